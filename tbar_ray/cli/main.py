@@ -1,0 +1,42 @@
+"""`tbar`: the command line. One module per command group; errors of ours become one line and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from tbar_ray import __version__
+from tbar_ray.cli import data
+from tbar_ray.errors import TbarError
+
+app = typer.Typer(
+    name="tbar",
+    help="Backdoors in CLIP: plant them, remove them by TBAR, sweep the ablations over a Ray cluster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        Console().print(f"tbar-ray {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line; a `TbarError` becomes one line on stderr and exit code 2."""
+    try:
+        app()
+    except TbarError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {error}")
+        sys.exit(2)
