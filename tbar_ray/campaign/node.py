@@ -1,0 +1,124 @@
+"""The nodes of a campaign's graph: frozen models whose fingerprint is what they mean.
+
+A `Source` exists outside the store (given shards, a pretrained tag). A `Stage` is computed, once, into an
+artifact named by its fingerprint. A node's inputs are the nodes among its fields, so equal sub-graphs are
+equal objects and run once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from tbar_ray.campaign.store import Store
+
+Report = Callable[[dict[str, Any]], None]
+"""Takes progress facts, e.g. {"done": 10, "total": 100, "loss": 1.2, "rate": 900.0}."""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a running stage is given: the store with its inputs, a folder to write to, and where to report."""
+
+    store: Store
+    out: Path
+    report: Report
+
+
+class Node(BaseModel):
+    """A node; `uncounted` names fields that change how it runs but not what it means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    uncounted: ClassVar[frozenset[str]] = frozenset()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return 16 hex digits of the SHA-256 of the canonical JSON of meaning and inputs."""
+        content = json.dumps(self.meaning(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def meaning(self) -> dict[str, Any]:
+        """Return kind and counted fields, with inputs replaced by their fingerprints."""
+        fields = {
+            name: value.fingerprint if isinstance(value, Node) else self._plain(name)
+            for name, value in self._fields()
+            if name not in self.uncounted
+        }
+        return {"kind": self.kind, **fields}
+
+    def _fields(self) -> Iterator[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in type(self).model_fields)
+
+    def _plain(self, name: str) -> Any:
+        return self.model_dump(mode="json", include={name})[name]
+
+    def inputs(self) -> Iterator[Node]:
+        """Yield the nodes that this one needs."""
+        for _, value in self._fields():
+            if isinstance(value, Node):
+                yield value
+
+
+class Source(Node):
+    """A node that exists already; it is never computed."""
+
+
+class Stage(Node):
+    """A computed node. `version` changes whenever the meaning of its result changes."""
+
+    version: ClassVar[int] = 1
+
+    threads: int = 1
+    gpus: float = 0
+    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus"})
+
+    def meaning(self) -> dict[str, Any]:
+        """Add the version (threads count: they decide the last bits of CPU results)."""
+        return {**super().meaning(), "version": self.version}
+
+    @property
+    def artifact(self) -> str:
+        """Return the name of the stage's artifact in the store."""
+        return f"{self.kind}-{self.fingerprint}"
+
+    @property
+    def title(self) -> str:
+        """Return a few words for tables and logs."""
+        return self.kind
+
+    @property
+    def work(self) -> int:
+        """Return how many images go through a model (or are made), as a measure of cost; 0 if unknown."""
+        return 0
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Compute into `context.out`; return facts for the commit.
+
+        Raises:
+            TbarError: what a user can mend, or why the experiment did not work.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how it runs")
+
+
+def stages_in_order(nodes: list[Node]) -> list[Stage]:
+    """Return every distinct stage under `nodes`, inputs first."""
+    seen: dict[str, Stage] = {}
+
+    def visit(node: Node) -> None:
+        for needed in node.inputs():
+            visit(needed)
+        if isinstance(node, Stage) and node.fingerprint not in seen:
+            seen[node.fingerprint] = node
+
+    for node in nodes:
+        visit(node)
+    return list(seen.values())

@@ -1,0 +1,120 @@
+"""Data nodes: given shards and evaluation sets, and the synthetic ones."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tbar_ray.campaign.node import Node, Report, Source, Stage, StageContext
+from tbar_ray.campaign.store import Store
+
+
+class Located(Node):
+    """Data that has a URL."""
+
+    def url(self, store: Store) -> str:
+        """Return where the data is, for any fsspec reader."""
+        raise TypeError(f"{type(self).__name__} has no URL")
+
+
+class GivenData(Source, Located):
+    """Data that the user brought; what it means is its shards' names and sizes, wherever they lie."""
+
+    kind: ClassVar[str] = "given"
+    uncounted: ClassVar[frozenset[str]] = frozenset({"place", "samples"})
+
+    place: str
+    content: str = Field(description="digest of shard names and sizes")
+    samples: int | None = Field(default=None, description="number of samples, where known without reading")
+
+    def url(self, store: Store) -> str:
+        """Return the URL as given."""
+        return self.place
+
+
+class SyntheticCorpus(Stage, Located):
+    """Procedural captioned scenes as WebDataset shards."""
+
+    kind: ClassVar[str] = "corpus"
+
+    samples: int
+    size: int
+    samples_per_shard: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the size of the corpus."""
+        return f"corpus of {self.samples:,} scenes"
+
+    @property
+    def work(self) -> int:
+        """Return the number of scenes."""
+        return self.samples
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write the shards."""
+        from tbar_ray.data.synth import write_corpus
+
+        summary = write_corpus(
+            context.out,
+            samples=self.samples,
+            size=self.size,
+            samples_per_shard=self.samples_per_shard,
+            seed=self.seed,
+            workers=os.cpu_count(),
+            progress=_Counter(context.report, self.samples),
+        )
+        return {"samples": summary.samples}
+
+
+class SyntheticEvaluation(Stage, Located):
+    """Procedural labelled scenes in CLIP_benchmark's layout."""
+
+    kind: ClassVar[str] = "evaluation-set"
+
+    per_class: int
+    size: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the size of the set."""
+        return f"evaluation set, {self.per_class} a class"
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write the set."""
+        from tbar_ray.data.scenes import CLASS_NAMES
+        from tbar_ray.data.synth import write_evaluation_set
+
+        total = self.per_class * len(CLASS_NAMES)
+        summary = write_evaluation_set(
+            context.out,
+            per_class=self.per_class,
+            size=self.size,
+            seed=self.seed,
+            workers=os.cpu_count(),
+            progress=_Counter(context.report, total),
+        )
+        return {"samples": summary.samples}
+
+
+class _Counter:
+    """Turns 'so many more' into 'so many done of'."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report, self._total, self._done = report, total, 0
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+        self._report({"done": self._done, "total": self._total})

@@ -1,0 +1,97 @@
+"""Model nodes: pretrained weights, and the clean model trained here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from tbar_ray.campaign.node import Node, Source, Stage, StageContext
+from tbar_ray.campaign.spec import Training
+from tbar_ray.campaign.stages.data import Located
+from tbar_ray.campaign.stages.training import WEIGHTS, train_on_shards
+from tbar_ray.campaign.store import Store
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class ModelNode(Node):
+    """A node that has weights of an architecture."""
+
+    architecture: str
+
+    def pretrained(self, store: Store) -> str:
+        """Return the tag or the file of the weights."""
+        raise TypeError(f"{type(self).__name__} has no weights")
+
+    def load(self, store: Store, device: torch.device) -> nn.Module:
+        """Return the model, in evaluation mode."""
+        from tbar_ray.models.factory import create_model
+
+        return create_model(self.architecture, pretrained=self.pretrained(store), device=device).eval()
+
+
+class PretrainedModel(Source, ModelNode):
+    """Published weights: an open_clip tag, or a file (which is what its content's digest says)."""
+
+    kind: ClassVar[str] = "pretrained"
+    uncounted: ClassVar[frozenset[str]] = frozenset({"weights"})
+
+    weights: str
+    content: str = Field(description="the tag, or the digest of the file")
+
+    def pretrained(self, store: Store) -> str:
+        """Return the tag or path."""
+        return self.weights
+
+
+class CleanModel(Stage, ModelNode):
+    """A clean model trained from fresh weights on a corpus."""
+
+    kind: ClassVar[str] = "clean-model"
+    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers"})
+
+    corpus: Node
+    training: Training
+    seed: int
+    on_error: str
+    readers: int
+    samples: int | None = None
+
+    @property
+    def title(self) -> str:
+        """Return the architecture."""
+        return f"clean {self.architecture}"
+
+    @property
+    def work(self) -> int:
+        """Return the images that training sees."""
+        return (self.samples or 0) * self.training.epochs
+
+    def pretrained(self, store: Store) -> str:
+        """Return the artifact's weights."""
+        return str(store.fetch(self.artifact) / WEIGHTS)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Train on every pair of the corpus."""
+        import numpy as np
+
+        from tbar_ray.campaign.stages.runtime import device_for
+        from tbar_ray.data.corpus import Corpus
+        from tbar_ray.models.factory import create_model
+
+        assert isinstance(self.corpus, Located)
+        corpus = Corpus.open(self.corpus.url(context.store), policy=self.on_error)  # type: ignore[arg-type]
+        return train_on_shards(
+            context,
+            create_model(self.architecture, seed=self.seed, device=device_for(self.gpus)),
+            self.architecture,
+            corpus,
+            np.arange(len(corpus)),
+            self.training,
+            seed=self.seed,
+            readers=self.readers,
+            policy=self.on_error,
+        )

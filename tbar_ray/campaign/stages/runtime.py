@@ -1,0 +1,59 @@
+"""Small things that running stages share: device, threads, opened data and stamped splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from tbar_ray.campaign.backdoor import Backdoor
+from tbar_ray.data.evaluation_set import EvaluationSet
+from tbar_ray.evaluation.scores import Split
+from tbar_ray.evaluation.zeroshot import zero_shot_head
+from tbar_ray.models.factory import Preprocessing, preprocessing
+from tbar_ray.models.tokenizer import build_tokenizer
+from tbar_ray.triggers.base import stamp_uint8
+from tbar_ray.triggers.registry import build_trigger
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def device_for(gpus: float) -> torch.device:
+    """Return the GPU that the stage was given, or the CPU."""
+    return torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """How an evaluation set is cut: validation (chooses α) and test (is reported), disjoint."""
+
+    validation_fraction: float
+    max_images: int | None
+    seed: int
+
+
+def load_split(
+    data: EvaluationSet, splits: Splits, name: str, backdoor: Backdoor, wants: Preprocessing
+) -> Split:
+    """Decode one split and stamp its triggered twin."""
+    validation, test = data.split(splits.validation_fraction, splits.seed)
+    positions = validation if name == "validation" else test
+    if splits.max_images is not None:
+        share = splits.max_images * (
+            splits.validation_fraction if name == "validation" else 1 - splits.validation_fraction
+        )
+        # an evenly spaced subset: the positions are sorted by class or at random, either way all classes stay
+        step = max(1.0, len(positions) / max(1.0, share))
+        positions = positions[[int(i * step) for i in range(int(len(positions) / step))]]
+    clean = torch.from_numpy(data.images(positions, wants.size, wants.interpolation))
+    trigger = build_trigger(backdoor.trigger, backdoor.parameters, backdoor.seed)
+    triggered = stamp_uint8(trigger, clean, data.keys(positions))
+    return Split(clean, triggered, torch.from_numpy(data.labels[positions]))
+
+
+def head_of(model: nn.Module, architecture: str, data: EvaluationSet) -> tuple[Tensor, Preprocessing]:
+    """Return a model's zero-shot head on a set, and its preprocessing."""
+    head = zero_shot_head(model, build_tokenizer(architecture), data.classnames, data.templates)
+    return head, preprocessing(model)

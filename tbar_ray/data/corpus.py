@@ -1,0 +1,286 @@
+"""A corpus: many WebDataset shards as one ordered, randomly readable sequence of samples."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbar_ray.data.locate import expand_shards, local_copy
+from tbar_ray.data.shards import (
+    DUPLICATE,
+    KNOWN_EXTENSIONS,
+    MAX_EXTENSIONS,
+    ShardIndex,
+    ShardProblem,
+    index_shard,
+)
+from tbar_ray.errors import DataError
+
+IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
+OPEN_SHARDS = 64  # memory maps kept per process: each holds a file descriptor
+
+
+def default_cache() -> Path:
+    """Return the folder for downloaded shards (`$XDG_CACHE_HOME`, else `~/.cache`, and `tbar-ray/shards`)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tbar-ray" / "shards"
+
+
+class Corpus:
+    """Samples of many shards in one global order: the shards' order, then the position in the shard.
+
+    Pickling keeps the index and drops the open files, so that an actor receives it cheaply and opens the
+    shards (downloading remote ones to its own disk) when it first reads from them. Reading is thread-safe.
+
+    Attributes:
+        keys: The samples' keys, unique over the corpus.
+        shard_urls: The shards, as `expand_shards` returns them.
+        problems: What was lost or dropped, in shard order.
+    """
+
+    keys: Sequence[str]
+    shard_urls: tuple[str, ...]
+    problems: tuple[ShardProblem, ...]
+    _maps: OrderedDict[int, mmap.mmap]
+    _lock: threading.Lock
+    _rows: dict[str, int] | None
+
+    def __init__(
+        self,
+        shard_urls: Sequence[str],
+        keys: Sequence[str],
+        shard_of: NDArray[np.int32],
+        spans: Mapping[str, NDArray[np.int64]],
+        problems: Sequence[ShardProblem],
+        cache: Path,
+    ) -> None:
+        self.shard_urls, self.keys, self.problems = tuple(shard_urls), tuple(keys), tuple(problems)
+        self._shard_of, self._spans, self._cache = shard_of, dict(spans), cache
+        self._reset()
+
+    @classmethod
+    def open(
+        cls,
+        url: str | Sequence[str],
+        *,
+        cache: Path | None = None,
+        policy: Literal["error", "warn"] = "warn",
+    ) -> Corpus:
+        """Index every shard that `url` names.
+
+        Args:
+            url: As for `expand_shards`.
+            cache: Folder for downloads of remote shards; `default_cache()` unless given.
+            policy: "error" raises at the first problem; "warn" collects problems and keeps the readable rest.
+
+        Raises:
+            DataError: A shard is missing or unreadable, no sample at all, or a problem under "error".
+        """
+        urls, folder = expand_shards(url), cache or default_cache()
+        seen: set[str] = set()
+        keys: list[str] = []
+        problems: list[ShardProblem] = []
+        counts: list[int] = []
+        columns: list[Mapping[str, NDArray[np.int64]]] = []
+        for shard in urls:
+            index = index_shard(local_copy(shard, folder), shard)
+            kept, lost = select_samples(index, seen)
+            if lost and policy == "error":
+                raise DataError(str(lost[0]))
+            problems.extend(lost)
+            keys.extend(index.keys[row] for row in kept)
+            counts.append(len(kept))
+            columns.append({extension: span[kept] for extension, span in index.spans.items()})
+        if not keys:
+            named = url if isinstance(url, str) else ", ".join(url)
+            because = f" (first problem: {problems[0]})" if problems else ""
+            raise DataError(f"no sample with an image in {named}{because}")
+        shard_of = np.repeat(np.arange(len(urls), dtype=np.int32), counts)
+        return cls(urls, keys, shard_of, _stack(columns, counts), problems, folder)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: value for name, value in self.__dict__.items() if name not in {"_maps", "_lock", "_rows"}
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    def shard_index(self, i: int) -> int:
+        """Return the position in `shard_urls` of sample `i`'s shard."""
+        return int(self._shard_of[i])
+
+    def has(self, i: int, extension: str) -> bool:
+        """Tell whether sample `i` has a member with `extension`."""
+        span = self._spans.get(extension)
+        return span is not None and bool(span[i, 0] >= 0)
+
+    def image_extension(self, i: int) -> str:
+        """Return the extension of sample `i`'s image: the first of `IMAGE_EXTENSIONS` that it has."""
+        for extension in IMAGE_EXTENSIONS:
+            if self.has(i, extension):
+                return extension
+        raise DataError(f"{self.keys[i]}: no image")  # select_samples drops these: only for hand-made corpora
+
+    def read(self, i: int, extension: str) -> bytes:
+        """Return the bytes of one member of sample `i`.
+
+        Raises:
+            DataError: The sample has no such member, or its shard changed since it was indexed.
+        """
+        if not self.has(i, extension):
+            raise DataError(f"{self.keys[i]}: no .{extension} in {self.shard_urls[self.shard_index(i)]}")
+        offset, size = (int(value) for value in self._spans[extension][i])
+        data = self._map(self.shard_index(i))[offset : offset + size]
+        if len(data) != size:
+            raise DataError(
+                f"{self.shard_urls[self.shard_index(i)]} changed since it was indexed: open it again"
+            )
+        return data
+
+    def image_bytes(self, i: int) -> bytes:
+        """Return the encoded image of sample `i`."""
+        return self.read(i, self.image_extension(i))
+
+    def caption(self, i: int) -> str | None:
+        """Return the caption of sample `i`, from .txt, else from the metadata; None if absent or blank."""
+        return parse_caption(self._optional(i, "txt"), self._optional(i, "json"))
+
+    def metadata(self, i: int) -> dict[str, Any]:
+        """Return the .json of sample `i`; empty if it has none.
+
+        Raises:
+            DataError: The member is not a JSON object.
+        """
+        raw = self._optional(i, "json")
+        if raw is None:
+            return {}
+        parsed = parse_metadata(raw)
+        if parsed is None:
+            raise DataError(
+                f"{self.keys[i]}.json in {self.shard_urls[self.shard_index(i)]} is not a JSON object"
+            )
+        return parsed
+
+    def label(self, i: int) -> str | None:
+        """Return the metadata's "label" of sample `i`, or None."""
+        value = self.metadata(i).get("label")
+        return None if value is None else str(value)
+
+    def class_index(self, i: int) -> int | None:
+        """Return the class in sample `i`'s .cls, or None if it has none.
+
+        Raises:
+            DataError: The member is not an integer.
+        """
+        raw = self._optional(i, "cls")
+        if raw is None:
+            return None
+        try:
+            return int(raw)
+        except ValueError as error:
+            raise DataError(f"{self.keys[i]}.cls is not a class index: {raw[:40]!r}") from error
+
+    def index_of(self, key: str) -> int:
+        """Return the position of `key` in the corpus.
+
+        Raises:
+            DataError: No sample has that key.
+        """
+        if self._rows is None:
+            self._rows = {name: row for row, name in enumerate(self.keys)}
+        try:
+            return self._rows[key]
+        except KeyError as error:
+            raise DataError(f"no sample {key!r} in the corpus") from error
+
+    def _optional(self, i: int, extension: str) -> bytes | None:
+        return self.read(i, extension) if self.has(i, extension) else None
+
+    def _map(self, shard: int) -> mmap.mmap:
+        with self._lock:
+            found = self._maps.pop(shard, None)
+            if found is None:
+                url = self.shard_urls[shard]
+                try:
+                    with local_copy(url, self._cache).open("rb") as file:
+                        found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                except (OSError, ValueError) as error:  # ValueError: the file is empty now
+                    raise DataError(f"cannot read shard {url}: {error}") from error
+                if len(self._maps) >= OPEN_SHARDS:
+                    self._maps.popitem(last=False)  # closes itself when no other thread is slicing it
+            self._maps[shard] = found
+            return found
+
+    def _reset(self) -> None:
+        self._maps, self._lock, self._rows = OrderedDict(), threading.Lock(), None
+
+
+def select_samples(index: ShardIndex, seen: set[str]) -> tuple[list[int], list[ShardProblem]]:
+    """Choose a shard's usable samples: those with an image whose key is not in `seen`, which grows by them.
+
+    Returns:
+        The rows kept, and the shard's problems together with those of the dropped samples.
+    """
+    kept: list[int] = []
+    problems = list(index.problems)
+    has_image = np.zeros(len(index.keys), dtype=bool)
+    for extension in IMAGE_EXTENSIONS:
+        if extension in index.spans:
+            has_image |= index.spans[extension][:, 0] >= 0
+    for row, (key, usable) in enumerate(zip(index.keys, has_image.tolist(), strict=True)):
+        if not usable:
+            problems.append(ShardProblem(index.url, key, "no image"))
+        elif key in seen:
+            problems.append(
+                ShardProblem(index.url, key, f"{DUPLICATE}: an earlier shard has it, dropped here")
+            )
+        else:
+            seen.add(key)
+            kept.append(row)
+    return kept, problems
+
+
+def parse_caption(text: bytes | None, metadata: bytes | None) -> str | None:
+    """Return the stripped caption of a .txt, else of a .json's "caption"; None if absent or blank."""
+    if text is not None:
+        return text.decode("utf-8", "replace").strip() or None
+    value = (parse_metadata(metadata) or {}).get("caption") if metadata is not None else None
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def parse_metadata(raw: bytes) -> dict[str, Any] | None:
+    """Return a .json member's object, or None if it is not one."""
+    try:
+        parsed = json.loads(raw)
+    except (ValueError, RecursionError):  # broken UTF-8 is a ValueError as well
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _stack(columns: list[Mapping[str, NDArray[np.int64]]], counts: list[int]) -> dict[str, NDArray[np.int64]]:
+    """Join the shards' columns; a shard without an extension contributes (-1, -1)."""
+    names = dict.fromkeys(name for column in columns for name in column)
+    others = [name for name in names if name not in KNOWN_EXTENSIONS][:MAX_EXTENSIONS]
+    stacked: dict[str, NDArray[np.int64]] = {}
+    for name in [known for known in names if known in KNOWN_EXTENSIONS] + others:
+        span = np.full((sum(counts), 2), -1, dtype=np.int64)
+        start = 0
+        for column, count in zip(columns, counts, strict=True):
+            if name in column:
+                span[start : start + count] = column[name]
+            start += count
+        stacked[name] = span
+    return stacked

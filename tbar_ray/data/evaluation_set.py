@@ -1,0 +1,115 @@
+"""Zero-shot evaluation sets in CLIP_benchmark's WebDataset layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.images import load_image
+from tbar_ray.data.selection import ranked
+from tbar_ray.errors import DataError
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Class names, prompt templates and labelled images of one data set.
+
+    Attributes:
+        classnames: C class names; a label is an index into them.
+        templates: prompt templates with `{c}` for the class name.
+        corpus: the images.
+        labels: int64 [N].
+    """
+
+    classnames: tuple[str, ...]
+    templates: tuple[str, ...]
+    corpus: Corpus
+    labels: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, url: str, *, cache: Path | None = None) -> EvaluationSet:
+        """Open `url` (classnames.txt, zeroshot_classification_templates.txt, test/nshards.txt, test/N.tar).
+
+        Raises:
+            DataError: if a part is missing or empty, or a label is not an index of a class.
+        """
+        classnames = read_lines(url, "classnames.txt")
+        templates = read_lines(url, "zeroshot_classification_templates.txt")
+        count = read_lines(url, "test/nshards.txt")[0]
+        if not count.isdigit() or int(count) == 0:
+            raise DataError(f"{url}/test/nshards.txt: {count!r} is not a number of shards")
+        shards = [f"{url.rstrip('/')}/test/{index}.tar" for index in range(int(count))]
+        corpus = Corpus.open(shards, cache=cache)
+        labels = [corpus.class_index(position) for position in range(len(corpus))]
+        for position, label in enumerate(labels):
+            if label is None or not 0 <= label < len(classnames):
+                raise DataError(
+                    f"{url}: sample {corpus.keys[position]!r} has class {label}, "
+                    f"but classnames.txt has {len(classnames)} classes"
+                )
+        return cls(tuple(classnames), tuple(templates), corpus, np.array(labels, dtype=np.int64))
+
+    def class_index(self, name: str) -> int:
+        """Return the index of a class.
+
+        Raises:
+            DataError: if the set has no class of that name.
+        """
+        if name not in self.classnames:
+            from tbar_ray.naming import nearest
+
+            raise DataError(f"target {name!r} is not a class of the evaluation set{nearest(name, self.classnames)}")
+        return self.classnames.index(name)
+
+    def split(self, validation_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return disjoint positions of (validation, test), stratified by class, by (seed, key) only."""
+        validation: list[int] = []
+        test: list[int] = []
+        for label in range(len(self.classnames)):
+            members = {self.corpus.keys[p]: int(p) for p in np.flatnonzero(self.labels == label)}
+            order = [members[key] for key in ranked(members, seed, "validation split")]
+            cut = round(len(order) * validation_fraction)
+            validation += order[:cut]
+            test += order[cut:]
+        if not validation or not test:
+            raise DataError(
+                f"evaluation: a validation fraction of {validation_fraction} of {len(self.labels)} images "
+                f"leaves {len(validation)} for validation and {len(test)} for test; bring more images"
+            )
+        return np.array(sorted(validation), np.int64), np.array(sorted(test), np.int64)
+
+    def images(self, positions: Sequence[int], size: int, interpolation: str) -> NDArray[np.uint8]:
+        """Decode images to uint8 [n, 3, size, size]."""
+        out = np.empty((len(positions), 3, size, size), np.uint8)
+        for row, position in enumerate(positions):
+            out[row] = load_image(self.corpus.image_bytes(int(position)), size, interpolation)
+        return out
+
+    def keys(self, positions: Sequence[int]) -> list[str]:
+        """Return the sample keys at positions."""
+        return [self.corpus.keys[int(position)] for position in positions]
+
+
+def read_lines(url: str, name: str) -> list[str]:
+    """Return the non-empty lines of a text file of an evaluation set.
+
+    Raises:
+        DataError: if the file is missing or empty.
+    """
+    path = f"{url.rstrip('/')}/{name}"
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8") as file:
+            lines = [line.strip() for line in file.read().splitlines() if line.strip()]
+    except (OSError, ValueError, ImportError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}); an evaluation set has CLIP_benchmark's WebDataset layout"
+        ) from None
+    if not lines:
+        raise DataError(f"{path} is empty")
+    return lines

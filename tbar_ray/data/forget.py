@@ -1,0 +1,71 @@
+"""Forget sets: the defender's few triggered images, optionally mixed with clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.selection import mentions, ranked, take
+from tbar_ray.errors import DataError
+
+
+@dataclass(frozen=True)
+class ForgetPlan:
+    """Corpus positions of the images to stamp and of those left clean; disjoint."""
+
+    triggered: tuple[int, ...]
+    clean: tuple[int, ...]
+
+
+def split_size(size: int, clean_fraction: float) -> tuple[int, int]:
+    """Return (triggered, clean) counts of a forget set; they add up to `size`."""
+    clean = round(size * clean_fraction)
+    return size - clean, clean
+
+
+def plan_forget_set(
+    corpus: Corpus,
+    *,
+    size: int,
+    clean_fraction: float,
+    target: str,
+    exclude: Set[str],
+    seed: int,
+) -> ForgetPlan:
+    """Choose a forget set from a corpus, away from the poisoned samples.
+
+    With one seed, the triggered images of a smaller set are among those of a larger one. Images that show
+    the target are not stamped: on them the trigger changes no answer.
+
+    Args:
+        corpus: where the images come from; evaluation images are another set and never among them.
+        size: number of images, triggered and clean together.
+        clean_fraction: share of clean images, in [0, 1).
+        target: the attacker's class name.
+        exclude: keys that may not be used (the poisoned ones).
+        seed: seed of the choice.
+
+    Raises:
+        DataError: if the corpus has too few samples left.
+    """
+    triggered_count, clean_count = split_size(size, clean_fraction)
+    position_of = {key: position for position, key in enumerate(corpus.keys)}
+    order = ranked(position_of, seed, "forget set")
+
+    def shows_target(key: str) -> bool:
+        position = position_of[key]
+        label = corpus.label(position)
+        return label == target if label is not None else mentions(corpus.caption(position) or "", target)
+
+    triggered = take(order, triggered_count, exclude=exclude, accept=lambda key: not shows_target(key))
+    clean = take(reversed(order), clean_count, exclude=exclude | set(triggered))
+    found = len(triggered) + len(clean)
+    if found < size:
+        raise DataError(
+            f"forget set: {size} images asked for, but only {found} of {len(corpus)} are left outside the "
+            f"{len(exclude)} poisoned ones; lower forget.size or bring more data"
+        )
+    return ForgetPlan(
+        tuple(position_of[key] for key in triggered), tuple(position_of[key] for key in clean)
+    )

@@ -1,0 +1,215 @@
+"""Where the shards are: directories, globs, brace patterns and remote URLs become a list of tar files."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypedDict
+
+import fsspec
+from braceexpand import braceexpand
+
+from tbar_ray.errors import DataError
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_LOOKUPS = 16  # remote existence checks wait on the network, not on the CPU
+
+
+class ShardDescription(TypedDict):
+    """A shard's name and its size in bytes (-1 where a web server does not say)."""
+
+    url: str
+    size: int
+
+
+def is_remote(url: str) -> bool:
+    """Tell whether `url` names something that is not on a local disk."""
+    return "://" in url and not url.startswith(("file://", "local://"))
+
+
+def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
+    """Expand what a user wrote into the shards it names.
+
+    Args:
+        url: A directory (all its `*.tar`, sorted), a glob, a brace pattern (`{00000..00331}`, `{a,b}`), one
+            tar, or a list of those; local paths or fsspec URLs.
+
+    Returns:
+        Absolute local paths or full URLs, in the order written, each once.
+
+    Raises:
+        DataError: Nothing matches, a named shard does not exist, `pipe:` is used, or the library for the
+            URL's scheme is not installed.
+    """
+    written = [url] if isinstance(url, str) else [str(item) for item in url]
+    if not written:
+        raise DataError("no shards: the list of URLs is empty")
+    found: list[str] = []
+    for item in written:
+        found.extend(_expand_remote(item) if is_remote(item) else _expand_local(item))
+    return tuple(dict.fromkeys(found))
+
+
+def local_copy(url: str, cache: Path) -> Path:
+    """Return a local file with the shard's bytes, downloading a remote one once.
+
+    Args:
+        url: One shard, as `expand_shards` returns it.
+        cache: Folder for downloads; made when needed. Several processes may share it.
+
+    Raises:
+        DataError: The shard does not exist, or the download failed or came back short.
+    """
+    if not is_remote(url):
+        path = _local_path(url)
+        if not path.is_file():
+            raise DataError(f"no such shard: {path}")
+        return path
+    digest = hashlib.sha256(url.encode()).hexdigest()[:16]
+    target = cache / f"{digest}-{url.rstrip('/').rsplit('/', 1)[-1].split('?', 1)[0]}"
+    if target.is_file():
+        return target
+    system, remote = _filesystem(url)
+    # a name of its own, so that two processes fetching the same shard cannot write into one file
+    partial = cache / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        system.get_file(remote, str(partial))
+        expected = system.info(remote).get("size")
+        if expected is not None and expected != partial.stat().st_size:
+            raise DataError(f"{url}: download is {partial.stat().st_size} bytes, the store says {expected}")
+        partial.replace(target)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"cannot download {url}: {_reason(error)}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def describe_shards(url: str | Sequence[str]) -> list[ShardDescription]:
+    """Return each shard's URL and byte size, by which an external corpus is fingerprinted.
+
+    Raises:
+        DataError: As `expand_shards`, or a size cannot be looked up.
+    """
+    shards = expand_shards(url)
+    with ThreadPoolExecutor(_LOOKUPS) as pool:
+        sizes = pool.map(_size, shards)
+        return [{"url": shard, "size": size} for shard, size in zip(shards, sizes, strict=True)]
+
+
+def _expand_local(item: str) -> list[str]:
+    if item.startswith("pipe:"):
+        raise DataError(f"'pipe:' is not supported ({item}): give paths or an s3://, gs:// or https:// URL")
+    path = _local_path(item)
+    if path.is_dir():
+        tars = _matches(str(path), "*.tar")
+        if not tars:
+            raise DataError(f"no *.tar in the directory {path}")
+        return tars
+    if path.is_file():  # before patterns: a real file may have brackets in its name
+        return [str(path)]
+    found: list[str] = []
+    for name in _braces(str(path)):
+        if glob.has_magic(name) and not Path(name).exists():
+            anchor = Path(name).anchor
+            matches = _matches(anchor, name.removeprefix(anchor))
+            if not matches:
+                raise DataError(f"no shard matches {name}")
+            found.extend(matches)
+        elif Path(name).is_dir():
+            found.extend(_expand_local(name))
+        elif Path(name).is_file():
+            found.append(name)
+        else:
+            raise DataError(f"no such shard: {name}")
+    return found
+
+
+def _matches(folder: str, pattern: str) -> list[str]:
+    found = (path for path in Path(folder).glob(pattern) if path.is_file())
+    # hidden files are downloads in progress and macOS's `._` companions, not shards
+    return sorted(str(path) for path in found if not path.name.startswith("."))
+
+
+def _expand_remote(item: str) -> list[str]:
+    system, _ = _filesystem(item)
+    found: list[str] = []
+    named: list[str] = []
+    scheme = item.split("://", 1)[0]
+    web = scheme in {"http", "https"}  # there `?` starts a query, and directories need not be listable
+    for name in _braces(item):
+        try:
+            if (not web and glob.has_magic(name)) or (web and "*" in name):
+                matches = sorted(system.glob(name))
+            elif not name.split("?", 1)[0].endswith(".tar") and system.isdir(name):
+                matches = sorted(system.glob(name.rstrip("/") + "/*.tar"))
+            else:
+                named.append(name)
+                found.append(name)
+                continue
+        except Exception as error:
+            raise DataError(f"cannot list {name}: {_reason(error)}") from error
+        if not matches:
+            raise DataError(f"no shard matches {name}")
+        found.extend(match if "://" in match else f"{scheme}://{match.lstrip('/')}" for match in matches)
+    with ThreadPoolExecutor(_LOOKUPS) as pool:
+        for name, exists in zip(named, pool.map(lambda one: _exists(system, one), named), strict=True):
+            if not exists:
+                raise DataError(f"no such shard: {name}")
+    return found
+
+
+def _exists(system: Any, name: str) -> bool:
+    try:
+        return bool(system.exists(name))
+    except Exception as error:
+        raise DataError(f"cannot look up {name}: {_reason(error)}") from error
+
+
+def _size(shard: str) -> int:
+    if not is_remote(shard):
+        return Path(shard).stat().st_size
+    system, remote = _filesystem(shard)
+    try:
+        size = system.info(remote).get("size")
+    except Exception as error:
+        raise DataError(f"cannot look up {shard}: {_reason(error)}") from error
+    return -1 if size is None else int(size)
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    scheme = url.split("://", 1)[0]
+    try:
+        system, remote = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        extra = _EXTRAS.get(scheme)
+        advice = f"pip install tbar-ray[{extra}]" if extra else f"install it ({_reason(error)})"
+        raise DataError(f"{url}: the library for {scheme}:// is missing: {advice}") from error
+    except ValueError as error:
+        raise DataError(f"{url}: {_reason(error)}") from error
+    return system, str(remote)
+
+
+def _local_path(url: str) -> Path:
+    for prefix in ("file://", "local://"):
+        url = url.removeprefix(prefix)
+    return Path(url).expanduser().absolute()  # workers may run in another directory
+
+
+def _braces(text: str) -> list[str]:
+    try:
+        return list(braceexpand(text))
+    except ValueError as error:
+        raise DataError(f"unbalanced braces in {text}") from error
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,40 @@
+"""Choosing samples by key: exact counts, seeded, and independent of the order of a corpus."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Set
+
+from tbar_ray.seeding import stable_hash
+
+
+def ranked(keys: Iterable[str], seed: int, purpose: str) -> list[str]:
+    """Return keys in a random order that depends on (seed, purpose, key) only.
+
+    The first n of two selections with one seed are nested, so that a larger set contains the smaller.
+    """
+    return [key for _, key in sorted((stable_hash(seed, purpose, key), key) for key in keys)]
+
+
+def take(
+    candidates: Iterable[str],
+    count: int,
+    *,
+    accept: Callable[[str], bool] = lambda _: True,
+    exclude: Set[str] = frozenset(),
+) -> list[str]:
+    """Return the first `count` candidates that are accepted and not excluded (fewer if they run out)."""
+    taken: list[str] = []
+    if count <= 0:
+        return taken
+    for key in candidates:
+        if key not in exclude and accept(key):
+            taken.append(key)
+            if len(taken) == count:
+                break
+    return taken
+
+
+def mentions(caption: str, name: str) -> bool:
+    """Whether a caption names a class, as whole words and in any case."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", caption, re.IGNORECASE) is not None

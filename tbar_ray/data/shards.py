@@ -1,0 +1,280 @@
+"""The tar index: where in a WebDataset shard each member of each sample lies.
+
+Only the 512-byte headers are read, so a shard is indexed far faster than it is read, and a damaged one gives
+up what can still be read together with a list of what was lost.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zlib import adler32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbar_ray.errors import DataError
+
+BLOCK = 512
+KNOWN_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "txt", "json", "cls"})
+MAX_EXTENSIONS = 64  # each costs 16 bytes per sample; keys with dots in them would make thousands
+
+DUPLICATE = "duplicate key"  # how the reason of such a problem begins
+
+_ZEROS = bytes(BLOCK)
+_WITHOUT_DATA = frozenset(b"123456")  # links, devices, directories, pipes: their size field is not data
+_ADLER = 65521
+_LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB unless told otherwise
+
+
+@dataclass(frozen=True)
+class ShardProblem:
+    """Something lost or ambiguous: in which shard, for which sample (None: not one sample), and why."""
+
+    shard: str
+    key: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.shard, self.key, self.reason) if part is not None)
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """One shard's samples, in the order of the tar, by column.
+
+    Attributes:
+        url: The shard's name, as given.
+        keys: The n samples' keys, unique within the shard.
+        spans: Extension -> int64 [n, 2] of (offset, size) in bytes; (-1, -1) where a sample lacks it.
+        problems: What could not be read or was dropped.
+    """
+
+    url: str
+    keys: tuple[str, ...]
+    spans: Mapping[str, NDArray[np.int64]]
+    problems: tuple[ShardProblem, ...]
+
+
+Report = Callable[[str | None, str], None]
+
+
+def index_shard(path: Path, url: str | None = None) -> ShardIndex:
+    """Index one tar file; damage is reported in the result, not raised.
+
+    Args:
+        path: The local file.
+        url: The name to report it by; the path unless given.
+
+    Raises:
+        DataError: The file does not exist or cannot be opened.
+    """
+    name = str(path) if url is None else url
+    columns = _Columns(name)
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size == 0:
+                columns.report(None, "empty file")
+                return columns.finish()
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                for member, offset, size in walk_members(view, columns.report):
+                    columns.add(member, offset, size)
+    except OSError as error:
+        raise DataError(f"cannot read shard {name}: {error.strerror or error}") from error
+    return columns.finish()
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """Split a member's name by WebDataset's rule into (key, lower-case extension); None if it has none."""
+    folder, slash, base = name.rpartition("/")
+    stem, dot, extension = base.partition(".")
+    if not dot or not stem or not extension:
+        return None
+    return folder + slash + stem, extension.lower()
+
+
+def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, int]]:
+    """Yield (name, data offset, data size) of each regular member; what is lost goes to `report`."""
+    end, position = len(view), 0
+    long_name: str | None = None
+    extended: dict[str, str] = {}
+    shared: dict[str, str] = {}  # PAX global records hold for every later member
+    while True:
+        header = view[position : position + BLOCK]
+        if len(header) < BLOCK:
+            report(None, "truncated in a header" if header else "truncated: no end-of-archive marker")
+            return
+        if header == _ZEROS:
+            following = _next_header(view, position + BLOCK)
+            if following is None:
+                if end - position > _LONGEST_PADDING:  # a download that reserved its space and then stopped
+                    report(None, f"{end - position} bytes without members at the end: not fully downloaded?")
+                return
+            report(None, f"{following - position} bytes without members at byte {position}")
+            position = following
+            continue
+        size = _checked_size(header)
+        if size is None:
+            following = _next_header(view, position + BLOCK)
+            hint = " (gzip-compressed: gunzip it)" if position == 0 and header[:2] == b"\x1f\x8b" else ""
+            lost = (end if following is None else following) - position
+            report(None, f"bad tar header at byte {position}, {lost} bytes lost{hint}")
+            if following is None:
+                return
+            position, long_name, extended = following, None, {}
+            continue
+        kind, start = header[156], position + BLOCK
+        if kind in _WITHOUT_DATA:
+            position, long_name, extended = start, None, {}
+            continue
+        if (shared or extended) and kind not in b"xgLKX":
+            size = int(extended.get("size", shared.get("size", size)))
+        position = start + (size + BLOCK - 1) // BLOCK * BLOCK
+        cut = start + size > end
+        if kind in b"LxgXK":
+            if cut:
+                report(None, "truncated in a long name")
+                return
+            if kind == ord("L"):
+                long_name = _text(view[start : start + size])
+            elif kind != ord("K"):  # K is the long target of a link, of which a shard has no use
+                records = _pax_records(view[start : start + size])
+                if records is None:
+                    report(None, f"bad PAX record at byte {start}")
+                elif kind == ord("g"):
+                    shared.update(records)
+                else:
+                    extended.update(records)
+            continue
+        name = extended.get("path") or long_name or shared.get("path") or _name(header)
+        sparse = kind == ord("S") or "GNU.sparse.major" in extended or "GNU.sparse.size" in extended
+        long_name, extended = None, {}
+        if cut:
+            split = split_name(name)
+            missing = start + size - end
+            report(split[0] if split else None, f"truncated: {name} lacks its last {missing} bytes")
+            return
+        if sparse:
+            report(None, f"sparse member {name} skipped")
+        elif kind in b"0\x007" and not (kind == 0 and name.endswith("/")):
+            yield name, start, size
+
+
+@dataclass
+class _Columns:
+    """Groups consecutive members into samples and turns them into arrays."""
+
+    url: str
+    keys: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    problems: list[ShardProblem] = field(default_factory=list)
+    members: dict[str, tuple[list[int], list[int], list[int]]] = field(default_factory=dict)
+    current: str | None = None
+    dropping: bool = False
+    crowded: bool = False
+
+    def report(self, key: str | None, reason: str) -> None:
+        self.problems.append(ShardProblem(self.url, key, reason))
+
+    def add(self, name: str, offset: int, size: int) -> None:
+        split = split_name(name)
+        if split is None:
+            return  # WebDataset's readers pass over such members too
+        key, extension = split
+        if key != self.current:
+            self.current, self.dropping = key, key in self.seen
+            if self.dropping:
+                self.report(key, f"{DUPLICATE} in the shard: the later sample is dropped")
+            else:
+                self.seen.add(key)
+                self.keys.append(key)
+        if self.dropping:
+            return
+        column = self.members.get(extension)
+        if column is None:
+            if extension not in KNOWN_EXTENSIONS and len(self.members) >= MAX_EXTENSIONS:
+                if not self.crowded:
+                    self.report(key, f"more than {MAX_EXTENSIONS} extensions (dots in keys?), others ignored")
+                self.crowded = True
+                return
+            column = self.members[extension] = ([], [], [])
+        rows, offsets, sizes = column
+        row = len(self.keys) - 1
+        if rows and rows[-1] == row:
+            self.report(key, f"{DUPLICATE} in the shard: a second .{extension} is dropped")
+            return
+        rows.append(row)
+        offsets.append(offset)
+        sizes.append(size)
+
+    def finish(self) -> ShardIndex:
+        spans: dict[str, NDArray[np.int64]] = {}
+        for extension, (rows, offsets, sizes) in self.members.items():
+            span = np.full((len(self.keys), 2), -1, dtype=np.int64)
+            span[rows, 0] = offsets
+            span[rows, 1] = sizes
+            spans[extension] = span
+        return ShardIndex(self.url, tuple(self.keys), spans, tuple(self.problems))
+
+
+def _checked_size(header: bytes) -> int | None:
+    """Return the header's size field, or None when its checksum or a number in it is wrong."""
+    try:
+        stored = int(header[148:156].split(b"\0", 1)[0], 8)
+        # Adler-32's low half is one plus the sum of the bytes modulo 65521: the checksum, at the speed of C
+        total = (adler32(header) & 0xFFFF) - 1 - sum(header[148:156]) + 256
+        if (total - stored) % _ADLER:
+            signed = sum(byte - 256 if byte > 127 else byte for byte in header[:148] + header[156:]) + 256
+            if signed != stored:  # some old tars summed signed bytes
+                return None
+        if header[124] & 0x80:  # base 256, for 8 GiB and more
+            size = int.from_bytes(header[125:136], "big")
+            return None if header[124] != 0x80 else size
+        size = int(header[124:136].split(b"\0", 1)[0].strip() or b"0", 8)
+    except ValueError:
+        return None
+    return size if size >= 0 else None
+
+
+def _next_header(view: mmap.mmap, start: int) -> int | None:
+    """Return the first position from `start` on, in 512-byte steps, of a header with magic and checksum."""
+    found = view.find(b"ustar", start + 257)
+    while found >= 0:
+        position = found - 257
+        if position % BLOCK == 0:
+            header = view[position : position + BLOCK]
+            if len(header) == BLOCK and _checked_size(header) is not None:
+                return position
+        found = view.find(b"ustar", found + 1)
+    return None
+
+
+def _name(header: bytes) -> str:
+    name = _text(header[:100])
+    if header[345] and header[257:263] == b"ustar\0":  # GNU tars keep other things in the prefix field
+        return f"{_text(header[345:500])}/{name}"
+    return name
+
+
+def _text(raw: bytes) -> str:
+    # printable, unlike surrogates, and still distinct for distinct bytes, unlike replacement characters
+    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+
+def _pax_records(data: bytes) -> dict[str, str] | None:
+    """Parse records of the form `length key=value` and a newline; None when they are malformed."""
+    records: dict[str, str] = {}
+    while data and data[0]:
+        digits, _, _ = data.partition(b" ")
+        if not digits.isdigit() or not len(digits) + 2 < int(digits) <= len(data):
+            return None
+        key, equals, value = data[len(digits) + 1 : int(digits) - 1].partition(b"=")
+        if not equals:
+            return None
+        if key == b"size" and not value.isdigit():
+            return None
+        records[key.decode("utf-8", "backslashreplace")] = value.decode("utf-8", "backslashreplace")
+        data = data[int(digits) :]
+    return records

@@ -1,0 +1,40 @@
+"""Choosing the scaling coefficient α on validation scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+
+class Point(Protocol):
+    """A validation score at one α."""
+
+    @property
+    def alpha(self) -> float: ...  # noqa: D102
+    @property
+    def ca(self) -> float: ...  # noqa: D102
+    @property
+    def asr(self) -> float: ...  # noqa: D102
+
+
+PointT = TypeVar("PointT", bound=Point)
+
+
+def penalised_asr(ca: float, asr: float, reference_ca: float, min_retention: float) -> float:
+    """Return the ASR where CA is retained well enough, else 1 + the missing retention (to be minimised).
+
+    Retention is ca / reference_ca, the infected model's CA being the reference; any model that retains
+    enough CA is thus better than any that does not.
+    """
+    retention = ca / reference_ca if reference_ca else 0.0
+    return asr if retention >= min_retention else 1.0 + (min_retention - retention)
+
+
+def select(points: Sequence[PointT], reference_ca: float, min_retention: float) -> PointT | None:
+    """Return the point of least ASR among those with CA ≥ min_retention · reference_ca.
+
+    Ties go to the higher CA, then to the smaller |α|. None if no point retains enough CA: the caller
+    reports that instead of picking one.
+    """
+    feasible = [p for p in points if p.ca >= min_retention * reference_ca]
+    return min(feasible, key=lambda p: (p.asr, -p.ca, abs(p.alpha)), default=None)

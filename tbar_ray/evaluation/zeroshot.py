@@ -1,0 +1,74 @@
+"""The zero-shot classifier of a CLIP model, and predictions with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tbar_ray.errors import DataError
+from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.tokenizer import Tokenizer
+
+
+def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Turn uint8 images [B, 3, H, W] into the model's normalised float input, on the images' device."""
+    mean = torch.tensor(preprocessing.mean, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std, device=images.device).view(1, 3, 1, 1)
+    return images.to(torch.float32).div(255).sub(mean).div(std)
+
+
+@torch.inference_mode()
+def zero_shot_head(
+    model: nn.Module, tokenizer: Tokenizer, classnames: Sequence[str], templates: Sequence[str]
+) -> Tensor:
+    """Return the class embeddings [C, D]: normalised means of normalised template embeddings.
+
+    Templates mark the class by `{c}` (CLIP_benchmark) or `{}` (Radford et al., 2103.00020).
+
+    Raises:
+        DataError: if a template has no place for the class, or an embedding is not finite.
+    """
+    for template in templates:
+        if "{c}" not in template and "{}" not in template:
+            raise DataError(f"zero-shot template {template!r} has no {{c}} for the class name")
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    prompts = [t.replace("{c}", name).replace("{}", name) for name in classnames for t in templates]
+    embeddings = torch.cat(
+        [
+            model.encode_text(tokenizer(prompts[start : start + 1024]).to(device), normalize=True)  # type: ignore[operator]
+            for start in range(0, len(prompts), 1024)
+        ]
+    )
+    model.train(was_training)
+    head = functional.normalize(embeddings.view(len(classnames), len(templates), -1).mean(1), dim=-1)
+    if not torch.isfinite(head).all():
+        raise DataError("zero-shot head: the text encoder gives embeddings that are not finite")
+    return head.clone()
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, head: Tensor, images: Tensor, preprocessing: Preprocessing, batch_size: int = 256
+) -> Tensor:
+    """Return the predicted class [N] (int64, CPU) of uint8 images [N, 3, H, W].
+
+    Raises:
+        DataError: if an image embedding is not finite.
+    """
+    device = head.device
+    was_training = model.training
+    model.eval()
+    predictions = []
+    for start in range(0, len(images), batch_size):
+        batch = normalise(images[start : start + batch_size].to(device), preprocessing)
+        logits = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
+        if not torch.isfinite(logits).all():
+            raise DataError("evaluation: the image encoder gives embeddings that are not finite")
+        predictions.append(logits.argmax(-1).cpu())
+    model.train(was_training)
+    return torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)

@@ -1,0 +1,35 @@
+"""Names of architectures: open_clip's and our tiny ones. Reads JSON only, so that checking a spec is quick."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tbar_ray.errors import SpecError
+from tbar_ray.naming import nearest
+
+CONFIG_DIR = Path(__file__).parent / "configs"
+
+
+@cache
+def architecture_files() -> dict[str, Path]:
+    """Return every architecture's JSON description by name."""
+    spec = find_spec("open_clip")  # locates the package without the seconds that importing it costs
+    folders = [Path(spec.origin).parent / "model_configs"] if spec and spec.origin else []
+    return {file.stem: file for folder in [*folders, CONFIG_DIR] for file in sorted(folder.glob("*.json"))}
+
+
+def architecture_config(name: str) -> dict[str, Any]:
+    """Return an architecture's open_clip configuration.
+
+    Raises:
+        SpecError: if there is no architecture of that name, naming the nearest ones.
+    """
+    files = architecture_files()
+    if name not in files:
+        raise SpecError(f"unknown model architecture {name!r}{nearest(name, files)}")
+    config: dict[str, Any] = json.loads(files[name].read_text())
+    return config

@@ -1,0 +1,60 @@
+"""Checkpoints in and out. They come from attackers: nothing here ever executes a pickle."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tbar_ray.errors import CheckpointError
+
+
+def load_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from .safetensors, or from .pt/.pth/.bin with `weights_only=True`.
+
+    A training checkpoint's `state_dict` entry is unwrapped, and DDP's `module.` prefix is removed where
+    every key has it.
+
+    Raises:
+        CheckpointError: if the file is missing, broken, holds pickled code, or holds no tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise CheckpointError(f"{path} is not a safetensors file: {error}") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = _first_line(error)
+        raise CheckpointError(
+            f"{path} holds pickled objects and is refused ({reason}): loading it would run its author's "
+            f"code; save its state_dict as safetensors in a sandbox and give that file instead"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a readable torch checkpoint: {_first_line(error)}") from None
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise CheckpointError(f"{path} holds no state dict (a mapping of names to tensors)")
+    prefix = "module."
+    if all(key.startswith(prefix) for key in content):
+        content = {key.removeprefix(prefix): value for key, value in content.items()}
+    return content
+
+
+def save_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a state dict as safetensors (tensors are cloned where they share memory)."""
+    save_file({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, path, metadata)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    unsupported = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
+    return (unsupported or lines or [type(error).__name__])[0][:160]

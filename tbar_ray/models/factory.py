@@ -1,0 +1,97 @@
+"""open_clip models by architecture name, with a pretrained tag, a local file or fresh weights: one code path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from torch import nn
+
+from tbar_ray.errors import CheckpointError
+from tbar_ray.models.architectures import CONFIG_DIR, architecture_config
+from tbar_ray.models.checkpoint import load_state_dict
+from tbar_ray.seeding import stable_hash
+
+open_clip.add_model_config(CONFIG_DIR)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a model wants its images: side in pixels, normalisation, interpolation of the resize."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+
+
+def create_model(
+    architecture: str,
+    *,
+    pretrained: str | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """Create a CLIP model.
+
+    Args:
+        architecture: an open_clip architecture or one of ours (tbar-RN-tiny, tbar-ViT-tiny).
+        pretrained: an open_clip tag, a path to .safetensors or .pt, or None for weights drawn from `seed`.
+        seed: seed of fresh weights; global random state is left as it was.
+        device: where the model goes.
+
+    Raises:
+        SpecError: if the architecture is unknown.
+        CheckpointError: if the tag is unknown or cannot be fetched, or the file does not fit.
+    """
+    architecture_config(architecture)
+    is_file = pretrained is not None and (Path(pretrained).suffix or Path(pretrained).exists())
+    tag = pretrained if pretrained is not None and not is_file else None
+    if tag is not None and tag not in (tags := open_clip.list_pretrained_tags_by_model(architecture)):
+        known = ", ".join(tags) or "none"
+        raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stable_hash(seed, "initial weights"))
+        try:
+            model = open_clip.create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
+        except (RuntimeError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
+    if is_file and pretrained is not None:
+        load_weights(model, load_state_dict(Path(pretrained)), source=pretrained, architecture=architecture)
+    # convolutions are a third faster channels-last, on the CPU too; transformers don't mind
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return]
+
+
+def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: str, architecture: str) -> None:
+    """Copy a state dict into `model`, refusing anything but an exact match of keys and shapes.
+
+    Raises:
+        CheckpointError: one line with the number and an example of what does not match.
+    """
+    own = model.state_dict()
+    missing, unexpected = own.keys() - state.keys(), state.keys() - own.keys()
+    wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+    if missing or unexpected or wrong:
+        parts = [
+            f"{len(keys)} {what} (e.g. {min(keys)})"
+            for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
+            if keys
+        ]
+        raise CheckpointError(f"{source} is not a checkpoint of {architecture}: keys {', '.join(parts)}")
+    model.load_state_dict(state, strict=True)
+
+
+def preprocessing(model: nn.Module) -> Preprocessing:
+    """Return the image preprocessing that open_clip recorded on the model."""
+    config: dict[str, Any] = model.visual.preprocess_cfg  # type: ignore[union-attr,assignment]
+    size = config["size"]
+    return Preprocessing(
+        size=int(size if isinstance(size, int) else size[0]),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=str(config["interpolation"]),
+    )

@@ -1,0 +1,114 @@
+"""Streaming shards into a training: Ray reader actors, a bounded number of batches in flight, one order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import ray
+import torch
+from numpy.typing import NDArray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.errors import DataError
+from tbar_ray.streaming.order import batches_of, steps_per_epoch
+from tbar_ray.streaming.reader import BatchReader, EncodedBatch, ReaderOptions, Skipped
+from tbar_ray.training.batch import Batch
+
+Policy = Literal["error", "warn"]
+IN_FLIGHT_PER_READER = 4
+
+
+class ShardStream:
+    """Batches of a corpus for a number of epochs, read by actors; a context manager that stops them.
+
+    Reader r serves batches r, r + R, r + 2R, …, and the consumer takes them in order: content and order
+    depend on (corpus, positions, batch size, seed, poison) and never on the number of readers. At most
+    `IN_FLIGHT_PER_READER` batches per reader exist at once, so memory stays flat however slow the consumer.
+    A reader that dies is restarted by Ray and asked again.
+
+    Attributes:
+        skipped: samples that could not be read, in stream order, each once.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        positions: NDArray[np.int64],
+        options: ReaderOptions,
+        *,
+        batch_size: int,
+        epochs: int,
+        seed: int,
+        readers: int = 2,
+        policy: Policy = "warn",
+    ) -> None:
+        self._corpus = corpus
+        self._positions = positions
+        self._options = options
+        self._batch_size = batch_size
+        self._epochs = epochs
+        self._seed = seed
+        self._policy = policy
+        self._reader_count = max(1, readers)
+        self._actors: list[Any] = []
+        self._skipped: dict[str, Skipped] = {}
+
+    @property
+    def total_steps(self) -> int:
+        """Return the number of batches over all epochs."""
+        return steps_per_epoch(len(self._positions), self._batch_size) * self._epochs
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """Return the samples that could not be read so far."""
+        return list(self._skipped.values())
+
+    def __enter__(self) -> ShardStream:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        # num_cpus=0: readers share the cores that their training was given, on its node
+        actor = ray.remote(BatchReader).options(
+            num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here
+        )
+        corpus, options = ray.put(self._corpus), ray.put(self._options)
+        self._actors = [actor.remote(corpus, options) for _ in range(self._reader_count)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors = []
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches.
+
+        Raises:
+            DataError: under policy `error` at the first unreadable sample, and always if none can be read.
+        """
+        waiting: deque[Any] = deque()
+
+        wanted = enumerate(batches_of(self._positions, self._batch_size, self._seed, self._epochs))
+        for number, positions in wanted:
+            waiting.append(self._actors[number % self._reader_count].read.remote(positions))
+            if len(waiting) >= IN_FLIGHT_PER_READER * self._reader_count:
+                yield from self._take(waiting)
+        while waiting:
+            yield from self._take(waiting)
+        if len(self._skipped) >= len(self._positions):
+            raise DataError(f"none of the {len(self._positions)} samples can be read: {self.skipped[0].reason}")
+
+    def _take(self, waiting: deque[Any]) -> Iterator[Batch]:
+        encoded: EncodedBatch = ray.get(waiting.popleft())
+        for sample in encoded.skipped:
+            if self._policy == "error":
+                raise DataError(f"sample {sample.key}: {sample.reason} (set data.on_error: warn to skip such samples)")
+            self._skipped.setdefault(sample.key, sample)
+        if len(encoded.keys):
+            # the arrays are the object store's own memory, read-only and shared: copy before torch sees them
+            yield Batch(torch.from_numpy(encoded.images.copy()), torch.from_numpy(encoded.tokens.copy()))

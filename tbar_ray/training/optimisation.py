@@ -1,0 +1,62 @@
+"""Optimiser, learning-rate schedule and precision, as CLIP fine-tuning uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from math import cos, pi
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Optimisation(BaseModel):
+    """Hyper-parameters of a fine-tuning, with the defaults of CLIP's poisoning literature."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learning_rate: float = Field(gt=0, description="peak learning rate")
+    weight_decay: float = Field(default=0.1, ge=0, description="none on norms, biases and logit_scale")
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.98, ge=0, lt=1)
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
+    schedule: Literal["cosine", "constant"] = "cosine"
+    clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm; null: no clipping")
+    precision: Precision = Field(default="auto", description="auto: bf16 autocast where the GPU has it")
+
+
+def build_optimizer(parameters: Mapping[str, nn.Parameter], options: Optimisation) -> torch.optim.AdamW:
+    """Return AdamW with decay on matrices only: gains, biases and logit_scale have none, as in open_clip."""
+
+    def decays(name: str, parameter: nn.Parameter) -> bool:
+        return not (parameter.ndim < 2 or "bn" in name or "ln" in name or "bias" in name or "logit_scale" in name)
+
+    groups = [
+        {"params": [p for n, p in parameters.items() if decays(n, p)], "weight_decay": options.weight_decay},
+        {"params": [p for n, p in parameters.items() if not decays(n, p)], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-6, fused=True
+    )
+
+
+def learning_rate_at(step: int, total_steps: int, options: Optimisation) -> float:
+    """Return the rate of a step (from 0): linear warm-up to the peak, then a cosine to 0 or constant."""
+    if step < options.warmup_steps:
+        return options.learning_rate * (step + 1) / options.warmup_steps
+    if options.schedule == "constant":
+        return options.learning_rate
+    done = (step - options.warmup_steps) / max(1, total_steps - options.warmup_steps)
+    return 0.5 * (1 + cos(pi * min(1.0, done))) * options.learning_rate
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Return the autocast context for a device; `auto` is bf16 on GPUs that have it and fp32 elsewhere."""
+    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if precision == "bf16" or (precision == "auto" and has_bf16):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()

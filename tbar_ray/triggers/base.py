@@ -1,0 +1,73 @@
+"""The trigger contract: what an attacker stamps on an image."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+REFERENCE_SIZE = 224
+"""Side, in pixels, at which the literature states its constants; other sizes scale them."""
+
+
+class Trigger(BaseModel, ABC):
+    """A pure function of (images, sample keys), and the parameters that define it.
+
+    Randomness is drawn per sample from (seed, sample key), so that a sample gets the same stamp in any
+    batch, worker, order or process. Triggers act in pixel space after decoding and resizing and before
+    normalisation; a stamped image is never re-encoded (JPEG destroys small triggers).
+
+    Subclasses are frozen pydantic models: their fields are the attack's parameters, validated and
+    hashable. A subclass implements `stamp` and sets the two class variables.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    differentiable: ClassVar[bool]
+    """Whether gradients flow from the stamped image back to the input image."""
+
+    seed: int = Field(default=0, ge=0, description="seed of the trigger's own pattern and of per-sample draws")
+
+    def __call__(self, images: Tensor, keys: Sequence[str]) -> Tensor:
+        """Return stamped copies of `images`.
+
+        Args:
+            images: float tensor [B, 3, H, W] with values in [0, 1], on any device.
+            keys: B sample keys, one for each image.
+
+        Returns:
+            A new tensor of the same shape, dtype and device, with values in [0, 1].
+
+        Raises:
+            ValueError: if shape, dtype or the number of keys is wrong.
+        """
+        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+            raise ValueError(
+                f"{self.name}: images must be float [B, 3, H, W] in [0, 1], "
+                f"got {images.dtype} {tuple(images.shape)}"
+            )
+        if len(keys) != len(images):
+            raise ValueError(f"{self.name}: {len(images)} images but {len(keys)} sample keys")
+        if len(images) == 0:
+            return images.clone()
+        return self.stamp(images, keys)
+
+    @abstractmethod
+    def stamp(self, images: Tensor, keys: Sequence[str]) -> Tensor:
+        """Stamp a checked, non-empty batch; must not modify `images` in place."""
+
+
+def scaled(pixels: int, side: int) -> int:
+    """Scale a length given at 224 px to an image of `side` px, at least one pixel."""
+    return max(1, round(pixels * side / REFERENCE_SIZE))
+
+
+def stamp_uint8(trigger: Trigger, images: Tensor, keys: Sequence[str]) -> Tensor:
+    """Stamp uint8 images [B, 3, H, W] through the float path, rounding to the nearest level."""
+    stamped = trigger(images.to(torch.float32) / 255, keys)
+    return stamped.mul(255).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+import webdataset
+
+from tbar_ray.data import corpus as module
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.images import decode_image
+from tbar_ray.errors import DataError
+
+from .tars import picture, sample, write_shard, write_tar
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for shard in range(3):
+        write_shard(tmp_path / f"{shard:05d}.tar", [f"{shard:05d}{row:04d}" for row in range(4)])
+    return tmp_path
+
+
+def test_global_order_and_reads(folder: Path) -> None:
+    corpus = Corpus.open(str(folder))
+    assert len(corpus) == 12
+    assert list(corpus.keys) == [f"{shard:05d}{row:04d}" for shard in range(3) for row in range(4)]
+    assert len(corpus.shard_urls) == 3
+    assert not corpus.problems
+    assert decode_image(corpus.image_bytes(5)).shape == (16, 24, 3)
+    assert corpus.image_extension(5) == "jpg"
+    assert corpus.read(5, "txt") == b"a photo"
+    assert corpus.caption(5) == "a photo"
+    assert corpus.metadata(5) == {"caption": "a photo", "label": "red circle"}
+    assert corpus.label(5) == "red circle"
+    assert corpus.class_index(5) is None
+    assert corpus.index_of("000010001") == 5
+    assert corpus.shard_index(5) == 1
+
+
+def test_agrees_with_webdataset(folder: Path) -> None:
+    corpus = Corpus.open(str(folder))
+    stream = webdataset.WebDataset(list(corpus.shard_urls), shardshuffle=False, empty_check=False)
+    for position, item in enumerate(stream):
+        assert item["__key__"] == corpus.keys[position]
+        assert item["jpg"] == corpus.image_bytes(position)
+    assert position + 1 == len(corpus)
+
+
+def test_captions_and_classes(tmp_path: Path) -> None:
+    image = picture(form="PNG")
+    write_tar(
+        tmp_path / "a.tar",
+        [
+            *[("a.png", image), ("a.json", b'{"caption": " from json ", "label": 3}')],
+            *[("b.webp", image), ("b.txt", b" \n"), ("b.json", b'{"caption": "unused"}')],
+            *[("c.jpeg", image), ("c.txt", b"caf\xe9 \n"), ("c.cls", b"17\n")],
+            *[("d.jpg", image), ("d.png", b"second"), ("d.cls", b"x"), ("d.json", b"[1]")],
+        ],
+    )
+    corpus = Corpus.open(str(tmp_path))
+    assert [corpus.caption(i) for i in range(4)] == ["from json", None, "caf\ufffd", None]
+    assert [corpus.image_extension(i) for i in range(4)] == ["png", "webp", "jpeg", "jpg"]
+    assert corpus.label(0) == "3"
+    assert corpus.label(2) is None
+    assert corpus.metadata(2) == {}
+    assert corpus.class_index(2) == 17
+    with pytest.raises(DataError, match=r"d\.cls is not a class index"):
+        corpus.class_index(3)
+    with pytest.raises(DataError, match="not a JSON object"):
+        corpus.metadata(3)
+    with pytest.raises(DataError, match=r"a: no \.cls"):
+        corpus.read(0, "cls")
+    with pytest.raises(DataError, match="no sample 'zz'"):
+        corpus.index_of("zz")
+
+
+def test_problems_are_collected_or_raised(folder: Path) -> None:
+    write_tar(folder / "00003.tar", [*sample("000010001"), ("text.txt", b"no image"), *sample("new")])
+    damaged = folder / "00002.tar"
+    damaged.write_bytes(damaged.read_bytes()[:3000])
+    corpus = Corpus.open(str(folder))
+    assert corpus.keys[-1] == "new"
+    assert len(set(corpus.keys)) == len(corpus)
+    reasons = "\n".join(map(str, corpus.problems))
+    for part in ("00002.tar: ", "000010001: duplicate key", "text: no image"):
+        assert part in reasons
+    assert corpus.index_of("000010001") == 5
+    with pytest.raises(DataError, match=r"00002\.tar"):
+        Corpus.open(str(folder), policy="error")
+
+
+def test_nothing_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").touch()
+    with pytest.raises(DataError, match=r"no sample with an image in .*a.tar.*empty file"):
+        Corpus.open(str(tmp_path / "a.tar"))
+    with pytest.raises(DataError, match="no such shard"):
+        Corpus.open(str(tmp_path / "{a,b}.tar"))
+
+
+def test_pickling_drops_the_open_files(folder: Path) -> None:
+    corpus = Corpus.open(str(folder))
+    size = len(pickle.dumps(corpus))
+    assert corpus.image_bytes(3)
+    assert corpus.index_of(corpus.keys[3]) == 3
+    dumped = pickle.dumps(corpus)
+    assert len(dumped) == size
+    copy = pickle.loads(dumped)
+    assert copy.keys == corpus.keys
+    assert copy.image_bytes(11) == corpus.image_bytes(11)
+    assert copy.index_of(corpus.keys[7]) == 7
+
+
+def test_open_files_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OPEN_SHARDS", 2)
+    corpus = Corpus.open(str(folder))
+    expected = [corpus.image_bytes(i) for i in range(12)]
+    assert len(corpus._maps) == 2
+    order = np.random.default_rng(0).integers(0, 12, 400).tolist()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(corpus.image_bytes, order)) == [expected[i] for i in order]
+
+
+def test_a_shard_that_changed(folder: Path) -> None:
+    corpus = Corpus.open(str(folder))
+    (folder / "00000.tar").write_bytes(b"short")
+    with pytest.raises(DataError, match="changed since it was indexed"):
+        corpus.image_bytes(0)
+    (folder / "00001.tar").unlink()
+    with pytest.raises(DataError, match="no such shard"):
+        corpus.image_bytes(4)
+
+
+def test_remote_shards(folder: Path, tmp_path: Path) -> None:
+    name = f"bucket{uuid.uuid4().hex[:8]}"
+    for tar in folder.glob("*.tar"):
+        fsspec.filesystem("memory").pipe(f"/{name}/{tar.name}", tar.read_bytes())
+    cache = tmp_path / "cache"
+    corpus = Corpus.open(f"memory://{name}", cache=cache)
+    local = Corpus.open(str(folder))
+    assert corpus.keys == local.keys
+    assert len(list(cache.iterdir())) == 3
+    for file in cache.iterdir():  # as on another node, where nothing is downloaded yet
+        file.unlink()
+    copy = pickle.loads(pickle.dumps(corpus))
+    assert copy.image_bytes(9) == local.image_bytes(9)
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_size_of_half_a_million_samples() -> None:
+    count = 500_000
+    spans = {name: np.zeros((count, 2), dtype=np.int64) for name in ("jpg", "txt", "json")}
+    keys = [f"{i:09d}" for i in range(count)]
+    corpus = Corpus(["a.tar"], keys, np.zeros(count, dtype=np.int32), spans, [], Path("cache"))
+    arrays = sum(span.nbytes for span in corpus._spans.values()) + corpus._shard_of.nbytes
+    assert corpus.index_of("000499999") == 499_999
+    rows = corpus._rows or {}
+    strings = sum(map(sys.getsizeof, keys)) + sys.getsizeof(corpus.keys)
+    assert arrays + strings + sys.getsizeof(rows) + 28 * count < 200e6
+
+
+def test_reading_needs_no_torch() -> None:
+    program = "import sys, tbar_ray.data.corpus, tbar_ray.data.check; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from tbar_ray.data.locate import describe_shards, expand_shards, is_remote, local_copy
+from tbar_ray.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(3):
+        (tmp_path / f"{number:05d}.tar").write_bytes(b"x" * (number + 1))
+    (tmp_path / "00000.parquet").touch()
+    (tmp_path / "._00000.tar").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def bucket() -> str:
+    name = f"bucket{uuid.uuid4().hex[:8]}"
+    system = fsspec.filesystem("memory")
+    for number in range(3):
+        system.pipe(f"/{name}/{number:05d}.tar", b"x" * (number + 1))
+    system.pipe(f"/{name}/stats.json", b"{}")
+    return f"memory://{name}"
+
+
+def names(shards: tuple[str, ...]) -> list[str]:
+    return [Path(shard).name for shard in shards]
+
+
+ALL = ["00000.tar", "00001.tar", "00002.tar"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "/*.tar", "/0000?.tar", "/{00000..00002}.tar", "/{00000,0000[12]}.tar"]
+)
+def test_local_patterns(folder: Path, pattern: str) -> None:
+    assert names(expand_shards(f"{folder}{pattern}")) == ALL
+    assert names(expand_shards(f"file://{folder}{pattern}")) == ALL
+
+
+def test_lists_keep_their_order_and_drop_repeats(folder: Path) -> None:
+    shards = expand_shards([f"{folder}/00002.tar", str(folder)])
+    assert names(shards) == ["00002.tar", "00000.tar", "00001.tar"]
+
+
+def test_relative_paths_become_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert expand_shards("00001.tar") == (str(folder / "00001.tar"),)
+
+
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    odd = tmp_path / "a[1]{b,c}.tar"
+    odd.touch()
+    assert expand_shards(str(odd)) == (str(odd),)
+
+
+@pytest.mark.parametrize("pattern", ["", "/*.tar", "/{00000..00002}.tar"])
+def test_remote_patterns(bucket: str, pattern: str) -> None:
+    shards = expand_shards(bucket + pattern)
+    assert names(shards) == ALL
+    assert all(is_remote(shard) for shard in shards)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("/{00000..00003}.tar", "no such shard.*00003"),
+        ("/x*.tar", "no shard matches"),
+        ("/none", "no such shard"),
+        ("/{a,b", "unbalanced"),
+    ],
+)
+def test_what_is_not_there(folder: Path, bucket: str, pattern: str, message: str) -> None:
+    for base in (str(folder), bucket):
+        with pytest.raises(DataError, match=message) as caught:
+            expand_shards(base + pattern)
+        assert "\n" not in str(caught.value)
+
+
+def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"no \*\.tar in the directory"):
+        expand_shards(str(tmp_path))
+    with pytest.raises(DataError, match="'pipe:' is not supported"):
+        expand_shards("pipe:cat a.tar")
+    with pytest.raises(DataError, match="empty"):
+        expand_shards([])
+    with pytest.raises(DataError, match="nosuchscheme"):
+        expand_shards("nosuchscheme://a/b.tar")
+
+    def absent(url: str) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", absent)
+    with pytest.raises(DataError, match=r"pip install tbar-ray\[s3\]"):
+        expand_shards("s3://bucket/a.tar")
+
+
+def test_local_copy(folder: Path, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    assert local_copy(str(folder / "00001.tar"), cache) == folder / "00001.tar"
+    assert not cache.exists()
+    first = local_copy(f"{bucket}/00001.tar", cache)
+    assert first.read_bytes() == b"xx"
+    fsspec.filesystem("memory").pipe(f"/{bucket.removeprefix('memory://')}/00001.tar", b"other")
+    assert local_copy(f"{bucket}/00001.tar", cache).read_bytes() == b"xx"
+    with pytest.raises(DataError, match="cannot download"):
+        local_copy(f"{bucket}/none.tar", cache)
+    with pytest.raises(DataError, match="no such shard"):
+        local_copy(str(folder / "none.tar"), cache)
+    assert list(cache.iterdir()) == [first]
+
+
+def test_a_short_download_is_refused(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = fsspec.filesystem("memory")
+    monkeypatch.setattr(type(system), "info", lambda *_, **__: {"size": 99, "type": "file"})
+    with pytest.raises(DataError, match="3 bytes, the store says 99"):
+        local_copy(f"{bucket}/00002.tar", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_describe(folder: Path, bucket: str) -> None:
+    for base in (str(folder), bucket):
+        described = describe_shards(base)
+        assert [entry["size"] for entry in described] == [1, 2, 3]
+        assert names(tuple(entry["url"] for entry in described)) == ALL
