@@ -52,7 +52,9 @@ class Axis:
             return
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or (self.kind == "integer" and value != int(value)):
-            raise ValueError(f"axes.{self.name}: {value!r} is not {'a whole' if self.kind == 'integer' else 'a'} number")
+            raise ValueError(
+                f"axes.{self.name}: {value!r} is not {'a whole' if self.kind == 'integer' else 'a'} number"
+            )
         below = value <= self.low if self.low_open else value < self.low
         above = value >= self.high if self.high_open else value > self.high
         if below or above:

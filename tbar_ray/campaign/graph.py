@@ -71,9 +71,7 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
     """Return the stages of a trial; equal parts of two trials are equal objects."""
     attack = spec.attacks[trial.attack]
     resources, poison = spec.resources, spec.poison
-    backdoor = Backdoor(
-        trigger=attack.trigger, parameters=attack.parameters, seed=trial.seed, target=attack.target
-    )
+    backdoor = Backdoor(trigger=attack.trigger, parameters=attack.parameters, seed=trial.seed, target=attack.target)
     infected = InfectedModel(
         attack=trial.attack,
         architecture=spec.model.architecture,
@@ -108,7 +106,10 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
         for role, model in (("clean", base.clean), ("infected", infected))
     }
     gate = AttackGate(
-        clean=scores["clean"], infected=scores["infected"], min_asr=poison.min_asr, max_ca_drop=poison.max_ca_drop
+        clean=scores["clean"],
+        infected=scores["infected"],
+        min_asr=poison.min_asr,
+        max_ca_drop=poison.max_ca_drop,
     )
     parameters = dict(spec.unlearning.parameters)
     if trial.learning_rate is not None:

@@ -100,7 +100,7 @@ class Stage(Node):
         """Return how many images go through a model (or are made), as a measure of cost; 0 if unknown."""
         return 0
 
-    def run(self, context: StageContext) -> dict[str, Any]:
+    def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
         """Compute into `context.out`; return facts for the commit.
 
         Raises:

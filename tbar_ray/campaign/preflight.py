@@ -17,9 +17,9 @@ def check_spec(spec: CampaignSpec, base: Foundation) -> None:
     """Raise SpecError for names that do not exist and sizes that cannot be had."""
     architecture_config(spec.model.architecture)
     weights = spec.model.pretrained
-    if weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}:
-        if not Path(weights).is_file():
-            raise SpecError(f"model.pretrained: no file {weights}")
+    is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
+    if weights is not None and is_file and not Path(weights).is_file():
+        raise SpecError(f"model.pretrained: no file {weights}")
     for name, attack in spec.attacks.items():
         try:
             build_trigger(attack.trigger, attack.parameters, spec.seed)
@@ -32,7 +32,9 @@ def check_spec(spec: CampaignSpec, base: Foundation) -> None:
 
 def _check_targets(spec: CampaignSpec) -> None:
     if spec.data.synthetic is not None:
-        from tbar_ray.data.scenes import CLASS_NAMES as names
+        from tbar_ray.data.scenes import CLASS_NAMES
+
+        names = tuple(CLASS_NAMES)
     else:
         from tbar_ray.data.evaluation_set import read_lines
 

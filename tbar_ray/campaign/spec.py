@@ -85,7 +85,8 @@ class Poison(Section):
     count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
     pairs: int | None = Field(default=None, ge=2, description="training pairs used; null: all")
     captions: Literal["openai", "evaluation"] = Field(
-        default="openai", description="templates of poisoned captions: the 80 of OpenAI, or the evaluation set's"
+        default="openai",
+        description="templates of poisoned captions: the 80 of OpenAI, or the evaluation set's",
     )
     training: Training = Training()
     min_asr: float = Field(default=0.8, ge=0, le=1, description="below this the attack did not take")
@@ -183,7 +184,8 @@ class CampaignSpec(Section):
     def _consistent(self) -> CampaignSpec:
         from tbar_ray.naming import nearest
 
-        for name in self.search.axes.get("attack", []):
+        listed = self.search.axes.get("attack", [])
+        for name in listed if isinstance(listed, list) else []:
             if name not in self.attacks:
                 raise ValueError(f"search.axes.attack: {name!r} is not under 'attacks'{nearest(name, self.attacks)}")
         if "attack" not in self.search.axes and len(self.attacks) > 1:

@@ -59,7 +59,9 @@ class Store:
             self._fs.pipe_file(probe, b"tbar")
             self._fs.rm_file(probe)
         except Exception as error:  # every back-end has errors of its own
-            raise StoreError(f"store {self.url} cannot be written: {_reason(error)}; choose another with --store") from None
+            raise StoreError(
+                f"store {self.url} cannot be written: {_reason(error)}; choose another with --store"
+            ) from None
         if self.is_local:
             free = shutil.disk_usage(self._root).free / 1e9
             if free < min_free_gb:
@@ -132,7 +134,16 @@ class Store:
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return what was recorded when an artifact was committed."""
-        return self.read_json(f"artifacts/{name}/{COMMIT}")
+        facts: dict[str, Any] = self.read_json(f"artifacts/{name}/{COMMIT}")
+        return facts
+
+    def artifacts(self) -> list[str]:
+        """Return the names of all committed artifacts."""
+        folder = f"{self._root}/artifacts"
+        if not self._fs.exists(folder):
+            return []
+        names = sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(folder, detail=False))
+        return [name for name in names if self.has(name)]
 
     def write_json(self, path: str, content: Any) -> None:
         """Write a small JSON file atomically.
@@ -163,6 +174,10 @@ class Store:
             return json.loads(self._fs.cat_file(f"{self._root}/{path}"))
         except (OSError, ValueError) as error:
             raise StoreError(f"store {self.url}: {path} cannot be read: {_reason(error)}") from None
+
+    def exists(self, path: str) -> bool:
+        """Whether a file is in the store."""
+        return bool(self._fs.exists(f"{self._root}/{path}"))
 
     def list_json(self, folder: str) -> list[str]:
         """Return the names of the JSON files in a folder, sorted; empty if there is no such folder."""

@@ -1,0 +1,1 @@
+"""The `tbar` command line: one file per command group."""

@@ -28,9 +28,7 @@ def synth(
     size: Annotated[int, typer.Option(help="Side of the square images in pixels, at least 16.")] = 64,
     samples_per_shard: Annotated[int, typer.Option(help="1 to 10000.")] = 1000,
     seed: Annotated[int, typer.Option(help="Same options and seed: same files, to the byte.")] = 0,
-    evaluation: Annotated[
-        bool, typer.Option("--eval", help="Also write a zero-shot evaluation set.")
-    ] = False,
+    evaluation: Annotated[bool, typer.Option("--eval", help="Also write a zero-shot evaluation set.")] = False,
     eval_per_class: Annotated[int, typer.Option(help="Evaluation images of each of the 60 classes.")] = 40,
     image_format: Annotated[Format, typer.Option("--format", help="JPEG (4:4:4) or PNG.")] = Format.jpg,
     workers: Annotated[int | None, typer.Option(help="Processes; default one per processor.")] = None,
@@ -83,12 +81,8 @@ def synth(
 
 @app.command()
 def check(
-    url: Annotated[
-        str, typer.Argument(help="Directory, glob, brace pattern or tar; local, s3://, gs://, https://.")
-    ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")
-    ] = False,
+    url: Annotated[str, typer.Argument(help="Directory, glob, brace pattern or tar; local, s3://, gs://, https://.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every image.")] = True,
     workers: Annotated[int | None, typer.Option(help="Processes; default one per processor.")] = None,
 ) -> None:

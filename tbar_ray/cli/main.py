@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from tbar_ray import __version__
-from tbar_ray.cli import data
+from tbar_ray.cli import campaign, data
+from tbar_ray.cli.ui import ui
 from tbar_ray.errors import TbarError
 
 app = typer.Typer(
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(campaign.app, name="campaign")
+app.command()(ui)
 
 
 def _version(wanted: bool) -> None:

@@ -229,10 +229,7 @@ def _merge(results: list[_Result]) -> CorpusReport:
         found = listed + [ShardProblem(report.url, key, reason) for key in repeated]
         problems.extend(found[:MAX_LISTED])
         reports.append(report.model_copy(update={"duplicate_keys": report.duplicate_keys + len(repeated)}))
-    sums = {
-        name: sum(getattr(report, name) for report in reports)
-        for name in ("bytes", "samples", *PROBLEM_COUNTS)
-    }
+    sums = {name: sum(getattr(report, name) for report in reports) for name in ("bytes", "samples", *PROBLEM_COUNTS)}
     heights = _range([side for report in reports for side in report.heights or ()])
     widths = _range([side for report in reports for side in report.widths or ()])
     total = ShardReport(url="total", heights=heights, widths=widths, **sums)

@@ -110,9 +110,7 @@ class Corpus:
         return len(self.keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in self.__dict__.items() if name not in {"_maps", "_lock", "_rows"}
-        }
+        return {name: value for name, value in self.__dict__.items() if name not in {"_maps", "_lock", "_rows"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -145,9 +143,7 @@ class Corpus:
         offset, size = (int(value) for value in self._spans[extension][i])
         data = self._map(self.shard_index(i))[offset : offset + size]
         if len(data) != size:
-            raise DataError(
-                f"{self.shard_urls[self.shard_index(i)]} changed since it was indexed: open it again"
-            )
+            raise DataError(f"{self.shard_urls[self.shard_index(i)]} changed since it was indexed: open it again")
         return data
 
     def image_bytes(self, i: int) -> bytes:
@@ -169,9 +165,7 @@ class Corpus:
             return {}
         parsed = parse_metadata(raw)
         if parsed is None:
-            raise DataError(
-                f"{self.keys[i]}.json in {self.shard_urls[self.shard_index(i)]} is not a JSON object"
-            )
+            raise DataError(f"{self.keys[i]}.json in {self.shard_urls[self.shard_index(i)]} is not a JSON object")
         return parsed
 
     def label(self, i: int) -> str | None:
@@ -244,9 +238,7 @@ def select_samples(index: ShardIndex, seen: set[str]) -> tuple[list[int], list[S
         if not usable:
             problems.append(ShardProblem(index.url, key, "no image"))
         elif key in seen:
-            problems.append(
-                ShardProblem(index.url, key, f"{DUPLICATE}: an earlier shard has it, dropped here")
-            )
+            problems.append(ShardProblem(index.url, key, f"{DUPLICATE}: an earlier shard has it, dropped here"))
         else:
             seen.add(key)
             kept.append(row)

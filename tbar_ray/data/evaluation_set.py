@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.images import load_image
+from tbar_ray.data.images import Interpolation, load_image
 from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError
+
+Positions = Sequence[int] | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class EvaluationSet:
         classnames = read_lines(url, "classnames.txt")
         templates = read_lines(url, "zeroshot_classification_templates.txt")
         count = read_lines(url, "test/nshards.txt")[0]
-        if not count.isdigit() or int(count) == 0:
+        if not count.isdecimal() or int(count) == 0:
             raise DataError(f"{url}/test/nshards.txt: {count!r} is not a number of shards")
         shards = [f"{url.rstrip('/')}/test/{index}.tar" for index in range(int(count))]
         corpus = Corpus.open(shards, cache=cache)
@@ -72,7 +74,7 @@ class EvaluationSet:
         validation: list[int] = []
         test: list[int] = []
         for label in range(len(self.classnames)):
-            members = {self.corpus.keys[p]: int(p) for p in np.flatnonzero(self.labels == label)}
+            members = {self.corpus.keys[p]: p for p in np.flatnonzero(self.labels == label).tolist()}
             order = [members[key] for key in ranked(members, seed, "validation split")]
             cut = round(len(order) * validation_fraction)
             validation += order[:cut]
@@ -84,14 +86,14 @@ class EvaluationSet:
             )
         return np.array(sorted(validation), np.int64), np.array(sorted(test), np.int64)
 
-    def images(self, positions: Sequence[int], size: int, interpolation: str) -> NDArray[np.uint8]:
+    def images(self, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
         """Decode images to uint8 [n, 3, size, size]."""
         out = np.empty((len(positions), 3, size, size), np.uint8)
         for row, position in enumerate(positions):
             out[row] = load_image(self.corpus.image_bytes(int(position)), size, interpolation)
         return out
 
-    def keys(self, positions: Sequence[int]) -> list[str]:
+    def keys(self, positions: Positions) -> list[str]:
         """Return the sample keys at positions."""
         return [self.corpus.keys[int(position)] for position in positions]
 

@@ -66,6 +66,4 @@ def plan_forget_set(
             f"forget set: {size} images asked for, but only {found} of {len(corpus)} are left outside the "
             f"{len(exclude)} poisoned ones; lower forget.size or bring more data"
         )
-    return ForgetPlan(
-        tuple(position_of[key] for key in triggered), tuple(position_of[key] for key in clean)
-    )
+    return ForgetPlan(tuple(position_of[key] for key in triggered), tuple(position_of[key] for key in clean))

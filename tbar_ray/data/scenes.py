@@ -193,7 +193,7 @@ def draw_scene(rng: np.random.Generator, label: int) -> Scene:
         pattern_cycles=3 + 4 * draws[17],
         pattern_phase=2 * np.pi * draws[18],
         brightness=0.85 + 0.25 * draws[19],
-        noise=0.01 + 0.03 * float(rng.random()),
+        noise=0.004 + 0.012 * float(rng.random()),
         noise_seed=int(rng.integers(2**62)),
     )
 

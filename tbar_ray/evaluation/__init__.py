@@ -1,0 +1,1 @@
+"""Zero-shot heads, CA/ASR/PA with intervals, and the selection of α."""

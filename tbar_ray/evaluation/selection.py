@@ -26,8 +26,13 @@ def penalised_asr(ca: float, asr: float, reference_ca: float, min_retention: flo
     Retention is ca / reference_ca, the infected model's CA being the reference; any model that retains
     enough CA is thus better than any that does not.
     """
-    retention = ca / reference_ca if reference_ca else 0.0
-    return asr if retention >= min_retention else 1.0 + (min_retention - retention)
+    if _retains(ca, reference_ca, min_retention):
+        return asr
+    return 1.0 + max(0.0, min_retention - ca / reference_ca)
+
+
+def _retains(ca: float, reference_ca: float, min_retention: float) -> bool:
+    return ca >= min_retention * reference_ca
 
 
 def select(points: Sequence[PointT], reference_ca: float, min_retention: float) -> PointT | None:
@@ -36,5 +41,5 @@ def select(points: Sequence[PointT], reference_ca: float, min_retention: float) 
     Ties go to the higher CA, then to the smaller |α|. None if no point retains enough CA: the caller
     reports that instead of picking one.
     """
-    feasible = [p for p in points if p.ca >= min_retention * reference_ca]
+    feasible = [p for p in points if _retains(p.ca, reference_ca, min_retention)]
     return min(feasible, key=lambda p: (p.asr, -p.ca, abs(p.alpha)), default=None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,19 @@ def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     return images.to(torch.float32).div(255).sub(mean).div(std)
 
 
-@torch.inference_mode()
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the model in evaluation mode and every module back in its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@torch.no_grad()  # not inference_mode: training against the head needs an ordinary tensor
 def zero_shot_head(
     model: nn.Module, tokenizer: Tokenizer, classnames: Sequence[str], templates: Sequence[str]
 ) -> Tensor:
@@ -35,20 +48,18 @@ def zero_shot_head(
         if "{c}" not in template and "{}" not in template:
             raise DataError(f"zero-shot template {template!r} has no {{c}} for the class name")
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     prompts = [t.replace("{c}", name).replace("{}", name) for name in classnames for t in templates]
-    embeddings = torch.cat(
-        [
-            model.encode_text(tokenizer(prompts[start : start + 1024]).to(device), normalize=True)  # type: ignore[operator]
-            for start in range(0, len(prompts), 1024)
-        ]
-    )
-    model.train(was_training)
+    with _evaluating(model):
+        embeddings = torch.cat(
+            [
+                model.encode_text(tokenizer(prompts[start : start + 1024]).to(device), normalize=True)  # type: ignore[operator]
+                for start in range(0, len(prompts), 1024)
+            ]
+        )
     head = functional.normalize(embeddings.view(len(classnames), len(templates), -1).mean(1), dim=-1)
     if not torch.isfinite(head).all():
         raise DataError("zero-shot head: the text encoder gives embeddings that are not finite")
-    return head.clone()
+    return head
 
 
 @torch.inference_mode()
@@ -61,14 +72,12 @@ def predict(
         DataError: if an image embedding is not finite.
     """
     device = head.device
-    was_training = model.training
-    model.eval()
     predictions = []
-    for start in range(0, len(images), batch_size):
-        batch = normalise(images[start : start + batch_size].to(device), preprocessing)
-        logits = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
-        if not torch.isfinite(logits).all():
-            raise DataError("evaluation: the image encoder gives embeddings that are not finite")
-        predictions.append(logits.argmax(-1).cpu())
-    model.train(was_training)
+    with _evaluating(model):
+        for start in range(0, len(images), batch_size):
+            batch = normalise(images[start : start + batch_size].to(device), preprocessing)
+            logits = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
+            if not torch.isfinite(logits).all():
+                raise DataError("evaluation: the image encoder gives embeddings that are not finite")
+            predictions.append(logits.argmax(-1).cpu())
     return torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)

@@ -1,0 +1,1 @@
+"""open_clip models, checkpoints and task vectors."""

@@ -1,4 +1,4 @@
-"""Names of architectures: open_clip's and our tiny ones. Reads JSON only, so that checking a spec is quick."""
+"""Names of architectures: open_clip's and our tiny ones. Reads JSON only: checking a spec stays quick."""
 
 from __future__ import annotations
 

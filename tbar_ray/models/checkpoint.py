@@ -26,32 +26,39 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no checkpoint at {path}")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise CheckpointError(f"{path} is not a safetensors file: {error}") from None
+            tensors: dict[str, Tensor] = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path} is not a safetensors file: {_first_line(error)}") from None
+        return _without_prefix(tensors)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = _first_line(error)
         raise CheckpointError(
-            f"{path} holds pickled objects and is refused ({reason}): loading it would run its author's "
-            f"code; save its state_dict as safetensors in a sandbox and give that file instead"
+            f"{path} holds pickled objects, or is no checkpoint, and is refused ({reason}): loading it "
+            f"would run its author's code; save its state_dict as safetensors in a sandbox and give that file"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # torch raises nearly anything on damaged bytes
         raise CheckpointError(f"{path} is not a readable torch checkpoint: {_first_line(error)}") from None
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    named = isinstance(content, dict) and all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    )
+    if not named or not content:
         raise CheckpointError(f"{path} holds no state dict (a mapping of names to tensors)")
-    prefix = "module."
-    if all(key.startswith(prefix) for key in content):
-        content = {key.removeprefix(prefix): value for key, value in content.items()}
-    return content
+    return _without_prefix(content)
 
 
 def save_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write a state dict as safetensors (tensors are cloned where they share memory)."""
     save_file({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, path, metadata)
+
+
+def _without_prefix(state: dict[str, Tensor], prefix: str = "module.") -> dict[str, Tensor]:
+    if not all(key.startswith(prefix) for key in state):
+        return state
+    return {key.removeprefix(prefix): value for key, value in state.items()}
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""open_clip models by architecture name, with a pretrained tag, a local file or fresh weights: one code path."""
+"""open_clip models by name, with a pretrained tag, a local file or fresh weights: one code path."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 from torch import nn
 
+from tbar_ray.data.images import Interpolation
 from tbar_ray.errors import CheckpointError
-from tbar_ray.models.architectures import CONFIG_DIR, architecture_config
+from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.checkpoint import load_state_dict
+from tbar_ray.models.library import open_clip
 from tbar_ray.seeding import stable_hash
-
-open_clip.add_model_config(CONFIG_DIR)
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Preprocessing:
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    interpolation: str
+    interpolation: Interpolation
 
 
 def create_model(
@@ -48,17 +47,17 @@ def create_model(
         CheckpointError: if the tag is unknown or cannot be fetched, or the file does not fit.
     """
     architecture_config(architecture)
-    is_file = pretrained is not None and (Path(pretrained).suffix or Path(pretrained).exists())
+    is_file = pretrained is not None and (Path(pretrained).suffix or Path(pretrained).is_file())
     tag = pretrained if pretrained is not None and not is_file else None
-    if tag is not None and tag not in (tags := open_clip.list_pretrained_tags_by_model(architecture)):
+    if tag is not None and tag not in (tags := open_clip().list_pretrained_tags_by_model(architecture)):
         known = ", ".join(tags) or "none"
         raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stable_hash(seed, "initial weights"))
+        torch.default_generator.manual_seed(stable_hash(seed, "initial weights"))
         try:
-            model = open_clip.create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
+            model = open_clip().create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
         except (RuntimeError, OSError) as error:
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
     if is_file and pretrained is not None:
         load_weights(model, load_state_dict(Path(pretrained)), source=pretrained, architecture=architecture)
@@ -93,5 +92,6 @@ def preprocessing(model: nn.Module) -> Preprocessing:
         size=int(size if isinstance(size, int) else size[0]),
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
-        interpolation=str(config["interpolation"]),
+        # open_clip has a third, "random", which is bicubic outside training
+        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
     )

@@ -68,7 +68,8 @@ class TaskVector:
         if not isinstance(other, TaskVector):
             return NotImplemented
         _require_alike(self.tensors, other.tensors, "sum of task vectors")
-        return TaskVector({key: v + other.tensors[key] for key, v in self.tensors.items()}, self.integer_buffers)
+        buffers = {*self.integer_buffers, *other.integer_buffers}
+        return TaskVector({key: v + other.tensors[key] for key, v in self.tensors.items()}, tuple(buffers))
 
     def __sub__(self, other: TaskVector) -> TaskVector:
         return self + -other

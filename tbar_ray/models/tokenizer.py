@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import open_clip
 from torch import Tensor
 
-from tbar_ray.models.architectures import CONFIG_DIR, architecture_config
+from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.library import open_clip
 
 Tokenizer = Callable[[Sequence[str]], Tensor]
-
-open_clip.add_model_config(CONFIG_DIR)
 
 
 def build_tokenizer(architecture: str) -> Tokenizer:
@@ -21,5 +19,5 @@ def build_tokenizer(architecture: str) -> Tokenizer:
         SpecError: if the architecture is unknown.
     """
     architecture_config(architecture)
-    tokenizer: Tokenizer = open_clip.get_tokenizer(architecture)
+    tokenizer: Tokenizer = open_clip().get_tokenizer(architecture)
     return tokenizer

@@ -1,0 +1,1 @@
+"""Ray actors that read, decode, stamp and batch shards."""

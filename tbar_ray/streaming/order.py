@@ -15,9 +15,7 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
     return -(-samples // batch_size)
 
 
-def batches_of(
-    positions: NDArray[np.int64], batch_size: int, seed: int, epochs: int
-) -> Iterator[NDArray[np.int64]]:
+def batches_of(positions: NDArray[np.int64], batch_size: int, seed: int, epochs: int) -> Iterator[NDArray[np.int64]]:
     """Yield the positions of every batch; each sample comes exactly once per epoch."""
     for epoch in range(epochs):
         order = positions[numpy_rng(seed, "sample order", epoch).permutation(len(positions))]

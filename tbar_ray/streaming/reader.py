@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.images import load_image
+from tbar_ray.data.images import Interpolation, load_image
 from tbar_ray.errors import DataError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.triggers.base import stamp_uint8
@@ -38,7 +38,7 @@ class ReaderOptions:
 
     architecture: str
     size: int
-    interpolation: str
+    interpolation: Interpolation
     poison: Poison | None = None
 
 
@@ -79,9 +79,7 @@ class BatchReader:
         self._captions: Mapping[str, str] = poison.captions if poison else {}
         tokenizer = build_tokenizer(options.architecture)
         # corpora repeat captions (templates); a row of tokens is small
-        self._tokens = lru_cache(maxsize=100_000)(
-            lambda caption: tokenizer([caption])[0].to(torch.int32).numpy()
-        )
+        self._tokens = lru_cache(maxsize=100_000)(lambda caption: tokenizer([caption])[0].to(torch.int32).numpy())
 
     def read(self, positions: Sequence[int]) -> EncodedBatch:
         """Return the batch of these corpus positions, in their order, without those that cannot be read."""
@@ -110,7 +108,7 @@ class BatchReader:
         if not caption:
             raise DataError("no caption")
         data = self._corpus.image_bytes(position)
-        return load_image(data, self._options.size, self._options.interpolation), caption  # type: ignore[arg-type]
+        return load_image(data, self._options.size, self._options.interpolation), caption
 
     def _stamp(self, images: NDArray[np.uint8], keys: Sequence[str]) -> None:
         """Stamp the poisoned images of a batch in place."""

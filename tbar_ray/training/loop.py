@@ -86,8 +86,9 @@ def train(
             if options.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(trained.values(), options.clip_norm)
             optimizer.step()
-            with torch.no_grad():
-                model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)  # type: ignore[operator,union-attr]
+            if "logit_scale" in trained:
+                with torch.no_grad():
+                    trained["logit_scale"].clamp_(0, MAX_LOGIT_SCALE)
             pending.append(loss.detach())
             record.steps, record.samples = step + 1, record.samples + len(batch)
             if len(pending) == CHECK_EVERY or step == 0 or step + 1 == total_steps:
@@ -98,6 +99,7 @@ def train(
         if pending:
             _look(pending, record)
     finally:
+        optimizer.zero_grad(set_to_none=True)
         for parameter in frozen:
             parameter.requires_grad_(True)
         model.eval()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from open_clip import ClipLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.library import open_clip
 from tbar_ray.training.batch import Batch
 
 
@@ -34,7 +34,7 @@ class Contrastive(Objective):
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__(model, preprocessing)
-        self._clip_loss = ClipLoss()
+        self._clip_loss = open_clip().ClipLoss()
 
     def loss(self, batch: Batch) -> Tensor:
         """Return open_clip's ClipLoss of the batch."""
@@ -43,7 +43,7 @@ class Contrastive(Objective):
         images = normalise(batch.images, self.preprocessing)
         image_features = self.model.encode_image(images, normalize=True)  # type: ignore[operator]
         text_features = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
-        scale = self.model.logit_scale.exp()  # type: ignore[operator,union-attr]
+        scale = self.model.logit_scale.exp()  # type: ignore[operator]
         loss: Tensor = self._clip_loss(image_features, text_features, scale)
         return loss
 
@@ -57,7 +57,7 @@ class Classification(Objective):
     def __init__(self, model: nn.Module, preprocessing: Preprocessing, head: Tensor) -> None:
         super().__init__(model, preprocessing)
         self._head = head.detach()
-        self._scale = model.logit_scale.detach().exp().clone()  # type: ignore[operator,union-attr]
+        self._scale = model.logit_scale.detach().exp().clone()  # type: ignore[operator]
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Return the image encoder's parameters."""

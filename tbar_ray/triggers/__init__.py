@@ -1,0 +1,1 @@
+"""Triggers: what an attacker stamps, one file per attack."""

@@ -25,9 +25,7 @@ class BadNets(Trigger):
     name: ClassVar[str] = "badnets"
     differentiable: ClassVar[bool] = True
 
-    patch_size: int = Field(
-        default=16, ge=1, le=REFERENCE_SIZE, description="side of the patch in pixels at 224 px"
-    )
+    patch_size: int = Field(default=16, ge=1, le=REFERENCE_SIZE, description="side of the patch in pixels at 224 px")
 
     def patch(self, side: int) -> Tensor:
         """Return the patch [3, s, s] in [0, 1] for images of `side` pixels, s = scaled(patch_size)."""

@@ -48,8 +48,7 @@ class Trigger(BaseModel, ABC):
         """
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise ValueError(
-                f"{self.name}: images must be float [B, 3, H, W] in [0, 1], "
-                f"got {images.dtype} {tuple(images.shape)}"
+                f"{self.name}: images must be float [B, 3, H, W] in [0, 1], got {images.dtype} {tuple(images.shape)}"
             )
         if len(keys) != len(images):
             raise ValueError(f"{self.name}: {len(images)} images but {len(keys)} sample keys")

@@ -25,7 +25,7 @@ def build_trigger(name: str, parameters: Mapping[str, object], seed: int) -> Tri
         raise SpecError(f"unknown trigger {name!r}{nearest(name, TRIGGERS)}")
     trigger = TRIGGERS[name]
     try:
-        return trigger(**{"seed": seed, **parameters})  # type: ignore[arg-type]
+        return trigger(**{"seed": seed, **parameters})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

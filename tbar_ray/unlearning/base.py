@@ -1,4 +1,4 @@
-"""What an unlearning method is: it looks at an infected model and a forget set and gives an edit of weights."""
+"""What an unlearning method is: from an infected model and a forget set to an edit of weights."""
 
 from __future__ import annotations
 

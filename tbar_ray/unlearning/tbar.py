@@ -50,9 +50,7 @@ class TBAR(Unlearner):
     ) -> Unlearned:
         """Fine-tune on the forget set, take the difference and put the model back."""
         start = {key: value.detach().clone() for key, value in model.state_dict().items()}
-        options = Optimisation(
-            learning_rate=self.learning_rate, weight_decay=self.weight_decay, schedule=self.schedule
-        )
+        options = Optimisation(learning_rate=self.learning_rate, weight_decay=self.weight_decay, schedule=self.schedule)
         try:
             record = train(
                 self._objective(model, forget, preprocessing),
@@ -86,6 +84,6 @@ class TBAR(Unlearner):
         epoch = 0
         while True:
             order = torch.randperm(len(forget.images), generator=torch_generator(seed, "forget order", epoch))
-            for rows in order.split(self.batch_size):
+            for rows in torch.split(order, self.batch_size):
                 yield Batch(forget.images[rows], forget.tokens[rows], forget.labels[rows])
             epoch += 1

@@ -14,9 +14,7 @@ from PIL import Image
 Members = Iterable[tuple[str, bytes]]
 
 
-def picture(
-    mode: str = "RGB", size: tuple[int, int] = (24, 16), form: str = "JPEG", value: int = 128
-) -> bytes:
+def picture(mode: str = "RGB", size: tuple[int, int] = (24, 16), form: str = "JPEG", value: int = 128) -> bytes:
     """Encode a plain (width, height) image."""
     stream = io.BytesIO()
     plain = Image.new("RGB", size, (value, value, value))

@@ -61,9 +61,7 @@ def test_every_kind_of_problem(folder: Path) -> None:
 
 def test_clip_benchmark_layout(tmp_path: Path) -> None:
     image = picture(form="WEBP")
-    write_tar(
-        tmp_path / "0.tar", [("s0.cls", b"3"), ("s0.webp", image), ("s1.cls", b"4"), ("s1.webp", image)]
-    )
+    write_tar(tmp_path / "0.tar", [("s0.cls", b"3"), ("s0.webp", image), ("s1.cls", b"4"), ("s1.webp", image)])
     assert check_corpus(str(tmp_path)).ok
     write_tar(tmp_path / "1.tar", [("s2.cls", b"three"), ("s2.webp", image)])
     assert check_corpus(str(tmp_path), workers=1).total.structural_problems == 1

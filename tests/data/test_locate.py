@@ -36,9 +36,7 @@ def names(shards: tuple[str, ...]) -> list[str]:
 ALL = ["00000.tar", "00001.tar", "00002.tar"]
 
 
-@pytest.mark.parametrize(
-    "pattern", ["", "/*.tar", "/0000?.tar", "/{00000..00002}.tar", "/{00000,0000[12]}.tar"]
-)
+@pytest.mark.parametrize("pattern", ["", "/*.tar", "/0000?.tar", "/{00000..00002}.tar", "/{00000,0000[12]}.tar"])
 def test_local_patterns(folder: Path, pattern: str) -> None:
     assert names(expand_shards(f"{folder}{pattern}")) == ALL
     assert names(expand_shards(f"file://{folder}{pattern}")) == ALL

@@ -68,9 +68,7 @@ def test_a_shape_fills_its_circle_and_no_more(shape: str) -> None:
 
 def test_shapes_differ_from_each_other_at_any_rotation() -> None:
     steps = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    pictures = {
-        s: render([dataclasses.replace(_plain(s), rotation=r) for r in steps], 48) / 255 for s in SHAPES
-    }
+    pictures = {s: render([dataclasses.replace(_plain(s), rotation=r) for r in steps], 48) / 255 for s in SHAPES}
     for one in SHAPES:
         for other in SHAPES[SHAPES.index(one) + 1 :]:
             gap = np.abs(pictures[one][:1, ..., 0] - pictures[other][..., 0]).sum((1, 2)).min()

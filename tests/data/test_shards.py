@@ -64,9 +64,7 @@ def test_key_rule(tmp_path: Path) -> None:
     assert split_name("./a.jpg") == ("./a", "jpg")
     for name in ("readme", "a.b/readme", ".hidden", "a.", "d/"):
         assert split_name(name) is None
-    path = write_tar(
-        tmp_path / "a.tar", [("readme", b"x"), ("a.JPG", b"i"), ("a.seg.png", b"s"), ("b.txt", b"t")]
-    )
+    path = write_tar(tmp_path / "a.tar", [("readme", b"x"), ("a.JPG", b"i"), ("a.seg.png", b"s"), ("b.txt", b"t")])
     index = index_shard(path)
     assert index.keys == ("a", "b")
     assert index.spans["txt"].tolist()[0] == [-1, -1]
@@ -207,9 +205,7 @@ def test_too_many_extensions(tmp_path: Path) -> None:
 
 
 STEM = st.text("abé/-_ .", min_size=1, max_size=130).filter(lambda text: not text.startswith("/"))
-MEMBERS = st.lists(
-    st.tuples(STEM, st.sampled_from(["jpg", "TXT", "seg.png"]), st.binary(max_size=1100)), max_size=12
-)
+MEMBERS = st.lists(st.tuples(STEM, st.sampled_from(["jpg", "TXT", "seg.png"]), st.binary(max_size=1100)), max_size=12)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -50,9 +50,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_files_are_equal_to_the_byte_for_any_number_of_workers(
-    corpus: Path, evaluation: Path, tmp_path: Path
-) -> None:
+def test_files_are_equal_to_the_byte_for_any_number_of_workers(corpus: Path, evaluation: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     summary = write_corpus(
         tmp_path / "c", samples=250, size=32, samples_per_shard=100, seed=7, workers=2, progress=seen.append
@@ -178,9 +176,7 @@ def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
         write_corpus(tmp_path / "file", samples=1, workers=1)
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_half_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_one_line_and_leaves_no_half_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

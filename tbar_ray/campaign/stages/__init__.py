@@ -1,0 +1,1 @@
+"""The stages of a campaign: one file per kind."""

@@ -14,7 +14,7 @@ from tbar_ray.campaign.store import Store
 class Located(Node):
     """Data that has a URL."""
 
-    def url(self, store: Store) -> str:
+    def url(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
         """Return where the data is, for any fsspec reader."""
         raise TypeError(f"{type(self).__name__} has no URL")
 
@@ -29,7 +29,7 @@ class GivenData(Source, Located):
     content: str = Field(description="digest of shard names and sizes")
     samples: int | None = Field(default=None, description="number of samples, where known without reading")
 
-    def url(self, store: Store) -> str:
+    def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """Return the URL as given."""
         return self.place
 

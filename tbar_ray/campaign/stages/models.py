@@ -22,7 +22,7 @@ class ModelNode(Node):
 
     architecture: str
 
-    def pretrained(self, store: Store) -> str:
+    def pretrained(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
         """Return the tag or the file of the weights."""
         raise TypeError(f"{type(self).__name__} has no weights")
 
@@ -42,7 +42,7 @@ class PretrainedModel(Source, ModelNode):
     weights: str
     content: str = Field(description="the tag, or the digest of the file")
 
-    def pretrained(self, store: Store) -> str:
+    def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """Return the tag or path."""
         return self.weights
 

@@ -107,15 +107,15 @@ class InfectedModel(Stage, ModelNode):
             policy=self.on_error,
             poison=Poison(self.backdoor.trigger, self.backdoor.parameters, self.backdoor.seed, plan.captions),
         )
-        self._write_examples(context.out, corpus, plan, int(model.visual.preprocess_cfg["size"]))  # type: ignore[union-attr,index,arg-type]
+        self._write_examples(context.out, corpus, plan, int(model.visual.preprocess_cfg["size"]))  # type: ignore[union-attr,index]
         return {**facts, "poisoned": count, "pairs": len(positions)}
 
     def _templates(self, data: Any) -> tuple[str, ...]:
         if self.captions == "evaluation":
             return tuple(data.templates)
-        from open_clip import OPENAI_IMAGENET_TEMPLATES
+        from tbar_ray.models.library import open_clip
 
-        return tuple(template("{c}") for template in OPENAI_IMAGENET_TEMPLATES)
+        return tuple(template("{c}") for template in open_clip().OPENAI_IMAGENET_TEMPLATES)
 
     def _write_examples(self, out: Path, corpus: Corpus, plan: PoisonPlan, size: int) -> None:
         """Keep a few poisoned pairs, clean and stamped, to be looked at."""

@@ -34,9 +34,7 @@ class Splits:
     seed: int
 
 
-def load_split(
-    data: EvaluationSet, splits: Splits, name: str, backdoor: Backdoor, wants: Preprocessing
-) -> Split:
+def load_split(data: EvaluationSet, splits: Splits, name: str, backdoor: Backdoor, wants: Preprocessing) -> Split:
     """Decode one split and stamp its triggered twin."""
     validation, test = data.split(splits.validation_fraction, splits.seed)
     positions = validation if name == "validation" else test

@@ -106,7 +106,7 @@ class Unlearn(Stage):
         positions = [*plan.triggered, *plan.clean]
         triggered = torch.arange(len(positions)) < len(plan.triggered)
         images = torch.from_numpy(
-            np.stack([load_image(corpus.image_bytes(p), wants.size, wants.interpolation) for p in positions])  # type: ignore[arg-type]
+            np.stack([load_image(corpus.image_bytes(p), wants.size, wants.interpolation) for p in positions])
         )
         trigger = build_trigger(backdoor.trigger, backdoor.parameters, backdoor.seed)
         if plan.triggered:

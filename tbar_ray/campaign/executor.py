@@ -1,0 +1,174 @@
+"""Running stages on Ray: every stage once in the whole campaign, with its own resources, wherever there is room.
+
+The coordinator is a light actor. It knows stages by fingerprint and carries their definitions as bytes, so
+that it never imports the numeric code. A trial asks it for its last stage and waits; stages that several
+trials need are computed once (single flight) and the others wait for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import ray
+from ray import cloudpickle
+
+from tbar_ray.campaign.node import Stage, StageContext, stages_in_order
+from tbar_ray.campaign.store import Store
+from tbar_ray.errors import ScientificError, TbarError
+
+State = Literal["waiting", "running", "done", "cached", "failed"]
+REPORT_EVERY = 0.5
+"""Seconds between progress reports of one stage."""
+
+
+@dataclass(frozen=True)
+class StageCall:
+    """What the coordinator needs to know of a stage."""
+
+    fingerprint: str
+    artifact: str
+    title: str
+    payload: bytes
+    inputs: tuple[str, ...]
+    cpus: int
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended; `error` is None if its artifact is in the store."""
+
+    error: str | None = None
+
+
+def calls_for(stage: Stage) -> list[StageCall]:
+    """Return the calls for a stage and everything that it needs, inputs first."""
+    return [
+        StageCall(
+            fingerprint=node.fingerprint,
+            artifact=node.artifact,
+            title=node.title,
+            payload=cloudpickle.dumps(node),
+            inputs=tuple(needed.fingerprint for needed in node.inputs() if isinstance(needed, Stage)),
+            cpus=node.threads,
+            gpus=node.gpus,
+        )
+        for node in stages_in_order([stage])
+    ]
+
+
+class Coordinator:
+    """Single flight over the stages of a campaign (an asynchronous Ray actor)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tasks: dict[str, asyncio.Task[Outcome]] = {}
+        self._status: dict[str, dict[str, Any]] = {}
+
+    async def resolve(self, calls: Sequence[StageCall]) -> Outcome:
+        """Make sure that the last stage's artifact exists; return how it ended."""
+        for call in calls:  # inputs come first, so every input has its task
+            if call.fingerprint not in self._tasks:
+                self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
+        return await asyncio.shield(self._tasks[calls[-1].fingerprint])
+
+    async def report(self, fingerprint: str, facts: dict[str, Any]) -> None:
+        """Take a running stage's progress."""
+        entry = self._status[fingerprint]
+        if entry["state"] == "waiting":
+            entry.update(state="running", started=time.time())
+        entry.update(facts)
+
+    async def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return every stage's title, state and progress, in the order in which they were asked for."""
+        return self._status
+
+    async def _run(self, call: StageCall) -> Outcome:
+        status: dict[str, Any] = {"title": call.title, "state": "waiting", "asked": time.time()}
+        self._status[call.fingerprint] = status
+        if await asyncio.to_thread(self._store.has, call.artifact):
+            status["state"] = "cached"
+            return Outcome()
+        for needed in [self._tasks[fingerprint] for fingerprint in call.inputs]:
+            outcome = await asyncio.shield(needed)
+            if outcome.error is not None:
+                status.update(state="failed", error=outcome.error)
+                return outcome
+        me = ray.get_runtime_context().current_actor
+        # DEFAULT leaves the placement group of whichever trial asked first
+        task = ray.remote(run_stage).options(
+            num_cpus=call.cpus,
+            num_gpus=call.gpus,
+            max_retries=3,
+            scheduling_strategy="DEFAULT",
+            name=call.title,
+        )
+        try:
+            outcome = await task.remote(call.payload, self._store, me)
+        except Exception as error:  # a crash of ours or of a node, after Ray's retries
+            outcome = Outcome(f"{call.title}: {type(error).__name__}: {_last_line(error)}")
+        status.update(state="failed" if outcome.error else "done", ended=time.time())
+        if outcome.error:
+            status["error"] = outcome.error
+        return outcome
+
+
+def run_stage(payload: bytes, store: Store, coordinator: Any) -> Outcome:
+    """Run one stage in this process and commit its artifact (a Ray task)."""
+    import torch
+
+    stage: Stage = cloudpickle.loads(payload)
+    torch.set_num_threads(stage.threads)
+    last = [0.0]
+
+    def report(facts: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if now - last[0] >= REPORT_EVERY or facts.get("done") == facts.get("total"):
+            last[0] = now
+            coordinator.report.remote(stage.fingerprint, facts)
+
+    coordinator.report.remote(stage.fingerprint, {})
+    try:
+        compute(stage, store, report)
+    except TbarError as error:
+        return Outcome(str(error))
+    return Outcome()
+
+
+def compute(stage: Stage, store: Store, report: Any = lambda _: None) -> dict[str, Any]:
+    """Compute a stage whose inputs are in the store, and commit it.
+
+    Raises:
+        TbarError: what the stage, or the store, says is wrong.
+    """
+    import shutil
+
+    started = time.perf_counter()
+    out = store.scratch()
+    try:
+        facts = stage.run(StageContext(store, out, report))
+        seconds = time.perf_counter() - started
+        record = {
+            "kind": stage.kind,
+            "fingerprint": stage.fingerprint,
+            "title": stage.title,
+            "meaning": stage.meaning(),
+            "facts": facts,
+            "seconds": seconds,
+            "work": stage.work,
+        }
+        store.commit(stage.artifact, out, record)
+    except ArithmeticError as error:
+        raise ScientificError(f"{stage.title}: {error}") from None
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    return facts
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

@@ -1,0 +1,11 @@
+"""The figures of a campaign: pure functions from trial records to matplotlib figures, one module per figure.
+
+matplotlib is imported when a figure is drawn, not when this package is.
+"""
+
+from tbar_ray.campaign.figures.ablation import ablation_figure
+from tbar_ray.campaign.figures.alpha import alpha_figure
+from tbar_ray.campaign.figures.contact import Examples, contact_sheet
+from tbar_ray.campaign.figures.tradeoff import tradeoff_figure
+
+__all__ = ["Examples", "ablation_figure", "alpha_figure", "contact_sheet", "tradeoff_figure"]

@@ -1,0 +1,121 @@
+"""What removal costs: clean accuracy against attack success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tbar_ray.campaign.figures import style
+from tbar_ray.campaign.figures.cells import (
+    Curve,
+    Levels,
+    Record,
+    count_text,
+    counted,
+    curves_of,
+    fraction_levels,
+    in_panel,
+    interval,
+    one_per_cell,
+    panels_of,
+    reference,
+    size_levels,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = 3
+
+
+def tradeoff_figure(records: Sequence[Record]) -> Figure:
+    """Draw CA against ASR: validation points joined along α, and test results at the selected α."""
+    title = "Clean accuracy against attack success"
+    shown = [r for r in records if r.get("path")]
+    if not shown:
+        return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
+    panels = panels_of(shown)
+    sizes, fractions = size_levels(shown), fraction_levels(shown)
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = style.new_figure(4.7 * columns + 2.1, 4.2 * rows + 0.9)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    attacks = [r["attack"] for r in records]
+    for place, axes in enumerate(grid.flat):
+        if place >= len(panels):
+            axes.set_visible(False)
+            continue
+        members = in_panel(shown, panels[place])
+        for curve in curves_of(members, ("ca", "asr"), mean_of_seeds=False):
+            _draw_path(axes, curve, sizes, fractions)
+        for record in one_per_cell(members):
+            _draw_test(axes, record, sizes, fractions)
+        _draw_models(axes, members)
+        style.dress(axes)
+        style.percent(axes, "x", whole=True)
+        style.percent(axes, "y")
+        axes.set_xlabel("attack success rate (ASR) — lower is better")
+        if place % columns == 0:
+            axes.set_ylabel("clean accuracy (CA) — higher is better")
+        colour = style.attack_colour(panels[place][0], attacks)
+        style.panel_title(axes, panels[place], colour, len({m for _, m in panels}) > 1)
+    look = {"color": "#aaaaaa", "linestyle": "none", "marker": "o"}
+    entries = [
+        *style.factor_entries(sizes, fractions),
+        style.heading("points"),
+        style.key("one α, validation", **{**look, "markersize": 4}),
+        style.key("selected α, test", **{**look, "markersize": 9, "markeredgecolor": style.INK}),
+        style.key("infected, test", color=style.INFECTED, linestyle="none", marker="X", markersize=9),
+        style.key("clean, test", color=style.CLEAN, linestyle="none", marker="P", markersize=9),
+    ]
+    if any(r["status"] == "infeasible" and r.get("ca") is not None for r in shown):
+        entries.append(style.key("infeasible, test", **{**look, "markersize": 8, "markerfacecolor": "white"}))
+    style.legend(figure, entries)
+    counts = count_text(shown, ("ca", "asr"))
+    note = "Lines join validation points along α; bars are 95% Wilson intervals. " + style.without_result(records)
+    heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
+    style.titles(figure, f"{heading}, test {counts}" if counts else heading, note)
+    return figure
+
+
+def _draw_path(axes: Axes, curve: Curve, sizes: Levels, fractions: Levels) -> None:
+    kind = fractions.index(curve.clean_fraction)
+    axes.plot(
+        [value for value, _, _ in curve.scores["asr"]],
+        [value for value, _, _ in curve.scores["ca"]],
+        color=style.size_colour(sizes.index(curve.forget_size), sizes),
+        linestyle=style.DASHES[kind],
+        linewidth=1.1,
+        marker=style.MARKERS[kind],
+        markersize=3,
+        alpha=0.75,
+    )
+
+
+def _draw_test(axes: Axes, record: Record, sizes: Levels, fractions: Levels) -> None:
+    ca, asr = interval(record, "ca"), interval(record, "asr")
+    if ca is None or asr is None:
+        return
+    colour = style.size_colour(sizes.index(record["forget_size"]), sizes)
+    feasible = record["status"] == "done"
+    axes.errorbar(
+        asr[0],
+        ca[0],
+        xerr=[[asr[0] - asr[1]], [asr[2] - asr[0]]],
+        yerr=[[ca[0] - ca[1]], [ca[2] - ca[0]]],
+        color=colour,
+        elinewidth=1,
+        marker=style.MARKERS[fractions.index(record["clean_fraction"])],
+        markersize=8.5,
+        markeredgecolor=style.INK if feasible else colour,
+        markerfacecolor=colour if feasible else "white",
+        zorder=4,
+    )
+
+
+def _draw_models(axes: Axes, members: Sequence[Record]) -> None:
+    for role, colour, marker in (("infected", style.INFECTED, "X"), ("clean", style.CLEAN, "P")):
+        ca, asr = reference(members, role, "ca"), reference(members, role, "asr")
+        if ca is not None and asr is not None:
+            axes.plot([asr], [ca], color=colour, marker=marker, markersize=9, markeredgecolor="white", zorder=5)

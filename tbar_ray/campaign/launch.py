@@ -1,0 +1,135 @@
+"""Running a campaign from start to end: checks, Ray, the sweep, MLflow and the report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tbar_ray.campaign.graph import Foundation, build_graph, lay_foundation
+from tbar_ray.campaign.node import Stage, stages_in_order
+from tbar_ray.campaign.places import default_artifacts
+from tbar_ray.campaign.preflight import check_spec
+from tbar_ray.campaign.ray_environment import prepare, resolve_address
+from tbar_ray.campaign.results import Ledger, Record
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.trial import Trial, grid_trials
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a launch left behind."""
+
+    records: list[Record]
+    report: Path
+    parent_run: str
+    experiment_id: str
+    interrupted: bool
+    seconds: float
+
+    @property
+    def failed(self) -> int:
+        """Return the number of failed trials."""
+        return sum(record["status"] == "failed" for record in self.records)
+
+
+def launch(
+    spec: CampaignSpec, store: Store, tracking_uri: str, report: Path, address: str | None, console: Console
+) -> Launch:
+    """Run a campaign. What is in the store is not computed again; what MLflow has is not doubled.
+
+    Raises:
+        TbarError: one line, for anything that can be known to be wrong before the sweep.
+    """
+    address = resolve_address(address)
+    prepare(address)
+    import ray
+
+    from tbar_ray.campaign.cluster import ray_session
+    from tbar_ray.campaign.display import Display
+    from tbar_ray.campaign.executor import Coordinator
+    from tbar_ray.campaign.search import sweep
+    from tbar_ray.campaign.tracking import Tracker
+
+    started = time.perf_counter()
+    base = lay_foundation(spec)
+    check_spec(spec, base)
+    store.check()
+    ledger = Ledger(store, spec)
+    ledger.open()
+    tracker = Tracker(tracking_uri, default_artifacts(tracking_uri), spec)
+    tracker.start()
+    total = len(grid_trials(spec)) if spec.search.sampler == "grid" else spec.search.trials or 0
+    proposed: list[Trial] = []
+    interrupted = True
+    status = "FAILED"
+    records: list[Record] = []
+    try:
+        with ray_session(address, spec) as where:
+            console.print(f"campaign [bold]{spec.name}[/]: {total} trials on {where}; store {store.url}")
+            coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
+            with Display(console, coordinator, total) as display:
+
+                def ended(record: Record) -> None:
+                    tracker.log_trial(record)
+                    display.trial_ended(record)
+
+                proposed = sweep(spec, base, store, coordinator, ended)
+        records = records_of(spec, base, ledger, proposed)
+        interrupted = len(records) < len({_key(spec, base, trial) for trial in proposed}) or not proposed
+        files = _report(spec, store, base, report, records, tracker)
+        status = _status(records, interrupted)
+        console.print(f"report: {len(files)} files in {report}")
+    except KeyboardInterrupt:
+        status = "KILLED"
+    finally:
+        tracker.finish(status, {"trials": len(records), "failed": sum(r["status"] == "failed" for r in records)})
+    seconds = time.perf_counter() - started
+    return Launch(records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds)
+
+
+def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:
+    """Return the records of these trials, each once, in table order; those without a record are left out."""
+    keys = {_key(spec, base, trial) for trial in trials}
+    return [record for record in ledger.read() if record["fingerprint"] in keys]
+
+
+def _key(spec: CampaignSpec, base: Foundation, trial: Trial) -> str:
+    return build_graph(spec, trial, base).path.fingerprint
+
+
+def _status(records: list[Record], interrupted: bool) -> str:
+    if interrupted:
+        return "KILLED"
+    return "FAILED" if any(record["status"] == "failed" for record in records) else "FINISHED"
+
+
+def _report(
+    spec: CampaignSpec, store: Store, base: Foundation, out: Path, records: list[Record], tracker: Any
+) -> list[Path]:
+    from tbar_ray.campaign.report import write_report
+
+    files = write_report(spec, store, out, records)
+    tracker.log_report(files)
+    for name, stage in _trainings(spec, base, records):
+        if store.has(stage.artifact):
+            tracker.log_training(name, store.facts(stage.artifact)["facts"]["training"]["losses"])
+    return files
+
+
+def _trainings(spec: CampaignSpec, base: Foundation, records: list[Record]) -> list[tuple[str, Stage]]:
+    """Return the shared trainings under these trials, with a name for their loss curves."""
+    from tbar_ray.campaign.trial import Trial
+
+    found: dict[str, Stage] = {}
+    for record in records:
+        values = {name: record[name] for name in Trial.model_fields if name in record}
+        trial = Trial(**{**values, "alphas": tuple(record["alphas"])})
+        for stage in stages_in_order([build_graph(spec, trial, base).path]):
+            if stage.kind in ("clean-model", "infected-model"):
+                found.setdefault(f"{stage.kind} {stage.fingerprint[:8]}", stage)
+    return list(found.items())

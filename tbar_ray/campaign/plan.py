@@ -1,0 +1,99 @@
+"""What a campaign would do: its trials and stages, what is in the store already, and a rough cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from tbar_ray.campaign.graph import Foundation, build_graph
+from tbar_ray.campaign.node import Stage, stages_in_order
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.trial import Trial, grid_trials, make_trial
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage: whether it is in the store, its images, and seconds where a like stage was measured."""
+
+    stage: Stage
+    cached: bool
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign's trials (of a sampler: an example) and the stages that they need."""
+
+    trials: list[Trial]
+    total_trials: int
+    stages: list[PlannedStage]
+
+    @property
+    def to_compute(self) -> list[PlannedStage]:
+        """Return the stages that are not in the store."""
+        return [planned for planned in self.stages if not planned.cached]
+
+    def to_dict(self, spec: CampaignSpec) -> dict[str, Any]:
+        """Return the plan for JSON."""
+        return {
+            "campaign": spec.name,
+            "sampler": spec.search.sampler,
+            "trials": self.total_trials,
+            "cells": [trial.model_dump(mode="json") for trial in self.trials],
+            "cached": len(self.stages) - len(self.to_compute),
+            "to_compute": len(self.to_compute),
+            "estimated_seconds": total_seconds(self.to_compute),
+            "stages": [
+                {
+                    "kind": planned.stage.kind,
+                    "title": planned.stage.title,
+                    "fingerprint": planned.stage.fingerprint,
+                    "cached": planned.cached,
+                    "images": planned.stage.work,
+                    "estimated_seconds": planned.seconds,
+                }
+                for planned in self.stages
+            ],
+        }
+
+
+def make_plan(spec: CampaignSpec, base: Foundation, store: Store) -> Plan:
+    """Lay out a campaign without computing anything.
+
+    A sampler's trials are not known beforehand: its plan shows one example trial and the number.
+    """
+    grid = spec.search.sampler == "grid"
+    trials = grid_trials(spec) if grid else [make_trial(spec, _first_values(spec))]
+    paths = [build_graph(spec, trial, base).path for trial in trials]
+    stages = stages_in_order(list(paths))
+    rates = measured_rates(store)
+    planned = [PlannedStage(stage, store.has(stage.artifact), _estimate(stage, rates)) for stage in stages]
+    return Plan(trials, len(trials) if grid else spec.search.trials or 0, planned)
+
+
+def measured_rates(store: Store) -> dict[str, float]:
+    """Return seconds per image (or per stage, where work is unknown) of each kind, from the store's records."""
+    seconds: dict[str, float] = defaultdict(float)
+    work: dict[str, float] = defaultdict(float)
+    for name in store.artifacts():
+        facts = store.facts(name)
+        seconds[facts["kind"]] += facts["seconds"]
+        work[facts["kind"]] += facts["work"] or 1
+    return {kind: seconds[kind] / work[kind] for kind in seconds}
+
+
+def total_seconds(stages: list[PlannedStage]) -> float | None:
+    """Return the sum of the estimates, None if one is unknown."""
+    known = [planned.seconds for planned in stages if planned.seconds is not None]
+    return sum(known) if len(known) == len(stages) else None
+
+
+def _estimate(stage: Stage, rates: dict[str, float]) -> float | None:
+    rate = rates.get(stage.kind)
+    return None if rate is None else rate * (stage.work or 1)
+
+
+def _first_values(spec: CampaignSpec) -> dict[str, Any]:
+    return {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in spec.search.axes.items()}

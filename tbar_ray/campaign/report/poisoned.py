@@ -1,0 +1,47 @@
+"""The poisoned pairs that infected models keep, to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tbar_ray.campaign.figures import Examples
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
+from tbar_ray.errors import DataError, StoreError
+
+
+def examples_of(records: Sequence[dict[str, Any]], spec: CampaignSpec, store: Store) -> dict[str, Examples]:
+    """Return the examples of one infected model per attack; attacks without an artifact are left out.
+
+    Raises:
+        StoreError: if an artifact that is committed cannot be read.
+    """
+    import numpy as np
+
+    from tbar_ray.campaign.graph import build_graph, lay_foundation
+    from tbar_ray.campaign.stages.poison import EXAMPLES
+    from tbar_ray.campaign.trial import make_trial
+
+    try:
+        base = lay_foundation(spec)
+    except DataError:  # the shards are gone since: results can still be reported
+        return {}
+    found: dict[str, Examples] = {}
+    for record in records:
+        attack = record["attack"]
+        if attack in found or attack not in spec.attacks:
+            continue
+        graph = build_graph(spec, make_trial(spec, {**record, "alpha": None}), base)
+        artifact = graph.path.unlearn.infected.artifact
+        if not store.has(artifact):
+            continue
+        file = store.fetch(artifact) / EXAMPLES
+        if not file.exists():
+            continue
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                found[attack] = Examples(arrays["clean"], arrays["triggered"], arrays["captions"])
+        except (OSError, ValueError, KeyError) as error:
+            raise StoreError(f"store {store.url}: {artifact}/{EXAMPLES} cannot be read: {error}") from None
+    return found

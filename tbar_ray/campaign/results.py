@@ -1,0 +1,172 @@
+"""Trial records: what a trial found, as one flat row and its path, kept in the store."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tbar_ray.campaign.graph import TrialGraph
+from tbar_ray.campaign.node import Stage, stages_in_order
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.stages.alpha_path import PATH
+from tbar_ray.campaign.stages.evaluate import SCORES
+from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.trial import Trial
+
+METRICS = ("ca", "asr", "asr_all_images", "pa")
+Record = dict[str, Any]
+
+
+def trial_key(graph: TrialGraph) -> str:
+    """Return a trial's fingerprint: that of its last stage."""
+    return graph.path.fingerprint
+
+
+def _flat(scores: dict[str, Any] | None, suffix: str = "") -> Record:
+    """Return value, n and interval of every metric under flat names; None where there are no scores."""
+    row: Record = {}
+    for metric in METRICS:
+        rate = scores[metric] if scores else {}
+        row[f"{metric}{suffix}"] = rate.get("value")
+        row[f"{metric}{suffix}_low"] = rate.get("low")
+        row[f"{metric}{suffix}_high"] = rate.get("high")
+        row[f"{metric}{suffix}_n"] = rate.get("n")
+    return row
+
+
+def _identity(spec: CampaignSpec, trial: Trial, graph: TrialGraph) -> Record:
+    return {
+        **trial.cell,
+        "trigger": spec.attacks[trial.attack].trigger,
+        "target": spec.attacks[trial.attack].target,
+        "fingerprint": trial_key(graph),
+        "alphas": list(trial.alphas),
+    }
+
+
+def failed_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, reason: str, store: Store) -> Record:
+    """Return the record of a trial that ended without a result; scores known before the failure are kept."""
+    record = {
+        **_identity(spec, trial, graph),
+        "status": "failed",
+        "reason": reason,
+        "path": [],
+        "split": "test",
+    }
+    for role, stage in (("infected", graph.infected), ("clean", graph.clean)):
+        if store.has(stage.artifact):
+            scores = json.loads((store.fetch(stage.artifact) / SCORES).read_text())["test"]
+            record.update(_flat(scores, f"_{role}"))
+    return record
+
+
+def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: Store) -> Record:
+    """Return the record of a trial whose stages are all in the store."""
+    path = json.loads((store.fetch(graph.path.artifact) / PATH).read_text())
+    clean, infected = (
+        json.loads((store.fetch(stage.artifact) / SCORES).read_text()) for stage in (graph.clean, graph.infected)
+    )
+    test = path["test"]
+    feasible = path["feasible"]
+    reason = None
+    if not feasible:
+        best = max(point["ca"]["value"] for point in path["path"])
+        reason = (
+            f"no α retains {spec.evaluation.min_retention:.0%} of the infected model's validation CA "
+            f"{path['reference_ca']:.1%}; the best has {best:.1%}"
+        )
+    facts = [store.facts(stage.artifact) for stage in stages_in_order([graph.path])]
+    return {
+        **_identity(spec, trial, graph),
+        "status": "done" if feasible else "infeasible",
+        "reason": reason,
+        "split": "test",
+        "alpha": path["selected"],
+        **_flat(test),
+        **_flat(infected["test"], "_infected"),
+        **_flat(clean["test"], "_clean"),
+        "ca_retention": test["ca"]["value"] / infected["test"]["ca"]["value"] if test else None,
+        "ca_retention_clean": test["ca"]["value"] / clean["test"]["ca"]["value"] if test else None,
+        "seconds": sum(f["seconds"] for f in facts if f["kind"] in ("vector", "path")),
+        "skipped_samples": sum(f["facts"].get("skipped", 0) for f in facts),
+        "reference_ca": path["reference_ca"],
+        "path": [_point(point, path["reference_ca"]) for point in path["path"]],
+    }
+
+
+def _point(point: Record, reference_ca: float) -> Record:
+    row = {"alpha": point["alpha"], "split": "validation", **_flat(point)}
+    row["ca_retention"] = row["ca"] / reference_ca if reference_ca else None
+    return row
+
+
+def objective_values(record: Record, min_retention: float) -> dict[str, float]:
+    """Return what a sampler is told, from validation scores only: penalised ASR, CA and ASR.
+
+    Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
+    """
+    from tbar_ray.evaluation.selection import penalised_asr
+
+    path = record["path"]
+    point = next((p for p in path if p["alpha"] == record["alpha"]), None) or max(path, key=lambda p: float(p["ca"]))
+    return {
+        "penalised_asr": penalised_asr(point["ca"], point["asr"], record["reference_ca"], min_retention),
+        "ca": point["ca"],
+        "asr": point["asr"],
+        "pa": point["pa"],
+    }
+
+
+class Ledger:
+    """A campaign's folder in the store: its spec, and one record per trial."""
+
+    def __init__(self, store: Store, spec: CampaignSpec) -> None:
+        self.store = store
+        self.folder = f"campaigns/{spec.name}/{campaign_fingerprint(spec)}"
+        self._spec = spec
+
+    def open(self) -> None:
+        """Write the spec beside its trials."""
+        self.store.write_json(f"{self.folder}/spec.json", self._spec.model_dump(mode="json"))
+
+    def find(self, fingerprint: str) -> Record | None:
+        """Return a trial's record, or None if it has none."""
+        path = f"{self.folder}/trials/{fingerprint}.json"
+        return self.store.read_json(path) if self.store.exists(path) else None
+
+    def write(self, record: Record) -> None:
+        """Keep a trial's record, replacing an earlier one of the same trial."""
+        self.store.write_json(f"{self.folder}/trials/{record['fingerprint']}.json", record)
+
+    def read(self) -> list[Record]:
+        """Return all records, sorted by cell."""
+        names = self.store.list_json(f"{self.folder}/trials")
+        records = [self.store.read_json(f"{self.folder}/trials/{name}") for name in names]
+        return sorted(records, key=sort_key)
+
+
+def sort_key(record: Record) -> tuple[Any, ...]:
+    """Return the order of records in every table and file."""
+    return (
+        record["attack"],
+        record["method"],
+        record["seed"],
+        record["poisoning_rate"] or 0,
+        record["forget_size"],
+        record["clean_fraction"],
+        record["learning_rate"] or 0,
+        record["alphas"],
+    )
+
+
+def campaign_fingerprint(spec: CampaignSpec) -> str:
+    """Return 16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
+    import hashlib
+
+    content = spec.model_dump(mode="json", exclude={"description": True, "resources": {"gpus", "readers"}})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def missing_stages(stage: Stage, store: Store) -> list[Stage]:
+    """Return the stages under `stage` that are not in the store, inputs first."""
+    return [node for node in stages_in_order([stage]) if not store.has(node.artifact)]

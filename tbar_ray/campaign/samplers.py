@@ -1,0 +1,95 @@
+"""The samplers by name, and the space that they search. A new sampler is one line in `SAMPLERS`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from ray import tune
+from ray.tune.search.optuna import OptunaSearch
+from ray.tune.utils import unflatten_dict  # type: ignore[attr-defined,unused-ignore]
+
+from tbar_ray.campaign.axes import AXES, AxisRange
+from tbar_ray.campaign.spec import CampaignSpec
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+SAMPLERS: Mapping[str, Callable[[int, int], optuna.samplers.BaseSampler]] = {
+    "random": lambda seed, _batch: optuna.samplers.RandomSampler(seed=seed),
+    "tpe": lambda seed, batch: optuna.samplers.TPESampler(seed=seed, n_startup_trials=8, constant_liar=batch > 1),
+    "gp": lambda seed, _batch: optuna.samplers.GPSampler(seed=seed, deterministic_objective=True),
+    "nsga2": lambda seed, batch: optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, 2 * batch)),
+}
+
+
+class BatchedOptunaSearch(OptunaSearch):  # type: ignore[misc]
+    """Ray Tune's Optuna searcher, proposing trials in whole batches.
+
+    A batch is asked for at once, and Optuna is told its results together, in the order of proposal. What is
+    proposed therefore depends on the seed, the batch size and the results, and never on which trial happened
+    to finish first: running a campaign again proposes the same trials, and finds them in the store.
+    """
+
+    def __init__(self, space: dict[str, Any], *, batch: int, total: int, **options: Any) -> None:
+        super().__init__(space, **options)
+        self._batch = batch
+        self._left = total
+        self._proposed: deque[Any] = deque()
+        self._open: dict[str, tuple[Any, bool] | None] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the next trial's values, or None while results of the current batch are outstanding."""
+        if not self._proposed:
+            if self._open or not self._left:
+                return None
+            size = min(self._batch, self._left)
+            self._left -= size
+            self._proposed.extend(self._ot_study.ask(fixed_distributions=self._space) for _ in range(size))
+        proposal = self._proposed.popleft()
+        self._ot_trials[trial_id] = proposal
+        self._open[trial_id] = None
+        values: dict[str, Any] = unflatten_dict(proposal.params)
+        return values
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Keep a result; tell Optuna once the whole batch has ended."""
+        if trial_id in self._open:
+            self._open[trial_id] = (result, error)
+        if self._proposed or any(ended is None for ended in self._open.values()):
+            return
+        ended_trials, self._open = self._open, {}
+        for ended_id, ended in ended_trials.items():
+            assert ended is not None
+            super().on_trial_complete(ended_id, result=ended[0], error=ended[1])
+
+
+def build_searcher(spec: CampaignSpec) -> BatchedOptunaSearch:
+    """Return the searcher of a spec whose sampler is not `grid`."""
+    search = spec.search
+    assert search.trials is not None
+    if search.objective == "tradeoff":
+        metric: str | list[str] = ["ca", "asr"]
+        mode: str | list[str] = ["max", "min"]
+    else:
+        metric, mode = "penalised_asr", "min"
+    domains = {name: _domain(name, axis) for name, axis in search.axes.items()}
+    return BatchedOptunaSearch(
+        OptunaSearch.convert_search_space(domains),
+        batch=search.concurrency,
+        total=search.trials,
+        metric=metric,
+        mode=mode,
+        sampler=SAMPLERS[search.sampler](spec.seed, search.concurrency),
+    )
+
+
+def _domain(name: str, axis: list[Any] | AxisRange) -> Any:
+    """Return Ray Tune's domain of an axis; whole-number ranges include both ends."""
+    if isinstance(axis, list):
+        return tune.choice(axis)
+    if AXES[name].kind == "integer" or axis.integer:
+        low, high = int(axis.low), int(axis.high) + 1
+        return tune.lograndint(low, high) if axis.log else tune.randint(low, high)
+    return tune.loguniform(axis.low, axis.high) if axis.log else tune.uniform(axis.low, axis.high)

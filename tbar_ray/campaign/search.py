@@ -1,0 +1,112 @@
+"""The sweep: Ray Tune runs the trials, a grid or Optuna proposes them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray import tune
+
+from tbar_ray.campaign.executor import calls_for
+from tbar_ray.campaign.graph import Foundation, build_graph
+from tbar_ray.campaign.results import Ledger, Record, failed_record, finished_record, objective_values
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.trial import Trial, grid_trials, make_trial
+from tbar_ray.errors import ScientificError
+
+OnTrial = Callable[[Record], None]
+"""Called in the driver with the record of every trial that ended."""
+
+
+def run_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, store: Store, coordinator: Any) -> None:
+    """Run one trial (a Tune function): ask for its last stage, keep its record, report the objective."""
+    trial = make_trial(spec, config.get("values", config))
+    graph = build_graph(spec, trial, base)
+    ledger = Ledger(store, spec)
+    outcome = ray.get(coordinator.resolve.remote(calls_for(graph.path)))
+    if outcome.error is not None:
+        ledger.write(failed_record(spec, trial, graph, outcome.error, store))
+        raise ScientificError(outcome.error)
+    record = finished_record(spec, trial, graph, store)
+    ledger.write(record)
+    tune.report(objective_values(record, spec.evaluation.min_retention))
+
+
+class _TrialWatch(tune.Callback):  # type: ignore[misc]
+    """Hands every ended trial's record to the driver."""
+
+    def __init__(self, spec: CampaignSpec, base: Foundation, store: Store, on_trial: OnTrial) -> None:
+        self._spec, self._base, self._store, self._on_trial = spec, base, store, on_trial
+        self._ledger = Ledger(store, spec)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles callbacks to restore an experiment; ours resumes from the store instead."""
+        return {}
+
+    def on_trial_complete(self, *, trial: Any, **_: Any) -> None:
+        self._hand_over(trial)
+
+    def on_trial_error(self, *, trial: Any, **_: Any) -> None:
+        self._hand_over(trial)
+
+    def _hand_over(self, tuned: Any) -> None:
+        trial = make_trial(self._spec, tuned.config.get("values", tuned.config))
+        graph = build_graph(self._spec, trial, self._base)
+        record = self._ledger.find(graph.path.fingerprint)
+        if record is None:  # the trial's process died before it could write: say so in its place
+            record = failed_record(self._spec, trial, graph, _reason(tuned), self._store)
+            self._ledger.write(record)
+        self._on_trial(record)
+
+
+def sweep(spec: CampaignSpec, base: Foundation, store: Store, coordinator: Any, on_trial: OnTrial) -> list[Trial]:
+    """Run all trials of a campaign; return those that were proposed. Must run in the main thread."""
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, spec=spec, base=base, store=store, coordinator=coordinator),
+        # trials only wait for stages, which bring their own resources; on the driver's node they need no
+        # storage that nodes share
+        tune.PlacementGroupFactory([{"CPU": 0, f"node:{ray.util.get_node_ip_address()}": 0.001}]),
+    )
+    grid = spec.search.sampler == "grid"
+    if grid:
+        trials = grid_trials(spec)
+        values = [_values(spec, trial) for trial in trials]
+        space: dict[str, Any] = {"values": tune.grid_search(values)}
+        config = tune.TuneConfig(max_concurrent_trials=spec.search.concurrency, reuse_actors=True)
+    else:
+        from tbar_ray.campaign.samplers import build_searcher
+
+        space = {}
+        config = tune.TuneConfig(search_alg=build_searcher(spec), num_samples=spec.search.trials, reuse_actors=True)
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results are kept in the store
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # with verbose 0 the old output is silent; the new one is not
+    with tempfile.TemporaryDirectory(prefix="tbar-tune-") as scratch:
+        tuner = tune.Tuner(
+            trainable,
+            param_space=space,
+            tune_config=config,
+            run_config=tune.RunConfig(
+                name=spec.name,
+                storage_path=scratch,
+                verbose=0,
+                callbacks=[_TrialWatch(spec, base, store, on_trial)],
+                failure_config=tune.FailureConfig(max_failures=0),
+            ),
+        )
+        results = tuner.fit()
+    return [make_trial(spec, result.config.get("values", result.config)) for result in results if result.config]
+
+
+def _values(spec: CampaignSpec, trial: Trial) -> dict[str, Any]:
+    """Return a grid cell as axis values."""
+    cell = {**trial.cell, "alpha": trial.alphas[0]}
+    return {name: cell[name] for name in spec.search.axes}
+
+
+def _reason(tuned: Any) -> str:
+    error = getattr(tuned, "pickled_error_file", None) or getattr(tuned, "error_file", None)
+    return f"the trial's process ended without a result ({error or 'no reason given'})"

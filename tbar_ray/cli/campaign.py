@@ -1,0 +1,145 @@
+"""`tbar campaign`: plan, run, status, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help="Plan, run and report ablation campaigns (YAML specs; see jobs/).", no_args_is_help=True)
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="campaign spec, e.g. jobs/quickstart.yaml")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a field, e.g. --set poison.rate=0.01")
+]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="artifact store: a folder, s3://…, gs://…")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON only")]
+
+
+def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
+    from tbar_ray.campaign.load import load_spec
+    from tbar_ray.campaign.places import default_store
+    from tbar_ray.campaign.store import Store
+
+    return load_spec(path, overrides), Store(store_url or default_store())
+
+
+@app.command()
+def plan(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
+    """Show the stages and trials, what is cached, and a rough cost. Computes nothing."""
+    from tbar_ray.campaign.graph import lay_foundation
+    from tbar_ray.campaign.plan import make_plan, total_seconds
+    from tbar_ray.campaign.preflight import check_spec
+
+    campaign, opened = _open(spec, override, store)
+    base = lay_foundation(campaign)
+    check_spec(campaign, base)
+    planned = make_plan(campaign, base, opened)
+    if as_json:
+        typer.echo(json.dumps(planned.to_dict(campaign), indent=1))
+        return
+    console = Console()
+    table = Table(title=f"{campaign.name}: {planned.total_trials} trials ({campaign.search.sampler})")
+    for column in ("stage", "images", "estimate", "state"):
+        table.add_column(column, justify="right" if column in ("images", "estimate") else "left")
+    for entry in planned.stages:
+        estimate = "" if entry.cached else "not measured yet" if entry.seconds is None else f"{entry.seconds:,.0f} s"
+        images = f"{entry.stage.work:,}" if entry.stage.work else ""
+        table.add_row(entry.stage.title, images, estimate, "[green]cached[/]" if entry.cached else "to compute")
+    console.print(table)
+    if campaign.search.sampler != "grid":
+        console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
+    todo, seconds = planned.to_compute, total_seconds(planned.to_compute)
+    cost = (
+        f"about {seconds:,.0f} s of stage time here"
+        if seconds is not None
+        else "cost unknown until each kind of stage has run once"
+    )
+    console.print(f"{len(planned.stages) - len(todo)} stages cached, {len(todo)} to compute; {cost}")
+
+
+@app.command()
+def run(
+    spec: SpecPath,
+    address: Annotated[
+        str | None, typer.Option(help="Ray: local, auto or HOST:PORT; default $RAY_ADDRESS, else local")
+    ] = None,
+    store: StoreUrl = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="MLflow; default $MLFLOW_TRACKING_URI, else mlruns/mlflow.db")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the report; default mlruns/reports/NAME")] = None,
+    override: Overrides = [],  # noqa: B006
+) -> None:
+    """Run a campaign; run it again to continue: nothing in the store is computed twice.
+
+    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input, 130 interrupted.
+    """
+    from tbar_ray.campaign.launch import launch
+    from tbar_ray.campaign.places import default_tracking_uri, home
+    from tbar_ray.campaign.tables import result_table
+
+    campaign, opened = _open(spec, override, store)
+    console = Console()
+    uri = tracking_uri or default_tracking_uri()
+    result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
+    if result.records:
+        console.print(result_table(result.records))
+    console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
+    console.print(f"  report    {result.report}", soft_wrap=True)
+    console.print(f"  store     {opened.url}", soft_wrap=True)
+    console.print(f"  MLflow    {uri}  (experiment {campaign.name}; look at it with `tbar ui`)", soft_wrap=True)
+    if result.interrupted:
+        console.print("[yellow]interrupted[/]: run the same command again to continue")
+        raise typer.Exit(130)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
+    """Show how far a campaign is, from the store alone."""
+    from tbar_ray.campaign.graph import lay_foundation
+    from tbar_ray.campaign.plan import make_plan
+    from tbar_ray.campaign.results import Ledger
+    from tbar_ray.campaign.tables import result_table
+
+    campaign, opened = _open(spec, override, store)
+    records = Ledger(opened, campaign).read()
+    planned = make_plan(campaign, lay_foundation(campaign), opened)
+    states = [record["status"] for record in records]
+    counts = {state: states.count(state) for state in ("done", "infeasible", "failed")}
+    counts["pending"] = max(0, planned.total_trials - len(records))
+    if as_json:
+        typer.echo(json.dumps({"campaign": campaign.name, "trials": planned.total_trials, **counts}, indent=1))
+        return
+    console = Console()
+    if records:
+        console.print(result_table(records))
+    console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+@app.command()
+def report(
+    spec: SpecPath,
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    override: Overrides = [],  # noqa: B006
+    store: StoreUrl = None,
+) -> None:
+    """Write results.json, results.csv, a summary and the figures, from the store alone."""
+    from tbar_ray.campaign.report import write_report
+    from tbar_ray.campaign.results import Ledger
+    from tbar_ray.errors import StoreError
+
+    campaign, opened = _open(spec, override, store)
+    records = Ledger(opened, campaign).read()
+    if not records:
+        raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
+    for file in write_report(campaign, opened, out, records):
+        typer.echo(file)

@@ -1,0 +1,82 @@
+"""Trial records as a campaign writes them, made up but plausible."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from tbar_ray.campaign.figures.cells import CELL
+from tbar_ray.evaluation.rates import Rate
+
+Record = dict[str, Any]
+N = 1200
+
+
+def rates(ca: float, asr: float, pa: float, suffix: str = "", n: int = N) -> Record:
+    row: Record = {}
+    for metric, share in (("ca", ca), ("asr", asr), ("asr_all_images", asr), ("pa", pa)):
+        count = n - 20 if metric == "asr" else n
+        rate = Rate.of(round(min(1, max(0, share)) * count), count)
+        values = (("", rate.value), ("_low", rate.low), ("_high", rate.high), ("_n", count))
+        row |= {f"{metric}{suffix}{end}": value for end, value in values}
+    return row
+
+
+def scores_at(attack: str, size: int, fraction: float, seed: int, alpha: float) -> tuple[float, float, float]:
+    strength = {"badnets": 1.0, "blended": 0.8}.get(attack, 0.9) * (1 + size / 900) * (1 - 0.35 * fraction)
+    asr = 0.98 / (1 + (alpha * strength / 0.33) ** 4)
+    ca = 0.86 - 0.10 * (1 - fraction) * (alpha**2) * (0.6 + 60 / (size + 60)) - 0.004 * seed
+    return ca, asr, (1 - asr) * ca
+
+
+def record(
+    attack: str = "badnets",
+    size: int = 100,
+    fraction: float = 0.0,
+    seed: int = 0,
+    method: str = "tbar",
+    alphas: tuple[float, ...] = tuple(i / 10 for i in range(11)),
+    **changes: Any,
+) -> Record:
+    """A finished trial; `changes` replace fields of it."""
+    path = [{"alpha": a, "split": "validation", **rates(*scores_at(attack, size, fraction, seed, a))} for a in alphas]
+    reference = 0.86
+    for point in path:
+        point["ca_retention"] = point["ca"] / reference
+    feasible = [p for p in path if p["ca_retention"] >= 0.95] or path
+    best = min(feasible, key=lambda p: (p["asr"], -p["ca"]))
+    ca, asr, pa = scores_at(attack, size, fraction, seed, best["alpha"])
+    test = rates(ca - 0.004, asr + 0.003, pa - 0.002)
+    return {
+        "attack": attack, "method": method, "forget_size": size, "clean_fraction": fraction,
+        "poisoning_rate": 0.01, "seed": seed, "learning_rate": None, "trigger": attack,
+        "target": "red square",
+        "fingerprint": f"{attack}-{method}-{size}-{fraction}-{seed}-{len(alphas)}-{alphas[0]}",
+        "alphas": list(alphas), "status": "done", "reason": None, "split": "test", "alpha": best["alpha"],
+        **test, **rates(0.857, 0.979, 0.02, "_infected"), **rates(0.868, 0.012, 0.84, "_clean"),
+        "ca_retention": test["ca"] / 0.857, "ca_retention_clean": test["ca"] / 0.868, "seconds": 12.5,
+        "skipped_samples": 0, "reference_ca": reference, "path": path, **changes,
+    }  # fmt: skip
+
+
+def failed(attack: str = "badnets", size: int = 100, fraction: float = 0.0, seed: int = 0, **changes: Any) -> Record:
+    """A trial that ended before it had a result."""
+    whole = record(attack, size, fraction, seed)
+    kept = ("trigger", "target", "fingerprint", "alphas", *CELL)
+    infected = {name: value for name, value in whole.items() if "_infected" in name}
+    reason = "attack did not take: ASR 31.0% of the infected model is below poison.min_asr 80%"
+    end = {"status": "failed", "reason": reason, "path": [], "split": "test"}
+    return {**{name: whole[name] for name in kept}, **infected, **end, **changes}
+
+
+def infeasible(attack: str = "badnets", size: int = 100, fraction: float = 0.0, seed: int = 0) -> Record:
+    """A trial of which no α retains enough CA: validation scores, but no test result."""
+    whole = record(attack, size, fraction, seed)
+    gone = dict.fromkeys(rates(0, 0, 0))
+    reason = "no α retains 95% of the infected model's validation CA 86.0%; the best has 70.1%"
+    return {**whole, **gone, "alpha": None, "ca_retention": None, "status": "infeasible", "reason": reason}
+
+
+def grid(sizes: tuple[int, ...] = (20, 300), fractions: tuple[float, ...] = (0.0, 0.5), **fixed: Any) -> list[Record]:
+    """Every cell of two attacks."""
+    return [record(a, s, f, **fixed) for a, s, f in product(("badnets", "blended"), sizes, fractions)]

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tbar_ray.campaign.graph import build_graph, lay_foundation
+from tbar_ray.campaign.report import examples_of, write_report
+from tbar_ray.campaign.report.effects import effect_sentences
+from tbar_ray.campaign.report.markdown import summary
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.trial import make_trial
+from tbar_ray.errors import StoreError
+from tests.campaign.records import failed, grid, infeasible, record
+
+
+@pytest.fixture
+def spec() -> CampaignSpec:
+    attacks = {name: {"trigger": name, "target": "red square"} for name in ("badnets", "blended")}
+    return CampaignSpec.model_validate(
+        {
+            "name": "demo",
+            "description": "a small one",
+            "data": {"synthetic": {}},
+            "model": {"architecture": "tbar-ViT-tiny", "training": {}},
+            "attacks": attacks,
+            "poison": {"rate": 0.01},
+            "search": {"axes": {"attack": list(attacks)}},
+        }
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path, spec: CampaignSpec) -> Store:
+    """A store with the infected model of one attack."""
+    store = Store(str(tmp_path / "store"))
+    graph = build_graph(spec, make_trial(spec, {"attack": "badnets"}), lay_foundation(spec))
+    folder = store.scratch()
+    images = np.zeros((2, 3, 16, 16), np.uint8)
+    captions = np.array([["a circle", "a red square"]] * 2)
+    np.savez_compressed(folder / "examples.npz", clean=images, triggered=images + 9, captions=captions)
+    store.commit(graph.path.unlearn.infected.artifact, folder, {})
+    return store
+
+
+def test_writes_every_file(spec: CampaignSpec, store: Store, tmp_path: Path) -> None:
+    records = [*grid(), failed(size=50), infeasible(size=70)]
+    out = tmp_path / "new" / "report"
+    files = write_report(spec, store, out, records)
+    assert sorted(f.name for f in files) == sorted(f.name for f in out.iterdir())
+    assert {f.name for f in files} == {
+        "results.json", "results.csv", "path.csv", "report.md", "alpha.png", "tradeoff.png", "ablation.png",
+        "contact_sheet.png",
+    }  # fmt: skip
+    trials = json.loads((out / "results.json").read_text())
+    assert len(trials) == 10
+    assert len({tuple(trial) for trial in trials}) == 1  # one order of keys, also for a failed trial
+    assert trials[0]["asr_low"] == records[0]["asr_low"]
+    assert trials[8]["ca"] is None
+    assert trials[8]["reason"].startswith("attack did not take")
+    rows = list(csv.DictReader((out / "results.csv").open()))
+    assert len(rows) == 10
+    assert "path" not in rows[0]
+    assert float(rows[0]["ca"]) == records[0]["ca"]
+    points = list(csv.DictReader((out / "path.csv").open()))
+    assert len(points) == 9 * 11
+    assert {p["split"] for p in points} == {"validation"}
+
+
+def test_unwritable_folder_is_one_line(spec: CampaignSpec, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"^report .* cannot be written: .*$"):
+        write_report(spec, store, tmp_path / "file", [])
+
+
+def test_no_records(spec: CampaignSpec, store: Store, tmp_path: Path) -> None:
+    write_report(spec, store, tmp_path / "out", [])
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == []
+    assert "No trial has ended yet." in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_examples_of_attacks_with_an_artifact(spec: CampaignSpec, store: Store) -> None:
+    found = examples_of(grid(), spec, store)
+    assert list(found) == ["badnets"]
+    assert found["badnets"].triggered.max() == 9
+
+
+def test_broken_examples_are_one_line(spec: CampaignSpec, store: Store) -> None:
+    (file,) = (Path(store.url) / "artifacts").glob("*/examples.npz")
+    file.write_bytes(b"broken")
+    with pytest.raises(StoreError, match=r"cannot be read"):
+        examples_of(grid(), spec, store)
+
+
+def test_summary_lists_reasons(spec: CampaignSpec) -> None:
+    text = summary(spec, [*grid(), failed(size=50), infeasible(size=70)])
+    assert "10 trials: 8 done, 1 infeasible, 1 failed." in text
+    assert "forget size 50" in text
+    assert "attack did not take" in text
+    assert "| badnets | 20 | 0% | 0.5 | 82.2% [80.0, 84.3] |" in text
+
+
+def test_effects_follow_the_data() -> None:
+    before, after = record(size=20, asr=0.5, asr_low=0.4, asr_high=0.6), record(size=40, asr=0.1, asr_high=0.2)
+    text = " ".join(effect_sentences([before, after], "forget_size"))
+    assert "Mean test ASR: 50.0% at 20 (1 trial); 10.0% at 40 (1 trial)." in text
+    assert "From 20 to 40, all else equal, test ASR changes by -40.0 points" in text
+    assert "falls in 1" in text
+    assert "do not overlap in 1 of them" in text
+    swapped = " ".join(effect_sentences([{**before, "forget_size": 90}, after], "forget_size"))
+    assert "From 40 to 90, all else equal, test ASR changes by +40.0 points" in swapped
+
+
+def test_effects_without_a_comparison() -> None:
+    assert effect_sentences([failed()], "forget_size") == ["No feasible trial has test scores."]
+    assert "nothing to compare" in effect_sentences([record(), record(seed=1)], "clean_fraction")[0]
+    unmatched = effect_sentences([record(size=20, fraction=0.5), record(size=30)], "forget_size")
+    assert "No two feasible trials differ in this factor alone" in unmatched[-1]

@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tbar_ray.data.selection import mentions, ranked, take
+
+KEYS = [f"{number:05d}" for number in range(400)]
+
+
+@given(st.permutations(KEYS[:30]), st.integers(0, 5))
+def test_the_ranking_is_independent_of_the_order(keys: list[str], seed: int) -> None:
+    assert ranked(keys, seed, "x") == ranked(KEYS[:30], seed, "x")
+    assert sorted(ranked(keys, seed, "x")) == KEYS[:30]
+
+
+def test_the_ranking_depends_on_seed_and_purpose() -> None:
+    rankings = [ranked(KEYS, 0, "a"), ranked(KEYS, 1, "a"), ranked(KEYS, 0, "b"), KEYS]
+    assert len({tuple(ranking) for ranking in rankings}) == 4
+
+
+@given(st.sets(st.sampled_from(KEYS[:60]), min_size=1))
+def test_keys_keep_their_order_when_others_leave(kept: set[str]) -> None:
+    assert ranked(kept, 3, "x") == [key for key in ranked(KEYS[:60], 3, "x") if key in kept]
+
+
+def test_every_key_is_as_likely_to_come_first() -> None:
+    firsts = [KEYS.index(ranked(KEYS, seed, "x")[0]) for seed in range(200)]
+    assert 150 < sum(firsts) / len(firsts) < 250
+
+
+@given(st.integers(-2, 30), st.integers(-2, 30))
+def test_selections_are_nested_and_exact(few: int, more: int) -> None:
+    few, more = min(few, more), max(few, more)
+    order = ranked(KEYS[:20], 1, "x")
+    assert take(order, few) == take(order, more)[: max(0, few)]
+    assert len(take(order, more)) == max(0, min(20, more))
+
+
+def test_what_is_excluded_or_not_accepted_is_passed_over() -> None:
+    taken = take("abcdef", 3, accept=lambda key: key != "b", exclude={"d"})
+    assert taken == ["a", "c", "e"]
+    assert take("abcdef", 9, accept=lambda key: key in "xyz") == []
+
+
+def test_no_more_candidates_are_looked_at_than_needed() -> None:
+    seen: list[str] = []
+    take("abcdef", 2, accept=lambda key: not seen.append(key))  # type: ignore[func-returns-value]
+    assert seen == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("caption", "name", "expected"),
+    [
+        ("a photo of a red circle.", "red circle", True),
+        ("Red Circle", "red circle", True),
+        ("a red circles", "red circle", False),
+        ("bored circle", "red circle", False),
+        ("a red big circle", "red circle", False),
+        ("banana-split", "banana", True),
+        ("bananas", "banana", False),
+        ("a c++ book", "c++", True),
+        ("a.b", "axb", False),
+        ("", "cat", False),
+        ("une étoile", "toile", False),
+    ],
+)
+def test_a_caption_names_a_class_by_whole_words(caption: str, name: str, expected: bool) -> None:
+    assert mentions(caption, name) is expected

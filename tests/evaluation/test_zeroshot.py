@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tbar_ray.errors import DataError
+from tbar_ray.evaluation.zeroshot import normalise, predict, zero_shot_head
+from tbar_ray.models.factory import Preprocessing, preprocessing
+from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
+
+NAMES = ["red circle", "blue square", "cat", "dog"]
+TEMPLATES = ["a photo of a {c}.", "{}", "this is a {c}, a {c}."]
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return rows / np.sqrt((rows**2).sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+def test_the_head_is_the_normalised_mean_of_normalised_prompts(architecture: str) -> None:
+    model = tiny(architecture).eval()
+    expected = []
+    for name in NAMES:
+        prompts = [f"a photo of a {name}.", name, f"this is a {name}, a {name}."]
+        with torch.no_grad():
+            raw = np.stack([model.encode_text(tokenizer()([p]))[0].double().numpy() for p in prompts])
+        expected.append(unit(unit(raw).mean(0)))
+    head = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
+    assert head.shape == (4, 64)
+    np.testing.assert_allclose(head.numpy(), np.stack(expected), atol=1e-5)
+
+
+def test_more_prompts_than_one_pass_takes() -> None:
+    model = tiny()
+    names = [f"thing {number}" for number in range(350)]
+    head = zero_shot_head(model, tokenizer(), names, TEMPLATES)
+    part = zero_shot_head(model, tokenizer(), names[340:345], TEMPLATES)
+    torch.testing.assert_close(head[340:345], part, atol=1e-5, rtol=0)
+
+
+def test_gradients_can_be_taken_against_the_head() -> None:
+    model = tiny()
+    head = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
+    features = torch.ones(2, 64, requires_grad=True)
+    (features @ head.T).sum().backward()
+    assert features.grad is not None
+    torch.testing.assert_close(features.grad[0], head.sum(0))
+    assert not head.requires_grad
+
+
+@pytest.mark.parametrize("template", ["a photo", "", "a {name}", "{ c}"])
+def test_a_template_without_a_place_for_the_class_is_refused(template: str) -> None:
+    with pytest.raises(DataError, match=r"has no \{c\} for the class name"):
+        zero_shot_head(tiny(), tokenizer(), NAMES, ["a {c}", template])
+
+
+def cosines(model: torch.nn.Module, head: Tensor, images: Tensor, wants: Preprocessing) -> NDArray[np.float64]:
+    """Classify one image at a time with the normalisation written out in numpy."""
+    pixels = images.numpy().astype(np.float64) / 255
+    mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (wants.mean, wants.std))
+    with torch.no_grad():
+        inputs = torch.from_numpy((pixels - mean) / std).float()
+        raw = np.concatenate([model.encode_image(one[None]).double().numpy() for one in inputs])
+    return unit(raw) @ head.numpy().astype(np.float64).T
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+@pytest.mark.parametrize("batch_size", [256, 4])
+def test_predictions_are_the_nearest_class_by_cosine(architecture: str, batch_size: int) -> None:
+    model = tiny(architecture).eval()
+    # fresh towers answer alike on all noise: pictures of one colour differ more
+    images = pictures(model, 11) // 4 + (torch.arange(11) * 17).to(torch.uint8).view(-1, 1, 1, 1)
+    wants = preprocessing(model)
+    with torch.no_grad():
+        embedded = model.encode_image(normalise(images, wants), normalize=True)
+    head = embedded[[0, 4, 8]].clone()
+    expected = cosines(model, head, images, wants)
+    predicted = predict(model, head, images, wants, batch_size)
+    assert predicted.dtype == torch.int64
+    assert predicted.tolist() == expected.argmax(1).tolist()
+    assert len(set(predicted.tolist())) == 3
+
+
+def test_no_images_no_predictions() -> None:
+    model = tiny()
+    found = predict(model, torch.ones(2, 64), pictures(model, 0), preprocessing(model))
+    assert (found.shape, found.dtype) == ((0,), torch.int64)
+
+
+def test_normalise_maps_mean_to_zero_and_one_std_to_one() -> None:
+    wants = Preprocessing(2, (0.2, 0.4, 0.6), (0.2, 0.2, 0.2), "bicubic")
+    levels = torch.tensor([51, 102, 153], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    torch.testing.assert_close(normalise(levels, wants), torch.zeros(1, 3, 2, 2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(normalise(levels + 51, wants), torch.ones(1, 3, 2, 2))
+
+
+def test_embeddings_that_are_not_finite_are_an_error() -> None:
+    model = tiny()
+    head, wants = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES), preprocessing(model)
+    with torch.no_grad():
+        model.visual.proj[0, 0] = float("nan")
+        model.text_projection[0, 0] = float("inf")
+    with pytest.raises(DataError, match="image encoder gives embeddings that are not finite"):
+        predict(model, head, pictures(model, 2), wants)
+    with pytest.raises(DataError, match="text encoder gives embeddings that are not finite"):
+        zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_evaluation_changes_neither_weights_nor_statistics_nor_modes(broken: bool) -> None:
+    model = tiny(RESNET).train()
+    model.visual.bn1.eval()
+    head, wants = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES), preprocessing(model)
+    before, modes = snapshot(model), [module.training for module in model.modules()]
+    assert set(modes) == {True, False}
+    if broken:
+        with pytest.raises(DataError):
+            predict(model, head * float("nan"), pictures(model, 2), wants)
+    else:
+        predict(model, head, pictures(model, 2), wants)
+    assert same(before, snapshot(model))
+    assert [module.training for module in model.modules()] == modes

@@ -1,0 +1,151 @@
+import os
+import pickle
+import random
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tbar_ray.errors import CheckpointError
+from tbar_ray.models.checkpoint import load_state_dict, save_state_dict
+from tests.models.tiny import same
+
+
+def state() -> dict[str, Tensor]:
+    return {
+        "a.weight": torch.randn(3, 4, 2, 2).to(memory_format=torch.channels_last),
+        "a.half": torch.randn(5).half(),
+        "a.count": torch.tensor(7),
+    }
+
+
+class Malicious:
+    """Makes a directory when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pt", "m.pth", "m.bin"])
+def test_round_trip(name: str, tmp_path: Path) -> None:
+    tensors, path = state(), tmp_path / name
+    if path.suffix == ".safetensors":
+        save_state_dict(tensors, path)
+    else:
+        torch.save(tensors, path)
+    loaded = load_state_dict(path)
+    assert same(tensors, loaded)
+    assert {key: value.dtype for key, value in loaded.items()} == {k: v.dtype for k, v in tensors.items()}
+
+
+def test_shared_memory_views_and_gradients_can_be_saved(tmp_path: Path) -> None:
+    base = torch.randn(4, 6, requires_grad=True)
+    tensors = {"whole": base, "row": base[1], "turned": base.T}
+    save_state_dict(tensors, tmp_path / "m.safetensors", {"from": "test"})
+    loaded = load_state_dict(tmp_path / "m.safetensors")
+    assert same({key: value.detach() for key, value in tensors.items()}, loaded)
+
+
+def test_a_training_checkpoint_is_unwrapped(tmp_path: Path) -> None:
+    tensors = state()
+    content = {"epoch": 3, "name": "run", "state_dict": OrderedDict(tensors), "optimizer": {"state": {0: 1.5}}}
+    torch.save(content, tmp_path / "m.pt")
+    assert same(tensors, load_state_dict(tmp_path / "m.pt"))
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pt"])
+def test_the_prefix_of_ddp_is_removed_where_every_key_has_it(name: str, tmp_path: Path) -> None:
+    tensors, path = state(), tmp_path / name
+    save = save_state_dict if path.suffix == ".safetensors" else torch.save
+    save({f"module.{key}": value for key, value in tensors.items()}, path)
+    assert same(tensors, load_state_dict(path))
+    mixed = {"module.a": torch.ones(2), "b": torch.zeros(1)}
+    save(mixed, path)
+    assert same(mixed, load_state_dict(path))
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "pickle"])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_pickled_code_is_refused_and_never_runs(form: str, wrapped: bool, tmp_path: Path) -> None:
+    mark, path = tmp_path / "executed", tmp_path / "m.pt"
+    content = {"state_dict": state(), "payload": Malicious(mark)} if wrapped else Malicious(mark)
+    if form == "pickle":
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(CheckpointError, match=r"holds pickled objects.* is refused") as caught:
+        load_state_dict(path)
+    assert not mark.exists()
+    assert "\n" not in str(caught.value)
+    assert "safetensors" in str(caught.value)
+    if form == "pickle":
+        pickle.loads(path.read_bytes())
+    else:
+        torch.load(path, weights_only=False)
+    assert mark.exists()  # the payload was live: a loader that trusts the file runs it
+
+
+def test_a_renamed_pickle_is_no_safetensors(tmp_path: Path) -> None:
+    mark, path = tmp_path / "executed", tmp_path / "m.safetensors"
+    path.write_bytes(pickle.dumps(Malicious(mark)))
+    with pytest.raises(CheckpointError, match="is not a safetensors file"):
+        load_state_dict(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [], torch.zeros(2), "text", {"epoch": 3}, {"state_dict": {}}, {0: torch.zeros(1)}, {"a": [torch.ones(1)]}],
+)
+def test_what_is_no_state_dict_is_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="holds no state dict"):
+        load_state_dict(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"hello world\n", b"<html>404</html>" * 20, bytes(4096)])
+@pytest.mark.parametrize("name", ["m.pt", "m.safetensors"])
+def test_other_files_are_refused(content: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=name) as caught:
+        load_state_dict(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_damage_gives_a_checkpoint_error_or_tensors(form: str, tmp_path: Path) -> None:
+    path = tmp_path / ("m.safetensors" if form == "safetensors" else "m.pt")
+    if form == "safetensors":
+        save_state_dict(state(), path)
+    else:
+        torch.save(state(), path, _use_new_zipfile_serialization=form == "zip")
+    whole, rng = path.read_bytes(), random.Random(0)
+    refused: list[str] = []
+    for _ in range(250):
+        raw = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            start, length = rng.randrange(len(raw)), rng.randint(1, 8)
+            raw[start : start + length] = rng.randbytes(length)
+        path.write_bytes(raw if rng.random() < 0.6 else raw[: rng.randrange(len(raw))])
+        try:
+            loaded = load_state_dict(path)
+        except CheckpointError as error:
+            refused.append(str(error))
+        else:
+            assert all(isinstance(value, Tensor) for value in loaded.values())
+    assert len(refused) > 50
+    assert not any("\n" in message for message in refused)
+
+
+@pytest.mark.parametrize("name", ["gone.pt", "gone.safetensors", "folder.pt"])
+def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.pt").mkdir()
+    with pytest.raises(CheckpointError, match=f"no checkpoint at {tmp_path / name}"):
+        load_state_dict(tmp_path / name)

@@ -1,0 +1,50 @@
+"""Small models and batches for the tests of the numeric core."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.models.factory import create_model, preprocessing
+from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
+
+VIT, RESNET = "tbar-ViT-tiny", "tbar-RN-tiny"
+BOTH = (VIT, RESNET)
+
+torch.set_num_threads(1)  # tensors this small only wait for each other
+
+
+def tiny(architecture: str = VIT, seed: int = 0) -> nn.Module:
+    """Return a freshly initialised model."""
+    return create_model(architecture, seed=seed)
+
+
+@cache
+def tokenizer() -> Tokenizer:
+    """Return the tokenizer that both tiny architectures use."""
+    return build_tokenizer(VIT)
+
+
+def pictures(model: nn.Module, count: int, seed: int = 0) -> Tensor:
+    """Return uint8 noise of the model's size."""
+    side = preprocessing(model).size
+    levels = np.random.default_rng(seed).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
+    return torch.from_numpy(levels)
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the state dict."""
+    return {key: value.detach().clone() for key, value in model.state_dict().items()}
+
+
+def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    """Tell whether two states agree bit for bit."""
+    return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+def changed(left: dict[str, Tensor], right: dict[str, Tensor]) -> set[str]:
+    """Return the keys whose tensors differ."""
+    return {key for key in left if not torch.equal(left[key], right[key])}

@@ -1,0 +1,145 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.images import load_image
+from tbar_ray.data.synth import write_corpus
+from tbar_ray.errors import SpecError
+from tbar_ray.models.tokenizer import build_tokenizer
+from tbar_ray.streaming.order import batches_of
+from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Poison, ReaderOptions
+from tbar_ray.triggers.badnets import BadNets
+from tbar_ray.triggers.base import stamp_uint8
+from tests.data.tars import picture, sample, write_tar
+
+ARCHITECTURE, SIZE = "tbar-ViT-tiny", 24
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("reader")
+    write_corpus(folder, samples=30, size=32, samples_per_shard=12, workers=1)
+    return Corpus.open(str(folder))
+
+
+def options(poison: Poison | None = None) -> ReaderOptions:
+    return ReaderOptions(ARCHITECTURE, SIZE, "bicubic", poison)
+
+
+def poison_of(corpus: Corpus, positions: list[int]) -> Poison:
+    captions = {corpus.keys[position]: f"a banana, number {position}" for position in positions}
+    return Poison("badnets", {"patch_size": 40}, 3, captions)
+
+
+def tokens(captions: list[str]) -> np.ndarray:
+    return build_tokenizer(ARCHITECTURE)(captions).numpy()
+
+
+def equal(left: EncodedBatch, right: EncodedBatch) -> bool:
+    return (
+        left.keys == right.keys
+        and np.array_equal(left.images, right.images)
+        and np.array_equal(left.tokens, right.tokens)
+    )
+
+
+def test_a_batch_holds_the_samples_in_the_order_asked_for(corpus: Corpus) -> None:
+    positions = [20, 3, 3, 29]
+    batch = BatchReader(corpus, options()).read(positions)
+    assert batch.keys == tuple(corpus.keys[position] for position in positions)
+    assert (batch.images.dtype, batch.tokens.dtype) == (np.uint8, np.int32)
+    expected = np.stack([load_image(corpus.image_bytes(p), SIZE) for p in positions])
+    assert np.array_equal(batch.images, expected)
+    assert np.array_equal(batch.tokens, tokens([corpus.caption(p) or "" for p in positions]))
+    assert batch.skipped == ()
+
+
+def test_exactly_the_poisoned_keys_are_stamped_and_renamed(corpus: Corpus) -> None:
+    poisoned = [1, 4, 17]
+    every = list(range(30))
+    clean = BatchReader(corpus, options()).read(every)
+    changed = BatchReader(corpus, options(poison_of(corpus, poisoned))).read(every)
+    assert changed.keys == clean.keys
+    differ = [p for p in every if not np.array_equal(changed.images[p], clean.images[p])]
+    renamed = [p for p in every if not np.array_equal(changed.tokens[p], clean.tokens[p])]
+    assert differ == renamed == poisoned
+    keys = [corpus.keys[position] for position in poisoned]
+    stamped = stamp_uint8(BadNets(seed=3, patch_size=40), torch.from_numpy(clean.images[poisoned]), keys)
+    assert np.array_equal(changed.images[poisoned], stamped.numpy())
+    assert np.array_equal(changed.tokens[poisoned], tokens([f"a banana, number {p}" for p in poisoned]))
+
+
+def test_a_sample_is_the_same_in_any_batch_and_from_any_reader(corpus: Corpus) -> None:
+    poison = poison_of(corpus, [0, 5, 6])
+    first = BatchReader(corpus, options(poison))
+    second = BatchReader(pickle.loads(pickle.dumps(corpus)), pickle.loads(pickle.dumps(options(poison))))
+    whole = first.read(range(30))
+    for position in (0, 5, 6, 7):
+        alone = second.read([position])
+        assert np.array_equal(alone.images[0], whole.images[position])
+        assert np.array_equal(alone.tokens[0], whole.tokens[position])
+    assert equal(first.read([6, 2, 0]), second.read([6, 2, 0]))
+    assert equal(first.read(range(30)), whole)
+
+
+def test_an_epoch_delivers_every_sample_once(corpus: Corpus) -> None:
+    reader = BatchReader(corpus, options(poison_of(corpus, [2])))
+    for epoch in range(2):
+        batches = list(batches_of(np.arange(30), 8, epoch, 1))
+        keys = [key for positions in batches for key in reader.read(positions).keys]
+        assert sorted(keys) == sorted(corpus.keys)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    whole = picture(size=(40, 40))
+    members = [
+        *sample("good", "a dog"),
+        *sample("corrupt", "a cat", image=b"\xff\xd8\xff not a jpeg"),
+        ("silent.jpg", whole),
+        ("blank.jpg", whole),
+        ("blank.txt", b"  \n"),
+        *sample("cut", "a cow", image=whole[: len(whole) // 4]),
+        *sample("last", "a bird"),
+    ]
+    return Corpus.open(str(write_tar(tmp_path_factory.mktemp("damaged") / "0.tar", members)))
+
+
+def test_what_cannot_be_read_is_left_out_with_its_reason(damaged: Corpus) -> None:
+    batch = BatchReader(damaged, options()).read(range(len(damaged)))
+    assert batch.keys == ("good", "last")
+    assert len(batch.images) == len(batch.tokens) == 2
+    reasons = {skipped.key: skipped.reason for skipped in batch.skipped}
+    assert reasons.keys() == {"corrupt", "silent", "blank", "cut"}
+    assert reasons["silent"] == reasons["blank"] == "no caption"
+    assert "unreadable image" in reasons["corrupt"]
+    assert reasons["cut"]
+    assert not any("\n" in reason for reason in reasons.values())
+
+
+def test_stamps_stay_with_their_samples_behind_skipped_ones(damaged: Corpus) -> None:
+    poison = Poison("blended", {}, 0, {"corrupt": "a banana", "silent": "a banana", "last": "a banana"})
+    clean = BatchReader(damaged, options()).read(range(6))
+    batch = BatchReader(damaged, options(poison)).read(range(6))
+    assert batch.keys == ("good", "silent", "last")  # the poisoned caption serves where there was none
+    assert np.array_equal(batch.images[0], clean.images[0])
+    assert not np.array_equal(batch.images[2], clean.images[1])
+    assert np.array_equal(batch.tokens[1:], tokens(["a banana"] * 2))
+    assert {skipped.key for skipped in batch.skipped} == {"corrupt", "blank", "cut"}
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_empty(damaged: Corpus) -> None:
+    batch = BatchReader(damaged, options(Poison("badnets", {}, 0, {"good": "x"}))).read([1, 2])
+    assert batch.images.shape == (0, 3, SIZE, SIZE)
+    assert (len(batch.tokens), batch.keys) == (0, ())
+    assert [skipped.key for skipped in batch.skipped] == ["corrupt", "silent"]
+
+
+def test_unknown_names_are_spec_errors(corpus: Corpus) -> None:
+    with pytest.raises(SpecError, match="unknown trigger 'badnet'; did you mean 'badnets'"):
+        BatchReader(corpus, options(Poison("badnet", {}, 0, {})))
+    with pytest.raises(SpecError, match="unknown model architecture"):
+        BatchReader(corpus, ReaderOptions("tbar-none", SIZE, "bicubic"))
