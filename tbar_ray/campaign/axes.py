@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,7 +18,7 @@ Kind = Literal["name", "integer", "number"]
 class AxisRange(BaseModel):
     """A range to search by a sampler: numbers or, with `integer`, whole numbers; `log` spaces it by factors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     low: float
     high: float
@@ -50,7 +51,7 @@ class Axis:
             if not isinstance(value, str):
                 raise ValueError(f"axes.{self.name}: {value!r} is not a name")
             return
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
         if not is_number or (self.kind == "integer" and value != int(value)):
             raise ValueError(
                 f"axes.{self.name}: {value!r} is not {'a whole' if self.kind == 'integer' else 'a'} number"

@@ -132,6 +132,7 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
         infected=scores["infected"],
         alphas=trial.alphas,
         min_retention=spec.evaluation.min_retention,
+        max_asr=spec.evaluation.max_asr,
         threads=resources.trial_cpus,
         gpus=resources.gpus,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.errors import SpecError
@@ -31,10 +32,12 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise SpecError(f"{path}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+        raise SpecError(f"{path}{where}: not YAML: {_problem(error)}") from None
     if not isinstance(content, dict):
         raise SpecError(f"{path}: a campaign spec is a mapping with 'name', 'data', 'model', …")
     for override in overrides:
@@ -46,8 +49,12 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first validation error as one line: field, what is wrong, the nearest known key."""
-    first = error.errors()[0]
+    """Return the most telling validation error as one line: field, what is wrong, the nearest known key.
+
+    An unknown key comes first: where it is misspelt, the key it stands for is reported missing as well.
+    """
+    errors = _told_apart(error)
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     location = [str(part) for part in first["loc"]]
     field = ".".join(location)
     message = first["msg"].removeprefix("Value error, ")
@@ -57,8 +64,26 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         message = "required, but missing"
     elif "input" in first and not isinstance(first["input"], dict):
         message += f" (got {first['input']!r})"
-    more = len(error.errors()) - 1
+    more = len(errors) - 1
     return f"{field}: {message}" + (f" (and {more} more)" if more else "") if field else message
+
+
+def _told_apart(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors; of an axis, which is a list or a range, only those of the form that was written."""
+    kept = []
+    for one in error.errors():
+        location = one["loc"]
+        if location[:2] == ("search", "axes") and len(location) > 3:
+            is_range = isinstance(one["input"], dict)
+            if len(location) == 4 and one["type"] == ("list_type" if is_range else "model_type"):
+                continue
+            one["loc"] = (*location[:3], *location[4:])  # without the name of the form
+        kept.append(one)
+    return kept
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    return (getattr(error, "problem", None) or str(error)).splitlines()[0]
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

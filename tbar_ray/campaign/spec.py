@@ -17,7 +17,7 @@ Alpha = Annotated[float, Field(ge=0, le=1000)]
 class Section(BaseModel):
     """A part of the spec: frozen, and closed to keys that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SyntheticData(Section):
@@ -118,6 +118,9 @@ class Evaluation(Section):
 
     validation_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of images that choose α")
     min_retention: float = Field(default=0.95, ge=0, le=1, description="CA to keep, against the infected model")
+    max_asr: float | None = Field(
+        default=None, ge=0, le=1, description="ASR that counts as removed: of such α the one that keeps most CA is chosen"
+    )
     max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
 
 

@@ -195,7 +195,11 @@ class Store:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            shutil.rmtree(source, ignore_errors=True)  # another process was first
+            if not (target / COMMIT).exists():  # half deleted, or half copied here: not an artifact
+                shutil.rmtree(target)
+                source.rename(target)
+            else:
+                shutil.rmtree(source, ignore_errors=True)  # another process was first
 
 
 def _reason(error: BaseException) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from urllib.error import URLError
@@ -65,6 +67,7 @@ class Tracker:
         self.uri = uri
         self._spec = spec
         _check_server(uri)
+        _check_database(uri)
         try:
             self._client = MlflowClient(tracking_uri=uri)
             found = self._client.get_experiment_by_name(spec.name)
@@ -112,9 +115,9 @@ class Tracker:
             )
         run_id = run.info.run_id
         now = int(time.time() * 1000)
+        self._log_metrics(run_id, _metrics(record, now))
         self._client.log_batch(
             run_id,
-            metrics=_metrics(record, now),
             params=[Param(name, str(record[name])) for name in PARAMETERS if record.get(name) is not None],
             tags=[RunTag("tbar.status", record["status"]), RunTag("tbar.reason", record.get("reason") or "")],
         )
@@ -127,9 +130,7 @@ class Tracker:
         if key in self._client.get_run(self.parent_id).data.metrics:
             return
         now = int(time.time() * 1000)
-        metrics = [Metric(key, loss, now, step) for step, loss in losses]
-        for start in range(0, len(metrics), 1000):  # the server's limit per request
-            self._client.log_batch(self.parent_id, metrics=metrics[start : start + 1000])
+        self._log_metrics(self.parent_id, [Metric(key, loss, now, step) for step, loss in losses])
 
     def log_report(self, files: list[Path]) -> None:
         """Attach the report's files to the parent run."""
@@ -141,6 +142,10 @@ class Tracker:
         for name, value in summary.items():
             self._client.log_metric(self.parent_id, name, value)
         self._client.set_terminated(self.parent_id, status=status)
+
+    def _log_metrics(self, run_id: str, metrics: list[Metric]) -> None:
+        for start in range(0, len(metrics), 1000):  # the server's limit per request
+            self._client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
     def _create(self, artifacts: Path | None) -> str:
         location = None
@@ -206,6 +211,19 @@ def _check_server(uri: str) -> None:
         raise TrackingError(
             f"MLflow tracking server {uri} does not answer ({reason}); start it or give another --tracking-uri"
         ) from None
+
+
+def _check_database(uri: str) -> None:
+    """Ask SQLite whether it can write: MLflow would try an impossible database again for minutes."""
+    path = uri.removeprefix("sqlite:///").split("?", 1)[0]
+    if not uri.startswith("sqlite:///") or path in ("", ":memory:"):
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=20)) as database:
+            database.execute("BEGIN IMMEDIATE")
+    except (sqlite3.Error, OSError) as error:
+        raise TrackingError(f"MLflow at {uri}: {_first_line(error)}; give another with --tracking-uri") from None
 
 
 def _first_line(error: Exception) -> str:

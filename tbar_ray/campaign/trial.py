@@ -46,11 +46,11 @@ def make_trial(spec: CampaignSpec, values: dict[str, Any]) -> Trial:
 
 
 def grid_trials(spec: CampaignSpec) -> list[Trial]:
-    """Return every cell of a grid, the attack varying slowest; at most `search.trials` of them."""
+    """Return every cell of a grid once, the attack varying slowest; at most `search.trials` of them."""
     order = sorted(spec.search.axes, key=lambda name: name != "attack")
     lists = [axis if isinstance(axis, list) else [] for axis in (spec.search.axes[name] for name in order)]
     trials = [make_trial(spec, dict(zip(order, values, strict=True))) for values in product(*lists)]
-    return trials[: spec.search.trials]
+    return list(dict.fromkeys(trials))[: spec.search.trials]
 
 
 def _optional(value: Any) -> float | None:

@@ -35,11 +35,18 @@ def _retains(ca: float, reference_ca: float, min_retention: float) -> bool:
     return ca >= min_retention * reference_ca
 
 
-def select(points: Sequence[PointT], reference_ca: float, min_retention: float) -> PointT | None:
-    """Return the point of least ASR among those with CA ≥ min_retention · reference_ca.
+def select(
+    points: Sequence[PointT], reference_ca: float, min_retention: float, max_asr: float | None = None
+) -> PointT | None:
+    """Return the best point among those with CA ≥ min_retention · reference_ca.
 
+    Best is the least ASR (Ilharco et al., 2212.04089, for negation). With `max_asr`, points at or below it
+    count as removed, and the one of them that keeps most CA is best; where there is none, the least ASR.
     Ties go to the higher CA, then to the smaller |α|. None if no point retains enough CA: the caller
     reports that instead of picking one.
     """
     feasible = [p for p in points if _retains(p.ca, reference_ca, min_retention)]
+    removed = [p for p in feasible if max_asr is not None and p.asr <= max_asr]
+    if removed:
+        return min(removed, key=lambda p: (-p.ca, p.asr, abs(p.alpha)))
     return min(feasible, key=lambda p: (p.asr, -p.ca, abs(p.alpha)), default=None)

@@ -17,7 +17,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 class Optimisation(BaseModel):
     """Hyper-parameters of a fine-tuning, with the defaults of CLIP's poisoning literature."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     learning_rate: float = Field(gt=0, description="peak learning rate")
     weight_decay: float = Field(default=0.1, ge=0, description="none on norms, biases and logit_scale")

@@ -80,3 +80,11 @@ def test_the_penalised_asr_never_falls_with_more_asr_or_less_ca(
 )
 def test_penalised_asr(ca: float, asr: float, reference: float, retention: float, expected: float) -> None:
     assert penalised_asr(ca, asr, reference, retention) == pytest.approx(expected)
+
+
+def test_of_points_that_removed_the_attack_the_one_with_most_ca() -> None:
+    path = [At(0, 0.8, 1.0), At(1, 0.7, 0.05), At(2, 0.6, 0.01), At(3, 0.1, 0.0)]
+    assert select(path, 0.8, 0.5, max_asr=0.05) == path[1]
+    assert select(path, 0.8, 0.5, max_asr=0.02) == path[2]
+    assert select(path, 0.8, 0.5, max_asr=0.001) == path[2]
+    assert select(path, 0.8, 0.95, max_asr=0.05) == path[0]

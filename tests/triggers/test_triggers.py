@@ -55,7 +55,8 @@ def test_values_stay_in_range_and_the_input_is_not_modified(
     assert stamped.dtype == images.dtype
     assert 0 <= float(stamped.min()) <= float(stamped.max()) <= 1
     assert torch.equal(images, kept)
-    assert not torch.equal(stamped, images)
+    if extreme is None:  # a single pixel of a clipped patch may be as white as the image
+        assert not torch.equal(stamped, images)
 
 
 @EVERY

@@ -31,6 +31,7 @@ class AlphaPath(Stage):
     infected: Evaluate
     alphas: tuple[float, ...]
     min_retention: float
+    max_asr: float | None
 
     @property
     def title(self) -> str:
@@ -74,7 +75,7 @@ class AlphaPath(Stage):
         before = json.loads((context.store.fetch(self.infected.artifact) / SCORES).read_text())
         reference = before["validation"]["ca"]["value"]
         points = [_Point(p["alpha"], p["ca"]["value"], p["asr"]["value"]) for p in path]
-        chosen = select(points, reference, self.min_retention)
+        chosen = select(points, reference, self.min_retention, self.max_asr)
         # a single α was asked for by a search or a person: it is reported, feasible or not
         reported = chosen or (points[0] if len(points) == 1 else None)
         test = scored(reported.alpha, load_split(data, splits, "test", backdoor, wants)) if reported else None

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tbar_ray import __version__
+from tbar_ray.campaign.results import Ledger
+from tbar_ray.campaign.store import Store
+from tbar_ray.cli.main import app, main
+from tests.campaign.records import failed, record
+from tests.campaign.specs import spec, write
+
+COMMANDS = [
+    [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],
+    ["campaign", "status"], ["campaign", "report"], ["ui"],
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TBAR_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path / "home"
+
+
+def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["tbar", *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, err = capsys.readouterr()
+    assert (caught.value.code, out) == (2, "")
+    (line,) = err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help(words: list[str]) -> None:
+    ended = CliRunner().invoke(app, [*words, "--help"])
+    assert ended.exit_code == 0
+    assert "Usage" in ended.stdout
+
+
+def test_version() -> None:
+    ended = CliRunner().invoke(app, ["--version"])
+    assert (ended.exit_code, ended.stdout.strip()) == (0, f"tbar-ray {__version__}")
+
+
+@pytest.mark.parametrize("words", [["campaign", "plan"], ["campaign", "nothing"], ["campaign", "report", "x.yaml"]])
+def test_wrong_words_are_exit_code_2(words: list[str]) -> None:
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code == 2
+    assert "Usage" in ended.output
+
+
+def test_status_of_an_empty_store(tmp_path: Path, home: Path) -> None:
+    path = str(write(tmp_path))
+    ended = CliRunner().invoke(app, ["campaign", "status", path])
+    assert ended.exit_code == 0
+    assert ended.stdout.strip() == "demo: 0 done, 0 infeasible, 0 failed, 2 pending"
+    told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--json"]).stdout)
+    assert told == {"campaign": "demo", "trials": 2, "done": 0, "infeasible": 0, "failed": 0, "pending": 2}
+    assert not home.exists()
+
+
+def test_status_counts_records(tmp_path: Path, home: Path) -> None:
+    path = str(write(tmp_path))
+    ledger = Ledger(Store(str(home / "store")), spec())
+    ledger.write(record("badnets"))
+    ledger.write(failed("blended"))
+    told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--json"]).stdout)
+    assert (told["done"], told["failed"], told["pending"]) == (1, 1, 0)
+    shown = CliRunner().invoke(app, ["campaign", "status", path]).stdout
+    assert "attack did not take" in " ".join(shown.split())
+    other = CliRunner().invoke(app, ["campaign", "status", path, "--set", "seed=1", "--json"])
+    assert json.loads(other.stdout)["pending"] == 2  # another campaign's records are not this one's
+
+
+def test_report_of_an_empty_store(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = str(write(tmp_path)), tmp_path / "out"
+    line = error_of(monkeypatch, capsys, "campaign", "report", path, "--out", str(out))
+    assert line == f"error: store {home}/store has no trial of campaign demo; run it first"
+    assert not out.exists()
+
+
+def test_report_of_a_broken_record(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write(tmp_path))
+    ledger = Ledger(Store(str(home / "store")), spec())
+    ledger.write(record())
+    (file,) = (home / "store" / ledger.folder / "trials").iterdir()
+    file.write_text('{"attack": ')
+    line = error_of(monkeypatch, capsys, "campaign", "report", path, "--out", str(tmp_path / "out"))
+    assert line.startswith(f"error: store {home}/store: {ledger.folder}/trials/{file.name} cannot be read: ")
+
+
+def test_plan_says_what_preflight_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write(tmp_path))
+    line = error_of(monkeypatch, capsys, "campaign", "plan", path, "--set", "attacks.badnets.trigger=badnet")
+    assert line == "error: attacks.badnets: unknown trigger 'badnet'; did you mean 'badnets'?"
+    line = error_of(
+        monkeypatch, capsys, "campaign", "plan", path, "--set", f"data={{train: {tmp_path}/a, evaluation: b}}"
+    )
+    assert line == f"error: no such shard: {tmp_path}/a"
+    line = error_of(monkeypatch, capsys, "campaign", "plan", path, "--store", "nonsense://x")
+    assert line.startswith("error: store nonsense://x: Protocol not known")
+
+
+def test_ui_without_a_database(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_of(monkeypatch, capsys, "ui") == (
+        f"error: no MLflow database at {home}/mlflow.db; run a campaign first (`tbar campaign run SPEC`)"
+    )
