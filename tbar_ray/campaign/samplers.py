@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
-from ray.tune.utils import unflatten_dict  # type: ignore[attr-defined,unused-ignore]
+from ray.tune.utils.util import unflatten_dict
 
 from tbar_ray.campaign.axes import AXES, AxisRange
 from tbar_ray.campaign.spec import CampaignSpec

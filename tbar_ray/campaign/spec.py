@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tbar_ray.campaign.axes import AXES, AxisRange
-from tbar_ray.training.optimisation import Optimisation
+from tbar_ray.training.options import Optimisation
 
 Sampler = Literal["grid", "random", "tpe", "gp", "nsga2"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -119,7 +119,10 @@ class Evaluation(Section):
     validation_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of images that choose α")
     min_retention: float = Field(default=0.95, ge=0, le=1, description="CA to keep, against the infected model")
     max_asr: float | None = Field(
-        default=None, ge=0, le=1, description="ASR that counts as removed: of such α the one that keeps most CA is chosen"
+        default=None,
+        ge=0,
+        le=1,
+        description="ASR that counts as removed: of such α, the one with most CA is chosen",
     )
     max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from tbar_ray.errors import ScientificError
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
-from tbar_ray.training.optimisation import Optimisation, autocast, build_optimizer, learning_rate_at
+from tbar_ray.training.optimisation import autocast, build_optimizer, learning_rate_at
+from tbar_ray.training.options import Optimisation
 
 MAX_LOGIT_SCALE = math.log(100)
 CHECK_EVERY = 10

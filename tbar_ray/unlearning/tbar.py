@@ -16,7 +16,7 @@ from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import Progress, train
 from tbar_ray.training.objectives import Classification, Contrastive, Objective
-from tbar_ray.training.optimisation import Optimisation
+from tbar_ray.training.options import Optimisation
 from tbar_ray.unlearning.base import ForgetSet, Need, Unlearned, Unlearner
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tbar_ray.campaign.backdoor import Backdoor
 from tbar_ray.campaign.graph import TrialGraph, build_graph, lay_foundation
@@ -30,7 +30,7 @@ class Leaf(Stage):
     kind: ClassVar[str] = "leaf"
     uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "label"})
 
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     label: str = ""
 
 
@@ -53,7 +53,8 @@ def test_golden_fingerprint() -> None:
     """If this changes, every store in use is computed again: was that meant?"""
     corpus = SyntheticCorpus(**CORPUS)
     assert json.dumps(corpus.meaning(), sort_keys=True) == (
-        '{"kind": "corpus", "samples": 400, "samples_per_shard": 100, "seed": 0, "size": 16, "threads": 1, "version": 1}'
+        '{"kind": "corpus", "samples": 400, "samples_per_shard": 100, "seed": 0, "size": 16, '
+        '"threads": 1, "version": 1}'
     )
     assert corpus.fingerprint == "6127ecb064a67c1f"
 

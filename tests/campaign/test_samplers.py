@@ -9,20 +9,21 @@ import pytest
 from tbar_ray.campaign.samplers import SAMPLERS, BatchedOptunaSearch, build_searcher
 from tests.campaign.specs import spec
 
-AXES: dict[str, Any] = {
+Values = dict[str, Any]
+
+AXES: Values = {
     "attack": ["badnets", "blended"],
     "learning_rate": {"low": 1e-6, "high": 1e-3, "log": True},
     "clean_fraction": {"low": 0, "high": 0.9},
     "forget_size": {"low": 5, "high": 60},
 }
-Values = dict[str, Any]
 
 
-def searcher(sampler: str, trials: int = 9, batch: int = 3, seed: int = 0, **axes: Any) -> BatchedOptunaSearch:
+def searcher(sampler: str, trials: int = 9, batch: int = 3, seed: int = 0, axes: Values = AXES) -> BatchedOptunaSearch:
     objective = "tradeoff" if sampler == "nsga2" else "asr"
     search = {
         "sampler": sampler, "trials": trials, "concurrency": batch, "objective": objective,
-        "axes": {**(axes or AXES), "attack": ["badnets", "blended"]},
+        "axes": {**axes, "attack": ["badnets", "blended"]},
     }  # fmt: skip
     return build_searcher(spec(search=search, seed=seed))
 
@@ -105,7 +106,7 @@ def test_a_whole_batch_that_fails_is_followed_by_another() -> None:
 
 def test_whole_number_ranges_include_both_ends() -> None:
     axes = {"forget_size": {"low": 2, "high": 4}, "seed": {"low": 0, "high": 1}, "clean_fraction": [0.0]}
-    found = drive(searcher("random", 60, 3, **axes), "as proposed")
+    found = drive(searcher("random", 60, 3, axes=axes), "as proposed")
     assert {values["forget_size"] for values in found} == {2, 3, 4}
     assert {values["seed"] for values in found} == {0, 1}
     assert all(type(values["forget_size"]) is int for values in found)
@@ -113,12 +114,12 @@ def test_whole_number_ranges_include_both_ends() -> None:
 
 def test_log_whole_number_ranges_include_both_ends() -> None:
     axes = {"forget_size": {"low": 1, "high": 3, "log": True}, "clean_fraction": [0.0]}
-    assert {v["forget_size"] for v in drive(searcher("random", 60, 3, **axes), "as proposed")} == {1, 2, 3}
+    assert {v["forget_size"] for v in drive(searcher("random", 60, 3, axes=axes), "as proposed")} == {1, 2, 3}
 
 
 def test_lists_are_choices_and_ranges_are_bounds() -> None:
     axes = {"learning_rate": AXES["learning_rate"], "clean_fraction": [0, 0.5], "forget_size": [5, 50]}
-    found = drive(searcher("random", 40, 4, **axes), "as proposed", 4)
+    found = drive(searcher("random", 40, 4, axes=axes), "as proposed", 4)
     assert {values["clean_fraction"] for values in found} == {0, 0.5}
     assert {values["forget_size"] for values in found} == {5, 50}
     assert {values["attack"] for values in found} == {"badnets", "blended"}

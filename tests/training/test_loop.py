@@ -12,7 +12,8 @@ from tbar_ray.models.factory import preprocessing
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification, Contrastive, Objective
-from tbar_ray.training.optimisation import Optimisation, learning_rate_at
+from tbar_ray.training.optimisation import learning_rate_at
+from tbar_ray.training.options import Optimisation
 from tests.models.tiny import BOTH, RESNET, VIT, changed, pictures, same, snapshot, tiny, tokenizer
 
 NAMES = ["red circle", "blue square", "cat"]

@@ -4,7 +4,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tbar_ray.training.optimisation import Optimisation, autocast, build_optimizer, learning_rate_at
+from tbar_ray.training.optimisation import autocast, build_optimizer, learning_rate_at
+from tbar_ray.training.options import Optimisation
 from tests.models.tiny import BOTH, RESNET, VIT, tiny
 
 

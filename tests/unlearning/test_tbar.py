@@ -11,7 +11,7 @@ from tbar_ray.models.task_vector import ResidentModel
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification
-from tbar_ray.training.optimisation import Optimisation
+from tbar_ray.training.options import Optimisation
 from tbar_ray.triggers.badnets import BadNets
 from tbar_ray.triggers.base import stamp_uint8
 from tbar_ray.unlearning.base import ForgetSet, Unlearned
