@@ -161,8 +161,11 @@ class Tracker:
 
 
 def _metrics(record: Record, now: int) -> list[Metric]:
-    """Return the validation path stepped by α, and the test values at the selected α."""
-    metrics = [
+    """Return the test values at the selected α, then the validation path stepped by α.
+
+    The order matters to people: MLflow's compare page first shows the metric that was logged first.
+    """
+    path = [
         Metric(f"validation.{name}", point[source], now, round(point["alpha"] * STEP_SCALE))
         for point in record["path"]
         for name, source in (("ca", "ca"), ("asr", "asr"), ("pa", "pa"), ("retention", "ca_retention"))
@@ -180,7 +183,7 @@ def _metrics(record: Record, now: int) -> list[Metric]:
         "asr_clean": record.get("asr_clean"),
         "seconds": record.get("seconds"),
     }
-    return metrics + [Metric(name, float(value), now, 0) for name, value in single.items() if value is not None]
+    return [Metric(name, float(value), now, 0) for name, value in single.items() if value is not None] + path
 
 
 def _run_name(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,22 @@ def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any,
     return load_spec(path, overrides), Store(store_url or default_store())
 
 
+def _console() -> Console:
+    """Return a console; a log has no width of its own, and 80 columns would break its lines."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def _ui_command(uri: str) -> str:
+    from tbar_ray.campaign.places import default_tracking_uri
+
+    return (
+        "tbar ui"
+        if uri == default_tracking_uri() and "TBAR_HOME" not in os.environ
+        else f"tbar ui --tracking-uri {uri}"
+    )
+
+
 @app.command()
 def plan(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
     """Show the stages and trials, what is cached, and a rough cost. Computes nothing."""
@@ -44,7 +61,7 @@ def plan(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_js
     if as_json:
         typer.echo(json.dumps(planned.to_dict(campaign), indent=1))
         return
-    console = Console()
+    console = _console()
     table = Table(title=f"{campaign.name}: {planned.total_trials} trials ({campaign.search.sampler})")
     for column in ("stage", "images", "estimate", "state"):
         table.add_column(column, justify="right" if column in ("images", "estimate") else "left")
@@ -86,7 +103,7 @@ def run(
     from tbar_ray.campaign.tables import result_table
 
     campaign, opened = _open(spec, override, store)
-    console = Console()
+    console = _console()
     uri = tracking_uri or default_tracking_uri()
     result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
     if result.records:
@@ -94,7 +111,9 @@ def run(
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(f"  MLflow    {uri}  (experiment {campaign.name}; look at it with `tbar ui`)", soft_wrap=True)
+    console.print(
+        f"  MLflow    {uri}  (experiment {campaign.name}; look at it with `{_ui_command(uri)}`)", soft_wrap=True
+    )
     if result.interrupted:
         console.print("[yellow]interrupted[/]: run the same command again to continue")
         raise typer.Exit(130)
@@ -119,7 +138,7 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     if as_json:
         typer.echo(json.dumps({"campaign": campaign.name, "trials": planned.total_trials, **counts}, indent=1))
         return
-    console = Console()
+    console = _console()
     if records:
         console.print(result_table(records))
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))

@@ -46,8 +46,10 @@ def summary(spec: CampaignSpec, records: Sequence[Record]) -> str:
 def _reading(spec: CampaignSpec, records: Sequence[Record]) -> str:
     """Say how the table of results is to be read."""
     counts = count_text(records, ("ca", "asr", "pa"))
+    wanted = spec.evaluation.max_asr
+    rule = "least ASR" if wanted is None else f"most CA at an ASR of at most {wanted:.0%} (else least ASR)"
     return (
-        f"α is selected on the validation split: least ASR among those that retain "
+        f"α is selected on the validation split: {rule} among those that retain "
         f"{spec.evaluation.min_retention:.0%} of the infected model's CA. Brackets are 95% Wilson intervals; "
         f"retention is CA over the infected model's CA.{f' {counts}.' if counts else ''}"
     )
