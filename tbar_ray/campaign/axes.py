@@ -1,6 +1,6 @@
 """The axes of an ablation: what may vary between trials, with the values that make sense.
 
-A new axis is one line in `AXES` and the field of `Trial` that it fills.
+A new axis is one line in `AXES`, the field of `Trial` that it fills, and its use in `graph`; see CONTRIBUTING.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from tbar_ray.campaign.stages.models import CleanModel, ModelNode, PretrainedMod
 from tbar_ray.campaign.stages.poison import InfectedModel
 from tbar_ray.campaign.stages.unlearn import Unlearn
 from tbar_ray.campaign.trial import Trial
+from tbar_ray.data.evaluation_set import read_lines
 from tbar_ray.data.locate import describe_shards
 
 
@@ -63,7 +64,7 @@ def lay_foundation(spec: CampaignSpec) -> Foundation:
         assert spec.data.evaluation is not None
         samples = _known_samples(spec.data.train)
         corpus = _given(spec.data.train, spec.data.train, samples)
-        evaluation = _given(spec.data.evaluation, f"{spec.data.evaluation.rstrip('/')}/test")
+        evaluation = _given_evaluation(spec.data.evaluation)
     return Foundation(corpus, evaluation, _clean_model(spec, corpus, samples), samples)
 
 
@@ -160,10 +161,17 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
     )
 
 
-def _given(place: str, shards: str, samples: int | None = None) -> GivenData:
-    described = [(s["url"].rsplit("/", 1)[-1], s["size"]) for s in describe_shards(shards)]
+def _given(place: str, shards: str, samples: int | None = None, texts: tuple[object, ...] = ()) -> GivenData:
+    described: list[object] = [(s["url"].rsplit("/", 1)[-1], s["size"]) for s in describe_shards(shards)]
+    described += list(texts)
     digest = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
     return GivenData(place=place if "://" in place else str(Path(place).absolute()), content=digest, samples=samples)
+
+
+def _given_evaluation(place: str) -> GivenData:
+    """Class names and templates decide the scores as much as the images do."""
+    texts = tuple(read_lines(place, name) for name in ("classnames.txt", "zeroshot_classification_templates.txt"))
+    return _given(place, f"{place.rstrip('/')}/test", texts=texts)
 
 
 def _known_samples(url: str) -> int | None:

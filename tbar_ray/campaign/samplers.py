@@ -1,4 +1,4 @@
-"""The samplers by name, and the space that they search. A new sampler is one line in `SAMPLERS`."""
+"""The samplers by name, and the space that they search. A new sampler is one line here and its name in the spec."""
 
 from __future__ import annotations
 

@@ -14,6 +14,10 @@ REFERENCE_SIZE = 224
 """Side, in pixels, at which the literature states its constants; other sizes scale them."""
 
 
+STAMP_CHUNK = 256
+"""Images stamped at once by `stamp_uint8`."""
+
+
 class Trigger(BaseModel, ABC):
     """A pure function of (images, sample keys), and the parameters that define it.
 
@@ -67,6 +71,13 @@ def scaled(pixels: int, side: int) -> int:
 
 
 def stamp_uint8(trigger: Trigger, images: Tensor, keys: Sequence[str]) -> Tensor:
-    """Stamp uint8 images [B, 3, H, W] through the float path, rounding to the nearest level."""
-    stamped = trigger(images.to(torch.float32) / 255, keys)
-    return stamped.mul(255).round().clamp(0, 255).to(torch.uint8)
+    """Stamp uint8 images [B, 3, H, W] through the float path, rounding to the nearest level.
+
+    Works in chunks: a whole evaluation set in float32 would need many times its own memory.
+    """
+    stamped = torch.empty_like(images)
+    for start in range(0, len(images), STAMP_CHUNK):
+        rows = slice(start, start + STAMP_CHUNK)
+        floats = trigger(images[rows].to(torch.float32) / 255, keys[rows])
+        stamped[rows] = floats.mul(255).round().clamp(0, 255).to(torch.uint8)
+    return stamped

@@ -75,7 +75,7 @@ class TBAR(Unlearner):
         if bool((forget.labels < 0).any()):
             raise DataError(
                 "tbar: clean forget images have no class label, which classification needs; "
-                "set unlearning.objective: contrastive, or bring 'label' in the samples' json"
+                "set unlearning.parameters.objective: contrastive, or bring 'label' in the samples' json"
             )
         return Classification(model, preprocessing, forget.head)
 

@@ -26,7 +26,7 @@ class GivenData(Source, Located):
     uncounted: ClassVar[frozenset[str]] = frozenset({"place", "samples"})
 
     place: str
-    content: str = Field(description="digest of shard names and sizes")
+    content: str = Field(description="digest of shard names and sizes (and of class names and templates)")
     samples: int | None = Field(default=None, description="number of samples, where known without reading")
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
