@@ -183,3 +183,10 @@ def test_a_checkpoint_means_its_content(tmp_path: Path) -> None:
         check_spec(made, lay_foundation(made))
         models.append(lay_foundation(made).clean.fingerprint)
     assert models[0] == models[1] != models[2]
+
+
+def test_class_names_and_templates_decide_the_fingerprint(given: Path) -> None:
+    before = lay_foundation(external(given)).evaluation.fingerprint
+    templates = given / "eval" / "zeroshot_classification_templates.txt"
+    templates.write_text(templates.read_text() + "a sketch of a {c}.\n")
+    assert lay_foundation(external(given)).evaluation.fingerprint != before
