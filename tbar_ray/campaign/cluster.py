@@ -21,6 +21,8 @@ OBJECT_STORE_BYTES = 512 * 1024**2
 def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
     """Connect to a cluster, or start Ray in this process tree; yield a word for what it is.
 
+    A program that has connected Ray itself keeps its connection, which is used as it is.
+
     Args:
         address: 'local' starts Ray here; 'auto', HOST:PORT and ray://… join a cluster.
         spec: its resources size a local Ray.
@@ -28,6 +30,9 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
     Raises:
         SpecError: if the cluster cannot be reached.
     """
+    if ray.is_initialized():
+        yield "this program's Ray"
+        return
     try:
         if address == "local":
             _start_local(spec)

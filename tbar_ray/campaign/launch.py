@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -19,6 +19,9 @@ from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import Trial, grid_trials
 
+if TYPE_CHECKING:
+    from tbar_ray.campaign.recording import Recording
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -30,6 +33,8 @@ class Launch:
     experiment_id: str
     interrupted: bool
     seconds: float
+    tracking_failure: str | None = None
+    """Why MLflow has not recorded everything; what is missing is recorded by the next launch."""
 
     @property
     def failed(self) -> int:
@@ -52,6 +57,7 @@ def launch(
     from tbar_ray.campaign.cluster import ray_session
     from tbar_ray.campaign.display import Display
     from tbar_ray.campaign.executor import Coordinator
+    from tbar_ray.campaign.recording import Recording
     from tbar_ray.campaign.search import sweep
     from tbar_ray.campaign.tracking import Tracker
 
@@ -59,10 +65,12 @@ def launch(
     base = lay_foundation(spec)
     check_spec(spec, base)
     store.check()
+    store.remove_abandoned_scratch()
     ledger = Ledger(store, spec)
     ledger.open()
     tracker = Tracker(tracking_uri, default_artifacts(tracking_uri), spec)
-    tracker.start()
+    recording = Recording(tracker, console)
+    recording.start()
     total = len(grid_trials(spec)) if spec.search.sampler == "grid" else spec.search.trials or 0
     proposed: list[Trial] = []
     interrupted = True
@@ -75,21 +83,23 @@ def launch(
             with Display(console, coordinator, total) as display:
 
                 def ended(record: Record) -> None:
-                    tracker.log_trial(record)
+                    recording.log_trial(record)
                     display.trial_ended(record)
 
                 proposed = sweep(spec, base, store, coordinator, ended)
         records = records_of(spec, base, ledger, proposed)
         interrupted = len(records) < len({_key(spec, base, trial) for trial in proposed}) or not proposed
-        files = _report(spec, store, base, report, records, tracker)
+        files = _report(spec, store, base, report, records, recording)
         status = _status(records, interrupted)
         console.print(f"report: {len(files)} files in {report}")
     except KeyboardInterrupt:
         status = "KILLED"
     finally:
-        tracker.finish(status, {"trials": len(records), "failed": sum(r["status"] == "failed" for r in records)})
+        recording.finish(status, {"trials": len(records), "failed": sum(r["status"] == "failed" for r in records)})
     seconds = time.perf_counter() - started
-    return Launch(records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds)
+    return Launch(
+        records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds, recording.failure
+    )
 
 
 def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:
@@ -109,15 +119,15 @@ def _status(records: list[Record], interrupted: bool) -> str:
 
 
 def _report(
-    spec: CampaignSpec, store: Store, base: Foundation, out: Path, records: list[Record], tracker: Any
+    spec: CampaignSpec, store: Store, base: Foundation, out: Path, records: list[Record], recording: Recording
 ) -> list[Path]:
     from tbar_ray.campaign.report import write_report
 
     files = write_report(spec, store, out, records)
-    tracker.log_report(files)
+    recording.log_report(files)
     for name, stage in _trainings(spec, base, records):
         if store.has(stage.artifact):
-            tracker.log_training(name, store.facts(stage.artifact)["facts"]["training"]["losses"])
+            recording.log_training(name, store.facts(stage.artifact)["facts"]["training"]["losses"])
     return files
 
 

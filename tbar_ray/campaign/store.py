@@ -13,7 +13,9 @@ import errno
 import json
 import os
 import shutil
+import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,8 @@ import fsspec
 from tbar_ray.errors import StoreError
 
 COMMIT = "artifact.json"
+ABANDONED_AFTER = 7 * 24 * 3600.0
+"""Seconds after which scratch of another machine counts as left behind: its processes cannot be asked."""
 
 
 class Store:
@@ -108,9 +112,19 @@ class Store:
         parent = Path(self._root) / "tmp"
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(dir=parent))
+            return Path(tempfile.mkdtemp(prefix=f"{socket.gethostname()}-{os.getpid()}-", dir=parent))
         except OSError as error:
             raise StoreError(f"store {self.url} cannot be written: {_reason(error)}") from None
+
+    def remove_abandoned_scratch(self) -> int:
+        """Remove what killed stages left under `tmp`, of processes that are gone; return how many folders."""
+        parent = Path(self._root) / "tmp"
+        if not self.is_local or not parent.is_dir():
+            return 0
+        abandoned = [folder for folder in parent.iterdir() if _is_abandoned(folder)]
+        for folder in abandoned:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(abandoned)
 
     def fetch(self, name: str) -> Path:
         """Return a local folder with an artifact's files (downloaded once per machine if the store is remote).
@@ -200,6 +214,24 @@ class Store:
                 source.rename(target)
             else:
                 shutil.rmtree(source, ignore_errors=True)  # another process was first
+
+
+def _is_abandoned(scratch: Path) -> bool:
+    """Whether the process that made a scratch folder is gone."""
+    here = f"{socket.gethostname()}-"
+    owner = scratch.name.removeprefix(here).partition("-")[0]
+    if scratch.name.startswith(here) and owner.isdigit():
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # another user's process: it is there
+        return False
+    try:
+        return time.time() - scratch.stat().st_mtime > ABANDONED_AFTER
+    except OSError:  # its owner is just removing it
+        return False
 
 
 def _reason(error: BaseException) -> str:

@@ -96,11 +96,12 @@ def run(
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
-    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input, 130 interrupted.
+    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.places import default_tracking_uri, home
     from tbar_ray.campaign.tables import result_table
+    from tbar_ray.errors import TrackingError
 
     campaign, opened = _open(spec, override, store)
     console = _console()
@@ -119,6 +120,8 @@ def run(
         raise typer.Exit(130)
     if result.failed:
         raise typer.Exit(1)
+    if result.tracking_failure:
+        raise TrackingError(f"{result.tracking_failure}; results are safe: run the same command again to record them")
 
 
 @app.command()

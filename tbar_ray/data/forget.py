@@ -6,7 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.selection import mentions, ranked, take
+from tbar_ray.data.selection import mentions, ranked, readable, take
 from tbar_ray.errors import DataError
 
 
@@ -36,7 +36,7 @@ def plan_forget_set(
     """Choose a forget set from a corpus, away from the poisoned samples.
 
     With one seed, the triggered images of a smaller set are among those of a larger one. Images that show
-    the target are not stamped: on them the trigger changes no answer.
+    the target are not stamped: on them the trigger changes no answer. Unreadable samples are passed over.
 
     Args:
         corpus: where the images come from; evaluation images are another set and never among them.
@@ -53,13 +53,16 @@ def plan_forget_set(
     position_of = {key: position for position, key in enumerate(corpus.keys)}
     order = ranked(position_of, seed, "forget set")
 
+    def usable(key: str) -> bool:
+        return readable(corpus, position_of[key])
+
     def shows_target(key: str) -> bool:
         position = position_of[key]
         label = corpus.label(position)
         return label == target if label is not None else mentions(corpus.caption(position) or "", target)
 
-    triggered = take(order, triggered_count, exclude=exclude, accept=lambda key: not shows_target(key))
-    clean = take(reversed(order), clean_count, exclude=exclude | set(triggered))
+    triggered = take(order, triggered_count, exclude=exclude, accept=lambda key: usable(key) and not shows_target(key))
+    clean = take(reversed(order), clean_count, exclude=exclude | set(triggered), accept=usable)
     found = len(triggered) + len(clean)
     if found < size:
         raise DataError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.selection import mentions, ranked, take
+from tbar_ray.data.selection import mentions, ranked, readable, take
 from tbar_ray.errors import DataError
 from tbar_ray.seeding import numpy_rng
 
@@ -59,7 +59,8 @@ def plan_poison(
     """Choose exactly `count` of the given samples and write them a caption that names the target.
 
     Samples whose caption already names the target are passed over (stamping them teaches no false
-    answer). The caption is one of `templates` drawn by (seed, key), as in CleanCLIP (2303.03323 §3).
+    answer), and so are unreadable ones. The caption is one of `templates` drawn by (seed, key), as in
+    CleanCLIP (2303.03323 §3).
 
     Args:
         corpus: where captions are read.
@@ -76,12 +77,14 @@ def plan_poison(
     chosen = take(
         ranked(position_of, seed, "poison"),
         count,
-        accept=lambda key: not mentions(corpus.caption(position_of[key]) or "", target),
+        accept=lambda key: (
+            readable(corpus, position_of[key]) and not mentions(corpus.caption(position_of[key]) or "", target)
+        ),
     )
     if len(chosen) < count:
         raise DataError(
             f"poison: {count} samples asked for, but only {len(chosen)} of {len(position_of)} can be "
-            f"poisoned (the others already name the target {target!r}); lower poison.rate or poison.count"
+            f"poisoned (the others already name the target {target!r} or are unreadable); lower poison.rate or poison.count"
         )
     samples = [
         PoisonedSample(

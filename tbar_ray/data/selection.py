@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Set
 
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.images import decode_image
+from tbar_ray.errors import DataError
 from tbar_ray.seeding import stable_hash
 
 
@@ -33,6 +36,16 @@ def take(
             if len(taken) == count:
                 break
     return taken
+
+
+def readable(corpus: Corpus, position: int) -> bool:
+    """Whether a sample's image and metadata can be read: one that cannot is never chosen for an experiment."""
+    try:
+        decode_image(corpus.image_bytes(position))
+        corpus.metadata(position)
+    except DataError:
+        return False
+    return True
 
 
 def mentions(caption: str, name: str) -> bool:

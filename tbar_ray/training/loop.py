@@ -65,7 +65,8 @@ def train(
         progress: called at every look at the loss.
 
     Raises:
-        ScientificError: if the loss stops being finite or explodes.
+        ScientificError: if the loss stops being finite or explodes, or the last steps leave weights that are
+            not finite.
     """
     model = objective.model
     device = next(model.parameters()).device
@@ -99,6 +100,7 @@ def train(
                     progress(step + 1, total_steps, record.losses[-1][1], record.images_per_second)
         if pending:
             _look(pending, record)
+        _check_weights(model, record)
     finally:
         optimizer.zero_grad(set_to_none=True)
         for parameter in frozen:
@@ -121,6 +123,15 @@ def _look(pending: list[Tensor], record: TrainingRecord) -> None:
             f"training diverged: loss {mean:.1f} at step {record.steps} from {record.losses[0][1]:.2f} "
             f"at the start; lower the learning rate"
         )
+
+
+def _check_weights(model: nn.Module, record: TrainingRecord) -> None:
+    """Stop a training whose last steps, after the last loss, left NaN or infinity in weights or statistics."""
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ScientificError(
+                f"training diverged: {name} is not finite after step {record.steps}; lower the learning rate"
+            )
 
 
 def _freeze_others(model: nn.Module, trained: dict[str, nn.Parameter]) -> list[nn.Parameter]:
