@@ -97,9 +97,7 @@ def launch(
     finally:
         recording.finish(status, {"trials": len(records), "failed": sum(r["status"] == "failed" for r in records)})
     seconds = time.perf_counter() - started
-    return Launch(
-        records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds, recording.failure
-    )
+    return Launch(records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds, recording.failure)
 
 
 def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:

@@ -46,8 +46,11 @@ def make_trial(spec: CampaignSpec, values: dict[str, Any]) -> Trial:
 
 
 def grid_trials(spec: CampaignSpec) -> list[Trial]:
-    """Return every cell of a grid once, the attack varying slowest; at most `search.trials` of them."""
-    order = sorted(spec.search.axes, key=lambda name: name != "attack")
+    """Return every cell of a grid once, at most `search.trials` of them.
+
+    The attack varies fastest, so that several attacks are planted side by side.
+    """
+    order = sorted(spec.search.axes, key=lambda name: name == "attack")
     lists = [axis if isinstance(axis, list) else [] for axis in (spec.search.axes[name] for name in order)]
     trials = [make_trial(spec, dict(zip(order, values, strict=True))) for values in product(*lists)]
     return list(dict.fromkeys(trials))[: spec.search.trials]

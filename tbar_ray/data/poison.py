@@ -84,7 +84,8 @@ def plan_poison(
     if len(chosen) < count:
         raise DataError(
             f"poison: {count} samples asked for, but only {len(chosen)} of {len(position_of)} can be "
-            f"poisoned (the others already name the target {target!r} or are unreadable); lower poison.rate or poison.count"
+            f"poisoned (the others already name the target {target!r} or are unreadable); lower poison.rate or "
+            f"poison.count"
         )
     samples = [
         PoisonedSample(

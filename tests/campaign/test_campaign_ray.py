@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from mlflow import MlflowClient
 from rich.console import Console
 
+from tbar_ray.campaign.cluster import ray_session
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import COMMIT, Store
@@ -50,7 +50,7 @@ def start(made: CampaignSpec, folder: Path, store: Path | None = None) -> Launch
 def metrics(result: Launch) -> list[Any]:
     """What must not depend on time, readers or the machine's load."""
     return [
-        [{k: v for k, v in point.items()} for point in record["path"]]
+        [dict(point) for point in record["path"]]
         + [{k: record[k] for k in record if k.startswith(METRICS) or k in ("alpha", "fingerprint")}]
         for record in result.records
     ]
@@ -58,8 +58,8 @@ def metrics(result: Launch) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield tmp_path_factory.mktemp("campaign")
-    ray.shutdown()
+    with ray_session("local", small()):  # one Ray for all launches of this file
+        yield tmp_path_factory.mktemp("campaign")
 
 
 @pytest.fixture(scope="module")
