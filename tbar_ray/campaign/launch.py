@@ -14,7 +14,7 @@ from tbar_ray.campaign.node import Stage, stages_in_order
 from tbar_ray.campaign.places import default_artifacts
 from tbar_ray.campaign.preflight import check_spec
 from tbar_ray.campaign.ray_environment import prepare, resolve_address
-from tbar_ray.campaign.results import Ledger, Record
+from tbar_ray.campaign.results import Ledger, Record, finished_record
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import Trial, grid_trials
@@ -50,15 +50,7 @@ def launch(
     Raises:
         TbarError: one line, for anything that can be known to be wrong before the sweep.
     """
-    address = resolve_address(address)
-    prepare(address)
-    import ray
-
-    from tbar_ray.campaign.cluster import ray_session
-    from tbar_ray.campaign.display import Display
-    from tbar_ray.campaign.executor import Coordinator
     from tbar_ray.campaign.recording import Recording
-    from tbar_ray.campaign.search import sweep
     from tbar_ray.campaign.tracking import Tracker
 
     started = time.perf_counter()
@@ -71,22 +63,14 @@ def launch(
     tracker = Tracker(tracking_uri, default_artifacts(tracking_uri), spec)
     recording = Recording(tracker, console)
     recording.start()
-    total = len(grid_trials(spec)) if spec.search.sampler == "grid" else spec.search.trials or 0
     proposed: list[Trial] = []
     interrupted = True
     status = "FAILED"
     records: list[Record] = []
     try:
-        with ray_session(address, spec) as where:
-            console.print(f"campaign [bold]{spec.name}[/]: {total} trials on {where}; store {store.url}")
-            coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
-            with Display(console, coordinator, total) as display:
-
-                def ended(record: Record) -> None:
-                    recording.log_trial(record)
-                    display.trial_ended(record)
-
-                proposed = sweep(spec, base, store, coordinator, ended)
+        proposed = _replay(spec, base, ledger, recording, console)
+        if not proposed:
+            proposed = _sweep_on_ray(spec, base, store, recording, address, console)
         records = records_of(spec, base, ledger, proposed)
         interrupted = len(records) < len({_key(spec, base, trial) for trial in proposed}) or not proposed
         files = _report(spec, store, base, report, records, recording)
@@ -98,6 +82,49 @@ def launch(
         recording.finish(status, {"trials": len(records), "failed": sum(r["status"] == "failed" for r in records)})
     seconds = time.perf_counter() - started
     return Launch(records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds, recording.failure)
+
+
+def _replay(
+    spec: CampaignSpec, base: Foundation, ledger: Ledger, recording: Recording, console: Console
+) -> list[Trial]:
+    """Take a grid whose every trial is in the store from there, without Ray; return no trials otherwise."""
+    trials = grid_trials(spec) if spec.search.sampler == "grid" else []
+    graphs = [build_graph(spec, trial, base) for trial in trials]
+    if not all(ledger.store.has(graph.path.artifact) for graph in graphs):
+        return []
+    for trial, graph in zip(trials, graphs, strict=True):
+        record = finished_record(spec, trial, graph, ledger.store)
+        ledger.write(record)
+        recording.log_trial(record)
+    if trials:
+        console.print(f"campaign [bold]{spec.name}[/]: all {len(trials)} trials are in the store {ledger.store.url}")
+    return trials
+
+
+def _sweep_on_ray(
+    spec: CampaignSpec, base: Foundation, store: Store, recording: Recording, address: str | None, console: Console
+) -> list[Trial]:
+    """Run the trials on Ray; return those that were proposed."""
+    address = resolve_address(address)
+    prepare(address)
+    import ray
+
+    from tbar_ray.campaign.cluster import ray_session
+    from tbar_ray.campaign.display import Display
+    from tbar_ray.campaign.executor import Coordinator
+    from tbar_ray.campaign.search import sweep
+
+    total = len(grid_trials(spec)) if spec.search.sampler == "grid" else spec.search.trials or 0
+    with ray_session(address, spec) as where:
+        console.print(f"campaign [bold]{spec.name}[/]: {total} trials on {where}; store {store.url}")
+        coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
+        with Display(console, coordinator, total) as display:
+
+            def ended(record: Record) -> None:
+                recording.log_trial(record)
+                display.trial_ended(record)
+
+            return sweep(spec, base, store, coordinator, ended)
 
 
 def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:
