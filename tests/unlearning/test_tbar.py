@@ -106,7 +106,7 @@ def test_missing_labels_are_a_clear_error_for_classification_alone() -> None:
     forget = forget_set(model)
     forget.labels[1], forget.triggered[1] = -1, False
     before = snapshot(model)
-    with pytest.raises(DataError, match=r"no class label.*set unlearning.objective: contrastive") as caught:
+    with pytest.raises(DataError, match=r"no class label.*set unlearning.parameters.objective: contrastive") as caught:
         unlearn(model, TBAR(steps=1), forget)
     assert "\n" not in str(caught.value)
     assert same(before, snapshot(model))
