@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from rich.console import Console
 from tbar_ray.campaign.results import Record
 from tbar_ray.campaign.tracking import Tracker
 from tbar_ray.errors import TrackingError
+
+# what fails is told here, in one line: MLflow would print a traceback, and urllib3 every attempt
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 class Recording:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sqlite3
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 from rich.console import Console
 
-from tbar_ray.campaign.cluster import ray_session
 from tbar_ray.campaign.launch import Launch, launch
+from tbar_ray.campaign.results import Record
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import COMMIT, Store
+from tbar_ray.campaign.trial import grid_trials
+from tbar_ray.cli.main import main
+from tests.campaign.computing import compute_trial
 from tests.campaign.specs import spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -47,19 +54,18 @@ def start(made: CampaignSpec, folder: Path, store: Path | None = None) -> Launch
     return launch(made, Store(str(store or folder / "store")), uri, folder / "report", "local", Console(quiet=True))
 
 
-def metrics(result: Launch) -> list[Any]:
+def metrics(records: list[Record]) -> list[Any]:
     """What must not depend on time, readers or the machine's load."""
     return [
         [dict(point) for point in record["path"]]
         + [{k: record[k] for k in record if k.startswith(METRICS) or k in ("alpha", "fingerprint")}]
-        for record in result.records
+        for record in records
     ]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with ray_session("local", small()):  # one Ray for all launches of this file
-        yield tmp_path_factory.mktemp("campaign")
+def home(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
+    return tmp_path_factory.mktemp("campaign")
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +113,7 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     before = commits(home)
     again = start(small(), home)
     assert commits(home) == before
-    assert metrics(again) == metrics(first)
+    assert metrics(again.records) == metrics(first.records)
     assert again.parent_run == first.parent_run
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     runs = client.search_runs([again.experiment_id])
@@ -119,19 +125,24 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     assert [point.step for point in path] == [0, 1000, 2000]
 
 
-def test_a_fresh_run_with_one_reader_gives_the_same_numbers(first: Launch, tmp_path: Path) -> None:
-    other = start(small(resources={"training_cpus": 1, "readers": 1}), tmp_path)
-    assert metrics(other) == metrics(first)
+def test_computed_afresh_with_one_reader_the_numbers_are_the_same(first: Launch, tmp_path: Path) -> None:
+    made = small(resources={"training_cpus": 1, "readers": 1})
+    (trial,) = [trial for trial in grid_trials(made) if (trial.attack, trial.forget_size) == ("badnets", 16)]
+    fresh = compute_trial(made, trial, Store(str(tmp_path / "store")))
+    (known,) = [record for record in first.records if record["fingerprint"] == fresh["fingerprint"]]
+    assert (known["attack"], known["forget_size"]) == ("badnets", 16)
+    assert metrics([fresh]) == metrics([known])
 
 
 def test_a_sampler_proposes_the_same_trials_again(first: Launch, home: Path) -> None:
     search = {
-        "sampler": "tpe", "trials": 4, "concurrency": 2, "axes": {"attack": BOTH, "alpha": {"low": 0, "high": 3}},
+        "sampler": "tpe", "trials": 6, "concurrency": 3,
+        "axes": {"attack": ["badnets"], "forget_size": [8, 16], "alpha": {"low": 0, "high": 3}},
     }  # fmt: skip
     once = start(small(name="tpe", search=search), home)
     before = commits(home)
     twice = start(small(name="tpe", search=search), home)
-    assert len(once.records) == 4
+    assert len(once.records) == 6
     assert [r["fingerprint"] for r in once.records] == [r["fingerprint"] for r in twice.records]
     assert commits(home) == before
 
@@ -144,6 +155,8 @@ def test_two_objectives(first: Launch, home: Path) -> None:
     result = start(small(name="front", search=search), home)
     assert len(result.records) == 4
     assert result.failed == 0
+    again = start(small(name="front", search=search), home)
+    assert [r["fingerprint"] for r in again.records] == [r["fingerprint"] for r in result.records]
 
 
 def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: Launch, home: Path) -> None:
@@ -157,9 +170,85 @@ def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: La
     assert all(run.data.tags["tbar.reason"].startswith("attack did not take") for run in nested)
 
 
-def test_a_training_that_diverges_says_so(first: Launch, home: Path) -> None:
-    wild = {**TRAINING, "optimisation": {"learning_rate": 1e30, "warmup_steps": 0}}
-    poison = {**small().poison.model_dump(), "training": wild}
-    result = start(small(name="wild", poison=poison, search={"axes": {"attack": ["badnets"]}}), home)
-    assert result.failed == 1
-    assert "not finite" in result.records[0]["reason"] or "diverged" in result.records[0]["reason"]
+def run_cli(monkeypatch: pytest.MonkeyPatch, path: Path, home: Path, report: Path, database: Path) -> Any:
+    """Run `tbar campaign run` in this process; return its exit code."""
+    words = ["tbar", "campaign", "run", str(path), "--address", "local", "--store", str(home / "store")]
+    monkeypatch.setattr(sys, "argv", [*words, "--tracking-uri", f"sqlite:///{database}", "--out", str(report)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return caught.value.code
+
+
+def file_of(made: CampaignSpec, folder: Path) -> Path:
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump(made.model_dump(mode="json")))
+    return path
+
+
+def test_a_trial_that_cannot_be_carried_out_leaves_the_others_alone(
+    first: Launch, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 12 of the 240 samples are poisoned; of the 228 left some show the target, which only reading them tells
+    made = small(name="large", search={"axes": {"attack": ["badnets"], "forget_size": [8, 228]}})
+    assert run_cli(monkeypatch, file_of(made, tmp_path), home, tmp_path / "report", home / "mlflow.db") == 1
+    shown, problems = capsys.readouterr()
+    assert "Traceback" not in shown + problems
+    good, bad = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert (good["status"], good["forget_size"]) == ("done", 8)
+    assert (bad["status"], bad["forget_size"]) == ("failed", 228)
+    assert bad["reason"].startswith("forget set: 228 images asked for, but only ")
+    assert bad["asr_infected"] == good["asr_infected"]
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("large")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED"]  # the campaign and one trial
+    (failed,) = [run for run in runs if run.data.tags.get("tbar.status") == "failed"]
+    assert failed.data.tags["tbar.reason"] == bad["reason"]
+
+
+class RenamesATable(io.StringIO):
+    """An output that takes a table away from MLflow's database when the first trial has been shown."""
+
+    def __init__(self, database: Path) -> None:
+        super().__init__()
+        self._database: Path | None = database
+
+    def write(self, text: str) -> int:
+        if self._database is not None and "trial 1/" in text:
+            rename(self._database, "latest_metrics", "taken_away")
+            self._database = None
+        return super().write(text)
+
+
+def rename(database: Path, table: str, name: str) -> None:
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
+        connection.execute(f"ALTER TABLE {table} RENAME TO {name}")
+        connection.commit()
+
+
+def test_results_survive_the_loss_of_mlflow(
+    first: Launch, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = {"axes": {"attack": ["badnets"], "alpha": [0.25, 0.5, 0.75]}, "concurrency": 1}
+    path, report = file_of(small(name="lost", search=search), tmp_path), tmp_path / "report"
+    database = home / "mlflow.db"
+    out = RenamesATable(database)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", out)
+        code = run_cli(patched, path, home, report, database)
+    rename(database, "taken_away", "latest_metrics")
+    problems = capsys.readouterr().err
+    assert code == 2
+    assert "Traceback" not in out.getvalue() + problems
+    assert out.getvalue().count("does not record") == 1
+    assert problems.splitlines()[-1].startswith(f"error: MLflow at sqlite:///{database} does not record: ")
+    assert [row["status"] for row in json.loads((report / "results.json").read_text())] == ["done"] * 3
+
+    assert run_cli(monkeypatch, path, home, report, database) in (0, None)
+    client = MlflowClient(f"sqlite:///{database}")
+    experiment = client.get_experiment_by_name("lost")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    assert all("ca" in run.data.metrics for run in runs if run.data.tags["tbar.kind"] == "trial")
