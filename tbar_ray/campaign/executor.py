@@ -110,7 +110,7 @@ class Coordinator:
         try:
             outcome = await task.remote(call.payload, self._store, me)
         except Exception as error:  # a crash of ours or of a node, after Ray's retries
-            outcome = Outcome(f"{call.title}: {type(error).__name__}: {_last_line(error)}")
+            outcome = Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
         status.update(state="failed" if outcome.error else "done", ended=time.time())
         if outcome.error:
             status["error"] = outcome.error
@@ -169,6 +169,7 @@ def compute(stage: Stage, store: Store, report: Any = lambda _: None) -> dict[st
     return facts
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
+    """Return the last line of an error: of a remote one, whose text is a traceback, what it says."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

@@ -85,13 +85,20 @@ def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: 
         **_flat(test),
         **_flat(infected["test"], "_infected"),
         **_flat(clean["test"], "_clean"),
-        "ca_retention": test["ca"]["value"] / infected["test"]["ca"]["value"] if test else None,
-        "ca_retention_clean": test["ca"]["value"] / clean["test"]["ca"]["value"] if test else None,
+        "ca_retention": _retention(test, infected["test"]),
+        "ca_retention_clean": _retention(test, clean["test"]),
         "seconds": sum(f["seconds"] for f in facts if f["kind"] in ("vector", "path")),
         "skipped_samples": sum(f["facts"].get("skipped", 0) for f in facts),
         "reference_ca": path["reference_ca"],
         "path": [_point(point, path["reference_ca"]) for point in path["path"]],
     }
+
+
+def _retention(scores: dict[str, Any] | None, reference: dict[str, Any]) -> float | None:
+    """Return the share of a reference's CA that is left; None where there is none to lose."""
+    if scores is None or not reference["ca"]["value"]:
+        return None
+    return float(scores["ca"]["value"] / reference["ca"]["value"])
 
 
 def _point(point: Record, reference_ca: float) -> Record:

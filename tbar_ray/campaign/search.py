@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from tbar_ray.campaign.executor import calls_for
+from tbar_ray.campaign.executor import calls_for, last_line
 from tbar_ray.campaign.graph import Foundation, build_graph
 from tbar_ray.campaign.results import Ledger, Record, failed_record, finished_record, objective_values
 from tbar_ray.campaign.spec import CampaignSpec
@@ -27,11 +28,15 @@ def run_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, stor
     trial = make_trial(spec, config.get("values", config))
     graph = build_graph(spec, trial, base)
     ledger = Ledger(store, spec)
-    outcome = ray.get(coordinator.resolve.remote(calls_for(graph.path)))
-    if outcome.error is not None:
-        ledger.write(failed_record(spec, trial, graph, outcome.error, store))
-        raise ScientificError(outcome.error)
-    record = finished_record(spec, trial, graph, store)
+    reason = ray.get(coordinator.resolve.remote(calls_for(graph.path))).error
+    if reason is None:
+        try:
+            record = finished_record(spec, trial, graph, store)
+        except Exception as error:  # whatever it is, the trial's record must say it
+            reason = f"no record of the trial: {type(error).__name__}: {last_line(error)}"
+    if reason is not None:
+        ledger.write(failed_record(spec, trial, graph, reason, store))
+        raise ScientificError(reason)
     ledger.write(record)
     tune.report(objective_values(record, spec.evaluation.min_retention))
 
@@ -83,6 +88,8 @@ def sweep(spec: CampaignSpec, base: Foundation, store: Store, coordinator: Any, 
         space = {}
         config = tune.TuneConfig(search_alg=build_searcher(spec), num_samples=spec.search.trials, reuse_actors=True)
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results are kept in the store
+    for name in ("ray.tune.execution.tune_controller", "ray.tune.tune"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a failed trial's reason is its record, not a traceback
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # with verbose 0 the old output is silent; the new one is not
     with tempfile.TemporaryDirectory(prefix="tbar-tune-") as scratch:
         tuner = tune.Tuner(
@@ -108,5 +115,5 @@ def _values(spec: CampaignSpec, trial: Trial) -> dict[str, Any]:
 
 
 def _reason(tuned: Any) -> str:
-    error = getattr(tuned, "pickled_error_file", None) or getattr(tuned, "error_file", None)
-    return f"the trial's process ended without a result ({error or 'no reason given'})"
+    error = tuned.get_pickled_error()
+    return f"the trial's process ended without a result: {last_line(error) if error else 'no reason given'}"

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+import torch
+
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.synth import write_corpus
+from tbar_ray.errors import DataError
+from tbar_ray.streaming import stream as module
+from tbar_ray.streaming.reader import BatchReader, Poison, ReaderOptions
+from tbar_ray.streaming.stream import IN_FLIGHT_PER_READER, ShardStream
+from tbar_ray.training.batch import Batch
+from tests.data.tars import sample, write_tar
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+ARCHITECTURE, SIZE = "tbar-ViT-tiny", 24
+POSITIONS = np.arange(40)
+SETTINGS: dict[str, Any] = {"batch_size": 3, "epochs": 2, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("stream")
+    write_corpus(folder, samples=40, size=32, samples_per_shard=16, workers=1)
+    return Corpus.open(str(folder))
+
+
+@pytest.fixture(scope="module")
+def options(corpus: Corpus) -> ReaderOptions:
+    poison = Poison("badnets", {"patch_size": 40}, 3, {corpus.keys[p]: "a banana" for p in (1, 4, 17)})
+    return ReaderOptions(ARCHITECTURE, SIZE, "bicubic", poison)
+
+
+@pytest.fixture(scope="module")
+def expected(corpus: Corpus, options: ReaderOptions) -> list[Batch]:
+    """The batches, read in this process without any actor."""
+    reader = BatchReader(corpus, options)
+    read = [reader.read(p) for p in module.batches_of(POSITIONS, SETTINGS["batch_size"], SETTINGS["seed"], 2)]
+    return [Batch(torch.from_numpy(batch.images), torch.from_numpy(batch.tokens)) for batch in read]
+
+
+def same(left: list[Batch], right: list[Batch]) -> bool:
+    def bits(batch: Batch) -> tuple[bytes, bytes]:
+        assert batch.tokens is not None
+        return batch.images.numpy().tobytes(), batch.tokens.numpy().tobytes()
+
+    return [bits(batch) for batch in left] == [bits(batch) for batch in right]
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+def test_content_and_order_do_not_depend_on_the_number_of_readers(
+    corpus: Corpus, options: ReaderOptions, expected: list[Batch], readers: int
+) -> None:
+    with ShardStream(corpus, POSITIONS, options, readers=readers, **SETTINGS) as stream:
+        assert stream.total_steps == len(expected) == 28
+        assert same(list(stream), expected)
+        assert stream.skipped == []
+        actors = list(stream._actors)
+    for actor in actors:  # readers end with their stream
+        with pytest.raises(ray.exceptions.RayActorError):
+            ray.get(actor.read.remote([0]), timeout=30)
+
+
+def test_a_killed_reader_is_restarted_and_nothing_is_lost(
+    corpus: Corpus, options: ReaderOptions, expected: list[Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside that, no more than the bounded number of batches is asked for ahead of the consumer."""
+    asked = 0
+    real = module.batches_of
+
+    def counted(*arguments: Any) -> Iterator[Any]:
+        nonlocal asked
+        for positions in real(*arguments):
+            asked += 1
+            yield positions
+
+    monkeypatch.setattr(module, "batches_of", counted)
+    received: list[Batch] = []
+    ahead = []
+    with ShardStream(corpus, POSITIONS, options, readers=3, **SETTINGS) as stream:
+        for batch in stream:
+            ahead.append(asked - len(received))  # this batch has only just been taken
+            received.append(batch)
+            if len(received) == 3:
+                ray.kill(stream._actors[0], no_restart=False)
+    assert same(received, expected)
+    assert max(ahead) == 3 * IN_FLIGHT_PER_READER
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    members = [
+        *sample("corrupt", "a cat", image=b"\xff\xd8\xff not a jpeg"),
+        *[member for number in range(4) for member in sample(f"good{number}", "a dog")],
+    ]
+    return Corpus.open(str(write_tar(tmp_path_factory.mktemp("damaged") / "0.tar", members)))
+
+
+def test_an_unreadable_sample_is_counted_once_or_ends_the_stream(damaged: Corpus) -> None:
+    options, every = ReaderOptions(ARCHITECTURE, SIZE, "bicubic"), np.arange(5)
+    with ShardStream(damaged, every, options, readers=1, policy="warn", **SETTINGS) as stream:
+        batches = list(stream)
+        assert [skipped.key for skipped in stream.skipped] == ["corrupt"]  # in both epochs
+        assert sum(len(batch) for batch in batches) == 2 * 4
+        stream._policy = "error"  # the same reader serves again
+        with pytest.raises(DataError, match=r"sample corrupt: unreadable image.* \(set data.on_error: warn to skip"):
+            list(stream)
+        stream._policy, stream._positions = "warn", np.array([0])
+        with pytest.raises(DataError, match="none of the 1 samples can be read: unreadable image"):
+            list(stream)
