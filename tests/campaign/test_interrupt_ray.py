@@ -18,7 +18,7 @@ import pytest
 from tbar_ray.campaign.store import COMMIT
 from tests.campaign.specs import write
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
 TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
 MARK = "TBAR_TEST_MARK"
