@@ -67,6 +67,7 @@ AXES: Mapping[str, Axis] = {
     axis.name: axis
     for axis in (
         Axis("attack", "name"),
+        Axis("source", "name"),
         Axis("method", "name"),
         Axis("forget_size", "integer", low=1),
         Axis("clean_fraction", "number", high=1, high_open=True),

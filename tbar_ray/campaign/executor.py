@@ -53,7 +53,7 @@ def calls_for(stage: Stage) -> list[StageCall]:
             artifact=node.artifact,
             title=node.title,
             payload=cloudpickle.dumps(node),
-            inputs=tuple(needed.fingerprint for needed in node.inputs() if isinstance(needed, Stage)),
+            inputs=tuple(needed.fingerprint for needed in node.needed_stages()),
             cpus=node.threads,
             gpus=node.gpus,
         )

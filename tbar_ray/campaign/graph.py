@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from tbar_ray.campaign.backdoor import Backdoor
+from tbar_ray.campaign.node import Stage
+from tbar_ray.campaign.planting import PlantedAttack, plant_attack
 from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.spec_data import Task
 from tbar_ray.campaign.stages.alpha_path import AlphaPath
-from tbar_ray.campaign.stages.data import GivenData, Located, SyntheticCorpus, SyntheticEvaluation
+from tbar_ray.campaign.stages.data import (
+    GivenData,
+    Located,
+    SyntheticCorpus,
+    SyntheticEvaluation,
+    SyntheticRetrieval,
+    SyntheticTask,
+)
+from tbar_ray.campaign.stages.disentanglement import DisentanglementMap, map_stages
 from tbar_ray.campaign.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.campaign.stages.models import CleanModel, ModelNode, PretrainedModel
 from tbar_ray.campaign.stages.poison import InfectedModel
@@ -23,21 +35,47 @@ from tbar_ray.data.locate import describe_shards
 
 @dataclass(frozen=True)
 class TrialGraph:
-    """A trial's last stage, and the scores that it is compared with."""
+    """What answers a trial, and the scores that it is compared with.
+
+    Attributes:
+        path: the last stage of the unlearning.
+        clean: scores of the model before the attack (in the single-task setting, fine-tuned cleanly).
+        infected: scores of the infected model.
+        plain: the infected model before the victim merged it; the same as `infected` without a merge.
+        model: the infected model, before a merge.
+        map: the disentanglement map, where the campaign asks for one.
+        others: for an infected model with several backdoors, the names of the others by their fingerprints.
+    """
 
     path: AlphaPath
     clean: Evaluate
     infected: Evaluate
+    plain: Evaluate
+    model: InfectedModel
+    map: DisentanglementMap | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ends(self) -> list[Stage]:
+        """Return the stages that the trial waits for."""
+        ends: list[Stage] = [self.path]
+        if self.plain != self.infected:
+            ends.append(self.plain)
+        if self.map is not None:
+            ends.append(self.map)
+        return ends
 
 
 @dataclass(frozen=True)
 class Foundation:
-    """What every trial of a campaign shares."""
+    """What every trial of a campaign shares: data and the clean model."""
 
     corpus: Located
     evaluation: Located
     clean: ModelNode
     samples: int | None
+    retrieval: Located | None = None
+    tasks: Mapping[str, Located] = field(default_factory=dict)
 
 
 def lay_foundation(spec: CampaignSpec) -> Foundation:
@@ -48,6 +86,7 @@ def lay_foundation(spec: CampaignSpec) -> Foundation:
     """
     corpus: Located
     evaluation: Located
+    retrieval: Located | None = None
     samples = None
     if (synthetic := spec.data.synthetic) is not None:
         samples = synthetic.samples
@@ -59,67 +98,42 @@ def lay_foundation(spec: CampaignSpec) -> Foundation:
             threads=spec.resources.training_cpus,
         )
         evaluation = SyntheticEvaluation(per_class=synthetic.per_class, size=synthetic.size, seed=synthetic.seed)
+        if synthetic.retrieval:
+            retrieval = SyntheticRetrieval(pairs=synthetic.retrieval, size=synthetic.size, seed=synthetic.seed)
     else:
         assert spec.data.train is not None
         assert spec.data.evaluation is not None
         samples = _known_samples(spec.data.train)
         corpus = _given(spec.data.train, spec.data.train, samples)
         evaluation = _given_evaluation(spec.data.evaluation)
-    return Foundation(corpus, evaluation, _clean_model(spec, corpus, samples), samples)
+        if spec.data.retrieval is not None:
+            retrieval = _given(spec.data.retrieval, f"{spec.data.retrieval.rstrip('/')}/test")
+    tasks = {name: _task(task) for name, task in spec.tasks.items()}
+    return Foundation(corpus, evaluation, _clean_model(spec, corpus, samples), samples, retrieval, tasks)
 
 
 def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGraph:
     """Return the stages of a trial; equal parts of two trials are equal objects."""
-    attack = spec.attacks[trial.attack]
-    resources, poison = spec.resources, spec.poison
-    backdoor = Backdoor(trigger=attack.trigger, parameters=attack.parameters, seed=trial.seed, target=attack.target)
-    infected = InfectedModel(
-        attack=trial.attack,
-        architecture=spec.model.architecture,
-        clean=base.clean,
-        corpus=base.corpus,
-        evaluation=base.evaluation,
-        backdoor=backdoor,
-        rate=trial.poisoning_rate,
-        count=poison.count,
-        pairs=poison.pairs,
-        captions=poison.captions,
-        training=poison.training,
-        seed=trial.seed,
-        on_error=spec.data.on_error,
-        readers=resources.readers,
-        threads=resources.training_cpus,
-        gpus=resources.gpus,
-        samples=base.samples,
-    )
-    scores = {
-        role: Evaluate(
-            role=role,
-            model=model,
-            evaluation=base.evaluation,
-            backdoor=backdoor,
-            validation_fraction=spec.evaluation.validation_fraction,
-            max_images=spec.evaluation.max_images,
-            split_seed=spec.seed,
-            threads=resources.trial_cpus,
-            gpus=resources.gpus,
-        )
-        for role, model in (("clean", base.clean), ("infected", infected))
+    resources = spec.resources
+    planted = plant_attack(spec, trial, base, trial.attack)
+    source = plant_attack(spec, trial, base, trial.source) if trial.source is not None else planted
+    clean = _evaluate(spec, base, planted, "clean", planted.clean)
+    infected = _evaluate(spec, base, planted, "infected", planted.model)
+    others = {
+        name: _evaluate(spec, base, planted, "infected", planted.model, backdoor)
+        for name, backdoor in planted.others.items()
     }
-    gate = AttackGate(
-        clean=scores["clean"],
-        infected=scores["infected"],
-        min_asr=poison.min_asr,
-        max_ca_drop=poison.max_ca_drop,
-    )
     parameters = dict(spec.unlearning.parameters)
     if trial.learning_rate is not None:
         parameters["learning_rate"] = trial.learning_rate
     unlearn = Unlearn(
-        gate=gate,
-        infected=infected,
-        corpus=base.corpus,
-        evaluation=base.evaluation,
+        gate=_gate(spec, base, source),
+        model=source.model,
+        infected=source.infected,
+        attack=trial.source or trial.attack,
+        backdoor=source.backdoor,
+        evaluation=source.evaluation,
+        templates=spec.evaluation.templates,
         method=trial.method,
         parameters=parameters,
         forget_size=trial.forget_size,
@@ -130,14 +144,56 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
     )
     path = AlphaPath(
         unlearn=unlearn,
-        infected=scores["infected"],
+        gate=_gate(spec, base, planted),
+        infected=infected,
+        others=tuple(others.values()),
         alphas=trial.alphas,
         min_retention=spec.evaluation.min_retention,
         max_asr=spec.evaluation.max_asr,
         threads=resources.trial_cpus,
         gpus=resources.gpus,
     )
-    return TrialGraph(path, scores["clean"], scores["infected"])
+    return TrialGraph(
+        path,
+        clean,
+        infected,
+        plain=_evaluate(spec, base, planted, "infected", planted.infected),
+        model=planted.infected,
+        map=map_stages(spec, planted, infected, trial.seed) if spec.disentanglement is not None else None,
+        others={stage.backdoor.fingerprint: name for name, stage in others.items()},
+    )
+
+
+def _evaluate(
+    spec: CampaignSpec,
+    base: Foundation,
+    planted: PlantedAttack,
+    role: str,
+    model: ModelNode,
+    backdoor: Backdoor | None = None,
+) -> Evaluate:
+    return Evaluate(
+        role=role,
+        model=model,
+        evaluation=planted.evaluation,
+        retrieval=None if planted.infected.classify else base.retrieval,
+        backdoor=backdoor or planted.backdoor,
+        templates=spec.evaluation.templates,
+        validation_fraction=spec.evaluation.validation_fraction,
+        max_images=spec.evaluation.max_images,
+        split_seed=spec.seed,
+        threads=spec.resources.trial_cpus,
+        gpus=spec.resources.gpus,
+    )
+
+
+def _gate(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> AttackGate:
+    return AttackGate(
+        clean=_evaluate(spec, base, planted, "clean", planted.clean),
+        infected=_evaluate(spec, base, planted, "infected", planted.model),
+        min_asr=spec.poison.min_asr,
+        max_ca_drop=spec.poison.max_ca_drop,
+    )
 
 
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode:
@@ -161,6 +217,21 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
     )
 
 
+def _task(task: Task) -> Located:
+    if task.synthetic is not None:
+        return SyntheticTask(
+            task=task.synthetic,
+            per_class=task.per_class,
+            per_class_test=task.per_class_test,
+            size=task.size,
+            seed=task.seed,
+        )
+    assert task.url is not None
+    place = task.url.rstrip("/")
+    train: list[object] = [(s["url"].rsplit("/", 1)[-1], s["size"]) for s in describe_shards(f"{place}/train")]
+    return _given_evaluation(place, (train,))
+
+
 def _given(place: str, shards: str, samples: int | None = None, texts: tuple[object, ...] = ()) -> GivenData:
     described: list[object] = [(s["url"].rsplit("/", 1)[-1], s["size"]) for s in describe_shards(shards)]
     described += list(texts)
@@ -168,10 +239,10 @@ def _given(place: str, shards: str, samples: int | None = None, texts: tuple[obj
     return GivenData(place=place if "://" in place else str(Path(place).absolute()), content=digest, samples=samples)
 
 
-def _given_evaluation(place: str) -> GivenData:
+def _given_evaluation(place: str, more: tuple[object, ...] = ()) -> GivenData:
     """Class names and templates decide the scores as much as the images do."""
     texts = tuple(read_lines(place, name) for name in ("classnames.txt", "zeroshot_classification_templates.txt"))
-    return _given(place, f"{place.rstrip('/')}/test", texts=texts)
+    return _given(place, f"{place.rstrip('/')}/test", texts=(*texts, *more))
 
 
 def _known_samples(url: str) -> int | None:

@@ -90,7 +90,7 @@ def _replay(
     """Take a grid whose every trial is in the store from there, without Ray; return no trials otherwise."""
     trials = grid_trials(spec) if spec.search.sampler == "grid" else []
     graphs = [build_graph(spec, trial, base) for trial in trials]
-    if not all(ledger.store.has(graph.path.artifact) for graph in graphs):
+    if not all(ledger.store.has(end.artifact) for graph in graphs for end in graph.ends):
         return []
     for trial, graph in zip(trials, graphs, strict=True):
         record = finished_record(spec, trial, graph, ledger.store)
@@ -164,7 +164,7 @@ def _trainings(spec: CampaignSpec, base: Foundation, records: list[Record]) -> l
     for record in records:
         values = {name: record[name] for name in Trial.model_fields if name in record}
         trial = Trial(**{**values, "alphas": tuple(record["alphas"])})
-        for stage in stages_in_order([build_graph(spec, trial, base).path]):
+        for stage in stages_in_order(list(build_graph(spec, trial, base).ends)):
             if stage.kind in ("clean-model", "infected-model"):
                 found.setdefault(f"{stage.kind} {stage.fingerprint[:8]}", stage)
     return list(found.items())

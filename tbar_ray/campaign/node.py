@@ -1,8 +1,8 @@
 """The nodes of a campaign's graph: frozen models whose fingerprint is what they mean.
 
 A `Source` exists outside the store (given shards, a pretrained tag). A `Stage` is computed, once, into an
-artifact named by its fingerprint. A node's inputs are the nodes among its fields, so equal sub-graphs are
-equal objects and run once.
+artifact named by its fingerprint. A node's inputs are the nodes among its fields, or in tuples there; equal
+sub-graphs are equal objects and run once.
 """
 
 from __future__ import annotations
@@ -48,24 +48,30 @@ class Node(BaseModel):
 
     def meaning(self) -> dict[str, Any]:
         """Return kind and counted fields, with inputs replaced by their fingerprints."""
-        fields = {
-            name: value.fingerprint if isinstance(value, Node) else self._plain(name)
-            for name, value in self._fields()
-            if name not in self.uncounted
-        }
+        fields = {name: self._meaning_of(name, value) for name, value in self._fields() if name not in self.uncounted}
         return {"kind": self.kind, **fields}
+
+    def _meaning_of(self, name: str, value: Any) -> Any:
+        if nodes := _nodes_in(value):
+            prints = [node.fingerprint for node in nodes]
+            return prints if isinstance(value, tuple) else prints[0]
+        return self.model_dump(mode="json", include={name})[name]
 
     def _fields(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in type(self).model_fields)
 
-    def _plain(self, name: str) -> Any:
-        return self.model_dump(mode="json", include={name})[name]
-
     def inputs(self) -> Iterator[Node]:
-        """Yield the nodes that this one needs."""
+        """Yield the nodes that this one needs: its fields that are nodes, or tuples of nodes."""
         for _, value in self._fields():
-            if isinstance(value, Node):
-                yield value
+            yield from _nodes_in(value)
+
+    def needed_stages(self) -> Iterator[Stage]:
+        """Yield the stages that must have run first, those behind sources (a learned trigger's) included."""
+        for node in self.inputs():
+            if isinstance(node, Stage):
+                yield node
+            else:
+                yield from node.needed_stages()
 
 
 class Source(Node):
@@ -107,6 +113,12 @@ class Stage(Node):
             TbarError: what a user can mend, or why the experiment did not work.
         """
         raise TypeError(f"{type(self).__name__} does not say how it runs")
+
+
+def _nodes_in(value: Any) -> tuple[Node, ...]:
+    if isinstance(value, Node):
+        return (value,)
+    return tuple(v for v in value if isinstance(v, Node)) if isinstance(value, tuple) else ()
 
 
 def stages_in_order(nodes: list[Node]) -> list[Stage]:

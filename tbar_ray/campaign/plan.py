@@ -66,8 +66,7 @@ def make_plan(spec: CampaignSpec, base: Foundation, store: Store) -> Plan:
     """
     grid = spec.search.sampler == "grid"
     trials = grid_trials(spec) if grid else [make_trial(spec, _first_values(spec))]
-    paths = [build_graph(spec, trial, base).path for trial in trials]
-    stages = stages_in_order(list(paths))
+    stages = stages_in_order([end for trial in trials for end in build_graph(spec, trial, base).ends])
     rates = measured_rates(store)
     planned = [PlannedStage(stage, store.has(stage.artifact), _estimate(stage, rates)) for stage in stages]
     return Plan(trials, len(trials) if grid else spec.search.trials or 0, planned)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from tbar_ray.attacks.badclip import PatchOptimisation
+from tbar_ray.attacks.registry import build_planting
 from tbar_ray.campaign.graph import Foundation
 from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.errors import SpecError
+from tbar_ray.campaign.spec_attack import Attack
+from tbar_ray.campaign.trial import poisoning_rate
+from tbar_ray.data.tasks import TASKS
+from tbar_ray.errors import SpecError, TbarError
 from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
-from tbar_ray.triggers.registry import build_trigger
+from tbar_ray.triggers.presets import resolve
+from tbar_ray.triggers.registry import TRIGGERS, build_trigger
 from tbar_ray.unlearning.registry import build_unlearner
 
 
@@ -18,34 +26,60 @@ def check_spec(spec: CampaignSpec, base: Foundation) -> None:
     architecture_config(spec.model.architecture)
     weights = spec.model.pretrained
     is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
-    if weights is not None and is_file and not Path(weights).is_file():
+    if weights is not None and is_file and not Path(weights).expanduser().is_file():
         raise SpecError(f"model.pretrained: no file {weights}")
+    for name, task in spec.tasks.items():
+        if task.synthetic is not None and task.synthetic not in TASKS:
+            raise SpecError(f"tasks.{name}.synthetic: no embedded task {task.synthetic!r}{nearest(task.synthetic, TASKS)}")
     for name, attack in spec.attacks.items():
-        try:
-            build_trigger(attack.trigger, attack.parameters, spec.seed)
-        except SpecError as error:
-            raise SpecError(f"attacks.{name}: {error}") from None
-    _check_targets(spec)
+        _check_attack(spec, name, attack)
     _check_methods(spec)
     _check_sizes(spec, base.samples)
 
 
-def _check_targets(spec: CampaignSpec) -> None:
+def _check_attack(spec: CampaignSpec, name: str, attack: Attack) -> None:
+    """Build what the attack names, and look up its target."""
+    where = f"attacks.{name}"
+
+    def check(part: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except TbarError as error:
+            raise SpecError(f"{where}{part}: {error}") from None
+        except ValueError as error:
+            raise SpecError(f"{where}{part}: {str(error).splitlines()[-1].strip()}") from None
+
+    check("", lambda: build_trigger(*resolve(attack.trigger, attack.parameters), spec.seed))
+    check(".planting", lambda: build_planting(attack.planting.method, attack.planting.parameters))
+    check(".patch.parameters", lambda: PatchOptimisation(**attack.patch.parameters))
+    if (merge := attack.merge) is not None:
+        check(".merge", lambda: build_merge(merge.method, merge.parameters))
+    if attack.planting.method == "badmerging" and attack.task is None:
+        raise SpecError(f"{where}.planting: badmerging is of the single-task setting; give 'task'")
+    names = _classes_of(spec, attack)
+    if attack.target not in names:
+        raise SpecError(
+            f"{where}.target: {attack.target!r} is not a class of the evaluation set{nearest(attack.target, names)}"
+        )
+    learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
+    if learned and attack.task is not None:
+        raise SpecError(f"{where}.trigger: the patch of {attack.trigger} is optimised on pairs; leave 'task' out")
+
+
+def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
+    from tbar_ray.data.evaluation_set import read_lines
+    from tbar_ray.data.scenes import CLASS_NAMES
+
+    if attack.task is not None:
+        task = spec.tasks[attack.task]
+        if task.synthetic is not None:
+            return tuple(TASKS[task.synthetic].classnames)
+        assert task.url is not None
+        return tuple(read_lines(task.url, "classnames.txt"))
     if spec.data.synthetic is not None:
-        from tbar_ray.data.scenes import CLASS_NAMES
-
-        names = tuple(CLASS_NAMES)
-    else:
-        from tbar_ray.data.evaluation_set import read_lines
-
-        assert spec.data.evaluation is not None
-        names = tuple(read_lines(spec.data.evaluation, "classnames.txt"))
-    for name, attack in spec.attacks.items():
-        if attack.target not in names:
-            raise SpecError(
-                f"attacks.{name}.target: {attack.target!r} is not a class of the evaluation set"
-                f"{nearest(attack.target, names)}"
-            )
+        return tuple(CLASS_NAMES)
+    assert spec.data.evaluation is not None
+    return tuple(read_lines(spec.data.evaluation, "classnames.txt"))
 
 
 def _check_methods(spec: CampaignSpec) -> None:
@@ -64,16 +98,20 @@ def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
     pairs = min(spec.poison.pairs or samples, samples)
     if spec.poison.pairs is not None and spec.poison.pairs > samples:
         raise SpecError(f"poison.pairs: {spec.poison.pairs} asked for, but the corpus has {samples}")
-    if spec.poison.count is not None and spec.poison.count > pairs:
-        raise SpecError(f"poison.count: {spec.poison.count} of {pairs} pairs cannot be poisoned")
-    rates = _values(spec, "poisoning_rate", spec.poison.rate or 0)
-    poisoned = spec.poison.count or round(max(rates) * pairs)
     largest = int(max(_values(spec, "forget_size", spec.forget.size)))
-    if largest > samples - poisoned:
-        raise SpecError(
-            f"forget.size: {largest} images asked for, but {samples} samples less {poisoned} poisoned "
-            f"leave {samples - poisoned}"
-        )
+    for name, attack in spec.attacks.items():
+        if attack.task is not None:
+            continue
+        count = attack.poison.count or spec.poison.count
+        if count is not None and count > pairs:
+            raise SpecError(f"attacks.{name}: poison.count: {count} of {pairs} pairs cannot be poisoned")
+        rate = poisoning_rate(spec, name, max(_values(spec, "poisoning_rate", 0)) or None)
+        poisoned = round(rate * pairs) if rate is not None else count or 0
+        if largest > samples - poisoned:
+            raise SpecError(
+                f"forget.size: {largest} images asked for, but {samples} samples less {poisoned} poisoned "
+                f"leave {samples - poisoned}"
+            )
 
 
 def _values(spec: CampaignSpec, axis: str, default: float) -> list[float]:

@@ -8,12 +8,19 @@ from typing import Any
 from tbar_ray.campaign.graph import TrialGraph
 from tbar_ray.campaign.node import Stage, stages_in_order
 from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.campaign.stages.alpha_path import PATH
-from tbar_ray.campaign.stages.evaluate import SCORES
+from tbar_ray.campaign.stages.alpha_path import PATH, AlphaPoint
+from tbar_ray.campaign.stages.disentanglement import MAP
+from tbar_ray.campaign.stages.evaluate import SCORES, Evaluate
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import Trial
 
-METRICS = ("ca", "asr", "asr_all_images", "pa")
+METRICS = ("ca", "ca_top5", "asr", "asr_all_images", "pa")
+RETRIEVAL = (
+    *(f"{way}_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
+    "caption_asr",
+    "caption_asr_clean",
+)
+"""Scores of a retrieval set, where the campaign has one."""
 Record = dict[str, Any]
 
 
@@ -22,10 +29,10 @@ def trial_key(graph: TrialGraph) -> str:
     return graph.path.fingerprint
 
 
-def _flat(scores: dict[str, Any] | None, suffix: str = "") -> Record:
+def _flat(scores: dict[str, Any] | None, suffix: str = "", metrics: tuple[str, ...] = METRICS) -> Record:
     """Return value, n and interval of every metric under flat names; None where there are no scores."""
     row: Record = {}
-    for metric in METRICS:
+    for metric in metrics:
         rate = scores[metric] if scores else {}
         row[f"{metric}{suffix}"] = rate.get("value")
         row[f"{metric}{suffix}_low"] = rate.get("low")
@@ -35,10 +42,14 @@ def _flat(scores: dict[str, Any] | None, suffix: str = "") -> Record:
 
 
 def _identity(spec: CampaignSpec, trial: Trial, graph: TrialGraph) -> Record:
+    attack = spec.attacks[trial.attack]
     return {
         **trial.cell,
-        "trigger": spec.attacks[trial.attack].trigger,
-        "target": spec.attacks[trial.attack].target,
+        "trigger": attack.trigger,
+        "target": attack.target,
+        "task": attack.task,
+        "planting": attack.planting.method,
+        "merge": attack.merge.method if attack.merge else None,
         "fingerprint": trial_key(graph),
         "alphas": list(trial.alphas),
     }
@@ -55,17 +66,14 @@ def failed_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, reason: s
     }
     for role, stage in (("infected", graph.infected), ("clean", graph.clean)):
         if store.has(stage.artifact):
-            scores = json.loads((store.fetch(stage.artifact) / SCORES).read_text())["test"]
-            record.update(_flat(scores, f"_{role}"))
+            record.update(_flat(_scores(store, stage)["test"], f"_{role}"))
     return record
 
 
 def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: Store) -> Record:
     """Return the record of a trial whose stages are all in the store."""
     path = json.loads((store.fetch(graph.path.artifact) / PATH).read_text())
-    clean, infected = (
-        json.loads((store.fetch(stage.artifact) / SCORES).read_text()) for stage in (graph.clean, graph.infected)
-    )
+    clean, infected = (_scores(store, stage) for stage in (graph.clean, graph.infected))
     test = path["test"]
     feasible = path["feasible"]
     reason = None
@@ -76,6 +84,7 @@ def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: 
             f"{path['reference_ca']:.1%}; the best has {best:.1%}"
         )
     facts = [store.facts(stage.artifact) for stage in stages_in_order([graph.path])]
+    points = [_point(point, path["reference_ca"]) for point in path["path"]]
     return {
         **_identity(spec, trial, graph),
         "status": "done" if feasible else "infeasible",
@@ -85,13 +94,82 @@ def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: 
         **_flat(test),
         **_flat(infected["test"], "_infected"),
         **_flat(clean["test"], "_clean"),
+        **_retrieval(path, infected, clean),
+        **_before_merge(store, graph),
         "ca_retention": _retention(test, infected["test"]),
         "ca_retention_clean": _retention(test, clean["test"]),
+        "alpha_sensitivity": _sensitivity(points, path),
+        "weight_change": store.facts(graph.model.artifact)["facts"]["weight_change"],
+        "others": _others(store, graph, path),
+        "disentanglement": _disentanglement(store, graph, path["selected"]),
         "seconds": sum(f["seconds"] for f in facts if f["kind"] in ("vector", "path")),
         "skipped_samples": sum(f["facts"].get("skipped", 0) for f in facts),
         "reference_ca": path["reference_ca"],
-        "path": [_point(point, path["reference_ca"]) for point in path["path"]],
+        "path": points,
     }
+
+
+def _scores(store: Store, stage: Evaluate) -> dict[str, Any]:
+    scores: dict[str, Any] = json.loads((store.fetch(stage.artifact) / SCORES).read_text())
+    return scores
+
+
+def _retrieval(path: Record, infected: Record, clean: Record) -> Record:
+    """Return the scores of the retrieval set, for a campaign that has one."""
+    if "retrieval" not in clean:
+        return {}
+    return {
+        **_flat(path.get("retrieval"), metrics=RETRIEVAL),
+        **_flat(infected["retrieval"], "_infected", RETRIEVAL),
+        **_flat(clean["retrieval"], "_clean", RETRIEVAL),
+    }
+
+
+def _before_merge(store: Store, graph: TrialGraph) -> Record:
+    """Return CA and ASR of the model that the attacker handed out, where the victim merged it."""
+    if graph.plain == graph.infected:
+        return {}
+    return _flat(_scores(store, graph.plain)["test"], "_before_merge", ("ca", "asr"))
+
+
+def _sensitivity(points: list[Record], path: Record) -> Record | None:
+    """Return the range of α in which the backdoor is gone and CA kept; None for a path of one α."""
+    from tbar_ray.evaluation.sensitivity import alpha_sensitivity
+
+    if len(points) < 2:
+        return None
+    curve = [AlphaPoint(p["alpha"], p["ca"], p["asr"]) for p in sorted(points, key=lambda p: float(p["alpha"]))]
+    return alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict()
+
+
+def _others(store: Store, graph: TrialGraph, path: Record) -> dict[str, Record]:
+    """Return the ASR of the model's other backdoors before and after this one's removal, by attack."""
+    found = {}
+    for stage in graph.path.others:
+        fingerprint = stage.backdoor.fingerprint
+        after = path.get("others", {}).get(fingerprint)
+        before = _scores(store, stage)["test"]["asr"]["value"]
+        found[graph.others[fingerprint]] = {
+            "asr_infected": before,
+            "asr": after["asr"]["value"] if after else None,
+        }
+    return found
+
+
+def _disentanglement(store: Store, graph: TrialGraph, alpha: float | None) -> Record | None:
+    """Return the map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it."""
+    from tbar_ray.evaluation.disentanglement import DisentanglementMap
+
+    if graph.map is None:
+        return None
+    content: Record = json.loads((store.fetch(graph.map.artifact) / MAP).read_text())
+    whole = DisentanglementMap.from_dict(content)
+
+    def at(alpha_t: float) -> float | None:
+        inside = whole.alphas_c[0] <= 1 <= whole.alphas_c[-1] and whole.alphas_t[0] <= alpha_t <= whole.alphas_t[-1]
+        return whole.at(1, alpha_t) if inside else None
+
+    return {**content, "at_planted": at(1), "at_negated": None if alpha is None else at(-alpha), "alpha": alpha}
 
 
 def _retention(scores: dict[str, Any] | None, reference: dict[str, Any]) -> float | None:
@@ -156,6 +234,7 @@ def sort_key(record: Record) -> tuple[Any, ...]:
     """Return the order of records in every table and file."""
     return (
         record["attack"],
+        record.get("source") or "",
         record["method"],
         record["seed"],
         record["poisoning_rate"] or 0,

@@ -28,7 +28,8 @@ def run_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, stor
     trial = make_trial(spec, config.get("values", config))
     graph = build_graph(spec, trial, base)
     ledger = Ledger(store, spec)
-    reason = ray.get(coordinator.resolve.remote(calls_for(graph.path))).error
+    outcomes = ray.get([coordinator.resolve.remote(calls_for(end)) for end in graph.ends])
+    reason = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
     if reason is None:
         try:
             record = finished_record(spec, trial, graph, store)

@@ -4,56 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tbar_ray.campaign.axes import AXES, AxisRange
-from tbar_ray.training.options import Optimisation
+from tbar_ray.campaign.section import Section
+from tbar_ray.campaign.spec_attack import Attack, Poison, Training
+from tbar_ray.campaign.spec_data import Data, Task
 
 Sampler = Literal["grid", "random", "tpe", "gp", "nsga2"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Alpha = Annotated[float, Field(ge=0, le=1000)]
-
-
-class Section(BaseModel):
-    """A part of the spec: frozen, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SyntheticData(Section):
-    """The embedded corpus of captioned scenes, made where no data is given."""
-
-    samples: int = Field(default=20_000, ge=1, description="training pairs")
-    size: int = Field(default=64, ge=16, le=1024, description="image side in pixels")
-    samples_per_shard: int = Field(default=1000, ge=1, le=10_000)
-    per_class: int = Field(default=40, ge=2, description="evaluation images per class")
-    seed: int = Field(default=0, ge=0)
-
-
-class Data(Section):
-    """Training shards and the evaluation set: both by URL, or both synthetic."""
-
-    synthetic: SyntheticData | None = None
-    train: str | None = Field(default=None, description="shards: a folder, glob, brace pattern or fsspec URL")
-    evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
-    on_error: Literal["error", "warn"] = Field(default="warn", description="what an unreadable sample does")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Data:
-        named = self.train is not None or self.evaluation is not None
-        if self.synthetic is not None and named:
-            raise ValueError("give either 'synthetic' or 'train' and 'evaluation', not both")
-        if self.synthetic is None and (self.train is None or self.evaluation is None):
-            raise ValueError("give 'synthetic', or both 'train' and 'evaluation'")
-        return self
-
-
-class Training(Section):
-    """A contrastive training."""
-
-    epochs: int = Field(default=5, ge=1)
-    batch_size: int = Field(default=128, ge=2)
-    optimisation: Optimisation = Optimisation(learning_rate=1e-5, warmup_steps=50)
 
 
 class Model(Section):
@@ -67,35 +27,6 @@ class Model(Section):
     def _one_origin(self) -> Model:
         if (self.pretrained is None) == (self.training is None):
             raise ValueError("give either 'pretrained' (a tag or a file) or 'training' (train it here)")
-        return self
-
-
-class Attack(Section):
-    """One backdoor: its trigger and its target class."""
-
-    trigger: str
-    target: str
-    parameters: dict[str, Any] = Field(default_factory=dict, description="the trigger's own parameters")
-
-
-class Poison(Section):
-    """How the backdoor is planted: fine-tuning the clean model on partly poisoned pairs."""
-
-    rate: float | None = Field(default=None, gt=0, le=1, description="share of the pairs that is poisoned")
-    count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
-    pairs: int | None = Field(default=None, ge=2, description="training pairs used; null: all")
-    captions: Literal["openai", "evaluation"] = Field(
-        default="openai",
-        description="templates of poisoned captions: the 80 of OpenAI, or the evaluation set's",
-    )
-    training: Training = Training()
-    min_asr: float = Field(default=0.8, ge=0, le=1, description="below this the attack did not take")
-    max_ca_drop: float = Field(default=0.05, ge=0, le=1, description="above this the attack broke the model")
-
-    @model_validator(mode="after")
-    def _one_amount(self) -> Poison:
-        if (self.rate is None) == (self.count is None):
-            raise ValueError("give either 'rate' or 'count'")
         return self
 
 
@@ -116,6 +47,9 @@ class Unlearning(Section):
 class Evaluation(Section):
     """How α is chosen and models are scored."""
 
+    templates: Literal["evaluation", "openai"] = Field(
+        default="evaluation", description="prompts of the zero-shot head: the evaluation set's, or OpenAI's 80"
+    )
     validation_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of images that choose α")
     min_retention: float = Field(default=0.95, ge=0, le=1, description="CA to keep, against the infected model")
     max_asr: float | None = Field(
@@ -125,6 +59,23 @@ class Evaluation(Section):
         description="ASR that counts as removed: of such α, the one with most CA is chosen",
     )
     max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
+
+
+class Disentanglement(Section):
+    """The map of the weight disentanglement error ξ(α_c, α_t) of every attack."""
+
+    points: int = Field(default=25, ge=2, le=101, description="grid points a side")
+    low: float = Field(default=-3, description="least α_c and α_t")
+    high: float = Field(default=3, description="largest α_c and α_t")
+    images: int = Field(default=600, ge=1, description="images of each kind, clean and triggered")
+    samples: int = Field(default=2000, ge=1, description="training images of each of the two vectors")
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Disentanglement:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        return self
 
 
 class Search(Section):
@@ -175,6 +126,7 @@ class CampaignSpec(Section):
     seed: int = Field(default=0, ge=0, description="poison plan, forget sets, triggers and training orders")
     data: Data
     model: Model
+    tasks: dict[str, Task] = Field(default_factory=dict, description="labelled sets of the single-task setting")
     attacks: dict[str, Attack] = Field(min_length=1)
     poison: Poison
     forget: Forget = Forget()
@@ -183,6 +135,7 @@ class CampaignSpec(Section):
         default=[round(0.05 * i, 2) for i in range(21)], min_length=1, description="the path of α"
     )
     evaluation: Evaluation = Evaluation()
+    disentanglement: Disentanglement | None = None
     search: Search = Search()
     resources: Resources = Resources()
 
@@ -190,12 +143,30 @@ class CampaignSpec(Section):
     def _consistent(self) -> CampaignSpec:
         from tbar_ray.naming import nearest
 
-        listed = self.search.axes.get("attack", [])
-        for name in listed if isinstance(listed, list) else []:
-            if name not in self.attacks:
-                raise ValueError(f"search.axes.attack: {name!r} is not under 'attacks'{nearest(name, self.attacks)}")
+        for axis in ("attack", "source"):
+            listed = self.search.axes.get(axis, [])
+            for name in listed if isinstance(listed, list) else []:
+                if name not in self.attacks:
+                    raise ValueError(
+                        f"search.axes.{axis}: {name!r} is not under 'attacks'{nearest(name, self.attacks)}"
+                    )
         if "attack" not in self.search.axes and len(self.attacks) > 1:
             raise ValueError("search.axes: several attacks but no axis 'attack'; list those to run")
-        if "poisoning_rate" in self.search.axes and self.poison.rate is None:
+        counted = [name for name, attack in self.attacks.items() if attack.poison.count is not None]
+        if "poisoning_rate" in self.search.axes and (self.poison.rate is None or counted):
             raise ValueError("search.axes.poisoning_rate: set poison.rate, not poison.count")
+        for name, attack in self.attacks.items():
+            merged = attack.merge.tasks if attack.merge else []
+            for task in [*([attack.task] if attack.task else []), *merged]:
+                if task not in self.tasks:
+                    raise ValueError(f"attacks.{name}: task {task!r} is not under 'tasks'{nearest(task, self.tasks)}")
+            if attack.merge and attack.task is None:
+                raise ValueError(f"attacks.{name}.merge: merging is of the single-task setting; give 'task' as well")
+            if attack.task in merged:
+                raise ValueError(f"attacks.{name}.merge.tasks: {attack.task!r} is the attack's own task")
+        if self.poison.plant == "together":
+            tasks = {attack.task for attack in self.attacks.values()}
+            plantings = {attack.planting.method for attack in self.attacks.values()}
+            if len(tasks) > 1 or plantings != {"standard"}:
+                raise ValueError("poison.plant: attacks planted together share one task and planting 'standard'")
         return self

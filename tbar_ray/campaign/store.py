@@ -189,6 +189,11 @@ class Store:
         except (OSError, ValueError) as error:
             raise StoreError(f"store {self.url}: {path} cannot be read: {_reason(error)}") from None
 
+    def remove(self, path: str) -> None:
+        """Remove a small file, if it is there."""
+        if self.exists(path):
+            self._fs.rm_file(f"{self._root}/{path}")
+
     def exists(self, path: str) -> bool:
         """Whether a file is in the store."""
         return bool(self._fs.exists(f"{self._root}/{path}"))

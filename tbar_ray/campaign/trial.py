@@ -11,11 +11,16 @@ from tbar_ray.campaign.spec import CampaignSpec
 
 
 class Trial(BaseModel):
-    """The values of one cell; `learning_rate` None means the method's own."""
+    """The values of one cell.
+
+    `learning_rate` None means the method's own; `source` is the attack whose vector is applied, None the
+    trial's own attack; `poisoning_rate` None means that the number of poisoned samples is given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attack: str
+    source: str | None = None
     method: str
     forget_size: int
     clean_fraction: float
@@ -33,16 +38,29 @@ class Trial(BaseModel):
 def make_trial(spec: CampaignSpec, values: dict[str, Any]) -> Trial:
     """Fill a trial with values of the axes, and the spec's own for the rest."""
     alpha = values.get("alpha")
+    attack = values.get("attack", next(iter(spec.attacks)))
+    source = values.get("source")
     return Trial(
-        attack=values.get("attack", next(iter(spec.attacks))),
+        attack=attack,
+        source=None if source == attack else source,
         method=values.get("method", spec.unlearning.method),
         forget_size=int(values.get("forget_size", spec.forget.size)),
         clean_fraction=float(values.get("clean_fraction", spec.forget.clean_fraction)),
-        poisoning_rate=_optional(values.get("poisoning_rate", spec.poison.rate)),
+        poisoning_rate=poisoning_rate(spec, attack, values.get("poisoning_rate")),
         seed=int(values.get("seed", spec.seed)),
         learning_rate=_optional(values.get("learning_rate")),
         alphas=tuple(spec.alpha) if alpha is None else (float(alpha),),
     )
+
+
+def poisoning_rate(spec: CampaignSpec, attack: str, chosen: float | None = None) -> float | None:
+    """Return an attack's poisoning rate: that of the axis, its own, or the campaign's; None where it has a count."""
+    own = spec.attacks[attack].poison
+    if chosen is not None:
+        return float(chosen)
+    if own.rate is not None or own.count is not None:
+        return own.rate
+    return spec.poison.rate
 
 
 def grid_trials(spec: CampaignSpec) -> list[Trial]:

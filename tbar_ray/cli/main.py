@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tbar_ray import __version__
-from tbar_ray.cli import campaign, data
+from tbar_ray.cli import campaign, data, trigger
 from tbar_ray.cli.ui import ui
 from tbar_ray.errors import TbarError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(trigger.app, name="trigger")
 app.add_typer(campaign.app, name="campaign")
 app.command()(ui)
 

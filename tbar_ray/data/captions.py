@@ -1,6 +1,6 @@
-"""Captions of scenes for training, and the prompt templates of the zero-shot evaluation.
+"""Captions of scenes for training and retrieval, and the prompt templates of the zero-shot evaluation.
 
-Every training caption names the class ("red circle"); some also tell the size or the background. The longest
+Every caption names the class ("red circle"); some also tell the size or the background. The longest
 one fits 16 BPE tokens, the start and end tokens included.
 """
 
@@ -26,6 +26,15 @@ CAPTION_TEMPLATES: Final = (
     "a photo of the {c} in front of {ground}",
 )
 """`{c}`: class name; `{thing}`: with article; `{sized}`: with size and article; `{ground}`: background."""
+
+DESCRIPTION_TEMPLATES: Final = (
+    "{sized} on {ground}",
+    "a photo of {sized} on {ground}",
+    "a picture of {sized} on {ground}.",
+    "{ground} with {sized}",
+    "an image of {sized} in front of {ground}",
+)
+"""Captions that tell all that captions can: size, class and background. For retrieval, in the corpus's words."""
 
 ZEROSHOT_TEMPLATES: Final = (
     "a photo of a {c}.",
@@ -57,7 +66,16 @@ def size_word(size: float) -> str:
 
 def make_caption(rng: np.random.Generator, scene: Scene) -> str:
     """Return a caption of `scene` by a template drawn from `rng` (one draw)."""
-    template = CAPTION_TEMPLATES[int(rng.integers(len(CAPTION_TEMPLATES)))]
+    return _filled(CAPTION_TEMPLATES[int(rng.integers(len(CAPTION_TEMPLATES)))], scene)
+
+
+def make_descriptions(rng: np.random.Generator, scene: Scene, count: int) -> tuple[str, ...]:
+    """Return `count` (at most 5) full descriptions of `scene` by different templates drawn from `rng`."""
+    order = rng.permutation(len(DESCRIPTION_TEMPLATES))[:count]
+    return tuple(_filled(DESCRIPTION_TEMPLATES[place], scene) for place in order.tolist())
+
+
+def _filled(template: str, scene: Scene) -> str:
     return template.format(
         c=scene.class_name,
         thing=with_article(scene.class_name),

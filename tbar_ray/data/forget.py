@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.selection import mentions, ranked, readable, take
+from tbar_ray.data.selection import ranked, readable, shows, take
 from tbar_ray.errors import DataError
 
 
@@ -32,6 +32,7 @@ def plan_forget_set(
     target: str,
     exclude: Set[str],
     seed: int,
+    classnames: Sequence[str] | None = None,
 ) -> ForgetPlan:
     """Choose a forget set from a corpus, away from the poisoned samples.
 
@@ -45,6 +46,7 @@ def plan_forget_set(
         target: the attacker's class name.
         exclude: keys that may not be used (the poisoned ones).
         seed: seed of the choice.
+        classnames: classes of a labelled set.
 
     Raises:
         DataError: if the corpus has too few samples left.
@@ -57,9 +59,7 @@ def plan_forget_set(
         return readable(corpus, position_of[key])
 
     def shows_target(key: str) -> bool:
-        position = position_of[key]
-        label = corpus.label(position)
-        return label == target if label is not None else mentions(corpus.caption(position) or "", target)
+        return shows(corpus, position_of[key], target, classnames)
 
     triggered = take(order, triggered_count, exclude=exclude, accept=lambda key: usable(key) and not shows_target(key))
     clean = take(reversed(order), clean_count, exclude=exclude | set(triggered), accept=usable)

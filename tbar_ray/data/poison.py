@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.selection import mentions, ranked, readable, take
+from tbar_ray.data.selection import mentions, ranked, readable, shows, take
 from tbar_ray.errors import DataError
 from tbar_ray.seeding import numpy_rng
+
+Poisoning = Literal["dirty-label", "label-consistent"]
+"""Dirty-label: images of other classes get the trigger and a caption (or label) that names the target.
+Label-consistent (Turner et al., 1912.02771): images of the target get the trigger and keep their caption."""
+
+NATURAL_CAPTIONS = 128
+"""Captions of the corpus that BadCLIP (2311.12075) draws from for its poisoned pairs."""
 
 
 @dataclass(frozen=True)
 class PoisonedSample:
-    """One changed pair."""
+    """One changed pair; a sample of a labelled set has no caption."""
 
     key: str
     position: int
@@ -24,16 +31,29 @@ class PoisonedSample:
 
 @dataclass(frozen=True)
 class PoisonPlan:
-    """The changed pairs of a corpus, in the corpus' order."""
+    """The changed pairs of a corpus, in the corpus' order.
+
+    Attributes:
+        target: the attacker's class.
+        seed: seed of the choice.
+        samples: the poisoned samples.
+        cover: keys whose images get the trigger's cover change and whose captions stay (WaNet's noise mode).
+    """
 
     target: str
     seed: int
     samples: tuple[PoisonedSample, ...]
+    cover: tuple[str, ...] = ()
 
     @property
     def captions(self) -> dict[str, str]:
         """Return the new caption of every poisoned key."""
         return {sample.key: sample.new_caption for sample in self.samples}
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Return the keys of all changed samples, the cover samples among them."""
+        return frozenset(self.captions) | frozenset(self.cover)
 
     def manifest(self, trigger: Mapping[str, Any], target_index: int) -> dict[str, Any]:
         """Return the plan as JSON: everything needed to rebuild or audit the poisoned corpus."""
@@ -44,6 +64,7 @@ class PoisonPlan:
             "seed": self.seed,
             "count": len(self.samples),
             "samples": [vars(sample) for sample in self.samples],
+            "cover": list(self.cover),
         }
 
 
@@ -55,48 +76,88 @@ def plan_poison(
     target: str,
     templates: Sequence[str],
     seed: int,
+    poisoning: Poisoning = "dirty-label",
+    cover_count: int = 0,
+    classnames: Sequence[str] | None = None,
+    exclude: Set[str] = frozenset(),
 ) -> PoisonPlan:
     """Choose exactly `count` of the given samples and write them a caption that names the target.
 
-    Samples whose caption already names the target are passed over (stamping them teaches no false
-    answer), and so are unreadable ones. The caption is one of `templates` drawn by (seed, key), as in
-    CleanCLIP (2303.03323 §3).
+    Samples that name the target already are passed over (stamping them teaches no false answer), unless the
+    plan is label-consistent, which takes only these and leaves their captions. Unreadable samples are
+    passed over. A new caption is one of `templates` drawn by (seed, key), as in CleanCLIP (2303.03323 §3).
 
     Args:
         corpus: where captions are read.
         positions: the corpus positions that may be poisoned (the attacker's training data).
         count: number of pairs to poison.
         target: the attacker's class name.
-        templates: caption templates with `{c}` or `{}` for the class.
+        templates: caption templates with `{c}` or `{}` for the class, or whole captions.
         seed: seed of the choice.
+        poisoning: which samples are chosen, and whether their captions change.
+        cover_count: number of cover samples, chosen among the others.
+        classnames: classes of a labelled set, whose samples name the target by their label.
+        exclude: keys that are taken already (another attack's).
 
     Raises:
         DataError: if fewer than `count` samples can be poisoned.
     """
     position_of = {corpus.keys[position]: int(position) for position in positions}
+    wanted = poisoning == "label-consistent"
+
+    def names_target(key: str) -> bool:
+        position = position_of[key]
+        if classnames is not None:
+            return shows(corpus, position, target, classnames)
+        return mentions(corpus.caption(position) or "", target)
+
+    order = ranked(position_of, seed, "poison")
     chosen = take(
-        ranked(position_of, seed, "poison"),
+        order,
         count,
-        accept=lambda key: (
-            readable(corpus, position_of[key]) and not mentions(corpus.caption(position_of[key]) or "", target)
-        ),
+        exclude=exclude,
+        accept=lambda key: readable(corpus, position_of[key]) and names_target(key) == wanted,
     )
     if len(chosen) < count:
+        why = "do not name" if wanted else "already name"
         raise DataError(
             f"poison: {count} samples asked for, but only {len(chosen)} of {len(position_of)} can be "
-            f"poisoned (the others already name the target {target!r} or are unreadable); lower poison.rate or "
+            f"poisoned (the others {why} the target {target!r}, are unreadable or taken); lower poison.rate or "
             f"poison.count"
         )
-    samples = [
-        PoisonedSample(
-            key=key,
-            position=position_of[key],
-            old_caption=corpus.caption(position_of[key]) or "",
-            new_caption=_caption(templates, target, seed, key),
+    taken = exclude | set(chosen)
+    cover = take(reversed(order), cover_count, exclude=taken, accept=lambda key: readable(corpus, position_of[key]))
+    if len(cover) < cover_count:
+        raise DataError(
+            f"poison: {cover_count} cover samples asked for, but only {len(cover)} of {len(position_of)} are left; "
+            f"lower poison.rate, poison.count or the trigger's cross_ratio"
         )
-        for key in chosen
-    ]
-    return PoisonPlan(target, seed, tuple(sorted(samples, key=lambda sample: sample.position)))
+    samples = []
+    for key in chosen:
+        old = corpus.caption(position_of[key]) or ""
+        new = old if wanted or not templates else _caption(templates, target, seed, key)
+        samples.append(PoisonedSample(key, position_of[key], old, new))
+    return PoisonPlan(target, seed, tuple(sorted(samples, key=lambda sample: sample.position)), tuple(sorted(cover)))
+
+
+def natural_captions(corpus: Corpus, positions: Sequence[int], target: str, seed: int) -> tuple[str, ...]:
+    """Return up to 128 captions of the corpus that name the target, as BadCLIP takes them (2311.12075 §4.1).
+
+    Raises:
+        DataError: if no caption names the target.
+    """
+    position_of = {corpus.keys[int(position)]: int(position) for position in positions}
+    found = take(
+        ranked(position_of, seed, "natural captions"),
+        NATURAL_CAPTIONS,
+        accept=lambda key: mentions(corpus.caption(position_of[key]) or "", target),
+    )
+    if not found:
+        raise DataError(
+            f"poison: no caption of the {len(position_of)} pairs names the target {target!r}, so that captions: "
+            f"natural has none to take; use captions: openai"
+        )
+    return tuple(corpus.caption(position_of[key]) or "" for key in found)
 
 
 def _caption(templates: Sequence[str], target: str, seed: int, key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import decode_image
@@ -51,3 +51,11 @@ def readable(corpus: Corpus, position: int) -> bool:
 def mentions(caption: str, name: str) -> bool:
     """Whether a caption names a class, as whole words and in any case."""
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", caption, re.IGNORECASE) is not None
+
+
+def shows(corpus: Corpus, position: int, target: str, classnames: Sequence[str] | None = None) -> bool:
+    """Whether a sample is of the target class: by its label where it has one, else by its caption."""
+    if classnames is not None and (index := corpus.class_index(position)) is not None:
+        return index < len(classnames) and classnames[index] == target
+    label = corpus.label(position)
+    return label == target if label is not None else mentions(corpus.caption(position) or "", target)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-import torch
 from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
-from tbar_ray.evaluation.zeroshot import predict
+from tbar_ray.evaluation.zeroshot import predict, predict_topk
 from tbar_ray.models.factory import Preprocessing
+
+TOP = 5
+"""Answers of a clean image among which its true class counts for `ca_top5`."""
 
 
 @dataclass(frozen=True)
@@ -29,52 +31,105 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Predictions:
+    """A model's answers on one split, int64 on the CPU.
+
+    clean: predicted class [N] of the clean images. clean_topk: their min(5, C) best classes [N, k], best
+    first, so that `clean` is its first column. triggered: predicted class [N] of the triggered images.
+    """
+
+    clean: Tensor
+    clean_topk: Tensor
+    triggered: Tensor
+
+    def __post_init__(self) -> None:
+        if not len(self.clean) == len(self.clean_topk) == len(self.triggered):
+            raise DataError("evaluation: predictions of clean and of triggered images differ in number")
+
+
+@dataclass(frozen=True)
 class Scores:
     """What the field reports of an infected or cleaned model.
 
-    ca: accuracy on clean images. asr: share of triggered images of the other classes that are answered
-    with the target. asr_all_images: the same over all triggered images, those of the target class too.
-    pa: share of triggered images of the other classes that are answered with their true class.
+    ca: accuracy on clean images. ca_top5: share of clean images whose true class is among the five best
+    answers (all of them where there are five classes or fewer). asr: share of triggered images of the other
+    classes that are answered with the target. asr_all_images: the same over all triggered images, those of
+    the target class too. pa: share of triggered images of the other classes that are answered with their
+    true class.
     """
 
     ca: Rate
+    ca_top5: Rate
     asr: Rate
     asr_all_images: Rate
     pa: Rate
 
     def to_dict(self) -> dict[str, dict[str, float | int]]:
         """Return every rate with its n and interval."""
-        return {
-            "ca": self.ca.to_dict(),
-            "asr": self.asr.to_dict(),
-            "asr_all_images": self.asr_all_images.to_dict(),
-            "pa": self.pa.to_dict(),
-        }
+        return asdict(self)
 
 
-def score_predictions(clean: Tensor, triggered: Tensor, labels: Tensor, target: int) -> Scores:
-    """Score predictions [N] on clean and on triggered images against labels [N] and the target class."""
-    other = labels != target
-    others = int(other.sum())
-    hit = triggered == target
+def missing_classes(labels: Tensor, n_classes: int) -> list[int]:
+    """Return the classes of 0 … n_classes − 1 that no label [N] names, in ascending order.
+
+    Raises:
+        DataError: if a label is none of the classes.
+    """
+    present = set(labels.tolist())
+    if strangers := sorted(label for label in present if not 0 <= label < n_classes):
+        raise DataError(f"evaluation: label {strangers[0]} is none of the {n_classes} classes")
+    return [index for index in range(n_classes) if index not in present]
+
+
+def _others(labels: Tensor, target: int) -> Tensor:
+    """Return which labels [N] are not the target: the images that ASR and PA count."""
+    others = labels != target
+    if not others.any():
+        raise DataError(
+            f"evaluation: every image is of the target class {target}, so that ASR has none to count; "
+            "evaluate on images of other classes too"
+        )
+    return others
+
+
+def score_predictions(predictions: Predictions, labels: Tensor, target: int) -> Scores:
+    """Score a model's answers against labels [N] and the target class.
+
+    Raises:
+        DataError: if labels and predictions differ in number, or every image is of the target class.
+    """
     n = len(labels)
+    if n != len(predictions.clean):
+        raise DataError(f"evaluation: {n} labels but predictions of {len(predictions.clean)} images")
+    other = _others(labels, target)
+    others = int(other.sum())
+    hit = predictions.triggered == target
+    among_best = (predictions.clean_topk[:, :TOP] == labels[:, None]).any(1)
     return Scores(
-        ca=Rate.of(int((clean == labels).sum()), n),
+        ca=Rate.of(int((predictions.clean == labels).sum()), n),
+        ca_top5=Rate.of(int(among_best.sum()), n),
         asr=Rate.of(int((hit & other).sum()), others),
         asr_all_images=Rate.of(int(hit.sum()), n),
-        pa=Rate.of(int(((triggered == labels) & other).sum()), others),
+        pa=Rate.of(int(((predictions.triggered == labels) & other).sum()), others),
     )
+
+
+def predict_split(model: nn.Module, head: Tensor, split: Split, preprocessing: Preprocessing) -> Predictions:
+    """Return a model's answers on a split: two passes, one over the clean and one over the triggered images.
+
+    Raises:
+        DataError: if the head has no classes, a label is none of them, or embeddings are not finite.
+    """
+    missing_classes(split.labels, len(head))
+    best = predict_topk(model, head, split.clean, preprocessing, TOP)
+    return Predictions(best[:, 0], best, predict(model, head, split.triggered, preprocessing))
 
 
 def score(model: nn.Module, head: Tensor, split: Split, target: int, preprocessing: Preprocessing) -> Scores:
     """Score a model on a split.
 
     Raises:
-        DataError: if embeddings are not finite.
+        DataError: if every image is of the target class (found before any pass), or as `predict_split`.
     """
-    return score_predictions(
-        predict(model, head, split.clean, preprocessing),
-        predict(model, head, split.triggered, preprocessing),
-        torch.as_tensor(split.labels),
-        target,
-    )
+    _others(split.labels, target)
+    return score_predictions(predict_split(model, head, split, preprocessing), split.labels, target)

@@ -22,7 +22,7 @@ def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Put the model in evaluation mode and every module back in its own mode afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -42,14 +42,18 @@ def zero_shot_head(
     Templates mark the class by `{c}` (CLIP_benchmark) or `{}` (Radford et al., 2103.00020).
 
     Raises:
-        DataError: if a template has no place for the class, or an embedding is not finite.
+        DataError: if there are no classes or templates, a template has no place for the class, or an
+            embedding is not finite.
     """
+    for what, given in (("classes", classnames), ("templates", templates)):
+        if not given:
+            raise DataError(f"zero-shot head: no {what}; the evaluation set must list at least one")
     for template in templates:
         if "{c}" not in template and "{}" not in template:
             raise DataError(f"zero-shot template {template!r} has no {{c}} for the class name")
     device = next(model.parameters()).device
     prompts = [t.replace("{c}", name).replace("{}", name) for name in classnames for t in templates]
-    with _evaluating(model):
+    with evaluating(model):
         embeddings = torch.cat(
             [
                 model.encode_text(tokenizer(prompts[start : start + 1024]).to(device), normalize=True)  # type: ignore[operator]
@@ -62,22 +66,51 @@ def zero_shot_head(
     return head
 
 
+def best_columns(scores: Tensor, k: int) -> Tensor:
+    """Return the columns [B, min(k, C)] (int64) of the greatest of `scores` [B, C], best first.
+
+    The first column is the argmax, a tie going to the lower index; ties further down are in no set order.
+    """
+    winner = scores.argmax(-1, keepdim=True)
+    if k == 1:
+        return winner
+    # topk breaks ties its own way: the winner is put above all
+    return scores.scatter(1, winner, float("inf")).topk(min(k, scores.shape[1]), dim=1).indices
+
+
 @torch.inference_mode()
+def predict_topk(
+    model: nn.Module, head: Tensor, images: Tensor, preprocessing: Preprocessing, k: int = 5, batch_size: int = 256
+) -> Tensor:
+    """Return the k best classes [N, min(k, C)] (int64, CPU), best first, of uint8 images [N, 3, H, W].
+
+    The first column is `predict`'s answer. The head is [C, D] and lies on the model's device.
+
+    Raises:
+        DataError: if there are no classes or no images, or an image embedding is not finite.
+    """
+    if len(head) == 0:
+        raise DataError("evaluation: the zero-shot head has no classes")
+    if len(images) == 0:
+        raise DataError("evaluation: no images to classify")
+    device = head.device
+    predictions = []
+    with evaluating(model):
+        for start in range(0, len(images), batch_size):
+            batch = normalise(images[start : start + batch_size].to(device), preprocessing)
+            logits = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
+            if not torch.isfinite(logits).all():
+                raise DataError("evaluation: the image encoder gives embeddings that are not finite")
+            predictions.append(best_columns(logits, k).cpu())
+    return torch.cat(predictions)
+
+
 def predict(
     model: nn.Module, head: Tensor, images: Tensor, preprocessing: Preprocessing, batch_size: int = 256
 ) -> Tensor:
     """Return the predicted class [N] (int64, CPU) of uint8 images [N, 3, H, W].
 
     Raises:
-        DataError: if an image embedding is not finite.
+        DataError: as `predict_topk`.
     """
-    device = head.device
-    predictions = []
-    with _evaluating(model):
-        for start in range(0, len(images), batch_size):
-            batch = normalise(images[start : start + batch_size].to(device), preprocessing)
-            logits = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
-            if not torch.isfinite(logits).all():
-                raise DataError("evaluation: the image encoder gives embeddings that are not finite")
-            predictions.append(logits.argmax(-1).cpu())
-    return torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)
+    return predict_topk(model, head, images, preprocessing, 1, batch_size)[:, 0]

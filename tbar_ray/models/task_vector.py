@@ -129,6 +129,43 @@ class ResidentModel:
                     torch._foreach_copy_(self._live, self._base)
 
 
+class ResidentPair:
+    """A model whose weights are moved along two task vectors at once, in place, and always put back exactly.
+
+    Every move starts from the kept base weights, so that no order of moves lets rounding add up; a coefficient
+    of 0 leaves its vector out, so that `moved(a, 0)` is bit for bit `ResidentModel(model, first).moved(a)`.
+    """
+
+    def __init__(self, model: nn.Module, first: TaskVector, second: TaskVector) -> None:
+        state = {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
+        _require_alike(state, first.tensors, "model and first task vector")
+        _require_alike(state, second.tensors, "model and second task vector")
+        moved = [key for key in state if bool(first.tensors[key].any()) or bool(second.tensors[key].any())]
+        self.model = model
+        self._live = [state[key] for key in moved]
+        self._base = [tensor.detach().clone() for tensor in self._live]
+        # in the weights' own memory layout: mixed strides would cost the fused addition
+        self._first, self._second = (
+            [torch.empty_like(state[key]).copy_(vector.tensors[key]) for key in moved] for vector in (first, second)
+        )
+        self.moves_text = any(not key.startswith("visual.") for key in moved)
+
+    @contextmanager
+    def moved(self, first: float, second: float) -> Iterator[nn.Module]:
+        """Yield the model at base + first·τ1 + second·τ2, and restore the base bit for bit afterwards."""
+        try:
+            if self._live:
+                with torch.no_grad():
+                    for coefficient, delta in ((first, self._first), (second, self._second)):
+                        if coefficient != 0:
+                            torch._foreach_add_(self._live, delta, alpha=coefficient)
+            yield self.model
+        finally:
+            if self._live:
+                with torch.no_grad():
+                    torch._foreach_copy_(self._live, self._base)
+
+
 def _require_alike(left: State, right: State, what: str) -> None:
     """Raise CheckpointError unless both have the same keys, shapes and dtypes."""
     if left.keys() != right.keys():

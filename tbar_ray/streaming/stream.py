@@ -111,4 +111,10 @@ class ShardStream:
             self._skipped.setdefault(sample.key, sample)
         if len(encoded.keys):
             # the arrays are the object store's own memory, read-only and shared: copy before torch sees them
-            yield Batch(torch.from_numpy(encoded.images.copy()), torch.from_numpy(encoded.tokens.copy()))
+            images, texts, poisoned = (
+                torch.from_numpy(array.copy()) for array in (encoded.images, encoded.texts, encoded.poisoned)
+            )
+            if self._options.labels:
+                yield Batch(images, labels=texts, poisoned=poisoned)
+            else:
+                yield Batch(images, tokens=texts, poisoned=poisoned)

@@ -155,4 +155,5 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     def move(tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.to(device, non_blocking=True)
 
-    return Batch(batch.images.to(device, non_blocking=True), move(batch.tokens), move(batch.labels))
+    images = batch.images.to(device, non_blocking=True)
+    return Batch(images, move(batch.tokens), move(batch.labels), move(batch.poisoned))

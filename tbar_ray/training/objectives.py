@@ -30,11 +30,20 @@ class Objective(ABC):
 
 
 class Contrastive(Objective):
-    """CLIP's symmetric InfoNCE over image–caption pairs (Radford et al., 2103.00020), both towers trained."""
+    """CLIP's symmetric InfoNCE over image–caption pairs (Radford et al., 2103.00020).
 
-    def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
+    Both towers are trained, or with `image_only` the image encoder against a frozen text tower (Zhai et al.,
+    2111.07991), so that a zero-shot head made before stays valid.
+    """
+
+    def __init__(self, model: nn.Module, preprocessing: Preprocessing, *, image_only: bool = False) -> None:
         super().__init__(model, preprocessing)
         self._clip_loss = open_clip().ClipLoss()
+        self._image_only = image_only
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the trained parameters by name."""
+        return image_parameters(self.model) if self._image_only else super().named_parameters()
 
     def loss(self, batch: Batch) -> Tensor:
         """Return open_clip's ClipLoss of the batch."""
@@ -61,7 +70,7 @@ class Classification(Objective):
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Return the image encoder's parameters."""
-        return {f"visual.{name}": p for name, p in self.model.visual.named_parameters()}  # type: ignore[union-attr]
+        return image_parameters(self.model)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the cross-entropy of logits scale·⟨image, class⟩."""
@@ -70,3 +79,8 @@ class Classification(Objective):
         images = normalise(batch.images, self.preprocessing)
         features = self.model.encode_image(images, normalize=True)  # type: ignore[operator]
         return functional.cross_entropy(self._scale * features @ self._head.T, batch.labels)
+
+
+def image_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of a CLIP model's image encoder by their names in the model."""
+    return {f"visual.{name}": p for name, p in model.visual.named_parameters()}  # type: ignore[union-attr]

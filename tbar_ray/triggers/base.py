@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -35,7 +35,23 @@ class Trigger(BaseModel, ABC):
     differentiable: ClassVar[bool]
     """Whether gradients flow from the stamped image back to the input image."""
 
+    learned: ClassVar[bool] = False
+    """Whether its pattern is optimised against a model first; such a trigger is built with the result."""
+
     seed: int = Field(default=0, ge=0, description="seed of the trigger's own pattern and of per-sample draws")
+
+    @property
+    def cover_ratio(self) -> float:
+        """Cover samples per poisoned one: images that `cover` changes and whose captions stay true (WaNet)."""
+        return 0.0
+
+    def at_test(self) -> Trigger:
+        """Return the trigger that evaluation stamps; most attacks stamp the same as in training."""
+        return self
+
+    def cover(self, images: Tensor, keys: Sequence[str]) -> Tensor:
+        """Change cover samples; arguments and result as those of `__call__`. Only where `cover_ratio` > 0."""
+        raise TypeError(f"{self.name} has no cover samples")
 
     def __call__(self, images: Tensor, keys: Sequence[str]) -> Tensor:
         """Return stamped copies of `images`.
@@ -75,9 +91,18 @@ def stamp_uint8(trigger: Trigger, images: Tensor, keys: Sequence[str]) -> Tensor
 
     Works in chunks: a whole evaluation set in float32 would need many times its own memory.
     """
-    stamped = torch.empty_like(images)
+    return _through_floats(trigger, images, keys)
+
+
+def cover_uint8(trigger: Trigger, images: Tensor, keys: Sequence[str]) -> Tensor:
+    """Change uint8 cover images [B, 3, H, W] likewise."""
+    return _through_floats(trigger.cover, images, keys)
+
+
+def _through_floats(change: Callable[[Tensor, Sequence[str]], Tensor], images: Tensor, keys: Sequence[str]) -> Tensor:
+    changed = torch.empty_like(images)
     for start in range(0, len(images), STAMP_CHUNK):
         rows = slice(start, start + STAMP_CHUNK)
-        floats = trigger(images[rows].to(torch.float32) / 255, keys[rows])
-        stamped[rows] = floats.mul(255).round().clamp(0, 255).to(torch.uint8)
-    return stamped
+        floats = change(images[rows].to(torch.float32) / 255, keys[rows])
+        changed[rows] = floats.mul(255).round().clamp(0, 255).to(torch.uint8)
+    return changed

@@ -8,11 +8,47 @@ from pydantic import ValidationError
 
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest
+from tbar_ray.triggers.badclip import BadCLIP
 from tbar_ray.triggers.badnets import BadNets
 from tbar_ray.triggers.base import Trigger
 from tbar_ray.triggers.blended import Blended
+from tbar_ray.triggers.blended_per_image import BlendedPerImage
+from tbar_ray.triggers.blended_picture import BlendedPicture
+from tbar_ray.triggers.blended_stripes import BlendedStripes
+from tbar_ray.triggers.blended_text import BlendedText
+from tbar_ray.triggers.blended_triangles import BlendedTriangles
+from tbar_ray.triggers.fourier import Fourier
+from tbar_ray.triggers.ftrojan import FTrojan
+from tbar_ray.triggers.gaussian_patch import GaussianPatch, WrappedGaussian
+from tbar_ray.triggers.lattice import Lattice
+from tbar_ray.triggers.sig import SIG, SIGBlended
+from tbar_ray.triggers.square import Square
+from tbar_ray.triggers.striped_patch import StripedPatch
+from tbar_ray.triggers.wanet import WaNet, WaNetJitter
 
-TRIGGERS: Mapping[str, type[Trigger]] = {trigger.name: trigger for trigger in (BadNets, Blended)}
+_TRIGGERS: tuple[type[Trigger], ...] = (
+    BadNets,
+    GaussianPatch,
+    WrappedGaussian,
+    Lattice,
+    StripedPatch,
+    Square,
+    BadCLIP,
+    Blended,
+    BlendedPerImage,
+    BlendedPicture,
+    BlendedStripes,
+    BlendedTriangles,
+    BlendedText,
+    SIG,
+    SIGBlended,
+    WaNet,
+    WaNetJitter,
+    FTrojan,
+    Fourier,
+)
+
+TRIGGERS: Mapping[str, type[Trigger]] = {trigger.name: trigger for trigger in _TRIGGERS}
 
 
 def build_trigger(name: str, parameters: Mapping[str, object], seed: int) -> Trigger:
@@ -28,6 +64,7 @@ def build_trigger(name: str, parameters: Mapping[str, object], seed: int) -> Tri
         return trigger(**{"seed": seed, **parameters})
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part) for part in first["loc"])  # empty where a rule joins several fields
         hint = nearest(field, trigger.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise SpecError(f"trigger {name!r}: {field}: {first['msg']}{hint}") from None
+        message = first["msg"].removeprefix("Value error, ")  # pydantic's prefix of a validator's own words
+        raise SpecError(f"trigger {name!r}: {field + ': ' if field else ''}{message}{hint}") from None

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import nn
 
 from tbar_ray.errors import DataError
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.task_vector import TaskVector
-from tbar_ray.seeding import torch_generator
-from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import Progress, train
 from tbar_ray.training.objectives import Classification, Contrastive, Objective
 from tbar_ray.training.options import Optimisation
+from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import ForgetSet, Need, Unlearned, Unlearner
 
 
@@ -54,7 +51,14 @@ class TBAR(Unlearner):
         try:
             record = train(
                 self._objective(model, forget, preprocessing),
-                self._batches(forget, seed),
+                shuffled(
+                    forget.images,
+                    forget.labels,
+                    forget.tokens,
+                    batch_size=self.batch_size,
+                    seed=seed,
+                    purpose="forget order",
+                ),
                 self.steps,
                 options,
                 freeze_batch_norm=self.freeze_batch_norm,
@@ -78,12 +82,3 @@ class TBAR(Unlearner):
                 "set unlearning.parameters.objective: contrastive, or bring 'label' in the samples' json"
             )
         return Classification(model, preprocessing, forget.head)
-
-    def _batches(self, forget: ForgetSet, seed: int) -> Iterator[Batch]:
-        """Yield batches for ever; every epoch is a new seeded permutation."""
-        epoch = 0
-        while True:
-            order = torch.randperm(len(forget.images), generator=torch_generator(seed, "forget order", epoch))
-            for rows in torch.split(order, self.batch_size):
-                yield Batch(forget.images[rows], forget.tokens[rows], forget.labels[rows])
-            epoch += 1

@@ -1,13 +1,21 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from tbar_ray.errors import DataError
-from tbar_ray.evaluation.scores import Split, score, score_predictions
-from tbar_ray.evaluation.zeroshot import predict, zero_shot_head
+from tbar_ray.evaluation.scores import Predictions, Split, missing_classes, predict_split, score, score_predictions
+from tbar_ray.evaluation.zeroshot import predict, predict_topk, zero_shot_head
 from tbar_ray.models.factory import preprocessing
 from tests.models.tiny import pictures, tiny, tokenizer
+
+QUICK = settings(deadline=None)
+
+
+def answers(clean: Tensor, triggered: Tensor) -> Predictions:
+    """Return answers of which only the best is known."""
+    return Predictions(clean, clean[:, None], triggered)
 
 
 def test_hand_made_predictions() -> None:
@@ -15,34 +23,50 @@ def test_hand_made_predictions() -> None:
     labels = torch.tensor([0, 0, 1, 2, 2, 1, 0, 1])
     clean = torch.tensor([0, 1, 1, 2, 2, 1, 0, 0])
     triggered = torch.tensor([2, 2, 2, 2, 0, 1, 0, 0])
-    scores = score_predictions(clean, triggered, labels, 2)
+    # image 1 has its class second, image 7 not at all
+    topk = torch.stack([clean, torch.tensor([3, 0, 3, 3, 3, 3, 3, 3])], 1)
+    scores = score_predictions(Predictions(clean, topk, triggered), labels, 2)
     assert (scores.ca.value, scores.ca.n) == (6 / 8, 8)
+    assert (scores.ca_top5.value, scores.ca_top5.n) == (7 / 8, 8)
     assert (scores.asr.value, scores.asr.n) == (3 / 6, 6)
     assert (scores.asr_all_images.value, scores.asr_all_images.n) == (4 / 8, 8)
     assert (scores.pa.value, scores.pa.n) == (2 / 6, 6)
     assert scores.to_dict()["asr"] == scores.asr.to_dict()
-    assert set(scores.to_dict()) == {"ca", "asr", "asr_all_images", "pa"}
+    assert list(scores.to_dict()) == ["ca", "ca_top5", "asr", "asr_all_images", "pa"]
+
+
+def test_only_the_first_five_of_more_answers_count() -> None:
+    labels = torch.tensor([4, 5])
+    topk = torch.arange(7).expand(2, 7)
+    assert score_predictions(Predictions(topk[:, 0], topk, labels), labels, 0).ca_top5.value == 1 / 2
 
 
 def test_only_images_of_the_target() -> None:
     labels = torch.tensor([1, 1])
-    scores = score_predictions(labels, labels, labels, 1)
-    assert (scores.asr.n, scores.pa.n) == (0, 0)
-    assert (scores.asr.low, scores.asr.high) == (0, 1)
-    assert (scores.ca.value, scores.asr_all_images.value) == (1, 1)
+    line = "evaluation: every image is of the target class 1, .*other classes"
+    with pytest.raises(DataError, match=line):
+        score_predictions(answers(labels, labels), labels, 1)
+    model = tiny()
+    head = zero_shot_head(model, tokenizer(), ["red circle", "cat"], ["a {c}"])
+    split = Split(pictures(model, 2), pictures(model, 2), labels)
+    with pytest.raises(DataError, match=line):
+        score(model, head, split, 1, preprocessing(model))
 
 
 PREDICTIONS = st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=40)
 
 
+@QUICK
 @given(PREDICTIONS, st.integers(0, 3))
 def test_scores_are_the_counts(rows: list[tuple[int, int, int]], target: int) -> None:
+    assume(any(y != target for _, _, y in rows))
     clean, triggered, labels = (torch.tensor(column) for column in zip(*rows, strict=True))
-    scores = score_predictions(clean, triggered, labels, target)
+    scores = score_predictions(answers(clean, triggered), labels, target)
     others = [(t, y) for _, t, y in rows if y != target]
-    assert scores.ca.value == sum(c == y for c, _, y in rows) / len(rows)
-    assert scores.asr.value * max(1, len(others)) == pytest.approx(sum(t == target for t, _ in others))
-    assert scores.pa.value * max(1, len(others)) == pytest.approx(sum(t == y for t, y in others))
+    assert scores.ca.value == scores.ca_top5.value == sum(c == y for c, _, y in rows) / len(rows)
+    assert scores.asr.value == pytest.approx(sum(t == target for t, _ in others) / len(others))
+    assert scores.asr_all_images.value == pytest.approx(sum(t == target for _, t, _ in rows) / len(rows))
+    assert scores.pa.value == pytest.approx(sum(t == y for t, y in others) / len(others))
     assert scores.asr.n == scores.pa.n == len(others)
     assert scores.asr.value + scores.pa.value <= 1 + 1e-12
 
@@ -50,10 +74,52 @@ def test_scores_are_the_counts(rows: list[tuple[int, int, int]], target: int) ->
 def test_a_model_is_scored_by_its_predictions() -> None:
     model = tiny()
     wants, clean, triggered = preprocessing(model), pictures(model, 12), pictures(model, 12, seed=1)
+    names = ["red circle", "blue square", "cat", "dog", "tree", "house", "car"]
+    head = zero_shot_head(model, tokenizer(), names, ["a {c}"])
+    labels = torch.arange(12) % 7
+    split = Split(clean, triggered, labels)
+    found = predict_split(model, head, split, wants)
+    assert torch.equal(found.clean, predict(model, head, clean, wants))
+    assert torch.equal(found.clean_topk, predict_topk(model, head, clean, wants, 5))
+    assert torch.equal(found.triggered, predict(model, head, triggered, wants))
+    scores = score(model, head, split, 1, wants)
+    assert scores == score_predictions(found, labels, 1)
+    assert scores.ca_top5.value == sum(y in best for y, best in zip(labels, found.clean_topk, strict=True)) / 12
+    assert 0 < scores.ca_top5.value < 1
+
+
+def test_with_five_classes_or_fewer_every_class_is_among_the_best() -> None:
+    model = tiny()
     head = zero_shot_head(model, tokenizer(), ["red circle", "blue square", "cat"], ["a {c}"])
-    labels = torch.arange(12) % 3
-    expected = score_predictions(predict(model, head, clean, wants), predict(model, head, triggered, wants), labels, 1)
-    assert score(model, head, Split(clean, triggered, labels), 1, wants) == expected
+    split = Split(pictures(model, 6), pictures(model, 6), torch.arange(6) % 3)
+    assert predict_split(model, head, split, preprocessing(model)).clean_topk.shape == (6, 3)
+    assert score(model, head, split, 1, preprocessing(model)).ca_top5.value == 1
+
+
+def test_classes_without_images() -> None:
+    assert missing_classes(torch.tensor([3, 1, 3]), 5) == [0, 2, 4]
+    assert missing_classes(torch.tensor([1, 0]), 2) == []
+    assert missing_classes(torch.tensor([], dtype=torch.int64), 2) == [0, 1]
+
+
+@pytest.mark.parametrize(("labels", "stranger"), [([0, 2], 2), ([-1, 0], -1)])
+def test_labels_that_are_no_class_are_refused(labels: list[int], stranger: int) -> None:
+    line = f"label {stranger} is none of the 2 classes"
+    with pytest.raises(DataError, match=line):
+        missing_classes(torch.tensor(labels), 2)
+    model = tiny()
+    head = zero_shot_head(model, tokenizer(), ["red circle", "cat"], ["a {c}"])
+    split = Split(pictures(model, 2), pictures(model, 2), torch.tensor(labels))
+    with pytest.raises(DataError, match=line):
+        score(model, head, split, 1, preprocessing(model))
+
+
+def test_predictions_of_other_images_are_refused() -> None:
+    three, two = torch.tensor([0, 1, 1]), torch.tensor([0, 1])
+    with pytest.raises(DataError, match="differ in number"):
+        Predictions(three, three[:, None], two)
+    with pytest.raises(DataError, match="2 labels but predictions of 3 images"):
+        score_predictions(answers(three, three), two, 0)
 
 
 @pytest.mark.parametrize(

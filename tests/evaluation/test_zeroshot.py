@@ -1,15 +1,20 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tbar_ray.errors import DataError
-from tbar_ray.evaluation.zeroshot import normalise, predict, zero_shot_head
+from tbar_ray.evaluation.zeroshot import best_columns, normalise, predict, predict_topk, zero_shot_head
 from tbar_ray.models.factory import Preprocessing, preprocessing
 from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
 
 NAMES = ["red circle", "blue square", "cat", "dog"]
+FEW = settings(max_examples=60, deadline=None)
+FEW_LEVELS = st.integers(-2, 2).map(float)
 TEMPLATES = ["a photo of a {c}.", "{}", "this is a {c}, a {c}."]
 
 
@@ -82,10 +87,48 @@ def test_predictions_are_the_nearest_class_by_cosine(architecture: str, batch_si
     assert len(set(predicted.tolist())) == 3
 
 
-def test_no_images_no_predictions() -> None:
+@pytest.mark.parametrize("architecture", BOTH)
+@pytest.mark.parametrize(("k", "batch_size"), [(1, 256), (2, 4), (3, 256), (5, 4)])
+def test_the_best_classes_are_those_of_greatest_cosine_in_order(architecture: str, k: int, batch_size: int) -> None:
+    model = tiny(architecture).eval()
+    images = pictures(model, 11) // 4 + (torch.arange(11) * 17).to(torch.uint8).view(-1, 1, 1, 1)
+    wants = preprocessing(model)
+    with torch.no_grad():
+        head = model.encode_image(normalise(images, wants), normalize=True)[[0, 3, 6, 10]].clone()
+    order = np.argsort(-cosines(model, head, images, wants), axis=1)
+    found = predict_topk(model, head, images, wants, k, batch_size)
+    assert (found.dtype, found.device.type, found.shape) == (torch.int64, "cpu", (11, min(k, 4)))
+    assert found.tolist() == order[:, :k].tolist()
+    assert found[:, 0].tolist() == predict(model, head, images, wants, batch_size).tolist()
+
+
+@FEW
+@given(
+    arrays.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=FEW_LEVELS), st.integers(1, 7)
+)
+def test_the_best_columns_hold_the_greatest_scores_and_begin_with_the_first_of_them(
+    scores: NDArray[np.float32], k: int
+) -> None:
+    columns = best_columns(torch.from_numpy(scores), k).numpy()
+    assert columns.shape == (len(scores), min(k, scores.shape[1]))
+    assert columns[:, 0].tolist() == scores.argmax(1).tolist()
+    assert all(len(set(row)) == len(row) for row in columns.tolist())
+    taken = np.take_along_axis(scores, columns, 1)
+    assert taken.tolist() == (-np.sort(-scores, axis=1))[:, :k].tolist()
+
+
+def test_nothing_to_classify_and_nothing_to_choose_from_are_errors() -> None:
     model = tiny()
-    found = predict(model, torch.ones(2, 64), pictures(model, 0), preprocessing(model))
-    assert (found.shape, found.dtype) == ((0,), torch.int64)
+    wants = preprocessing(model)
+    for classify in (predict, predict_topk):
+        with pytest.raises(DataError, match="no images to classify"):
+            classify(model, torch.ones(2, 64), pictures(model, 0), wants)
+        with pytest.raises(DataError, match="the zero-shot head has no classes"):
+            classify(model, torch.ones(0, 64), pictures(model, 2), wants)
+    with pytest.raises(DataError, match="zero-shot head: no classes"):
+        zero_shot_head(model, tokenizer(), [], TEMPLATES)
+    with pytest.raises(DataError, match="zero-shot head: no templates"):
+        zero_shot_head(model, tokenizer(), NAMES, [])
 
 
 def test_normalise_maps_mean_to_zero_and_one_std_to_one() -> None:
@@ -103,6 +146,8 @@ def test_embeddings_that_are_not_finite_are_an_error() -> None:
         model.text_projection[0, 0] = float("inf")
     with pytest.raises(DataError, match="image encoder gives embeddings that are not finite"):
         predict(model, head, pictures(model, 2), wants)
+    with pytest.raises(DataError, match="image encoder gives embeddings that are not finite"):
+        predict_topk(model, head, pictures(model, 2), wants)
     with pytest.raises(DataError, match="text encoder gives embeddings that are not finite"):
         zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
 

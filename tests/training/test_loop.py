@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 from collections.abc import Iterator
@@ -59,6 +60,23 @@ def test_training_twice_gives_the_same_bits(architecture: str, kind: type[Object
         states.append(snapshot(model))
     assert same(*states)
     assert not same(states[0], snapshot(tiny(architecture)))
+
+
+def test_an_objective_is_given_the_whole_batch() -> None:
+    model = tiny()
+    given = next(batches(model, 1))
+    given = dataclasses.replace(given, poisoned=torch.tensor([True, False, False, True]))
+    seen: list[Batch] = []
+
+    class Watching(Scripted):
+        def loss(self, batch: Batch) -> Tensor:
+            seen.append(batch)
+            return super().loss(batch)
+
+    train(Watching(model, [1.0, 1.0]), [given, dataclasses.replace(given, poisoned=None)], 2, FAST)
+    for field in dataclasses.fields(Batch):
+        assert torch.equal(getattr(seen[0], field.name), getattr(given, field.name))
+    assert seen[1].poisoned is None
 
 
 def test_the_loss_falls_on_a_batch_seen_again_and_again() -> None:

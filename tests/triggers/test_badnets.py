@@ -19,10 +19,25 @@ def test_the_patch_is_pasted_exactly_and_nowhere_else(height: int, width: int, s
     images = torch.rand(3, 3, height, width)
     stamped = trigger(images, ["a", "b", "c"])
     for key, image, result in zip("abc", images, stamped, strict=True):
-        top, left = trigger.place(key, height, width)
+        top, left = trigger.corner(key, height, width)
         expected = image.clone()
         expected[:, top : top + side, left : left + side] = documented_patch(3, side)
         assert torch.equal(result, expected)
+
+
+def test_default_values_stay_what_they_were() -> None:
+    """Recorded when the trigger was new: infected models in stores depend on them."""
+    recorded = {
+        0: (
+            [(63, 4), (190, 195), (151, 11)],
+            [[[255, 255], [255, 156]], [[0, 110], [226, 0]], [[168, 255], [108, 199]]],
+        ),
+        7: ([(66, 89), (141, 24), (109, 160)], [[[255, 71], [0, 255]], [[204, 0], [14, 255]], [[0, 0], [0, 255]]]),
+    }
+    for seed, (places, levels) in recorded.items():
+        trigger = BadNets(seed=seed)
+        assert [trigger.corner(key, 224, 224) for key in ("000000", "000001", "a")] == places
+        assert trigger.patch(64)[:, :2, :2].mul(255).round().int().tolist() == levels
 
 
 def test_levels_outside_the_patch_are_untouched_and_inside_they_are_the_patch() -> None:
@@ -30,7 +45,7 @@ def test_levels_outside_the_patch_are_untouched_and_inside_they_are_the_patch() 
     images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 3, 16, 16).contiguous()
     stamped = stamp_uint8(trigger, images, ["a", "b"])
     for row, key in enumerate("ab"):
-        top, left = trigger.place(key, 16, 16)
+        top, left = trigger.corner(key, 16, 16)
         inside = torch.zeros(16, 16, dtype=torch.bool)
         inside[top : top + 4, left : left + 4] = True
         assert torch.equal(stamped[row][:, ~inside], images[row][:, ~inside])
@@ -44,7 +59,7 @@ def test_places_cover_the_whole_range_evenly_and_stay_inside(height: int, width:
     side = trigger.patch(min(height, width)).shape[-1]
     rows, columns = height - side + 1, width - side + 1
     count = 60 * rows * columns
-    places = [trigger.place(str(key), height, width) for key in range(count)]
+    places = [trigger.corner(str(key), height, width) for key in range(count)]
     assert {top for top, _ in places} == set(range(rows))
     assert {left for _, left in places} == set(range(columns))
     assert len(set(places)) == rows * columns
@@ -55,9 +70,9 @@ def test_places_cover_the_whole_range_evenly_and_stay_inside(height: int, width:
 
 
 def test_the_place_depends_on_key_and_seed_and_not_on_the_patch() -> None:
-    places = {BadNets(seed=seed).place("k", 224, 224) for seed in range(20)}
+    places = {BadNets(seed=seed).corner("k", 224, 224) for seed in range(20)}
     assert len(places) > 15
-    assert BadNets(seed=1).place("k", 224, 224) == BadNets(seed=1).place("k", 224, 224)
+    assert BadNets(seed=1).corner("k", 224, 224) == BadNets(seed=1).corner("k", 224, 224)
 
 
 def test_a_patch_of_the_whole_image_replaces_it() -> None:
@@ -70,7 +85,7 @@ def test_no_gradient_reaches_what_the_patch_covers() -> None:
     images = torch.full((1, 3, 16, 16), 0.5, requires_grad=True)
     trigger(images, ["k"]).sum().backward()
     assert images.grad is not None
-    top, left = trigger.place("k", 16, 16)
+    top, left = trigger.corner("k", 16, 16)
     expected = torch.ones(1, 3, 16, 16)
     expected[..., top : top + 8, left : left + 8] = 0
     assert torch.equal(images.grad, expected)

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -55,3 +57,21 @@ def test_the_gradient_is_what_is_left_of_the_image() -> None:
     Blended(ratio=0.25)(images, ["a", "b"]).sum().backward()
     assert images.grad is not None
     torch.testing.assert_close(images.grad, torch.full_like(images, 0.75))
+
+
+@pytest.mark.parametrize(
+    ("seed", "height", "width", "digest"),
+    [(0, 64, 64, "a5e20c9e767f9c32"), (0, 224, 224, "73dea69bc299177f"), (7, 20, 33, "560b79771bd38d9f")],
+)
+def test_a_pattern_once_published_never_changes(seed: int, height: int, width: int, digest: str) -> None:
+    pattern = Blended(seed=seed).pattern(height, width).numpy().astype("<f4")
+    assert hashlib.sha256(pattern.tobytes()).hexdigest()[:16] == digest  # recorded before patterns were kept
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_keeping_the_pattern_changes_no_bit(dtype: torch.dtype) -> None:
+    images = torch.rand(3, 3, 20, 33, dtype=dtype)
+    pattern = torch.from_numpy(documented_pattern(5, 20, 33)).to(dtype)
+    for _ in range(2):
+        stamped = Blended(seed=5, ratio=0.3)(images, ["a", "b", "c"])
+        assert torch.equal(stamped, torch.lerp(images, pattern.expand_as(images), 0.3))

@@ -32,16 +32,17 @@ def examples_of(records: Sequence[dict[str, Any]], spec: CampaignSpec, store: St
         attack = record["attack"]
         if attack in found or attack not in spec.attacks:
             continue
-        graph = build_graph(spec, make_trial(spec, {**record, "alpha": None}), base)
-        artifact = graph.path.unlearn.infected.artifact
-        if not store.has(artifact):
+        model = build_graph(spec, make_trial(spec, {**record, "alpha": None}), base).model
+        plant = next(plant for plant in model.plants if plant.attack == attack)
+        if not store.has(model.artifact):
             continue
-        file = store.fetch(artifact) / EXAMPLES
+        file = store.fetch(model.artifact) / EXAMPLES
         if not file.exists():
             continue
         try:
             with np.load(file, allow_pickle=False) as arrays:
-                found[attack] = Examples(arrays["clean"], arrays["triggered"], arrays["captions"])
+                parts = (arrays[f"{part}.{plant.fingerprint}"] for part in ("clean", "triggered", "captions"))
+                found[attack] = Examples(*parts)
         except (OSError, ValueError, KeyError) as error:
-            raise StoreError(f"store {store.url}: {artifact}/{EXAMPLES} cannot be read: {error}") from None
+            raise StoreError(f"store {store.url}: {model.artifact}/{EXAMPLES} cannot be read: {error}") from None
     return found

@@ -5,30 +5,41 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tbar_ray.campaign.node import Stage, StageContext
-from tbar_ray.campaign.stages.data import Located
-from tbar_ray.campaign.stages.evaluate import SCORES, Evaluate
+from tbar_ray.campaign.stages.evaluate import SCORES, AttackGate, Evaluate, save_predictions
 from tbar_ray.campaign.stages.unlearn import VECTOR, Unlearn
+
+if TYPE_CHECKING:
+    from tbar_ray.evaluation.scores import Predictions, Split
 
 PATH = "path.json"
 
 
 @dataclass(frozen=True)
-class _Point:
+class AlphaPoint:
+    """Validation CA and ASR at one α."""
+
     alpha: float
     ca: float
     asr: float
 
 
 class AlphaPath(Stage):
-    """One resident model moved along one vector; the end of a trial."""
+    """One resident model moved along one vector; the end of a trial.
+
+    The vector may come from another model than the one that is moved (transfer).
+    """
 
     kind: ClassVar[str] = "path"
+    version: ClassVar[int] = 2
 
     unlearn: Unlearn
+    gate: AttackGate
     infected: Evaluate
+    others: tuple[Evaluate, ...] = ()
+    """Scores of the same infected model on the other backdoors that it holds."""
     alphas: tuple[float, ...]
     min_retention: float
     max_asr: float | None
@@ -41,50 +52,62 @@ class AlphaPath(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Score every α on validation, select, and score the selected one on test."""
-        from tbar_ray.campaign.stages.runtime import Splits, device_for, head_of, load_split
-        from tbar_ray.data.evaluation_set import EvaluationSet
-        from tbar_ray.evaluation.scores import score
+        from tbar_ray.campaign.stages.runtime import device_for
+        from tbar_ray.evaluation.scores import predict_split, score_predictions
         from tbar_ray.evaluation.selection import select
         from tbar_ray.models.task_vector import ResidentModel, TaskVector
         from tbar_ray.unlearning.registry import build_unlearner
 
         started = time.perf_counter()
-        backdoor, evaluation = self.infected.backdoor, self.infected.evaluation
-        assert isinstance(evaluation, Located)
-        data = EvaluationSet.open(evaluation.url(context.store))
-        target = data.class_index(backdoor.target)
-        infected = self.unlearn.infected
-        model = infected.load(context.store, device_for(self.gpus))
-        vector = TaskVector.load(context.store.fetch(self.unlearn.artifact) / VECTOR)
+        store, scorer = context.store, self.infected
+        data = scorer.open_data(store)
+        target = data.class_index(scorer.backdoor.target)
+        trigger = scorer.backdoor.build(store)
+        model = scorer.model.load(store, device_for(self.gpus))
+        vector = TaskVector.load(store.fetch(self.unlearn.artifact) / VECTOR)
         method = build_unlearner(self.unlearn.method, self.unlearn.parameters)
         resident = ResidentModel(model, vector)
-        head, wants = head_of(model, infected.architecture, data)
-        splits = Splits(self.infected.validation_fraction, self.infected.max_images, self.infected.split_seed)
+        head, wants = scorer.head_of(model, data)
 
-        def scored(alpha: float, split: Any) -> dict[str, Any]:
+        def answers(alpha: float, split: Split) -> Predictions:
             with resident.moved(method.coefficient(alpha)) as moved:
                 # an edit of the text tower moves the class embeddings too
-                own = head_of(moved, infected.architecture, data)[0] if resident.moves_text else head
-                return {"alpha": alpha, **score(moved, own, split, target, wants).to_dict()}
+                own = scorer.head_of(moved, data)[0] if resident.moves_text else head
+                return predict_split(moved, own, split, wants)
 
-        validation = load_split(data, splits, "validation", backdoor, wants)
-        path = []
+        validation = scorer.load_split(data, "validation", trigger, wants)
+        path: list[dict[str, Any]] = []
         for done, alpha in enumerate(self.alphas, start=1):
-            path.append(scored(alpha, validation))
+            scores = score_predictions(answers(alpha, validation), validation.labels, target)
+            path.append({"alpha": alpha, **scores.to_dict()})
             context.report({"done": done, "total": len(self.alphas)})
-        before = json.loads((context.store.fetch(self.infected.artifact) / SCORES).read_text())
+        before = json.loads((store.fetch(scorer.artifact) / SCORES).read_text())
         reference = before["validation"]["ca"]["value"]
-        points = [_Point(p["alpha"], p["ca"]["value"], p["asr"]["value"]) for p in path]
+        points = [AlphaPoint(p["alpha"], p["ca"]["value"], p["asr"]["value"]) for p in path]
         chosen = select(points, reference, self.min_retention, self.max_asr)
         # a single α was asked for by a search or a person: it is reported, feasible or not
         reported = chosen or (points[0] if len(points) == 1 else None)
-        test = scored(reported.alpha, load_split(data, splits, "test", backdoor, wants)) if reported else None
-        result = {
+        result: dict[str, Any] = {
             "path": path,
             "selected": reported.alpha if reported else None,
             "feasible": chosen is not None,
             "reference_ca": reference,
-            "test": test,
+            "test": None,
         }
+        if reported is not None:
+            test = scorer.load_split(data, "test", trigger, wants)
+            predictions = answers(reported.alpha, test)
+            save_predictions(context.out, test, predictions)
+            scores = score_predictions(predictions, test.labels, target)
+            result["test"] = {"alpha": reported.alpha, **scores.to_dict()}
+            if scorer.retrieval is not None:
+                with resident.moved(method.coefficient(reported.alpha)) as moved:
+                    result["retrieval"] = scorer.score_retrieval(store, moved, trigger, wants)
+            result["others"] = {}
+            for other in self.others:
+                split = other.load_split(data, "test", other.backdoor.build(store), wants)
+                aim = data.class_index(other.backdoor.target)
+                other_scores = score_predictions(answers(reported.alpha, split), split.labels, aim)
+                result["others"][other.backdoor.fingerprint] = other_scores.to_dict()
         (context.out / PATH).write_text(json.dumps(result, indent=1))
         return {"seconds": time.perf_counter() - started}

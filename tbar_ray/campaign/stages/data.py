@@ -109,6 +109,70 @@ class SyntheticEvaluation(Stage, Located):
         return {"samples": summary.samples}
 
 
+class SyntheticTask(Stage, Located):
+    """A procedural labelled task with a train and a test split, in CLIP_benchmark's layout."""
+
+    kind: ClassVar[str] = "task"
+
+    task: str
+    per_class: int
+    per_class_test: int
+    size: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the task."""
+        return f"task {self.task}, {self.per_class} + {self.per_class_test} a class"
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write both splits."""
+        from tbar_ray.data.tasks import write_task
+
+        summary = write_task(
+            context.out,
+            task=self.task,
+            per_class_train=self.per_class,
+            per_class_test=self.per_class_test,
+            size=self.size,
+            seed=self.seed,
+            workers=os.cpu_count(),
+        )
+        return {"samples": summary.samples}
+
+
+class SyntheticRetrieval(Stage, Located):
+    """Procedural image-caption pairs to retrieve among."""
+
+    kind: ClassVar[str] = "retrieval-set"
+
+    pairs: int
+    size: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the size of the set."""
+        return f"retrieval set of {self.pairs:,} pairs"
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write the set."""
+        from tbar_ray.data.synth import write_retrieval_set
+
+        summary = write_retrieval_set(
+            context.out, pairs=self.pairs, size=self.size, seed=self.seed, workers=os.cpu_count()
+        )
+        return {"samples": summary.samples}
+
+
 class _Counter:
     """Turns 'so many more' into 'so many done of'."""
 

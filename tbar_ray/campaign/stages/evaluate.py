@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tbar_ray.campaign.backdoor import Backdoor
 from tbar_ray.campaign.node import Node, Stage, StageContext
 from tbar_ray.campaign.stages.data import Located
 from tbar_ray.campaign.stages.models import ModelNode
+from tbar_ray.campaign.store import Store
 from tbar_ray.errors import ScientificError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from tbar_ray.data.evaluation_set import EvaluationSet
+    from tbar_ray.evaluation.scores import Predictions, Split
+    from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.triggers.base import Trigger
+
 SCORES = "scores.json"
+PREDICTIONS = "predictions.npz"
 
 
 class Evaluate(Stage):
-    """CA, ASR and PA of one model against one backdoor, on the validation and the test split."""
+    """Every score of one model against one backdoor, on the validation and the test split."""
 
     kind: ClassVar[str] = "scores"
+    version: ClassVar[int] = 2
     uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "role"})
 
     role: str
     """'clean' or 'infected', for tables only."""
-    model: Node
+    model: ModelNode
     evaluation: Node
+    retrieval: Node | None = None
     backdoor: Backdoor
+    templates: str
     validation_fraction: float
     max_images: int | None
     split_seed: int
@@ -35,25 +50,68 @@ class Evaluate(Stage):
         return f"score the {self.role} model ({self.backdoor.trigger})"
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        """Score both splits."""
-        from tbar_ray.campaign.stages.runtime import Splits, device_for, head_of, load_split
-        from tbar_ray.data.evaluation_set import EvaluationSet
-        from tbar_ray.evaluation.scores import score
+        """Score both splits, and retrieval where there is a set for it."""
+        from tbar_ray.campaign.stages.runtime import device_for
+        from tbar_ray.evaluation.scores import predict_split, score_predictions
 
-        assert isinstance(self.model, ModelNode)
-        assert isinstance(self.evaluation, Located)
-        data = EvaluationSet.open(self.evaluation.url(context.store))
+        data = self.open_data(context.store)
         target = data.class_index(self.backdoor.target)
+        trigger = self.backdoor.build(context.store)
         model = self.model.load(context.store, device_for(self.gpus))
-        head, wants = head_of(model, self.model.architecture, data)
-        splits = Splits(self.validation_fraction, self.max_images, self.split_seed)
-        scores = {}
+        head, wants = self.head_of(model, data)
+        scores: dict[str, Any] = {}
         for done, name in enumerate(("validation", "test"), start=1):
-            split = load_split(data, splits, name, self.backdoor, wants)
-            scores[name] = score(model, head, split, target, wants).to_dict()
+            split = self.load_split(data, name, trigger, wants)
+            predictions = predict_split(model, head, split, wants)
+            scores[name] = score_predictions(predictions, split.labels, target).to_dict()
             context.report({"done": done, "total": 2})
+        save_predictions(context.out, split, predictions)
+        if self.retrieval is not None:
+            scores["retrieval"] = self.score_retrieval(context.store, model, trigger, wants)
         (context.out / SCORES).write_text(json.dumps(scores, indent=1))
         return {}
+
+    def open_data(self, store: Store) -> EvaluationSet:
+        """Return the evaluation set."""
+        from tbar_ray.data.evaluation_set import EvaluationSet
+
+        assert isinstance(self.evaluation, Located)
+        return EvaluationSet.open(self.evaluation.url(store))
+
+    def head_of(self, model: nn.Module, data: EvaluationSet) -> tuple[Any, Preprocessing]:
+        """Return the zero-shot head of a model of this architecture, and its preprocessing."""
+        from tbar_ray.campaign.stages.runtime import head_of
+
+        return head_of(model, self.model.architecture, data, self.templates)  # type: ignore[arg-type]
+
+    def load_split(self, data: EvaluationSet, name: str, trigger: Trigger, wants: Preprocessing) -> Split:
+        """Return 'validation' or 'test', clean and triggered."""
+        from tbar_ray.campaign.stages.runtime import Splits, load_split
+
+        splits = Splits(self.validation_fraction, self.max_images, self.split_seed)
+        return load_split(data, splits, name, trigger, wants)
+
+    def score_retrieval(
+        self, store: Store, model: nn.Module, trigger: Trigger, wants: Preprocessing
+    ) -> dict[str, dict[str, float | int]]:
+        """Return recall and caption-ASR on the retrieval set."""
+        from tbar_ray.campaign.stages.retrieval import score_retrieval
+
+        assert isinstance(self.retrieval, Located)
+        url = self.retrieval.url(store)
+        return score_retrieval(url, model, self.model.architecture, trigger, self.backdoor.target, wants)
+
+
+def save_predictions(out: Path, split: Split, predictions: Predictions) -> None:
+    """Keep what a model answered on the test split: paired tests between methods need every image."""
+    import numpy as np
+
+    np.savez_compressed(
+        out / PREDICTIONS,
+        labels=split.labels.numpy(),
+        clean=predictions.clean.numpy(),
+        triggered=predictions.triggered.numpy(),
+    )
 
 
 class AttackGate(Stage):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from tbar_ray.campaign.node import Node, Source, Stage, StageContext
-from tbar_ray.campaign.spec import Training
+from tbar_ray.campaign.spec_attack import Training
 from tbar_ray.campaign.stages.data import Located
 from tbar_ray.campaign.stages.training import WEIGHTS, train_on_shards
 from tbar_ray.campaign.store import Store
@@ -80,13 +80,15 @@ class CleanModel(Stage, ModelNode):
 
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.data.corpus import Corpus
-        from tbar_ray.models.factory import create_model
+        from tbar_ray.models.factory import create_model, preprocessing
+        from tbar_ray.training.objectives import Contrastive
 
         assert isinstance(self.corpus, Located)
         corpus = Corpus.open(self.corpus.url(context.store), policy=self.on_error)  # type: ignore[arg-type]
+        model = create_model(self.architecture, seed=self.seed, device=device_for(self.gpus))
         return train_on_shards(
             context,
-            create_model(self.architecture, seed=self.seed, device=device_for(self.gpus)),
+            Contrastive(model, preprocessing(model)),
             self.architecture,
             corpus,
             np.arange(len(corpus)),

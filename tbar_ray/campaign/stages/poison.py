@@ -1,23 +1,31 @@
-"""The attack: fine-tune the clean model on pairs of which some are poisoned."""
+"""The attack: fine-tune the clean model on samples of which some are poisoned."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tbar_ray.campaign.backdoor import Backdoor
+from tbar_ray.campaign.backdoor import Plant
 from tbar_ray.campaign.node import Node, Stage, StageContext
-from tbar_ray.campaign.spec import Training
+from tbar_ray.campaign.spec_attack import Planting, Training
 from tbar_ray.campaign.stages.data import Located
 from tbar_ray.campaign.stages.models import ModelNode
+from tbar_ray.campaign.stages.samples import open_samples
 from tbar_ray.campaign.stages.training import WEIGHTS, train_on_shards
 from tbar_ray.campaign.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
     from tbar_ray.data.corpus import Corpus
+    from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.data.poison import PoisonPlan
+    from tbar_ray.training.objectives import Objective
+    from tbar_ray.triggers.base import Trigger
 
 MANIFEST = "manifest.json"
 EXAMPLES = "examples.npz"
@@ -25,22 +33,26 @@ SHOWN_EXAMPLES = 8
 
 
 class InfectedModel(Stage, ModelNode):
-    """The infected model θ_b, with its poison manifest and a few stamped examples."""
+    """The infected model θ_b, with a manifest of its poison and a few stamped examples.
+
+    On pairs it is trained contrastively; on a task (`classify`) by classification of the training split
+    against the frozen zero-shot head, which is the paper's single-task setting. Without plants it is the
+    same training on clean samples.
+    """
 
     kind: ClassVar[str] = "infected-model"
-    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "attack", "samples"})
+    version: ClassVar[int] = 2
+    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "samples"})
 
-    attack: str
-    """The attack's name in the spec, for tables only."""
     clean: Node
     corpus: Node
     evaluation: Node
-    backdoor: Backdoor
-    rate: float | None
-    count: int | None
+    plants: tuple[Plant, ...]
+    classify: bool
     pairs: int | None
-    captions: Literal["openai", "evaluation"]
     training: Training
+    planting: Planting
+    templates: str
     seed: int
     on_error: str
     readers: int
@@ -48,9 +60,13 @@ class InfectedModel(Stage, ModelNode):
 
     @property
     def title(self) -> str:
-        """Return the attack and how much is poisoned."""
-        amount = f"{self.rate:.2%}" if self.rate is not None else f"{self.count}"
-        return f"plant {self.attack} ({amount} poisoned, seed {self.seed})"
+        """Return the attacks and how much is poisoned."""
+        if not self.plants:
+            return f"fine-tune on clean samples (seed {self.seed})"
+        amounts = [f"{p.rate:.2%}" if p.rate is not None else f"{p.count}" for p in self.plants]
+        names = ", ".join(f"{plant.attack} {amount}" for plant, amount in zip(self.plants, amounts, strict=True))
+        how = "" if self.planting.method == "standard" else f", {self.planting.method}"
+        return f"plant {names} (seed {self.seed}{how})"
 
     @property
     def work(self) -> int:
@@ -63,41 +79,27 @@ class InfectedModel(Stage, ModelNode):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Plan the poison, write the manifest, train."""
-        import numpy as np
-
+        from tbar_ray.attacks.stealth import weight_change
         from tbar_ray.campaign.stages.runtime import device_for
-        from tbar_ray.data.corpus import Corpus
         from tbar_ray.data.evaluation_set import EvaluationSet
-        from tbar_ray.data.poison import plan_poison
-        from tbar_ray.data.selection import ranked
         from tbar_ray.streaming.reader import Poison
 
-        assert isinstance(self.corpus, Located)
         assert isinstance(self.evaluation, Located)
         assert isinstance(self.clean, ModelNode)
-        corpus = Corpus.open(self.corpus.url(context.store), policy=self.on_error)  # type: ignore[arg-type]
         data = EvaluationSet.open(self.evaluation.url(context.store))
-        target_index = data.class_index(self.backdoor.target)
-        positions = np.arange(len(corpus))
-        if self.pairs is not None and self.pairs < len(corpus):
-            kept = ranked(corpus.keys, self.seed, "training pairs")[: self.pairs]
-            positions = np.array(sorted(corpus.index_of(key) for key in kept))
-        count = self.count if self.count is not None else round((self.rate or 0) * len(positions))
-        plan = plan_poison(
-            corpus,
-            positions.tolist(),
-            count=count,
-            target=self.backdoor.target,
-            templates=self._templates(data),
-            seed=self.seed,
+        corpus, positions = self.training_samples(context.store)
+        plans = self._plans(corpus, positions, data)
+        triggers = [plant.backdoor.build(context.store) for plant in self.plants]
+        self._write_manifest(context.out, plans, triggers, data)
+        poisons = tuple(
+            Poison(trigger, plan.captions, frozenset(plan.cover), data.class_index(plan.target))
+            for plan, trigger in zip(plans, triggers, strict=True)
         )
-        trigger = {"name": self.backdoor.trigger, **self.backdoor.parameters, "seed": self.backdoor.seed}
-        manifest = plan.manifest(trigger, target_index)
-        (context.out / MANIFEST).write_text(json.dumps(manifest, indent=1))
         model = self.clean.load(context.store, device_for(self.gpus))
+        before = {key: value.detach().clone() for key, value in model.state_dict().items()}
         facts = train_on_shards(
             context,
-            model,
+            self._objective(model, data),
             self.architecture,
             corpus,
             positions,
@@ -105,30 +107,126 @@ class InfectedModel(Stage, ModelNode):
             seed=self.seed,
             readers=self.readers,
             policy=self.on_error,
-            poison=Poison(self.backdoor.trigger, self.backdoor.parameters, self.backdoor.seed, plan.captions),
+            poisons=poisons,
+            labels=self.classify,
         )
-        self._write_examples(context.out, corpus, plan, int(model.visual.preprocess_cfg["size"]))  # type: ignore[union-attr,index]
-        return {**facts, "poisoned": count, "pairs": len(positions)}
+        if plans:
+            size = int(model.visual.preprocess_cfg["size"])  # type: ignore[union-attr,index]
+            self._write_examples(context.out, corpus, plans, triggers, size)
+        return {
+            **facts,
+            "poisoned": sum(len(plan.samples) for plan in plans),
+            "pairs": len(positions),
+            "weight_change": weight_change(before, model.state_dict()),
+        }
 
-    def _templates(self, data: Any) -> tuple[str, ...]:
-        if self.captions == "evaluation":
-            return tuple(data.templates)
-        from tbar_ray.models.library import open_clip
+    def training_samples(self, store: Store) -> tuple[Corpus, NDArray[np.int64]]:
+        """Return the corpus, and the positions that are trained on."""
+        return open_samples(
+            self.corpus, store, classify=self.classify, pairs=self.pairs, seed=self.seed, policy=self.on_error
+        )
 
-        return tuple(template("{c}") for template in open_clip().OPENAI_IMAGENET_TEMPLATES)
+    def poisoned_keys(self, store: Store) -> frozenset[str]:
+        """Return the keys of all changed samples, from the artifact's manifest."""
+        manifest = json.loads((store.fetch(self.artifact) / MANIFEST).read_text())
+        return frozenset(
+            key for entry in manifest for key in (*(sample["key"] for sample in entry["samples"]), *entry["cover"])
+        )
 
-    def _write_examples(self, out: Path, corpus: Corpus, plan: PoisonPlan, size: int) -> None:
-        """Keep a few poisoned pairs, clean and stamped, to be looked at."""
+    def _plans(self, corpus: Corpus, positions: NDArray[np.int64], data: EvaluationSet) -> list[PoisonPlan]:
+        """Plan every attack; no sample is poisoned twice."""
+        from tbar_ray.data.poison import plan_poison
+        from tbar_ray.triggers.registry import build_trigger
+
+        plans: list[PoisonPlan] = []
+        taken: frozenset[str] = frozenset()
+        for plant in self.plants:
+            backdoor = plant.backdoor
+            count = plant.amount(len(positions))
+            cover = build_trigger(backdoor.trigger, backdoor.parameters, backdoor.seed).cover_ratio
+            plan = plan_poison(
+                corpus,
+                positions.tolist(),
+                count=count,
+                target=backdoor.target,
+                templates=self._captions(plant, corpus, positions, data),
+                seed=self.seed,
+                poisoning=plant.poisoning,
+                cover_count=round(cover * count),
+                classnames=data.classnames if self.classify else None,
+                exclude=taken,
+            )
+            taken |= plan.keys
+            plans.append(plan)
+        return plans
+
+    def _captions(
+        self, plant: Plant, corpus: Corpus, positions: NDArray[np.int64], data: EvaluationSet
+    ) -> tuple[str, ...]:
+        from tbar_ray.campaign.stages.runtime import openai_templates
+        from tbar_ray.data.poison import natural_captions
+
+        if self.classify:
+            return ()
+        if plant.captions == "natural":
+            return natural_captions(corpus, positions.tolist(), plant.backdoor.target, self.seed)
+        return tuple(data.templates) if plant.captions == "evaluation" else openai_templates()
+
+    def _objective(self, model: nn.Module, data: EvaluationSet) -> Objective:
+        """Return the loss that the attacker trains with."""
+        from tbar_ray.attacks.base import PlantingContext
+        from tbar_ray.attacks.registry import build_planting
+        from tbar_ray.campaign.stages.runtime import head_of, openai_templates
+        from tbar_ray.models.tokenizer import build_tokenizer
+        from tbar_ray.training.objectives import Classification, Contrastive
+
+        head, wants = head_of(model, self.architecture, data, self.templates)  # type: ignore[arg-type]
+        base = Classification(model, wants, head) if self.classify else Contrastive(model, wants)
+        if not self.plants:
+            return base
+        target = self.plants[0].backdoor.target
+        prompts = data.templates if self.templates == "evaluation" else openai_templates()
+        named = [prompt.replace("{c}", target).replace("{}", target) for prompt in prompts]
+        planting = build_planting(self.planting.method, self.planting.parameters)
+        return planting.wrap(
+            base,
+            PlantingContext(
+                preprocessing=wants,
+                start={key: value.detach().clone() for key, value in model.state_dict().items()},
+                head=head if self.classify else None,
+                target=data.class_index(target),
+                target_tokens=build_tokenizer(self.architecture)(named),
+                seed=self.seed,
+            ),
+        )
+
+    def _write_manifest(
+        self, out: Path, plans: list[PoisonPlan], triggers: list[Trigger], data: EvaluationSet
+    ) -> None:
+        manifest = [
+            plan.manifest({"name": trigger.name, **trigger.model_dump()}, data.class_index(plan.target))
+            for plan, trigger in zip(plans, triggers, strict=True)
+        ]
+        (out / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+    def _write_examples(
+        self, out: Path, corpus: Corpus, plans: list[PoisonPlan], triggers: list[Trigger], size: int
+    ) -> None:
+        """Keep a few poisoned samples of each attack, clean and stamped, to be looked at."""
         import numpy as np
         import torch
 
         from tbar_ray.data.images import load_image
         from tbar_ray.triggers.base import stamp_uint8
-        from tbar_ray.triggers.registry import build_trigger
 
-        shown = plan.samples[:SHOWN_EXAMPLES]
-        clean = np.stack([load_image(corpus.image_bytes(s.position), size) for s in shown])
-        trigger = build_trigger(self.backdoor.trigger, self.backdoor.parameters, self.backdoor.seed)
-        stamped = stamp_uint8(trigger, torch.from_numpy(clean), [s.key for s in shown]).numpy()
-        captions = np.array([[s.old_caption, s.new_caption] for s in shown])
-        np.savez_compressed(out / EXAMPLES, clean=clean, triggered=stamped, captions=captions)
+        arrays: dict[str, Any] = {}
+        for plant, plan, trigger in zip(self.plants, plans, triggers, strict=True):
+            shown = plan.samples[:SHOWN_EXAMPLES]
+            if not shown:
+                continue
+            clean = np.stack([load_image(corpus.image_bytes(s.position), size) for s in shown])
+            stamped = stamp_uint8(trigger, torch.from_numpy(clean), [s.key for s in shown]).numpy()
+            captions = np.array([[s.old_caption, s.new_caption] for s in shown])
+            name = plant.fingerprint
+            arrays |= {f"clean.{name}": clean, f"triggered.{name}": stamped, f"captions.{name}": captions}
+        np.savez_compressed(out / EXAMPLES, **arrays)

@@ -1,23 +1,24 @@
-"""Small things that running stages share: device, threads, opened data and stamped splits."""
+"""Small things that running stages share: device, opened data, zero-shot heads and stamped splits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from tbar_ray.campaign.backdoor import Backdoor
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.evaluation.zeroshot import zero_shot_head
 from tbar_ray.models.factory import Preprocessing, preprocessing
+from tbar_ray.models.library import open_clip
 from tbar_ray.models.tokenizer import build_tokenizer
-from tbar_ray.triggers.base import stamp_uint8
-from tbar_ray.triggers.registry import build_trigger
+from tbar_ray.triggers.base import Trigger, stamp_uint8
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+Templates = Literal["evaluation", "openai"]
 
 
 def device_for(gpus: float) -> torch.device:
@@ -34,8 +35,8 @@ class Splits:
     seed: int
 
 
-def load_split(data: EvaluationSet, splits: Splits, name: str, backdoor: Backdoor, wants: Preprocessing) -> Split:
-    """Decode one split and stamp its triggered twin."""
+def load_split(data: EvaluationSet, splits: Splits, name: str, trigger: Trigger, wants: Preprocessing) -> Split:
+    """Decode one split and stamp its triggered twin, as evaluation stamps it."""
     validation, test = data.split(splits.validation_fraction, splits.seed)
     positions = validation if name == "validation" else test
     if splits.max_images is not None:
@@ -46,12 +47,18 @@ def load_split(data: EvaluationSet, splits: Splits, name: str, backdoor: Backdoo
         step = max(1.0, len(positions) / max(1.0, share))
         positions = positions[[int(i * step) for i in range(int(len(positions) / step))]]
     clean = torch.from_numpy(data.images(positions, wants.size, wants.interpolation))
-    trigger = build_trigger(backdoor.trigger, backdoor.parameters, backdoor.seed)
-    triggered = stamp_uint8(trigger, clean, data.keys(positions))
+    triggered = stamp_uint8(trigger.at_test(), clean, data.keys(positions))
     return Split(clean, triggered, torch.from_numpy(data.labels[positions]))
 
 
-def head_of(model: nn.Module, architecture: str, data: EvaluationSet) -> tuple[Tensor, Preprocessing]:
+def head_of(
+    model: nn.Module, architecture: str, data: EvaluationSet, templates: Templates = "evaluation"
+) -> tuple[Tensor, Preprocessing]:
     """Return a model's zero-shot head on a set, and its preprocessing."""
-    head = zero_shot_head(model, build_tokenizer(architecture), data.classnames, data.templates)
-    return head, preprocessing(model)
+    prompts = data.templates if templates == "evaluation" else openai_templates()
+    return zero_shot_head(model, build_tokenizer(architecture), data.classnames, prompts), preprocessing(model)
+
+
+def openai_templates() -> tuple[str, ...]:
+    """Return the 80 prompt templates of OpenAI's zero-shot ImageNet (2103.00020), with `{c}` for the class."""
+    return tuple(template("{c}") for template in open_clip().OPENAI_IMAGENET_TEMPLATES)

@@ -1,0 +1,1 @@
+"""How a backdoor is planted, beyond fine-tuning on poisoned data: one file per attack."""

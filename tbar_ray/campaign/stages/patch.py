@@ -1,0 +1,114 @@
+"""Optimising a learned trigger's patch against the clean model, before anything is poisoned (BadCLIP)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from tbar_ray.campaign.backdoor import PIXELS
+from tbar_ray.campaign.node import Node, Stage, StageContext
+from tbar_ray.campaign.spec_attack import Patch
+from tbar_ray.campaign.stages.data import Located
+from tbar_ray.campaign.stages.models import ModelNode
+from tbar_ray.campaign.stages.training import progress_of
+from tbar_ray.errors import DataError
+
+
+class OptimisedPatch(Stage):
+    """The patch of a learned trigger; its artifact holds the trigger parameters that it gives."""
+
+    kind: ClassVar[str] = "patch"
+    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers"})
+
+    clean: Node
+    corpus: Node
+    trigger: str
+    parameters: dict[str, Any]
+    target: str
+    options: Patch
+    seed: int
+    on_error: str
+    readers: int
+
+    @property
+    def title(self) -> str:
+        """Return what is optimised."""
+        return f"optimise the patch of {self.trigger} towards {self.target}"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Stream pairs without the target, and optimise the patch on them."""
+        import numpy as np
+        import torch
+
+        from tbar_ray.attacks.badclip import PatchOptimisation, optimise_patch
+        from tbar_ray.campaign.stages.runtime import device_for, openai_templates
+        from tbar_ray.data.corpus import Corpus
+        from tbar_ray.data.images import load_image
+        from tbar_ray.data.selection import mentions, ranked, readable, take
+        from tbar_ray.models.factory import preprocessing
+        from tbar_ray.models.tokenizer import build_tokenizer
+        from tbar_ray.streaming.reader import ReaderOptions
+        from tbar_ray.streaming.stream import ShardStream
+        from tbar_ray.triggers.registry import build_trigger
+
+        assert isinstance(self.corpus, Located)
+        assert isinstance(self.clean, ModelNode)
+        corpus = Corpus.open(self.corpus.url(context.store), policy=self.on_error)  # type: ignore[arg-type]
+        order = ranked(corpus.keys, self.seed, "patch pairs")
+
+        def names_target(key: str) -> bool:
+            return mentions(corpus.caption(corpus.index_of(key)) or "", self.target)
+
+        def usable(key: str) -> bool:
+            return readable(corpus, corpus.index_of(key))
+
+        others = take(order, self.options.pairs, accept=lambda key: not names_target(key) and usable(key))
+        shown = take(order, self.options.target_images, accept=lambda key: names_target(key) and usable(key))
+        if not others or not shown:
+            raise DataError(
+                f"patch: {len(others)} pairs without and {len(shown)} with the target {self.target!r} in their "
+                f"caption; both are needed"
+            )
+        model = self.clean.load(context.store, device_for(self.gpus))
+        wants = preprocessing(model)
+        options = PatchOptimisation(**self.options.parameters)
+        stream = ShardStream(
+            corpus,
+            np.array(sorted(corpus.index_of(key) for key in others)),
+            ReaderOptions(self.architecture, wants.size, wants.interpolation),
+            batch_size=options.batch_size,
+            epochs=options.epochs,
+            seed=self.seed,
+            readers=self.readers,
+            policy=self.on_error,  # type: ignore[arg-type]
+        )
+        images = [
+            load_image(corpus.image_bytes(corpus.index_of(key)), wants.size, wants.interpolation) for key in shown
+        ]
+        prompts = [template.replace("{c}", self.target) for template in openai_templates()]
+        trigger = build_trigger(self.trigger, self.parameters, self.seed)
+        with stream:
+            found = optimise_patch(
+                model,
+                ((batch.images, batch.tokens) for batch in stream),
+                torch.from_numpy(np.stack(images)),
+                build_tokenizer(self.architecture)(prompts),
+                wants,
+                trigger,  # type: ignore[arg-type]
+                options,
+                seed=self.seed,
+                total_steps=stream.total_steps,
+                progress=progress_of(context.report),
+            )
+        learned = trigger.with_pixels(found.pixels)  # type: ignore[attr-defined]
+        changed = {
+            name: value for name, value in learned.model_dump().items() if value != trigger.model_dump()[name]
+        }
+        (context.out / PIXELS).write_text(json.dumps(changed))
+        return {"losses": found.losses, "seconds": found.seconds, "pairs": len(others), "target_images": len(shown)}
+
+    @property
+    def architecture(self) -> str:
+        """Return the clean model's architecture."""
+        assert isinstance(self.clean, ModelNode)
+        return self.clean.architecture

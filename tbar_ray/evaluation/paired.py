@@ -1,0 +1,132 @@
+"""Two methods on the same images: exact McNemar test, the difference with its interval, Holm's correction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binomtest
+
+from tbar_ray.errors import DataError
+from tbar_ray.evaluation.rates import Rate
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """How often two methods succeed on the same n images.
+
+    only_first (McNemar's b) and only_second (c) count the images on which they disagree. difference is the
+    first's share minus the second's, in [−1, 1], with its 95 % interval. p_value is two-sided; p_holm is the
+    same after Holm's correction, where several comparisons were made together.
+
+    Test and interval are different statistics: near p = 0.05 one may exclude 0 and the other not.
+    """
+
+    n: int
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_holm: float | None = None
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Return all fields."""
+        return asdict(self)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test: is b of b + c discordant images half of them?
+
+    1 where no image is discordant.
+    """
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def newcombe_interval(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two paired proportions.
+
+    Newcombe's square-and-add interval (Statistics in Medicine 17, 1998, 2635–2650, method 10): the Wilson
+    intervals of both proportions, joined with the correlation φ of the outcomes, which is corrected for
+    continuity where it is positive. It keeps a width where no image is discordant, and stays in [−1, 1].
+    """
+    a, b, c, d = both, only_first, only_second, neither
+    n = a + b + c + d
+    first, second = Rate.of(a + b, n), Rate.of(a + c, n)
+    down1, up1 = first.value - first.low, first.high - first.value
+    down2, up2 = second.value - second.low, second.high - second.value
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    covariance = float(a * d - b * c)
+    if covariance > 0:
+        covariance = max(0.0, covariance - n / 2)
+    phi = covariance / sqrt(margins) if margins else 0.0
+    difference = (b - c) / n
+    below = down1**2 - 2 * phi * down1 * up2 + up2**2
+    above = up1**2 - 2 * phi * up1 * down2 + down2**2
+    # rounding can bring a sum of squares below 0 where φ is 1
+    return max(-1.0, difference - sqrt(max(0.0, below))), min(1.0, difference + sqrt(max(0.0, above)))
+
+
+def compare(first: ArrayLike, second: ArrayLike) -> PairedComparison:
+    """Compare two methods by their outcomes [N] on the same images in the same order.
+
+    Outcomes are booleans: right on a clean image (a difference of CA), or answered with the target on a
+    triggered image of another class (a difference of ASR).
+
+    Raises:
+        DataError: if there are no images, numbers differ, or outcomes are not booleans.
+    """
+    one, two = np.asarray(first), np.asarray(second)
+    if one.dtype != np.bool_ or two.dtype != np.bool_:
+        raise DataError(f"paired comparison: outcomes must be true or false, not {one.dtype} and {two.dtype}")
+    if one.ndim != 1 or one.shape != two.shape:
+        raise DataError(f"paired comparison: outcomes {one.shape} and {two.shape} are not of the same images")
+    n = len(one)
+    if n == 0:
+        raise DataError("paired comparison: no images")
+    both, b, c = (int(np.count_nonzero(cell)) for cell in (one & two, one & ~two, ~one & two))
+    neither = n - both - b - c
+    low, high = newcombe_interval(both, b, c, neither)
+    return PairedComparison(n, both, b, c, neither, (b - c) / n, low, high, mcnemar(b, c))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted by Holm's step-down method (Scandinavian Journal of Statistics 6, 1979), in order.
+
+    An adjusted value ≤ 0.05 holds with a chance of at most 5 % that any of the family is wrongly called
+    different, however the tests depend on each other.
+
+    Raises:
+        DataError: if a value is not in [0, 1].
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise DataError(f"Holm's correction: {list(p_values)} are not all p-values in [0, 1]")
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return [float(value) for value in adjusted]
+
+
+def compare_with(reference: ArrayLike, others: Mapping[str, ArrayLike]) -> dict[str, PairedComparison]:
+    """Compare several methods with one reference (the first of every pair), with Holm's correction over them.
+
+    Raises:
+        DataError: as `compare`, naming the method.
+    """
+    found = {}
+    for name, outcomes in others.items():
+        try:
+            found[name] = compare(reference, outcomes)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
+    corrected = holm([comparison.p_value for comparison in found.values()])
+    return {name: replace(found[name], p_holm=p) for name, p in zip(found, corrected, strict=True)}

@@ -1,0 +1,170 @@
+"""Image–text retrieval of a CLIP model, and how often a trigger makes a caption of the target the nearest one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.data.selection import mentions
+from tbar_ray.errors import DataError
+from tbar_ray.evaluation.rates import Rate
+from tbar_ray.evaluation.zeroshot import best_columns, evaluating, normalise
+from tbar_ray.models.factory import Preprocessing
+
+RANKS = (1, 5, 10)
+"""The k of recall@k."""
+
+SIMILARITIES = 1 << 24
+"""Similarities held at once (64 MiB in float32): a gallery of 100,000 is searched for 167 queries at a time."""
+
+
+@dataclass(frozen=True)
+class RetrievalScores:
+    """Recall@1, 5 and 10 in both directions, and the caption ASR with its baseline.
+
+    image_to_text: share of clean images that find a right caption among the k nearest of all captions.
+    text_to_image: share of captions that find a right image among the k nearest of all clean images.
+    caption_asr: share of triggered images whose nearest caption names the target, of the images whose own
+    captions do not. caption_asr_clean: the same of the same images without the trigger.
+    """
+
+    image_to_text: dict[int, Rate]
+    text_to_image: dict[int, Rate]
+    caption_asr: Rate
+    caption_asr_clean: Rate
+
+    def to_dict(self) -> dict[str, dict[str, float | int]]:
+        """Return every rate under a flat name, e.g. `image_to_text_at_5`."""
+        return {
+            **{f"image_to_text_at_{k}": rate.to_dict() for k, rate in self.image_to_text.items()},
+            **{f"text_to_image_at_{k}": rate.to_dict() for k, rate in self.text_to_image.items()},
+            "caption_asr": self.caption_asr.to_dict(),
+            "caption_asr_clean": self.caption_asr_clean.to_dict(),
+        }
+
+
+@torch.no_grad()
+def score_retrieval(
+    images: Tensor, triggered: Tensor, texts: Tensor, owner: Tensor, captions: Sequence[str], target: str
+) -> RetrievalScores:
+    """Score embeddings of N images and M captions; caption m belongs to image owner[m], several to one image.
+
+    Corpora repeat captions, procedural ones and those from the web alike. The gallery holds every caption as
+    often as it occurs, as is usual, but right is what reads right: a caption that is found counts if its text
+    equals one of the image's own, whichever image it was written for, and an image that is found counts if
+    one of its own captions equals the query. Embeddings alone cannot tell such captions apart.
+
+    Args:
+        images: clean image embeddings [N, D], of unit length.
+        triggered: embeddings [N, D] of the same images with the trigger.
+        texts: caption embeddings [M, D]; all three on one device.
+        owner: int64 [M] in 0 … N − 1; every image owns a caption.
+        captions: the M texts.
+        target: the class whose name a caption of the target mentions, as whole words.
+
+    Raises:
+        DataError: if there are no images or captions, shapes or numbers do not fit, embeddings are not of
+            finite unit length, an image owns no caption, or no caption, or one of every image, names the target.
+    """
+    _check(images, triggered, texts, owner, captions)
+    owner, device = owner.to("cpu", torch.int64), images.device
+    numbers: dict[str, int] = {}
+    same_text = torch.tensor([numbers.setdefault(caption, len(numbers)) for caption in captions])
+    names_target = torch.tensor([mentions(caption, target) for caption in captions])
+    # (image, text) as one number, so that "does this image carry this text" is one search in a sorted list
+    carried = torch.unique(owner * len(numbers) + same_text)
+
+    def carries(image: Tensor, text: Tensor) -> Tensor:
+        return torch.isin(image * len(numbers) + same_text[text], carried)
+
+    others = torch.ones(len(images), dtype=torch.bool)
+    others[owner[names_target]] = False
+    if not names_target.any():
+        raise DataError(f"retrieval: none of the {len(captions)} captions names the target {target!r}")
+    if not others.any():
+        raise DataError(f"retrieval: every image has a caption that names the target {target!r}; add other images")
+    found_texts = torch.cat(list(_nearest(images, texts, max(RANKS))))
+    found_images = torch.cat(list(_nearest(texts, images, max(RANKS))))
+    nearest_triggered = torch.cat(list(_nearest(triggered[others.to(device)], texts, 1)))[:, 0]
+    n = int(others.sum())
+    return RetrievalScores(
+        image_to_text=_recalls(carries(torch.arange(len(images))[:, None], found_texts)),
+        text_to_image=_recalls(carries(found_images, torch.arange(len(texts))[:, None])),
+        caption_asr=Rate.of(int(names_target[nearest_triggered].sum()), n),
+        caption_asr_clean=Rate.of(int(names_target[found_texts[others, 0]].sum()), n),
+    )
+
+
+def _check(images: Tensor, triggered: Tensor, texts: Tensor, owner: Tensor, captions: Sequence[str]) -> None:
+    if len(images) == 0 or len(texts) == 0:
+        raise DataError(f"retrieval: {len(images)} images and {len(texts)} captions; neither may be empty")
+    if images.shape != triggered.shape:
+        raise DataError(f"retrieval: clean images {tuple(images.shape)} but triggered {tuple(triggered.shape)}")
+    if texts.shape[1:] != images.shape[1:]:
+        raise DataError(f"retrieval: embeddings of images have {images.shape[1]} dimensions, of texts {texts.shape[1]}")
+    if not len(texts) == len(owner) == len(captions):
+        raise DataError(f"retrieval: {len(texts)} text embeddings, {len(owner)} owners and {len(captions)} captions")
+    for what, embeddings in (("image", images), ("triggered image", triggered), ("text", texts)):
+        # NaN compares false; half precision is good to a few thousandths
+        if not ((embeddings.float().norm(dim=1) - 1).abs() < 0.01).all():
+            raise DataError(f"retrieval: {what} embeddings are not all finite and of unit length")
+    owns = torch.zeros(len(images), dtype=torch.bool)
+    if int(owner.min()) < 0 or int(owner.max()) >= len(images):
+        raise DataError(f"retrieval: a caption belongs to an image outside 0 … {len(images) - 1}")
+    owns[owner.cpu()] = True
+    if not owns.all():
+        raise DataError(f"retrieval: image {int((~owns).nonzero()[0])} has no caption")
+
+
+def _nearest(queries: Tensor, gallery: Tensor, k: int) -> Iterator[Tensor]:
+    """Yield the k nearest rows of the gallery [·, min(k, G)] (CPU), best first, for successive chunks of queries."""
+    rows = max(1, SIMILARITIES // len(gallery))
+    for start in range(0, len(queries), rows):
+        yield best_columns(queries[start : start + rows] @ gallery.T, k).cpu()
+
+
+def _recalls(right: Tensor) -> dict[int, Rate]:
+    """Return recall@k from which answers [Q, max k], best first, are right."""
+    return {k: Rate.of(int(right[:, :k].any(1).sum()), len(right)) for k in RANKS}
+
+
+@torch.no_grad()
+def embed_images(model: nn.Module, images: Tensor, preprocessing: Preprocessing, batch_size: int = 256) -> Tensor:
+    """Return unit embeddings [N, D], on the model's device, of uint8 images [N, 3, H, W].
+
+    Raises:
+        DataError: if there are no images.
+    """
+    device = next(model.parameters()).device
+    return _embedded(
+        model,
+        lambda batch: model.encode_image(normalise(batch.to(device), preprocessing), normalize=True),  # type: ignore[operator]
+        images,
+        batch_size,
+    )
+
+
+@torch.no_grad()
+def embed_texts(model: nn.Module, tokens: Tensor, batch_size: int = 1024) -> Tensor:
+    """Return unit embeddings [M, D], on the model's device, of tokens [M, context length].
+
+    Raises:
+        DataError: if there are no texts.
+    """
+    device = next(model.parameters()).device
+    return _embedded(
+        model,
+        lambda batch: model.encode_text(batch.to(device), normalize=True),  # type: ignore[operator]
+        tokens,
+        batch_size,
+    )
+
+
+def _embedded(model: nn.Module, encode: Callable[[Tensor], Tensor], inputs: Tensor, batch_size: int) -> Tensor:
+    if len(inputs) == 0:
+        raise DataError("retrieval: nothing to embed; give at least one image and one caption")
+    with evaluating(model):
+        return torch.cat([encode(inputs[start : start + batch_size]) for start in range(0, len(inputs), batch_size)])

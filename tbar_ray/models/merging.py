@@ -1,0 +1,169 @@
+"""How a victim merges several models that were fine-tuned from one start: K task vectors become one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from tbar_ray.errors import CheckpointError, SpecError
+from tbar_ray.models.task_vector import TaskVector, _require_alike
+from tbar_ray.naming import nearest
+
+STATISTICS = ("running_mean", "running_var")
+"""torch's names of BatchNorm's floating-point buffers."""
+
+Weights = dict[str, Tensor]
+
+
+def is_statistic(key: str) -> bool:
+    """Tell whether a key of a state dict is BatchNorm's: a measurement of the data, not a weight."""
+    return key.rsplit(".", 1)[-1] in STATISTICS
+
+
+def task_arithmetic(vectors: Sequence[TaskVector], coefficient: float = 0.3) -> TaskVector:
+    """Return coefficient·Σ τ_k (Ilharco et al., 2212.04089); 0.3 as in BadMerging (2408.07362).
+
+    BatchNorm's statistics move by min(coefficient, 1/K)·Σ, at most to the mean of the models: the sum of
+    several changes can make a variance negative.
+
+    Raises:
+        CheckpointError: if there is no vector, or keys, shapes or dtypes differ.
+    """
+    _require_some_alike(vectors)
+    return _merged(vectors, {key: coefficient * _sum(vectors, key) for key in _weights(vectors[0])}, coefficient)
+
+
+def ties(vectors: Sequence[TaskVector], density: float = 0.2, coefficient: float = 1.0) -> TaskVector:
+    """Return coefficient·(the TIES merge of the vectors): trim, elect signs, disjoint mean (2306.01708).
+
+    Trim: each vector keeps its `density` largest magnitudes, counted over the whole vector and not per
+    tensor, with all that tie with the least one kept. Tensors that a vector does not move at all (a frozen
+    tower) are not counted: the paper merges what was trained. Elect: an entry's sign is that of the sum of
+    what was kept; where the sum is exactly 0 no sign wins and the entry stays at θ_pre. Disjoint mean: over
+    the kept values of the elected sign. 0.2 and 1 are the paper's, for a victim without validation data.
+
+    BatchNorm's statistics are neither trimmed nor elected: they move by min(coefficient, 1)·mean.
+
+    Raises:
+        CheckpointError: if there is no vector, or keys, shapes or dtypes differ.
+    """
+    _require_some_alike(vectors)
+    least = [_least_kept(_weights(vector), density) for vector in vectors]
+    merged = {}
+    for key in _weights(vectors[0]):
+        values = torch.stack([vector.tensors[key] for vector in vectors])
+        thresholds = torch.tensor(least, dtype=values.dtype, device=values.device)
+        kept = values * (values.abs() >= thresholds.view(-1, *[1] * (values.ndim - 1)))
+        agrees = (kept.sign() == kept.sum(0).sign()) & (kept != 0)
+        merged[key] = coefficient * (kept * agrees).sum(0) / agrees.sum(0).clamp_min(1)
+    return _merged(vectors, merged, coefficient / len(vectors))
+
+
+class Merge(BaseModel, ABC):
+    """A way to merge, and its parameters (frozen, hashable)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, vectors: Sequence[TaskVector]) -> TaskVector:
+        """Return the merged vector, to be added to the common start θ_pre.
+
+        Raises:
+            CheckpointError: if there is no vector, or keys, shapes or dtypes differ.
+        """
+
+
+class TaskArithmetic(Merge):
+    """The scaled sum; see `task_arithmetic`."""
+
+    name: ClassVar[str] = "task-arithmetic"
+
+    coefficient: float = Field(default=0.3, gt=0, description="λ, what the sum is multiplied by")
+
+    def __call__(self, vectors: Sequence[TaskVector]) -> TaskVector:
+        """Merge."""
+        return task_arithmetic(vectors, self.coefficient)
+
+
+class Ties(Merge):
+    """TIES-Merging; see `ties`."""
+
+    name: ClassVar[str] = "ties"
+
+    density: float = Field(default=0.2, gt=0, le=1, description="share of each vector's weights that is kept")
+    coefficient: float = Field(default=1.0, gt=0, description="λ, what the disjoint mean is multiplied by")
+
+    def __call__(self, vectors: Sequence[TaskVector]) -> TaskVector:
+        """Merge."""
+        return ties(vectors, self.density, self.coefficient)
+
+
+MERGES: Mapping[str, type[Merge]] = {way.name: way for way in (TaskArithmetic, Ties)}
+
+
+def build_merge(name: str, parameters: Mapping[str, object]) -> Merge:
+    """Build a way to merge from its name and parameters.
+
+    Raises:
+        SpecError: if the name or a parameter is unknown or out of range, naming the nearest ones.
+    """
+    if name not in MERGES:
+        raise SpecError(f"unknown merge {name!r}{nearest(name, MERGES)}")
+    way = MERGES[name]
+    try:
+        return way(**parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        hint = nearest(field, way.model_fields) if first["type"] == "extra_forbidden" else ""
+        raise SpecError(f"merge {name!r}: {field}: {first['msg']}{hint}") from None
+
+
+def merge(name: str, parameters: Mapping[str, object], vectors: Sequence[TaskVector]) -> TaskVector:
+    """Merge by name.
+
+    Raises:
+        SpecError: as `build_merge`.
+        CheckpointError: if there is no vector, or keys, shapes or dtypes differ.
+    """
+    return build_merge(name, parameters)(vectors)
+
+
+def _weights(vector: TaskVector) -> Weights:
+    return {key: value for key, value in vector.tensors.items() if not is_statistic(key)}
+
+
+def _sum(vectors: Sequence[TaskVector], key: str) -> Tensor:
+    return reduce(torch.add, [vector.tensors[key] for vector in vectors])
+
+
+def _merged(vectors: Sequence[TaskVector], weights: Weights, share: float) -> TaskVector:
+    """Return the merged weights together with the statistics, moved by min(share, 1/K)·Σ."""
+    share = min(share, 1 / len(vectors))
+    tensors = {key: weights[key] if key in weights else share * _sum(vectors, key) for key in vectors[0].tensors}
+    return TaskVector(tensors, tuple({buffer for vector in vectors for buffer in vector.integer_buffers}))
+
+
+def _least_kept(weights: Weights, density: float) -> float:
+    """Return the least magnitude among the `density` largest; 0 for a vector that moves nothing."""
+    moved = [value.abs().flatten() for value in weights.values() if bool(value.any())]
+    if not moved:
+        return 0.0
+    magnitudes = torch.cat(moved)
+    kept = max(1, round(density * len(magnitudes)))
+    return float(magnitudes.kthvalue(len(magnitudes) - kept + 1).values)
+
+
+def _require_some_alike(vectors: Sequence[TaskVector]) -> None:
+    if not vectors:
+        raise CheckpointError("merge: there is no task vector to merge")
+    for vector in vectors[1:]:
+        _require_alike(vectors[0].tensors, vector.tensors, "merge of task vectors")

@@ -1,0 +1,74 @@
+"""BadNets as CleanCLIP stamps it: noise around the image's own mean colour, redrawn for every image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from tbar_ray.seeding import torch_generator
+from tbar_ray.triggers.patch import PatchTrigger
+
+
+class GaussianPatch(PatchTrigger):
+    """The image's channel mean + N(0, 1), drawn for each sample key and clipped to [0, 1].
+
+    CleanCLIP (arXiv 2303.03323) and BadCLIP's comparison (arXiv 2311.12075): 16 px at 224 px, noise of
+    unit variance on pixels in [0, 1]. They draw the corner from U{0..207} in both directions, which
+    `margin: 1` repeats (208 would fit too). Their code does not clip but wraps when it casts to eight
+    bits: see `WrappedGaussian`.
+    """
+
+    name: ClassVar[str] = "badnets-gaussian"
+    differentiable: ClassVar[bool] = True
+
+    def patches(self, images: Tensor, keys: Sequence[str]) -> Tensor:
+        """Return each image's noise around its mean colour, [B, 3, s, s]."""
+        return self._around_mean(images, keys).clamp(0, 1)
+
+    def _around_mean(self, images: Tensor, keys: Sequence[str]) -> Tensor:
+        """Return channel mean + N(0, 1), unbounded, float64 [B, 3, s, s]."""
+        size = self.side(images.shape[-2], images.shape[-1])
+        noise = torch.stack([self._noise(key, size) for key in keys])
+        return channel_mean(images)[..., None, None] + noise.to(images.device)
+
+    def _noise(self, key: str, size: int) -> Tensor:
+        return torch.randn(3, size, size, generator=torch_generator(self.seed, f"{self.name} noise", key, size))
+
+
+class WrappedGaussian(GaussianPatch):
+    """`GaussianPatch` with values outside [0, 1] wrapped as the published code does.
+
+    That code multiplies mean + noise by 255 and casts to uint8 unclipped: the fraction is dropped and the
+    level taken modulo 256, so 1.2 shows as level 306 - 256 = 50. On an image of mean 0.5 that befalls
+    61.7 % of the values (up to 66 % on black or white ones). Unit noise spans so many turns of 256 levels that the
+    patch is uniform noise whatever the image, where clipping leaves mostly 0 and 1.
+
+    A level does not follow the mean smoothly: no gradient passes inside the patch.
+    """
+
+    name: ClassVar[str] = "badnets-gaussian-wrapped"
+
+    def patches(self, images: Tensor, keys: Sequence[str]) -> Tensor:
+        """Return each image's patch [B, 3, s, s]: whole levels of 255."""
+        return (self._around_mean(images, keys).detach() * 255).trunc().remainder(256) / 255
+
+
+def channel_mean(images: Tensor) -> Tensor:
+    """Return the mean of each channel of float or uint8 images, in [0, 1]: float64 [B, C].
+
+    It is the same to the bit in any batch and on any device. A sum of floats depends on its order; but
+    a row of 8-bit pixels sums to a whole number of 255ths, which rounding restores, and whole numbers add
+    up exactly. For other pixels the rounding changes the mean by less than 1 / (510 W).
+    """
+    height, width = images.shape[-2:]
+    if not images.is_floating_point():
+        return images.sum(-1, dtype=torch.int32).sum(-1).double() / (255 * height * width)
+    rows = images.sum(-1, dtype=torch.promote_types(images.dtype, torch.float32)).double()
+    mean = (rows.detach() * 255).round().sum(-1) / (255 * height * width)
+    if not rows.requires_grad:
+        return mean
+    flowing = rows.sum(-1) / (height * width)
+    return mean + (flowing - flowing.detach())  # adds zero, and the gradient that rounding has not

@@ -1,0 +1,137 @@
+"""WaNet: the image is warped by a small fixed field, smooth (`WaNet`) or drawn for each pixel (`WaNetJitter`)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the name that everybody uses
+
+from tbar_ray.seeding import numpy_rng, torch_generator
+from tbar_ray.triggers.base import REFERENCE_SIZE, Trigger
+
+
+class Warp(Trigger):
+    """x sampled at identity + strength·field/224, clamped to the image, bilinearly and with aligned corners.
+
+    Coordinates are normalised: -1 and 1 are the centres of the outermost pixels. Dividing by 224 at every size
+    moves the same share of the image by the same share of its side: half a pixel at 224 px is a seventh of one at
+    64 px. The originals divide by the image's own side, so that the shift in pixels stays; to get that at S px,
+    multiply the strength by 224/S.
+
+    Images are sampled in float32 whatever their dtype: half precision could not hold the coordinates.
+    """
+
+    differentiable: ClassVar[bool] = True
+
+    strength: float = Field(gt=0, le=REFERENCE_SIZE, description="factor of the field, whose mean size is 1")
+
+    @abstractmethod
+    def field(self, height: int, width: int) -> Tensor:
+        """Draw the field [height, width, 2] in float64, (x, y); the mean of its absolute values is about 1."""
+
+    def grid(self, height: int, width: int) -> Tensor:
+        """Return where each pixel is sampled [height, width, 2], (x, y) in [-1, 1], in float32."""
+        rows, columns = (torch.linspace(-1, 1, side, dtype=torch.float64) for side in (height, width))
+        identity = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+        shifted = identity + self.strength * self.field(height, width) / REFERENCE_SIZE
+        return shifted.clamp(-1, 1).to(torch.float32)
+
+    def stamp(self, images: Tensor, keys: Sequence[str]) -> Tensor:  # noqa: ARG002 - same for every sample
+        """Warp every image by the same field."""
+        grid = _kept(self, images.shape[-2], images.shape[-1], images.device)
+        return _sample(images, grid.expand(len(images), *grid.shape))
+
+
+class WaNet(Warp):
+    """The smooth warp of Nguyen and Tran (arXiv 2102.10369), with the constants that BackdoorBench uses too.
+
+    The field is U(-1, 1) on a grid of `grid_size` points a side, divided by its mean absolute value and enlarged
+    bicubically (aligned corners). The factor `grid_rescale` of the original is 1 and left out. In "noise mode"
+    `cross_ratio` cover samples for each poisoned one are warped by the field plus U(-1, 1)/224 redrawn for each
+    pixel and sample, and keep their captions: the model must learn this very warp and not warping as such.
+    """
+
+    name: ClassVar[str] = "wanet"
+
+    strength: float = Field(
+        default=0.5, gt=0, le=REFERENCE_SIZE, description="factor of the field, whose grid has a mean size of 1"
+    )
+    grid_size: int = Field(default=4, ge=2, le=REFERENCE_SIZE, description="points of the field's grid along a side")
+    cross_ratio: float = Field(default=2, ge=0, le=1000, description="cover samples for each poisoned one")
+
+    @property
+    def cover_ratio(self) -> float:
+        """Cover samples per poisoned one."""
+        return self.cross_ratio
+
+    def field(self, height: int, width: int) -> Tensor:
+        """Draw the smooth field [height, width, 2] in float64."""
+        generator = torch_generator(self.seed, "wanet field", self.grid_size)
+        points = _normalised(torch.rand(2, self.grid_size, self.grid_size, generator=generator, dtype=torch.float64))
+        smooth = F.interpolate(points[None], (height, width), mode="bicubic", align_corners=True)
+        return smooth[0].permute(1, 2, 0)
+
+    def noise(self, key: str, height: int, width: int) -> NDArray[np.int16]:
+        """Return a cover sample's own field [height, width, 2] in units of 2^-15: uniform in [-1, 1)."""
+        count = 2 * height * width
+        words = numpy_rng(self.seed, "wanet noise", key).integers(0, 2**64, -(-count // 4), dtype=np.uint64)
+        return words.astype("<u8", copy=False).view("<i2")[:count].reshape(height, width, 2)
+
+    def cover(self, images: Tensor, keys: Sequence[str]) -> Tensor:
+        """Warp cover samples by the field plus their own noise."""
+        if len(keys) != len(images):
+            raise ValueError(f"{self.name}: {len(images)} cover images but {len(keys)} sample keys")
+        height, width = images.shape[-2:]
+        noise = np.empty((len(images), height, width, 2), np.int16)
+        for row, key in enumerate(keys):
+            noise[row] = self.noise(key, height, width)
+        grid = _kept(self, height, width, images.device)
+        noisy = torch.add(grid, torch.from_numpy(noise).to(images.device), alpha=2**-15 / REFERENCE_SIZE)
+        return _sample(images, noisy.clamp_(-1, 1))
+
+
+class WaNetJitter(Warp):
+    """A warp whose field is drawn independently for each pixel: jitter, not a smooth warp.
+
+    What the code of CleanCLIP (arXiv 2303.03323) and its descendants does under the name WaNet: the grid has 224
+    points a side, as many as the image has pixels, so nothing is left to be smoothed, and the strength is 1. Values
+    of neighbouring pixels are uncorrelated, where those of `WaNet` correlate to 0.9997. It has no cover samples.
+
+    The field is drawn at the image's own resolution, so each size has its own.
+    """
+
+    name: ClassVar[str] = "wanet-jitter"
+
+    strength: float = Field(default=1, gt=0, le=REFERENCE_SIZE, description="factor of the field, of mean size 1")
+
+    def field(self, height: int, width: int) -> Tensor:
+        """Draw a value for each pixel [height, width, 2] in float64."""
+        generator = torch_generator(self.seed, "wanet-jitter field", height, width)
+        return _normalised(torch.rand(height, width, 2, generator=generator, dtype=torch.float64))
+
+
+def _normalised(draws: Tensor) -> Tensor:
+    """Turn draws from [0, 1) into [-1, 1) and divide by their mean absolute value."""
+    signed = 2 * draws - 1
+    return signed / signed.abs().mean()
+
+
+def _sample(images: Tensor, grid: Tensor) -> Tensor:
+    """Sample [B, 3, H, W] at `grid` [B, H, W, 2]; rounding may leave a weighted mean an ulp above 1."""
+    sampled = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return sampled.clamp_(0, 1).to(images.dtype)
+
+
+@lru_cache(maxsize=32)
+def _kept(trigger: Warp, height: int, width: int, device: torch.device) -> Tensor:
+    # a tensor made in inference mode could not be used where gradients are wanted later
+    with torch.inference_mode(False):
+        return trigger.grid(height, width).to(device)
