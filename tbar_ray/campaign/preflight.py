@@ -30,7 +30,8 @@ def check_spec(spec: CampaignSpec, base: Foundation) -> None:
         raise SpecError(f"model.pretrained: no file {weights}")
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
-            raise SpecError(f"tasks.{name}.synthetic: no embedded task {task.synthetic!r}{nearest(task.synthetic, TASKS)}")
+            hint = nearest(task.synthetic, TASKS)
+            raise SpecError(f"tasks.{name}.synthetic: no embedded task {task.synthetic!r}{hint}")
     for name, attack in spec.attacks.items():
         _check_attack(spec, name, attack)
     _check_methods(spec)

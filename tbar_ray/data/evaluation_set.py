@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import fsspec
 import numpy as np
@@ -15,6 +16,7 @@ from tbar_ray.data.images import Interpolation, load_image
 from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError
 
+SplitName = Literal["train", "test"]
 Positions = Sequence[int] | NDArray[np.int64]
 
 
@@ -35,19 +37,25 @@ class EvaluationSet:
     labels: NDArray[np.int64]
 
     @classmethod
-    def open(cls, url: str, *, cache: Path | None = None) -> EvaluationSet:
-        """Open `url` (classnames.txt, zeroshot_classification_templates.txt, test/nshards.txt, test/N.tar).
+    def open(cls, url: str, *, split: SplitName = "test", cache: Path | None = None) -> EvaluationSet:
+        """Open `url` (classnames.txt, zeroshot_classification_templates.txt, SPLIT/nshards.txt, SPLIT/N.tar).
 
         Raises:
             DataError: if a part is missing or empty, or a label is not an index of a class.
         """
+        if split == "train" and not has_split(url, "train"):
+            raise DataError(
+                f"{url} has no train/nshards.txt; the single-task setting fine-tunes on the set's training split"
+            )
         classnames = read_lines(url, "classnames.txt")
         templates = read_lines(url, "zeroshot_classification_templates.txt")
-        count = read_lines(url, "test/nshards.txt")[0]
+        count = read_lines(url, f"{split}/nshards.txt")[0]
         if not count.isdecimal() or int(count) == 0:
-            raise DataError(f"{url}/test/nshards.txt: {count!r} is not a number of shards")
-        shards = [f"{url.rstrip('/')}/test/{index}.tar" for index in range(int(count))]
+            raise DataError(f"{url}/{split}/nshards.txt: {count!r} is not a number of shards")
+        shards = [f"{url.rstrip('/')}/{split}/{index}.tar" for index in range(int(count))]
         corpus = Corpus.open(shards, cache=cache)
+        if len(corpus) == 0:
+            raise DataError(f"{url}/{split} has no images")
         labels = [corpus.class_index(position) for position in range(len(corpus))]
         for position, label in enumerate(labels):
             if label is None or not 0 <= label < len(classnames):
@@ -56,6 +64,11 @@ class EvaluationSet:
                     f"but classnames.txt has {len(classnames)} classes"
                 )
         return cls(tuple(classnames), tuple(templates), corpus, np.array(labels, dtype=np.int64))
+
+    def empty_classes(self) -> list[str]:
+        """Return the classes that have no image; they still attract answers, but their accuracy is unknown."""
+        seen = set(self.labels.tolist())
+        return [name for index, name in enumerate(self.classnames) if index not in seen]
 
     def class_index(self, name: str) -> int:
         """Return the index of a class.
@@ -96,6 +109,16 @@ class EvaluationSet:
     def keys(self, positions: Positions) -> list[str]:
         """Return the sample keys at positions."""
         return [self.corpus.keys[int(position)] for position in positions]
+
+
+def has_split(url: str, split: SplitName) -> bool:
+    """Whether a set has a split."""
+    path = f"{url.rstrip('/')}/{split}/nshards.txt"
+    try:
+        system, place = fsspec.core.url_to_fs(path)
+        return bool(system.exists(place))
+    except (OSError, ValueError, ImportError):
+        return False
 
 
 def read_lines(url: str, name: str) -> list[str]:

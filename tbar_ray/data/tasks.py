@@ -35,9 +35,9 @@ OTHER_COLOURS: Final[Mapping[str, RGB]] = {
     "turquoise": (0.12, 0.55, 0.55),
     "maroon": (0.45, 0.06, 0.12),
     "olive": (0.45, 0.45, 0.08),
-    "white": (0.98, 0.98, 0.98),
 }
-"""Colours that the corpus does not have."""
+"""Colours that the corpus does not have; none is grey, since a model of the corpus tells shapes from their ground by
+colour: it answered 13 % of white shapes rightly even after fine-tuning on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ TASKS: Final[Mapping[str, Task]] = {
         # 59 %
         Task("night", "the 60 classes in the dark, with a camera's noise", CLASS_NAMES, draw_scene, render_night),
         # 80 %
-        Task("shapes", "10 shapes in any of 16 colours", SHAPES, _draw_shape, render),
+        Task("shapes", "10 shapes in any of 15 colours", SHAPES, _draw_shape, render),
         # 73 %
         Task("colours", "6 colours of any shape, by lamplight", tuple(COLOURS), _draw_colour, render_lamplight),
     )

@@ -3,7 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tbar_ray.data.scenes import BACKGROUNDS, CLASS_NAMES, COLOURS, SHAPES, Scene, draw_scene, render
+from tbar_ray.data.backgrounds import BACKGROUNDS
+from tbar_ray.data.rendering import render
+from tbar_ray.data.scenes import CLASS_NAMES, COLOURS, Scene, draw_scene
+from tbar_ray.data.shapes import SHAPES
 from tbar_ray.seeding import numpy_rng
 
 
