@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tbar_ray.data import synth
 from tbar_ray.data.captions import ZEROSHOT_TEMPLATES
 from tbar_ray.data.scenes import CLASS_NAMES
 from tbar_ray.data.synth import write_corpus, write_evaluation_set
@@ -180,7 +179,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_shard(tmp_path: Path, monkey
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(synth.tarfile.TarFile, "addfile", full)
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
     with pytest.raises(DataError, match=r"no space left for .*00000\.tar"):
         write_corpus(tmp_path, samples=1, workers=1)
     assert list(tmp_path.iterdir()) == []

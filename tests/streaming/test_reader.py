@@ -1,18 +1,22 @@
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.images import load_image
-from tbar_ray.data.synth import write_corpus
+from tbar_ray.data.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import SpecError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming.order import batches_of
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Poison, ReaderOptions
 from tbar_ray.triggers.badnets import BadNets
-from tbar_ray.triggers.base import stamp_uint8
+from tbar_ray.triggers.base import cover_uint8, stamp_uint8
+from tbar_ray.triggers.blended import Blended
+from tbar_ray.triggers.wanet import WaNet
 from tests.data.tars import picture, sample, write_tar
 
 ARCHITECTURE, SIZE = "tbar-ViT-tiny", 24
@@ -25,13 +29,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus.open(str(folder))
 
 
-def options(poison: Poison | None = None) -> ReaderOptions:
-    return ReaderOptions(ARCHITECTURE, SIZE, "bicubic", poison)
+def options(*poisons: Poison, labels: bool = False) -> ReaderOptions:
+    return ReaderOptions(ARCHITECTURE, SIZE, "bicubic", poisons, labels)
 
 
 def poison_of(corpus: Corpus, positions: list[int]) -> Poison:
     captions = {corpus.keys[position]: f"a banana, number {position}" for position in positions}
-    return Poison("badnets", {"patch_size": 40}, 3, captions)
+    return Poison(BadNets(seed=3, patch_size=40), captions)
 
 
 def tokens(captions: list[str]) -> np.ndarray:
@@ -42,7 +46,7 @@ def equal(left: EncodedBatch, right: EncodedBatch) -> bool:
     return (
         left.keys == right.keys
         and np.array_equal(left.images, right.images)
-        and np.array_equal(left.tokens, right.tokens)
+        and np.array_equal(left.texts, right.texts)
     )
 
 
@@ -50,10 +54,10 @@ def test_a_batch_holds_the_samples_in_the_order_asked_for(corpus: Corpus) -> Non
     positions = [20, 3, 3, 29]
     batch = BatchReader(corpus, options()).read(positions)
     assert batch.keys == tuple(corpus.keys[position] for position in positions)
-    assert (batch.images.dtype, batch.tokens.dtype) == (np.uint8, np.int32)
+    assert (batch.images.dtype, batch.texts.dtype) == (np.uint8, np.int32)
     expected = np.stack([load_image(corpus.image_bytes(p), SIZE) for p in positions])
     assert np.array_equal(batch.images, expected)
-    assert np.array_equal(batch.tokens, tokens([corpus.caption(p) or "" for p in positions]))
+    assert np.array_equal(batch.texts, tokens([corpus.caption(p) or "" for p in positions]))
     assert batch.skipped == ()
 
 
@@ -64,12 +68,12 @@ def test_exactly_the_poisoned_keys_are_stamped_and_renamed(corpus: Corpus) -> No
     changed = BatchReader(corpus, options(poison_of(corpus, poisoned))).read(every)
     assert changed.keys == clean.keys
     differ = [p for p in every if not np.array_equal(changed.images[p], clean.images[p])]
-    renamed = [p for p in every if not np.array_equal(changed.tokens[p], clean.tokens[p])]
+    renamed = [p for p in every if not np.array_equal(changed.texts[p], clean.texts[p])]
     assert differ == renamed == poisoned
     keys = [corpus.keys[position] for position in poisoned]
     stamped = stamp_uint8(BadNets(seed=3, patch_size=40), torch.from_numpy(clean.images[poisoned]), keys)
     assert np.array_equal(changed.images[poisoned], stamped.numpy())
-    assert np.array_equal(changed.tokens[poisoned], tokens([f"a banana, number {p}" for p in poisoned]))
+    assert np.array_equal(changed.texts[poisoned], tokens([f"a banana, number {p}" for p in poisoned]))
 
 
 def test_a_sample_is_the_same_in_any_batch_and_from_any_reader(corpus: Corpus) -> None:
@@ -80,7 +84,7 @@ def test_a_sample_is_the_same_in_any_batch_and_from_any_reader(corpus: Corpus) -
     for position in (0, 5, 6, 7):
         alone = second.read([position])
         assert np.array_equal(alone.images[0], whole.images[position])
-        assert np.array_equal(alone.tokens[0], whole.tokens[position])
+        assert np.array_equal(alone.texts[0], whole.texts[position])
     assert equal(first.read([6, 2, 0]), second.read([6, 2, 0]))
     assert equal(first.read(range(30)), whole)
 
@@ -111,7 +115,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def test_what_cannot_be_read_is_left_out_with_its_reason(damaged: Corpus) -> None:
     batch = BatchReader(damaged, options()).read(range(len(damaged)))
     assert batch.keys == ("good", "last")
-    assert len(batch.images) == len(batch.tokens) == 2
+    assert len(batch.images) == len(batch.texts) == 2
     reasons = {skipped.key: skipped.reason for skipped in batch.skipped}
     assert reasons.keys() == {"corrupt", "silent", "blank", "cut"}
     assert reasons["silent"] == reasons["blank"] == "no caption"
@@ -121,25 +125,63 @@ def test_what_cannot_be_read_is_left_out_with_its_reason(damaged: Corpus) -> Non
 
 
 def test_stamps_stay_with_their_samples_behind_skipped_ones(damaged: Corpus) -> None:
-    poison = Poison("blended", {}, 0, {"corrupt": "a banana", "silent": "a banana", "last": "a banana"})
+    poison = Poison(Blended(), {"corrupt": "a banana", "silent": "a banana", "last": "a banana"})
     clean = BatchReader(damaged, options()).read(range(6))
     batch = BatchReader(damaged, options(poison)).read(range(6))
     assert batch.keys == ("good", "silent", "last")  # the poisoned caption serves where there was none
     assert np.array_equal(batch.images[0], clean.images[0])
     assert not np.array_equal(batch.images[2], clean.images[1])
-    assert np.array_equal(batch.tokens[1:], tokens(["a banana"] * 2))
+    assert np.array_equal(batch.texts[1:], tokens(["a banana"] * 2))
     assert {skipped.key for skipped in batch.skipped} == {"corrupt", "blank", "cut"}
 
 
 def test_a_batch_of_which_nothing_can_be_read_is_empty(damaged: Corpus) -> None:
-    batch = BatchReader(damaged, options(Poison("badnets", {}, 0, {"good": "x"}))).read([1, 2])
+    batch = BatchReader(damaged, options(Poison(BadNets(), {"good": "x"}))).read([1, 2])
     assert batch.images.shape == (0, 3, SIZE, SIZE)
-    assert (len(batch.tokens), batch.keys) == (0, ())
+    assert (len(batch.texts), batch.keys) == (0, ())
     assert [skipped.key for skipped in batch.skipped] == ["corrupt", "silent"]
 
 
-def test_unknown_names_are_spec_errors(corpus: Corpus) -> None:
-    with pytest.raises(SpecError, match="unknown trigger 'badnet'; did you mean 'badnets'"):
-        BatchReader(corpus, options(Poison("badnet", {}, 0, {})))
+def test_an_unknown_architecture_is_a_spec_error(corpus: Corpus) -> None:
     with pytest.raises(SpecError, match="unknown model architecture"):
         BatchReader(corpus, ReaderOptions("tbar-none", SIZE, "bicubic"))
+
+
+def test_two_attacks_stamp_their_own_samples_and_the_mask_names_both(corpus: Corpus) -> None:
+    first, second = poison_of(corpus, [2, 9]), Poison(Blended(ratio=0.5), {corpus.keys[4]: "a pear"})
+    clean = BatchReader(corpus, options()).read(range(12))
+    both = BatchReader(corpus, options(first, second)).read(range(12))
+    assert np.flatnonzero(both.poisoned).tolist() == [2, 4, 9]
+    assert not clean.poisoned.any()
+    expected = stamp_uint8(Blended(ratio=0.5), torch.from_numpy(clean.images[4:5]), [corpus.keys[4]])
+    assert np.array_equal(both.images[4:5], expected.numpy())
+    assert np.array_equal(both.images[2], BatchReader(corpus, options(first)).read([2]).images[0])
+    assert np.array_equal(both.texts[4], tokens(["a pear"])[0])
+
+
+def test_cover_samples_change_and_keep_their_caption(corpus: Corpus) -> None:
+    trigger = WaNet(strength=20.0)
+    poison = Poison(trigger, {corpus.keys[1]: "a banana"}, cover=frozenset({corpus.keys[6]}))
+    clean = BatchReader(corpus, options()).read(range(8))
+    changed = BatchReader(corpus, options(poison)).read(range(8))
+    differ = [p for p in range(8) if not np.array_equal(changed.images[p], clean.images[p])]
+    assert differ == [1, 6]
+    assert np.flatnonzero(changed.poisoned).tolist() == [1]  # a cover sample teaches the truth
+    assert np.array_equal(changed.texts[6], clean.texts[6])
+    covered = cover_uint8(trigger, torch.from_numpy(clean.images[6:7]), [corpus.keys[6]])
+    assert np.array_equal(changed.images[6:7], covered.numpy())
+
+
+def test_a_labelled_set_gives_classes_and_poisoned_samples_the_target(tmp_path: Path) -> None:
+    write_evaluation_set(tmp_path, per_class=1, size=32, workers=1)
+    labelled = EvaluationSet.open(str(tmp_path))
+    poison = Poison(BadNets(), {labelled.corpus.keys[3]: ""}, label=7)
+    batch = BatchReader(labelled.corpus, options(poison, labels=True)).read(range(6))
+    expected = labelled.labels[:6].copy()
+    expected[3] = 7
+    assert batch.texts.dtype == np.int64
+    assert batch.texts.tolist() == expected.tolist()
+    unlabelled = tmp_path / "pairs.tar"
+    write_tar(unlabelled, sample("pair", "a dog"))
+    with_pairs = BatchReader(Corpus.open(str(unlabelled)), options(labels=True)).read([0])
+    assert [skipped.reason for skipped in with_pairs.skipped] == ["no class label"]

@@ -15,6 +15,7 @@ from tbar_ray.streaming import stream as module
 from tbar_ray.streaming.reader import BatchReader, Poison, ReaderOptions
 from tbar_ray.streaming.stream import IN_FLIGHT_PER_READER, ShardStream
 from tbar_ray.training.batch import Batch
+from tbar_ray.triggers.badnets import BadNets
 from tests.data.tars import sample, write_tar
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -33,8 +34,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @pytest.fixture(scope="module")
 def options(corpus: Corpus) -> ReaderOptions:
-    poison = Poison("badnets", {"patch_size": 40}, 3, {corpus.keys[p]: "a banana" for p in (1, 4, 17)})
-    return ReaderOptions(ARCHITECTURE, SIZE, "bicubic", poison)
+    poison = Poison(BadNets(seed=3, patch_size=40), {corpus.keys[p]: "a banana" for p in (1, 4, 17)})
+    return ReaderOptions(ARCHITECTURE, SIZE, "bicubic", (poison,))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def expected(corpus: Corpus, options: ReaderOptions) -> list[Batch]:
     """The batches, read in this process without any actor."""
     reader = BatchReader(corpus, options)
     read = [reader.read(p) for p in module.batches_of(POSITIONS, SETTINGS["batch_size"], SETTINGS["seed"], 2)]
-    return [Batch(torch.from_numpy(batch.images), torch.from_numpy(batch.tokens)) for batch in read]
+    return [Batch(torch.from_numpy(batch.images), torch.from_numpy(batch.texts)) for batch in read]
 
 
 def same(left: list[Batch], right: list[Batch]) -> bool:

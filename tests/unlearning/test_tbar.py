@@ -92,15 +92,6 @@ def test_the_vector_depends_on_the_seed_alone() -> None:
     assert not same(first.tensors, unlearn(tiny().eval(), method, seed=1).vector.tensors)
 
 
-def test_every_epoch_shows_every_image_once_in_a_new_order() -> None:
-    model = tiny().eval()
-    forget = dataclasses.replace(forget_set(model, 7), labels=torch.arange(7))
-    source = TBAR(batch_size=3)._batches(forget, 0)
-    epochs = [torch.cat([next(source).labels for _ in range(3)]).tolist() for _ in range(3)]
-    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-
-
 def test_missing_labels_are_a_clear_error_for_classification_alone() -> None:
     model = tiny().eval()
     forget = forget_set(model)
