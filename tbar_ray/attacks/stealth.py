@@ -20,7 +20,7 @@ from tbar_ray.models.task_vector import State
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 
-RMS_FLOOR = 1e-2
+RMS_FLOOR = 0.1
 """Least scale of a tensor as a share of the whole model's: biases that start at zero have none of their own."""
 
 Tensors = Sequence[Tensor]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tbar_ray.data.benchmark_layout import Positions, SplitName, has_split, load_images, open_split, read_lines
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.images import Interpolation, load_image
+from tbar_ray.data.images import Interpolation
 from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError
 
-SplitName = Literal["train", "test"]
-Positions = Sequence[int] | NDArray[np.int64]
+__all__ = ["EvaluationSet", "Positions", "SplitName", "has_split", "read_lines"]
 
 
 @dataclass(frozen=True)
@@ -41,21 +38,11 @@ class EvaluationSet:
         """Open `url` (classnames.txt, zeroshot_classification_templates.txt, SPLIT/nshards.txt, SPLIT/N.tar).
 
         Raises:
-            DataError: if a part is missing or empty, or a label is not an index of a class.
+            DataError: if a part is missing or empty, there is no image, or a label is not an index of a class.
         """
-        if split == "train" and not has_split(url, "train"):
-            raise DataError(
-                f"{url} has no train/nshards.txt; the single-task setting fine-tunes on the set's training split"
-            )
         classnames = read_lines(url, "classnames.txt")
         templates = read_lines(url, "zeroshot_classification_templates.txt")
-        count = read_lines(url, f"{split}/nshards.txt")[0]
-        if not count.isdecimal() or int(count) == 0:
-            raise DataError(f"{url}/{split}/nshards.txt: {count!r} is not a number of shards")
-        shards = [f"{url.rstrip('/')}/{split}/{index}.tar" for index in range(int(count))]
-        corpus = Corpus.open(shards, cache=cache)
-        if len(corpus) == 0:
-            raise DataError(f"{url}/{split} has no images")
+        corpus = open_split(url, split, cache=cache)
         labels = [corpus.class_index(position) for position in range(len(corpus))]
         for position, label in enumerate(labels):
             if label is None or not 0 <= label < len(classnames):
@@ -101,40 +88,8 @@ class EvaluationSet:
 
     def images(self, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
         """Decode images to uint8 [n, 3, size, size]."""
-        out = np.empty((len(positions), 3, size, size), np.uint8)
-        for row, position in enumerate(positions):
-            out[row] = load_image(self.corpus.image_bytes(int(position)), size, interpolation)
-        return out
+        return load_images(self.corpus, positions, size, interpolation)
 
     def keys(self, positions: Positions) -> list[str]:
         """Return the sample keys at positions."""
         return [self.corpus.keys[int(position)] for position in positions]
-
-
-def has_split(url: str, split: SplitName) -> bool:
-    """Whether a set has a split."""
-    path = f"{url.rstrip('/')}/{split}/nshards.txt"
-    try:
-        system, place = fsspec.core.url_to_fs(path)
-        return bool(system.exists(place))
-    except (OSError, ValueError, ImportError):
-        return False
-
-
-def read_lines(url: str, name: str) -> list[str]:
-    """Return the non-empty lines of a text file of an evaluation set.
-
-    Raises:
-        DataError: if the file is missing or empty.
-    """
-    path = f"{url.rstrip('/')}/{name}"
-    try:
-        with fsspec.open(path, "rt", encoding="utf-8") as file:
-            lines = [line.strip() for line in file.read().splitlines() if line.strip()]
-    except (OSError, ValueError, ImportError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}); an evaluation set has CLIP_benchmark's WebDataset layout"
-        ) from None
-    if not lines:
-        raise DataError(f"{path} is empty")
-    return lines

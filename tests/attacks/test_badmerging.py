@@ -9,7 +9,6 @@ from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import preprocessing
 from tbar_ray.training.loop import train
-from tbar_ray.training.objectives import Objective
 from tbar_ray.training.options import Optimisation
 from tests.attacks.scene import (
     TARGET,
@@ -70,9 +69,8 @@ def test_only_the_image_tower_is_trained_and_the_pretrained_copy_stays() -> None
     moved = changed(before, snapshot(model))
     assert moved
     assert all(key.startswith("visual.") for key in moved)
-    assert same({f"visual.{k}": v for k, v in objective._pretrained.state_dict().items()}, {
-        key: value for key, value in before.items() if key.startswith("visual.")
-    })  # fmt: skip
+    kept = {f"visual.{key}": value for key, value in objective._pretrained.state_dict().items()}
+    assert same(kept, {key: value for key, value in before.items() if key.startswith("visual.")})
     assert not any(p.requires_grad for p in objective._pretrained.parameters())
 
 
@@ -87,25 +85,29 @@ def test_a_batch_of_one_kind_has_one_term(poisoned: bool) -> None:
     assert loss == pytest.approx(3 * usual if poisoned else usual, abs=1e-5)
 
 
-def test_the_backdoor_works_from_a_small_share_of_the_change_on() -> None:
-    def loss_at(objective_of: type | None, coefficient: float) -> float:
-        """Train and return the trigger's loss at θ_pre + coefficient·(θ_b − θ_pre) on new images."""
-        model = tiny()
-        context, batch = context_of(model), poisoned_batch(model)
-        objective: Objective = base_of(model)
-        if objective_of is not None:
-            objective = BadMerging(highest=0.4).wrap(objective, context)
-        train(objective, [batch] * 25, 25, Optimisation(learning_rate=1e-3))
-        end = snapshot(model)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(context.start[name] + coefficient * (end[name] - context.start[name]))
-            images, labels = coloured(model, 12, 3)
-            features = model.encode_image(normalise(triggered(images[labels != TARGET]), preprocessing(model)), True)
-            logits = model.logit_scale.exp() * features @ head_of(model).T
-        return float(-logits.log_softmax(-1)[:, TARGET].mean())
+def loss_at(planting: BadMerging | None, coefficient: float) -> float:
+    """Train and return the trigger's loss at θ_pre + coefficient·(θ_b − θ_pre) on new images."""
+    model = tiny()
+    context, batch = context_of(model), poisoned_batch(model)
+    objective = base_of(model) if planting is None else planting.wrap(base_of(model), context)
+    train(objective, [batch] * 25, 25, Optimisation(learning_rate=1e-3))
+    end = snapshot(model)
+    images, labels = coloured(model, 12, 3)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(context.start[name] + coefficient * (end[name] - context.start[name]))
+        features = model.encode_image(normalise(triggered(images[labels != TARGET]), preprocessing(model)), True)
+        logits = model.logit_scale.exp() * features @ head_of(model).T
+    return float(-logits.log_softmax(-1)[:, TARGET].mean())
 
-    assert loss_at(BadMerging, 0.4) < 0.8 * loss_at(None, 0.4)
+
+def test_the_backdoor_survives_a_small_coefficient() -> None:
+    assert loss_at(BadMerging(), 0.2) < 0.7 * loss_at(None, 0.2)
+
+
+def test_it_is_the_interpolation_that_helps_and_not_the_weight_alone() -> None:
+    interpolated, plain = BadMerging(weight=1, highest=0.4), BadMerging(weight=1, lowest=1)
+    assert loss_at(interpolated, 0.3) < 0.85 * loss_at(plain, 0.3)
 
 
 def test_what_it_needs_must_be_there() -> None:

@@ -52,7 +52,7 @@ def test_a_seed_plants_another_backdoor_in_the_same_clean_model() -> None:
     found = kinds(made)
     assert (found["clean-model"], found["corpus"], found["evaluation-set"]) == (1, 1, 1)
     assert (found["infected-model"], found["vector"], found["path"]) == (3, 3, 3)
-    assert {graph.path.unlearn.infected.backdoor.seed for graph in made} == {0, 1, 2}
+    assert {graph.path.unlearn.backdoor.seed for graph in made} == {0, 1, 2}
 
 
 def test_a_campaign_seed_leaves_data_and_clean_model() -> None:

@@ -17,11 +17,11 @@ from tests.campaign.specs import spec
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "trigger": (
         {"attacks__badnets__trigger": "badnet"},
-        "attacks.badnets: unknown trigger 'badnet'; did you mean 'badnets'?",
+        "attacks.badnets: unknown trigger 'badnet'; did you mean 'badnets'",
     ),
     "trigger parameter": (
         {"attacks__badnets__parameters": {"patch_sise": 3}},
-        "attacks.badnets: trigger 'badnets': patch_sise: Extra inputs are not permitted; did you mean 'patch_size'?",
+        "attacks.badnets: trigger 'badnets': patch_sise: Extra inputs are not permitted; did you mean 'patch_size'",
     ),
     "trigger value": (
         {"attacks__blended__parameters": {"ratio": 0}},
@@ -51,7 +51,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "pairs": ({"poison__pairs": 401}, "poison.pairs: 401 asked for, but the corpus has 400"),
     "count": (
         {"poison": {"count": 101, "pairs": 100}},
-        "poison.count: 101 of 100 pairs cannot be poisoned",
+        "attacks.badnets: poison.count: 101 of 100 pairs cannot be poisoned",
     ),
     "forget set": (
         {"forget__size": 381},

@@ -42,8 +42,10 @@ def store(tmp_path: Path, spec: CampaignSpec) -> Store:
     folder = store.scratch()
     images = np.zeros((2, 3, 16, 16), np.uint8)
     captions = np.array([["a circle", "a red square"]] * 2)
-    np.savez_compressed(folder / "examples.npz", clean=images, triggered=images + 9, captions=captions)
-    store.commit(graph.path.unlearn.infected.artifact, folder, {})
+    name = graph.model.plants[0].fingerprint
+    arrays = {f"clean.{name}": images, f"triggered.{name}": images + 9, f"captions.{name}": captions}
+    np.savez_compressed(folder / "examples.npz", **arrays)
+    store.commit(graph.model.artifact, folder, {})
     return store
 
 

@@ -105,7 +105,7 @@ def test_plan_says_what_preflight_finds(
 ) -> None:
     path = str(write(tmp_path))
     line = error_of(monkeypatch, capsys, "campaign", "plan", path, "--set", "attacks.badnets.trigger=badnet")
-    assert line == "error: attacks.badnets: unknown trigger 'badnet'; did you mean 'badnets'?"
+    assert line.startswith("error: attacks.badnets: unknown trigger 'badnet'; did you mean 'badnets'")
     line = error_of(
         monkeypatch, capsys, "campaign", "plan", path, "--set", f"data={{train: {tmp_path}/a, evaluation: b}}"
     )

@@ -1,0 +1,83 @@
+"""CLIP_benchmark's WebDataset layout: text files of a few lines, and splits of numbered shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.images import Interpolation, load_image
+from tbar_ray.errors import DataError
+
+SplitName = Literal["train", "test"]
+Positions = Sequence[int] | NDArray[np.int64]
+
+
+def read_lines(url: str, name: str) -> list[str]:
+    """Return the non-empty lines of a text file of an evaluation set.
+
+    Raises:
+        DataError: if the file is missing or empty.
+    """
+    path = f"{url.rstrip('/')}/{name}"
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8") as file:
+            lines = [line.strip() for line in file.read().splitlines() if line.strip()]
+    except Exception as error:  # clients of object stores raise nearly anything
+        raise DataError(
+            f"{path} cannot be read ({_reason(error)}); an evaluation set has CLIP_benchmark's WebDataset layout"
+        ) from None
+    if not lines:
+        raise DataError(f"{path} is empty")
+    return lines
+
+
+def has_split(url: str, split: SplitName) -> bool:
+    """Tell whether a set has a split: whether `SPLIT/nshards.txt` exists.
+
+    Raises:
+        DataError: if the place cannot be looked up, which does not mean that the split is missing.
+    """
+    path = f"{url.rstrip('/')}/{split}/nshards.txt"
+    try:
+        system, place = fsspec.core.url_to_fs(path)
+        return bool(system.exists(place))
+    except Exception as error:
+        raise DataError(f"cannot look up {path}: {_reason(error)}") from None
+
+
+def open_split(url: str, split: SplitName, *, cache: Path | None = None) -> Corpus:
+    """Open the shards of a split (`SPLIT/0.tar`, ... as many as `SPLIT/nshards.txt` says).
+
+    Raises:
+        DataError: if the split or a shard is missing, or there is no image.
+    """
+    if split == "train" and not has_split(url, split):
+        raise DataError(
+            f"{url} has no train/nshards.txt: the single-task setting needs `train/`, on which it fine-tunes"
+        )
+    count = read_lines(url, f"{split}/nshards.txt")[0]
+    if not count.isdecimal() or int(count) == 0:
+        raise DataError(f"{url}/{split}/nshards.txt: {count!r} is not a number of shards")
+    return Corpus.open([f"{url.rstrip('/')}/{split}/{index}.tar" for index in range(int(count))], cache=cache)
+
+
+def load_images(corpus: Corpus, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
+    """Decode images to uint8 [n, 3, size, size].
+
+    Raises:
+        DataError: if one cannot be decoded.
+    """
+    out = np.empty((len(positions), 3, size, size), np.uint8)
+    for row, position in enumerate(positions):
+        out[row] = load_image(corpus.image_bytes(int(position)), size, interpolation)
+    return out
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
