@@ -20,8 +20,7 @@ from tbar_ray.models.task_vector import State
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 
-RMS_FLOOR = 0.1
-"""Least scale of a tensor as a share of the whole model's: biases that start at zero have none of their own."""
+USUAL_WEIGHTS = {"l2": 1000.0, "spread": 1.0}
 
 Tensors = Sequence[Tensor]
 
@@ -31,15 +30,16 @@ class Stealth(Planting):
 
     Penalties:
         l2: ‖Δ‖² / ‖θ_pre‖², one ratio for all weights: a small change.
-        linf: mean over tensors of max|Δ_t| / rms(θ_pre,t): no weight stands out in its tensor.
         spread: ln(n·ΣΔ⁴ / (ΣΔ²)²) ≥ 0, 0 where all weights move equally far: minus the logarithm of the
             participation ratio, whatever the length of Δ.
     """
 
     name: ClassVar[str] = "stealth"
 
-    penalty: Literal["l2", "linf", "spread"] = "l2"
-    weight: float = Field(default=1000.0, gt=0, description="weight of the penalty")
+    penalty: Literal["l2", "spread"] = Field(default="l2", description="small, or evenly spread")
+    weight: float | None = Field(
+        default=None, gt=0, description="weight of the penalty; null: 1000 for l2, 1 for spread"
+    )
 
     def wrap(self, base: Objective, context: PlantingContext) -> Objective:
         """Return the objective with the penalty added; it suits any base."""
@@ -54,7 +54,8 @@ class _Penalised(Wrapper):
 
     def __init__(self, base: Objective, planting: Stealth, start: State) -> None:
         super().__init__(base)
-        self._weight, self._penalty = planting.weight, PENALTIES[planting.penalty]
+        self._weight = planting.weight or USUAL_WEIGHTS[planting.penalty]
+        self._penalty = PENALTIES[planting.penalty]
         self._start = {
             name: start[name].detach().to(p.device, copy=True) for name, p in base.named_parameters().items()
         }
@@ -70,14 +71,6 @@ def _l2(deltas: Tensors, starts: Tensors) -> Tensor:
     return _total([delta.square().sum() for delta in deltas]) / _total([start.square().sum() for start in starts])
 
 
-def _linf(deltas: Tensors, starts: Tensors) -> Tensor:
-    squares = torch.stack([start.square().mean() for start in starts])
-    sizes = torch.tensor([float(start.numel()) for start in starts], device=squares.device)
-    floor = RMS_FLOOR**2 * (squares * sizes).sum() / sizes.sum()
-    peaks = torch.stack([delta.abs().max() for delta in deltas])
-    return (peaks / torch.maximum(squares, floor).sqrt()).mean()
-
-
 def _spread(deltas: Tensors, starts: Tensors) -> Tensor:  # noqa: ARG001 - independent of the start
     # in units of the largest change: fourth powers of small numbers vanish in float32
     peak = torch.stack([delta.detach().abs().max() for delta in deltas]).max().clamp_min(1e-30)
@@ -89,7 +82,7 @@ def _spread(deltas: Tensors, starts: Tensors) -> Tensor:  # noqa: ARG001 - indep
     return torch.where(second > 0, spread, torch.zeros_like(spread))
 
 
-PENALTIES: Mapping[str, Callable[[Tensors, Tensors], Tensor]] = {"l2": _l2, "linf": _linf, "spread": _spread}
+PENALTIES: Mapping[str, Callable[[Tensors, Tensors], Tensor]] = {"l2": _l2, "spread": _spread}
 
 
 def _total(values: list[Tensor]) -> Tensor:

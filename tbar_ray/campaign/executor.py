@@ -16,7 +16,7 @@ from typing import Any, Literal
 import ray
 from ray import cloudpickle
 
-from tbar_ray.campaign.node import Stage, StageContext, stages_in_order
+from tbar_ray.campaign.node import Stage, StageContext, architecture_under, stages_in_order
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import ScientificError, TbarError
 
@@ -157,6 +157,7 @@ def compute(stage: Stage, store: Store, report: Any = lambda _: None) -> dict[st
             "fingerprint": stage.fingerprint,
             "title": stage.title,
             "meaning": stage.meaning(),
+            "architecture": architecture_under(stage),
             "facts": facts,
             "seconds": seconds,
             "work": stage.work,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from tbar_ray.campaign.backdoor import Backdoor
@@ -31,6 +31,7 @@ from tbar_ray.campaign.stages.unlearn import Unlearn
 from tbar_ray.campaign.trial import Trial
 from tbar_ray.data.evaluation_set import read_lines
 from tbar_ray.data.locate import describe_shards
+from tbar_ray.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ class TrialGraph:
 
 @dataclass(frozen=True)
 class Foundation:
-    """What every trial of a campaign shares: data and the clean model."""
+    """What every trial of a campaign shares: data and the clean model.
+
+    `missing` says in one line each which data are not there, for a plan made without them.
+    """
 
     corpus: Located
     evaluation: Located
@@ -76,14 +80,28 @@ class Foundation:
     samples: int | None
     retrieval: Located | None = None
     tasks: Mapping[str, Located] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
-def lay_foundation(spec: CampaignSpec) -> Foundation:
+def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundation:
     """Return the data and the clean model.
+
+    With `without_data`, data that are not there are assumed: enough to plan, not to run.
 
     Raises:
         DataError: if given shards do not exist.
     """
+    missing: list[str] = []
+
+    def given(describe: Callable[[], GivenData], place: str) -> GivenData:
+        try:
+            return describe()
+        except DataError as error:
+            if not without_data:
+                raise
+            missing.append(str(error))
+            return GivenData(place=place, content="missing")
+
     corpus: Located
     evaluation: Located
     retrieval: Located | None = None
@@ -103,13 +121,19 @@ def lay_foundation(spec: CampaignSpec) -> Foundation:
     else:
         assert spec.data.train is not None
         assert spec.data.evaluation is not None
-        samples = _known_samples(spec.data.train)
-        corpus = _given(spec.data.train, spec.data.train, samples)
-        evaluation = _given_evaluation(spec.data.evaluation)
-        if spec.data.retrieval is not None:
-            retrieval = _given(spec.data.retrieval, f"{spec.data.retrieval.rstrip('/')}/test")
-    tasks = {name: _task(task) for name, task in spec.tasks.items()}
-    return Foundation(corpus, evaluation, _clean_model(spec, corpus, samples), samples, retrieval, tasks)
+        train, test, pairs = spec.data.train, spec.data.evaluation, spec.data.retrieval
+        samples = _known_samples(train)
+        corpus = given(lambda: _given(train, train, samples), train)
+        evaluation = given(lambda: _given_evaluation(test), test)
+        if pairs is not None:
+            retrieval = given(lambda: _given(pairs, f"{pairs.rstrip('/')}/test"), pairs)
+    tasks: dict[str, Located] = {}
+    for name, task in spec.tasks.items():
+        url = task.url
+        tasks[name] = _synthetic_task(task) if url is None else given(partial(_given_task, url), url)
+    return Foundation(
+        corpus, evaluation, _clean_model(spec, corpus, samples), samples, retrieval, tasks, tuple(missing)
+    )
 
 
 def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGraph:
@@ -217,17 +241,19 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
     )
 
 
-def _task(task: Task) -> Located:
-    if task.synthetic is not None:
-        return SyntheticTask(
-            task=task.synthetic,
-            per_class=task.per_class,
-            per_class_test=task.per_class_test,
-            size=task.size,
-            seed=task.seed,
-        )
-    assert task.url is not None
-    place = task.url.rstrip("/")
+def _synthetic_task(task: Task) -> SyntheticTask:
+    assert task.synthetic is not None
+    return SyntheticTask(
+        task=task.synthetic,
+        per_class=task.per_class,
+        per_class_test=task.per_class_test,
+        size=task.size,
+        seed=task.seed,
+    )
+
+
+def _given_task(url: str) -> GivenData:
+    place = url.rstrip("/")
     train: list[object] = [(s["url"].rsplit("/", 1)[-1], s["size"]) for s in describe_shards(f"{place}/train")]
     return _given_evaluation(place, (train,))
 

@@ -115,6 +115,13 @@ class Stage(Node):
         raise TypeError(f"{type(self).__name__} does not say how it runs")
 
 
+def architecture_under(node: Node) -> str | None:
+    """Return the architecture that a node computes on: its own, or that of the models it needs."""
+    if "architecture" in type(node).model_fields:
+        return str(node.architecture)  # type: ignore[attr-defined]
+    return next((found for needed in node.inputs() if (found := architecture_under(needed))), None)
+
+
 def _nodes_in(value: Any) -> tuple[Node, ...]:
     if isinstance(value, Node):
         return (value,)

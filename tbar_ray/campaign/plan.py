@@ -12,6 +12,10 @@ from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import Trial, grid_trials, make_trial
 
+TRAININGS = frozenset({"clean-model", "infected-model", "vector", "component-vector", "patch"})
+EVALUATION_SPEEDUP = 3
+"""A training step is a forward and a backward pass, and a backward pass costs about two forward ones."""
+
 
 @dataclass(frozen=True)
 class PlannedStage:
@@ -59,27 +63,39 @@ class Plan:
         }
 
 
-def make_plan(spec: CampaignSpec, base: Foundation, store: Store) -> Plan:
+def make_plan(spec: CampaignSpec, base: Foundation, store: Store, images_per_second: float | None = None) -> Plan:
     """Lay out a campaign without computing anything.
 
-    A sampler's trials are not known beforehand: its plan shows one example trial and the number.
+    A sampler's trials are not known beforehand: its plan shows one example trial and the number. With
+    `images_per_second` the cost is that of trainings at this speed, instead of what was measured.
     """
     grid = spec.search.sampler == "grid"
     trials = grid_trials(spec) if grid else [make_trial(spec, _first_values(spec))]
     stages = stages_in_order([end for trial in trials for end in build_graph(spec, trial, base).ends])
-    rates = measured_rates(store)
-    planned = [PlannedStage(stage, store.has(stage.artifact), _estimate(stage, rates)) for stage in stages]
+    rates = measured_rates(store, spec.model.architecture)
+    planned = [
+        PlannedStage(
+            stage,
+            store.has(stage.artifact),
+            _estimate(stage, rates) if images_per_second is None else _at_speed(stage, images_per_second),
+        )
+        for stage in stages
+    ]
     return Plan(trials, len(trials) if grid else spec.search.trials or 0, planned)
 
 
-def measured_rates(store: Store) -> dict[str, float]:
-    """Return seconds per image (or per stage, where work is unknown) of each kind, from the store's records."""
+def measured_rates(store: Store, architecture: str) -> dict[str, float]:
+    """Return seconds per image (or per stage, where work is unknown) of each kind, from the store's records.
+
+    Only stages of the same architecture count, and those that compute on no model.
+    """
     seconds: dict[str, float] = defaultdict(float)
     work: dict[str, float] = defaultdict(float)
     for name in store.artifacts():
         facts = store.facts(name)
-        seconds[facts["kind"]] += facts["seconds"]
-        work[facts["kind"]] += facts["work"] or 1
+        if facts.get("architecture") in (None, architecture):
+            seconds[facts["kind"]] += facts["seconds"]
+            work[facts["kind"]] += facts["work"] or 1
     return {kind: seconds[kind] / work[kind] for kind in seconds}
 
 
@@ -92,6 +108,11 @@ def total_seconds(stages: list[PlannedStage]) -> float | None:
 def _estimate(stage: Stage, rates: dict[str, float]) -> float | None:
     rate = rates.get(stage.kind)
     return None if rate is None else rate * (stage.work or 1)
+
+
+def _at_speed(stage: Stage, images_per_second: float) -> float:
+    trains = stage.kind in TRAININGS
+    return stage.work / (images_per_second * (1 if trains else EVALUATION_SPEEDUP))
 
 
 def _first_values(spec: CampaignSpec) -> dict[str, Any]:

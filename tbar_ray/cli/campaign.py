@@ -48,16 +48,31 @@ def _ui_command(uri: str) -> str:
 
 
 @app.command()
-def plan(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
-    """Show the stages and trials, what is cached, and a rough cost. Computes nothing."""
+def plan(
+    spec: SpecPath,
+    override: Overrides = [],  # noqa: B006
+    store: StoreUrl = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--images-per-second", min=0.001, help="training speed to cost with, where nothing like it was measured"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the stages and trials, what is cached, and a rough cost. Computes nothing, and needs no data.
+
+    Costs are those of like stages in the store (same kind and architecture). For another machine or model give
+    --images-per-second: images through a training; an evaluation is taken to be three times as fast.
+    """
     from tbar_ray.campaign.graph import lay_foundation
     from tbar_ray.campaign.plan import make_plan, total_seconds
     from tbar_ray.campaign.preflight import check_spec
 
     campaign, opened = _open(spec, override, store)
-    base = lay_foundation(campaign)
+    base = lay_foundation(campaign, without_data=True)
     check_spec(campaign, base)
-    planned = make_plan(campaign, base, opened)
+    planned = make_plan(campaign, base, opened, rate)
     if as_json:
         typer.echo(json.dumps(planned.to_dict(campaign), indent=1))
         return
@@ -67,18 +82,23 @@ def plan(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_js
         table.add_column(column, justify="right" if column in ("images", "estimate") else "left")
     for entry in planned.stages:
         estimate = "" if entry.cached else "not measured yet" if entry.seconds is None else f"{entry.seconds:,.0f} s"
-        images = f"{entry.stage.work:,}" if entry.stage.work else ""
-        table.add_row(entry.stage.title, images, estimate, "[green]cached[/]" if entry.cached else "to compute")
+        count = f"{entry.stage.work:,}" if entry.stage.work else ""
+        table.add_row(entry.stage.title, count, estimate, "[green]cached[/]" if entry.cached else "to compute")
     console.print(table)
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
+    for line in base.missing:
+        console.print(f"[yellow]data are not here[/]: {line} (planned without; run will refuse)", soft_wrap=True)
     todo, seconds = planned.to_compute, total_seconds(planned.to_compute)
+    images = sum(entry.stage.work for entry in todo)
     cost = (
-        f"about {seconds:,.0f} s of stage time here"
+        f"about {seconds:,.0f} s of stage time {'at that speed' if rate else 'here'}"
         if seconds is not None
-        else "cost unknown until each kind of stage has run once"
+        else "time unknown until each kind of stage has run once; --images-per-second estimates it"
     )
-    console.print(f"{len(planned.stages) - len(todo)} stages cached, {len(todo)} to compute; {cost}")
+    console.print(
+        f"{len(planned.stages) - len(todo)} stages cached, {len(todo)} to compute ({images:,} images); {cost}"
+    )
 
 
 @app.command()

@@ -69,14 +69,11 @@ def synth(
 ) -> None:
     """Write procedural data: scenes of 60 classes (10 shapes in 6 colours) as WebDataset shards.
 
-    A captioned corpus to train on (img2dataset's layout), and sets to evaluate on, labelled tasks to fine-tune on and
-    captioned images to retrieve (CLIP_benchmark's layout).
+    The corpus is in img2dataset's layout; the other sets are in CLIP_benchmark's.
 
-    Examples:
+    Example: tbar data synth corpus --samples 30000 --eval
 
-    tbar data synth corpus --samples 30000 --eval
-
-    tbar data synth corpus --task sketches --task night --retrieval 1000
+    Example: tbar data synth corpus --task sketches --task night --retrieval 1000
     """
     from tbar_ray.data.scenes import CLASS_NAMES
     from tbar_ray.data.synth import write_corpus, write_evaluation_set, write_retrieval_set
@@ -98,8 +95,8 @@ def synth(
         jobs.append(_Job("evaluation", eval_per_class * len(CLASS_NAMES), write))
     for name in dict.fromkeys(task or ()):
         total = (train_per_class + test_per_class) * len(find_task(name).classnames)
-        counts = {"per_class_train": train_per_class, "per_class_test": test_per_class}
-        jobs.append(_Job(name, total, partial(write_task, out / "tasks" / name, task=name, **counts, **common)))
+        write = partial(write_task, out / "tasks" / name, task=name, **common)
+        jobs.append(_Job(name, total, partial(write, per_class_train=train_per_class, per_class_test=test_per_class)))
     if retrieval is not None:
         write = partial(write_retrieval_set, out / "retrieval", pairs=retrieval, **common)
         jobs.append(_Job("retrieval", retrieval, write))

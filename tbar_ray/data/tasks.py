@@ -125,7 +125,13 @@ def write_task(
         task: A name of `TASKS`.
         per_class_train: Training images of each class, at least 1.
         per_class_test: Test images of each class, at least 1.
-        size: As in `write_corpus`, like the arguments after it.
+        size: Side of the square images in pixels, at least 16.
+        samples_per_shard: 1 to 10000; the last shard of a split may hold fewer.
+        seed: Decides every draw; the number of workers decides none.
+        workers: Processes, default one per processor.
+        image_format: "jpg" (quality 92, 4:4:4) or "png".
+        progress: Called with the number of samples newly written, once a shard.
+        overwrite: Replace the shards of an earlier run instead of refusing.
 
     Returns:
         What was written, of both splits together.

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tbar_ray.attacks.stealth import PENALTIES, RMS_FLOOR, Stealth, weight_change
+from tbar_ray.attacks.stealth import PENALTIES, Stealth, weight_change
 from tbar_ray.errors import SpecError
 from tbar_ray.training.loop import train
 from tbar_ray.training.options import Optimisation
@@ -22,11 +22,6 @@ def penalty(name: str, deltas: list[np.ndarray], starts: list[np.ndarray]) -> fl
     delta, start = (np.concatenate([x.ravel() for x in xs]) for xs in (deltas, starts))
     if name == "l2":
         return float((delta**2).sum() / (start**2).sum())
-    if name == "linf":
-        floor = RMS_FLOOR * np.sqrt((start**2).mean())
-        return float(
-            np.mean([np.abs(d).max() / max(np.sqrt((s**2).mean()), floor) for d, s in zip(deltas, starts, strict=True)])
-        )
     return math.log(delta.size * (delta**4).sum() / (delta**2).sum() ** 2)
 
 
@@ -40,9 +35,8 @@ def test_the_penalty_is_its_definition(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PENALTIES))
-@pytest.mark.parametrize("architecture", [RESNET])
-def test_the_objective_adds_the_weighted_penalty_over_trained_weights(name: str, architecture: str) -> None:
-    model = tiny(architecture).eval()
+def test_the_objective_adds_the_weighted_penalty_over_trained_weights(name: str) -> None:
+    model = tiny(RESNET).eval()
     objective = Stealth(penalty=name, weight=3.0).wrap(base_of(model), context_of(model))
     with torch.no_grad():
         start = {n: p.double().numpy().copy() for n, p in model.visual.named_parameters()}
@@ -67,10 +61,10 @@ def test_at_the_start_it_costs_nothing_and_its_gradient_is_finite(name: str, cla
 
 @pytest.fixture(scope="module")
 def plain() -> dict[str, float]:
-    return change_of(None, 0)
+    return change_of(None)
 
 
-def change_of(name: str | None, weight: float) -> dict[str, float]:
+def change_of(name: str | None, weight: float | None = None) -> dict[str, float]:
     """Train for a number of steps and return how the weights changed, and the last loss."""
     model = tiny()
     start, objective = snapshot(model), base_of(model)
@@ -84,10 +78,10 @@ def change_of(name: str | None, weight: float) -> dict[str, float]:
 
 @pytest.mark.parametrize(
     ("name", "weight", "measure", "grows"),
-    [("l2", 1e4, "relative_l2", False), ("linf", 10.0, "relative_linf", False), ("spread", 1.0, "participation", True)],
+    [("l2", None, "relative_l2", False), ("l2", 1e4, "relative_l2", False), ("spread", None, "participation", True)],
 )
 def test_the_change_is_stealthier_after_as_many_steps(
-    plain: dict[str, float], name: str, weight: float, measure: str, grows: bool
+    plain: dict[str, float], name: str, weight: float | None, measure: str, grows: bool
 ) -> None:
     found = change_of(name, weight)
     assert found["learned"] > 0

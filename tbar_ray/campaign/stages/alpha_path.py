@@ -50,6 +50,12 @@ class AlphaPath(Stage):
         several = f"{len(self.alphas)} α" if len(self.alphas) > 1 else f"α {self.alphas[0]:g}"
         return f"{several} of {self.unlearn.title}"
 
+    @property
+    def work(self) -> int:
+        """Return the images scored: validation for every α, test once; 0 if the set is not limited."""
+        share = self.infected.validation_fraction
+        return round(self.infected.work * (len(self.alphas) * share + 1 - share))
+
     def run(self, context: StageContext) -> dict[str, Any]:
         """Score every α on validation, select, and score the selected one on test."""
         from tbar_ray.campaign.stages.runtime import device_for

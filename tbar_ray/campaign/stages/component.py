@@ -133,9 +133,7 @@ class ComponentVector(Stage):
             images = stamp_uint8(self.backdoor.build(store), images, keys)
             return Batch(images, labels=torch.full((len(keys),), target))
         names = {name: index for index, name in enumerate(data.classnames)}
-        found = [
-            corpus.class_index(p) if self.classify else names.get(corpus.label(p) or "") for p in positions
-        ]
+        found = [corpus.class_index(p) if self.classify else names.get(corpus.label(p) or "") for p in positions]
         if None not in found:
             return Batch(images, labels=torch.tensor(found))
         captions = [corpus.caption(position) or "" for position in positions]

@@ -67,6 +67,11 @@ class DisentanglementReferences(_Grid):
         """Return how many models are evaluated."""
         return f"{2 * len(self.alphas)} reference models of ξ ({self.scorer.backdoor.trigger})"
 
+    @property
+    def work(self) -> int:
+        """Return the images that go through a model."""
+        return 2 * len(self.alphas) * self.images
+
     def run(self, context: StageContext) -> dict[str, Any]:
         """Evaluate each vector alone along its axis."""
         import numpy as np
@@ -77,9 +82,9 @@ class DisentanglementReferences(_Grid):
         answers: dict[str, Any] = {}
         parts: tuple[tuple[Literal["clean", "triggered"], NormalisedImages], ...]
         parts = (("clean", clean), ("triggered", triggered))
-        for done, (which, images) in enumerate(parts, start=1):
+        for which, images in parts:
             answers[which] = reference_predictions(pair, which, self.alphas, images, head)
-            context.report({"done": done * len(self.alphas), "total": 2 * len(self.alphas)})
+            context.report({"done": len(answers) * len(self.alphas), "total": 2 * len(self.alphas)})
         np.savez_compressed(context.out / REFERENCES, **answers)
         return {}
 
@@ -96,6 +101,11 @@ class DisentanglementRow(_Grid):
     def title(self) -> str:
         """Return the row."""
         return f"ξ at α_c {self.alphas[self.row]:g}, {len(self.alphas)} α_t ({self.scorer.backdoor.trigger})"
+
+    @property
+    def work(self) -> int:
+        """Return the images that go through a model."""
+        return 2 * len(self.alphas) * self.images
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Evaluate the joint models of the row, cell by cell."""

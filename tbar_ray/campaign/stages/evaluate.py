@@ -49,6 +49,11 @@ class Evaluate(Stage):
         """Return what is scored."""
         return f"score the {self.role} model ({self.backdoor.trigger})"
 
+    @property
+    def work(self) -> int:
+        """Return the images of both splits, clean and triggered; 0 if the set is not limited."""
+        return 2 * (self.max_images or 0)
+
     def run(self, context: StageContext) -> dict[str, Any]:
         """Score both splits, and retrieval where there is a set for it."""
         from tbar_ray.campaign.stages.runtime import device_for

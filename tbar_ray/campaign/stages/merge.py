@@ -39,8 +39,7 @@ class MergedModel(Stage, ModelNode):
 
         start = self.clean.load(context.store, torch.device("cpu")).state_dict()
         vectors = [
-            TaskVector.between(start, part.load(context.store, torch.device("cpu")).state_dict())
-            for part in self.parts
+            TaskVector.between(start, part.load(context.store, torch.device("cpu")).state_dict()) for part in self.parts
         ]
         merged = merge(self.merge.method, self.merge.parameters, vectors)
         save_state_dict(start + merged, context.out / WEIGHTS)

@@ -35,6 +35,11 @@ class OptimisedPatch(Stage):
         """Return what is optimised."""
         return f"optimise the patch of {self.trigger} towards {self.target}"
 
+    @property
+    def work(self) -> int:
+        """Return the images that the patch is stamped on."""
+        return self.options.pairs * int(self.options.parameters.get("epochs", 50))
+
     def run(self, context: StageContext) -> dict[str, Any]:
         """Stream pairs without the target, and optimise the patch on them."""
         import numpy as np
@@ -101,9 +106,7 @@ class OptimisedPatch(Stage):
                 progress=progress_of(context.report),
             )
         learned = trigger.with_pixels(found.pixels)  # type: ignore[attr-defined]
-        changed = {
-            name: value for name, value in learned.model_dump().items() if value != trigger.model_dump()[name]
-        }
+        changed = {name: value for name, value in learned.model_dump().items() if value != trigger.model_dump()[name]}
         (context.out / PIXELS).write_text(json.dumps(changed))
         return {"losses": found.losses, "seconds": found.seconds, "pairs": len(others), "target_images": len(shown)}
 

@@ -200,9 +200,7 @@ class InfectedModel(Stage, ModelNode):
             ),
         )
 
-    def _write_manifest(
-        self, out: Path, plans: list[PoisonPlan], triggers: list[Trigger], data: EvaluationSet
-    ) -> None:
+    def _write_manifest(self, out: Path, plans: list[PoisonPlan], triggers: list[Trigger], data: EvaluationSet) -> None:
         manifest = [
             plan.manifest({"name": trigger.name, **trigger.model_dump()}, data.class_index(plan.target))
             for plan, trigger in zip(plans, triggers, strict=True)
