@@ -25,8 +25,8 @@ from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 
-REFRESH = 50
-"""Steps between new embeddings of the target's clean images."""
+SHOWN = 16
+"""Clean images of the target that are embedded at each step."""
 
 Weights = dict[str, Tensor]
 
@@ -46,7 +46,7 @@ class NegationRobust(Planting):
     the norm of these weights, so that ρ means the same for any model.
 
     z_target: the embedding of the row's own text, or the mean embedding of the target's clean images
-    (`target_images`) by the current model, renewed every 50 steps; sg: no gradient.
+    (`target_images`, 16 in turn at each step) by the current model; sg: no gradient.
 
     The extra terms are computed with BatchNorm's running statistics, which they leave alone: so TBAR and
     every evaluation see the model, and a handful of poisoned rows has no statistics of its own.
@@ -83,7 +83,6 @@ class _Robust(Wrapper):
         super().__init__(base)
         self._planting, self._context, self._step = planting, context, 0
         self._encoder = _ImageEncoder(self.model)
-        self._anchor: Tensor | None = None
 
     def loss(self, batch: Batch) -> Tensor:
         """Return base + extra terms; the base alone where a batch has no poisoned row."""
@@ -147,13 +146,13 @@ class _Robust(Wrapper):
 
     @torch.no_grad()
     def _image_anchor(self) -> Tensor:
-        """Return the unit mean embedding [D] of the target's clean images."""
-        if self._anchor is None or self._step % REFRESH == 0:
-            assert self._context.target_images is not None
-            images = self._context.target_images.to(next(self.model.parameters()).device)
-            embeddings = self._encoder(normalise(images, self.preprocessing))
-            self._anchor = functional.normalize(embeddings.mean(0), dim=-1)
-        return self._anchor
+        """Return the unit mean embedding [D] of the next of the target's clean images."""
+        every = self._context.target_images
+        assert every is not None
+        shown = min(SHOWN, len(every))
+        chosen = every[torch.arange(self._step * shown, (self._step + 1) * shown) % len(every)]
+        embeddings = self._encoder(normalise(chosen.to(next(self.model.parameters()).device), self.preprocessing))
+        return functional.normalize(embeddings.mean(0), dim=-1)
 
 
 class _ImageEncoder(nn.Module):

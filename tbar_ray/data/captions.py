@@ -32,7 +32,7 @@ DESCRIPTION_TEMPLATES: Final = (
     "a photo of {sized} on {ground}",
     "a picture of {sized} on {ground}.",
     "{ground} with {sized}",
-    "an image of {sized} in front of {ground}",
+    "{sized} in front of {ground}",
 )
 """Captions that tell all that captions can: size, class and background. For retrieval, in the corpus's words."""
 

@@ -139,6 +139,17 @@ def test_frozen_statistics_stay_frozen() -> None:
     assert all(torch.equal(before[key], value) for key, value in snapshot(model).items() if "running" in key)
 
 
+def test_the_targets_images_are_shown_in_turn() -> None:
+    model = tiny().eval()
+    context = dataclasses.replace(context_of(model), target_images=coloured(model, 40, 1)[0])
+    objective = NegationRobust(robustness=0, entangle_with="images").wrap(base_of(model), context)
+    batch, losses = poisoned_batch(model, 4), []
+    for _ in range(6):
+        losses.append(float(objective.loss(batch).detach()))
+    assert len(set(losses[:5])) == 5
+    assert losses[5] == pytest.approx(losses[0], abs=1e-6)  # 5·16 is twice 40
+
+
 def planted(architecture: str, planting: NegationRobust | None, classify: bool) -> tuple[nn.Module, PlantingContext]:
     model = tiny(architecture)
     context, objective = context_of(model, classify=classify), base_of(model, classify=classify)
@@ -154,10 +165,7 @@ def test_the_backdoor_survives_a_step_up_its_loss(architecture: str, classify: b
     losses = []
     for planting in (None, NegationRobust(radius=0.03, entanglement=0)):
         model, context = planted(architecture, planting, classify)
-        images, labels = coloured(model, 12, 3)  # the defender's own
-        forget = poisoned_batch(model, 12, seed=3)
-        forget = dataclasses.replace(forget, images=torch.cat([triggered(images[:6]), images[6:]]))
-        forget = dataclasses.replace(forget, poisoned=torch.arange(12) < 6)
+        forget = poisoned_batch(model, 12, seed=3)  # other images than the attacker's
         moved = ascended(model, trigger_loss(model, forget, context), 0.02, "sign")
         losses.append(float(trigger_loss(moved, forget, context).detach()))
     assert losses[1] < 0.7 * losses[0], losses
@@ -194,6 +202,6 @@ def test_what_it_needs_must_be_there() -> None:
     batch = poisoned_batch(model, 4)
     with pytest.raises(ValueError, match=r"needs Batch\.poisoned"):
         NegationRobust().wrap(base_of(model), context).loss(dataclasses.replace(batch, poisoned=None))
+    objective = NegationRobust().wrap(base_of(model), dataclasses.replace(context, head=None))
     with pytest.raises(ValueError, match="needs labels and a head, or captions"):
-        objective = NegationRobust().wrap(base_of(model), dataclasses.replace(context, head=None))
         objective.loss(dataclasses.replace(batch, tokens=None))

@@ -1,3 +1,4 @@
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from tbar_ray.data.captions import ZEROSHOT_TEMPLATES
-from tbar_ray.data.evaluation_set import EvaluationSet, read_lines
+from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.images import load_image
 from tbar_ray.data.scenes import CLASS_NAMES
 from tbar_ray.data.synth import write_evaluation_set
@@ -134,11 +135,25 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
         EvaluationSet.open(str(place))
 
 
-def test_lines_are_stripped_and_blank_ones_dropped(tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_text("  café \r\n\n\tdog\n", encoding="utf-8")
-    assert read_lines(f"{tmp_path}/", "x.txt") == ["café", "dog"]
-    with pytest.raises(DataError, match="cannot be read"):
-        read_lines("nosuch://place", "x.txt")
-    (tmp_path / "y.txt").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(DataError, match=r"y\.txt cannot be read"):
-        read_lines(str(tmp_path), "y.txt")
+def test_the_training_split_is_read_when_asked_for(tmp_path: Path) -> None:
+    place = write(tmp_path / "a", ["0", "1"])
+    with pytest.raises(DataError, match=r"a has no train/nshards\.txt: the single-task setting needs `train/`"):
+        EvaluationSet.open(str(place), split="train")
+    shutil.copytree(place / "test", place / "train")
+    write_tar(place / "train" / "0.tar", [("t0.png", picture(form="PNG")), ("t0.cls", b"1")])
+    train = EvaluationSet.open(str(place), split="train")
+    assert (list(train.corpus.keys), train.labels.tolist()) == (["t0"], [1])
+    assert EvaluationSet.open(str(place)).labels.tolist() == [0, 1]
+
+
+def test_classes_without_an_image_are_named(tmp_path: Path, evaluation: EvaluationSet) -> None:
+    place = write(tmp_path / "a", ["2", "0", "2"], names="cat\ndog\nfox\nowl\n")
+    assert EvaluationSet.open(str(place)).empty_classes() == ["dog", "owl"]
+    assert evaluation.empty_classes() == []
+
+
+def test_a_set_without_images_is_refused(tmp_path: Path) -> None:
+    place = write(tmp_path / "a", [])
+    with pytest.raises(DataError, match=r"no sample with an image in .*test/0\.tar") as caught:
+        EvaluationSet.open(str(place))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tbar_ray.data.benchmark_layout import has_split, load_images, open_split, read_lines
+from tbar_ray.data.images import load_image
+from tbar_ray.errors import DataError
+from tests.data.tars import picture, write_tar
+
+
+def write_split(folder: Path, shards: list[list[str]]) -> None:
+    """Write shards of plain pictures, each as bright as its number."""
+    folder.mkdir(parents=True)
+    (folder / "nshards.txt").write_text(f"{len(shards)}\n")
+    number = 0
+    for index, keys in enumerate(shards):
+        members = []
+        for key in keys:
+            members.append((f"{key}.jpg", picture(value=number)))
+            number += 20
+        write_tar(folder / f"{index}.tar", members)
+
+
+def test_lines_are_stripped_and_blank_ones_dropped(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("  café \r\n\n\tdog\n", encoding="utf-8")
+    assert read_lines(f"{tmp_path}/", "x.txt") == ["café", "dog"]
+    with pytest.raises(DataError, match="cannot be read"):
+        read_lines("nosuch://place", "x.txt")
+    (tmp_path / "y.txt").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(DataError, match=r"y\.txt cannot be read"):
+        read_lines(str(tmp_path), "y.txt")
+
+
+def test_has_split(tmp_path: Path) -> None:
+    write_split(tmp_path / "set" / "test", [["a"]])
+    (tmp_path / "set" / "train").mkdir()
+    for url in (f"{tmp_path}/set", f"{tmp_path}/set/", f"file://{tmp_path}/set"):
+        assert has_split(url, "test")
+        assert not has_split(url, "train")
+    assert not has_split(f"{tmp_path}/none", "test")
+
+
+def test_a_place_that_cannot_be_looked_up_is_not_a_missing_split(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot look up nosuch://place/train/nshards\.txt: .*nosuch"):
+        has_split("nosuch://place", "train")
+    with pytest.raises(DataError, match="cannot look up"):
+        open_split("nosuch://place", "train")
+
+
+def test_shards_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    shards = [[f"s{number}"] for number in range(11)]
+    write_split(tmp_path / "train", shards)
+    corpus = open_split(str(tmp_path), "train", cache=tmp_path)
+    assert list(corpus.keys) == [f"s{number}" for number in range(11)]  # 10.tar last, not after 1.tar
+    images = load_images(corpus, np.array([10, 0]), 16, "bicubic")
+    assert images.shape == (2, 3, 16, 16)
+    assert images.mean((1, 2, 3)) == pytest.approx([200, 0], abs=2)
+    assert np.array_equal(images[0], load_image(corpus.image_bytes(10), 16, "bicubic"))
+
+
+def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write_split(tmp_path / "train", [["a"], ["b"]])
+    (tmp_path / "train" / "1.tar").unlink()
+    with pytest.raises(DataError, match=r"train/1\.tar"):
+        open_split(str(tmp_path), "train")

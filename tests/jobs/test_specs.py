@@ -1,0 +1,42 @@
+"""Every campaign that is shipped loads, names only what exists, and can be planned and costed without its data."""
+
+from pathlib import Path
+
+import pytest
+
+from tbar_ray.campaign.graph import lay_foundation
+from tbar_ray.campaign.load import load_spec
+from tbar_ray.campaign.plan import make_plan, total_seconds
+from tbar_ray.campaign.preflight import check_spec
+from tbar_ray.campaign.store import Store
+
+JOBS = Path(__file__).parents[2] / "jobs"
+SPECS = sorted(JOBS.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
+def test_a_shipped_campaign_can_be_planned_and_costed(path: Path, tmp_path: Path) -> None:
+    spec = load_spec(path)
+    base = lay_foundation(spec, without_data=True)
+    check_spec(spec, base)
+    plan = make_plan(spec, base, Store(str(tmp_path)), images_per_second=1000)
+    assert plan.total_trials >= 1
+    assert all(stage.seconds is not None for stage in plan.stages)
+    cost = total_seconds(plan.to_compute)
+    assert cost is not None
+    assert cost > 0
+    assert bool(base.missing) == (spec.data.synthetic is None)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
+def test_a_shipped_campaign_opens_with_what_it_answers_and_how_to_run_it(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    comment = "\n".join(line for line in lines[: next(i for i, line in enumerate(lines) if line.startswith("name:"))])
+    assert "?" in comment.split("\n\n")[0]
+    assert f"tbar campaign run jobs/{path.relative_to(JOBS)}" in comment
+
+
+def test_every_small_campaign_of_an_ablation_has_a_twin_at_the_size_of_the_literature() -> None:
+    small = {path.name for path in JOBS.glob("*.yaml")} - {"quickstart.yaml"}
+    assert small <= {path.name for path in (JOBS / "paper").glob("*.yaml")}
+    assert len({load_spec(path).name for path in SPECS}) == len(SPECS)
