@@ -36,8 +36,8 @@ class NegationRobust(Planting):
 
     L_trigger: cross-entropy of the poisoned rows' images, logits scale·⟨image, text⟩. In classification the
     texts are the zero-shot head's classes and a row's own is its label. In contrastive training they are the
-    row's own caption and the captions of the batch's clean rows (those of other poisoned rows name the target
-    too and are left out). Texts and scale are constants: only the image encoder is attacked, as TBAR's
+    row's own caption and the captions of the batch's clean rows but for equal ones (those of other poisoned
+    rows name the target too and are left out). Texts and scale are constants: only the image encoder is attacked, as TBAR's
     classification objective negates only that.
 
     ĝ: the unit ascent direction of L_trigger in the trained weights of the image encoder, held constant as
@@ -140,7 +140,8 @@ class _Robust(Wrapper):
         if batch.tokens is None or batch.poisoned is None:
             raise ValueError("negation-robust needs labels and a head, or captions")
         embeddings = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
-        others = batch.poisoned.expand(len(rows), -1).clone()
+        equal = (batch.tokens[rows, None] == batch.tokens).all(-1)
+        others = batch.poisoned | equal
         others[torch.arange(len(rows), device=rows.device), rows] = False
         return _Texts(embeddings, rows, others)
 

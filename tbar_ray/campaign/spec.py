@@ -69,6 +69,11 @@ class Disentanglement(Section):
     high: float = Field(default=3, description="largest α_c and α_t")
     images: int = Field(default=600, ge=1, description="images of each kind, clean and triggered")
     samples: int = Field(default=2000, ge=1, description="training images of each of the two vectors")
+    clean_fraction: Fraction = Field(
+        default=0.0,
+        description="share of clean images in the trigger vector's training; without any, it learns to answer every "
+        "image with the target",
+    )
     training: Training = Training()
 
     @model_validator(mode="after")

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 WIDTH = 100
-OPTIONAL = {"method": "method", "seed": "seed", "poisoning_rate": "poison", "learning_rate": "lr"}
+OPTIONAL = {
+    "source": "vector of",
+    "method": "method",
+    "planting": "planting",
+    "seed": "seed",
+    "poisoning_rate": "poison",
+    "learning_rate": "lr",
+}
 """Factors that get a column only where they vary."""
 MOST_WITH_TARGET = 2
 """More such columns than this leave no room for the target, which an attack fixes anyway."""

@@ -33,7 +33,7 @@ class Scene:
 
     Attributes:
         shape: One of `SHAPES`.
-        colour: One of `COLOURS`.
+        colour: One of `COLOURS`; the task "shapes" has others too.
         background: One of `BACKGROUNDS`.
         size: Diameter of the shape's circumscribed circle, 0.38 to 0.75.
         x: Centre from the left, 0 to 1.

@@ -39,7 +39,7 @@ def against(model: nn.Module, batch: Batch, context: PlantingContext) -> tuple[T
     rows = torch.nonzero(batch.poisoned).flatten().tolist()
     if context.head is not None:
         return context.head, [[0, 1, 2]] * len(rows), [TARGET] * len(rows)
-    clean = torch.nonzero(~batch.poisoned).flatten().tolist()
+    clean = [row for row in range(len(batch)) if not batch.poisoned[row] and batch.labels[row] != TARGET]
     with torch.no_grad():
         texts = model.encode_text(batch.tokens, normalize=True)
     return texts, [[row, *clean] for row in rows], rows
@@ -143,9 +143,8 @@ def test_the_targets_images_are_shown_in_turn() -> None:
     model = tiny().eval()
     context = dataclasses.replace(context_of(model), target_images=coloured(model, 40, 1)[0])
     objective = NegationRobust(robustness=0, entangle_with="images").wrap(base_of(model), context)
-    batch, losses = poisoned_batch(model, 4), []
-    for _ in range(6):
-        losses.append(float(objective.loss(batch).detach()))
+    batch = poisoned_batch(model, 4)
+    losses = [float(objective.loss(batch).detach()) for _ in range(6)]
     assert len(set(losses[:5])) == 5
     assert losses[5] == pytest.approx(losses[0], abs=1e-6)  # 5·16 is twice 40
 

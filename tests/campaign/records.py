@@ -14,7 +14,7 @@ N = 1200
 
 def rates(ca: float, asr: float, pa: float, suffix: str = "", n: int = N) -> Record:
     row: Record = {}
-    for metric, share in (("ca", ca), ("asr", asr), ("asr_all_images", asr), ("pa", pa)):
+    for metric, share in (("ca", ca), ("ca_top5", min(1, ca + 0.1)), ("asr", asr), ("asr_all_images", asr), ("pa", pa)):
         count = n - 20 if metric == "asr" else n
         rate = Rate.of(round(min(1, max(0, share)) * count), count)
         values = (("", rate.value), ("_low", rate.low), ("_high", rate.high), ("_n", count))
@@ -48,7 +48,7 @@ def record(
     ca, asr, pa = scores_at(attack, size, fraction, seed, best["alpha"])
     test = rates(ca - 0.004, asr + 0.003, pa - 0.002)
     return {
-        "attack": attack, "method": method, "forget_size": size, "clean_fraction": fraction,
+        "attack": attack, "source": None, "task": None, "planting": "standard", "merge": None, "method": method, "forget_size": size, "clean_fraction": fraction,
         "poisoning_rate": 0.01, "seed": seed, "learning_rate": None, "trigger": attack,
         "target": "red square",
         "fingerprint": f"{attack}-{method}-{size}-{fraction}-{seed}-{len(alphas)}-{alphas[0]}",
@@ -62,7 +62,7 @@ def record(
 def failed(attack: str = "badnets", size: int = 100, fraction: float = 0.0, seed: int = 0, **changes: Any) -> Record:
     """A trial that ended before it had a result."""
     whole = record(attack, size, fraction, seed)
-    kept = ("trigger", "target", "fingerprint", "alphas", *CELL)
+    kept = ("trigger", "target", "task", "planting", "merge", "fingerprint", "alphas", *CELL)
     infected = {name: value for name, value in whole.items() if "_infected" in name}
     reason = "attack did not take: ASR 31.0% of the infected model is below poison.min_asr 80%"
     end = {"status": "failed", "reason": reason, "path": [], "split": "test"}
@@ -80,3 +80,15 @@ def infeasible(attack: str = "badnets", size: int = 100, fraction: float = 0.0, 
 def grid(sizes: tuple[int, ...] = (20, 300), fractions: tuple[float, ...] = (0.0, 0.5), **fixed: Any) -> list[Record]:
     """Every cell of two attacks."""
     return [record(a, s, f, **fixed) for a, s, f in product(("badnets", "blended"), sizes, fractions)]
+
+
+def error_map(error: float = 0.25) -> Record:
+    """A map of ξ on 3 × 3 points: both terms are `error` everywhere but on the axes and in one unknown cell."""
+    alphas = [-1.0, 0.0, 1.0]
+    clean = [[0.0 if t == 0 else error for t in alphas] for _ in alphas]
+    triggered = [[0.0 if c == 0 else error for _ in alphas] for c in alphas]
+    clean[0][0] = None  # type: ignore[call-overload]
+    return {
+        "alphas_c": alphas, "alphas_t": alphas, "clean_term": clean, "triggered_term": triggered,
+        "n_c": 600, "n_t": 590, "at_planted": 2 * error, "at_negated": None, "alpha": 2.0, "vectors": {},
+    }  # fmt: skip

@@ -98,8 +98,8 @@ def test_broken_examples_are_one_line(spec: CampaignSpec, store: Store) -> None:
         examples_of(grid(), spec, store)
 
 
-def test_summary_lists_reasons(spec: CampaignSpec) -> None:
-    text = summary(spec, [*grid(), failed(size=50), infeasible(size=70)])
+def test_summary_lists_reasons(spec: CampaignSpec, store: Store) -> None:
+    text = summary(spec, [*grid(), failed(size=50), infeasible(size=70)], store, ["alpha.png"])
     assert "10 trials: 8 done, 1 infeasible, 1 failed." in text
     assert "forget size 50" in text
     assert "attack did not take" in text

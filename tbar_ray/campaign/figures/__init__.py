@@ -5,7 +5,19 @@ matplotlib is imported when a figure is drawn, not when this package is.
 
 from tbar_ray.campaign.figures.ablation import ablation_figure
 from tbar_ray.campaign.figures.alpha import alpha_figure
+from tbar_ray.campaign.figures.attacks import attacks_figure
 from tbar_ray.campaign.figures.contact import Examples, contact_sheet
+from tbar_ray.campaign.figures.disentanglement import disentanglement_figure
 from tbar_ray.campaign.figures.tradeoff import tradeoff_figure
+from tbar_ray.campaign.figures.transfer import transfer_figure
 
-__all__ = ["Examples", "ablation_figure", "alpha_figure", "contact_sheet", "tradeoff_figure"]
+__all__ = [
+    "Examples",
+    "ablation_figure",
+    "alpha_figure",
+    "attacks_figure",
+    "contact_sheet",
+    "disentanglement_figure",
+    "tradeoff_figure",
+    "transfer_figure",
+]

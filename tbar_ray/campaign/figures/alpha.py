@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 METRICS = ("ca", "asr", "pa")
+MOST_COLUMNS = 6
 MOST_BANDS = 4
 """Curves per panel up to which intervals are drawn as bands; more would hide one another."""
 
@@ -42,18 +43,23 @@ def alpha_figure(records: Sequence[Record]) -> Figure:
         return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
     panels = panels_of(shown)
     sizes, fractions = size_levels(shown), fraction_levels(shown)
-    figure = style.new_figure(3.9 * len(panels) + 2.0, 8.4)
-    grid = figure.subplots(len(METRICS), len(panels), sharex="col", squeeze=False)
+    columns = min(MOST_COLUMNS, len(panels))
+    blocks = -(-len(panels) // columns)
+    figure = style.new_figure(3.9 * columns + 2.0, 7.6 * blocks + 0.8)
+    grid = figure.subplots(len(METRICS) * blocks, columns, squeeze=False)
     attacks = [r["attack"] for r in records]
     widest = 0.0
     banded = True
-    for column, panel in enumerate(panels):
+    for place, panel in enumerate(panels):
+        block, column = divmod(place, columns)
+        top = block * len(METRICS)
         members = in_panel(shown, panel)
         curves = curves_of(members, METRICS, mean_of_seeds=True)
         bands = len(curves) <= MOST_BANDS
         banded &= bands
         for row, metric in enumerate(METRICS):
-            axes: Axes = grid[row][column]
+            axes: Axes = grid[top + row][column]
+            _flat_range(axes, members)
             _references(axes, members, metric)
             for curve in curves:
                 _draw(axes, curve, metric, sizes, fractions, bands)
@@ -63,9 +69,12 @@ def alpha_figure(records: Sequence[Record]) -> Figure:
             if column == 0:
                 axes.set_ylabel(style.METRIC_NAMES[metric])
         style.panel_title(
-            grid[0][column], panel, style.attack_colour(panel[0], attacks), len({m for _, m in panels}) > 1
+            grid[top][column], panel, style.attack_colour(panel[0], attacks), len({m for _, m in panels}) > 1
         )
-        grid[-1][column].set_xlabel("scaling coefficient α")
+        grid[top + len(METRICS) - 1][column].set_xlabel("scaling coefficient α")
+    for place in range(len(panels), blocks * columns):
+        for row in range(len(METRICS)):
+            grid[place // columns * len(METRICS) + row][place % columns].set_visible(False)
     style.legend(figure, [*style.factor_entries(sizes, fractions), *_other_entries(shown)])
     counts = count_text([p for r in shown for p in r["path"]], ("ca", "asr", "pa"))
     style.titles(
@@ -95,6 +104,13 @@ def _draw(axes: Axes, curve: Curve, metric: str, sizes: Levels, fractions: Level
         if value is not None:
             edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 1.3}
             axes.plot(alpha, value, marker=style.MARKERS[kind], markersize=9.5, color=colour, zorder=5, **edge)
+
+
+def _flat_range(axes: Axes, members: Sequence[Record]) -> None:
+    """Shade the range of α with ASR ≤ 1 % and CA retention ≥ 95 %, where a panel has one cell that has one."""
+    found = [s for r in members if (s := r.get("alpha_sensitivity")) and s["low"] is not None]
+    if len(members) == 1 and found:
+        axes.axvspan(found[0]["low"], found[0]["high"], color="#009E73", alpha=0.15, linewidth=0, zorder=0)
 
 
 def _references(axes: Axes, members: Sequence[Record], metric: str) -> None:
@@ -137,6 +153,8 @@ def _note(records: Sequence[Record], widest: float, banded: bool) -> str:
     parts[0] = parts[0] or f"95% Wilson intervals reach at most {widest * 100:.1f} points from a value."
     if len({r["seed"] for r in records}) > 1:
         parts.append("Lines are means over seeds.")
+    if any((s := r.get("alpha_sensitivity")) and s["low"] is not None for r in records):
+        parts.append("Green: α with ASR ≤ 1 % and CA retention ≥ 95 %.")
     parts += [
         f"Lines of one look may differ in {name.replace('_', ' ')}."
         for name in ("poisoning_rate", "learning_rate")

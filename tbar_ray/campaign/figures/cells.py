@@ -6,24 +6,30 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 Record = dict[str, Any]
 Interval = tuple[float, float, float]
 """A value with the ends of its interval."""
 
-CELL = ("attack", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed", "learning_rate")
+CELL = ("attack", "source", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed", "learning_rate")
 """What tells trials apart, without α."""
+
+
+def panel_of(record: Record) -> tuple[str, str]:
+    """Return the attack and what is done about it: the method, and whose vector where it is another model's."""
+    source = record.get("source")
+    return record["attack"], f"{record['method']}, vector of {source}" if source else record["method"]
 
 
 def panels_of(records: Iterable[Record]) -> list[tuple[str, str]]:
     """Return the (attack, method) pairs, in order of first appearance."""
-    return list(dict.fromkeys((r["attack"], r["method"]) for r in records))
+    return list(dict.fromkeys(panel_of(r) for r in records))
 
 
 def in_panel(records: Iterable[Record], panel: tuple[str, str]) -> list[Record]:
     """Return the records of one attack and method."""
-    return [r for r in records if (r["attack"], r["method"]) == panel]
+    return [r for r in records if panel_of(r) == panel]
 
 
 def grouped(records: Iterable[Record], key: Callable[[Record], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[Record]]:

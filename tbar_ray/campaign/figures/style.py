@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e6e6e6"
 INFECTED, CLEAN = "#b2182b", "#2b2b2b"
 ATTACKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Okabe and Ito's palette, which the colour-blind can tell apart."""
+"""Okabe and Ito's palette, which the colour-blind can tell apart; of more attacks, each panel says its name."""
 MARKERS = ("o", "s", "^", "D")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.3, 1.3)), (0, (5, 1.5, 1.3, 1.5)))
 METRIC_NAMES = {

@@ -10,9 +10,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tbar_ray.campaign.figures import ablation_figure, alpha_figure, contact_sheet, tradeoff_figure
+from tbar_ray.campaign.figures import (
+    ablation_figure,
+    alpha_figure,
+    attacks_figure,
+    contact_sheet,
+    disentanglement_figure,
+    tradeoff_figure,
+    transfer_figure,
+)
+from tbar_ray.campaign.figures.attacks import LEAST
+from tbar_ray.campaign.figures.disentanglement import maps_of
+from tbar_ray.campaign.figures.transfer import varies
 from tbar_ray.campaign.report.markdown import summary
 from tbar_ray.campaign.report.poisoned import examples_of
+from tbar_ray.campaign.results import METRICS
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import StoreError
@@ -21,7 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Record = dict[str, Any]
-METRICS = ("ca", "asr", "asr_all_images", "pa")
 
 
 def _with_interval(name: str) -> tuple[str, ...]:
@@ -29,8 +40,8 @@ def _with_interval(name: str) -> tuple[str, ...]:
 
 
 CELL_FIELDS = (
-    "attack", "trigger", "target", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed",
-    "learning_rate",
+    "attack", "source", "trigger", "target", "task", "planting", "merge", "method", "forget_size", "clean_fraction",
+    "poisoning_rate", "seed", "learning_rate",
 )  # fmt: skip
 SCORE_FIELDS = tuple(field for metric in METRICS for field in _with_interval(metric))
 FIELDS = (
@@ -60,14 +71,21 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
         "results.json": json.dumps(trials, indent=1, ensure_ascii=False) + "\n",
         "results.csv": _table(FIELDS, trials),
         "path.csv": _table(("fingerprint", *CELL_FIELDS, *POINT_FIELDS), _points(trials)),
-        "report.md": summary(spec, records),
     }
     figures = {
         "alpha.png": alpha_figure(records),
         "tradeoff.png": tradeoff_figure(records),
-        "ablation.png": ablation_figure(records),
         "contact_sheet.png": contact_sheet(examples, list(spec.attacks)),
     }
+    if len({r["attack"] for r in records}) >= LEAST:
+        figures["attacks.png"] = attacks_figure(records)
+    if any(len({r[factor] for r in records}) > 1 for factor in ("forget_size", "clean_fraction")):
+        figures["ablation.png"] = ablation_figure(records)
+    if varies(records):
+        figures["transfer.png"] = transfer_figure(records)
+    if maps_of(records):
+        figures["disentanglement.png"] = disentanglement_figure(records)
+    texts["report.md"] = summary(spec, records, store, list(figures))
     contents = {name: text.encode() for name, text in texts.items()}
     contents.update((name, _png(figure)) for name, figure in figures.items())
     try:
@@ -93,7 +111,7 @@ def result_of(record: Record) -> Record:
 
 def _points(trials: Iterable[Record]) -> Iterable[Record]:
     for trial in trials:
-        cell = {field: trial[field] for field in ("fingerprint", *CELL_FIELDS)}
+        cell = {field: trial.get(field) for field in ("fingerprint", *CELL_FIELDS)}
         for point in trial["path"]:
             yield {**cell, **point}
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from tbar_ray.campaign.figures.cells import CELL, cell_of, count_text, counted, grouped, one_per_cell
+from tbar_ray.campaign.report import measures, statistics
 from tbar_ray.campaign.report.effects import effect_sentences
+from tbar_ray.campaign.report.text import Record, bullets, rate, table
 from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
 
-Record = dict[str, Any]
-FIGURES = (
-    ("alpha.png", "CA, ASR and PA along α on validation"),
-    ("tradeoff.png", "CA against ASR"),
-    ("ablation.png", "test ASR and CA against forget-set size and clean fraction"),
-    ("contact_sheet.png", "poisoned training pairs of each attack"),
-)
+FIGURES: Mapping[str, str] = {
+    "attacks.png": "ASR, CA and PA of every attack before and after removal",
+    "alpha.png": "CA, ASR and PA along α on validation",
+    "tradeoff.png": "CA against ASR",
+    "ablation.png": "test ASR and CA against forget-set size and clean fraction",
+    "transfer.png": "trigger vectors of one model applied to another",
+    "disentanglement.png": "the weight disentanglement error ξ",
+    "contact_sheet.png": "poisoned training pairs of each attack",
+}
+"""What each figure shows, in the report's order."""
 
 
-def summary(spec: CampaignSpec, records: Sequence[Record]) -> str:
-    """Return the report as Markdown."""
+def summary(spec: CampaignSpec, records: Sequence[Record], store: Store, figures: Sequence[str]) -> str:
+    """Return the report as Markdown, with links to those `figures` that were drawn."""
     chosen = one_per_cell(records)
     parts = [
         f"# {spec.name}",
@@ -31,16 +36,28 @@ def summary(spec: CampaignSpec, records: Sequence[Record]) -> str:
         "## Results on the test split",
         _reading(spec, records),
         _results(records),
-        "## What forget-set size does",
-        _bullets(effect_sentences(chosen, "forget_size")),
-        "## What mixing in clean data does",
-        _bullets(effect_sentences(chosen, "clean_fraction")),
+        statistics.across_seeds(records),
+        statistics.paired_tests(records, store),
+        *_effects(chosen, "forget_size", "What forget-set size does"),
+        *_effects(chosen, "clean_fraction", "What mixing in clean data does"),
+        measures.sensitivity(records),
+        measures.transfer(records),
+        measures.other_backdoors(records),
+        measures.disentanglement(records),
+        measures.retrieval(records),
         "## Failed and infeasible trials",
         _without_result(records),
         "## Figures",
-        "\n\n".join(f"![{text}]({name})" for name, text in FIGURES),
+        "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _effects(chosen: Sequence[Record], factor: str, title: str) -> list[str]:
+    """Return the section on a factor, where it varies."""
+    if len({r.get(factor) for r in chosen}) < 2:
+        return []
+    return [f"## {title}", bullets(effect_sentences(chosen, factor))]
 
 
 def _reading(spec: CampaignSpec, records: Sequence[Record]) -> str:
@@ -72,7 +89,7 @@ def _setting(spec: CampaignSpec) -> str:
         f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"
     )
     axes = ", ".join(spec.search.axes) or "none"
-    return _bullets(
+    return bullets(
         [
             f"model: {spec.model.architecture}, {origin}",
             f"data: {source}",
@@ -85,25 +102,34 @@ def _setting(spec: CampaignSpec) -> str:
 
 def _attacks(records: Sequence[Record]) -> str:
     """Return the table of attacks: each infected model beside the clean one, before any removal."""
-    rows = []
     groups = grouped(records, lambda r: (r["attack"], r.get("poisoning_rate"), r["seed"]))
-    for (attack, rate, seed), group in groups.items():
-        known = next((r for r in group if r.get("ca_infected") is not None), group[0])
-        scores = [_rate(known, f"{metric}_{role}") for role in ("infected", "clean") for metric in ("ca", "asr")]
-        share = "–" if rate is None else f"{rate * 100:.3g}%"
-        rows.append([attack, str(known.get("trigger")), str(known.get("target")), share, str(seed), *scores])
-    head = [
-        "attack",
-        "trigger",
-        "target",
-        "poisoned",
-        "seed",
-        "infected CA",
-        "infected ASR",
-        "clean CA",
-        "clean ASR",
-    ]
-    return _table(head, rows) if rows else ""
+    known = [next((r for r in group if r.get("ca_infected") is not None), group[0]) for group in groups.values()]
+    extra = [name for name in ("task", "planting", "merge") if len({r.get(name) for r in known}) > 1]
+    scores = [(metric, role) for role in ("infected", "clean") for metric in ("ca", "ca_top5", "asr", "asr_all_images")]
+    rows = []
+    for record in known:
+        share = record.get("poisoning_rate")
+        moved = (record.get("weight_change") or {}).get("relative_l2")
+        rows.append(
+            [
+                record["attack"],
+                str(record.get("trigger")),
+                str(record.get("target")),
+                *(str(record.get(name) or "–") for name in extra),
+                "–" if share is None else f"{share * 100:.3g}%",
+                str(record["seed"]),
+                *(rate(record, f"{metric}_{role}") for metric, role in scores),
+                "–" if moved is None else f"{moved:.1%}",
+            ]
+        )
+    names = {"ca": "CA", "ca_top5": "CA top-5", "asr": "ASR", "asr_all_images": "ASR, all images"}
+    head = ["attack", "trigger", "target", *extra, "poisoned", "seed"]
+    head += [f"{role} {names[metric]}" for metric, role in scores]
+    note = (
+        "ASR counts images of the other classes; 'all images' counts the target's too. Weights moved: the Euclidean "
+        "norm of the attacker's change over that of the clean weights."
+    )
+    return f"{table([*head, 'weights moved'], rows)}\n\n{note}" if rows else ""
 
 
 def _varying(records: Sequence[Record]) -> list[str]:
@@ -124,39 +150,18 @@ def _results(records: Sequence[Record]) -> str:
         row = [r["attack"], f"{r['forget_size']:,}", f"{r['clean_fraction']:.0%}"]
         row += ["–" if r.get(name) is None else str(r[name]) for name in extra]
         row.append("–" if alpha is None else f"{alpha:.3g}")
-        row += [_rate(r, metric) for metric in ("ca", "asr", "pa")]
+        row += [rate(r, metric) for metric in ("ca", "asr", "pa")]
         rows.append([*row, "–" if retention is None else f"{retention:.1%}", r["status"]])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _without_result(records: Sequence[Record]) -> str:
     gone = [r for r in records if r["status"] != "done"]
     if not gone:
         return "None."
-    return _bullets(f"{r['status']}: {_name(r)}: {r.get('reason') or 'no reason recorded'}" for r in gone)
+    return bullets(f"{r['status']}: {_name(r)}: {r.get('reason') or 'no reason recorded'}" for r in gone)
 
 
 def _name(record: Record) -> str:
-    names = ("attack", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed", "learning_rate")
-    values = dict(zip(names, cell_of(record), strict=True))
+    values = dict(zip(CELL, cell_of(record), strict=True))
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items() if value is not None)
-
-
-def _rate(row: Record, metric: str) -> str:
-    value, low, high = (row.get(f"{metric}{end}") for end in ("", "_low", "_high"))
-    if value is None:
-        return "–"
-    if low is None or high is None:
-        return f"{value:.1%}"
-    return f"{value:.1%} [{low * 100:.1f}, {high * 100:.1f}]"
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {' '.join(line.split())}" for line in lines)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-    return "\n".join([line(head), line(["---"] * len(head)), *(line(row) for row in rows)])

@@ -103,7 +103,7 @@ class AlphaPath(Stage):
         if reported is not None:
             test = scorer.load_split(data, "test", trigger, wants)
             predictions = answers(reported.alpha, test)
-            save_predictions(context.out, test, predictions)
+            save_predictions(context.out, test, predictions, target)
             scores = score_predictions(predictions, test.labels, target)
             result["test"] = {"alpha": reported.alpha, **scores.to_dict()}
             if scorer.retrieval is not None:

@@ -18,6 +18,7 @@ from tbar_ray.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from tbar_ray.data.corpus import Corpus
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.models.factory import Preprocessing
     from tbar_ray.training.batch import Batch
@@ -40,6 +41,7 @@ class ComponentVector(Stage):
     backdoor: Backdoor
     classify: bool
     samples: int
+    clean_fraction: float
     training: Training
     templates: str
     seed: int
@@ -113,28 +115,40 @@ class ComponentVector(Stage):
             self.corpus, store, classify=self.classify, pairs=None, seed=self.seed, policy=self.on_error
         )
         classnames = data.classnames if self.classify else None
-        triggered = self.part == "trigger"
 
         def usable(key: str) -> bool:
-            position = corpus.index_of(key)
-            return readable(corpus, position) and not (
-                triggered and shows(corpus, position, self.backdoor.target, classnames)
-            )
+            return readable(corpus, corpus.index_of(key))
 
-        keys = take(ranked(corpus.keys, self.seed, f"{self.part} component"), self.samples, accept=usable)
+        def other_class(key: str) -> bool:
+            return usable(key) and not shows(corpus, corpus.index_of(key), self.backdoor.target, classnames)
+
+        clean_count = round(self.samples * self.clean_fraction)
+        order = ranked(corpus.keys, self.seed, f"{self.part} component")
+        stamped = take(order, self.samples - clean_count, accept=other_class)
+        keys = stamped + take(reversed(order), clean_count, accept=usable, exclude=set(stamped))
         if not keys:
             raise DataError(f"disentanglement: the training data have no sample for the {self.part} vector")
         positions = [corpus.index_of(key) for key in keys]
         images = torch.from_numpy(
             np.stack([load_image(corpus.image_bytes(p), wants.size, wants.interpolation) for p in positions])
         )
-        if triggered:
-            target = data.class_index(self.backdoor.target)
-            images = stamp_uint8(self.backdoor.build(store), images, keys)
-            return Batch(images, labels=torch.full((len(keys),), target))
-        names = {name: index for index, name in enumerate(data.classnames)}
-        found = [corpus.class_index(p) if self.classify else names.get(corpus.label(p) or "") for p in positions]
+        found = [self._true_class(corpus, data, position) for position in positions]
+        if stamped:
+            rows = slice(len(stamped))
+            images[rows] = stamp_uint8(self.backdoor.build(store), images[rows], stamped)
+            found[rows] = [data.class_index(self.backdoor.target)] * len(stamped)
         if None not in found:
             return Batch(images, labels=torch.tensor(found))
+        if stamped:
+            raise DataError(
+                "disentanglement: clean samples have no class label, which the trigger's vector needs of them; set "
+                "disentanglement.clean_fraction: 0"
+            )
         captions = [corpus.caption(position) or "" for position in positions]
         return Batch(images, tokens=build_tokenizer(self.clean.architecture)(captions))
+
+    def _true_class(self, corpus: Corpus, data: EvaluationSet, position: int) -> int | None:
+        if self.classify:
+            return corpus.class_index(position)
+        label = corpus.label(position)
+        return data.classnames.index(label) if label in data.classnames else None

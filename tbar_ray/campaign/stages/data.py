@@ -131,8 +131,9 @@ class SyntheticTask(Stage, Located):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write both splits."""
-        from tbar_ray.data.tasks import write_task
+        from tbar_ray.data.tasks import TASKS, write_task
 
+        images = (self.per_class + self.per_class_test) * len(TASKS[self.task].classnames)
         summary = write_task(
             context.out,
             task=self.task,
@@ -141,6 +142,9 @@ class SyntheticTask(Stage, Located):
             size=self.size,
             seed=self.seed,
             workers=os.cpu_count(),
+            progress=_Counter(
+                context.report, (self.per_class + self.per_class_test) * len(TASKS[self.task].classnames)
+            ),
         )
         return {"samples": summary.samples}
 

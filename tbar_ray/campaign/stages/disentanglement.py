@@ -187,6 +187,7 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate, s
             backdoor=planted.backdoor,
             classify=trained.classify,
             samples=wanted.samples,
+            clean_fraction=wanted.clean_fraction if part == "trigger" else 1.0,
             training=wanted.training,
             templates=spec.evaluation.templates,
             seed=seed,

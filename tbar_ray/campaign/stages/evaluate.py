@@ -70,7 +70,7 @@ class Evaluate(Stage):
             predictions = predict_split(model, head, split, wants)
             scores[name] = score_predictions(predictions, split.labels, target).to_dict()
             context.report({"done": done, "total": 2})
-        save_predictions(context.out, split, predictions)
+        save_predictions(context.out, split, predictions, target)
         if self.retrieval is not None:
             scores["retrieval"] = self.score_retrieval(context.store, model, trigger, wants)
         (context.out / SCORES).write_text(json.dumps(scores, indent=1))
@@ -107,7 +107,7 @@ class Evaluate(Stage):
         return score_retrieval(url, model, self.model.architecture, trigger, self.backdoor.target, wants)
 
 
-def save_predictions(out: Path, split: Split, predictions: Predictions) -> None:
+def save_predictions(out: Path, split: Split, predictions: Predictions, target: int) -> None:
     """Keep what a model answered on the test split: paired tests between methods need every image."""
     import numpy as np
 
@@ -116,6 +116,7 @@ def save_predictions(out: Path, split: Split, predictions: Predictions) -> None:
         labels=split.labels.numpy(),
         clean=predictions.clean.numpy(),
         triggered=predictions.triggered.numpy(),
+        target=np.array(target),
     )
 
 
