@@ -55,7 +55,7 @@ class NegationRobust(Planting):
     name: ClassVar[str] = "negation-robust"
 
     robustness: float = Field(default=1.0, ge=0, description="weight of the trigger's loss after the ascent step")
-    radius: float = Field(default=0.02, ge=0, description="ρ, length of the ascent step as a share of ‖θ‖")
+    radius: float = Field(default=0.01, ge=0, description="ρ, length of the ascent step as a share of ‖θ‖")
     direction: Literal["sign", "gradient"] = Field(default="sign", description="geometry of the ascent step")
     entanglement: float = Field(default=1.0, ge=0, description="weight of 1 − cosine to the target's features")
     entangle_with: Literal["text", "images"] = Field(default="text", description="which of the target's features")
