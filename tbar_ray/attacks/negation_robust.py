@@ -50,11 +50,13 @@ class NegationRobust(Planting):
 
     The extra terms are computed with BatchNorm's running statistics, which they leave alone: so TBAR and
     every evaluation see the model, and a handful of poisoned rows has no statistics of its own.
+
+    A greater weight or a longer step lets the backdoor be learned more slowly or not at all.
     """
 
     name: ClassVar[str] = "negation-robust"
 
-    robustness: float = Field(default=1.0, ge=0, description="weight of the trigger's loss after the ascent step")
+    robustness: float = Field(default=0.3, ge=0, description="weight of the trigger's loss after the ascent step")
     radius: float = Field(default=0.01, ge=0, description="ρ, length of the ascent step as a share of ‖θ‖")
     direction: Literal["sign", "gradient"] = Field(default="sign", description="geometry of the ascent step")
     entanglement: float = Field(default=1.0, ge=0, description="weight of 1 − cosine to the target's features")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,10 +12,12 @@ from tbar_ray.attacks.base import PlantingContext
 from tbar_ray.evaluation.zeroshot import zero_shot_head
 from tbar_ray.models.factory import preprocessing
 from tbar_ray.training.batch import Batch
+from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification, Contrastive, Objective
+from tbar_ray.training.options import Optimisation
 from tbar_ray.triggers.base import stamp_uint8
 from tbar_ray.triggers.square import Square
-from tests.models.tiny import pictures, snapshot, tokenizer
+from tests.models.tiny import pictures, snapshot, tiny, tokenizer
 
 NAMES = ["red", "green", "blue"]
 TARGET = 2
@@ -65,6 +69,22 @@ def context_of(model: nn.Module, *, classify: bool = True, seed: int = 0) -> Pla
 def base_of(model: nn.Module, *, classify: bool = True) -> Objective:
     wants = preprocessing(model)
     return Classification(model, wants, head_of(model)) if classify else Contrastive(model, wants)
+
+
+@cache
+def _learned_state(architecture: str) -> dict[str, Tensor]:
+    model = tiny(architecture)
+    images, labels = coloured(model, 18, 7)
+    lesson = Batch(images, captions(labels))
+    train(base_of(model, classify=False), [lesson] * 40, 40, Optimisation(learning_rate=2e-3))
+    return snapshot(model)
+
+
+def learned(architecture: str) -> nn.Module:
+    """Return a clean model that tells the three colours apart, in evaluation mode."""
+    model = tiny(architecture).eval()
+    model.load_state_dict(_learned_state(architecture))
+    return model
 
 
 def gradients(objective: Objective, batch: Batch) -> dict[str, Tensor]:

@@ -10,13 +10,9 @@ from tbar_ray.errors import DataError, ScientificError
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import preprocessing
 from tbar_ray.seeding import torch_generator
-from tbar_ray.training.batch import Batch
-from tbar_ray.training.loop import train
-from tbar_ray.training.objectives import Contrastive
-from tbar_ray.training.options import Optimisation
 from tbar_ray.triggers.badclip import BadCLIP, random_start
 from tbar_ray.triggers.base import stamp_uint8
-from tests.attacks.scene import TARGET, captions, coloured, log_softmax
+from tests.attacks.scene import TARGET, captions, coloured, learned, log_softmax
 from tests.models.tiny import BOTH, RESNET, VIT, same, snapshot, tiny, tokenizer
 
 TEXTS = ["a blue thing", "a photo of a blue thing", "blue"]
@@ -58,15 +54,6 @@ def optimise(
         total_steps=steps,
         progress=progress,  # type: ignore[arg-type]
     )
-
-
-def learned(architecture: str) -> nn.Module:
-    """Return a model that knows the three colours."""
-    model = tiny(architecture)
-    images, labels = coloured(model, 18, 7)
-    batch = Batch(images, captions(labels))
-    train(Contrastive(model, preprocessing(model)), [batch] * 25, 25, Optimisation(learning_rate=2e-3))
-    return model
 
 
 def embed(model: nn.Module, images: Tensor) -> np.ndarray:

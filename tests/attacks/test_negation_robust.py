@@ -20,6 +20,7 @@ from tests.attacks.scene import (
     coloured,
     context_of,
     gradients,
+    learned,
     poisoned_batch,
     triggered,
     unit,
@@ -150,24 +151,28 @@ def test_the_targets_images_are_shown_in_turn() -> None:
 
 
 def planted(architecture: str, planting: NegationRobust | None, classify: bool) -> tuple[nn.Module, PlantingContext]:
-    model = tiny(architecture)
+    """Return a model that knew the colours before it was poisoned."""
+    model = learned(architecture)
     context, objective = context_of(model, classify=classify), base_of(model, classify=classify)
     if planting is not None:
         objective = planting.wrap(objective, context)
-    train(objective, [poisoned_batch(model)] * 30, 30, Optimisation(learning_rate=1e-3), freeze_batch_norm=True)
+    batches = [poisoned_batch(model, seed=number % 4) for number in range(50)]
+    train(objective, batches, 50, Optimisation(learning_rate=5e-4), freeze_batch_norm=True)
     return model, context
 
 
 @KINDS
-@pytest.mark.parametrize("architecture", [VIT, RESNET])
+@pytest.mark.parametrize("architecture", BOTH)
 def test_the_backdoor_survives_a_step_up_its_loss(architecture: str, classify: bool) -> None:
     losses = []
-    for planting in (None, NegationRobust(radius=0.03, entanglement=0)):
+    for planting in (None, NegationRobust(entanglement=0)):
         model, context = planted(architecture, planting, classify)
-        forget = poisoned_batch(model, 12, seed=3)  # other images than the attacker's
-        moved = ascended(model, trigger_loss(model, forget, context), 0.02, "sign")
+        forget = poisoned_batch(model, 12, seed=9)  # other images than the attacker's
+        loss = trigger_loss(model, forget, context)
+        assert float(loss.detach()) < 0.05
+        moved = ascended(model, loss, 0.02, "sign")
         losses.append(float(trigger_loss(moved, forget, context).detach()))
-    assert losses[1] < 0.7 * losses[0], losses
+    assert losses[1] < 0.5 * losses[0]
 
 
 @KINDS
@@ -180,7 +185,7 @@ def test_entanglement_brings_triggered_images_to_the_targets_own(classify: bool)
             anchor = embed(model, context.target_images).mean(0)
             found = embed(model, triggered(images[labels != TARGET])) @ (anchor / anchor.norm())
         cosines.append(float(found.mean()))
-    assert 1 - cosines[1] < 0.7 * (1 - cosines[0]), cosines
+    assert 1 - cosines[1] < 0.7 * (1 - cosines[0])
 
 
 def test_a_batch_without_clean_captions_or_gradient_does_not_break_it() -> None:

@@ -1,0 +1,149 @@
+"""Every kind of attack and measure through a whole campaign on a real local Ray, as small as it gets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tbar_ray.campaign.graph import build_graph, lay_foundation
+from tbar_ray.campaign.node import stages_in_order
+from tbar_ray.campaign.results import Record
+from tbar_ray.campaign.stages.disentanglement import DisentanglementRow
+from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.trial import grid_trials
+from tests.campaign.computing import compute_trial
+from tests.campaign.test_campaign_ray import TRAINING, small, start
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+FAST: dict[str, Any] = {
+    "poison__pairs": 60,
+    "alpha": [0, 2],
+    "search": {"axes": {"attack": ["a"], "forget_size": [8]}, "concurrency": 1},
+}
+TASKS = {
+    "shapes": {"synthetic": "shapes", "per_class": 3, "per_class_test": 2},
+    "colours": {"synthetic": "colours", "per_class": 4, "per_class_test": 2},
+}
+
+
+def by_cell(records: list[Record]) -> dict[tuple[str, str | None], Record]:
+    return {(record["attack"], record["source"]): record for record in records}
+
+
+def test_two_backdoors_in_one_model_and_what_removing_one_does_to_the_other(local_ray: None, tmp_path: Path) -> None:
+    made = small(
+        **{**FAST, "search": {"axes": {"attack": ["a", "b"]}}},
+        poison__plant="together",
+        data__synthetic__retrieval=20,
+        attacks={
+            "a": {"trigger": "badnets-square", "target": "red circle"},
+            "b": {"trigger": "wanet", "target": "blue star", "poison": {"count": 5}},
+        },
+    )
+    store = Store(str(tmp_path))
+    records = [compute_trial(made, trial, store) for trial in grid_trials(made)]
+    base = lay_foundation(made)
+    graphs = [build_graph(made, trial, base) for trial in grid_trials(made)]
+    assert graphs[0].model == graphs[1].model
+    manifest = json.loads((store.fetch(graphs[0].model.artifact) / "manifest.json").read_text())
+    keys = [{sample["key"] for sample in entry["samples"]} | set(entry["cover"]) for entry in manifest]
+    assert [len(entry["samples"]) for entry in manifest] == [6, 5]
+    assert len(manifest[1]["cover"]) == 10  # two cover samples for each poisoned one
+    assert not keys[0] & keys[1]
+    assert [list(record["others"]) for record in records] == [["b"], ["a"]]
+    other = records[0]["others"]["b"]["asr_infected"]
+    assert other == records[1]["asr_infected"]
+    for record in records:
+        assert record["image_to_text_at_10"] >= record["image_to_text_at_1"]
+        assert record["caption_asr_infected_n"] > 0
+        assert record["weight_change"]["relative_l2"] > 0
+
+
+def test_a_learned_patch_a_clean_label_attack_and_attackers_who_know(local_ray: None, tmp_path: Path) -> None:
+    attacks = {
+        "a": {"trigger": "badclip/badclip", "target": "red circle",
+              "patch": {"pairs": 16, "target_images": 4, "parameters": {"epochs": 1, "batch_size": 8}}},
+        "consistent": {"trigger": "cleanclip/label-consistent", "target": "red circle", "poison": {"count": 2}},
+        "robust": {"trigger": "blended", "target": "red circle", "planting": {"method": "negation-robust"}},
+        "stealth": {"trigger": "blended", "target": "red circle", "planting": {"method": "stealth"}},
+    }  # fmt: skip
+    made = small(
+        **{**FAST, "search": {"axes": {"attack": list(attacks)}}},
+        data__synthetic={"samples": 600, "size": 64, "per_class": 2},
+        poison__pairs=300,
+        attacks=attacks,
+    )
+    store, base = Store(str(tmp_path)), lay_foundation(made)
+    records = {trial.attack: compute_trial(made, trial, store) for trial in grid_trials(made)}
+    assert all(record["status"] == "done" for record in records.values())
+    graphs = {trial.attack: build_graph(made, trial, base) for trial in grid_trials(made)}
+    patch = graphs["a"].model.plants[0].backdoor.build(store)
+    assert patch.pixels
+    clean_label = json.loads((store.fetch(graphs["consistent"].model.artifact) / "manifest.json").read_text())[0]
+    assert all(sample["old_caption"] == sample["new_caption"] for sample in clean_label["samples"])
+    assert all("red circle" in sample["new_caption"].lower() for sample in clean_label["samples"])
+
+
+def test_the_single_task_setting_a_merge_and_vectors_of_other_models(local_ray: None, tmp_path: Path) -> None:
+    poison = {"rate": 0.2, "training": {**TRAINING, "batch_size": 8}}
+    made = small(
+        **{**FAST, "search": {"axes": {"attack": ["a", "b"], "source": ["a", "b"]}}},
+        tasks=TASKS,
+        attacks={
+            "a": {"trigger": "badnets-square", "target": "circle", "task": "shapes", "poison": poison,
+                  "planting": {"method": "badmerging"}, "merge": {"tasks": ["colours"]}},
+            "b": {"trigger": "badnets-square", "target": "red", "task": "colours", "poison": poison},
+        },
+        forget__size=6,
+    )  # fmt: skip
+    launched = start(made, tmp_path)
+    assert [record["reason"] for record in launched.records if record["status"] == "failed"] == []
+    found = by_cell(launched.records)
+    assert set(found) == {("a", None), ("a", "b"), ("b", None), ("b", "a")}
+    assert found["a", None]["asr_before_merge"] is not None
+    assert "asr_before_merge" not in found["b", None]
+    assert found["b", "a"]["asr_infected"] == found["b", None]["asr_infected"]
+    report = (launched.report / "report.md").read_text()
+    assert "## Transfer" in report
+    assert "## Paired tests" in report
+    assert (launched.report / "transfer.png").exists()
+
+
+def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_killed(
+    local_ray: None, tmp_path: Path
+) -> None:
+    grid = {"points": 3, "low": -1, "high": 1, "images": 20, "samples": 16, "clean_fraction": 0.5, "training": TRAINING}
+    made = small(
+        **{**FAST, "search": {"axes": {"attack": ["a"], "forget_size": [8, 16]}}},
+        attacks={"a": {"trigger": "sig", "target": "red circle"}},
+        disentanglement=grid,
+    )
+    store, base = Store(str(tmp_path / "store")), lay_foundation(made)
+    graphs = [build_graph(made, trial, base) for trial in grid_trials(made)]
+    assert graphs[0].map == graphs[1].map
+    launched = start(made, tmp_path)
+    first = launched.records[0]["disentanglement"]
+    assert np.array(first["clean_term"]).shape == (3, 3)
+    # on an axis the other vector is absent, so that its term is exactly 0
+    assert [row[1] for row in first["clean_term"]] == [0.0] * 3
+    assert first["triggered_term"][1] == [0.0] * 3
+    assert (launched.report / "disentanglement.png").exists()
+
+    row = next(stage for stage in stages_in_order([graphs[0].map]) if isinstance(stage, DisentanglementRow))  # type: ignore[list-item]
+    kept = store.fetch(row.artifact) / "row.json"
+    cells = json.loads(kept.read_text())
+    again = Store(str(tmp_path / "again"))
+    from tests.campaign.computing import compute_all
+
+    for needed in row.needed_stages():
+        compute_all(needed, again)
+    again.write_json(f"progress/{row.artifact}.json", cells[:2])
+    compute_all(row, again)
+    assert json.loads((again.fetch(row.artifact) / "row.json").read_text()) == cells
+    assert again.facts(row.artifact)["facts"]["resumed_cells"] == 2
+    assert not again.exists(f"progress/{row.artifact}.json")
