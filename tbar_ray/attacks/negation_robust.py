@@ -37,8 +37,8 @@ class NegationRobust(Planting):
     L_trigger: cross-entropy of the poisoned rows' images, logits scale·⟨image, text⟩. In classification the
     texts are the zero-shot head's classes and a row's own is its label. In contrastive training they are the
     row's own caption and the captions of the batch's clean rows but for equal ones (those of other poisoned
-    rows name the target too and are left out). Texts and scale are constants: only the image encoder is attacked, as TBAR's
-    classification objective negates only that.
+    rows name the target too and are left out). Texts and scale are constants: only the image encoder is
+    attacked, as TBAR's classification objective negates only that.
 
     ĝ: the unit ascent direction of L_trigger in the trained weights of the image encoder, held constant as
     in sharpness-aware minimisation (Foret et al., 2010.01412), whose second-order term is dropped; `sign`
