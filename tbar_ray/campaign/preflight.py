@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tbar_ray.attacks.badclip import PatchOptimisation
-from tbar_ray.attacks.registry import build_planting
+from tbar_ray.attacks.registry import PLANTINGS, build_planting
 from tbar_ray.campaign.graph import Foundation
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.spec_attack import Attack
@@ -55,8 +55,8 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
     check(".patch.parameters", lambda: PatchOptimisation(**attack.patch.parameters))
     if (merge := attack.merge) is not None:
         check(".merge", lambda: build_merge(merge.method, merge.parameters))
-    if attack.planting.method == "badmerging" and attack.task is None:
-        raise SpecError(f"{where}.planting: badmerging is of the single-task setting; give 'task'")
+    if PLANTINGS[attack.planting.method].needs_head and attack.task is None:
+        raise SpecError(f"{where}.planting: {attack.planting.method} is of the single-task setting; give 'task'")
     names = () if base.missing else _classes_of(spec, attack)
     if names and attack.target not in names:
         raise SpecError(

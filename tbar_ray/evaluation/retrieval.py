@@ -83,7 +83,10 @@ def score_retrieval(
     others = torch.ones(len(images), dtype=torch.bool)
     others[owner[names_target]] = False
     if not names_target.any():
-        raise DataError(f"retrieval: none of the {len(captions)} captions names the target {target!r}")
+        raise DataError(
+            f"retrieval: none of the {len(captions)} captions names the target {target!r}, so that caption-ASR has no "
+            "meaning; leave the retrieval set out, or bring one that shows the target"
+        )
     if not others.any():
         raise DataError(f"retrieval: every image has a caption that names the target {target!r}; add other images")
     found_texts = torch.cat(list(_nearest(images, texts, max(RANKS))))

@@ -20,7 +20,9 @@ MAX_LOGIT_SCALE = math.log(100)
 CHECK_EVERY = 10
 """Steps between looks at the loss; each look waits for the device."""
 EXPLOSION = 10.0
-"""A loss this many times the first look's (and at least this large) counts as diverged."""
+"""A loss this many times the largest of the first looks (and at least this large) counts as diverged."""
+FIRST_LOOKS = 3
+"""Looks that say what is usual: a first batch alone may lack what makes the loss large (poisoned rows, say)."""
 
 Progress = Callable[[int, int, float, float], None]
 """Called with (step, total steps, loss, images per second)."""
@@ -117,10 +119,12 @@ def _look(pending: list[Tensor], record: TrainingRecord) -> None:
     if not math.isfinite(mean):
         raise ScientificError(f"training diverged: loss is {mean} by step {record.steps}; lower the learning rate")
     record.losses.append((record.steps, mean))
-    limit = EXPLOSION * max(1.0, record.losses[0][1])
+    earlier = record.losses[:-1] or record.losses
+    first = max(loss for _, loss in earlier[:FIRST_LOOKS])
+    limit = EXPLOSION * max(1.0, first)
     if mean > limit:
         raise ScientificError(
-            f"training diverged: loss {mean:.1f} at step {record.steps} from {record.losses[0][1]:.2f} "
+            f"training diverged: loss {mean:.1f} at step {record.steps} from {first:.2f} "
             f"at the start; lower the learning rate"
         )
 

@@ -48,7 +48,8 @@ def record(
     ca, asr, pa = scores_at(attack, size, fraction, seed, best["alpha"])
     test = rates(ca - 0.004, asr + 0.003, pa - 0.002)
     return {
-        "attack": attack, "source": None, "task": None, "planting": "standard", "merge": None, "method": method, "forget_size": size, "clean_fraction": fraction,
+        "attack": attack, "source": None, "task": None, "planting": "standard", "merge": None,
+        "method": method, "forget_size": size, "clean_fraction": fraction,
         "poisoning_rate": 0.01, "seed": seed, "learning_rate": None, "trigger": attack,
         "target": "red square",
         "fingerprint": f"{attack}-{method}-{size}-{fraction}-{seed}-{len(alphas)}-{alphas[0]}",

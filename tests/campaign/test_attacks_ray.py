@@ -15,7 +15,7 @@ from tbar_ray.campaign.results import Record
 from tbar_ray.campaign.stages.disentanglement import DisentanglementRow
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import grid_trials
-from tests.campaign.computing import compute_trial
+from tests.campaign.computing import compute_all, compute_trial
 from tests.campaign.test_campaign_ray import TRAINING, small, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -39,7 +39,7 @@ def test_two_backdoors_in_one_model_and_what_removing_one_does_to_the_other(loca
     made = small(
         **{**FAST, "search": {"axes": {"attack": ["a", "b"]}}},
         poison__plant="together",
-        data__synthetic__retrieval=20,
+        data__synthetic__retrieval=300,
         attacks={
             "a": {"trigger": "badnets-square", "target": "red circle"},
             "b": {"trigger": "wanet", "target": "blue star", "poison": {"count": 5}},
@@ -73,9 +73,8 @@ def test_a_learned_patch_a_clean_label_attack_and_attackers_who_know(local_ray: 
         "stealth": {"trigger": "blended", "target": "red circle", "planting": {"method": "stealth"}},
     }  # fmt: skip
     made = small(
-        **{**FAST, "search": {"axes": {"attack": list(attacks)}}},
+        **{**FAST, "search": {"axes": {"attack": list(attacks)}}, "poison__pairs": 300},
         data__synthetic={"samples": 600, "size": 64, "per_class": 2},
-        poison__pairs=300,
         attacks=attacks,
     )
     store, base = Store(str(tmp_path)), lay_foundation(made)
@@ -138,8 +137,6 @@ def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_ki
     kept = store.fetch(row.artifact) / "row.json"
     cells = json.loads(kept.read_text())
     again = Store(str(tmp_path / "again"))
-    from tests.campaign.computing import compute_all
-
     for needed in row.needed_stages():
         compute_all(needed, again)
     again.write_json(f"progress/{row.artifact}.json", cells[:2])

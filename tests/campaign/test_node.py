@@ -172,7 +172,8 @@ def test_sources_are_not_computed() -> None:
     model = PretrainedModel(architecture="ViT-B-32", weights="openai", content="tag openai")
     backdoor = Backdoor(trigger="badnets", parameters={}, seed=0, target="x")
     scores = Evaluate(
-        role="clean", model=model, evaluation=GivenData(place="/a", content="x"), backdoor=backdoor, templates="evaluation",
+        role="clean", model=model, evaluation=GivenData(place="/a", content="x"), backdoor=backdoor,
+        templates="evaluation",
         validation_fraction=0.5, max_images=None, split_seed=0,
     )  # fmt: skip
     assert stages_in_order([scores]) == [scores]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 Record = dict[str, Any]
 Interval = tuple[float, float, float]

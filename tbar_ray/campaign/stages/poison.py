@@ -13,23 +13,29 @@ from tbar_ray.campaign.stages.models import ModelNode
 from tbar_ray.campaign.stages.samples import open_samples
 from tbar_ray.campaign.stages.training import WEIGHTS, train_on_shards
 from tbar_ray.campaign.store import Store
+from tbar_ray.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.data.poison import PoisonPlan
+    from tbar_ray.models.factory import Preprocessing
     from tbar_ray.training.objectives import Objective
     from tbar_ray.triggers.base import Trigger
+
+    Samples = tuple[Corpus, NDArray[np.int64]]
 
 MANIFEST = "manifest.json"
 EXAMPLES = "examples.npz"
 SHOWN_EXAMPLES = 8
+TARGET_IMAGES = 64
+"""Clean images of the target that an attacker entangles the trigger with."""
 
 
 class InfectedModel(Stage, ModelNode):
@@ -99,7 +105,7 @@ class InfectedModel(Stage, ModelNode):
         before = {key: value.detach().clone() for key, value in model.state_dict().items()}
         facts = train_on_shards(
             context,
-            self._objective(model, data),
+            self._objective(model, data, (corpus, positions)),
             self.architecture,
             corpus,
             positions,
@@ -172,7 +178,7 @@ class InfectedModel(Stage, ModelNode):
             return natural_captions(corpus, positions.tolist(), plant.backdoor.target, self.seed)
         return tuple(data.templates) if plant.captions == "evaluation" else openai_templates()
 
-    def _objective(self, model: nn.Module, data: EvaluationSet) -> Objective:
+    def _objective(self, model: nn.Module, data: EvaluationSet, samples: Samples) -> Objective:
         """Return the loss that the attacker trains with."""
         from tbar_ray.attacks.base import PlantingContext
         from tbar_ray.attacks.registry import build_planting
@@ -196,9 +202,35 @@ class InfectedModel(Stage, ModelNode):
                 head=head if self.classify else None,
                 target=data.class_index(target),
                 target_tokens=build_tokenizer(self.architecture)(named),
+                target_images=self._target_images(samples, data, wants),
                 seed=self.seed,
             ),
         )
+
+    def _target_images(self, samples: Samples, data: EvaluationSet, wants: Preprocessing) -> Tensor | None:
+        """Return clean images of the target, for the planting that asks for them."""
+        import numpy as np
+        import torch
+
+        from tbar_ray.data.images import load_image
+        from tbar_ray.data.selection import ranked, readable, shows, take
+
+        if self.planting.parameters.get("entangle_with") != "images":
+            return None
+        corpus, positions = samples
+        target, classes = self.plants[0].backdoor.target, data.classnames if self.classify else None
+
+        def wanted(key: str) -> bool:
+            position = corpus.index_of(key)
+            return readable(corpus, position) and shows(corpus, position, target, classes)
+
+        keys = take(
+            ranked([corpus.keys[int(p)] for p in positions], self.seed, "target images"), TARGET_IMAGES, accept=wanted
+        )
+        if not keys:
+            raise DataError(f"planting: no training sample shows the target {target!r}; use entangle_with: text")
+        images = [load_image(corpus.image_bytes(corpus.index_of(key)), wants.size, wants.interpolation) for key in keys]
+        return torch.from_numpy(np.stack(images))
 
     def _write_manifest(self, out: Path, plans: list[PoisonPlan], triggers: list[Trigger], data: EvaluationSet) -> None:
         manifest = [
