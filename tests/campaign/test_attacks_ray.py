@@ -64,6 +64,7 @@ def test_two_backdoors_in_one_model_and_what_removing_one_does_to_the_other(loca
         assert record["weight_change"]["relative_l2"] > 0
 
 
+@pytest.mark.slow
 def test_a_learned_patch_a_clean_label_attack_and_attackers_who_know(local_ray: None, tmp_path: Path) -> None:
     attacks = {
         "a": {"trigger": "badclip/badclip", "target": "red circle",
@@ -88,6 +89,7 @@ def test_a_learned_patch_a_clean_label_attack_and_attackers_who_know(local_ray: 
     assert all("red circle" in sample["new_caption"].lower() for sample in clean_label["samples"])
 
 
+@pytest.mark.slow
 def test_the_single_task_setting_a_merge_and_vectors_of_other_models(local_ray: None, tmp_path: Path) -> None:
     poison = {"rate": 0.2, "training": {**TRAINING, "batch_size": 8}}
     made = small(

@@ -51,9 +51,7 @@ def _label(record: Record, chosen: Sequence[Record]) -> str:
     for name, form in (("source", "vector of {}"), ("method", "{}"), ("seed", "seed {}")):
         if len({r.get(name) for r in chosen}) > 1 and record.get(name) is not None:
             parts.append(form.format(record[name]))
-    if record["status"] == "failed":
-        parts.append("(failed)")
-    return ", ".join(parts)
+    return ", ".join(parts) + (" (failed)" if record["status"] == "failed" else "")
 
 
 def _draw(axes: Axes, row: int, record: Record, metric: str) -> None:

@@ -142,9 +142,7 @@ class SyntheticTask(Stage, Located):
             size=self.size,
             seed=self.seed,
             workers=os.cpu_count(),
-            progress=_Counter(
-                context.report, (self.per_class + self.per_class_test) * len(TASKS[self.task].classnames)
-            ),
+            progress=_Counter(context.report, images),
         )
         return {"samples": summary.samples}
 
