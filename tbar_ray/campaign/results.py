@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite, nan
 from typing import Any
 
 from tbar_ray.campaign.graph import TrialGraph
@@ -167,7 +168,8 @@ def _disentanglement(store: Store, graph: TrialGraph, alpha: float | None) -> Re
 
     def at(alpha_t: float) -> float | None:
         inside = whole.alphas_c[0] <= 1 <= whole.alphas_c[-1] and whole.alphas_t[0] <= alpha_t <= whole.alphas_t[-1]
-        return whole.at(1, alpha_t) if inside else None
+        value = whole.at(1, alpha_t) if inside else nan
+        return value if isfinite(value) else None
 
     return {**content, "at_planted": at(1), "at_negated": None if alpha is None else at(-alpha), "alpha": alpha}
 

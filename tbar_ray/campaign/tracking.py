@@ -28,7 +28,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from tbar_ray.campaign.results import Record, campaign_fingerprint
+from tbar_ray.campaign.results import RETRIEVAL, Record, campaign_fingerprint
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.errors import TrackingError
 
@@ -37,8 +37,12 @@ PARENT = "mlflow.parentRunId"
 PACKAGES = ("tbar-ray", "ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
 PARAMETERS = (
     "attack",
+    "source",
     "trigger",
     "target",
+    "task",
+    "planting",
+    "merge",
     "method",
     "forget_size",
     "clean_fraction",
@@ -182,12 +186,31 @@ def _metrics(record: Record, now: int) -> list[Metric]:
         "ca_clean": record.get("ca_clean"),
         "asr_clean": record.get("asr_clean"),
         "seconds": record.get("seconds"),
+        **_further(record),
     }
     return [Metric(name, float(value), now, 0) for name, value in single.items() if value is not None] + path
 
 
+def _further(record: Record) -> dict[str, float | None]:
+    """Return what only some campaigns measure."""
+    sensitivity, errors = record.get("alpha_sensitivity") or {}, record.get("disentanglement") or {}
+    found = {
+        "ca_top5": record.get("ca_top5"),
+        "ca_before_merge": record.get("ca_before_merge"),
+        "asr_before_merge": record.get("asr_before_merge"),
+        "alpha_width": sensitivity.get("width"),
+        "xi_planted": errors.get("at_planted"),
+        "xi_negated": errors.get("at_negated"),
+        "weights_moved": (record.get("weight_change") or {}).get("relative_l2"),
+    }
+    for name in RETRIEVAL:
+        found |= {f"{name}{role}": record.get(f"{name}{role}") for role in ("", "_infected", "_clean")}
+    return found
+
+
 def _run_name(record: Record) -> str:
-    name = f"{record['attack']} n={record['forget_size']} clean={record['clean_fraction']:g}"
+    source = f" ← {record['source']}" if record.get("source") else ""
+    name = f"{record['attack']}{source} n={record['forget_size']} clean={record['clean_fraction']:g}"
     return f"{name} α={record['alphas'][0]:g}" if len(record["alphas"]) == 1 else name
 
 

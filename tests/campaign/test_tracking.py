@@ -66,7 +66,7 @@ def test_a_campaign_and_its_trials(place: Path) -> None:
     assert states["failed"].data.tags["tbar.reason"].startswith("attack did not take")
     assert "alpha" not in states["infeasible"].data.params
     assert states["done"].data.params == {
-        "attack": "badnets", "trigger": "badnets", "target": "red square", "method": "tbar", "forget_size": "100",
+        "attack": "badnets", "planting": "standard", "trigger": "badnets", "target": "red square", "method": "tbar", "forget_size": "100",
         "clean_fraction": "0.5", "alpha": str(done["alpha"]), "poisoning_rate": "0.01", "seed": "0",
         "learning_rate": "1e-05",
     }  # fmt: skip
@@ -191,3 +191,26 @@ def test_a_database_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_an_unknown_kind_of_server() -> None:
     assert refusal("foo://x").startswith("MLflow at foo://x: ")
+
+
+def test_what_only_some_campaigns_measure_is_logged_too(tmp_path: Path) -> None:
+    import math
+
+    from tbar_ray.campaign.tracking import _metrics
+
+    found = {
+        metric.key: metric.value
+        for metric in _metrics(
+            record(
+                source="blended",
+                alpha_sensitivity={"width": 1.5},
+                disentanglement={"at_planted": 0.25, "at_negated": None},
+                caption_asr_infected=0.75,
+            ),
+            now=0,
+        )
+    }
+    assert (found["alpha_width"], found["xi_planted"], found["caption_asr_infected"]) == (1.5, 0.25, 0.75)
+    assert "xi_negated" not in found
+    assert "caption_asr" not in found
+    assert not any(math.isnan(value) for value in found.values())
