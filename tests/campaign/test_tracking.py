@@ -66,7 +66,8 @@ def test_a_campaign_and_its_trials(place: Path) -> None:
     assert states["failed"].data.tags["tbar.reason"].startswith("attack did not take")
     assert "alpha" not in states["infeasible"].data.params
     assert states["done"].data.params == {
-        "attack": "badnets", "planting": "standard", "trigger": "badnets", "target": "red square", "method": "tbar", "forget_size": "100",
+        "attack": "badnets", "planting": "standard", "trigger": "badnets", "target": "red square",
+        "method": "tbar", "forget_size": "100",
         "clean_fraction": "0.5", "alpha": str(done["alpha"]), "poisoning_rate": "0.01", "seed": "0",
         "learning_rate": "1e-05",
     }  # fmt: skip
