@@ -68,6 +68,8 @@ def failed_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, reason: s
     for role, stage in (("infected", graph.infected), ("clean", graph.clean)):
         if store.has(stage.artifact):
             record.update(_flat(_scores(store, stage)["test"], f"_{role}"))
+    if store.has(graph.plain.artifact):
+        record.update(_before_merge(store, graph))
     return record
 
 
