@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
 from tbar_ray.attacks.badmerging import BadMerging
 from tbar_ray.attacks.base import Planting
 from tbar_ray.attacks.negation_robust import NegationRobust
 from tbar_ray.attacks.standard import Standard
 from tbar_ray.attacks.stealth import Stealth
-from tbar_ray.errors import SpecError
-from tbar_ray.naming import nearest
+from tbar_ray.naming import build_named
 
 PLANTINGS: Mapping[str, type[Planting]] = {
     planting.name: planting for planting in (Standard, BadMerging, NegationRobust, Stealth)
@@ -25,13 +22,4 @@ def build_planting(name: str, parameters: Mapping[str, object]) -> Planting:
     Raises:
         SpecError: if the name or a parameter is unknown or out of range, naming the nearest ones.
     """
-    if name not in PLANTINGS:
-        raise SpecError(f"unknown planting {name!r}{nearest(name, PLANTINGS)}")
-    planting = PLANTINGS[name]
-    try:
-        return planting(**parameters)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        hint = nearest(field, planting.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise SpecError(f"planting {name!r}: {field}: {first['msg']}{hint}") from None
+    return build_named(PLANTINGS, "planting", name, parameters)

@@ -8,12 +8,12 @@ from functools import reduce
 from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from tbar_ray.errors import CheckpointError, SpecError
+from tbar_ray.errors import CheckpointError
 from tbar_ray.models.task_vector import TaskVector, _require_alike
-from tbar_ray.naming import nearest
+from tbar_ray.naming import build_named
 
 STATISTICS = ("running_mean", "running_var")
 """torch's names of BatchNorm's floating-point buffers."""
@@ -115,16 +115,7 @@ def build_merge(name: str, parameters: Mapping[str, object]) -> Merge:
     Raises:
         SpecError: if the name or a parameter is unknown or out of range, naming the nearest ones.
     """
-    if name not in MERGES:
-        raise SpecError(f"unknown merge {name!r}{nearest(name, MERGES)}")
-    way = MERGES[name]
-    try:
-        return way(**parameters)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        hint = nearest(field, way.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise SpecError(f"merge {name!r}: {field}: {first['msg']}{hint}") from None
+    return build_named(MERGES, "merge", name, parameters)
 
 
 def merge(name: str, parameters: Mapping[str, object], vectors: Sequence[TaskVector]) -> TaskVector:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
-from tbar_ray.errors import SpecError
-from tbar_ray.naming import nearest
+from tbar_ray.naming import build_named
 from tbar_ray.triggers.badclip import BadCLIP
 from tbar_ray.triggers.badnets import BadNets
 from tbar_ray.triggers.base import Trigger
@@ -57,14 +54,4 @@ def build_trigger(name: str, parameters: Mapping[str, object], seed: int) -> Tri
     Raises:
         SpecError: if the name or a parameter is unknown or out of range, naming the nearest ones.
     """
-    if name not in TRIGGERS:
-        raise SpecError(f"unknown trigger {name!r}{nearest(name, TRIGGERS)}")
-    trigger = TRIGGERS[name]
-    try:
-        return trigger(**{"seed": seed, **parameters})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])  # empty where a rule joins several fields
-        hint = nearest(field, trigger.model_fields) if first["type"] == "extra_forbidden" else ""
-        message = first["msg"].removeprefix("Value error, ")  # pydantic's prefix of a validator's own words
-        raise SpecError(f"trigger {name!r}: {field + ': ' if field else ''}{message}{hint}") from None
+    return build_named(TRIGGERS, "trigger", name, {"seed": seed, **parameters})
