@@ -64,7 +64,7 @@ def test_estimates_come_from_measured_rates(store: Store) -> None:
     commit(store, vectors[0], 6)
     commit(store, vectors[1], 3)
     commit(store, stage_of(other, "gate"), 0.5)
-    assert measured_rates(store) == {"vector": pytest.approx(9 / 30), "gate": 0.5}
+    assert measured_rates(store, "tbar-RN-tiny") == {"vector": pytest.approx(9 / 30), "gate": 0.5}
     plan = planned(store, **{**GRID, "unlearning__parameters": {"steps": 10, "batch_size": 5}})
     known = {entry.stage.kind: entry.seconds for entry in plan.stages if entry.seconds is not None}
     assert known == {"vector": pytest.approx(10 * 5 * 0.3), "gate": 0.5}
@@ -117,7 +117,7 @@ def test_plan_for_people(cli: CliRunner, tmp_path: Path) -> None:
     assert ended.exit_code == 0
     assert "demo: 4 trials (grid)" in ended.stdout
     assert "corpus of 400 scenes" in ended.stdout
-    assert "0 stages cached, 19 to compute; cost unknown" in " ".join(ended.stdout.split())
+    assert "0 stages cached, 19 to compute (4,860 images); time unknown" in " ".join(ended.stdout.split())
     assert not (tmp_path / "home").exists()
 
 
@@ -125,3 +125,21 @@ def test_plan_with_another_store_and_overrides(cli: CliRunner, tmp_path: Path) -
     words = ["--store", str(tmp_path / "other"), "--set", "search.axes.forget_size=[10]", "--json"]
     ended = cli.invoke(app, ["campaign", "plan", str(write(tmp_path, **GRID)), *words])
     assert json.loads(ended.stdout)["trials"] == 2
+
+
+def test_a_plan_needs_no_data_and_can_be_costed_at_a_speed(cli: CliRunner, tmp_path: Path) -> None:
+    absent = {"train": str(tmp_path / "absent"), "evaluation": str(tmp_path / "none")}
+    path = str(write(tmp_path, **{**GRID, "data": absent, "poison__pairs": 1000}))
+    ended = cli.invoke(app, ["campaign", "plan", path, "--images-per-second", "10"], env={"COLUMNS": "140"})
+    assert ended.exit_code == 0
+    assert ended.stdout.count("data are not here") == 2
+    assert "s of stage time at that speed" in ended.stdout
+
+
+def test_rates_of_another_architecture_do_not_count(store: Store) -> None:
+    first = stage_of(planned(store, **GRID), "gate")
+    folder = store.scratch()
+    facts = {"kind": first.kind, "seconds": 5.0, "work": 0, "architecture": "tbar-RN-tiny"}
+    store.commit(first.artifact, folder, facts)
+    assert measured_rates(store, "tbar-RN-tiny") == {"gate": 5.0}
+    assert measured_rates(store, "ViT-B-32") == {}

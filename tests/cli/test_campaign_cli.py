@@ -107,7 +107,7 @@ def test_plan_says_what_preflight_finds(
     line = error_of(monkeypatch, capsys, "campaign", "plan", path, "--set", "attacks.badnets.trigger=badnet")
     assert line.startswith("error: attacks.badnets: unknown trigger 'badnet'; did you mean 'badnets'")
     line = error_of(
-        monkeypatch, capsys, "campaign", "plan", path, "--set", f"data={{train: {tmp_path}/a, evaluation: b}}"
+        monkeypatch, capsys, "campaign", "run", path, "--set", f"data={{train: {tmp_path}/a, evaluation: b}}"
     )
     assert line == f"error: no such shard: {tmp_path}/a"
     line = error_of(monkeypatch, capsys, "campaign", "plan", path, "--store", "nonsense://x")
