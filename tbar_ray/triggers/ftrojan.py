@@ -25,9 +25,10 @@ class FTrojan(PatternSum):
     """RGB → YUV, block DCT, + magnitude at some coefficients of some channels, and all the way back, clipped.
 
     Wang et al. (arXiv 2111.10991): blocks of 32 px, coefficients (31, 31) and (15, 15) of U and V, by default
-    magnitude 20 of 255 (published code adds 30: the preset ftrojan/ftrojan). "YUV" is full-range BT.601 YCbCr, as in
-    the code (`TO_RGB`); the DCT is the orthonormal type II, which `cv2.dct` computes. All steps are linear, so they amount to adding one constant pattern, whose
-    peak at these values is 3.8 levels: that is what `stamp` does.
+    magnitude 20 of 255 (published code adds 30: the preset ftrojan/ftrojan). "YUV" is full-range BT.601 YCbCr,
+    as in the code (`TO_RGB`); the DCT is the orthonormal type II, which `cv2.dct` computes. All steps are
+    linear, so they amount to adding one constant pattern, whose peak at these values is 3.8 levels: that is
+    what `stamp` does.
 
     The published code casts to bytes after each change of colour space, which cuts off fractions and wraps
     overflows; here nothing is rounded before the end.
