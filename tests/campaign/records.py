@@ -93,3 +93,47 @@ def error_map(error: float = 0.25) -> Record:
         "alphas_c": alphas, "alphas_t": alphas, "clean_term": clean, "triggered_term": triggered,
         "n_c": 600, "n_t": 590, "at_planted": 2 * error, "at_negated": None, "alpha": 2.0, "vectors": {},
     }  # fmt: skip
+
+
+NAMES = (
+    "badnets", "badnets-gaussian", "badnets-gaussian-wrapped", "badnets-lattice", "badnets-stripes", "badnets-square",
+    "blended", "blended-fixed", "blended-picture", "blended-stripes", "blended-triangles", "blended-text", "wanet",
+    "wanet-jitter", "sig", "sig-blended", "ftrojan", "fourier", "label-consistent", "badclip", "negation-robust",
+    "stealth", "badmerging", "badmerging-ties",
+)  # fmt: skip
+
+
+def flat(low: float | None = 0.4, high: float | None = 0.8, end: bool = False) -> Record:
+    """What `alpha_sensitivity` says of one range; `end`: it meets the last α."""
+    width = 0.0 if low is None or high is None else high - low
+    found = [] if low is None else [[low, high]]
+    ends = {"censored": end, "censored_low": False, "censored_high": end}
+    return {"low": low, "high": high, "width": width, "total_width": width, **ends, "intervals": found}
+
+
+def matrix() -> list[Record]:
+    """An attack matrix: 24 attacks of one cell each, three of which did not take and one that cannot be removed."""
+    made = [record(name, alpha_sensitivity=flat(0.4, 0.4 + i / 100)) for i, name in enumerate(NAMES)]
+    for place in (12, 15, 16):
+        made[place] = failed(NAMES[place])
+    made[17] = infeasible(NAMES[17])
+    return made
+
+
+def moved(attack: str, source: str, asr: float, ca: float = 0.8, **fixed: Any) -> Record:
+    """A trial of transfer: the vector learned on the model of `source`, applied to that of `attack`."""
+    changes = {**rates(ca, asr, 0.5), "ca_retention": round(ca * N) / N / 0.857}
+    own = attack == source
+    made = record(attack, **fixed, source=None if own else source, **changes)
+    return {**made, "fingerprint": f"{made['fingerprint']}-{source}"}
+
+
+def retrieved(share: float, suffix: str = "") -> Record:
+    """Scores of a retrieval set: R@1 is `share`, the others more, caption-ASR a tenth of it."""
+    row: Record = {}
+    for way in ("image_to_text", "text_to_image"):
+        for k, more in ((1, 0.0), (5, 0.1), (10, 0.2)):
+            row[f"{way}_at_{k}{suffix}"] = share + more
+    rate = Rate.of(round(share * 100), 1000)
+    values = {"": rate.value, "_low": rate.low, "_high": rate.high, "_n": 1000}
+    return row | {f"caption_asr{suffix}{end}": value for end, value in values.items()}

@@ -18,9 +18,11 @@ from tbar_ray.campaign.figures.cells import (
     in_panel,
     interval,
     one_per_cell,
+    panel_names,
     panels_of,
     reference,
     size_levels,
+    varies,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ VIEWS = tuple(
 
 
 def ablation_figure(records: Sequence[Record]) -> Figure:
-    """Draw test ASR and CA at the selected α against either factor, a row per attack and method.
+    """Draw test ASR and CA at the selected α against each factor that varies, for every attack, source and method.
 
     Trials without a result are marked at the panel's edge and counted in the note.
     """
@@ -58,33 +60,53 @@ def ablation_figure(records: Sequence[Record]) -> Figure:
     chosen = one_per_cell(records)
     if not any(r.get("ca") is not None for r in chosen):
         return style.message_figure(title, f"No trial has a test result. {style.without_result(records)}")
+    views = [view for view in VIEWS if varies(chosen, view.factor)]
+    if not views:
+        return style.message_figure(title, "All trials have one forget-set size and one clean fraction.")
     panels = panels_of(chosen)
     sizes, fractions = size_levels(chosen), fraction_levels(chosen)
+    rows, beside = style.wrapped(len(panels), (4 if len(panels) <= 3 else style.COLUMNS) // len(views))
+    width, height = (3.4, 3.5) if len(panels) <= 3 else (2.8, 2.6)
+    figure = style.new_figure(width * beside * len(views) + 1.9, height * rows + 0.9)
+    grid = figure.subplots(rows, beside * len(views), squeeze=False)
     attacks = [r["attack"] for r in records]
-    figure = style.new_figure(15.5, 3.5 * len(panels) + 0.9)
-    grid = figure.subplots(len(panels), len(VIEWS), squeeze=False)
-    for row, panel in enumerate(panels):
-        members = in_panel(chosen, panel)
-        colour = style.attack_colour(panel[0], attacks)
-        for column, view in enumerate(VIEWS):
-            axes: Axes = grid[row][column]
-            levels = fractions if view.other == "clean_fraction" else sizes
-            values = sorted({float(r[view.factor]) for r in chosen})
-            for level in range(len(levels)):
-                group = [r for r in members if levels.index(r[view.other]) == level]
-                # in a random search the places themselves tell lines apart
-                dodge = _dodge(level, len(levels)) if len(values) <= MOST_JOINED else 0.0
-                _draw(axes, view, group, _look(view, level, sizes, fractions), dodge, values)
-            _references(axes, members, view.metric)
-            style.dress(axes)
-            style.percent(axes, "y", whole=view.metric == "asr", pad=0.07)
-            _x_axis(axes, view, values)
-            axes.set_ylabel(f"test {view.metric.upper()}")
-        style.panel_title(grid[row][0], panel, colour, len({m for _, m in panels}) > 1)
-    style.legend(figure, _entries(sizes, fractions, chosen))
+    names, size = style.fitted(panel_names(panels), width * len(views))
+    for place, panel in enumerate(panels):
+        row, block = divmod(place, beside)
+        own = grid[row][block * len(views) : (block + 1) * len(views)]
+        for axes, view in zip(own, views, strict=True):
+            _draw_view(axes, view, in_panel(chosen, panel), chosen, sizes, fractions)
+        colour = style.attack_colour(panel.attack, attacks)
+        style.panel_title(own[0], names[place], colour, size)
+    for axes in grid.flat[len(panels) * len(views) :]:
+        axes.set_visible(False)
+    style.legend(figure, _entries(views, sizes, fractions, chosen))
     heading = f"{title}: {counted(len(chosen), 'trial')}, test split, {count_text(chosen, ('ca', 'asr'))}"
     style.titles(figure, heading, _note(records, chosen))
     return figure
+
+
+def _draw_view(
+    axes: Axes,
+    view: _View,
+    members: Sequence[Record],
+    chosen: Sequence[Record],
+    sizes: Levels,
+    fractions: Levels,
+) -> None:
+    """Draw one panel: a line for each level of the other factor."""
+    levels = fractions if view.other == "clean_fraction" else sizes
+    values = sorted({float(r[view.factor]) for r in chosen})
+    for level in range(len(levels)):
+        group = [r for r in members if levels.index(r[view.other]) == level]
+        # in a random search the places themselves tell lines apart
+        dodge = _dodge(level, len(levels)) if len(values) <= MOST_JOINED else 0.0
+        _draw(axes, view, group, _look(view, level, sizes, fractions), dodge, values)
+    _references(axes, members, view.metric)
+    style.dress(axes)
+    style.percent(axes, "y", whole=view.metric == "asr", pad=0.07)
+    _x_axis(axes, view, values)
+    axes.set_ylabel(f"test {view.metric.upper()}")
 
 
 def _look(view: _View, level: int, sizes: Levels, fractions: Levels) -> dict[str, Any]:
@@ -163,7 +185,7 @@ def _x_axis(axes: Axes, view: _View, values: Sequence[float]) -> None:
     if view.factor == "forget_size":
         axes.set_xscale("log")
         axes.set_xlim(values[0] / 1.3, values[-1] * 1.3)
-        axes.set_xlabel("forget-set size (images, log scale)")
+        axes.set_xlabel("forget-set size (log scale)")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     else:
         axes.set_xlim(values[0] - 0.06, values[-1] + 0.06)
@@ -174,14 +196,20 @@ def _x_axis(axes: Axes, view: _View, values: Sequence[float]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _entries(sizes: Levels, fractions: Levels, chosen: Sequence[Record]) -> list[Line2D]:
-    entries = [style.heading("clean fraction")]
-    by_fraction, by_size = VIEWS[0], VIEWS[-1]
-    for i, label in enumerate(fractions.labels):
-        entries.append(style.key(label, linewidth=1.5, markersize=6, **_look(by_fraction, i, sizes, fractions)))
-    entries.append(style.heading("forget-set size"))
-    for i, label in enumerate(sizes.labels):
-        entries.append(style.key(label, linewidth=1.5, markersize=6, **_look(by_size, i, sizes, fractions)))
+def _entries(views: Sequence[_View], sizes: Levels, fractions: Levels, chosen: Sequence[Record]) -> list[Line2D]:
+    entries = []
+    for factor, name, levels in (
+        ("clean_fraction", "clean fraction", fractions),
+        ("forget_size", "forget-set size", sizes),
+    ):
+        view = next((view for view in views if view.other == factor), None)
+        if view is not None:
+            entries.append(style.heading(name))
+            looks = (_look(view, level, sizes, fractions) for level in range(len(levels)))
+            entries += [
+                style.key(label, linewidth=1.5, markersize=6, **look)
+                for label, look in zip(levels.labels, looks, strict=True)
+            ]
     entries.append(style.heading("marks"))
     entries.append(style.key("infected model", color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=1.1))
     entries.append(style.key("clean model", color=style.CLEAN, linestyle=(0, (2, 3)), linewidth=1.1))

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.campaign.figures import style
+from tbar_ray.campaign.figures.alpha_overlay import draw_overlay
 from tbar_ray.campaign.figures.cells import (
     Curve,
     Levels,
+    Panel,
     Record,
     count_text,
     counted,
     curves_of,
     fraction_levels,
     in_panel,
+    infected_value,
+    panel_names,
     panels_of,
     reference,
     size_levels,
 )
+from tbar_ray.campaign.figures.flat import RULE, bars, flat_of, in_words, shade
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,60 +32,78 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 METRICS = ("ca", "asr", "pa")
-MOST_COLUMNS = 6
 MOST_BANDS = 4
 """Curves per panel up to which intervals are drawn as bands; more would hide one another."""
 
 
 def alpha_figure(records: Sequence[Record]) -> Figure:
-    """Draw CA, ASR and PA (rows) against α for every attack and method (columns), one line per cell.
+    """Draw CA, ASR and PA against α for every attack, source and method, one line per cell.
 
-    Seeds of a cell are averaged; trials of one α each, which a sampler asked for, are joined along α.
+    Where each of these has one cell, a panel holds all three scores; else three panels lie under one another.
+    Seeds of a cell are averaged; trials of one α each, which a sampler asked for, are joined along α. The α
+    with ASR ≤ 1 % and CA ≥ 95 % of the infected model's are shaded, or barred where several lines share a panel.
     """
     title = "Validation scores along α"
     shown = [r for r in records if r.get("path")]
     if not shown:
         return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
     panels = panels_of(shown)
+    curves = [curves_of(in_panel(shown, panel), METRICS, mean_of_seeds=True) for panel in panels]
+    single = all(len(own) == 1 for own in curves)
+    banded = all(len(own) <= MOST_BANDS for own in curves)
+    figure = draw_overlay(records, curves) if single else _stacked(records, shown, panels, curves)
+    counts = count_text([p for r in shown for p in r["path"]], METRICS)
+    heading = f"{title}: {counted(len(shown), 'trial')}, validation split, {counts}"
+    style.titles(figure, heading, _note(records, curves, banded))
+    return figure
+
+
+def _stacked(
+    records: Sequence[Record], shown: Sequence[Record], panels: Sequence[Panel], curves: Sequence[list[Curve]]
+) -> Figure:
+    """Draw three panels under one another for each of `panels`."""
     sizes, fractions = size_levels(shown), fraction_levels(shown)
-    columns = min(MOST_COLUMNS, len(panels))
-    blocks = -(-len(panels) // columns)
-    figure = style.new_figure(3.9 * columns + 2.0, 7.6 * blocks + 0.8)
+    blocks, columns = style.wrapped(len(panels))
+    width = 3.9 if columns < 4 else 2.8
+    figure = style.new_figure(width * columns + 2.0, 0.8 + (7.6 if blocks == 1 else 6.4) * blocks)
     grid = figure.subplots(len(METRICS) * blocks, columns, squeeze=False)
     attacks = [r["attack"] for r in records]
-    widest = 0.0
-    banded = True
-    for place, panel in enumerate(panels):
+    names, size = style.fitted(panel_names(panels), width)
+    for place, (panel, own) in enumerate(zip(panels, curves, strict=True)):
         block, column = divmod(place, columns)
-        top = block * len(METRICS)
-        members = in_panel(shown, panel)
-        curves = curves_of(members, METRICS, mean_of_seeds=True)
-        bands = len(curves) <= MOST_BANDS
-        banded &= bands
-        for row, metric in enumerate(METRICS):
-            axes: Axes = grid[top + row][column]
-            _flat_range(axes, members)
-            _references(axes, members, metric)
-            for curve in curves:
-                _draw(axes, curve, metric, sizes, fractions, bands)
-                widest = max(widest, *(max(high - v, v - low) for v, low, high in curve.scores[metric]))
+        stack: list[Axes] = [grid[block * len(METRICS) + row][column] for row in range(len(METRICS))]
+        for axes, metric in zip(stack, METRICS, strict=True):
+            _references(axes, in_panel(shown, panel), metric)
+            for curve in own:
+                _draw(axes, curve, metric, sizes, fractions, band=len(own) <= MOST_BANDS)
             style.dress(axes)
             style.percent(axes, "y", whole=metric == "asr")
             if column == 0:
                 axes.set_ylabel(style.METRIC_NAMES[metric])
-        style.panel_title(
-            grid[top][column], panel, style.attack_colour(panel[0], attacks), len({m for _, m in panels}) > 1
-        )
-        grid[top + len(METRICS) - 1][column].set_xlabel("scaling coefficient α")
+            if metric != METRICS[-1]:
+                axes.tick_params(labelbottom=False)
+        flats = [flat_of(curve) for curve in own]
+        if len(own) == 1:
+            for axes in stack:
+                shade(axes, flats[0])
+        looks = [{"color": _colour(c, sizes), "linestyle": _dashes(c, fractions)} for c in own]
+        if len(own) > 1:
+            bars(stack[1], list(zip(flats, looks, strict=True)))
+        style.panel_title(stack[0], names[place], style.attack_colour(panel.attack, attacks), size, in_words(flats))
+        stack[-1].set_xlabel("scaling coefficient α")
     for place in range(len(panels), blocks * columns):
         for row in range(len(METRICS)):
             grid[place // columns * len(METRICS) + row][place % columns].set_visible(False)
-    style.legend(figure, [*style.factor_entries(sizes, fractions), *_other_entries(shown)])
-    counts = count_text([p for r in shown for p in r["path"]], ("ca", "asr", "pa"))
-    style.titles(
-        figure, f"{title}: {counted(len(shown), 'trial')}, validation split, {counts}", _note(records, widest, banded)
-    )
+    style.legend(figure, [*style.factor_entries(sizes, fractions), *_other_entries(shown, curves)])
     return figure
+
+
+def _colour(curve: Curve, sizes: Levels) -> Any:
+    return style.size_colour(sizes.index(curve.forget_size), sizes)
+
+
+def _dashes(curve: Curve, fractions: Levels) -> Any:
+    return style.DASHES[fractions.index(curve.clean_fraction)]
 
 
 def _draw(axes: Axes, curve: Curve, metric: str, sizes: Levels, fractions: Levels, band: bool) -> None:
@@ -106,15 +129,8 @@ def _draw(axes: Axes, curve: Curve, metric: str, sizes: Levels, fractions: Level
             axes.plot(alpha, value, marker=style.MARKERS[kind], markersize=9.5, color=colour, zorder=5, **edge)
 
 
-def _flat_range(axes: Axes, members: Sequence[Record]) -> None:
-    """Shade the range of α with ASR ≤ 1 % and CA retention ≥ 95 %, where a panel has one cell that has one."""
-    found = [s for r in members if (s := r.get("alpha_sensitivity")) and s["low"] is not None]
-    if len(members) == 1 and found:
-        axes.axvspan(found[0]["low"], found[0]["high"], color="#009E73", alpha=0.15, linewidth=0, zorder=0)
-
-
 def _references(axes: Axes, members: Sequence[Record], metric: str) -> None:
-    infected = _infected(members, metric)
+    infected = infected_value(members, metric)
     clean = reference(members, "clean", metric)
     if infected is not None:
         axes.axhline(infected, color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=1.1, zorder=1)
@@ -122,42 +138,38 @@ def _references(axes: Axes, members: Sequence[Record], metric: str) -> None:
         axes.axhline(clean, color=style.CLEAN, linestyle=(0, (2, 3)), linewidth=1.1, zorder=1)
 
 
-def _infected(members: Sequence[Record], metric: str) -> float | None:
-    """Return the infected model's validation value, that of α = 0; test where no path has it."""
-    start = [p[metric] for r in members for p in r["path"] if p["alpha"] == 0 and p.get(metric) is not None]
-    if not start and metric == "ca":
-        start = [r["reference_ca"] for r in members if r.get("reference_ca") is not None]
-    return fmean(start) if start else reference(members, "infected", metric)
-
-
-def _other_entries(shown: Sequence[Record]) -> list[Line2D]:
+def _other_entries(shown: Sequence[Record], curves: Sequence[list[Curve]]) -> list[Line2D]:
     starts = all(any(p["alpha"] == 0 for p in r["path"]) for r in shown)
     infected = "infected (α = 0)" if starts else "infected"
-    return [
+    marks = [
         style.heading("marks"),
-        style.key(
-            "selected α",
-            color="#bbbbbb",
-            linestyle="none",
-            marker="o",
-            markersize=9,
-            markeredgecolor=style.INK,
-        ),
+        style.key("selected α", color="#bbbbbb", linestyle="none", marker="o", markersize=9, markeredgecolor=style.INK),
         style.key(infected, color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=1.1),
         style.key("clean (test split)", color=style.CLEAN, linestyle=(0, (2, 3)), linewidth=1.1),
     ]
+    if any((flat := flat_of(curve)) and flat.low is not None for own in curves for curve in own):
+        several = any(len(own) > 1 for own in curves)
+        label = "flat α (bars, ASR panel)" if several else "flat α"
+        marks.append(style.key(label, color=style.FAINT if several else style.FLAT, linewidth=2.6 if several else 7))
+    return marks
 
 
-def _note(records: Sequence[Record], widest: float, banded: bool) -> str:
-    parts = ["Bands are 95% Wilson intervals." if banded else ""]
-    parts[0] = parts[0] or f"95% Wilson intervals reach at most {widest * 100:.1f} points from a value."
+def _note(records: Sequence[Record], curves: Sequence[list[Curve]], banded: bool) -> str:
+    scores = [score for own in curves for curve in own for along in curve.scores.values() for score in along]
+    reach = [max(high - value, value - low) for value, low, high in scores if isfinite(value)]
+    bands = "Bands are 95% Wilson intervals."
+    parts = [
+        bands
+        if banded
+        else f"95% Wilson intervals reach at most {max(reach, default=0) * 100:.1f} points from a value."
+    ]
     if len({r["seed"] for r in records}) > 1:
         parts.append("Lines are means over seeds.")
-    if any((s := r.get("alpha_sensitivity")) and s["low"] is not None for r in records):
-        parts.append("Green: α with ASR ≤ 1 % and CA retention ≥ 95 %.")
+    if any(flat_of(curve) for own in curves for curve in own):
+        parts.append(f"Flat: {RULE}; ≥ where this holds up to an end of the path.")
     parts += [
         f"Lines of one look may differ in {name.replace('_', ' ')}."
         for name in ("poisoning_rate", "learning_rate")
-        if len({r.get(name) for r in records}) > 1
+        if any(len({c.records[0].get(name) for c in own}) > 1 for own in curves)
     ]
     return " ".join([*parts, style.without_result(records)]).strip()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 Record = dict[str, Any]
 Interval = tuple[float, float, float]
@@ -16,20 +16,46 @@ CELL = ("attack", "source", "method", "forget_size", "clean_fraction", "poisonin
 """What tells trials apart, without α."""
 
 
-def panel_of(record: Record) -> tuple[str, str]:
-    """Return the attack and what is done about it: the method, and whose vector where it is another model's."""
-    source = record.get("source")
-    return record["attack"], f"{record['method']}, vector of {source}" if source else record["method"]
+class Panel(NamedTuple):
+    """What is drawn together: one attack's infected model, whose trigger vector is applied to it, and the method."""
+
+    attack: str
+    source: str
+    method: str
 
 
-def panels_of(records: Iterable[Record]) -> list[tuple[str, str]]:
-    """Return the (attack, method) pairs, in order of first appearance."""
+def source_of(record: Record) -> str:
+    """Return the attack whose vector was applied; where a record says none, its own."""
+    return str(record.get("source") or record["attack"])
+
+
+def panel_of(record: Record) -> Panel:
+    """Return the panel that a record belongs to."""
+    return Panel(record["attack"], source_of(record), record["method"])
+
+
+def panels_of(records: Iterable[Record]) -> list[Panel]:
+    """Return the panels, in order of first appearance."""
     return list(dict.fromkeys(panel_of(r) for r in records))
 
 
-def in_panel(records: Iterable[Record], panel: tuple[str, str]) -> list[Record]:
-    """Return the records of one attack and method."""
+def in_panel(records: Iterable[Record], panel: Panel) -> list[Record]:
+    """Return the records of one panel."""
     return [r for r in records if panel_of(r) == panel]
+
+
+def panel_names(panels: Sequence[Panel]) -> list[str]:
+    """Return what tells panels apart: the attack, with '← source' and '· method' where these vary."""
+    moved = any(p.source != p.attack for p in panels)
+    methods = len({p.method for p in panels}) > 1
+    return [f"{p.attack}{f' ← {p.source}' if moved else ''}{f' · {p.method}' if methods else ''}" for p in panels]
+
+
+def varies(records: Iterable[Record], name: str) -> bool:
+    """Whether a field tells records apart; the source does wherever a vector came from another attack's model."""
+    if name == "source":
+        return any(source_of(r) != r["attack"] for r in records)
+    return len({r.get(name) for r in records}) > 1
 
 
 def grouped(records: Iterable[Record], key: Callable[[Record], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[Record]]:
@@ -38,6 +64,11 @@ def grouped(records: Iterable[Record], key: Callable[[Record], tuple[Any, ...]])
     for record in records:
         groups.setdefault(key(record), []).append(record)
     return groups
+
+
+def varies_within(records: Iterable[Record], name: str) -> bool:
+    """Whether a field varies for one of the attacks: they may have poisoning rates of their own, which tell nothing."""
+    return any(varies(own, name) for own in grouped(records, lambda r: (r["attack"],)).values())
 
 
 def cell_of(record: Record, without: str | None = None) -> tuple[Any, ...]:
@@ -126,6 +157,14 @@ def reference(records: Iterable[Record], role: str, metric: str) -> float | None
     """Return the mean test value of the infected or the clean model; None if no record has it."""
     values = [r[f"{metric}_{role}"] for r in records if r.get(f"{metric}_{role}") is not None]
     return fmean(values) if values else None
+
+
+def infected_value(members: Sequence[Record], metric: str) -> float | None:
+    """Return the infected model's validation value, that of α = 0; test where no path has it."""
+    start = [p[metric] for r in members for p in r["path"] if p["alpha"] == 0 and p.get(metric) is not None]
+    if not start and metric == "ca":
+        start = [r["reference_ca"] for r in members if r.get("reference_ca") is not None]
+    return fmean(start) if start else reference(members, "infected", metric)
 
 
 def count_text(rows: Iterable[Record], metrics: Sequence[str]) -> str:

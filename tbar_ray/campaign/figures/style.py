@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e6e6e6"
 INFECTED, CLEAN = "#b2182b", "#2b2b2b"
 ATTACKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Okabe and Ito's palette, which the colour-blind can tell apart; of more attacks, each panel says its name."""
+"""Okabe and Ito's palette, which the colour-blind can tell apart; after six attacks the marker changes."""
+METRICS = {"ca": "#0072B2", "asr": "#D55E00", "pa": "#009E73"}
+FLAT = "#009E73"
 MARKERS = ("o", "s", "^", "D")
+GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆"}
+"""The markers as letters, so that a panel's title can be the key to them."""
+READABLE = 8.5
+COLUMNS = 6
+"""Most panels side by side."""
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.3, 1.3)), (0, (5, 1.5, 1.3, 1.5)))
 METRIC_NAMES = {
     "ca": "clean accuracy (CA)",
@@ -26,10 +33,21 @@ METRIC_NAMES = {
 }
 
 
+def attack_look(attack: str, attacks: Sequence[str]) -> dict[str, Any]:
+    """Return an attack's colour and marker, the same in every figure of a campaign; 24 attacks all differ."""
+    turn, place = divmod(sorted(set(attacks)).index(attack), len(ATTACKS))
+    return {"color": ATTACKS[place], "marker": MARKERS[turn % len(MARKERS)]}
+
+
 def attack_colour(attack: str, attacks: Sequence[str]) -> str:
-    """Return an attack's colour, the same in every figure of a campaign."""
-    names = sorted(set(attacks))
-    return ATTACKS[names.index(attack) % len(ATTACKS)]
+    """Return an attack's colour."""
+    return str(attack_look(attack, attacks)["color"])
+
+
+def wrapped(count: int, most: int = COLUMNS) -> tuple[int, int]:
+    """Return rows and columns for `count` panels: at most `most` side by side, rows as equally filled as can be."""
+    rows = max(1, -(-count // most))
+    return rows, max(1, -(-count // rows))
 
 
 def size_colour(level: int, levels: Levels) -> tuple[float, float, float, float]:
@@ -41,10 +59,12 @@ def size_colour(level: int, levels: Levels) -> tuple[float, float, float, float]
     return float(red), float(green), float(blue), float(opacity)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure that arranges itself."""
+def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
+    """Return an empty figure that arranges itself, or one whose parts the caller puts in their places."""
     from matplotlib.figure import Figure
 
+    if not arranged:
+        return Figure(figsize=(width, height), dpi=150, facecolor="white")
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)  # type: ignore[union-attr,call-arg]
     return figure
@@ -60,9 +80,10 @@ def message_figure(title: str, sentence: str) -> Figure:
 
 def titles(figure: Figure, title: str, note: str) -> None:
     """Write the title on top and the note at the foot, wrapped to the figure's width."""
-    inches = figure.get_size_inches()[0]
+    inches, height = figure.get_size_inches()
     heading = textwrap.fill(title, int(inches * 8.6))
-    figure.suptitle(heading, fontsize=12, fontweight="bold", color=INK, x=0.012, ha="left")
+    place = {} if figure.get_layout_engine() else {"y": 1 - 0.1 / height}
+    figure.suptitle(heading, fontsize=12, fontweight="bold", color=INK, x=0.012, ha="left", **place)
     figure.supxlabel(textwrap.fill(note, int(inches * 15)), fontsize=8, color=FAINT, x=0.012, ha="left")
 
 
@@ -135,10 +156,28 @@ def factor_entries(sizes: Levels, fractions: Levels) -> list[Line2D]:
     return entries
 
 
-def panel_title(axes: Axes, panel: tuple[str, str], colour: str, with_method: bool) -> None:
-    """Name a panel by its attack, in the attack's colour, and the method where several are compared."""
-    name = f"{panel[0]} · {panel[1]}" if with_method else panel[0]
-    axes.set_title(name, fontsize=11, fontweight="bold", color=colour, loc="left")
+def fitted(names: Sequence[str], width: float) -> tuple[list[str], float]:
+    """Return titles of panels of a width in inches, and one size of letters in which all of them fit.
+
+    Where that would be too small, a title is broken before its '←'.
+    """
+    names = list(names)
+    if _letters(names, width) < READABLE:
+        names = [name.replace(" ← ", "\n← ") for name in names]
+    return names, max(6.0, _letters([line for name in names for line in name.splitlines()], width))
+
+
+def _letters(lines: Sequence[str], width: float) -> float:
+    return min(11.0, 78 * width / max(1, *map(len, lines), 1))  # room is left for the ticks of the next panel
+
+
+def panel_title(axes: Axes, name: str, colour: str, size: float = 11.0, line: str = "") -> None:
+    """Name a panel, mostly in its attack's colour, with a small line below the name."""
+    axes.set_title(name, fontsize=size, fontweight="bold", color=colour, loc="left", pad=17 if line else None)
+    if line:
+        axes.annotate(
+            line, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=FAINT
+        )
 
 
 def without_result(records: Sequence[dict[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tbar_ray.campaign.figures import style
 from tbar_ray.campaign.figures.cells import (
@@ -17,6 +17,7 @@ from tbar_ray.campaign.figures.cells import (
     in_panel,
     interval,
     one_per_cell,
+    panel_names,
     panels_of,
     reference,
     size_levels,
@@ -26,40 +27,53 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 3
+
+FEW = 3
+"""Panels up to which no panel compares them all."""
 
 
 def tradeoff_figure(records: Sequence[Record]) -> Figure:
-    """Draw CA against ASR: validation points joined along α, and test results at the selected α."""
+    """Draw CA against ASR: validation points joined along α, and test results at the selected α.
+
+    Before many panels, one compares them: the test results of all, marked as the titles of the panels are.
+    """
     title = "Clean accuracy against attack success"
     shown = [r for r in records if r.get("path")]
     if not shown:
         return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
     panels = panels_of(shown)
     sizes, fractions = size_levels(shown), fraction_levels(shown)
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = style.new_figure(4.7 * columns + 2.1, 4.2 * rows + 0.9)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    attacks = [r["attack"] for r in records]
-    for place, axes in enumerate(grid.flat):
-        if place >= len(panels):
-            axes.set_visible(False)
-            continue
-        members = in_panel(shown, panels[place])
+    compared = int(len(panels) > FEW)
+    count = len(panels) + compared
+    rows, columns = style.wrapped(count, FEW if count <= 2 * FEW else style.COLUMNS)
+    width = 4.7 if columns <= FEW else 2.8
+    figure = style.new_figure(width * columns + 2.1, width * 0.9 * rows + 0.9)
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    looks = [style.attack_look(panel.attack, [r["attack"] for r in records]) for panel in panels]
+    if compared:
+        _compare(places[0], [in_panel(shown, panel) for panel in panels], looks)
+        style.panel_title(places[0], "all, selected α (test)", style.INK)
+    names = panel_names(panels)
+    if compared:
+        names = [f"{style.GLYPHS[look['marker']]} {name}" for name, look in zip(names, looks, strict=True)]
+    names, size = style.fitted(names, width)
+    for axes, panel, name, look in zip(places[compared:], panels, names, looks, strict=False):
+        members = in_panel(shown, panel)
         for curve in curves_of(members, ("ca", "asr"), mean_of_seeds=False):
             _draw_path(axes, curve, sizes, fractions)
         for record in one_per_cell(members):
             _draw_test(axes, record, sizes, fractions)
         _draw_models(axes, members)
+        style.panel_title(axes, name, look["color"], size)
+    for place, axes in enumerate(places):
+        axes.set_visible(place < count)
         style.dress(axes)
         style.percent(axes, "x", whole=True)
-        style.percent(axes, "y")
-        axes.set_xlabel("attack success rate (ASR) — lower is better")
+        if width > 4 or place + columns >= count:
+            axes.set_xlabel("attack success rate (ASR) — lower is better" if width > 4 else "ASR — lower is better")
         if place % columns == 0:
-            axes.set_ylabel("clean accuracy (CA) — higher is better")
-        colour = style.attack_colour(panels[place][0], attacks)
-        style.panel_title(axes, panels[place], colour, len({m for _, m in panels}) > 1)
+            axes.set_ylabel("clean accuracy (CA) — higher is better" if width > 4 else "CA — higher is better")
+    _share_scale(places[:count])
     look = {"color": "#aaaaaa", "linestyle": "none", "marker": "o"}
     entries = [
         *style.factor_entries(sizes, fractions),
@@ -77,6 +91,24 @@ def tradeoff_figure(records: Sequence[Record]) -> Figure:
     heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
     style.titles(figure, f"{heading}, test {counts}" if counts else heading, note)
     return figure
+
+
+def _share_scale(panels: Sequence[Axes]) -> None:
+    """Give all panels the CA that any of them needs, so that attacks can be compared."""
+    ends = [end for axes in panels for end in axes.get_ylim()]
+    for axes in panels:
+        axes.set_ylim(min(ends), max(ends))
+        style.percent(axes, "y")
+
+
+def _compare(axes: Axes, groups: Sequence[Sequence[Record]], looks: Sequence[dict[str, Any]]) -> None:
+    """Draw the test results of every panel, hollow where CA is not kept, and the mean of the infected models."""
+    for members, look in zip(groups, looks, strict=True):
+        for record in one_per_cell(members):
+            if record.get("asr") is not None and record.get("ca") is not None:
+                fill = look["color"] if record["status"] == "done" else "white"
+                axes.plot(record["asr"], record["ca"], **look, markersize=6.5, markerfacecolor=fill, alpha=0.85)
+    _draw_models(axes, [record for members in groups for record in members])
 
 
 def _draw_path(axes: Axes, curve: Curve, sizes: Levels, fractions: Levels) -> None:

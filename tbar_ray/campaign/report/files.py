@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.campaign.figures import (
+    Examples,
     ablation_figure,
     alpha_figure,
     attacks_figure,
@@ -20,11 +21,11 @@ from tbar_ray.campaign.figures import (
     transfer_figure,
 )
 from tbar_ray.campaign.figures.attacks import LEAST
+from tbar_ray.campaign.figures.cells import varies
 from tbar_ray.campaign.figures.disentanglement import maps_of
-from tbar_ray.campaign.figures.transfer import varies
-from tbar_ray.campaign.report.markdown import summary
+from tbar_ray.campaign.report.fields import CELL_FIELDS, POINT_FIELDS, fields_of, point_of, result_of
+from tbar_ray.campaign.report.markdown import FIGURES, summary
 from tbar_ray.campaign.report.poisoned import examples_of
-from tbar_ray.campaign.results import METRICS
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import StoreError
@@ -35,85 +36,64 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 
-def _with_interval(name: str) -> tuple[str, ...]:
-    return name, f"{name}_low", f"{name}_high", f"{name}_n"
-
-
-CELL_FIELDS = (
-    "attack", "source", "trigger", "target", "task", "planting", "merge", "method", "forget_size", "clean_fraction",
-    "poisoning_rate", "seed", "learning_rate",
-)  # fmt: skip
-SCORE_FIELDS = tuple(field for metric in METRICS for field in _with_interval(metric))
-FIELDS = (
-    *CELL_FIELDS, "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
-    *(f for role in ("infected", "clean") for metric in METRICS for f in _with_interval(f"{metric}_{role}")),
-    "reference_ca", "seconds", "skipped_samples", "fingerprint",
-)  # fmt: skip
-"""The columns of results.csv, and the first keys of a trial in results.json."""
-POINT_FIELDS = ("alpha", "split", *SCORE_FIELDS, "ca_retention")
-
-
 def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[Record]) -> list[Path]:
     """Write results, figures and summary to a folder and return the files.
 
     Args:
         spec: the campaign.
-        store: where the examples of poisoned pairs lie.
-        out: the folder; made if missing, files of an earlier report are replaced.
+        store: where the examples of poisoned pairs and the predictions lie.
+        out: the folder; made if missing. Files of an earlier report are replaced, and its figures that have
+            nothing to show any more are removed.
         records: the trials, in the order to be shown.
 
     Raises:
         StoreError: if the folder cannot be written.
     """
-    trials = [result_of(record) for record in records]
-    examples = examples_of(records, spec, store)
+    fields = fields_of(records)
+    trials = [result_of(record, fields) for record in records]
+    figures = _figures(records, examples_of(records, spec, store), list(spec.attacks))
     texts = {
         "results.json": json.dumps(trials, indent=1, ensure_ascii=False) + "\n",
-        "results.csv": _table(FIELDS, trials),
-        "path.csv": _table(("fingerprint", *CELL_FIELDS, *POINT_FIELDS), _points(trials)),
+        "results.csv": _table(fields, trials),
+        "path.csv": _table(("fingerprint", *CELL_FIELDS, *POINT_FIELDS), _points(records)),
+        "report.md": summary(spec, records, store, list(figures)),
     }
-    figures = {
-        "alpha.png": alpha_figure(records),
-        "tradeoff.png": tradeoff_figure(records),
-        "contact_sheet.png": contact_sheet(examples, list(spec.attacks)),
-    }
-    if len({r["attack"] for r in records}) >= LEAST:
-        figures["attacks.png"] = attacks_figure(records)
-    if any(len({r[factor] for r in records}) > 1 for factor in ("forget_size", "clean_fraction")):
-        figures["ablation.png"] = ablation_figure(records)
-    if varies(records):
-        figures["transfer.png"] = transfer_figure(records)
-    if maps_of(records):
-        figures["disentanglement.png"] = disentanglement_figure(records)
-    texts["report.md"] = summary(spec, records, store, list(figures))
     contents = {name: text.encode() for name, text in texts.items()}
     contents.update((name, _png(figure)) for name, figure in figures.items())
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             _replace(out / name, content)
+        for name in FIGURES.keys() - figures.keys():
+            (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"report {out} cannot be written: {error.strerror or error}") from None
     return [out / name for name in contents]
 
 
-def result_of(record: Record) -> Record:
-    """Return a trial as results.json has it: fields in a fixed order, None where unknown, then the path."""
-    rest = sorted(set(record) - {*FIELDS, "alphas", "path"})
-    path = [{field: point.get(field) for field in POINT_FIELDS} for point in record.get("path") or []]
-    return {
-        **{field: record.get(field) for field in FIELDS},
-        **{field: record[field] for field in rest},
-        "alphas": record.get("alphas"),
-        "path": path,
+def _figures(records: Sequence[Record], examples: Mapping[str, Examples], attacks: Sequence[str]) -> dict[str, Figure]:
+    """Return the figures by file name: some of every campaign, and those that it has something to show in."""
+    figures = {
+        "alpha.png": alpha_figure(records),
+        "tradeoff.png": tradeoff_figure(records),
+        "contact_sheet.png": contact_sheet(examples, attacks),
     }
+    if len({r["attack"] for r in records}) >= LEAST:
+        figures["attacks.png"] = attacks_figure(records)
+    if varies(records, "forget_size") or varies(records, "clean_fraction"):
+        figures["ablation.png"] = ablation_figure(records)
+    if varies(records, "source"):
+        figures["transfer.png"] = transfer_figure(records)
+    if maps_of(records):
+        figures["disentanglement.png"] = disentanglement_figure(records)
+    return figures
 
 
-def _points(trials: Iterable[Record]) -> Iterable[Record]:
-    for trial in trials:
-        cell = {field: trial.get(field) for field in ("fingerprint", *CELL_FIELDS)}
-        for point in trial["path"]:
-            yield {**cell, **point}
+def _points(records: Iterable[Record]) -> Iterable[Record]:
+    for record in records:
+        cell = {field: record.get(field) for field in ("fingerprint", *CELL_FIELDS)}
+        for point in record.get("path") or []:
+            yield {**cell, **point_of(point)}
 
 
 def _table(fields: Sequence[str], rows: Iterable[Record]) -> str:
