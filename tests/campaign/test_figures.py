@@ -142,6 +142,14 @@ def test_panels_wrap_into_even_rows(count: int, shape: tuple[int, int]) -> None:
     assert style.wrapped(count) == shape
 
 
+def test_titles_of_panels_share_a_size_and_break_before_the_source() -> None:
+    assert style.fitted(["badnets", "sig"], 2.8) == (["badnets", "sig"], 11.0)
+    long = "badnets-gaussian-wrapped ← label-consistent"
+    names, size = style.fitted([long, "sig ← sig"], 2.8)
+    assert names == [long.replace(" ←", "\n←"), "sig\n← sig"]
+    assert size >= 8.5
+
+
 def test_the_comparison_of_many_has_the_mark_of_every_title_at_its_test_result() -> None:
     figure = tradeoff_figure(matrix())
     first, second = figure.axes[:2]

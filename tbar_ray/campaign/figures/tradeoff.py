@@ -26,6 +26,7 @@ from tbar_ray.campaign.figures.cells import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 
 FEW = 3
@@ -74,6 +75,15 @@ def tradeoff_figure(records: Sequence[Record]) -> Figure:
         if place % columns == 0:
             axes.set_ylabel("clean accuracy (CA) — higher is better" if width > 4 else "CA — higher is better")
     _share_scale(places[:count])
+    style.legend(figure, _entries(shown, sizes, fractions))
+    counts = count_text(shown, ("ca", "asr"))
+    note = "Lines join validation points along α; bars are 95% Wilson intervals. " + style.without_result(records)
+    heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
+    style.titles(figure, f"{heading}, test {counts}" if counts else heading, note)
+    return figure
+
+
+def _entries(shown: Sequence[Record], sizes: Levels, fractions: Levels) -> list[Line2D]:
     look = {"color": "#aaaaaa", "linestyle": "none", "marker": "o"}
     entries = [
         *style.factor_entries(sizes, fractions),
@@ -85,12 +95,7 @@ def tradeoff_figure(records: Sequence[Record]) -> Figure:
     ]
     if any(r["status"] == "infeasible" and r.get("ca") is not None for r in shown):
         entries.append(style.key("infeasible, test", **{**look, "markersize": 8, "markerfacecolor": "white"}))
-    style.legend(figure, entries)
-    counts = count_text(shown, ("ca", "asr"))
-    note = "Lines join validation points along α; bars are 95% Wilson intervals. " + style.without_result(records)
-    heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
-    style.titles(figure, f"{heading}, test {counts}" if counts else heading, note)
-    return figure
+    return entries
 
 
 def _share_scale(panels: Sequence[Axes]) -> None:
