@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tbar_ray.campaign.figures import style
 from tbar_ray.campaign.figures.cells import (
+    CELL,
     Record,
     count_text,
     grouped,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAPS = (("asr", "ASR after removal", "OrRd"), ("ca_retention", "CA kept, of the infected model's", "YlGn"))
-APART = ("method", "forget_size", "clean_fraction", "poisoning_rate", "learning_rate")
+APART = tuple(name for name in CELL if name not in ("attack", "source", "seed"))
 """Factors whose values get a row of maps each; seeds are averaged."""
 DARK = 0.6
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from tbar_ray.campaign.figures.cells import counted, grouped, one_per_cell, source_of
+from tbar_ray.campaign.figures.cells import CELL, counted, grouped, one_per_cell, source_of
 from tbar_ray.campaign.report.text import Record, factors, heads, section, share, table, values
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import StoreError
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[np.int64]]
 
 SAME = ("attack", "seed", "poisoning_rate", "forget_size", "clean_fraction")
-APART = ("method", "source", "learning_rate")
+APART = tuple(name for name in CELL if name not in SAME)
+"""Method, source of the vector, learning rate: what a pair may differ in."""
 NOTE = (
     "Exact McNemar tests on the same test images, of CA (right or wrong) and of ASR (the target or not, on triggered "
     "images of the other classes), between trials that differ in one respect alone. Difference: first less second in "
