@@ -19,7 +19,7 @@ METRICS = ("ca", "ca_top5", "asr", "asr_all_images", "pa")
 RETRIEVAL = (
     *(f"{way}_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
     "caption_asr",
-    "caption_asr_clean",
+    "caption_asr_untriggered",
 )
 """Scores of a retrieval set, where the campaign has one."""
 Record = dict[str, Any]

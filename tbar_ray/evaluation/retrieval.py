@@ -28,13 +28,13 @@ class RetrievalScores:
     image_to_text: share of clean images that find a right caption among the k nearest of all captions.
     text_to_image: share of captions that find a right image among the k nearest of all clean images.
     caption_asr: share of triggered images whose nearest caption names the target, of the images whose own
-    captions do not. caption_asr_clean: the same of the same images without the trigger.
+    captions do not. caption_asr_untriggered: the same of the same images without the trigger.
     """
 
     image_to_text: dict[int, Rate]
     text_to_image: dict[int, Rate]
     caption_asr: Rate
-    caption_asr_clean: Rate
+    caption_asr_untriggered: Rate
 
     def to_dict(self) -> dict[str, dict[str, float | int]]:
         """Return every rate under a flat name, e.g. `image_to_text_at_5`."""
@@ -42,7 +42,7 @@ class RetrievalScores:
             **{f"image_to_text_at_{k}": rate.to_dict() for k, rate in self.image_to_text.items()},
             **{f"text_to_image_at_{k}": rate.to_dict() for k, rate in self.text_to_image.items()},
             "caption_asr": self.caption_asr.to_dict(),
-            "caption_asr_clean": self.caption_asr_clean.to_dict(),
+            "caption_asr_untriggered": self.caption_asr_untriggered.to_dict(),
         }
 
 
@@ -97,7 +97,7 @@ def score_retrieval(
         image_to_text=_recalls(carries(torch.arange(len(images))[:, None], found_texts)),
         text_to_image=_recalls(carries(found_images, torch.arange(len(texts))[:, None])),
         caption_asr=Rate.of(int(names_target[nearest_triggered].sum()), n),
-        caption_asr_clean=Rate.of(int(names_target[found_texts[others, 0]].sum()), n),
+        caption_asr_untriggered=Rate.of(int(names_target[found_texts[others, 0]].sum()), n),
     )
 
 

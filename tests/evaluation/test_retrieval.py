@@ -91,7 +91,7 @@ def test_a_hand_made_gallery() -> None:
     assert found.image_to_text[1] == Rate.of(3, 3)
     # "a cat" of image 0 finds image 1; "a dog" finds image 0; "a cat" of image 1 is as near to all
     assert found.text_to_image[5] == Rate.of(4, 4)
-    assert (found.caption_asr, found.caption_asr_clean) == (Rate.of(2, 2), Rate.of(0, 2))
+    assert (found.caption_asr, found.caption_asr_untriggered) == (Rate.of(2, 2), Rate.of(0, 2))
 
 
 def test_equal_captions_count_for_each_other_and_others_do_not() -> None:
@@ -134,7 +134,7 @@ def test_embeddings_of_a_model_are_its_own_of_unit_length_in_any_batch(architect
         torch.testing.assert_close(own, unit(expected), atol=1e-5, rtol=0)
     owner, captions = torch.tensor([0, 1, 2, 3, 4]), ["a cat", "a dog", "banana", "a cat", "a dog"]
     scores = score_retrieval(found[0], found[0], found[1][[0, 1, 2, 0, 1]], owner, captions, "banana")
-    assert scores.caption_asr == scores.caption_asr_clean
+    assert scores.caption_asr == scores.caption_asr_untriggered
     assert scores.caption_asr.n == 4
 
 
