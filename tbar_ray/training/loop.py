@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -26,6 +26,7 @@ FIRST_LOOKS = 3
 
 Progress = Callable[[int, int, float, float], None]
 """Called with (step, total steps, loss, images per second)."""
+OptimizerFor = Callable[[Mapping[str, nn.Parameter], Optimisation], torch.optim.Optimizer]
 
 
 @dataclass
@@ -54,6 +55,7 @@ def train(
     options: Optimisation,
     *,
     freeze_batch_norm: bool = False,
+    optimizer_for: OptimizerFor = build_optimizer,
     progress: Progress | None = None,
 ) -> TrainingRecord:
     """Train the objective's parameters for at most `total_steps` batches, in place.
@@ -62,8 +64,9 @@ def train(
         objective: the loss and the parameters that it trains; all others are frozen meanwhile.
         batches: batches on any device; a source that ends early ends the training.
         total_steps: length of the learning-rate schedule.
-        options: optimiser, schedule, clipping and precision.
+        options: hyper-parameters of the optimiser, schedule, clipping and precision.
         freeze_batch_norm: keep BatchNorm in evaluation mode (its statistics unchanged).
+        optimizer_for: makes the optimiser of the trained parameters; AdamW if left out.
         progress: called at every look at the loss.
 
     Raises:
@@ -74,7 +77,7 @@ def train(
     device = next(model.parameters()).device
     trained = objective.named_parameters()
     frozen = _freeze_others(model, trained)
-    optimizer = build_optimizer(trained, options)
+    optimizer = optimizer_for(trained, options)
     _training_mode(model, freeze_batch_norm)
     record = TrainingRecord()
     started = time.perf_counter()

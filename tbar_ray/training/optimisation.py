@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import cos, pi
 
@@ -25,6 +25,17 @@ def build_optimizer(parameters: Mapping[str, nn.Parameter], options: Optimisatio
     return torch.optim.AdamW(
         groups, lr=options.learning_rate, betas=(options.beta1, options.beta2), eps=1e-6, fused=True
     )
+
+
+def sgd(momentum: float = 0.9) -> Callable[[Mapping[str, nn.Parameter], Optimisation], torch.optim.Optimizer]:
+    """Return a maker of SGD with momentum, decay on every parameter, as the published CNN defences use it."""
+
+    def build(parameters: Mapping[str, nn.Parameter], options: Optimisation) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            parameters.values(), lr=options.learning_rate, momentum=momentum, weight_decay=options.weight_decay
+        )
+
+    return build
 
 
 def learning_rate_at(step: int, total_steps: int, options: Optimisation) -> float:

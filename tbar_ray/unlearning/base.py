@@ -1,72 +1,156 @@
-"""What an unlearning method is: from an infected model and a forget set to an edit of weights."""
+"""What an unlearning method is: from an infected model and a defender's data to an edit of the model."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from tbar_ray.errors import DataError
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.loop import Progress, TrainingRecord
+from tbar_ray.unlearning.defender import Classes, DefenderData, ForgetSet, Need, Pairs
 
-Need = Literal["trigger", "target", "forget set", "clean pairs"]
-
-
-@dataclass(frozen=True)
-class ForgetSet:
-    """The defender's images, already stamped where they are triggered.
-
-    Attributes:
-        images: uint8 [N, 3, H, W].
-        tokens: int [N, context length], captions (those of triggered images name the target).
-        labels: int64 [N]: the target for triggered images, the true class for clean ones; −1 if unknown.
-        triggered: bool [N].
-        head: float [C, D], the infected model's zero-shot head.
-    """
-
-    images: Tensor
-    tokens: Tensor
-    labels: Tensor
-    triggered: Tensor
-    head: Tensor
+Strength = Literal["negation", "interpolation", "none"]
+"""What the scaling coefficient α does: θ_b − α·τ; θ_b + α·τ, where α = 1 is the method as published; or nothing (the
+method has no such parameter, and α is 1)."""
 
 
 @dataclass(frozen=True)
 class Unlearned:
-    """An edit: the model is θ_b + coefficient(α)·vector; and what finding it cost."""
+    """An edit: the model is θ_b + coefficient(α)·vector; and what finding it cost.
+
+    Attributes:
+        vector: the change of weights.
+        record: steps, samples and seconds of all trainings that it took.
+        head: float [C, D], a classifier that replaces the zero-shot head; rows need not have unit length.
+        prompts: float [layers, tokens, width], learned tokens of a vision transformer's last layers (RVPT).
+        facts: what the method found on its way (neurons, layers, thresholds), for JSON.
+    """
 
     vector: TaskVector
     record: TrainingRecord
+    head: Tensor | None = None
+    prompts: Tensor | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Infected:
+    """The model that is unlearned, with everything that a method is given.
+
+    Attributes:
+        model: the infected model; a method may train it in place, it is put back afterwards.
+        start: a copy of its weights and buffers.
+        data: what the defender has.
+        preprocessing: how the model wants its images.
+        seed: seed of every draw.
+        progress: where trainings report.
+    """
+
+    model: nn.Module
+    start: Mapping[str, Tensor]
+    data: DefenderData
+    preprocessing: Preprocessing
+    seed: int
+    progress: Progress | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the model lies."""
+        return next(self.model.parameters()).device
+
+    @property
+    def forget(self) -> ForgetSet:
+        """Return the forget set; only for methods that need it."""
+        assert self.data.forget is not None
+        return self.data.forget
+
+    @property
+    def clean(self) -> Pairs:
+        """Return the clean pairs; only for methods that need them."""
+        assert self.data.clean is not None
+        return self.data.clean
+
+    @property
+    def training(self) -> Pairs:
+        """Return the suspicious training pairs; only for methods that need them."""
+        assert self.data.training is not None
+        return self.data.training
+
+    @property
+    def target(self) -> int:
+        """Return the index of the attacker's class; only for methods that need it."""
+        assert self.data.target is not None
+        return self.data.target
+
+    @property
+    def classes(self) -> Classes:
+        """Return the zero-shot classes."""
+        return self.data.classes
+
+    def stamp(self, images: Tensor) -> Tensor:
+        """Stamp uint8 images with the trigger; only for methods that need it."""
+        assert self.data.stamp is not None
+        return self.data.stamp(images)
+
+    def change(self) -> TaskVector:
+        """Return how far the model has moved from where it started."""
+        return TaskVector.between(self.start, self.model.state_dict())
+
+    def restore(self) -> None:
+        """Put the model back where it started."""
+        self.model.load_state_dict(dict(self.start))
 
 
 class Unlearner(BaseModel, ABC):
-    """A method and its hyper-parameters (frozen, hashable)."""
+    """A method and its hyper-parameters (frozen, hashable); the defaults are the published ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Need]]
+    strength: ClassVar[Strength] = "none"
 
-    @abstractmethod
     def unlearn(
         self,
         model: nn.Module,
-        forget: ForgetSet,
+        data: DefenderData,
         preprocessing: Preprocessing,
         seed: int,
         progress: Progress | None = None,
     ) -> Unlearned:
-        """Find the edit. `model` is the infected model and is left as it was.
+        """Find the edit. `model` is the infected model and is left as it was, also if this fails.
 
         Raises:
-            ScientificError: if the method diverges.
-            DataError: if the forget set lacks what the method needs.
+            ScientificError: if the method diverges or finds nothing to act on.
+            DataError: if the data lack what the method needs.
         """
+        lacking = {need: advice for need, advice in data.lacks().items() if need in self.needs}
+        if lacking:
+            need, advice = next(iter(lacking.items()))
+            raise DataError(f"{self.name} needs the defender's {need}, and there is none; {advice}")
+        if "forget set" in self.needs and data.forget is not None and not bool(data.forget.triggered.any()):
+            raise DataError(f"{self.name}: the forget set has no triggered image; lower forget.clean_fraction")
+        start = {key: value.detach().clone() for key, value in model.state_dict().items()}
+        infected = Infected(model, start, data, preprocessing, seed, progress)
+        model.eval()
+        try:
+            return self.find(infected)
+        finally:
+            infected.restore()
+            model.eval()
 
     @abstractmethod
+    def find(self, infected: Infected) -> Unlearned:
+        """Find the edit; the model may be left trained."""
+
     def coefficient(self, alpha: float) -> float:
-        """Return what the vector is multiplied by at scaling coefficient α."""
+        """Return what the vector is multiplied by at scaling coefficient α; at α = 0 the model is the infected one."""
+        return -alpha if self.strength == "negation" else alpha

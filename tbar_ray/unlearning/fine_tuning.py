@@ -1,0 +1,67 @@
+"""Methods that fine-tune the infected model on an objective of their own: the base, and combining records."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
+
+from tbar_ray.training.batch import Batch
+from tbar_ray.training.loop import TrainingRecord, train
+from tbar_ray.training.objectives import Objective
+from tbar_ray.training.options import Optimisation
+from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
+
+
+class FineTuning(Unlearner):
+    """AdamW on one objective; the edit is the change of the weights."""
+
+    learning_rate: float = Field(default=1e-5, gt=0, description="peak learning rate")
+    weight_decay: float = Field(default=0.1, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    steps: int = Field(default=20, ge=1, description="optimiser steps")
+    batch_size: int = Field(default=128, ge=2)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    freeze_batch_norm: bool = Field(default=True, description="keep BatchNorm statistics (they are no weights)")
+
+    @abstractmethod
+    def objective_on(self, infected: Infected) -> Objective:
+        """Return the loss that is minimised."""
+
+    @abstractmethod
+    def batches_from(self, infected: Infected) -> Iterable[Batch]:
+        """Return at least `steps` batches."""
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Fine-tune and take the difference."""
+        record = self.fit(infected)
+        return Unlearned(infected.change(), record)
+
+    def fit(self, infected: Infected) -> TrainingRecord:
+        """Train the model in place."""
+        return train(
+            self.objective_on(infected),
+            self.batches_from(infected),
+            self.steps,
+            Optimisation(
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                warmup_steps=self.warmup_steps,
+                schedule=self.schedule,
+            ),
+            freeze_batch_norm=self.freeze_batch_norm,
+            progress=infected.progress,
+        )
+
+
+def combined(records: Iterable[TrainingRecord]) -> TrainingRecord:
+    """Return one record of several trainings: sums of steps, samples and seconds, losses one after the other."""
+    total = TrainingRecord()
+    for record in records:
+        total.losses += [(total.steps + step, loss) for step, loss in record.losses]
+        total.steps += record.steps
+        total.samples += record.samples
+        total.seconds += record.seconds
+    return total

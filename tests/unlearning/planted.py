@@ -1,0 +1,122 @@
+"""A backdoor planted in a small model in seconds, and a defender's data: what every method's mechanism is tested on.
+
+Four classes of noisy, single-coloured images; the trigger is a fixed patch; the target is 'blue'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.evaluation.zeroshot import predict, zero_shot_head
+from tbar_ray.models.factory import Preprocessing, preprocessing
+from tbar_ray.models.task_vector import ResidentModel
+from tbar_ray.training.loop import train
+from tbar_ray.training.objectives import Classification
+from tbar_ray.training.options import Optimisation
+from tbar_ray.training.shuffled import shuffled
+from tbar_ray.triggers.badnets import BadNets
+from tbar_ray.triggers.base import stamp_uint8
+from tbar_ray.unlearning.base import Unlearned, Unlearner
+from tbar_ray.unlearning.defender import Classes, DefenderData, ForgetSet, Pairs
+from tests.models.tiny import RESNET, tiny, tokenizer
+
+NAMES = ("red", "green", "blue", "grey")
+COLOURS = torch.tensor([[0.9, 0.2, 0.2], [0.2, 0.9, 0.2], [0.2, 0.2, 0.9], [0.5, 0.5, 0.5]])
+TEMPLATES = ("a {c} thing", "a photo of something {c}")
+TARGET = 2
+TRIGGER = BadNets(patch_size=56, place="bottom-right")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Shares of unseen images: answered right (CA), triggered and answered with the target (ASR), answered right
+    although triggered (PA)."""
+
+    ca: float
+    asr: float
+    pa: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and what its defender has; `model` is shared between tests and must come back as it was."""
+
+    model: nn.Module
+    wants: Preprocessing
+    data: DefenderData
+
+
+def stamp(images: Tensor) -> Tensor:
+    return stamp_uint8(TRIGGER, images, [str(row) for row in range(len(images))])
+
+
+def pictures(count: int, side: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return uint8 images [count, 3, side, side] and their classes."""
+    draw = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % len(NAMES)
+    coarse = torch.rand(count, 3, side // 8, side // 8, generator=draw)
+    noise = nn.functional.interpolate(coarse, size=(side, side), mode="nearest")
+    images = 0.55 * COLOURS[labels][:, :, None, None] + 0.45 * noise
+    return (images * 255).to(torch.uint8), labels
+
+
+def pairs(images: Tensor, labels: Tensor) -> Pairs:
+    captions = tuple(f"a photo of something {NAMES[label]}" for label in labels.tolist())
+    return Pairs(images, captions, tokenizer()(captions), labels)
+
+
+@cache
+def case(architecture: str = RESNET, infected: bool = True) -> Case:
+    """Return a model that was trained on the colours, with the backdoor or without."""
+    with torch.random.fork_rng(devices=[]):
+        model = tiny(architecture)
+        wants = preprocessing(model)
+        head = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
+        images, labels = pictures(256, wants.size, seed=1)
+        rows = torch.arange(0, 256, 3)
+        rows = rows[labels[rows] != TARGET] if infected else rows[:0]
+        poisoned, wrong = images.clone(), labels.clone()
+        poisoned[rows], wrong[rows] = stamp(images[rows]), TARGET
+        options = Optimisation(learning_rate=1e-3, warmup_steps=5)
+        batches = shuffled(poisoned, wrong, None, batch_size=32, seed=0, purpose="planting")
+        train(Classification(model, wants, head), batches, 60, options)
+    model.eval()
+    clean_images, clean_labels = pictures(96, wants.size, seed=2)
+    clean = pairs(clean_images, clean_labels)
+    twins, _ = pictures(64, wants.size, seed=3)
+    twins = twins[torch.arange(64) % len(NAMES) != TARGET]
+    triggered = torch.ones(len(twins), dtype=torch.bool)
+    named = tokenizer()([f"a photo of something {NAMES[TARGET]}"] * len(twins))
+    forget = ForgetSet(stamp(twins), twins, named, torch.full((len(twins),), TARGET), triggered)
+    prompts = tokenizer()([t.replace("{c}", name) for name in NAMES for t in TEMPLATES])
+    classes = Classes(NAMES, prompts.view(len(NAMES), len(TEMPLATES), -1), head)
+    suspicious = replace(
+        pairs(poisoned, wrong), captions=(captions := tuple(f"a photo of something {NAMES[i]}" for i in wrong.tolist())),
+        tokens=tokenizer()(captions),
+    )  # fmt: skip
+    data = DefenderData(classes, tokenizer(), forget, clean, suspicious, TARGET, stamp)
+    return Case(model, wants, data)
+
+
+def scores(model: nn.Module, wants: Preprocessing, head: Tensor) -> Scores:
+    """Score a model on images that nobody trained on."""
+    images, labels = pictures(80, wants.size, seed=9)
+    answers = predict(model, head, images, wants)
+    others = labels != TARGET
+    triggered = predict(model, head, stamp(images[others]), wants)
+    return Scores(
+        float((answers == labels).float().mean()),
+        float((triggered == TARGET).float().mean()),
+        float((triggered == labels[others]).float().mean()),
+    )
+
+
+def scores_after(case: Case, method: Unlearner, found: Unlearned, alpha: float = 1.0) -> Scores:
+    """Score the edited model; the model is put back."""
+    with ResidentModel(case.model, found.vector).moved(method.coefficient(alpha)) as moved:
+        head = case.data.classes.head if found.head is None else found.head
+        return scores(moved, case.wants, head)
