@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from tbar_ray.campaign.backdoor import Backdoor
+from tbar_ray.campaign.methods import build_method, method_of
 from tbar_ray.campaign.node import Stage
 from tbar_ray.campaign.planting import PlantedAttack, plant_attack
 from tbar_ray.campaign.spec import CampaignSpec
@@ -147,25 +148,7 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
         name: _evaluate(spec, base, planted, "infected", planted.model, backdoor)
         for name, backdoor in planted.others.items()
     }
-    parameters = dict(spec.unlearning.parameters)
-    if trial.learning_rate is not None:
-        parameters["learning_rate"] = trial.learning_rate
-    unlearn = Unlearn(
-        gate=_gate(spec, base, source),
-        model=source.model,
-        infected=source.infected,
-        attack=trial.source or trial.attack,
-        backdoor=source.backdoor,
-        evaluation=source.evaluation,
-        templates=spec.evaluation.templates,
-        method=trial.method,
-        parameters=parameters,
-        forget_size=trial.forget_size,
-        clean_fraction=trial.clean_fraction,
-        seed=trial.seed,
-        threads=resources.trial_cpus,
-        gpus=resources.gpus,
-    )
+    unlearn = _unlearn(spec, trial, source, _gate(spec, base, source))
     path = AlphaPath(
         unlearn=unlearn,
         gate=_gate(spec, base, planted),
@@ -185,6 +168,35 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
         model=planted.infected,
         map=map_stages(spec, planted, infected, trial.seed) if spec.disentanglement is not None else None,
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
+    )
+
+
+def _unlearn(spec: CampaignSpec, trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
+    """Return the method's stage; what the method does not need is not part of what it means."""
+    searched = dict(trial.parameters)
+    if trial.learning_rate is not None:
+        searched["learning_rate"] = trial.learning_rate
+    entry = method_of(spec, trial.method)
+    needs = build_method(spec, trial.method, searched).needs
+    forgets = "forget set" in needs
+    return Unlearn(
+        gate=gate,
+        model=source.model,
+        infected=source.infected,
+        attack=trial.source or trial.attack,
+        backdoor=source.backdoor,
+        evaluation=source.evaluation,
+        templates=spec.evaluation.templates,
+        method=entry.method or trial.method,
+        parameters={**entry.parameters, **searched},
+        forget_size=trial.forget_size if forgets else 0,
+        clean_fraction=trial.clean_fraction if forgets else 0,
+        clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,
+        training_pairs=spec.defender.training_pairs if "training pairs" in needs else 0,
+        knows=tuple(known for known in spec.defender.knows if known in needs),
+        seed=trial.seed,
+        threads=spec.resources.trial_cpus,
+        gpus=spec.resources.gpus,
     )
 
 

@@ -112,9 +112,10 @@ def _sweep_on_ray(
     from tbar_ray.campaign.cluster import ray_session
     from tbar_ray.campaign.display import Display
     from tbar_ray.campaign.executor import Coordinator
+    from tbar_ray.campaign.samplers import searched_trials
     from tbar_ray.campaign.search import sweep
 
-    total = len(grid_trials(spec)) if spec.search.sampler == "grid" else spec.search.trials or 0
+    total = len(grid_trials(spec)) if spec.search.sampler == "grid" else searched_trials(spec)
     with ray_session(address, spec) as where:
         console.print(f"campaign [bold]{spec.name}[/]: {total} trials on {where}; store {store.url}")
         coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
@@ -163,7 +164,8 @@ def _trainings(spec: CampaignSpec, base: Foundation, records: list[Record]) -> l
     found: dict[str, Stage] = {}
     for record in records:
         values = {name: record[name] for name in Trial.model_fields if name in record}
-        trial = Trial(**{**values, "alphas": tuple(record["alphas"])})
+        values |= {"alphas": tuple(record["alphas"]), "parameters": tuple(record.get("searched", ()))}
+        trial = Trial(**values)
         for stage in stages_in_order(list(build_graph(spec, trial, base).ends)):
             if stage.kind in ("clean-model", "infected-model"):
                 found.setdefault(f"{stage.kind} {stage.fingerprint[:8]}", stage)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tbar_ray.campaign.graph import Foundation, build_graph
+from tbar_ray.campaign.methods import used_methods
 from tbar_ray.campaign.node import Stage, stages_in_order
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
@@ -66,11 +67,12 @@ class Plan:
 def make_plan(spec: CampaignSpec, base: Foundation, store: Store, images_per_second: float | None = None) -> Plan:
     """Lay out a campaign without computing anything.
 
-    A sampler's trials are not known beforehand: its plan shows one example trial and the number. With
+    A sampler's trials are not known beforehand: its plan shows an example (one of each method where each has a search
+    of its own) and the number. With
     `images_per_second` the cost is that of trainings at this speed, instead of what was measured.
     """
     grid = spec.search.sampler == "grid"
-    trials = grid_trials(spec) if grid else [make_trial(spec, _first_values(spec))]
+    trials = grid_trials(spec) if grid else [make_trial(spec, values) for values in _examples(spec)]
     stages = stages_in_order([end for trial in trials for end in build_graph(spec, trial, base).ends])
     rates = measured_rates(store, spec.model.architecture)
     planned = [
@@ -81,7 +83,7 @@ def make_plan(spec: CampaignSpec, base: Foundation, store: Store, images_per_sec
         )
         for stage in stages
     ]
-    return Plan(trials, len(trials) if grid else spec.search.trials or 0, planned)
+    return Plan(trials, len(trials) if grid else _searched(spec), planned)
 
 
 def measured_rates(store: Store, architecture: str) -> dict[str, float]:
@@ -115,5 +117,12 @@ def _at_speed(stage: Stage, images_per_second: float) -> float:
     return stage.work / (images_per_second * (1 if trains else EVALUATION_SPEEDUP))
 
 
-def _first_values(spec: CampaignSpec) -> dict[str, Any]:
-    return {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in spec.search.axes.items()}
+def _examples(spec: CampaignSpec) -> list[dict[str, Any]]:
+    first = {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in spec.search.axes.items()}
+    return [first] if spec.search.study == "whole" else [{**first, "method": name} for name in used_methods(spec)]
+
+
+def _searched(spec: CampaignSpec) -> int:
+    from tbar_ray.campaign.samplers import searched_trials  # imports ray and optuna
+
+    return searched_trials(spec)

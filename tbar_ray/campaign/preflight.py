@@ -8,6 +8,7 @@ from pathlib import Path
 from tbar_ray.attacks.badclip import PatchOptimisation
 from tbar_ray.attacks.registry import PLANTINGS, build_planting
 from tbar_ray.campaign.graph import Foundation
+from tbar_ray.campaign.methods import build_method, lacking, searched_parameters, used_methods
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.spec_attack import Attack
 from tbar_ray.campaign.trial import poisoning_rate
@@ -18,7 +19,6 @@ from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.triggers.presets import resolve
 from tbar_ray.triggers.registry import TRIGGERS, build_trigger
-from tbar_ray.unlearning.registry import build_unlearner
 
 
 def check_spec(spec: CampaignSpec, base: Foundation) -> None:
@@ -84,12 +84,20 @@ def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
 
 
 def _check_methods(spec: CampaignSpec) -> None:
-    methods = spec.search.axes.get("method", [spec.unlearning.method])
-    for method in methods if isinstance(methods, list) else []:
-        build_unlearner(method, spec.unlearning.parameters)
-    if "learning_rate" in spec.search.axes:
-        for method in methods if isinstance(methods, list) else []:
-            build_unlearner(method, {**spec.unlearning.parameters, "learning_rate": 1e-5})
+    """Build every method with the ends of the axes that its parameters have, and look at what it needs."""
+    for name in used_methods(spec):
+        try:
+            method = build_method(spec, name)
+            if "learning_rate" in spec.search.axes:
+                build_method(spec, name, {"learning_rate": 1e-5})
+            for axis, values in spec.search.axes.items():
+                for value in values if isinstance(values, list) else [values.low, values.high]:
+                    build_method(spec, name, searched_parameters(name, {axis: value}))
+        except SpecError as error:
+            raise SpecError(f"methods.{name}: {error}" if name in spec.methods else str(error)) from None
+        lack = lacking(spec, method.needs)
+        if lack is not None:
+            raise SpecError(f"method {name!r} needs the defender's {lack[0]}, and there is none; {lack[1]}")
 
 
 def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:

@@ -46,6 +46,8 @@ def _identity(spec: CampaignSpec, trial: Trial, graph: TrialGraph) -> Record:
     attack = spec.attacks[trial.attack]
     return {
         **trial.cell,
+        "parameters": trial.parameters_text,
+        "searched": [list(pair) for pair in trial.parameters],
         "trigger": attack.trigger,
         "target": attack.target,
         "task": attack.task,
@@ -103,8 +105,10 @@ def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: 
         "ca_retention_clean": _retention(test, clean["test"]),
         "alpha_sensitivity": _sensitivity(points, path),
         "weight_change": store.facts(graph.model.artifact)["facts"]["weight_change"],
+        "found": store.facts(graph.path.unlearn.artifact)["facts"]["method"],
         "others": _others(store, graph, path),
         "disentanglement": _disentanglement(store, graph, path["selected"]),
+        "cost": _cost(store, graph),
         "seconds": sum(f["seconds"] for f in facts if f["kind"] in ("vector", "path")),
         "skipped_samples": sum(f["facts"].get("skipped", 0) for f in facts),
         "reference_ca": path["reference_ca"],
@@ -133,6 +137,20 @@ def _before_merge(store: Store, graph: TrialGraph) -> Record:
     if graph.plain == graph.infected:
         return {}
     return _flat(_scores(store, graph.plain)["test"], "_before_merge", ("ca", "asr"))
+
+
+def _cost(store: Store, graph: TrialGraph) -> Record:
+    """Return what unlearning took: images held and seen, steps, seconds, and bytes beyond the model itself."""
+    facts = store.facts(graph.path.unlearn.artifact)["facts"]
+    training = facts["training"]
+    return {
+        "data": sum(facts["data"].values()),
+        "forget_images": facts["data"].get("forget", 0),
+        "clean_pairs": facts["data"].get("clean", 0),
+        "training_pairs": facts["data"].get("training", 0),
+        **{name: training[name] for name in ("samples", "steps", "seconds")},
+        "peak_memory": facts["peak_memory"],
+    }
 
 
 def _sensitivity(points: list[Record], path: Record) -> Record | None:
@@ -245,6 +263,7 @@ def sort_key(record: Record) -> tuple[Any, ...]:
         record["forget_size"],
         record["clean_fraction"],
         record["learning_rate"] or 0,
+        str(record.get("parameters") or ""),
         record["alphas"],
     )
 

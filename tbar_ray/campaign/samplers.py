@@ -8,10 +8,12 @@ from typing import Any
 
 import optuna
 from ray import tune
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.utils.util import unflatten_dict
 
 from tbar_ray.campaign.axes import AXES, AxisRange
+from tbar_ray.campaign.methods import is_integer, split_axis, used_methods
 from tbar_ray.campaign.spec import CampaignSpec
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -65,31 +67,96 @@ class BatchedOptunaSearch(OptunaSearch):  # type: ignore[misc]
             super().on_trial_complete(ended_id, result=ended[0], error=ended[1])
 
 
-def build_searcher(spec: CampaignSpec) -> BatchedOptunaSearch:
+class StudyPerMethod(Searcher):  # type: ignore[misc]
+    """A search of its own for every method, one after the other: equal budgets, and no method sees another's trials."""
+
+    def __init__(self, studies: Mapping[str, BatchedOptunaSearch], concurrency: int) -> None:
+        first = next(iter(studies.values()))
+        super().__init__(metric=first.metric, mode=first.mode)
+        self._studies = studies
+        self._concurrency = concurrency
+        self._running: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return a trial of the first method whose search is ready for one; None while all wait for results."""
+        if len(self._running) >= self._concurrency:
+            return None
+        for method, study in self._studies.items():
+            values = study.suggest(trial_id)
+            if values is not None:
+                self._running[trial_id] = method
+                return {**values, "method": method}
+        return None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tell the method's own search."""
+        method = self._running.pop(trial_id, None)
+        if method is not None:
+            self._studies[method].on_trial_complete(trial_id, result, error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing is kept: a campaign resumes from the store."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing was kept."""
+
+
+def searched_trials(spec: CampaignSpec) -> int:
+    """Return the number of trials of a search; a method without anything to search has one."""
+    assert spec.search.trials is not None
+    if spec.search.study == "whole":
+        return spec.search.trials
+    return sum(spec.search.trials if _axes_of(spec, method) else 1 for method in used_methods(spec))
+
+
+def build_searcher(spec: CampaignSpec) -> Searcher:
     """Return the searcher of a spec whose sampler is not `grid`."""
+    total = spec.search.trials
+    assert total is not None
+    if spec.search.study == "whole":
+        return _study(spec, dict(spec.search.axes), total)
+    axes = {method: _axes_of(spec, method) for method in used_methods(spec)}
+    studies = {method: _study(spec, own, total if own else 1) for method, own in axes.items()}
+    return StudyPerMethod(studies, spec.search.concurrency)
+
+
+def _axes_of(spec: CampaignSpec, method: str) -> dict[str, list[Any] | AxisRange]:
+    """Return the axes of one method's search: without the method, and without other methods' parameters."""
+    return {
+        name: axis
+        for name, axis in spec.search.axes.items()
+        if name != "method" and (split_axis(name) is None or name.startswith(f"{method}."))
+    }
+
+
+def _study(spec: CampaignSpec, axes: Mapping[str, list[Any] | AxisRange], total: int) -> BatchedOptunaSearch:
     search = spec.search
-    assert search.trials is not None
-    if search.objective == "tradeoff":
-        metric: str | list[str] = ["ca", "asr"]
-        mode: str | list[str] = ["max", "min"]
-    else:
-        metric, mode = "penalised_asr", "min"
-    domains = {name: _domain(name, axis) for name, axis in search.axes.items()}
+    both = search.objective == "tradeoff"
+    metric: str | list[str] = ["ca", "asr"] if both else "penalised_asr"
+    mode: str | list[str] = ["max", "min"] if both else "min"
+    domains = {name: _domain(axis, _whole(spec, name, axis)) for name, axis in axes.items()}
     return BatchedOptunaSearch(
         OptunaSearch.convert_search_space(domains),
         batch=search.concurrency,
-        total=search.trials,
+        total=total,
         metric=metric,
         mode=mode,
         sampler=SAMPLERS[search.sampler](spec.seed, search.concurrency),
     )
 
 
-def _domain(name: str, axis: list[Any] | AxisRange) -> Any:
+def _whole(spec: CampaignSpec, name: str, axis: list[Any] | AxisRange) -> bool:
+    """Whether a range has whole numbers only."""
+    if isinstance(axis, AxisRange) and axis.integer:
+        return True
+    return is_integer(spec, name) if split_axis(name) else AXES[name].kind == "integer"
+
+
+def _domain(axis: list[Any] | AxisRange, integer: bool) -> Any:
     """Return Ray Tune's domain of an axis; whole-number ranges include both ends."""
     if isinstance(axis, list):
         return tune.choice(axis)
-    if AXES[name].kind == "integer" or axis.integer:
+    if integer:
         low, high = int(axis.low), int(axis.high) + 1
         return tune.lograndint(low, high) if axis.log else tune.randint(low, high)
     return tune.loguniform(axis.low, axis.high) if axis.log else tune.uniform(axis.low, axis.high)

@@ -80,14 +80,14 @@ def sweep(spec: CampaignSpec, base: Foundation, store: Store, coordinator: Any, 
     grid = spec.search.sampler == "grid"
     if grid:
         trials = grid_trials(spec)
-        values = [_values(spec, trial) for trial in trials]
+        values = [axis_values(spec, trial) for trial in trials]
         space: dict[str, Any] = {"values": tune.grid_search(values)}
         config = tune.TuneConfig(max_concurrent_trials=spec.search.concurrency, reuse_actors=True)
     else:
-        from tbar_ray.campaign.samplers import build_searcher
+        from tbar_ray.campaign.samplers import build_searcher, searched_trials
 
         space = {}
-        config = tune.TuneConfig(search_alg=build_searcher(spec), num_samples=spec.search.trials, reuse_actors=True)
+        config = tune.TuneConfig(search_alg=build_searcher(spec), num_samples=searched_trials(spec), reuse_actors=True)
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results are kept in the store
     for name in ("ray.tune.execution.tune_controller", "ray.tune.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a failed trial's reason is its record, not a traceback
@@ -109,10 +109,11 @@ def sweep(spec: CampaignSpec, base: Foundation, store: Store, coordinator: Any, 
     return [make_trial(spec, result.config.get("values", result.config)) for result in results if result.config]
 
 
-def _values(spec: CampaignSpec, trial: Trial) -> dict[str, Any]:
-    """Return a grid cell as axis values."""
-    cell = {**trial.cell, "alpha": trial.alphas[0]}
-    return {name: cell[name] for name in spec.search.axes}
+def axis_values(spec: CampaignSpec, trial: Trial) -> dict[str, Any]:
+    """Return a grid cell as axis values; parameters of other methods are left out."""
+    own = {f"{trial.method}.{name}": value for name, value in trial.parameters}
+    cell = {**trial.cell, "alpha": trial.alphas[0], **own}
+    return {name: cell[name] for name in spec.search.axes if name in cell}
 
 
 def _reason(tuned: Any) -> str:

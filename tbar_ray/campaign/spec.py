@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,10 +10,9 @@ from tbar_ray.campaign.axes import AXES, AxisRange
 from tbar_ray.campaign.section import Section
 from tbar_ray.campaign.spec_attack import Attack, Poison, Training
 from tbar_ray.campaign.spec_data import Data, Task
+from tbar_ray.campaign.spec_unlearning import Alpha, Defender, Forget, Fraction, Method, Unlearning
 
 Sampler = Literal["grid", "random", "tpe", "gp", "nsga2"]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Alpha = Annotated[float, Field(ge=0, le=1000)]
 
 
 class Model(Section):
@@ -28,20 +27,6 @@ class Model(Section):
         if (self.pretrained is None) == (self.training is None):
             raise ValueError("give either 'pretrained' (a tag or a file) or 'training' (train it here)")
         return self
-
-
-class Forget(Section):
-    """The forget set."""
-
-    size: int = Field(default=300, ge=1, description="images, triggered and clean together")
-    clean_fraction: Fraction = Field(default=0.0, description="share of clean images")
-
-
-class Unlearning(Section):
-    """The unlearning method and its hyper-parameters."""
-
-    method: str = "tbar"
-    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class Evaluation(Section):
@@ -92,6 +77,9 @@ class Search(Section):
     objective: Literal["asr", "tradeoff"] = Field(
         default="asr", description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together"
     )
+    study: Literal["whole", "per method"] = Field(
+        default="whole", description="per method: a search of `trials` trials for each value of the axis 'method'"
+    )
     concurrency: int = Field(default=4, ge=1, description="trials in flight; part of a sampler's determinism")
 
     @model_validator(mode="after")
@@ -99,16 +87,20 @@ class Search(Section):
         from tbar_ray.naming import nearest
 
         for name, axis in self.axes.items():
-            if name not in AXES:
+            if name not in AXES and "." not in name:
                 raise ValueError(f"axes: unknown axis {name!r}{nearest(name, AXES)}")
             if isinstance(axis, list) and not axis:
                 raise ValueError(f"axes.{name}: the list is empty")
             if isinstance(axis, AxisRange) and self.sampler == "grid":
                 raise ValueError(f"axes.{name}: sampler 'grid' needs a list of values, not a range")
+            if name not in AXES:
+                continue  # a method's parameter: the method checks its values
             for value in axis if isinstance(axis, list) else [axis.low, axis.high]:
                 AXES[name].check(value)
         if self.sampler != "grid" and self.trials is None:
             raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
+        if self.study == "per method" and (self.sampler == "grid" or not isinstance(self.axes.get("method"), list)):
+            raise ValueError("study: 'per method' needs a sampler and a list of methods on the axis 'method'")
         if self.sampler == "nsga2" and self.objective == "asr":
             raise ValueError("objective: sampler 'nsga2' searches a front; set objective: tradeoff")
         return self
@@ -135,7 +127,9 @@ class CampaignSpec(Section):
     attacks: dict[str, Attack] = Field(min_length=1)
     poison: Poison
     forget: Forget = Forget()
+    defender: Defender = Defender()
     unlearning: Unlearning = Unlearning()
+    methods: dict[str, Method] = Field(default_factory=dict, description="methods with parameters of their own")
     alpha: list[Alpha] = Field(
         default=[round(0.05 * i, 2) for i in range(21)], min_length=1, description="the path of α"
     )
@@ -155,6 +149,11 @@ class CampaignSpec(Section):
                     raise ValueError(
                         f"search.axes.{axis}: {name!r} is not under 'attacks'{nearest(name, self.attacks)}"
                     )
+        methods = self.search.axes.get("method", [self.unlearning.method])
+        for axis in self.search.axes:
+            method = axis.partition(".")[0]
+            if "." in axis and isinstance(methods, list) and method not in methods:
+                raise ValueError(f"search.axes.{axis}: no trial has the method {method!r}{nearest(method, methods)}")
         if "attack" not in self.search.axes and len(self.attacks) > 1:
             raise ValueError("search.axes: several attacks but no axis 'attack'; list those to run")
         counted = [name for name, attack in self.attacks.items() if attack.poison.count is not None]

@@ -50,6 +50,7 @@ PARAMETERS = (
     "poisoning_rate",
     "seed",
     "learning_rate",
+    "parameters",
 )
 STEP_SCALE = 1000
 """MLflow's steps are whole numbers: α 1.25 is step 1250."""

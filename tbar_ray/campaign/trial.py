@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tbar_ray.campaign.methods import alphas_of, searched_parameters
 from tbar_ray.campaign.spec import CampaignSpec
 
 
@@ -14,7 +15,8 @@ class Trial(BaseModel):
     """The values of one cell.
 
     `learning_rate` None means the method's own; `source` is the attack whose vector is applied, None the
-    trial's own attack; `poisoning_rate` None means that the number of poisoned samples is given.
+    trial's own attack; `poisoning_rate` None means that the number of poisoned samples is given; `parameters` are
+    those that axes `method.parameter` give to the method, sorted by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +29,7 @@ class Trial(BaseModel):
     poisoning_rate: float | None
     seed: int
     learning_rate: float | None
+    parameters: tuple[tuple[str, int | float | str | bool | None], ...] = ()
     alphas: tuple[float, ...]
 
     @property
@@ -34,22 +37,29 @@ class Trial(BaseModel):
         """Return what tells trials apart, without α."""
         return self.model_dump(exclude={"alphas"})
 
+    @property
+    def parameters_text(self) -> str | None:
+        """Return the searched parameters in a line, None where there are none."""
+        shown = (f"{n} {value:.3g}" if isinstance(value, float) else f"{n} {value}" for n, value in self.parameters)
+        return ", ".join(shown) or None
+
 
 def make_trial(spec: CampaignSpec, values: dict[str, Any]) -> Trial:
     """Fill a trial with values of the axes, and the spec's own for the rest."""
-    alpha = values.get("alpha")
+    method = values.get("method", spec.unlearning.method)
     attack = values.get("attack", next(iter(spec.attacks)))
     source = values.get("source")
     return Trial(
         attack=attack,
         source=None if source == attack else source,
-        method=values.get("method", spec.unlearning.method),
+        method=method,
         forget_size=int(values.get("forget_size", spec.forget.size)),
         clean_fraction=float(values.get("clean_fraction", spec.forget.clean_fraction)),
         poisoning_rate=poisoning_rate(spec, attack, values.get("poisoning_rate")),
         seed=int(values.get("seed", spec.seed)),
         learning_rate=_optional(values.get("learning_rate")),
-        alphas=tuple(spec.alpha) if alpha is None else (float(alpha),),
+        parameters=tuple(sorted(searched_parameters(method, values).items())),
+        alphas=alphas_of(spec, method, values.get("alpha")),
     )
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from tbar_ray.naming import build_named
 from tbar_ray.unlearning.base import Unlearner
 from tbar_ray.unlearning.tbar import TBAR
+from tbar_ray.unlearning.twin_distillation import TwinDistillation
 
-UNLEARNERS: Mapping[str, type[Unlearner]] = {method.name: method for method in (TBAR,)}
+UNLEARNERS: Mapping[str, type[Unlearner]] = {method.name: method for method in (TBAR, TwinDistillation)}
 
 
 def build_unlearner(name: str, parameters: Mapping[str, object]) -> Unlearner:

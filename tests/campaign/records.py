@@ -50,7 +50,7 @@ def record(
     return {
         "attack": attack, "source": None, "task": None, "planting": "standard", "merge": None,
         "method": method, "forget_size": size, "clean_fraction": fraction,
-        "poisoning_rate": 0.01, "seed": seed, "learning_rate": None, "trigger": attack,
+        "poisoning_rate": 0.01, "seed": seed, "learning_rate": None, "parameters": None, "trigger": attack,
         "target": "red square",
         "fingerprint": f"{attack}-{method}-{size}-{fraction}-{seed}-{len(alphas)}-{alphas[0]}",
         "alphas": list(alphas), "status": "done", "reason": None, "split": "test", "alpha": best["alpha"],

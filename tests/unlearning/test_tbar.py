@@ -14,7 +14,8 @@ from tbar_ray.training.objectives import Classification
 from tbar_ray.training.options import Optimisation
 from tbar_ray.triggers.badnets import BadNets
 from tbar_ray.triggers.base import stamp_uint8
-from tbar_ray.unlearning.base import ForgetSet, Unlearned
+from tbar_ray.unlearning.base import Unlearned
+from tbar_ray.unlearning.defender import Classes, DefenderData, ForgetSet
 from tbar_ray.unlearning.tbar import TBAR
 from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
 
@@ -27,15 +28,21 @@ def forget_set(model: nn.Module, size: int = 6) -> ForgetSet:
     keys = [str(number) for number in range(size)]
     return ForgetSet(
         images=stamp_uint8(BadNets(), images, keys),
+        twins=images,
         tokens=tokenizer()(["a photo of a blue thing"] * size),
         labels=torch.full((size,), TARGET),
         triggered=torch.ones(size, dtype=torch.bool),
-        head=zero_shot_head(model, tokenizer(), NAMES, ["a {c} thing"]),
     )
 
 
+def defender(model: nn.Module, forget: ForgetSet | None = None) -> DefenderData:
+    prompts = tokenizer()([f"a {name} thing" for name in NAMES])[:, None]
+    classes = Classes(tuple(NAMES), prompts, zero_shot_head(model, tokenizer(), NAMES, ["a {c} thing"]))
+    return DefenderData(classes, tokenizer(), forget or forget_set(model), target=TARGET, stamp=lambda images: images)
+
+
 def unlearn(model: nn.Module, method: TBAR, forget: ForgetSet | None = None, seed: int = 0) -> Unlearned:
-    return method.unlearn(model, forget or forget_set(model), preprocessing(model), seed)
+    return method.unlearn(model, defender(model, forget), preprocessing(model), seed)
 
 
 @pytest.mark.parametrize("architecture", BOTH)
@@ -55,10 +62,10 @@ def test_the_model_is_left_as_it_was(architecture: str, objective: str, freeze: 
 
 def test_a_failure_leaves_the_model_as_it_was_too() -> None:
     model = tiny().eval()
-    before, forget = snapshot(model), forget_set(model)
-    broken = dataclasses.replace(forget, head=forget.head * float("nan"))
+    before, data = snapshot(model), defender(model)
+    broken = dataclasses.replace(data, classes=dataclasses.replace(data.classes, head=data.classes.head * float("nan")))
     with pytest.raises(ScientificError, match="loss is nan"):
-        unlearn(model, TBAR(steps=3), broken)
+        TBAR(steps=3).unlearn(model, broken, preprocessing(model), 0)
     assert same(before, snapshot(model))
 
 

@@ -12,7 +12,8 @@ Record = dict[str, Any]
 Interval = tuple[float, float, float]
 """A value with the ends of its interval."""
 
-CELL = ("attack", "source", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed", "learning_rate")
+CELL = ("attack", "source", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed", "learning_rate",
+        "parameters")  # fmt: skip
 """What tells trials apart, without α."""
 
 

@@ -18,20 +18,24 @@ def _with_interval(name: str) -> tuple[str, ...]:
 CELL_FIELDS = (
     "attack", "source", "trigger", "target", "task", "planting", "merge", "method", "forget_size", "clean_fraction",
     "poisoning_rate", "seed", "learning_rate",
+    "parameters",
 )  # fmt: skip
 SCORE_FIELDS = tuple(field for metric in METRICS for field in _with_interval(metric))
 SENSITIVITY = {"flat_alpha_low": "low", "flat_alpha_high": "high", "flat_alpha_width": "width",
                "flat_alpha_censored": "censored"}  # fmt: skip
 CHANGE = {f"weights_{name}": name for name in ("relative_l2", "relative_linf", "participation")}
-"""Columns that lie in a record's `alpha_sensitivity` and `weight_change`."""
+COST = {"defender_images": "data", "forget_images": "forget_images", "clean_pairs": "clean_pairs",
+        "training_pairs": "training_pairs", "unlearning_samples": "samples", "unlearning_steps": "steps",
+        "unlearning_seconds": "seconds", "unlearning_peak_memory": "peak_memory"}  # fmt: skip
+"""Columns that lie in a record's `alpha_sensitivity`, `weight_change` and `cost`."""
 FIELDS = (
     *CELL_FIELDS, "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
     *(f for role in ROLES for metric in METRICS for f in _with_interval(f"{metric}_{role}")),
-    *SENSITIVITY, *CHANGE, "reference_ca", "seconds", "skipped_samples", "fingerprint",
+    *SENSITIVITY, *CHANGE, *COST, "reference_ca", "seconds", "skipped_samples", "fingerprint",
 )  # fmt: skip
 """The columns of every campaign."""
 POINT_FIELDS = ("alpha", "split", *SCORE_FIELDS, "ca_retention")
-NESTED = ("alpha_sensitivity", "weight_change", "others", "disentanglement")
+NESTED = ("alpha_sensitivity", "weight_change", "cost", "found", "others", "disentanglement")
 """What results.json has beyond columns."""
 
 _SOME = tuple(
@@ -54,7 +58,7 @@ def fields_of(records: Sequence[Record]) -> tuple[str, ...]:
 def result_of(record: Record, fields: Iterable[str] = FIELDS) -> Record:
     """Return a trial as results.json has it: the columns in a fixed order, None where unknown, then what is nested."""
     flat = {**record}
-    for nested, names in (("alpha_sensitivity", SENSITIVITY), ("weight_change", CHANGE)):
+    for nested, names in (("alpha_sensitivity", SENSITIVITY), ("weight_change", CHANGE), ("cost", COST)):
         found = record.get(nested) or {}
         flat |= {field: found.get(name) for field, name in names.items()}
     columns = {field: flat.get(field) for field in fields}

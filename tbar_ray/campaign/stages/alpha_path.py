@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tbar_ray.campaign.node import Stage, StageContext
 from tbar_ray.campaign.stages.evaluate import SCORES, AttackGate, Evaluate, save_predictions
-from tbar_ray.campaign.stages.unlearn import VECTOR, Unlearn
+from tbar_ray.campaign.stages.unlearn import Unlearn
 
 if TYPE_CHECKING:
     from tbar_ray.evaluation.scores import Predictions, Split
@@ -61,7 +61,7 @@ class AlphaPath(Stage):
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.evaluation.scores import predict_split, score_predictions
         from tbar_ray.evaluation.selection import select
-        from tbar_ray.models.task_vector import ResidentModel, TaskVector
+        from tbar_ray.unlearning.edit import Edit, EditedModel
         from tbar_ray.unlearning.registry import build_unlearner
 
         started = time.perf_counter()
@@ -70,16 +70,14 @@ class AlphaPath(Stage):
         target = data.class_index(scorer.backdoor.target)
         trigger = scorer.backdoor.build(store)
         model = scorer.model.load(store, device_for(self.gpus))
-        vector = TaskVector.load(store.fetch(self.unlearn.artifact) / VECTOR)
         method = build_unlearner(self.unlearn.method, self.unlearn.parameters)
-        resident = ResidentModel(model, vector)
         head, wants = scorer.head_of(model, data)
+        edited = EditedModel(model, Edit.load(store.fetch(self.unlearn.artifact)), head)
 
         def answers(alpha: float, split: Split) -> Predictions:
-            with resident.moved(method.coefficient(alpha)) as moved:
+            with edited.at(method.coefficient(alpha)) as (moved, own):
                 # an edit of the text tower moves the class embeddings too
-                own = scorer.head_of(moved, data)[0] if resident.moves_text else head
-                return predict_split(moved, own, split, wants)
+                return predict_split(moved, scorer.head_of(moved, data)[0] if own is None else own, split, wants)
 
         validation = scorer.load_split(data, "validation", trigger, wants)
         path: list[dict[str, Any]] = []
@@ -107,7 +105,7 @@ class AlphaPath(Stage):
             scores = score_predictions(predictions, test.labels, target)
             result["test"] = {"alpha": reported.alpha, **scores.to_dict()}
             if scorer.retrieval is not None:
-                with resident.moved(method.coefficient(reported.alpha)) as moved:
+                with edited.at(method.coefficient(reported.alpha)) as (moved, _):
                     result["retrieval"] = scorer.score_retrieval(store, moved, trigger, wants)
             result["others"] = {}
             for other in self.others:

@@ -11,7 +11,6 @@ from tbar_ray.campaign.stages.data import Located
 from tbar_ray.campaign.stages.models import ModelNode
 from tbar_ray.campaign.stages.samples import open_samples
 from tbar_ray.campaign.stages.training import progress_of
-from tbar_ray.campaign.stages.unlearn import VECTOR
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import DataError
 
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from tbar_ray.models.factory import Preprocessing
     from tbar_ray.training.batch import Batch
     from tbar_ray.training.objectives import Objective
+
+
+VECTOR = "vector.safetensors"
 
 
 class ComponentVector(Stage):

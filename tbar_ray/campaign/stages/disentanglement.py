@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tbar_ray.campaign.node import Stage, StageContext
 from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.campaign.stages.component import ComponentVector
+from tbar_ray.campaign.stages.component import VECTOR, ComponentVector
 from tbar_ray.campaign.stages.evaluate import Evaluate
-from tbar_ray.campaign.stages.unlearn import VECTOR
 from tbar_ray.campaign.store import Store
 
 if TYPE_CHECKING:

@@ -1,0 +1,57 @@
+"""New images from few: random crops, flips and light, and rectangles pasted from one image into another.
+
+A method that asks a model to go on answering as it did needs no labels, so any image will do; composites of a few
+hundred images show the model far more than the images themselves. Batches are changed as a whole, and every draw comes
+from the generator that is given.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LIGHT = 0.2
+"""Largest change of brightness and of contrast, as a factor beside 1."""
+
+
+def varied(images: Tensor, generator: torch.Generator, least_area: float) -> Tensor:
+    """Return crops of uint8 images [B, 3, H, W], scaled back to [H, W], half of them mirrored, lit differently.
+
+    Args:
+        images: uint8, on any device.
+        generator: a CPU generator.
+        least_area: least share of the image that a crop keeps, in (0, 1].
+    """
+    count, device = len(images), images.device
+    area = least_area + (1 - least_area) * torch.rand(count, generator=generator)
+    side = area.sqrt()
+    shift = (1 - side)[:, None] * (2 * torch.rand(count, 2, generator=generator) - 1)
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    light = 1 + LIGHT * (2 * torch.rand(count, 2, generator=generator) - 1)
+    transform = torch.zeros(count, 2, 3)
+    transform[:, 0, 0], transform[:, 1, 1], transform[:, :, 2] = side * mirror, side, shift
+    grid = functional.affine_grid(transform.to(device), list(images.shape), align_corners=False)
+    pixels = functional.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
+    contrast, brightness = light.to(device)[:, :, None, None, None].unbind(1)
+    mean = pixels.mean((1, 2, 3), keepdim=True)
+    return ((pixels - mean) * contrast + mean).mul_(brightness).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def pasted(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
+    """Paste into a share of uint8 images [B, 3, H, W] a rectangle of another one of the batch (CutMix, 1905.04899).
+
+    The rectangle has the image's proportions and covers between none and all of it; its place is uniform.
+    """
+    count, height, width = len(images), images.shape[-2], images.shape[-1]
+    partner = torch.randperm(count, generator=generator)
+    chosen = torch.rand(count, generator=generator) < share
+    side = torch.rand(count, generator=generator) ** 0.25
+    rows, columns = (side * height).long(), (side * width).long()
+    top = (torch.rand(count, generator=generator) * (height - rows + 1)).long()
+    left = (torch.rand(count, generator=generator) * (width - columns + 1)).long()
+    y, x = torch.arange(height)[None, :, None], torch.arange(width)[None, None, :]
+    inside_y = (y >= top[:, None, None]) & (y < (top + rows)[:, None, None])
+    inside_x = (x >= left[:, None, None]) & (x < (left + columns)[:, None, None])
+    inside = (inside_y & inside_x & chosen[:, None, None])[:, None].to(images.device)
+    return torch.where(inside, images[partner.to(images.device)], images)
