@@ -36,14 +36,14 @@ class FineTuning(Unlearner):
 
     def find(self, infected: Infected) -> Unlearned:
         """Fine-tune and take the difference."""
-        record = self.fit(infected)
+        record = self.fit_on(infected, self.objective_on(infected), self.batches_from(infected))
         return Unlearned(infected.change(), record)
 
-    def fit(self, infected: Infected) -> TrainingRecord:
+    def fit_on(self, infected: Infected, objective: Objective, batches: Iterable[Batch]) -> TrainingRecord:
         """Train the model in place."""
         return train(
-            self.objective_on(infected),
-            self.batches_from(infected),
+            objective,
+            batches,
             self.steps,
             Optimisation(
                 learning_rate=self.learning_rate,

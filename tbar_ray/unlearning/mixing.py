@@ -55,3 +55,15 @@ def pasted(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
     inside_x = (x >= left[:, None, None]) & (x < (left + columns)[:, None, None])
     inside = (inside_y & inside_x & chosen[:, None, None])[:, None].to(images.device)
     return torch.where(inside, images[partner.to(images.device)], images)
+
+
+def recoloured(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
+    """Permute the colour channels of a share of uint8 images [B, 3, H, W]: colours, and with them classes, that the
+    images do not show.
+    """
+    count = len(images)
+    orders = torch.rand(count, 3, generator=generator).argsort(1)
+    kept = torch.rand(count, generator=generator) >= share
+    orders[kept] = torch.arange(3)
+    rows = torch.arange(count)[:, None]
+    return images[rows.to(images.device), orders.to(images.device)]

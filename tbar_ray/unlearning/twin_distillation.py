@@ -18,7 +18,7 @@ from tbar_ray.training.objectives import Objective, image_parameters
 from tbar_ray.unlearning.base import Infected, Strength
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.fine_tuning import FineTuning
-from tbar_ray.unlearning.mixing import pasted, varied
+from tbar_ray.unlearning.mixing import pasted, recoloured, varied
 
 
 class TwinDistillation(FineTuning):
@@ -45,6 +45,9 @@ class TwinDistillation(FineTuning):
     weight_decay: float = Field(default=0.0, ge=0)
     hold: float = Field(default=4.0, ge=0, description="weight of the term that holds answers on clean images")
     mixed: float = Field(default=0.7, ge=0, le=1, description="share of the held images that are composites")
+    recoloured: float = Field(
+        default=0.5, ge=0, le=1, description="share of the held images whose colour channels are permuted"
+    )
     least_area: float = Field(
         default=0.6, gt=0, le=1, description="least share of an image that a crop keeps; 1: no crops"
     )
@@ -69,7 +72,8 @@ class TwinDistillation(FineTuning):
             if self.restamp:
                 twins = varied(twins, draw, self.least_area) if self.least_area < 1 else twins
                 images = infected.stamp(twins)
-            held = pasted(twins, draw, self.mixed) if self.mixed else twins
+            held = recoloured(twins, draw, self.recoloured) if self.recoloured else twins
+            held = pasted(held, draw, self.mixed) if self.mixed else held
             yield Batch(torch.cat((twins, held, images)))
 
 

@@ -151,11 +151,11 @@ def test_a_planted_backdoor_is_removed_by_subtracting_the_vector_and_fed_by_addi
     assert infected[1] > 0.9
 
     mine, _ = coloured(model, 12, 2)
-    forget = dataclasses.replace(
-        forget_set(model, 12), images=stamp_uint8(trigger, mine, [str(n) for n in range(12)]), head=head
-    )
+    stamped = stamp_uint8(trigger, mine, [str(n) for n in range(12)])
+    data = defender(model, dataclasses.replace(forget_set(model, 12), images=stamped))
+    data = dataclasses.replace(data, classes=dataclasses.replace(data.classes, head=head))
     method = TBAR(steps=4, learning_rate=1e-4)
-    resident = ResidentModel(model, unlearn(model, method, forget).vector)
+    resident = ResidentModel(model, method.unlearn(model, data, wants, 0).vector)
 
     def pull() -> float:
         """Return how much nearer triggered images are to the target than to their own class."""

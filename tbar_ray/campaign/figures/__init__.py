@@ -8,6 +8,7 @@ from tbar_ray.campaign.figures.alpha import alpha_figure
 from tbar_ray.campaign.figures.attacks import attacks_figure
 from tbar_ray.campaign.figures.contact import Examples, contact_sheet
 from tbar_ray.campaign.figures.disentanglement import disentanglement_figure
+from tbar_ray.campaign.figures.methods import methods_figure
 from tbar_ray.campaign.figures.tradeoff import tradeoff_figure
 from tbar_ray.campaign.figures.transfer import transfer_figure
 
@@ -18,6 +19,7 @@ __all__ = [
     "attacks_figure",
     "contact_sheet",
     "disentanglement_figure",
+    "methods_figure",
     "tradeoff_figure",
     "transfer_figure",
 ]

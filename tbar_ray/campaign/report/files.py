@@ -17,6 +17,7 @@ from tbar_ray.campaign.figures import (
     attacks_figure,
     contact_sheet,
     disentanglement_figure,
+    methods_figure,
     tradeoff_figure,
     transfer_figure,
 )
@@ -80,6 +81,8 @@ def _figures(records: Sequence[Record], examples: Mapping[str, Examples], attack
     }
     if len({r["attack"] for r in records}) >= LEAST:
         figures["attacks.png"] = attacks_figure(records)
+    if varies(records, "method"):
+        figures["methods.png"] = methods_figure(records)
     if varies(records, "forget_size") or varies(records, "clean_fraction"):
         figures["ablation.png"] = ablation_figure(records)
     if varies(records, "source"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tbar_ray.campaign.figures.cells import counted, one_per_cell, varies
+from tbar_ray.campaign.methods import used_methods
 from tbar_ray.campaign.report.attacks import attack_table
 from tbar_ray.campaign.report.backdoors import other_backdoors
 from tbar_ray.campaign.report.disentanglement import disentanglement
 from tbar_ray.campaign.report.effects import effect_sentences
+from tbar_ray.campaign.report.methods import methods_table
 from tbar_ray.campaign.report.paired import paired_tests
 from tbar_ray.campaign.report.results import reading, result_rows, without_result
 from tbar_ray.campaign.report.retrieval import retrieval
@@ -19,6 +21,7 @@ from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 
 FIGURES: Mapping[str, str] = {
+    "methods.png": "CA against ASR of every method",
     "attacks.png": "ASR, CA and PA of every attack before and after removal",
     "alpha.png": "CA, ASR and PA along α on validation",
     "tradeoff.png": "CA against ASR",
@@ -39,6 +42,7 @@ def summary(spec: CampaignSpec, records: Sequence[Record], store: Store, figures
         "## What was run",
         _setting(spec),
         attack_table(records),
+        methods_table(records, spec.evaluation.max_asr),
         "## Results on the test split",
         reading(spec, records),
         result_rows(records),
@@ -56,6 +60,14 @@ def summary(spec: CampaignSpec, records: Sequence[Record], store: Store, figures
         "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _defender(spec: CampaignSpec) -> str:
+    defender = spec.defender
+    parts = [f"knows {' and '.join(defender.knows) or 'nothing'}", f"forget sets of {spec.forget.size:,} images"]
+    parts += [f"{defender.clean_pairs:,} clean pairs"] * bool(defender.clean_pairs)
+    parts += [f"{defender.training_pairs:,} suspicious training pairs"] * bool(defender.training_pairs)
+    return ", ".join(parts)
 
 
 def _effects(records: Sequence[Record], factor: str, title: str) -> list[str]:
@@ -89,7 +101,8 @@ def _setting(spec: CampaignSpec) -> str:
             f"model: {spec.model.architecture}, {origin}",
             f"data: {source}",
             f"poison: {amount}, {spec.poison.training.epochs} epochs",
-            f"unlearning: {spec.unlearning.method}; seed {spec.seed}",
+            f"unlearning: {', '.join(used_methods(spec))}; seed {spec.seed}",
+            f"defender: {_defender(spec)}",
             f"search: {spec.search.sampler} over {axes}",
             *more,
         ]

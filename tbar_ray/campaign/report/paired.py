@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from tbar_ray.campaign.figures.cells import CELL, counted, grouped, one_per_cell, source_of
+from tbar_ray.campaign.figures.cells import CELL, counted, grouped, one_per_cell, preference, source_of
 from tbar_ray.campaign.report.text import Record, factors, heads, section, share, table, values
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import StoreError
@@ -67,9 +67,21 @@ def paired_tests(records: Sequence[Record], store: Store) -> str:
     return section("Paired tests", NOTE, "\n\n".join(parts))
 
 
+MANY = 4
+"""Methods beyond which each is compared with the best one alone."""
+
+
 def _pairs(group: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
-    """Return pairs that differ in one respect; of vectors, each other model's with the model's own."""
+    """Return pairs that differ in one respect; of vectors, each other model's with the model's own.
+
+    Of many methods, the best on validation is compared with each of the others.
+    """
+    best = min(group, key=preference) if len({r["method"] for r in group}) > MANY else None
     for first, second in combinations(group, 2):
+        if best is not None and best is not first and best is not second:
+            continue
+        if second is best:
+            first, second = second, first
         apart = [name for name in APART if _what(first, name) != _what(second, name)]
         if len(apart) != 1:
             continue

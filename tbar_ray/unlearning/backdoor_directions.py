@@ -1,0 +1,204 @@
+"""Backdoor Directions: project the trigger's direction out of everything that writes it (2603.10806)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from tbar_ray.errors import ScientificError
+from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.training.loop import TrainingRecord
+from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
+from tbar_ray.unlearning.blocks import blocks_of
+from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.labelled import logits_of
+
+EMBEDDING = "embedding"
+Write = Callable[[Tensor], None]
+"""Projects a unit direction [D] out of the model's weights, in place."""
+
+
+class BackdoorDirections(Unlearner):
+    """r = mean features of stamped images − mean features of their twins at one layer; W ← W − r̂r̂ᵀW for every writer.
+
+    Closed form (2603.10806). The writers to a vision transformer's residual stream are the attention output and second
+    MLP map of every block (also in front of the layer; embeddings are left alone, since a LayerNorm follows them). In a
+    ResNet a stage has a stream of its own: the writers are the last BatchNorm of its blocks with the convolution before
+    it, and the downsampling branch; BatchNorm in evaluation is affine, γ/σ·(Wx − μ) + β, and the projection is applied
+    to this map, solved for W and β (a ReLU after the addition makes it inexact: ours, not the paper's). The output
+    projection is one more candidate. The layer is the one whose projection leaves the least mean probability of the
+    target on the forget set, among those after which at least `keep` of the twins are answered as before; if no layer
+    keeps as many, the one that keeps most.
+    """
+
+    name: ClassVar[str] = "backdoor-directions"
+    needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set"})
+
+    keep: float = Field(default=0.95, ge=0, le=1, description="share of twins whose answer must stay")
+    directions: int = Field(
+        default=1, ge=1, le=16, description="principal directions of the differences, beside their mean"
+    )
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Try every layer, keep the best."""
+        started = time.perf_counter()
+        forget = infected.forget
+        rows = forget.triggered
+        twins, stamped = forget.twins[rows], forget.images[rows]
+        candidates = _candidates(infected.model, self.name)
+        spans = self._spans(infected, candidates, twins, stamped)
+        before = _answers(infected, twins)[0]
+        outcomes: dict[str, tuple[float, float]] = {}
+        for name, write in candidates.items():
+            for direction in spans[name]:
+                write(direction)
+            kept = float((_answers(infected, twins)[0] == before).float().mean())
+            chance = float(_answers(infected, stamped)[1][:, infected.target].mean())
+            outcomes[name] = (chance, kept)
+            infected.restore()
+        good = [name for name, (_, kept) in outcomes.items() if kept >= self.keep]
+        best = min(good, key=lambda name: outcomes[name][0]) if good else max(outcomes, key=lambda n: outcomes[n][1])
+        for direction in spans[best]:
+            candidates[best](direction)
+        passes = 2 * len(twins) * (len(candidates) + 1)
+        record = TrainingRecord(samples=passes, seconds=time.perf_counter() - started)
+        facts = {"layer": best, "target_probability": outcomes[best][0], "twins_kept": outcomes[best][1]}
+        return Unlearned(infected.change(), record, facts=facts)
+
+    def _spans(
+        self, infected: Infected, candidates: dict[str, Write], twins: Tensor, stamped: Tensor
+    ) -> dict[str, Tensor]:
+        """Return orthonormal directions [k, D] of every layer."""
+        features = [_features(infected, list(candidates), images) for images in (twins, stamped)]
+        spans = {}
+        for name in candidates:
+            difference = features[1][name] - features[0][name]
+            mean = difference.mean(0, keepdim=True)
+            found = mean / mean.norm().clamp_min(1e-12)
+            if self.directions > 1:
+                principal = torch.linalg.svd(difference - mean, full_matrices=False).Vh[: self.directions - 1]
+                found = torch.linalg.qr(torch.cat((found, principal)).T).Q.T
+            spans[name] = found
+        return spans
+
+
+def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
+    """Return, by the layer where the direction is read, what projects it out."""
+    blocks = blocks_of(model, method)
+    if all(hasattr(block, "mlp") for block in blocks.values()):
+        linears = [m for block in blocks.values() for m in (block.attn.out_proj, block.mlp.c_proj)]  # type:
+        ignore[union-attr] found: dict[str, Write] = {name: _into_linears(linears) for name in blocks}  # type:
+        ignore[arg-type]
+    else:
+        stages: dict[str, list[str]] = {}
+        for name in blocks:
+            stages.setdefault(name.split(".")[0], []).append(name)
+        found = {names[-1]: _into_stage([blocks[name] for name in names]) for names in stages.values()}
+    visual = model.visual
+    if isinstance(getattr(visual, "proj", None), Tensor):
+        found[EMBEDDING] = _into_columns(visual.proj)  # type: ignore[union-attr,arg-type]
+    elif hasattr(visual, "attnpool"):
+        found[EMBEDDING] = _into_linears([visual.attnpool.c_proj])  # type: ignore[union-attr,list-item]
+    return found
+
+
+def project_out(matrix: Tensor, direction: Tensor) -> Tensor:
+    """Return W − r̂r̂ᵀW for W [D, …] and a unit direction [D]."""
+    flat = matrix.reshape(len(matrix), -1)
+    return (flat - torch.outer(direction, direction @ flat)).view_as(matrix)
+
+
+def _into_linears(linears: list[nn.Linear]) -> Write:
+    @torch.no_grad()
+    def write(direction: Tensor) -> None:
+        for linear in linears:
+            linear.weight.copy_(project_out(linear.weight, direction))
+            if linear.bias is not None:
+                linear.bias.copy_(project_out(linear.bias[:, None], direction)[:, 0])
+
+    return write
+
+
+def _into_columns(matrix: nn.Parameter) -> Write:
+    @torch.no_grad()
+    def write(direction: Tensor) -> None:
+        matrix.copy_(project_out(matrix.T.contiguous(), direction).T)
+
+    return write
+
+
+def _into_stage(blocks: list[nn.Module]) -> Write:
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+    for block in blocks:
+        pairs.append((block.conv3, block.bn3))  # type: ignore[arg-type]
+        if isinstance(branch := getattr(block, "downsample", None), nn.Sequential):
+            convolution = next(m for m in branch if isinstance(m, nn.Conv2d))
+            norm = next(m for m in branch if isinstance(m, nn.BatchNorm2d))
+            pairs.append((convolution, norm))
+
+    def write(direction: Tensor) -> None:
+        for convolution, norm in pairs:
+            project_affine(convolution, norm, direction)
+
+    return write
+
+
+@torch.no_grad()
+def project_affine(convolution: nn.Conv2d, norm: nn.BatchNorm2d, direction: Tensor) -> None:
+    """Project a unit direction [D] out of BatchNorm(convolution(x)) in evaluation mode, in place.
+
+    With s = γ/σ the map is diag(s)·Wx + (β − s·μ). Channels whose s is 0 cannot be written through W and stay.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    live = scale.abs() > 1e-8
+    folded = project_out(scale.view(-1, 1, 1, 1) * convolution.weight, direction)
+    offset = project_out((norm.bias - scale * norm.running_mean)[:, None], direction)[:, 0]
+    safe = torch.where(live, scale, torch.ones_like(scale))
+    convolution.weight.copy_(torch.where(live.view(-1, 1, 1, 1), folded / safe.view(-1, 1, 1, 1), convolution.weight))
+    norm.bias.copy_(torch.where(live, offset + scale * norm.running_mean, norm.bias))
+
+
+@torch.no_grad()
+def _features(infected: Infected, names: list[str], images: Tensor, batch_size: int = 128) -> dict[str, Tensor]:
+    """Return mean features [N, D] at the layers: over places of a ResNet's maps, over tokens of a transformer."""
+    visual = infected.model.visual
+    assert isinstance(visual, nn.Module)
+    modules = dict(visual.named_modules())
+    found: dict[str, list[Tensor]] = {name: [] for name in names}
+
+    def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(_: nn.Module, __: object, output: Tensor) -> None:
+            found[name].append(output.mean((2, 3)) if output.ndim == 4 else output.mean(1))
+
+        return hook
+
+    handles = [modules[name].register_forward_hook(keep(name)) for name in names if name != EMBEDDING]
+    try:
+        for start in range(0, len(images), batch_size):
+            pixels = normalise(images[start : start + batch_size].to(infected.device), infected.preprocessing)
+            embedding = infected.model.encode_image(pixels)  # type: ignore[operator]
+            if EMBEDDING in found:
+                found[EMBEDDING].append(embedding)
+    finally:
+        for handle in handles:
+            handle.remove()
+    features = {name: torch.cat(parts) for name, parts in found.items()}
+    if not all(bool(torch.isfinite(value).all()) for value in features.values()):
+        raise ScientificError("backdoor-directions: the image encoder gives features that are not finite")
+    return features
+
+
+@torch.no_grad()
+def _answers(infected: Infected, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+    """Return classes [N] and class probabilities [N, C] of uint8 images."""
+    chances = torch.cat(
+        [logits_of(infected, images[s : s + batch_size]).softmax(-1) for s in range(0, len(images), batch_size)]
+    )
+    return chances.argmax(-1), chances

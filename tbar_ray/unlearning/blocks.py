@@ -1,0 +1,70 @@
+"""The blocks of an image encoder in order, and what each writes to the residual stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.errors import ScientificError
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A residual branch: the module whose weight and bias are the last thing that it applies."""
+
+    name: str
+    writer: nn.Module
+
+    @contextmanager
+    def scaled(self, factor: float) -> Iterator[None]:
+        """Multiply what the branch adds, and put the weights back exactly."""
+        parameters = [p for p in (self.writer.weight, self.writer.bias) if isinstance(p, Tensor)]
+        kept = [p.detach().clone() for p in parameters]
+        try:
+            self.scale(factor)
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, value in zip(parameters, kept, strict=True):
+                    parameter.copy_(value)
+
+    @torch.no_grad()
+    def scale(self, factor: float) -> None:
+        """Multiply what the branch adds, for good."""
+        for parameter in (self.writer.weight, self.writer.bias):
+            if isinstance(parameter, Tensor):
+                parameter.mul_(factor)
+
+
+def blocks_of(model: nn.Module, method: str) -> dict[str, nn.Module]:
+    """Return the residual blocks of the image encoder by name, first to last.
+
+    Raises:
+        ScientificError: if it is neither a ResNet nor a vision transformer of open_clip.
+    """
+    visual = model.visual
+    assert isinstance(visual, nn.Module)
+    blocks = {
+        name: module
+        for name, module in visual.named_modules()
+        if (hasattr(module, "conv3") and hasattr(module, "bn3")) or (hasattr(module, "attn") and hasattr(module, "mlp"))
+    }
+    if not blocks:
+        raise ScientificError(f"{method}: the image encoder has no residual blocks that it knows")
+    return blocks
+
+
+def branches_of(model: nn.Module, method: str) -> list[Branch]:
+    """Return the residual branches, first to last: a ResNet block has one, a transformer block two."""
+    found = []
+    for name, block in blocks_of(model, method).items():
+        if hasattr(block, "bn3"):
+            found.append(Branch(name, block.bn3))  # type: ignore[arg-type]
+        else:
+            found += [Branch(f"{name}.attn", block.attn.out_proj), Branch(f"{name}.mlp", block.mlp.c_proj)]  # type:
+            ignore[union - attr, arg - type]
+    return found

@@ -1,0 +1,78 @@
+"""The channels of an image encoder: what pruning methods mask, score and remove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.errors import ScientificError
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Layers whose output has channels that can be switched off one by one.
+
+    Attributes:
+        layers: modules by name: BatchNorms of a ResNet (channel 1 of their output), the first linear maps of the MLPs
+            of a vision transformer (the last dimension).
+        dimension: where channels lie in the layers' output.
+    """
+
+    layers: Mapping[str, nn.Module]
+    dimension: int
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return the number of channels of each layer."""
+        return {name: len(layer.weight) for name, layer in self.layers.items()}  # type: ignore[arg-type]
+
+    @contextmanager
+    def masked(self, masks: Mapping[str, Tensor]) -> Iterator[None]:
+        """Multiply the layers' outputs by masks [channels]; gradients reach the masks."""
+
+        def hook(name: str) -> torch.utils.hooks.RemovableHandle:
+            def scale(_: nn.Module, __: object, output: Tensor) -> Tensor:
+                shape = [1] * output.ndim
+                shape[self.dimension] = -1
+                return output * masks[name].view(shape)
+
+            return self.layers[name].register_forward_hook(scale)
+
+        handles = [hook(name) for name in masks]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @torch.no_grad()
+    def scale(self, factors: Mapping[str, Tensor]) -> None:
+        """Multiply the layers' gains (rows of their weights) and biases by factors [channels], in place."""
+        for name, factor in factors.items():
+            layer = self.layers[name]
+            for parameter in (layer.weight, layer.bias):
+                if isinstance(parameter, Tensor):
+                    parameter.mul_(factor.to(parameter.device).view(-1, *[1] * (parameter.ndim - 1)))
+
+
+def channels_of(model: nn.Module, method: str) -> Channels:
+    """Return the channels of a CLIP model's image encoder.
+
+    Raises:
+        ScientificError: if it is neither a ResNet nor a vision transformer of open_clip.
+    """
+    visual = model.visual
+    assert isinstance(visual, nn.Module)
+    norms = {name: m for name, m in visual.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
+    if norms:
+        return Channels(norms, 1)
+    hidden = {name: m for name, m in visual.named_modules() if name.endswith("mlp.c_fc") and isinstance(m, nn.Linear)}
+    if hidden:
+        return Channels(hidden, -1)
+    raise ScientificError(
+        f"{method}: the image encoder has neither BatchNorm nor MLP blocks whose channels it could prune"
+    )

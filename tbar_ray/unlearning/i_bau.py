@@ -1,0 +1,101 @@
+"""I-BAU: adversarial unlearning of backdoors by minimax (2110.03735)."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from tbar_ray.errors import ScientificError
+from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.training.loop import TrainingRecord
+from tbar_ray.training.objectives import image_parameters
+from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
+from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.labelled import LabelledPairs
+
+
+class IBAU(Unlearner):
+    """min_θ max_{‖δ‖₂ ≤ C} mean CE(f_θ(x + δ), y): unlearn the universal perturbation that hurts most, again and again.
+
+    2110.03735 §5: 5 rounds; Adam 1e-4; the outer gradient is an implicit hypergradient by 5 fixed-point steps. Here it
+    is the direct gradient at the inner maximiser (Danskin's theorem, exact where the maximiser is unique), which leaves
+    out the response of δ to θ: cheaper, and said so. δ is shared by all images, in pixels of [0, 1].
+    """
+
+    name: ClassVar[str] = "i-bau"
+    needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+
+    rounds: int = Field(default=5, ge=1, description="rounds of inner and outer optimisation")
+    inner_steps: int = Field(default=5, ge=1, description="steps of the perturbation in a round")
+    outer_steps: int = Field(default=10, ge=1, description="steps of the model in a round")
+    radius: float = Field(default=4.0, gt=0, description="largest Euclidean norm of δ, C, of levels in [0, 1]")
+    inner_rate: float = Field(default=1.0, gt=0, description="step of the perturbation along its normalised gradient")
+    learning_rate: float = Field(default=1e-4, gt=0)
+    clean_weight: float = Field(default=1.0, ge=0, description="weight of the loss on the images as they are")
+    batch_size: int = Field(default=128, ge=2)
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Play the rounds."""
+        started, record = time.perf_counter(), TrainingRecord()
+        pairs = LabelledPairs(infected, self.name)
+        batches = pairs.batches(self.batch_size)
+        parameters = list(image_parameters(infected.model).values())
+        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
+        total = self.rounds * (self.inner_steps + self.outer_steps)
+        norms: list[float] = []
+        for _ in range(self.rounds):
+            delta = torch.zeros(1, *pairs.images.shape[1:], device=infected.device)
+            for _ in range(self.inner_steps):
+                batch = next(batches)
+                delta = self._ascend(infected, delta, batch.images, batch.labels)
+                record.steps, record.samples = record.steps + 1, record.samples + len(batch)
+            norms.append(float(delta.norm()))
+            for _ in range(self.outer_steps):
+                batch = next(batches)
+                loss = self._loss(infected, batch.images, batch.labels, delta)
+                if self.clean_weight:
+                    loss = loss + self.clean_weight * self._loss(infected, batch.images, batch.labels, None)
+                if not bool(torch.isfinite(loss)):
+                    raise ScientificError(
+                        f"{self.name}: training diverged in round {len(norms)}; lower the learning rate"
+                    )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                optimizer.step()
+                record.steps = record.steps + 1
+                record.samples += len(batch) * (2 if self.clean_weight else 1)
+            record.losses.append((record.steps, float(loss.detach())))
+            if infected.progress is not None:
+                seconds = time.perf_counter() - started
+                infected.progress(record.steps, total, float(loss.detach()), record.samples / seconds)
+        infected.model.zero_grad(set_to_none=True)
+        record.seconds = time.perf_counter() - started
+        return Unlearned(infected.change(), record, facts={"perturbation_norms": norms})
+
+    def _ascend(self, infected: Infected, delta: Tensor, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the perturbation after one step up its gradient, back in the ball."""
+        delta = delta.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(self._loss(infected, images, labels, delta), delta)
+        moved = delta.detach() + self.inner_rate * gradient / (gradient.norm() + 1e-12)
+        return in_ball(moved, self.radius)
+
+    def _loss(self, infected: Infected, images: Tensor, labels: Tensor | None, delta: Tensor | None) -> Tensor:
+        assert labels is not None
+        model, wants = infected.model, infected.preprocessing
+        pixels = normalise(images.to(infected.device), wants)
+        if delta is not None:
+            pixels = pixels + delta / torch.tensor(wants.std, device=infected.device).view(1, 3, 1, 1)
+        features = model.encode_image(pixels, normalize=True)  # type: ignore[operator]
+        logits = model.logit_scale.exp() * features @ infected.classes.head.T  # type: ignore[operator]
+        return functional.cross_entropy(logits, labels.to(infected.device))
+
+
+def in_ball(delta: Tensor, radius: float) -> Tensor:
+    """Return the nearest perturbation whose Euclidean norm is at most `radius`."""
+    return delta * min(1.0, radius / max(float(delta.norm()), 1e-12))

@@ -1,0 +1,65 @@
+"""Classification on the defender's clean, labelled pairs: what the defences of image classifiers are built on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.seeding import torch_generator
+from tbar_ray.training.batch import Batch
+from tbar_ray.training.objectives import Classification
+from tbar_ray.training.shuffled import shuffled
+from tbar_ray.unlearning.base import Infected
+
+
+class LabelledPairs:
+    """A method's share of the clean pairs, and the zero-shot classifier on them.
+
+    Args:
+        infected: the model and the data.
+        method: the method's name, for errors and draws.
+        samples: how many pairs it uses; None for all.
+
+    Raises:
+        DataError: if a pair has no label.
+    """
+
+    def __init__(self, infected: Infected, method: str, samples: int | None = None) -> None:
+        clean = infected.clean
+        labels = clean.require_labels(method)
+        order = torch.randperm(len(clean), generator=torch_generator(infected.seed, f"{method} samples"))
+        rows = order[:samples].sort().values
+        self.images, self.labels = clean.images[rows], labels[rows]
+        self._infected, self._method = infected, method
+
+    @property
+    def objective(self) -> Classification:
+        """Return cross-entropy against the frozen zero-shot head; the image encoder is trained."""
+        return Classification(self._infected.model, self._infected.preprocessing, self._infected.classes.head)
+
+    def batches(self, size: int, purpose: str = "order") -> Iterator[Batch]:
+        """Yield batches for ever."""
+        purpose = f"{self._method} {purpose}"
+        return shuffled(self.images, self.labels, None, batch_size=size, seed=self._infected.seed, purpose=purpose)
+
+
+def logits_of(infected: Infected, images: Tensor, head: Tensor | None = None) -> Tensor:
+    """Return the class logits [B, C] of uint8 images, with gradients."""
+    model = infected.model
+    pixels = normalise(images.to(infected.device), infected.preprocessing)
+    features = model.encode_image(pixels, normalize=True)  # type: ignore[operator]
+    logits: Tensor = model.logit_scale.exp() * features @ (infected.classes.head if head is None else head).T  # type:
+    ignore[operator] return logits
+
+
+@torch.no_grad()
+def accuracy(infected: Infected, images: Tensor, labels: Tensor, batch_size: int = 256) -> float:
+    """Return the share of uint8 images that the model, as it is now, answers with their label."""
+    right = 0
+    for start in range(0, len(images), batch_size):
+        found = logits_of(infected, images[start : start + batch_size]).argmax(-1).cpu()
+        right += int((found == labels[start : start + batch_size]).sum())
+    return right / len(images)

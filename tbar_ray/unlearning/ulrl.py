@@ -1,0 +1,174 @@
+"""ULRL: unlearn to find suspicious neurons, re-initialise them, relearn (2405.14781)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import takewhile
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tbar_ray.errors import ScientificError
+from tbar_ray.seeding import torch_generator
+from tbar_ray.training.batch import Batch
+from tbar_ray.training.loop import TrainingRecord, train
+from tbar_ray.training.objectives import Objective, image_parameters
+from tbar_ray.training.optimisation import sgd
+from tbar_ray.training.options import Optimisation
+from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
+from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.fine_tuning import combined
+from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
+
+HEAD = "head"
+
+
+class ULRL(Unlearner):
+    """Backdoor removal from few clean samples, without knowing trigger or target.
+
+    1. Unlearn: maximise CE on clean samples until train accuracy is at most `stop_at`. 2. Score the neurons of one
+    layer by Δ_i = Σ_j |ΔW_ij|; suspicious are those above the median with |Δ − median| / (1.4826·MAD) > `threshold`, at
+    most `most` of them, the greatest first (the published code takes the first by index). 3. Back at the infected
+    weights, re-initialise those rows U(±√(2/d)). 4. Relearn: minimise CE + deviation·Σ cos(w_i, w_i^infected) over the
+    suspicious rows.
+
+    2405.14781 §4: 1 % of the training data, SGD 0.01 (momentum 0.9, decay 5e-4, clip 20) for at most 20 epochs, then
+    SGD 0.005 with a cosine for 20 epochs, batch 128, deviation 0.7. The paper's neurons are rows of an image
+    classifier's last layer. On CLIP (our mapping) they are `head`: a trainable copy of the zero-shot head, class by
+    class; `projection`: output dimensions of the image encoder's projection; `late-mlp`: channels of its last block.
+    Gradients are clipped at 1, as everywhere here.
+    """
+
+    name: ClassVar[str] = "ulrl"
+    needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+
+    neurons: Literal["head", "projection", "late-mlp"] = "head"
+    samples: int = Field(default=500, ge=2, description="clean images used")
+    learning_rate: float = Field(default=0.01, gt=0, description="of unlearning")
+    stop_at: float = Field(default=0.2, ge=0, lt=1, description="accuracy of a batch at which unlearning ends")
+    unlearning_steps: int = Field(default=80, ge=1, description="most steps of unlearning")
+    threshold: float = Field(default=3.5, gt=0, description="robust z-score from which a neuron is suspicious")
+    most: int = Field(default=2, ge=1, description="most neurons that are re-initialised")
+    relearning_rate: float = Field(default=0.005, gt=0)
+    deviation: float = Field(default=0.7, ge=0, description="weight of the cosine to the infected rows")
+    steps: int = Field(default=80, ge=1, description="steps of relearning")
+    batch_size: int = Field(default=128, ge=2)
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Unlearn, find, re-initialise, relearn."""
+        pairs = LabelledPairs(infected, self.name, self.samples)
+        head = nn.Parameter(infected.classes.head.clone()) if self.neurons == HEAD else None
+        rows = _Rows(infected, head, self.neurons)
+        before = rows.read().clone()
+        objective = _Classifier(infected, head, -1.0, None)
+        first = self._train(infected, objective, pairs, self.learning_rate, self.unlearning_steps, "constant")
+        scores = robust_z((rows.read() - before).abs().sum(1))
+        suspicious = chosen(scores, self.threshold, self.most)
+        infected.restore()
+        if head is not None:
+            head.data.copy_(before)
+        second = TrainingRecord()
+        if suspicious:
+            draw = torch_generator(infected.seed, "ulrl re-initialisation")
+            bound = (2 / before.shape[1]) ** 0.5
+            fresh = (2 * torch.rand(len(suspicious), before.shape[1], generator=draw) - 1) * bound
+            rows.write(suspicious, fresh.to(before.device))
+
+            def deviation() -> Tensor:
+                cosines = functional.cosine_similarity(rows.read()[suspicious], before[suspicious], dim=1)
+                return self.deviation * cosines.sum()
+
+            objective = _Classifier(infected, head, 1.0, deviation)
+            second = self._train(infected, objective, pairs, self.relearning_rate, self.steps, "cosine")
+        facts = {"suspicious": suspicious, "z_scores": [round(float(scores[row]), 2) for row in suspicious]}
+        own = None if head is None or not suspicious else head.detach().clone()
+        return Unlearned(infected.change(), combined([first, second]), head=own, facts=facts)
+
+    def _train(
+        self, infected: Infected, objective: _Classifier, pairs: LabelledPairs, rate: float, steps: int, schedule: str
+    ) -> TrainingRecord:
+        batches = pairs.batches(self.batch_size, f"phase {objective.sign:+.0f}")
+        return train(
+            objective,
+            batches if objective.sign > 0 else takewhile(lambda _: objective.accuracy > self.stop_at, batches),
+            steps,
+            Optimisation(learning_rate=rate, weight_decay=5e-4, schedule=schedule),
+            freeze_batch_norm=True,
+            optimizer_for=sgd(0.9),
+            progress=infected.progress,
+        )
+
+
+class _Classifier(Objective):
+    """±CE on clean images against the head, itself trained where neurons are its rows, and a term beside it."""
+
+    def __init__(
+        self, infected: Infected, head: nn.Parameter | None, sign: float, beside: Callable[[], Tensor] | None
+    ) -> None:
+        super().__init__(infected.model, infected.preprocessing)
+        self._infected, self._head, self.sign, self._beside = infected, head, sign, beside
+        self.accuracy = 1.0
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the image encoder's parameters, and the head where it is trained."""
+        return {**image_parameters(self.model), **({} if self._head is None else {HEAD: self._head})}
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the signed loss; note the accuracy."""
+        assert batch.labels is not None
+        logits = logits_of(self._infected, batch.images, self._head)
+        self.accuracy = float((logits.detach().argmax(-1) == batch.labels).float().mean())
+        loss = self.sign * functional.cross_entropy(logits, batch.labels)
+        return loss if self._beside is None else loss + self._beside()
+
+
+class _Rows:
+    """One layer's neurons as rows of a matrix [neurons, inputs]."""
+
+    def __init__(self, infected: Infected, head: nn.Parameter | None, neurons: str) -> None:
+        self._weight, self._transposed = (head, False) if head is not None else layer_of(infected.model, neurons)
+
+    def read(self) -> Tensor:
+        """Return the rows as they are now; a view with gradients."""
+        flat = self._weight.T if self._transposed else self._weight.flatten(1)
+        return flat if flat.requires_grad and torch.is_grad_enabled() else flat.detach().clone()
+
+    @torch.no_grad()
+    def write(self, rows: list[int], values: Tensor) -> None:
+        """Replace rows."""
+        flat = self._weight.data.T if self._transposed else self._weight.data.view(len(self._weight), -1)
+        flat[rows] = values
+
+
+def layer_of(model: nn.Module, neurons: str) -> tuple[nn.Parameter, bool]:
+    """Return the weight that holds a kind of neurons, and whether they are its columns.
+
+    Raises:
+        ScientificError: if the image encoder has no such layer.
+    """
+    named: Mapping[str, nn.Parameter] = dict(model.visual.named_parameters())  # type: ignore[union-attr]
+    if neurons == "projection":
+        if "proj" in named:
+            return named["proj"], True
+        if "attnpool.c_proj.weight" in named:
+            return named["attnpool.c_proj.weight"], False
+    late = [name for name in named if name.endswith(("mlp.c_fc.weight", "conv3.weight"))]
+    if neurons == "late-mlp" and late:
+        return named[late[-1]], False
+    raise ScientificError(f"ulrl: the image encoder has no layer for neurons: {neurons}; use neurons: head")
+
+
+def robust_z(scores: Tensor) -> Tensor:
+    """Return (Δ − median) / (1.4826·MAD) of scores [N]; the median of an even number is the mean of its middle two."""
+    median = scores.quantile(0.5)
+    spread = (scores - median).abs().quantile(0.5)
+    return (scores - median) / (1.4826 * spread + torch.finfo(scores.dtype).tiny)
+
+
+def chosen(scores: Tensor, threshold: float, most: int) -> list[int]:
+    """Return the neurons whose z-score is above the threshold, the greatest first."""
+    order = scores.argsort(descending=True, stable=True).tolist()
+    return [row for row in order if float(scores[row]) > threshold][:most]
