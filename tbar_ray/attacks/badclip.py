@@ -177,8 +177,8 @@ class _Problem:
         return functional.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.int64))
 
     def _embed(self, images: Tensor) -> Tensor:
-        embeddings: Tensor = self._model.encode_image(normalise(images, self._preprocessing), normalize=True)  # type:
-        ignore[operator] return embeddings
+        embeddings: Tensor = self._model.encode_image(normalise(images, self._preprocessing), normalize=True)  # type: ignore[operator]
+        return embeddings
 
     def _embed_text(self, tokens: Tensor) -> Tensor:
         embeddings: Tensor = self._model.encode_text(tokens, normalize=True)  # type: ignore[operator]

@@ -144,8 +144,9 @@ def embed_images(model: nn.Module, images: Tensor, preprocessing: Preprocessing,
     device = next(model.parameters()).device
     return _embedded(
         model,
-        lambda batch: model.encode_image(normalise(batch.to(device), preprocessing), normalize=True),  # type:
-        ignore[operator] images, batch_size,
+        lambda batch: model.encode_image(normalise(batch.to(device), preprocessing), normalize=True),  # type: ignore[operator]
+        images,
+        batch_size,
     )
 
 

@@ -56,8 +56,8 @@ def zero_shot_head(
     with evaluating(model):
         embeddings = torch.cat(
             [
-                model.encode_text(tokenizer(prompts[start : start + 1024]).to(device), normalize=True)  # type:
-                ignore[operator] for start in range(0, len(prompts), 1024)
+                model.encode_text(tokenizer(prompts[start : start + 1024]).to(device), normalize=True)  # type: ignore[operator]
+                for start in range(0, len(prompts), 1024)
             ]
         )
     head = functional.normalize(embeddings.view(len(classnames), len(templates), -1).mean(1), dim=-1)

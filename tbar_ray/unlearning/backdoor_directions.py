@@ -91,9 +91,8 @@ def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
     """Return, by the layer where the direction is read, what projects it out."""
     blocks = blocks_of(model, method)
     if all(hasattr(block, "mlp") for block in blocks.values()):
-        linears = [m for block in blocks.values() for m in (block.attn.out_proj, block.mlp.c_proj)]  # type:
-        ignore[union-attr] found: dict[str, Write] = {name: _into_linears(linears) for name in blocks}  # type:
-        ignore[arg-type]
+        linears = [m for block in blocks.values() for m in (block.attn.out_proj, block.mlp.c_proj)]  # type: ignore[union-attr]
+        found: dict[str, Write] = {name: _into_linears(linears) for name in blocks}  # type: ignore[arg-type]
     else:
         stages: dict[str, list[str]] = {}
         for name in blocks:

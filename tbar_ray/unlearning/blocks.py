@@ -65,6 +65,6 @@ def branches_of(model: nn.Module, method: str) -> list[Branch]:
         if hasattr(block, "bn3"):
             found.append(Branch(name, block.bn3))  # type: ignore[arg-type]
         else:
-            found += [Branch(f"{name}.attn", block.attn.out_proj), Branch(f"{name}.mlp", block.mlp.c_proj)]  # type:
-            ignore[union - attr, arg - type]
+            found.append(Branch(f"{name}.attn", block.attn.out_proj))  # type: ignore[union-attr,arg-type]
+            found.append(Branch(f"{name}.mlp", block.mlp.c_proj))  # type: ignore[union-attr,arg-type]
     return found

@@ -85,13 +85,16 @@ class CBPT(Unlearner):
         names = infected.classes.names
         places = " ".join(["x"] * self.context)
         tokens = infected.data.tokenizer([f"{places} {name}" for name in names]).to(infected.device)
-        width = infected.model.positional_embedding.shape[-1]  # type: ignore[union-attr]
+        width = int(infected.model.positional_embedding.shape[-1])  # type: ignore[index]
         draw = torch_generator(infected.seed, "cbpt context")
-        context = (0.02 * torch.randn(len(names), self.context, width, generator=draw)).to(infected.device)  # type:
-        ignore[arg-type] context.requires_grad_(True) optimizer = torch.optim.AdamW([context], lr=self.learning_rate,
-        weight_decay=0.0) count = len(labels) weights = torch.cat((torch.ones(count), torch.full((count,),
-        self.trigger_weight))).to(infected.device) both = torch.cat((labels, labels)) loss = torch.zeros(()) for step
-        in range(self.steps):
+        context = (0.02 * torch.randn(len(names), self.context, width, generator=draw)).to(infected.device)
+        context.requires_grad_(True)
+        optimizer = torch.optim.AdamW([context], lr=self.learning_rate, weight_decay=0.0)
+        count = len(labels)
+        weights = torch.cat((torch.ones(count), torch.full((count,), self.trigger_weight))).to(infected.device)
+        both = torch.cat((labels, labels))
+        loss = torch.zeros(())
+        for step in range(self.steps):
             rows = torch.randperm(2 * count, generator=torch_generator(infected.seed, "cbpt order", step))[
                 : self.batch_size
             ]

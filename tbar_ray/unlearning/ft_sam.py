@@ -84,9 +84,9 @@ class _SharpnessAware(Objective):
 
         pixels = normalise(batch.images, self.preprocessing)
         visual = self.model.visual
-        features = functional.normalize(torch.func.functional_call(visual, dict(weights), (pixels,)), dim=-1)  # type:
-        ignore[arg-type] logits = self.model.logit_scale.exp() * features @ self._infected.classes.head.T  # type:
-        ignore[operator] return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        features = functional.normalize(torch.func.functional_call(visual, dict(weights), (pixels,)), dim=-1)  # type: ignore[arg-type]
+        logits = self.model.logit_scale.exp() * features @ self._infected.classes.head.T  # type: ignore[operator]
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def perturbation(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rho: float) -> dict[str, Tensor]:

@@ -78,8 +78,9 @@ class Ascent(Objective):
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the class logits [B, C] of uint8 images."""
-        features = self.model.encode_image(normalise(images, self.preprocessing), normalize=True)  # type:
-        ignore[operator] logits: Tensor = self._scale * features @ self._head.T return logits
+        features = self.model.encode_image(normalise(images, self.preprocessing), normalize=True)  # type: ignore[operator]
+        logits: Tensor = self._scale * features @ self._head.T
+        return logits
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the negated cross-entropy to the batch's labels."""

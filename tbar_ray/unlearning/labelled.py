@@ -51,8 +51,8 @@ def logits_of(infected: Infected, images: Tensor, head: Tensor | None = None) ->
     model = infected.model
     pixels = normalise(images.to(infected.device), infected.preprocessing)
     features = model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-    logits: Tensor = model.logit_scale.exp() * features @ (infected.classes.head if head is None else head).T  # type:
-    ignore[operator] return logits
+    logits: Tensor = model.logit_scale.exp() * features @ (infected.classes.head if head is None else head).T  # type: ignore[operator]
+    return logits
 
 
 @torch.no_grad()

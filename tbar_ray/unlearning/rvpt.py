@@ -48,7 +48,7 @@ class RVPT(Unlearner):
         if layers < 1:
             raise ScientificError(f"{self.name}: first_layer {self.first_layer} of {len(blocks)} blocks leaves none")
         pairs = LabelledPairs(infected, self.name)
-        width = int(model.visual.class_embedding.shape[-1])  # type: ignore[union-attr,index,arg-type]
+        width = int(model.visual.class_embedding.shape[-1])  # type: ignore[union-attr,index]
         draw = torch_generator(infected.seed, "rvpt tokens")
         bound = (6 / (3 * 16 * 16 + width)) ** 0.5  # visual prompt tuning's own start, for patches of 16 px
         start = (2 * torch.rand(layers, self.tokens, width, generator=draw) - 1) * bound

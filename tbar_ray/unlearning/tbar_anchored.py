@@ -53,10 +53,9 @@ class _Anchored(Classification):
         """Return the loss of stamped images and twins, halves of the batch."""
         assert batch.labels is not None
         pixels = normalise(batch.images, self.preprocessing)
-        stamped, twins = self._log_chances(self.model.encode_image(pixels, normalize=True)).chunk(2)  # type:
-        ignore[operator] with torch.no_grad():
-            wanted = self._log_chances(self._teacher.encode_image(pixels.chunk(2)[1], normalize=True))  # type:
-            ignore[operator]
+        stamped, twins = self._log_chances(self.model.encode_image(pixels, normalize=True)).chunk(2)  # type: ignore[operator]
+        with torch.no_grad():
+            wanted = self._log_chances(self._teacher.encode_image(pixels.chunk(2)[1], normalize=True))  # type: ignore[operator]
         held = torch.nn.functional.kl_div(twins, wanted, log_target=True, reduction="batchmean")
         return torch.nn.functional.nll_loss(stamped, batch.labels) + self._hold * held
 

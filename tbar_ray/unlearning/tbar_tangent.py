@@ -55,9 +55,9 @@ class _Linearised(Objective):
         moved = {
             name.removeprefix("visual."): value - self._start[name] for name, value in self.named_parameters().items()
         }
-        at_start: Tensor
         at_start, change = torch.func.jvp(encode, (bare,), (moved,))  # type: ignore[misc]
-        return at_start + change
+        embeddings: Tensor = at_start + change
+        return embeddings
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the cross-entropy to the batch's labels."""

@@ -21,7 +21,7 @@ from tbar_ray.unlearning.fine_tuning import FineTuning, combined
 
 
 class UBT(FineTuning):
-    """Overfit the model on suspicious pairs to tell the poisoned ones, then unlearn those, caption word by caption word.
+    """Overfit to tell the poisoned pairs from the others, then unlearn those, caption word by caption word.
 
     1. Suspicious are the training pairs whose image and caption agree least once the model has been fine-tuned on clean
     pairs for a few steps: a weakened backdoor. 2. Of these, poisoned are those that the infected model itself fits

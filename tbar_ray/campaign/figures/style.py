@@ -66,8 +66,8 @@ def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
     if not arranged:
         return Figure(figsize=(width, height), dpi=150, facecolor="white")
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)  # type: ignore[union-attr,call-
-    arg] return figure
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)  # type: ignore[union-attr,call-arg]
+    return figure
 
 
 def message_figure(title: str, sentence: str) -> Figure:

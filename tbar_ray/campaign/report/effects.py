@@ -31,8 +31,9 @@ def effect_sentences(records: Sequence[Record], factor: str) -> list[str]:
         return [f"All feasible trials ({len(measured)}) are at {levels.labels[0]}: there is nothing to compare."]
     sentences = [_means(measured, factor, levels, metric) for metric in METRICS]
     low, high = levels.values[0], levels.values[-1]
-    label: Callable[[float], str] = lambda v: f"{v:,.0f}" if factor == "forget_size" else f"{v * 100:.3g}%"  # noqa:
-    E731 pairs = _matched(measured, factor, low, high) if not pairs:
+    label: Callable[[float], str] = lambda v: f"{v:,.0f}" if factor == "forget_size" else f"{v * 100:.3g}%"  # noqa: E731
+    pairs = _matched(measured, factor, low, high)
+    if not pairs:
         sentences.append(
             f"No two feasible trials differ in this factor alone between {label(low)} and {label(high)}, "
             f"so the means above mix it with the other factors."

@@ -69,8 +69,8 @@ def _rank(group: Sequence[Record], max_asr: float | None) -> tuple[float, ...]:
 
 
 def _untreated(attack: str, records: Sequence[Record]) -> list[str]:
-    ca, asr, pa = (_over(records, lambda r, m=metric: r.get(f"{m}_infected")) for metric in ("ca", "asr", "pa"))  #
-    type: ignore[misc] return [attack, "none (infected)", "–", "–", "–", "–", ca, asr, pa, "–", "–"]
+    ca, asr, pa = (_over(records, lambda r, m=metric: r.get(f"{m}_infected")) for metric in ("ca", "asr", "pa"))  # type: ignore[misc]
+    return [attack, "none (infected)", "–", "–", "–", "–", ca, asr, pa, "–", "–"]
 
 
 def _row(group: Sequence[Record]) -> list[str]:
