@@ -48,14 +48,17 @@ def blocks_of(model: nn.Module, method: str) -> dict[str, nn.Module]:
     """
     visual = model.visual
     assert isinstance(visual, nn.Module)
-    blocks = {
-        name: module
-        for name, module in visual.named_modules()
-        if (hasattr(module, "conv3") and hasattr(module, "bn3")) or (hasattr(module, "attn") and hasattr(module, "mlp"))
-    }
+    blocks = {name: module for name, module in visual.named_modules() if name and _is_block(module)}
     if not blocks:
         raise ScientificError(f"{method}: the image encoder has no residual blocks that it knows")
     return blocks
+
+
+def _is_block(module: nn.Module) -> bool:
+    """Whether a module is a bottleneck or a transformer block."""
+    return all(hasattr(module, part) for part in ("conv3", "bn3")) or all(
+        hasattr(module, part) for part in ("attn", "mlp")
+    )
 
 
 def branches_of(model: nn.Module, method: str) -> list[Branch]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.training.batch import Batch
@@ -62,5 +63,8 @@ class _Linearised(Objective):
     def loss(self, batch: Batch) -> Tensor:
         """Return the cross-entropy to the batch's labels."""
         assert batch.labels is not None
-        features = functional.normalize(self.embeddings(batch.images), dim=-1)
+        # fused attention has no forward derivative
+        with sdpa_kernel(SDPBackend.MATH):
+            embeddings = self.embeddings(batch.images)
+        features = functional.normalize(embeddings, dim=-1)
         return functional.cross_entropy(self._scale * features @ self._head.T, batch.labels)

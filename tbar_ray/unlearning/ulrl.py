@@ -65,7 +65,7 @@ class ULRL(Unlearner):
         before = rows.read().clone()
         objective = _Classifier(infected, head, -1.0, None)
         first = self._train(infected, objective, pairs, self.learning_rate, self.unlearning_steps, "constant")
-        scores = robust_z((rows.read() - before).abs().sum(1))
+        scores = robust_z((rows.read() - before).abs().sum(1).detach())
         suspicious = chosen(scores, self.threshold, self.most)
         infected.restore()
         if head is not None:
