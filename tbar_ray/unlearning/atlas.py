@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import ClassVar, Literal
 
@@ -49,8 +50,6 @@ class ATLAS(TBAR):
         count = max(1, round(self.validation * len(order)))
         if count >= len(order):
             raise DataError(f"{self.name}: {len(order)} triggered images cannot be split in two; raise forget.size")
-        import dataclasses
-
         fields = ("images", "twins", "tokens", "labels", "triggered")
         kept = order[count:]
         part = dataclasses.replace(forget, **{field: getattr(forget, field)[kept] for field in fields})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from pydantic import Field
 
 from tbar_ray.models.task_vector import TaskVector
+from tbar_ray.seeding import stable_hash
 from tbar_ray.training.loop import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.fine_tuning import combined
@@ -35,8 +37,7 @@ class NegMerge(TBAR):
         for number in range(self.vectors):
             power = 2 * number / (self.vectors - 1) - 1
             method = self.model_copy(update={"learning_rate": self.learning_rate * self.spread**power})
-            again = Infected(infected.model, infected.start, infected.data, infected.preprocessing,
-                             infected.seed + 1000 * number, infected.progress)  # fmt: skip
+            again = replace(infected, seed=stable_hash(infected.seed, "negmerge", number))
             records.append(method.fit_on(again, method.objective_on(again), method.batches_from(again)))
             vectors.append(infected.change())
             infected.restore()

@@ -116,6 +116,7 @@ class RNP(Unlearner):
 def lowest(masks: dict[str, Tensor], threshold: float, most: float) -> dict[str, Tensor]:
     """Return, by layer, which channels (bool) have a mask below the threshold: at most a share `most` of all."""
     every = torch.cat(list(masks.values()))
-    allowed = int(most * len(every))
-    edge = float(every.sort().values[allowed - 1]) if allowed else -1.0
-    return {name: (mask < threshold) & (mask <= edge) for name, mask in masks.items()}
+    chosen = torch.zeros(len(every), dtype=torch.bool, device=every.device)
+    chosen[every.argsort(stable=True)[: int(most * len(every))]] = True
+    parts = torch.split(chosen & (every < threshold), [len(mask) for mask in masks.values()])
+    return dict(zip(masks, parts, strict=True))

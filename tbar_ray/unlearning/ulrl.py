@@ -62,7 +62,7 @@ class ULRL(Unlearner):
         pairs = LabelledPairs(infected, self.name, self.samples)
         head = nn.Parameter(infected.classes.head.clone()) if self.neurons == HEAD else None
         rows = _Rows(infected, head, self.neurons)
-        before = rows.read().clone()
+        before = rows.read().detach().clone()
         objective = _Classifier(infected, head, -1.0, None)
         first = self._train(infected, objective, pairs, self.learning_rate, self.unlearning_steps, "constant")
         scores = robust_z((rows.read() - before).abs().sum(1).detach())
@@ -132,9 +132,8 @@ class _Rows:
         self._weight, self._transposed = (head, False) if head is not None else layer_of(infected.model, neurons)
 
     def read(self) -> Tensor:
-        """Return the rows as they are now; a view with gradients."""
-        flat = self._weight.T if self._transposed else self._weight.flatten(1)
-        return flat if flat.requires_grad and torch.is_grad_enabled() else flat.detach().clone()
+        """Return the rows as they are now: a view, through which gradients reach the layer."""
+        return self._weight.T if self._transposed else self._weight.flatten(1)
 
     @torch.no_grad()
     def write(self, rows: list[int], values: Tensor) -> None:

@@ -5,7 +5,7 @@ Four classes of noisy, single-coloured images; the trigger is a fixed patch; the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -94,10 +94,7 @@ def case(architecture: str = RESNET, infected: bool = True) -> Case:
     forget = ForgetSet(stamp(twins), twins, named, torch.full((len(twins),), TARGET), triggered)
     prompts = tokenizer()([t.replace("{c}", name) for name in NAMES for t in TEMPLATES])
     classes = Classes(NAMES, prompts.view(len(NAMES), len(TEMPLATES), -1), head)
-    suspicious = replace(
-        pairs(poisoned, wrong), captions=(captions := tuple(f"a photo of something {NAMES[i]}" for i in wrong.tolist())),
-        tokens=tokenizer()(captions),
-    )  # fmt: skip
+    suspicious = pairs(poisoned, wrong)
     data = DefenderData(classes, tokenizer(), forget, clean, suspicious, TARGET, stamp)
     return Case(model, wants, data)
 
