@@ -33,13 +33,13 @@ class ATLAS(TBAR):
 
     name: ClassVar[str] = "tbar-atlas"
 
-    granularity: Literal["tensor", "block"] = "tensor"
+    granularity: Literal["tensor", "block"] = Field(default="tensor", description="what has a coefficient of its own")
     validation: float = Field(
         default=0.33, gt=0, lt=1, description="share of the forget set that coefficients are learned on"
     )
     first: float = Field(default=1.0, description="coefficient that all start from")
     coefficient_rate: float = Field(default=0.1, gt=0, description="learning rate of the coefficients")
-    coefficient_steps: int = Field(default=50, ge=1)
+    coefficient_steps: int = Field(default=50, ge=1, description="steps that learn the coefficients")
     hold: float = Field(default=1.0, ge=0, description="weight of the term that holds twins' answers")
 
     def find(self, infected: Infected) -> Unlearned:

@@ -35,11 +35,11 @@ class CBPT(Unlearner):
 
     context: int = Field(default=4, ge=1, le=32, description="learned context tokens of each class")
     bound: float = Field(default=0.06, gt=0, le=1, description="largest change of a level in [0, 1]")
-    inversion_steps: int = Field(default=40, ge=1)
+    inversion_steps: int = Field(default=40, ge=1, description="steps of the perturbation")
     trigger_weight: float = Field(default=1.0, ge=0, description="weight of images with the dummy trigger")
-    learning_rate: float = Field(default=0.002, gt=0)
+    learning_rate: float = Field(default=0.002, gt=0, description="of the context tokens")
     steps: int = Field(default=200, ge=1, description="steps of prompt tuning")
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, description="images of a step")
 
     def find(self, infected: Infected) -> Unlearned:
         """Invert, then tune."""

@@ -28,7 +28,7 @@ class CleanFineTuning(FineTuning):
     steps: int = Field(default=15_625, ge=1, description="optimiser steps")
     batch_size: int = Field(default=64, ge=2)
     warmup_steps: int = Field(default=50, ge=0)
-    objective: Literal["contrastive", "classification"] = "contrastive"
+    objective: Literal["contrastive", "classification"] = Field(default="contrastive", description="what is minimised")
 
     def objective_on(self, infected: Infected) -> Objective:
         """Return InfoNCE, or cross-entropy against the frozen head."""

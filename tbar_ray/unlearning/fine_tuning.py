@@ -19,11 +19,11 @@ class FineTuning(Unlearner):
     """AdamW on one objective; the edit is the change of the weights."""
 
     learning_rate: float = Field(default=1e-5, gt=0, description="peak learning rate")
-    weight_decay: float = Field(default=0.1, ge=0)
-    warmup_steps: int = Field(default=0, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0, description="of AdamW; gains and biases are spared")
+    warmup_steps: int = Field(default=0, ge=0, description="steps over which the learning rate rises")
     steps: int = Field(default=20, ge=1, description="optimiser steps")
-    batch_size: int = Field(default=128, ge=2)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    batch_size: int = Field(default=128, ge=2, description="samples of a step")
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="of the learning rate")
     freeze_batch_norm: bool = Field(default=True, description="keep BatchNorm statistics (they are no weights)")
 
     @abstractmethod

@@ -31,13 +31,13 @@ class FTSAM(Unlearner):
     name: ClassVar[str] = "ft-sam"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
-    learning_rate: float = Field(default=0.01, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=5e-4, ge=0)
+    learning_rate: float = Field(default=0.01, gt=0, description="learning rate")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(default=5e-4, ge=0, description="of SGD")
     rho: float = Field(default=2.0, gt=0, description="size of the perturbation")
     smoothing: float = Field(default=0.1, ge=0, lt=1, description="label smoothing")
     steps: int = Field(default=19_532, ge=1, description="optimiser steps, of two gradients each")
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, description="images of a step")
 
     def find(self, infected: Infected) -> Unlearned:
         """Fine-tune."""

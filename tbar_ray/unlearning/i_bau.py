@@ -35,9 +35,9 @@ class IBAU(Unlearner):
     outer_steps: int = Field(default=10, ge=1, description="steps of the model in a round")
     radius: float = Field(default=4.0, gt=0, description="largest Euclidean norm of δ, C, of levels in [0, 1]")
     inner_rate: float = Field(default=1.0, gt=0, description="step of the perturbation along its normalised gradient")
-    learning_rate: float = Field(default=1e-4, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0, description="of the model")
     clean_weight: float = Field(default=1.0, ge=0, description="weight of the loss on the images as they are")
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, description="images of a step")
 
     def find(self, infected: Infected) -> Unlearned:
         """Play the rounds."""

@@ -40,10 +40,10 @@ class RNP(Unlearner):
     learning_rate: float = Field(default=0.01, gt=0, description="of the ascent")
     stop_at: float = Field(default=0.2, ge=0, lt=1, description="accuracy at which the ascent ends")
     ascent_steps: int = Field(default=80, ge=1, description="most steps of the ascent")
-    mask_learning_rate: float = Field(default=0.2, gt=0)
+    mask_learning_rate: float = Field(default=0.2, gt=0, description="of the recovery")
     recovery_weight: float = Field(default=0.2, gt=0, description="weight of the loss that masks minimise")
     steps: int = Field(default=80, ge=1, description="steps of the recovery")
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, description="images of a step")
     threshold: float = Field(default=0.3, ge=0, le=1, description="mask below which a channel is pruned")
     most: float = Field(
         default=0.2, gt=0, le=1, description="largest share of channels that is pruned, lowest masks first"

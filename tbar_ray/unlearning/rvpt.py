@@ -35,9 +35,9 @@ class RVPT(Unlearner):
     tokens: int = Field(default=50, ge=1, description="learned tokens of each layer")
     first_layer: int = Field(default=3, ge=1, description="first layer that has them, counted from 1")
     repulsion: float = Field(default=2.0, ge=0, description="weight of the cosine to the infected features")
-    learning_rate: float = Field(default=0.002, gt=0)
+    learning_rate: float = Field(default=0.002, gt=0, description="of the learned tokens")
     steps: int = Field(default=25_000, ge=1, description="optimiser steps")
-    batch_size: int = Field(default=32, ge=2)
+    batch_size: int = Field(default=32, ge=2, description="images of a step")
 
     def find(self, infected: Infected) -> Unlearned:
         """Learn the tokens."""

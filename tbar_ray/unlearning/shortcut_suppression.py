@@ -29,9 +29,9 @@ class ShortcutSuppression(Unlearner):
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set", "clean pairs"})
 
     levels: int = Field(default=11, ge=2, description="values of γ between 0 and 1")
-    learning_rate: float = Field(default=0.01, gt=0)
+    learning_rate: float = Field(default=0.01, gt=0, description="of fine-tuning")
     steps: int = Field(default=390, ge=0, description="steps of fine-tuning; 0: none")
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, description="images of a step")
 
     def find(self, infected: Infected) -> Unlearned:
         """Search, cut, fine-tune."""

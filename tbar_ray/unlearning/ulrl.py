@@ -45,17 +45,17 @@ class ULRL(Unlearner):
     name: ClassVar[str] = "ulrl"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
-    neurons: Literal["head", "projection", "late-mlp"] = "head"
+    neurons: Literal["head", "projection", "late-mlp"] = Field(default="head", description="whose rows are neurons")
     samples: int = Field(default=500, ge=2, description="clean images used")
     learning_rate: float = Field(default=0.01, gt=0, description="of unlearning")
     stop_at: float = Field(default=0.2, ge=0, lt=1, description="accuracy of a batch at which unlearning ends")
     unlearning_steps: int = Field(default=80, ge=1, description="most steps of unlearning")
     threshold: float = Field(default=3.5, gt=0, description="robust z-score from which a neuron is suspicious")
     most: int = Field(default=2, ge=1, description="most neurons that are re-initialised")
-    relearning_rate: float = Field(default=0.005, gt=0)
+    relearning_rate: float = Field(default=0.005, gt=0, description="learning rate of relearning")
     deviation: float = Field(default=0.7, ge=0, description="weight of the cosine to the infected rows")
     steps: int = Field(default=80, ge=1, description="steps of relearning")
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, description="images of a step")
 
     def find(self, infected: Infected) -> Unlearned:
         """Unlearn, find, re-initialise, relearn."""

@@ -1,0 +1,109 @@
+"""`tbar method`: list the unlearning methods, and read about one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tbar_ray.unlearning.base import Unlearner
+
+app = typer.Typer(help="List the unlearning methods, what each needs, and its hyper-parameters.", no_args_is_help=True)
+
+STRENGTHS = {
+    "negation": "strength α: model − α·vector",
+    "interpolation": "strength α: from the infected model (0) to the method's (1)",
+    "none": "no strength α",
+}
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False) -> None:
+    """List the methods: what each does, what it needs of the defender, what α means to it.
+
+    A name goes into a spec as unlearning.method or, with others beside it, onto the axis `method`.
+    """
+    from tbar_ray.unlearning.registry import UNLEARNERS
+
+    if as_json:
+        typer.echo(json.dumps([_entry(kind) for kind in UNLEARNERS.values()], indent=1, ensure_ascii=False))
+        return
+    from rich.markup import escape
+
+    console = _console()
+    table = _table("method", "what it does", "needs", "strength")
+    for entry in (_entry(kind) for kind in UNLEARNERS.values()):
+        table.add_row(entry["name"], escape(entry["summary"]), ", ".join(entry["needs"]), STRENGTHS[entry["strength"]])
+    console.print(table)
+    console.print("`tbar method show NAME` gives a method's source, hyper-parameters and their published values.")
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.")]) -> None:
+    """Show one method: formula, source, needs, hyper-parameters with their defaults.
+
+    Defaults are the published values where there are any. The parameters go into a spec as
+    unlearning.parameters or methods.NAME.parameters.
+
+    Example: tbar method show twin-distillation
+    """
+    from rich.markup import escape
+
+    from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
+
+    build_unlearner(name, {})  # a wrong name is told with the nearest ones
+    kind = UNLEARNERS[name]
+    entry, console = _entry(kind), _console()
+    console.print(f"[bold]{name}[/]\n\n{escape(inspect.cleandoc(kind.__doc__ or ''))}\n")
+    console.print(f"Needs: {', '.join(entry['needs'])}; {STRENGTHS[entry['strength']]}.")
+    table = _table("parameter", "default", "what it is")
+    for key, parameter in entry["parameters"].items():
+        table.add_row(key, str(parameter["default"]), escape(parameter["description"]))
+    console.print(table)
+
+
+def _entry(kind: type[Unlearner]) -> dict[str, Any]:
+    from typing import get_args
+
+    from tbar_ray.unlearning.defender import Need
+
+    return {
+        "name": kind.name,
+        "summary": " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split()),
+        "needs": [need for need in get_args(Need) if need in kind.needs],
+        "strength": kind.strength,
+        "parameters": {
+            key: {"default": field.default, "description": _description(kind, key)}
+            for key, field in kind.model_fields.items()
+        },
+    }
+
+
+def _description(kind: type[Unlearner], parameter: str) -> str:
+    """Return what a parameter is: a method that only changes a default leaves the words to its base."""
+    from pydantic import BaseModel
+
+    bases = (base for base in kind.__mro__ if issubclass(base, BaseModel) and parameter in base.model_fields)
+    return next((said for base in bases if (said := base.model_fields[parameter].description)), "")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    # a log has no width of its own, and 80 columns would break every line
+    return console if console.is_terminal else Console(width=160, highlight=False)
+
+
+def _table(*columns: str) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    made = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, show_lines=True)
+    made.columns[0].no_wrap = True
+    return made
