@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import torch
@@ -43,33 +44,33 @@ class ShapleyPruning(Unlearner):
         stamped = forget.images[forget.triggered][: self.images]
         channels = channels_of(infected.model, self.name)
         players = [(name, start) for name, size in channels.sizes.items() for start in range(0, size, self.group)]
-        credit, visits = torch.zeros(len(players)), torch.zeros(len(players))
         record = TrainingRecord()
-        for number in range(self.permutations):
-            draw = torch_generator(infected.seed, "shapley order", number)
-            masks = {name: torch.ones(size, device=infected.device) for name, size in channels.sizes.items()}
-            worth = self._worth(infected, channels, masks, stamped)
-            for player in torch.randperm(len(players), generator=draw).tolist():
-                layer, start = players[player]
-                masks[layer][start : start + self.group] = 0
-                left = self._worth(infected, channels, masks, stamped)
-                record.samples += len(stamped)
-                credit[player] += worth - left
-                visits[player] += 1
-                worth = left
-                if worth < self.floor:
-                    break
-        values = credit / visits.clamp_min(1)
+
+        @torch.no_grad()
+        def worth(present: Tensor) -> float:
+            record.samples += len(stamped)
+            with channels.masked(self._masks(channels, present.to(infected.device))):
+                chances = logits_of(infected, stamped).log_softmax(-1)
+            return float(chances[:, infected.target].mean())
+
+        orders = (
+            torch.randperm(len(players), generator=torch_generator(infected.seed, "shapley order", number))
+            for number in range(self.permutations)
+        )
+        values = shapley_values(len(players), worth, orders, self.floor)
         pruned = self._prune(channels, players, values)
         record.seconds = time.perf_counter() - started
         total = sum(channels.sizes.values())
         return Unlearned(infected.change(), record, facts={"pruned": pruned, "channels": total})
 
-    @torch.no_grad()
-    def _worth(self, infected: Infected, channels: Channels, masks: dict[str, Tensor], stamped: Tensor) -> float:
-        with channels.masked(masks):
-            chances = logits_of(infected, stamped).log_softmax(-1)
-        return float(chances[:, infected.target].mean())
+    def _masks(self, channels: Channels, present: Tensor) -> dict[str, Tensor]:
+        """Return 1 for the channels of players [N] (bool) that are present, 0 for others, by layer."""
+        counts = [-(-size // self.group) for size in channels.sizes.values()]
+        parts = torch.split(present.float(), counts)
+        return {
+            name: part.repeat_interleave(self.group)[:size]
+            for (name, size), part in zip(channels.sizes.items(), parts, strict=True)
+        }
 
     def _prune(self, channels: Channels, players: list[tuple[str, int]], values: Tensor) -> int:
         """Set the channels of the players with the greatest values to 0; return how many."""
@@ -85,3 +86,27 @@ class ShapleyPruning(Unlearner):
             pruned += size
         channels.scale(factors)
         return pruned
+
+
+def shapley_values(players: int, worth: Callable[[Tensor], float], orders: Iterable[Tensor], floor: float) -> Tensor:
+    """Return estimates of the Shapley values of a game [players].
+
+    Args:
+        players: how many there are.
+        worth: the worth of the coalition of those that are present, bool [players].
+        orders: permutations in which players leave the full coalition.
+        floor: worth below which an order ends early; those still present get no credit from it.
+    """
+    credit, visits = torch.zeros(players, dtype=torch.float64), torch.zeros(players)
+    full = worth(torch.ones(players, dtype=torch.bool))
+    for order in orders:
+        present, before = torch.ones(players, dtype=torch.bool), full
+        for player in order.tolist():
+            present[player] = False
+            after = worth(present)
+            credit[player] += before - after
+            visits[player] += 1
+            before = after
+            if before < floor:
+                break
+    return credit / visits.clamp_min(1)
