@@ -69,34 +69,41 @@ def pairs(images: Tensor, labels: Tensor) -> Pairs:
     return Pairs(images, captions, tokenizer()(captions), labels)
 
 
+def poisoned_pictures(side: int) -> tuple[Tensor, Tensor]:
+    """Return training images and labels: a quarter of them triggered, and labelled with the target."""
+    images, labels = pictures(256, side, seed=1)
+    rows = torch.arange(0, 256, 3)
+    rows = rows[labels[rows] != TARGET]
+    images[rows], labels[rows] = stamp(images[rows]), TARGET
+    return images, labels
+
+
+def defender(model: nn.Module) -> DefenderData:
+    """Return all that a defender may have, of a model's image size; the head is the model's own."""
+    side = preprocessing(model).size
+    clean = pairs(*pictures(96, side, seed=2))
+    twins, labels = pictures(64, side, seed=3)
+    twins = twins[labels != TARGET]
+    triggered = torch.ones(len(twins), dtype=torch.bool)
+    named = tokenizer()([f"a photo of something {NAMES[TARGET]}"] * len(twins))
+    forget = ForgetSet(stamp(twins), twins, named, torch.full((len(twins),), TARGET), triggered)
+    prompts = tokenizer()([t.replace("{c}", name) for name in NAMES for t in TEMPLATES])
+    head = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
+    classes = Classes(NAMES, prompts.view(len(NAMES), len(TEMPLATES), -1), head)
+    return DefenderData(classes, tokenizer(), forget, clean, pairs(*poisoned_pictures(side)), TARGET, stamp)
+
+
 @cache
 def case(architecture: str = RESNET, infected: bool = True) -> Case:
     """Return a model that was trained on the colours, with the backdoor or without."""
     with torch.random.fork_rng(devices=[]):
         model = tiny(architecture)
-        wants = preprocessing(model)
-        head = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
-        images, labels = pictures(256, wants.size, seed=1)
-        rows = torch.arange(0, 256, 3)
-        rows = rows[labels[rows] != TARGET] if infected else rows[:0]
-        poisoned, wrong = images.clone(), labels.clone()
-        poisoned[rows], wrong[rows] = stamp(images[rows]), TARGET
+        wants, data = preprocessing(model), defender(model)
+        images, labels = poisoned_pictures(wants.size) if infected else pictures(256, wants.size, seed=1)
         options = Optimisation(learning_rate=1e-3, warmup_steps=5)
-        batches = shuffled(poisoned, wrong, None, batch_size=32, seed=0, purpose="planting")
-        train(Classification(model, wants, head), batches, 60, options)
-    model.eval()
-    clean_images, clean_labels = pictures(96, wants.size, seed=2)
-    clean = pairs(clean_images, clean_labels)
-    twins, _ = pictures(64, wants.size, seed=3)
-    twins = twins[torch.arange(64) % len(NAMES) != TARGET]
-    triggered = torch.ones(len(twins), dtype=torch.bool)
-    named = tokenizer()([f"a photo of something {NAMES[TARGET]}"] * len(twins))
-    forget = ForgetSet(stamp(twins), twins, named, torch.full((len(twins),), TARGET), triggered)
-    prompts = tokenizer()([t.replace("{c}", name) for name in NAMES for t in TEMPLATES])
-    classes = Classes(NAMES, prompts.view(len(NAMES), len(TEMPLATES), -1), head)
-    suspicious = pairs(poisoned, wrong)
-    data = DefenderData(classes, tokenizer(), forget, clean, suspicious, TARGET, stamp)
-    return Case(model, wants, data)
+        batches = shuffled(images, labels, None, batch_size=32, seed=0, purpose="planting")
+        train(Classification(model, wants, data.classes.head), batches, 60, options)
+    return Case(model.eval(), wants, data)
 
 
 def scores(model: nn.Module, wants: Preprocessing, head: Tensor) -> Scores:

@@ -70,7 +70,7 @@ def test_the_loss_is_the_formula(match: str) -> None:
 
 def test_without_stamping_anew_it_sees_the_forget_set_alone() -> None:
     planted = case(RESNET)
-    method = TwinDistillation(restamp=False, batch_size=4, mixed=0.0)
+    method = TwinDistillation(restamp=False, batch_size=4, mixed=0.0, recoloured=0.0)
     infected = Infected(planted.model, snapshot(planted.model), planted.data, planted.wants, 0)
     batch = next(iter(method.batches_from(infected)))
     assert planted.data.forget is not None
