@@ -67,12 +67,33 @@ class BatchedOptunaSearch(OptunaSearch):  # type: ignore[misc]
             super().on_trial_complete(ended_id, result=ended[0], error=ended[1])
 
 
+class NothingToSearch(Searcher):  # type: ignore[misc]
+    """One trial without a choice: a method none of whose parameters is searched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = 1
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return the trial, once."""
+        self._left -= 1
+        return {} if self._left >= 0 else None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing follows from it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing is kept."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing was kept."""
+
+
 class StudyPerMethod(Searcher):  # type: ignore[misc]
     """A search of its own for every method, one after the other: equal budgets, and no method sees another's trials."""
 
-    def __init__(self, studies: Mapping[str, BatchedOptunaSearch], concurrency: int) -> None:
-        first = next(iter(studies.values()))
-        super().__init__(metric=first.metric, mode=first.mode)
+    def __init__(self, studies: Mapping[str, Searcher], concurrency: int) -> None:
+        super().__init__()
         self._studies = studies
         self._concurrency = concurrency
         self._running: dict[str, str] = {}
@@ -116,7 +137,7 @@ def build_searcher(spec: CampaignSpec) -> Searcher:
     if spec.search.study == "whole":
         return _study(spec, dict(spec.search.axes), total)
     axes = {method: _axes_of(spec, method) for method in used_methods(spec)}
-    studies = {method: _study(spec, own, total if own else 1) for method, own in axes.items()}
+    studies = {method: _study(spec, own, total) if own else NothingToSearch() for method, own in axes.items()}
     return StudyPerMethod(studies, spec.search.concurrency)
 
 

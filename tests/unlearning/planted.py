@@ -70,9 +70,9 @@ def pairs(images: Tensor, labels: Tensor) -> Pairs:
 
 
 def poisoned_pictures(side: int) -> tuple[Tensor, Tensor]:
-    """Return training images and labels: a quarter of them triggered, and labelled with the target."""
+    """Return training images and labels: 15 % of them triggered, and labelled with the target."""
     images, labels = pictures(256, side, seed=1)
-    rows = torch.arange(0, 256, 3)
+    rows = torch.arange(0, 256, 5)
     rows = rows[labels[rows] != TARGET]
     images[rows], labels[rows] = stamp(images[rows]), TARGET
     return images, labels

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import time
+
+import torch
+
+from tbar_ray.campaign.stages.memory import PeakMemory
+
+MEGABYTE = 1_000_000
+
+
+def test_the_peak_of_a_piece_of_work_is_seen_and_no_more() -> None:
+    with PeakMemory(torch.device("cpu")) as memory:
+        held = torch.ones(40 * MEGABYTE)  # 160 MB
+        time.sleep(0.2)
+        del held
+        time.sleep(0.1)
+    assert 100 * MEGABYTE < memory.peak < 400 * MEGABYTE
+
+
+def test_work_without_memory_has_a_small_peak() -> None:
+    with PeakMemory(torch.device("cpu")) as memory:
+        time.sleep(0.1)
+    assert 0 <= memory.peak < 50 * MEGABYTE
