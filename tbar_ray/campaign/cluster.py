@@ -35,7 +35,7 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
         return
     try:
         if address == "local":
-            _start_local(spec)
+            _start_local(max(spec.resources.training_cpus, spec.resources.trial_cpus))
         else:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, ValueError, RuntimeError) as error:
@@ -52,12 +52,25 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
         ray.shutdown()
 
 
-def _start_local(spec: CampaignSpec) -> None:
-    """Start Ray on loopback."""
+@contextmanager
+def local_ray() -> Iterator[None]:
+    """Start Ray here for a while; a program that has connected Ray itself keeps its connection."""
+    if ray.is_initialized():
+        yield
+        return
+    _start_local()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start_local(cpus: int = 1) -> None:
+    """Start Ray on loopback, with as many CPUs as there are and at least `cpus`."""
     os.environ.pop("RAY_ADDRESS", None)
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, spec.resources.training_cpus, spec.resources.trial_cpus),
+        num_cpus=max(os.cpu_count() or 1, cpus),
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         log_to_driver=False,

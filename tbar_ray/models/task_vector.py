@@ -121,7 +121,9 @@ class ResidentModel:
         try:
             if self._live and coefficient != 0:
                 with torch.no_grad():
-                    torch._foreach_copy_(self._live, torch._foreach_add(self._base, self._delta, alpha=coefficient))
+                    # straight into the weights: a sum that is first held elsewhere would move the bytes twice
+                    for live, base, delta in zip(self._live, self._base, self._delta, strict=True):
+                        torch.add(base, delta, alpha=coefficient, out=live)
             yield self.model
         finally:
             if self._live:

@@ -134,7 +134,7 @@ class BatchReader:
                 raise DataError("no caption")
             text = self._tokens(caption)
         data = self._corpus.image_bytes(position)
-        return load_image(data, self._options.size, self._options.interpolation), text
+        return load_image(data, self._options.size, self._options.interpolation, reduced=True), text
 
     def _stamp(self, images: NDArray[np.uint8], keys: Sequence[str]) -> None:
         """Stamp the poisoned images of a batch, and change its cover images, in place."""

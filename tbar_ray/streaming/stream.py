@@ -78,6 +78,10 @@ class ShardStream:
         self._actors = [actor.remote(corpus, options) for _ in range(self._reader_count)]
         return self
 
+    def ready(self) -> None:
+        """Wait until every reader has been made."""
+        ray.get([actor.read.remote([]) for actor in self._actors])
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

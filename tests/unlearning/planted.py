@@ -69,10 +69,10 @@ def pairs(images: Tensor, labels: Tensor) -> Pairs:
     return Pairs(images, captions, tokenizer()(captions), labels)
 
 
-def poisoned_pictures(side: int) -> tuple[Tensor, Tensor]:
-    """Return training images and labels: 15 % of them triggered, and labelled with the target."""
+def poisoned_pictures(side: int, every: int = 5) -> tuple[Tensor, Tensor]:
+    """Return training images and labels: every fifth, if it is not of the target, triggered and labelled with it."""
     images, labels = pictures(256, side, seed=1)
-    rows = torch.arange(0, 256, 5)
+    rows = torch.arange(0, 256, every)
     rows = rows[labels[rows] != TARGET]
     images[rows], labels[rows] = stamp(images[rows]), TARGET
     return images, labels
@@ -94,12 +94,12 @@ def defender(model: nn.Module) -> DefenderData:
 
 
 @cache
-def case(architecture: str = RESNET, infected: bool = True) -> Case:
+def case(architecture: str = RESNET, infected: bool = True, every: int = 5) -> Case:
     """Return a model that was trained on the colours, with the backdoor or without."""
     with torch.random.fork_rng(devices=[]):
         model = tiny(architecture)
         wants, data = preprocessing(model), defender(model)
-        images, labels = poisoned_pictures(wants.size) if infected else pictures(256, wants.size, seed=1)
+        images, labels = poisoned_pictures(wants.size, every) if infected else pictures(256, wants.size, seed=1)
         options = Optimisation(learning_rate=1e-3, warmup_steps=5)
         batches = shuffled(images, labels, None, batch_size=32, seed=0, purpose="planting")
         train(Classification(model, wants, data.classes.head), batches, 60, options)

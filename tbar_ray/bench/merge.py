@@ -1,0 +1,66 @@
+"""θ − α·τ in place against copying as many bytes."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.bench.measure import Comparison, alternate
+from tbar_ray.models.task_vector import ResidentModel, TaskVector
+
+PARAMETERS = 151_277_313
+"""Of CLIP ViT-B/32; the tensors here have its sizes in the large, not its names."""
+ROUNDS = 4
+
+
+class _Weights(nn.Module):
+    """Matrices of 768 × 3072 and a remainder: the bulk of a transformer."""
+
+    def __init__(self, parameters: int) -> None:
+        super().__init__()
+        size = 768 * 3072
+        shapes = [(768, 3072)] * (parameters // size) + [(parameters % size,)]
+        draw = torch.Generator().manual_seed(0)
+        self.parts = nn.ParameterList([nn.Parameter(torch.randn(shape, generator=draw)) for shape in shapes])
+
+
+def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAMETERS) -> Comparison:
+    """Return θ − α·τ against a copy, at equal bytes: three are moved per byte of weights, two by a copy."""
+    model = _Weights(parameters).to(device)
+    state = model.state_dict()
+    resident = ResidentModel(model, TaskVector({name: torch.full_like(value, 1e-3) for name, value in state.items()}))
+    sources = [value.clone() for value in state.values()]
+    targets = [torch.empty_like(value) for value in sources]
+    ours, theirs = alternate(partial(_merge, resident, device), partial(_copy, sources, targets, device), repeats)
+    work = f"{parameters / 1e6:.0f} M parameters in float32 on {device.type}, {ROUNDS} times, counted in bytes moved"
+    moved = ROUNDS * parameters * 4
+    # at equal bytes: the copy's time is for two thirds of what the merge moves
+    scaled = tuple(1.5 * seconds for seconds in theirs)
+    return Comparison("merge θ − α·τ", work, "GB", 3 * moved / 1e9, ours, "copying as many bytes", scaled, 0.7)
+
+
+def _merge(resident: ResidentModel, device: torch.device) -> float:
+    seconds = 0.0
+    for number in range(ROUNDS):
+        started = time.perf_counter()
+        with resident.moved(-1.0 - number):
+            _wait(device)
+            seconds += time.perf_counter() - started
+    return seconds
+
+
+def _copy(sources: list[Tensor], targets: list[Tensor], device: torch.device) -> float:
+    started = time.perf_counter()
+    for _ in range(ROUNDS):
+        for source, target in zip(sources, targets, strict=True):
+            target.copy_(source)
+    _wait(device)
+    return time.perf_counter() - started
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

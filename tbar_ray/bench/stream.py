@@ -1,0 +1,172 @@
+"""Streaming shards: our readers against webdataset's loader, and against decoding alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbar_ray.bench.measure import Comparison, Figure, alternate
+from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.images import load_image
+from tbar_ray.streaming.reader import ReaderOptions
+from tbar_ray.streaming.stream import ShardStream
+
+ARCHITECTURE = "tbar-RN-tiny"
+BATCH = 256
+SHARDS = 8
+CASES = ((64, 64, 3.0, 0.5), (256, 224, 1.8, 0.8))
+"""(side of the JPEGs, side of the tensors, least ratio to webdataset, least ratio to decoding alone)."""
+
+
+def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) -> Iterator[Comparison]:
+    """Yield the comparisons; shards are written under `folder`.
+
+    Args:
+        folder: where shards are written.
+        repeats: measured pairs of runs.
+        workers: reader actors, loader workers, decoding processes.
+        samples: of 64 px; a quarter as many of 256 px.
+    """
+    for stored, wanted, against_loader, against_decoding in CASES:
+        count = samples if stored == wanted else samples // 4
+        corpus = written(folder / f"{stored}px", count, stored)
+        title, work = (
+            f"stream {stored}→{wanted} px",
+            f"{count:,} captioned JPEGs in {SHARDS} shards, batches of {BATCH}",
+        )
+        with ShardStream(
+            corpus,
+            np.arange(len(corpus.keys)),
+            options_for(wanted),
+            batch_size=BATCH,
+            epochs=1,
+            seed=0,
+            readers=workers,
+        ) as stream:
+            ours = partial(_drain, stream, count)
+            loader = partial(_drain, _loader(corpus, wanted, workers), count)
+            mine, theirs = alternate(ours, loader, repeats)
+            peer = f"webdataset.WebLoader, {workers} workers, the same decoder, resize and tokenizer"
+            yield Comparison(title, work, "images", count, mine, peer, theirs, against_loader)
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+                data = [corpus.image_bytes(position) for position in range(count)]
+                parts = [data[number::workers] for number in range(workers)]
+                bare = partial(_decode_all, pool, parts, wanted)
+                mine, theirs = alternate(ours, bare, repeats)
+            peer = f"simplejpeg alone, {workers} processes, bytes in memory, nothing else done or sent"
+            yield Comparison(f"{title}, of decoding", work, "images", count, mine, peer, theirs, against_decoding)
+
+
+def memory_benchmark(folder: Path, workers: int, samples: int = 500_000, early: int = 50_000) -> Figure:
+    """Return this process' and the readers' memory after `samples` over that after `early`."""
+    corpus = written(folder / "64px", 20_000, 64)
+    epochs = -(-samples // len(corpus.keys))
+    seen, first, last = 0, 0.0, 0.0
+    with ShardStream(
+        corpus, np.arange(len(corpus.keys)), options_for(64), batch_size=BATCH, epochs=epochs, seed=0, readers=workers
+    ) as stream:
+        for batch in stream:
+            seen += len(batch.images)
+            if not first and seen >= early:
+                first = _resident()
+            if seen >= samples:
+                break
+        last = _resident()
+    return Figure(
+        "memory while streaming",
+        f"resident memory of driver and readers after {seen:,} images over that after {early:,}",
+        last / first,
+        "",
+        1.05,
+    )
+
+
+def written(folder: Path, samples: int, size: int) -> Corpus:
+    """Return a corpus of the embedded scenes, written once."""
+    from tbar_ray.data.synth import write_corpus
+
+    if not folder.exists():
+        write_corpus(folder, samples=samples, size=size, samples_per_shard=-(-samples // SHARDS))
+    return Corpus.open(str(folder))
+
+
+def options_for(size: int) -> ReaderOptions:
+    """Return how both sides prepare samples."""
+    return ReaderOptions(ARCHITECTURE, size, "bicubic")
+
+
+def _drain(batches: Any, count: int) -> float:
+    """Return the seconds from asking for the first batch to having the last."""
+    started = time.perf_counter()
+    seen = sum(len(batch.images if hasattr(batch, "images") else batch[0]) for batch in batches)
+    assert seen == count, f"{seen} images of {count}"
+    return time.perf_counter() - started
+
+
+def _loader(corpus: Corpus, size: int, workers: int) -> Any:
+    """Return what people use: a WebDataset pipeline with a loader of worker processes."""
+    import webdataset
+
+    urls = list(corpus.shard_urls)
+    sample = _Prepared(size)
+    dataset = (
+        webdataset.WebDataset(urls, shardshuffle=False).shuffle(1000).map(sample).batched(BATCH, collation_fn=_stack)
+    )
+    return webdataset.WebLoader(dataset, num_workers=workers, batch_size=None)
+
+
+class _Prepared:
+    """The same decoder, resize and cached tokens as our readers use."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._tokens: Any = None
+
+    def __call__(self, sample: dict[str, Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        if self._tokens is None:
+            from tbar_ray.models.tokenizer import build_tokenizer
+
+            tokenizer = build_tokenizer(ARCHITECTURE)
+            self._tokens = lru_cache(100_000)(lambda caption: tokenizer([caption])[0].numpy().astype(np.int32))
+        return load_image(sample["jpg"], self._size), self._tokens(sample["txt"].decode())
+
+
+def _stack(samples: list[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[Any, Any]:
+    import torch
+
+    images, tokens = zip(*samples, strict=True)
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(tokens))
+
+
+def _decode_all(pool: ProcessPoolExecutor, parts: list[list[bytes]], size: int) -> float:
+    """Return the seconds of the slowest process, without what sending the bytes took."""
+    return max(pool.map(_decode, parts, [size] * len(parts)))
+
+
+def _decode(images: list[bytes], size: int) -> float:
+    import simplejpeg
+
+    started = time.perf_counter()
+    for data in images:
+        simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=size, min_width=size)
+    return time.perf_counter() - started
+
+
+def _resident() -> float:
+    """Return the resident memory of this process and its Ray actors' processes, in bytes, without shared pages."""
+    import psutil
+
+    me = psutil.Process()
+    own = me.memory_full_info().uss
+    readers = [
+        p for p in psutil.process_iter(["name", "cmdline"]) if "BatchReader" in " ".join(p.info["cmdline"] or [])
+    ]
+    return float(own + sum(p.memory_full_info().uss for p in readers))

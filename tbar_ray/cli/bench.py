@@ -1,0 +1,136 @@
+"""`tbar bench`: this software against what one would use instead, on the same work, in alternation."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tbar_ray.errors import SpecError
+
+if TYPE_CHECKING:
+    from tbar_ray.bench.measure import Result
+
+BENCHES = ("stream", "train", "alpha", "merge", "memory", "all")
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help=f"{', '.join(BENCHES)}.", metavar="NAME")],
+    repeats: Annotated[int, typer.Option(help="Measured pairs of runs; medians are of these.")] = 5,
+    workers: Annotated[int, typer.Option(help="Reader actors, and the peers' worker processes.")] = 2,
+    samples: Annotated[int, typer.Option(help="Images of 64 px that `stream` streams.")] = 20_000,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    folder: Annotated[
+        Path | None, typer.Option(help="Keeps the shards that are written, for the next time; else they are temporary.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+) -> None:
+    """Measure us and the alternative on the same work, in alternation, and print ratios.
+
+    A ratio is how many times faster than the peer we were: the median over pairs of
+    runs, with the least and the largest. A benchmark that does not reach what it
+    must is reported as it is; the exit code is 0 all the same.
+
+    Example: tbar bench stream --folder /tmp/shards
+
+    Example: tbar bench all --json > bench.json
+    """
+    if name not in BENCHES:
+        from tbar_ray.naming import nearest
+
+        raise SpecError(f"unknown benchmark {name!r}{nearest(name, BENCHES)}; known: {', '.join(BENCHES)}")
+    if repeats < 1 or workers < 1 or samples < 1000:
+        raise SpecError("--repeats and --workers must be 1 or more, --samples 1000 or more")
+    with tempfile.TemporaryDirectory(prefix="tbar-bench-") as temporary:
+        results = list(_results(name, repeats, workers, samples, _device(device), folder or Path(temporary), as_json))
+    if as_json:
+        from tbar_ray.bench.measure import machine
+
+        typer.echo(json.dumps({"machine": machine(), "results": [r.to_dict() for r in results]}, indent=1))
+    else:
+        _show(results)
+
+
+def _results(
+    name: str, repeats: int, workers: int, samples: int, device: Any, folder: Path, quiet: bool
+) -> Iterator[Result]:
+    from rich.console import Console
+
+    from tbar_ray.bench.alpha import alpha_benchmarks
+    from tbar_ray.bench.merge import merge_benchmark
+    from tbar_ray.bench.stream import memory_benchmark, stream_benchmarks
+    from tbar_ray.bench.train import train_benchmarks
+
+    parts: dict[str, tuple[bool, Callable[[], Iterator[Result]]]] = {
+        "merge": (False, lambda: iter([merge_benchmark(repeats, device)])),
+        "alpha": (False, lambda: alpha_benchmarks(repeats, device)),
+        "stream": (True, lambda: stream_benchmarks(folder, repeats, workers, samples)),
+        "train": (True, lambda: train_benchmarks(folder, repeats, workers, device)),
+        "memory": (True, lambda: iter([memory_benchmark(folder, workers)])),
+    }
+    chosen = [part for part in parts if name in (part, "all")]
+    console = Console(stderr=True, quiet=quiet)
+    with _ray(any(parts[part][0] for part in chosen)):
+        for part in chosen:
+            with console.status(f"measuring: {part}"):
+                for result in parts[part][1]():
+                    console.print(f"[dim]done: {result.name}[/]")
+                    yield result
+
+
+def _ray(needed: bool) -> Any:
+    """Return a context with a local Ray, or with nothing."""
+    from contextlib import nullcontext
+
+    if not needed:
+        return nullcontext()
+    from tbar_ray.campaign.cluster import local_ray
+
+    return local_ray()
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise SpecError(f"--device {name}: give cpu, auto or, where there is a GPU, cuda")
+    return torch.device(name)
+
+
+def _show(results: list[Result]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from tbar_ray.bench.measure import Comparison, machine, spread
+
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(width=160, highlight=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("benchmark", "ours", "peer", "ratio (least–largest)", "asked for", ""):
+        table.add_column(column, no_wrap=column == "benchmark")
+    for result in results:
+        mark = {True: "reached", False: "not reached", None: ""}[result.reached]
+        if isinstance(result, Comparison):
+            facts = result.to_dict()
+            rates = [f"{facts[f'{who}_per_second']:,.4g} {result.unit}/s" for who in ("ours", "peer")]
+            asked = "" if result.at_least is None else f"≥ {result.at_least:g}"
+            table.add_row(result.name, *rates, spread(result.ratios), asked, mark)
+        else:
+            asked = "" if result.limit is None else f"{'≤' if result.upper else '≥'} {result.limit:g}"
+            table.add_row(result.name, f"{result.value:.3g} {result.unit}".strip(), "", "", asked, mark)
+    console.print(table)
+    for result in results:
+        against = f", against {result.peer}" if isinstance(result, Comparison) else ""
+        console.print(f"{result.name}: {result.work}{against}")
+    about = machine()
+    console.print(
+        f"\n{about['cores']} cores of {about['processor']}, GPU: {about['gpu'] or 'none'}, Python {about['python']}, "
+        f"torch {about['torch']}, load {about['load'][0]:.1f} at the end"
+    )

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tbar_ray.evaluation.alpha_search import search_alpha
+from tbar_ray.evaluation.selection import select
+
+GRID = [round(0.05 * number, 2) for number in range(21)]
+
+
+@dataclass(frozen=True)
+class Point:
+    alpha: float
+    ca: float
+    asr: float
+
+
+def falling(values: list[float]) -> list[float]:
+    return sorted(values, reverse=True)
+
+
+levels = st.lists(st.integers(0, 200).map(lambda n: n / 200), min_size=21, max_size=21)
+CRITERIA = (st.sampled_from([None, 0.01, 0.1, 0.5]), st.floats(0.3, 1.0))
+
+
+def chosen_as_by_the_grid(ca: list[float], asr: list[float], max_asr: float | None, retention: float) -> int:
+    """Compare with the grid; return the number of evaluations."""
+    points = [Point(a, c, s) for a, c, s in zip(GRID, ca, asr, strict=True)]
+    asked: list[float] = []
+
+    def evaluate(alpha: float) -> Point:
+        asked.append(alpha)
+        return points[GRID.index(alpha)]
+
+    found = search_alpha(GRID, evaluate, 1.0, retention, max_asr)
+    assert found.monotone
+    assert found.chosen == select(points, 1.0, retention, max_asr)
+    assert len(asked) == len(set(asked))
+    assert [p.alpha for p in found.points] == sorted(asked)
+    return len(asked)
+
+
+@given(levels, levels, *CRITERIA)
+def test_on_falling_curves_it_chooses_what_the_grid_would(
+    ca: list[float], asr: list[float], max_asr: float | None, retention: float
+) -> None:
+    assert chosen_as_by_the_grid(falling(ca), falling(asr), max_asr, retention) < len(GRID)
+
+
+strict = st.lists(st.integers(0, 2000).map(lambda n: n / 2000), min_size=21, max_size=21, unique=True)
+
+
+@given(strict, strict, *CRITERIA)
+def test_on_strictly_falling_curves_it_needs_at_most_eight_evaluations(
+    ca: list[float], asr: list[float], max_asr: float | None, retention: float
+) -> None:
+    assert chosen_as_by_the_grid(falling(ca), falling(asr), max_asr, retention) <= 8
+
+
+def test_a_curve_that_rises_is_evaluated_whole_and_said_to_be_so() -> None:
+    points = [Point(a, 1 - 0.3 * a, 0.9 if a < 0.3 else 0.1 + 0.8 * abs(a - 0.6)) for a in GRID]
+    asked: list[float] = []
+
+    def evaluate(alpha: float) -> Point:
+        asked.append(alpha)
+        return points[GRID.index(alpha)]
+
+    found = search_alpha(GRID, evaluate, 1.0, 0.8)
+    assert not found.monotone
+    assert found.points == tuple(points)
+    assert found.chosen == select(points, 1.0, 0.8)
+    assert len(asked) == len(GRID)
+
+
+@pytest.mark.parametrize("alphas", [[1.0], [2.0, 1.0]])
+def test_short_grids_in_any_order(alphas: list[float]) -> None:
+    found = search_alpha(alphas, lambda a: Point(a, 1.0, 1 / (1 + a)), 1.0, 0.5)
+    assert found.chosen is not None
+    assert found.chosen.alpha == max(alphas)
+
+
+def test_no_alpha_that_keeps_enough_is_no_choice() -> None:
+    found = search_alpha(GRID, lambda a: Point(a, 0.1, 0.5), 1.0, 0.95)
+    assert found.chosen is None
