@@ -157,6 +157,7 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
         alphas=trial.alphas,
         min_retention=spec.evaluation.min_retention,
         max_asr=spec.evaluation.max_asr,
+        alpha_search=spec.evaluation.alpha_search,
         threads=resources.trial_cpus,
         gpus=resources.gpus,
     )

@@ -113,6 +113,7 @@ def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: 
         "skipped_samples": sum(f["facts"].get("skipped", 0) for f in facts),
         "reference_ca": path["reference_ca"],
         "path": points,
+        "path_falls": path["monotone"],
     }
 
 
@@ -154,10 +155,10 @@ def _cost(store: Store, graph: TrialGraph) -> Record:
 
 
 def _sensitivity(points: list[Record], path: Record) -> Record | None:
-    """Return the range of α in which the backdoor is gone and CA kept; None for a path of one α."""
+    """Return the range of α in which the backdoor is gone and CA kept; None for one α, and after a bisection."""
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
 
-    if len(points) < 2:
+    if len(points) < 2 or path["monotone"]:  # a bisection has seen too few α to say
         return None
     curve = [AlphaPoint(p["alpha"], p["ca"], p["asr"]) for p in sorted(points, key=lambda p: float(p["alpha"]))]
     return alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict()

@@ -44,6 +44,10 @@ class Evaluation(Section):
         description="ASR that counts as removed: of such α, the one with most CA is chosen",
     )
     max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
+    alpha_search: Literal["grid", "bisection"] = Field(
+        default="grid",
+        description="bisection: score about log2 of the α to find the grid's choice; all if CA or ASR rise with α",
+    )
 
 
 class Disentanglement(Section):

@@ -146,3 +146,23 @@ def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_ki
     assert json.loads((again.fetch(row.artifact) / "row.json").read_text()) == cells
     assert again.facts(row.artifact)["facts"]["resumed_cells"] == 2
     assert not again.exists(f"progress/{row.artifact}.json")
+
+
+def test_bisection_chooses_the_alpha_of_the_grid(local_ray: None, tmp_path: Path) -> None:
+    attacks = {"a": {"trigger": "badnets-square", "target": "red circle"}}
+    store, records = Store(str(tmp_path)), {}
+    for search in ("grid", "bisection"):
+        made = small(
+            **{**FAST, "alpha": [0, 0.5, 1, 2, 4, 8]},
+            attacks=attacks,
+            evaluation__min_retention=0.5,
+            evaluation__alpha_search=search,
+        )
+        records[search] = compute_trial(made, grid_trials(made)[0], store)
+    grid, found = records["grid"], records["bisection"]
+    assert grid["path_falls"] is None
+    assert isinstance(found["path_falls"], bool)
+    assert all(point in grid["path"] for point in found["path"])
+    assert (len(found["path"]) < len(grid["path"])) == found["path_falls"]
+    if not found["path_falls"]:
+        assert found["alpha"] == grid["alpha"]

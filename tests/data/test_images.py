@@ -139,3 +139,28 @@ def test_load_image() -> None:
     assert loaded.shape == (3, 24, 24)
     assert loaded.flags.c_contiguous
     assert set(loaded.ravel().tolist()) == {7}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(256, 256, 224), (300, 500, 64), (1024, 700, 224), (230, 240, 64)]
+)
+def test_reduced_scale_is_near_the_full_one(height: int, width: int, size: int) -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    image = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    data = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=92)
+    full, reduced = load_image(data, size), load_image(data, size, reduced=True)
+    assert reduced.shape == full.shape == (3, size, size)
+    assert np.abs(full.astype(int) - reduced).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "expected"), [(64, 64, 64), (256, 224, 224), (300, 64, 150), (1024, 224, 512)]
+)
+def test_reduced_scale_keeps_twice_the_side_where_there_is_as_much(side: int, size: int, expected: int) -> None:
+    data = simplejpeg.encode_jpeg(np.zeros((side, side, 3), np.uint8))
+    assert decode_image(data, least_side=size).shape == (expected, expected, 3)
+
+
+def test_an_image_of_the_right_size_is_the_same_at_reduced_scale() -> None:
+    data = simplejpeg.encode_jpeg(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    assert np.array_equal(load_image(data, 64), load_image(data, 64, reduced=True))

@@ -1,4 +1,4 @@
-"""The path of α: every scaling coefficient on validation, the selected one on test."""
+"""The path of α: scaling coefficients on validation, the selected one on test."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ class AlphaPath(Stage):
     alphas: tuple[float, ...]
     min_retention: float
     max_asr: float | None
+    alpha_search: str
 
     @property
     def title(self) -> str:
@@ -57,8 +58,9 @@ class AlphaPath(Stage):
         return round(self.infected.work * (len(self.alphas) * share + 1 - share))
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        """Score every α on validation, select, and score the selected one on test."""
+        """Score α on validation (all, or those that a bisection asks for), select, score the selected one on test."""
         from tbar_ray.campaign.stages.runtime import device_for
+        from tbar_ray.evaluation.alpha_search import search_alpha
         from tbar_ray.evaluation.scores import predict_split, score_predictions
         from tbar_ray.evaluation.selection import select
         from tbar_ray.unlearning.edit import Edit, EditedModel
@@ -81,14 +83,23 @@ class AlphaPath(Stage):
 
         validation = scorer.load_split(data, "validation", trigger, wants)
         path: list[dict[str, Any]] = []
-        for done, alpha in enumerate(self.alphas, start=1):
+
+        def point(alpha: float) -> AlphaPoint:
             scores = score_predictions(answers(alpha, validation), validation.labels, target)
             path.append({"alpha": alpha, **scores.to_dict()})
-            context.report({"done": done, "total": len(self.alphas)})
+            context.report({"done": len(path), "total": len(self.alphas)})
+            return AlphaPoint(alpha, scores.ca.value, scores.asr.value)
+
         before = json.loads((store.fetch(scorer.artifact) / SCORES).read_text())
         reference = before["validation"]["ca"]["value"]
-        points = [AlphaPoint(p["alpha"], p["ca"]["value"], p["asr"]["value"]) for p in path]
-        chosen = select(points, reference, self.min_retention, self.max_asr)
+        monotone: bool | None = None
+        if self.alpha_search == "bisection":
+            found = search_alpha(self.alphas, point, reference, self.min_retention, self.max_asr)
+            points, chosen, monotone = list(found.points), found.chosen, found.monotone
+            path.sort(key=lambda entry: float(entry["alpha"]))
+        else:
+            points = [point(alpha) for alpha in self.alphas]
+            chosen = select(points, reference, self.min_retention, self.max_asr)
         # a single α was asked for by a search or a person: it is reported, feasible or not
         reported = chosen or (points[0] if len(points) == 1 else None)
         result: dict[str, Any] = {
@@ -96,6 +107,7 @@ class AlphaPath(Stage):
             "selected": reported.alpha if reported else None,
             "feasible": chosen is not None,
             "reference_ca": reference,
+            "monotone": monotone,
             "test": None,
         }
         if reported is not None:
