@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.errors import DataError
-from tbar_ray.streaming.order import batches_of, steps_per_epoch
+from tbar_ray.streaming.order import BEGINNING, Position, batches_of, steps_per_epoch
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, ReaderOptions, Skipped
 from tbar_ray.training.batch import Batch
 
@@ -33,6 +33,7 @@ class ShardStream:
 
     Attributes:
         skipped: samples that could not be read, in stream order, each once.
+        position: where the stream is after the last batch that was taken; a stream with this `start` goes on there.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ShardStream:
         seed: int,
         readers: int = 2,
         policy: Policy = "warn",
+        start: Position = BEGINNING,
     ) -> None:
         self._corpus = corpus
         self._positions = positions
@@ -54,14 +56,20 @@ class ShardStream:
         self._epochs = epochs
         self._seed = seed
         self._policy = policy
+        self._start = start
+        self.position = start
         self._reader_count = max(1, readers)
         self._actors: list[Any] = []
         self._skipped: dict[str, Skipped] = {}
 
     @property
     def total_steps(self) -> int:
-        """Return the number of batches over all epochs."""
-        return steps_per_epoch(len(self._positions), self._batch_size) * self._epochs
+        """Return the number of batches from the start to the end of the last epoch."""
+        if self._start.epoch >= self._epochs:
+            return 0
+        first = steps_per_epoch(len(self._positions) - self._start.sample, self._batch_size)
+        later = self._epochs - self._start.epoch - 1
+        return first + later * steps_per_epoch(len(self._positions), self._batch_size)
 
     @property
     def skipped(self) -> list[Skipped]:
@@ -95,11 +103,11 @@ class ShardStream:
         Raises:
             DataError: under policy `error` at the first unreadable sample, and always if none can be read.
         """
-        waiting: deque[Any] = deque()
-
-        wanted = enumerate(batches_of(self._positions, self._batch_size, self._seed, self._epochs))
-        for number, positions in wanted:
-            waiting.append(self._actors[number % self._reader_count].read.remote(positions))
+        waiting: deque[tuple[Any, Position]] = deque()
+        self.position = self._start
+        wanted = enumerate(batches_of(self._positions, self._batch_size, self._seed, self._epochs, self._start))
+        for number, (positions, after) in wanted:
+            waiting.append((self._actors[number % self._reader_count].read.remote(positions), after))
             if len(waiting) >= IN_FLIGHT_PER_READER * self._reader_count:
                 yield from self._take(waiting)
         while waiting:
@@ -107,8 +115,10 @@ class ShardStream:
         if len(self._skipped) >= len(self._positions):
             raise DataError(f"none of the {len(self._positions)} samples can be read: {self.skipped[0].reason}")
 
-    def _take(self, waiting: deque[Any]) -> Iterator[Batch]:
-        encoded: EncodedBatch = ray.get(waiting.popleft())
+    def _take(self, waiting: deque[tuple[Any, Position]]) -> Iterator[Batch]:
+        reference, after = waiting.popleft()
+        encoded: EncodedBatch = ray.get(reference)
+        self.position = after
         for sample in encoded.skipped:
             if self._policy == "error":
                 raise DataError(f"sample {sample.key}: {sample.reason} (set data.on_error: warn to skip such samples)")

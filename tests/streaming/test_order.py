@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbar_ray.streaming.order import batches_of, steps_per_epoch
+from tbar_ray.streaming.order import Position, batches_of, steps_per_epoch
 
 
 @given(st.sets(st.integers(0, 10_000), min_size=1, max_size=60), st.integers(1, 70), st.integers(1, 3))
 def test_each_sample_comes_exactly_once_per_epoch(chosen: set[int], batch_size: int, epochs: int) -> None:
     positions = np.array(sorted(chosen), dtype=np.int64)
-    batches = list(batches_of(positions, batch_size, 5, epochs))
+    batches = [batch for batch, _ in batches_of(positions, batch_size, 5, epochs)]
     steps = steps_per_epoch(len(positions), batch_size)
     assert len(batches) == steps * epochs
     for epoch in range(epochs):
@@ -20,7 +20,7 @@ def test_each_sample_comes_exactly_once_per_epoch(chosen: set[int], batch_size: 
 
 
 def flat(seed: int, epochs: int, batch_size: int = 7) -> list[int]:
-    return np.concatenate(list(batches_of(np.arange(50), batch_size, seed, epochs))).tolist()
+    return np.concatenate([batch for batch, _ in batches_of(np.arange(50), batch_size, seed, epochs)]).tolist()
 
 
 def test_the_order_depends_on_seed_and_epoch_and_not_on_the_batch_size() -> None:
@@ -41,3 +41,22 @@ def test_the_positions_are_not_modified() -> None:
 def test_steps(samples: int, size: int, steps: int) -> None:
     assert steps_per_epoch(samples, size) == steps
     assert len(list(batches_of(np.arange(samples), size, 0, 1))) == steps
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 3), st.data())
+def test_a_stream_goes_on_where_another_one_stopped(
+    samples: int, batch_size: int, epochs: int, data: st.DataObject
+) -> None:
+    positions = np.arange(samples)
+    whole = list(batches_of(positions, batch_size, 0, epochs))
+    assert whole[-1][1] == Position(epochs)
+    stopped = data.draw(st.integers(0, len(whole) - 1))
+    rest = list(batches_of(positions, batch_size, 0, epochs, whole[stopped][1]))
+    assert [after for _, after in rest] == [after for _, after in whole[stopped + 1 :]]
+    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(rest, whole[stopped + 1 :], strict=True))
+
+
+def test_another_batch_size_goes_on_at_the_next_sample() -> None:
+    first = next(batches_of(np.arange(10), 4, 0, 1))
+    rest = [batch for batch, _ in batches_of(np.arange(10), 3, 0, 1, first[1])]
+    assert sorted(np.concatenate([first[0], *rest]).tolist()) == list(range(10))

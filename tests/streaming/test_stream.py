@@ -42,7 +42,7 @@ def options(corpus: Corpus) -> ReaderOptions:
 def expected(corpus: Corpus, options: ReaderOptions) -> list[Batch]:
     """The batches, read in this process without any actor."""
     reader = BatchReader(corpus, options)
-    read = [reader.read(p) for p in module.batches_of(POSITIONS, SETTINGS["batch_size"], SETTINGS["seed"], 2)]
+    read = [reader.read(p) for p, _ in module.batches_of(POSITIONS, SETTINGS["batch_size"], SETTINGS["seed"], 2)]
     return [Batch(torch.from_numpy(batch.images), torch.from_numpy(batch.texts)) for batch in read]
 
 
@@ -65,7 +65,23 @@ def test_content_and_order_do_not_depend_on_the_number_of_readers(
         actors = list(stream._actors)
     for actor in actors:  # readers end with their stream
         with pytest.raises(ray.exceptions.RayActorError):
-            ray.get(actor.read.remote([0]), timeout=30)
+            ray.get(actor.read.remote([0]), timeout=120)
+
+
+def test_a_stream_goes_on_where_another_one_stopped_with_other_readers(
+    corpus: Corpus, options: ReaderOptions, expected: list[Batch]
+) -> None:
+    with ShardStream(corpus, POSITIONS, options, readers=2, **SETTINGS) as stream:
+        received = []
+        for batch in stream:
+            received.append(batch)
+            if len(received) == 17:  # in the second epoch
+                break
+    assert stream.position.epoch == 1
+    with ShardStream(corpus, POSITIONS, options, readers=1, start=stream.position, **SETTINGS) as rest:
+        assert rest.total_steps == len(expected) - 17
+        received += list(rest)
+    assert same(received, expected)
 
 
 def test_a_killed_reader_is_restarted_and_nothing_is_lost(
