@@ -22,3 +22,12 @@ def test_work_without_memory_has_a_small_peak() -> None:
     with PeakMemory(torch.device("cpu")) as memory:
         time.sleep(0.1)
     assert 0 <= memory.peak < 50 * MEGABYTE
+
+
+def test_memory_that_earlier_work_has_freed_counts_again() -> None:
+    for _ in range(3):
+        with PeakMemory(torch.device("cpu")) as memory:
+            held = [torch.ones(250_000) for _ in range(100)]  # 1 MB each: the heap keeps such pieces
+            time.sleep(0.1)
+            del held
+        assert memory.peak > 70 * MEGABYTE
