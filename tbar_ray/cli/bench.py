@@ -15,7 +15,7 @@ from tbar_ray.errors import SpecError
 if TYPE_CHECKING:
     from tbar_ray.bench.measure import Result
 
-BENCHES = ("stream", "train", "alpha", "merge", "memory", "all")
+BENCHES = ("stream", "train", "alpha", "merge", "campaign", "memory", "all")
 
 
 def bench(
@@ -45,6 +45,9 @@ def bench(
         raise SpecError(f"unknown benchmark {name!r}{nearest(name, BENCHES)}; known: {', '.join(BENCHES)}")
     if repeats < 1 or workers < 1 or samples < 1000:
         raise SpecError("--repeats and --workers must be 1 or more, --samples 1000 or more")
+    from tbar_ray.campaign.ray_environment import prepare
+
+    prepare("local")
     with tempfile.TemporaryDirectory(prefix="tbar-bench-") as temporary:
         results = list(_results(name, repeats, workers, samples, _device(device), folder or Path(temporary), as_json))
     if as_json:
@@ -61,6 +64,7 @@ def _results(
     from rich.console import Console
 
     from tbar_ray.bench.alpha import alpha_benchmarks
+    from tbar_ray.bench.campaign import campaign_benchmarks
     from tbar_ray.bench.merge import merge_benchmark
     from tbar_ray.bench.stream import memory_benchmark, stream_benchmarks
     from tbar_ray.bench.train import train_benchmarks
@@ -70,6 +74,7 @@ def _results(
         "alpha": (False, lambda: alpha_benchmarks(repeats, device)),
         "stream": (True, lambda: stream_benchmarks(folder, repeats, workers, samples)),
         "train": (True, lambda: train_benchmarks(folder, repeats, workers, device)),
+        "campaign": (True, lambda: campaign_benchmarks(folder, repeats)),
         "memory": (True, lambda: iter([memory_benchmark(folder, workers)])),
     }
     chosen = [part for part in parts if name in (part, "all")]
@@ -90,7 +95,7 @@ def _ray(needed: bool) -> Any:
         return nullcontext()
     from tbar_ray.campaign.cluster import local_ray
 
-    return local_ray()
+    return local_ray()  # its environment was prepared before Ray was imported
 
 
 def _device(name: str) -> Any:

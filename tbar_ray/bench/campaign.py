@@ -1,0 +1,133 @@
+"""A grid of TBAR: shared stages against plain Ray Tune, where every trial fine-tunes for itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tbar_ray.bench.measure import Comparison, Figure, alternate
+from tbar_ray.campaign.graph import Foundation, build_graph, lay_foundation
+from tbar_ray.campaign.launch import launch
+from tbar_ray.campaign.node import StageContext
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.trial import grid_trials, make_trial
+
+ALPHAS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12)
+CPUS = 2
+
+
+def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison | Figure]:
+    """Yield the grid against plain Ray Tune, and the share of the cores' time that is spent inside stages.
+
+    Corpus, clean and infected model are made beforehand and shared by both sides: what is compared is the grid of
+    forget-set sizes, clean fractions and α itself, with the quickstart's sizes.
+    """
+    spec = _spec()
+    store = Store(str(folder / "campaign-store"))
+    base = lay_foundation(spec)
+    _launch(spec, store, folder)  # the models, once
+    shares: list[float] = []
+    ours = partial(_ours, spec, store, folder, shares)
+    mine, theirs = alternate(ours, partial(_plain, spec, base, store), repeats)
+    cells = len(grid_trials(spec))
+    work = f"{cells} forget sets × {len(ALPHAS)} α, {spec.unlearning.parameters['steps']} steps each, on {CPUS} CPUs"
+    peer = "plain Ray Tune: a trial per forget set and α, each fine-tunes and scores the validation images"
+    yield Comparison("campaign grid", work, "trials", cells * len(ALPHAS), mine, peer, theirs, 5.0)
+    about = f"seconds inside stages over cores × wall clock of the grid ({cells} forget sets), Ray's start left out"
+    yield Figure("campaign, busy cores", about, sorted(shares)[len(shares) // 2], "", 0.85, upper=False)
+
+
+def _spec() -> CampaignSpec:
+    """Return the quickstart's grid for one attack, on models that are trained as briefly as can be."""
+    training = {"epochs": 1, "batch_size": 64, "optimisation": {"learning_rate": 1e-3}}
+    return CampaignSpec.model_validate(
+        {
+            "name": "bench-campaign",
+            "data": {"synthetic": {"samples": 3000, "size": 64, "per_class": 40}},
+            "model": {"architecture": "tbar-RN-tiny", "training": training},
+            "attacks": {"badnets": {"trigger": "badnets", "target": "red circle"}},
+            # the models are no good after one epoch: that the attack takes is not what is measured
+            "poison": {"rate": 0.05, "pairs": 1000, "min_asr": 0.0, "max_ca_drop": 1.0, "training": training},
+            "unlearning": {"parameters": {"steps": 20, "learning_rate": 1e-5, "batch_size": 128}},
+            "alpha": list(ALPHAS),
+            "evaluation": {"validation_fraction": 0.3333, "min_retention": 0.0},
+            "search": {
+                "axes": {"forget_size": [100, 300], "clean_fraction": [0.0, 0.2]},
+                "concurrency": CPUS,
+            },
+            "resources": {"training_cpus": 1, "readers": 1},
+        }
+    )
+
+
+def _launch(spec: CampaignSpec, store: Store, folder: Path) -> Any:
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    return launch(spec, store, uri, folder / "report", None, Console(quiet=True))
+
+
+def _ours(spec: CampaignSpec, store: Store, folder: Path, shares: list[float]) -> float:
+    """Return the seconds of a launch whose models are in the store, MLflow and report included."""
+    root = Path(store.url)
+    for pattern in ("artifacts/vector-*", "artifacts/path-*", "campaigns/*"):
+        for old in root.glob(pattern):
+            shutil.rmtree(old)
+    started = time.perf_counter()
+    found = _launch(spec, store, folder)
+    seconds = time.perf_counter() - started
+    assert not found.failed, [record["reason"] for record in found.records]
+    shares.append(sum(record["seconds"] for record in found.records) / (CPUS * seconds))
+    return seconds
+
+
+def _plain(spec: CampaignSpec, base: Foundation, store: Store) -> float:
+    """Return the seconds of as many trials as there are cells and α."""
+    from ray import tune
+
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    cells = [{"forget_size": t.forget_size, "clean_fraction": t.clean_fraction} for t in grid_trials(spec)]
+    trainable = tune.with_resources(tune.with_parameters(_plain_trial, spec=spec, base=base, store=store), {"CPU": 1})
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="tbar-bench-tune-") as scratch:
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"cell": tune.grid_search(cells), "alpha": tune.grid_search(list(ALPHAS))},
+            tune_config=tune.TuneConfig(max_concurrent_trials=CPUS, reuse_actors=True),
+            run_config=tune.RunConfig(storage_path=scratch, verbose=0),
+        )
+        results = tuner.fit()
+    assert not results.num_errors, "a plain trial failed"
+    return time.perf_counter() - started
+
+
+def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, store: Store) -> None:
+    """Fine-tune on the forget set, subtract, score the validation images."""
+    from ray import tune
+
+    from tbar_ray.campaign.stages.runtime import device_for
+    from tbar_ray.evaluation.scores import score
+    from tbar_ray.unlearning.edit import Edit, EditedModel
+
+    path = build_graph(spec, make_trial(spec, config["cell"]), base).path
+    scorer = path.infected
+    with tempfile.TemporaryDirectory(prefix="tbar-bench-trial-") as out:
+        path.unlearn.run(StageContext(store, Path(out), lambda _: None))
+        data = scorer.open_data(store)
+        model = scorer.model.load(store, device_for(path.gpus))
+        head, wants = scorer.head_of(model, data)
+        split = scorer.load_split(data, "validation", scorer.backdoor.build(store), wants)
+        with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):
+            assert own is not None
+            scores = score(moved, own, split, data.class_index(scorer.backdoor.target), wants)
+    tune.report({"ca": scores.ca.value, "asr": scores.asr.value})
