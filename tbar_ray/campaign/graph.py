@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from tbar_ray.campaign.backdoor import Backdoor
-from tbar_ray.campaign.methods import build_method, method_of
+from tbar_ray.campaign.methods import build_method
 from tbar_ray.campaign.node import Stage
 from tbar_ray.campaign.planting import PlantedAttack, plant_attack
 from tbar_ray.campaign.spec import CampaignSpec
@@ -177,8 +177,8 @@ def _unlearn(spec: CampaignSpec, trial: Trial, source: PlantedAttack, gate: Atta
     searched = dict(trial.parameters)
     if trial.learning_rate is not None:
         searched["learning_rate"] = trial.learning_rate
-    entry = method_of(spec, trial.method)
-    needs = build_method(spec, trial.method, searched).needs
+    method = build_method(spec, trial.method, searched)
+    needs = method.needs
     forgets = "forget set" in needs
     return Unlearn(
         gate=gate,
@@ -188,8 +188,8 @@ def _unlearn(spec: CampaignSpec, trial: Trial, source: PlantedAttack, gate: Atta
         backdoor=source.backdoor,
         evaluation=source.evaluation,
         templates=spec.evaluation.templates,
-        method=entry.method or trial.method,
-        parameters={**entry.parameters, **searched},
+        method=method.name,
+        parameters=method.model_dump(),  # defaults too: a default that changes changes what the stage means
         forget_size=trial.forget_size if forgets else 0,
         clean_fraction=trial.clean_fraction if forgets else 0,
         clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,

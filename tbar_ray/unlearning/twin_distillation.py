@@ -26,13 +26,16 @@ class TwinDistillation(FineTuning):
 
     A defender who can stamp the trigger has, for every forget image, the image without it (its twin), and the infected
     model answers on twins as a clean one would. Let f be the image encoder, f_b the infected one, x a twin, T(x) the
-    stamped twin, m(x) a composite of twins, and d the distance of embeddings. The image encoder learns
+    stamped twin, m(x) a twin with its colour channels permuted or as it is, and d the distance of embeddings. The image
+    encoder learns
 
         L = d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))).
 
     The first term makes the trigger mean nothing, which gives the true answer back (TBAR's negation gives any other
-    answer); the second holds everything else in place. Neither needs a label or more data than TBAR's forget set: crops
-    are stamped anew in every step and composites (CutMix, 1905.04899) are made as the training goes.
+    answer); the second holds everything else in place, with colours, and thereby classes, that the forget set does not
+    show. Neither needs a label or more data than TBAR's forget set. Crops that are stamped anew in every step, and
+    composites among the held images (CutMix, 1905.04899), are there to be tried; jobs/twin_distillation.yaml found no
+    use in either.
     """
 
     name: ClassVar[str] = "twin-distillation"
@@ -40,22 +43,22 @@ class TwinDistillation(FineTuning):
     strength: ClassVar[Strength] = "interpolation"
 
     steps: int = Field(default=200, ge=1, description="optimiser steps")
-    batch_size: int = Field(default=64, ge=2, description="twins of a step; each is seen stamped and in a composite")
+    batch_size: int = Field(default=64, ge=2, description="twins of a step; each is seen stamped and held")
     warmup_steps: int = Field(default=10, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    hold: float = Field(default=4.0, ge=0, description="weight of the term that holds answers on clean images")
-    mixed: float = Field(default=0.7, ge=0, le=1, description="share of the held images that are composites")
+    hold: float = Field(default=6.0, ge=0, description="weight of the term that holds answers on clean images")
+    mixed: float = Field(default=0.0, ge=0, le=1, description="share of the held images that are composites")
     recoloured: float = Field(
         default=0.5, ge=0, le=1, description="share of the held images whose colour channels are permuted"
     )
     least_area: float = Field(
-        default=0.6, gt=0, le=1, description="least share of an image that a crop keeps; 1: no crops"
+        default=1.0, gt=0, le=1, description="least share of an image that a crop keeps; 1: no crops"
     )
     match: Literal["embedding", "answer"] = Field(
         default="embedding", description="cosine of embeddings, or Kullback–Leibler divergence of class probabilities"
     )
     restamp: bool = Field(
-        default=True, description="stamp every step's crops; false: the forget set's images as they are"
+        default=True, description="stamp twins anew in every step; false: the forget set's images as they are"
     )
 
     def objective_on(self, infected: Infected) -> Objective:

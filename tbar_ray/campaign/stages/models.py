@@ -51,6 +51,7 @@ class CleanModel(Stage, ModelNode):
     """A clean model trained from fresh weights on a corpus."""
 
     kind: ClassVar[str] = "clean-model"
+    version: ClassVar[int] = 2
     uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers"})
 
     corpus: Node

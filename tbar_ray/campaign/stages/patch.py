@@ -18,6 +18,7 @@ class OptimisedPatch(Stage):
     """The patch of a learned trigger; its artifact holds the trigger parameters that it gives."""
 
     kind: ClassVar[str] = "patch"
+    version: ClassVar[int] = 2
     uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers"})
 
     clean: Node

@@ -47,7 +47,7 @@ class InfectedModel(Stage, ModelNode):
     """
 
     kind: ClassVar[str] = "infected-model"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "samples"})
 
     clean: Node
