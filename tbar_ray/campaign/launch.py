@@ -68,9 +68,11 @@ def launch(
     status = "FAILED"
     records: list[Record] = []
     try:
-        proposed = _replay(spec, base, ledger, recording, console)
-        if not proposed:
-            proposed = _sweep_on_ray(spec, base, store, recording, address, console)
+        left: list[Trial] | None = None
+        if spec.search.sampler == "grid":
+            proposed, left = _replay(spec, base, ledger, recording, console)
+        if left is None or left:
+            proposed = proposed + _sweep_on_ray(spec, base, store, recording, address, console, left)
         records = records_of(spec, base, ledger, proposed)
         interrupted = len(records) < len({_key(spec, base, trial) for trial in proposed}) or not proposed
         files = _report(spec, store, base, report, records, recording)
@@ -86,25 +88,36 @@ def launch(
 
 def _replay(
     spec: CampaignSpec, base: Foundation, ledger: Ledger, recording: Recording, console: Console
-) -> list[Trial]:
-    """Take a grid whose every trial is in the store from there, without Ray; return no trials otherwise."""
-    trials = grid_trials(spec) if spec.search.sampler == "grid" else []
-    graphs = [build_graph(spec, trial, base) for trial in trials]
-    if not all(ledger.store.has(end.artifact) for graph in graphs for end in graph.ends):
-        return []
-    for trial, graph in zip(trials, graphs, strict=True):
+) -> tuple[list[Trial], list[Trial]]:
+    """Take the trials of a grid that the store has from there, without Ray; return them, and those that are left."""
+    done: list[Trial] = []
+    left: list[Trial] = []
+    for trial in grid_trials(spec):
+        graph = build_graph(spec, trial, base)
+        if not all(ledger.store.has(end.artifact) for end in graph.ends):
+            left.append(trial)
+            continue
         record = finished_record(spec, trial, graph, ledger.store)
         ledger.write(record)
         recording.log_trial(record)
-    if trials:
-        console.print(f"campaign [bold]{spec.name}[/]: all {len(trials)} trials are in the store {ledger.store.url}")
-    return trials
+        done.append(trial)
+    if done:
+        which = "all" if not left else f"{len(done)} of"
+        total = len(done) + len(left)
+        console.print(f"campaign [bold]{spec.name}[/]: {which} {total} trials are in the store {ledger.store.url}")
+    return done, left
 
 
 def _sweep_on_ray(
-    spec: CampaignSpec, base: Foundation, store: Store, recording: Recording, address: str | None, console: Console
+    spec: CampaignSpec,
+    base: Foundation,
+    store: Store,
+    recording: Recording,
+    address: str | None,
+    console: Console,
+    trials: list[Trial] | None,
 ) -> list[Trial]:
-    """Run the trials on Ray; return those that were proposed."""
+    """Run trials on Ray, those of a grid as given; return those that were proposed."""
     address = resolve_address(address)
     prepare(address)
     import ray
@@ -115,9 +128,10 @@ def _sweep_on_ray(
     from tbar_ray.campaign.samplers import searched_trials
     from tbar_ray.campaign.search import sweep
 
-    total = len(grid_trials(spec)) if spec.search.sampler == "grid" else searched_trials(spec)
+    total = searched_trials(spec) if trials is None else len(trials)
     with ray_session(address, spec) as where:
-        console.print(f"campaign [bold]{spec.name}[/]: {total} trials on {where}; store {store.url}")
+        many = f"{total} trial{'' if total == 1 else 's'}"
+        console.print(f"campaign [bold]{spec.name}[/]: {many} on {where}; store {store.url}")
         coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
         with Display(console, coordinator, total) as display:
 
@@ -125,7 +139,7 @@ def _sweep_on_ray(
                 recording.log_trial(record)
                 display.trial_ended(record)
 
-            return sweep(spec, base, store, coordinator, ended)
+            return sweep(spec, base, store, coordinator, ended, trials)
 
 
 def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:

@@ -16,7 +16,7 @@ from tbar_ray.campaign.graph import Foundation, build_graph
 from tbar_ray.campaign.results import Ledger, Record, failed_record, finished_record, objective_values
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
-from tbar_ray.campaign.trial import Trial, grid_trials, make_trial
+from tbar_ray.campaign.trial import Trial, make_trial
 from tbar_ray.errors import ScientificError
 
 OnTrial = Callable[[Record], None]
@@ -69,17 +69,22 @@ class _TrialWatch(tune.Callback):  # type: ignore[misc]
         self._on_trial(record)
 
 
-def sweep(spec: CampaignSpec, base: Foundation, store: Store, coordinator: Any, on_trial: OnTrial) -> list[Trial]:
-    """Run all trials of a campaign; return those that were proposed. Must run in the main thread."""
+def sweep(
+    spec: CampaignSpec,
+    base: Foundation,
+    store: Store,
+    coordinator: Any,
+    on_trial: OnTrial,
+    trials: list[Trial] | None = None,
+) -> list[Trial]:
+    """Run the given trials, or those that the sampler proposes; return them. Must run in the main thread."""
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, spec=spec, base=base, store=store, coordinator=coordinator),
         # trials only wait for stages, which bring their own resources; on the driver's node they need no
         # storage that nodes share
         tune.PlacementGroupFactory([{"CPU": 0, f"node:{ray.util.get_node_ip_address()}": 0.001}]),
     )
-    grid = spec.search.sampler == "grid"
-    if grid:
-        trials = grid_trials(spec)
+    if trials is not None:
         values = [axis_values(spec, trial) for trial in trials]
         space: dict[str, Any] = {"values": tune.grid_search(values)}
         config = tune.TuneConfig(max_concurrent_trials=spec.search.concurrency, reuse_actors=True)

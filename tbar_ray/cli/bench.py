@@ -15,7 +15,7 @@ from tbar_ray.errors import SpecError
 if TYPE_CHECKING:
     from tbar_ray.bench.measure import Result
 
-BENCHES = ("stream", "train", "alpha", "merge", "campaign", "memory", "all")
+BENCHES = ("stream", "train", "alpha", "xi", "campaign", "overhead", "merge", "memory", "all")
 
 
 def bench(
@@ -64,17 +64,20 @@ def _results(
     from rich.console import Console
 
     from tbar_ray.bench.alpha import alpha_benchmarks
-    from tbar_ray.bench.campaign import campaign_benchmarks
+    from tbar_ray.bench.campaign import campaign_benchmark, overhead_benchmark
     from tbar_ray.bench.merge import merge_benchmark
     from tbar_ray.bench.stream import memory_benchmark, stream_benchmarks
     from tbar_ray.bench.train import train_benchmarks
+    from tbar_ray.bench.xi import xi_benchmarks
 
     parts: dict[str, tuple[bool, Callable[[], Iterator[Result]]]] = {
         "merge": (False, lambda: iter([merge_benchmark(repeats, device)])),
         "alpha": (False, lambda: alpha_benchmarks(repeats, device)),
+        "xi": (False, lambda: xi_benchmarks(repeats, device)),
         "stream": (True, lambda: stream_benchmarks(folder, repeats, workers, samples)),
         "train": (True, lambda: train_benchmarks(folder, repeats, workers, device)),
-        "campaign": (True, lambda: campaign_benchmarks(folder, repeats)),
+        "campaign": (True, lambda: iter([campaign_benchmark(folder, repeats)])),
+        "overhead": (True, lambda: iter([overhead_benchmark(folder, repeats)])),
         "memory": (True, lambda: iter([memory_benchmark(folder, workers)])),
     }
     chosen = [part for part in parts if name in (part, "all")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sqlite3
 import sys
 from collections import Counter
@@ -123,6 +124,20 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     path = client.get_metric_history(nested[0].info.run_id, "validation.asr")
     assert [point.step for point in path] == [0, 1000, 2000]
+
+
+def test_only_what_is_missing_is_run(first: Launch, home: Path) -> None:
+    lost = next((home / "store" / "artifacts").glob("path-*"))
+    shutil.rmtree(lost)
+    before, out = commits(home), io.StringIO()
+    store, uri = Store(str(home / "store")), f"sqlite:///{home / 'mlflow.db'}"
+    again = launch(small(), store, uri, home / "report", "local", Console(file=out, width=200))
+    assert "3 of 4 trials are in the store" in out.getvalue()
+    assert "1 trial on" in out.getvalue()
+    assert metrics(again.records) == metrics(first.records)
+    after = commits(home)
+    assert {name for name in after if after[name] != before.get(name)} == {lost.name}
+    assert not again.interrupted
 
 
 def test_computed_afresh_with_one_reader_the_numbers_are_the_same(first: Launch, tmp_path: Path) -> None:
