@@ -47,7 +47,7 @@ def campaign_benchmark(folder: Path, repeats: int) -> Comparison:
 def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     """Return the share of the cores' time that a campaign spends inside stages.
 
-    The grid of four forget sets, models beforehand; MLflow and the report belong to the wall clock, Ray's start does not.
+    The grid of four forget sets, its models beforehand; the wall clock has MLflow and the report in it, not Ray's start.
     """
     spec, store = _spec(), Store(str(folder / "campaign-store"))
     _launch(spec, store, folder)
