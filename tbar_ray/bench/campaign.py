@@ -47,7 +47,8 @@ def campaign_benchmark(folder: Path, repeats: int) -> Comparison:
 def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     """Return the share of the cores' time that a campaign spends inside stages.
 
-    The grid of four forget sets, its models beforehand; the wall clock has MLflow and the report in it, not Ray's start.
+    The grid of four forget sets on models made beforehand. MLflow and the report are in the wall clock, Ray's start
+    is not.
     """
     spec, store = _spec(), Store(str(folder / "campaign-store"))
     _launch(spec, store, folder)
