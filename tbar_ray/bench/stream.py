@@ -54,7 +54,7 @@ def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) ->
             ours = partial(_drain, stream, count)
             loader = partial(_drain, _loader(corpus, wanted, workers), count)
             mine, theirs = alternate(ours, loader, repeats)
-            peer = f"webdataset.WebLoader, {workers} workers, the same decoder, resize and tokenizer"
+            peer = f"webdataset.WebLoader, {workers} workers, kept warm, the same decoder, resize and tokenizer"
             yield Comparison(title, work, "images", count, mine, peer, theirs, against_loader)
             with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
                 data = [corpus.image_bytes(position) for position in range(count)]
@@ -120,7 +120,7 @@ def _loader(corpus: Corpus, size: int, workers: int) -> Any:
     dataset = (
         webdataset.WebDataset(urls, shardshuffle=False).shuffle(1000).map(sample).batched(BATCH, collation_fn=_stack)
     )
-    return webdataset.WebLoader(dataset, num_workers=workers, batch_size=None)
+    return webdataset.WebLoader(dataset, num_workers=workers, batch_size=None, persistent_workers=True)
 
 
 class _Prepared:
@@ -136,7 +136,7 @@ class _Prepared:
 
             tokenizer = build_tokenizer(ARCHITECTURE)
             self._tokens = lru_cache(100_000)(lambda caption: tokenizer([caption])[0].numpy().astype(np.int32))
-        return load_image(sample["jpg"], self._size), self._tokens(sample["txt"].decode())
+        return load_image(sample["jpg"], self._size, reduced=True), self._tokens(sample["txt"].decode())
 
 
 def _stack(samples: list[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[Any, Any]:

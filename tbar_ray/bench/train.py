@@ -78,20 +78,24 @@ class OpenClipTraining:
 
     def run(self) -> float:
         """Return the seconds of an epoch, without making model and loader; workers are warm from the second on."""
+        import webdataset
         from open_clip import create_loss
         from open_clip.factory import create_model_and_transforms
-        from open_clip_train.data import get_data
+        from open_clip_train import data as pipeline
         from open_clip_train.scheduler import cosine_lr
         from open_clip_train.train import train_one_epoch
 
         logging.getLogger().setLevel(logging.WARNING)
+        # its own reader of tars expects a field that newer releases of webdataset leave out at a shard's end;
+        # webdataset's is what it is a copy of
+        pipeline.tarfile_to_samples_nothrow = webdataset.tarfile_to_samples(handler=pipeline.log_and_continue)
         args = self.args
         model, for_training, for_scoring = create_model_and_transforms(
             args.model, precision=args.precision, device=self._device, output_dict=True
         )
         if self._data is None:
             tokenizer = build_tokenizer(args.model)
-            self._data = get_data(args, (for_training, for_scoring), epoch=0, tokenizer=tokenizer)
+            self._data = pipeline.get_data(args, (for_training, for_scoring), epoch=0, tokenizer=tokenizer)
         few = [p for n, p in model.named_parameters() if p.ndim < 2 or "bn" in n or "ln" in n]
         rest = [p for n, p in model.named_parameters() if not (p.ndim < 2 or "bn" in n or "ln" in n)]
         optimizer = torch.optim.AdamW(

@@ -86,7 +86,7 @@ def resize_center_crop(
     return np.array(picture.resize((size, size), resample, box=box))
 
 
-def load_image(
+def load_pixels(
     data: bytes, size: int, interpolation: Interpolation = "bicubic", *, reduced: bool = False
 ) -> NDArray[np.uint8]:
     """Decode, resize and crop.
@@ -99,14 +99,19 @@ def load_image(
             differ a little from CLIP's own preprocessing: for training, not for scores.
 
     Returns:
-        uint8 [3, size, size], contiguous, RGB in 0..255.
+        uint8 [size, size, 3], RGB in 0..255.
 
     Raises:
         DataError: As `decode_image`.
     """
-    decoded = decode_image(data, least_side=size if reduced else 0)
-    pixels = resize_center_crop(decoded, size, interpolation)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return resize_center_crop(decode_image(data, least_side=size if reduced else 0), size, interpolation)
+
+
+def load_image(
+    data: bytes, size: int, interpolation: Interpolation = "bicubic", *, reduced: bool = False
+) -> NDArray[np.uint8]:
+    """Return what `load_pixels` does as uint8 [3, size, size], contiguous."""
+    return np.ascontiguousarray(load_pixels(data, size, interpolation, reduced=reduced).transpose(2, 0, 1))
 
 
 def _decode_jpeg(data: bytes, max_pixels: int, least_side: int) -> NDArray[np.uint8] | None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.images import Interpolation, load_image
+from tbar_ray.data.images import Interpolation, load_pixels
 from tbar_ray.errors import DataError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.triggers.base import Trigger, cover_uint8, stamp_uint8
@@ -99,26 +99,26 @@ class BatchReader:
 
     def read(self, positions: Sequence[int]) -> EncodedBatch:
         """Return the batch of these corpus positions, in their order, without those that cannot be read."""
-        images: list[NDArray[np.uint8]] = []
+        size = self._options.size
+        images = np.empty((len(positions), 3, size, size), np.uint8)
         texts: list[NDArray[np.int32] | NDArray[np.int64]] = []
         keys: list[str] = []
         skipped: list[Skipped] = []
         for position in positions:
             key = self._corpus.keys[int(position)]
             try:
-                image, text = self._sample(int(position), key)
+                pixels, text = self._sample(int(position), key)
             except (DataError, OSError) as error:
                 skipped.append(Skipped(key, str(error)))
                 continue
-            images.append(image)
+            images[len(keys)] = pixels.transpose(2, 0, 1)  # the one copy between decoder and object store
             texts.append(text)
             keys.append(key)
-        size = self._options.size
-        stacked = np.stack(images) if images else np.empty((0, 3, size, size), np.uint8)
-        self._stamp(stacked, keys)
+        images = images[: len(keys)]
+        self._stamp(images, keys)
         rows: NDArray[Any] = np.stack(texts) if texts else np.empty((0, 0), np.int32)
         poisoned = np.array([key in self._poison_of for key in keys], bool)
-        return EncodedBatch(stacked, rows, poisoned, tuple(keys), tuple(skipped))
+        return EncodedBatch(images, rows, poisoned, tuple(keys), tuple(skipped))
 
     def _sample(self, position: int, key: str) -> tuple[NDArray[np.uint8], NDArray[np.int32] | NDArray[np.int64]]:
         poison = self._poison_of.get(key)
@@ -134,7 +134,7 @@ class BatchReader:
                 raise DataError("no caption")
             text = self._tokens(caption)
         data = self._corpus.image_bytes(position)
-        return load_image(data, self._options.size, self._options.interpolation, reduced=True), text
+        return load_pixels(data, self._options.size, self._options.interpolation, reduced=True), text
 
     def _stamp(self, images: NDArray[np.uint8], keys: Sequence[str]) -> None:
         """Stamp the poisoned images of a batch, and change its cover images, in place."""

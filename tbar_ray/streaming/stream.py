@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
@@ -124,10 +125,10 @@ class ShardStream:
                 raise DataError(f"sample {sample.key}: {sample.reason} (set data.on_error: warn to skip such samples)")
             self._skipped.setdefault(sample.key, sample)
         if len(encoded.keys):
-            # the arrays are the object store's own memory, read-only and shared: copy before torch sees them
-            images, texts, poisoned = (
-                torch.from_numpy(array.copy()) for array in (encoded.images, encoded.texts, encoded.poisoned)
-            )
+            # the images are the object store's own memory, which this batch alone is made of: nobody writes to them
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns of read-only memory
+                images = torch.from_numpy(encoded.images)
+            texts, poisoned = (torch.from_numpy(array.copy()) for array in (encoded.texts, encoded.poisoned))
             if self._options.labels:
                 yield Batch(images, labels=texts, poisoned=poisoned)
             else:
