@@ -96,7 +96,7 @@ class OptimisedPatch(Stage):
         with stream:
             found = optimise_patch(
                 model,
-                ((batch.images.clone(), batch.tokens) for batch in stream),  # kept: leave the object store
+                ((batch.images, batch.tokens) for batch in stream),
                 torch.from_numpy(np.stack(images)),
                 build_tokenizer(self.architecture)(prompts),
                 wants,
