@@ -29,6 +29,8 @@ from tbar_ray.triggers.base import stamp_uint8
 
 ALPHAS = tuple(round(0.05 * number, 2) for number in range(21))
 IMAGES = 480
+SIDE = 375
+"""Pixels a side of the evaluation JPEGs: the shorter side of most of ImageNet's."""
 TARGET = 0
 
 
@@ -53,7 +55,7 @@ class AlphaWork:
         )
         labels = [number % len(CLASS_NAMES) for number in range(IMAGES)]
         scenes = [draw_scene(numpy_rng(0, "benchmark scene", number), label) for number, label in enumerate(labels)]
-        self.files = [encode_image(picture, "jpg") for picture in render(scenes, self.wants.size)]
+        self.files = [encode_image(picture, "jpg") for picture in render(scenes, SIDE)]
         self.labels = torch.tensor(labels)
         self.keys = [str(number) for number in range(IMAGES)]
 
@@ -96,7 +98,7 @@ def alpha_benchmarks(
     """Yield the path against the usual loop, one α against bare forward passes, and the search's evaluations."""
     work = AlphaWork(architecture, device)
     mine, theirs = alternate(work.ours, work.usual, repeats)
-    about = f"{len(ALPHAS)} α on {IMAGES} images, clean and triggered, {architecture} on {device.type}"
+    about = f"{len(ALPHAS)} α on {IMAGES} JPEGs of {SIDE} px, clean and triggered, {architecture} on {device.type}"
     peer = "deep copy, load, decode and stamp for every α"
     yield Comparison("α path", about, "α", len(ALPHAS), mine, peer, theirs, 3.0)
 
