@@ -52,10 +52,13 @@ def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) ->
             readers=workers,
         ) as stream:
             ours = partial(_drain, stream, count)
-            loader = partial(_drain, _loader(corpus, wanted, workers), count)
-            mine, theirs = alternate(ours, loader, repeats)
-            peer = f"webdataset.WebLoader, {workers} workers, kept warm, the same decoder, resize and tokenizer"
-            yield Comparison(title, work, "images", count, mine, peer, theirs, against_loader)
+            for reduced in (True, False) if stored > wanted else (True,):
+                loader = partial(_drain, _loader(corpus, wanted, workers, reduced), count)
+                mine, theirs = alternate(ours, loader, repeats)
+                peer = f"webdataset.WebLoader, {workers} workers, kept warm, the same tokenizer, "
+                peer += "the same decoding and tensors" if reduced else "simplejpeg at full size and Pillow's resize"
+                name = title if reduced else f"{title}, against full decoding"
+                yield Comparison(name, work, "images", count, mine, peer, theirs, against_loader)
             with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
                 data = [corpus.image_bytes(position) for position in range(count)]
                 parts = [data[number::workers] for number in range(workers)]
@@ -111,12 +114,12 @@ def _drain(batches: Any, count: int) -> float:
     return time.perf_counter() - started
 
 
-def _loader(corpus: Corpus, size: int, workers: int) -> Any:
+def _loader(corpus: Corpus, size: int, workers: int, reduced: bool) -> Any:
     """Return what people use: a WebDataset pipeline with a loader of worker processes."""
     import webdataset
 
     urls = list(corpus.shard_urls)
-    sample = _Prepared(size)
+    sample = _Prepared(size, reduced)
     dataset = (
         webdataset.WebDataset(urls, shardshuffle=False).shuffle(1000).map(sample).batched(BATCH, collation_fn=_stack)
     )
@@ -124,10 +127,10 @@ def _loader(corpus: Corpus, size: int, workers: int) -> Any:
 
 
 class _Prepared:
-    """The same decoder, resize and cached tokens as our readers use."""
+    """One sample with the JPEG library and the cached tokens that our readers use."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, reduced: bool) -> None:
+        self._size, self._reduced = size, reduced
         self._tokens: Any = None
 
     def __call__(self, sample: dict[str, Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
@@ -136,7 +139,7 @@ class _Prepared:
 
             tokenizer = build_tokenizer(ARCHITECTURE)
             self._tokens = lru_cache(100_000)(lambda caption: tokenizer([caption])[0].numpy().astype(np.int32))
-        return load_image(sample["jpg"], self._size, reduced=True), self._tokens(sample["txt"].decode())
+        return load_image(sample["jpg"], self._size, reduced=self._reduced), self._tokens(sample["txt"].decode())
 
 
 def _stack(samples: list[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[Any, Any]:
