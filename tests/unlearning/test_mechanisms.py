@@ -209,7 +209,9 @@ def without(data: DefenderData, need: Need) -> DefenderData:
     return dataclasses.replace(data, **lost[need])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "need"), [(name, need) for name in RECIPES for need in UNLEARNERS[name].needs])
+@pytest.mark.parametrize(
+    ("name", "need"), [(name, need) for name in RECIPES for need in sorted(UNLEARNERS[name].needs)]
+)
 def test_a_method_without_what_it_needs_says_so(name: str, need: Need) -> None:
     planted = case(RECIPES[name].architecture)
     with pytest.raises(DataError, match=rf"^{name} needs the defender's .*; (list|set|the forget set)") as caught:
