@@ -164,6 +164,7 @@ def test_a_planted_backdoor_is_reduced(name: str) -> None:
     assert result.found.record.seconds > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_clean_model_is_not_harmed(name: str) -> None:
     recipe = RECIPES[name]

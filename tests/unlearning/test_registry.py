@@ -22,7 +22,7 @@ def test_parameters_reach_the_method() -> None:
     ("name", "parameters", "message"),
     [
         ("tbra", {}, r"unknown unlearning method 'tbra'; did you mean 'tbar'\?"),
-        ("xyz", {}, "unknown unlearning method 'xyz'; known: tbar"),
+        ("xyz", {}, "unknown unlearning method 'xyz'; known: abl"),
         ("tbar", {"step": 3}, r"'tbar': step: .*; did you mean 'steps'"),
         ("tbar", {"steps": 0}, "'tbar': steps: .*greater than or equal to 1"),
         ("tbar", {"objective": "mse"}, "'tbar': objective: .*'classification' or 'contrastive'"),
