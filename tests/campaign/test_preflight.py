@@ -31,7 +31,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"attacks__blended__target": "red circel"},
         "attacks.blended.target: 'red circel' is not a class of the evaluation set; did you mean 'red circle'",
     ),
-    "method": ({"unlearning__method": "tbarr"}, "unknown unlearning method 'tbarr'; did you mean 'tbar' or 'tbar-layers'"),
+    "method": (
+        {"unlearning__method": "tbarr"},
+        "unknown unlearning method 'tbarr'; did you mean 'tbar' or 'tbar-layers'",
+    ),
     "method axis": (
         {"search__axes__method": ["tbar", "finetun"]},
         "unknown unlearning method 'finetun'; did you mean 'clean-finetuning'?",
