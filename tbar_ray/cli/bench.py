@@ -113,13 +113,12 @@ def _device(name: str) -> Any:
 
 def _show(results: list[Result]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from tbar_ray.bench.measure import Comparison, machine, spread
+    from tbar_ray.cli.console import table_console
 
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(width=160, highlight=False)
+    console = table_console()
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("benchmark", "ours", "peer", "ratio (least–largest)", "asked for", ""):
         table.add_column(column, no_wrap=column == "benchmark")

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tbar_ray.unlearning.base import Unlearner
 
 app = typer.Typer(help="List the unlearning methods, what each needs, and its hyper-parameters.", no_args_is_help=True)
@@ -35,7 +33,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
         return
     from rich.markup import escape
 
-    console = _console()
+    from tbar_ray.cli.console import table_console
+
+    console = table_console()
     table = _table("method", "what it does", "needs", "strength")
     for entry in (_entry(kind) for kind in UNLEARNERS.values()):
         table.add_row(entry["name"], escape(entry["summary"]), ", ".join(entry["needs"]), STRENGTHS[entry["strength"]])
@@ -54,11 +54,12 @@ def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.
     """
     from rich.markup import escape
 
+    from tbar_ray.cli.console import table_console
     from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
 
     build_unlearner(name, {})  # a wrong name is told with the nearest ones
     kind = UNLEARNERS[name]
-    entry, console = _entry(kind), _console()
+    entry, console = _entry(kind), table_console()
     console.print(f"[bold]{name}[/]\n\n{escape(inspect.cleandoc(kind.__doc__ or ''))}\n")
     console.print(f"Needs: {', '.join(entry['needs'])}; {STRENGTHS[entry['strength']]}.")
     table = _table("parameter", "default", "what it is")
@@ -90,14 +91,6 @@ def _description(kind: type[Unlearner], parameter: str) -> str:
 
     bases = (base for base in kind.__mro__ if issubclass(base, BaseModel) and parameter in base.model_fields)
     return next((said for base in bases if (said := base.model_fields[parameter].description)), "")
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    # a log has no width of its own, and 80 columns would break every line
-    return console if console.is_terminal else Console(width=160, highlight=False)
 
 
 def _table(*columns: str) -> Any:

@@ -35,11 +35,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
     if as_json:
         typer.echo(json.dumps({"triggers": _triggers(), "presets": _presets()}, indent=1, ensure_ascii=False))
         return
-    from rich.console import Console
+    from tbar_ray.cli.console import table_console
 
-    console = Console(highlight=False)
-    # a log has no width of its own, and 80 columns would break every line
-    _show_lists(console if console.is_terminal else Console(width=160, highlight=False))
+    _show_lists(table_console())
 
 
 @app.command()

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.errors import ScientificError
-from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.loop import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
-from tbar_ray.unlearning.labelled import LabelledPairs
+from tbar_ray.unlearning.labelled import LabelledPairs, embeddings_of, logits_of
 
 
 class CBPT(Unlearner):
@@ -66,9 +65,8 @@ class CBPT(Unlearner):
         for _, batch in zip(range(self.inversion_steps), pairs.batches(self.batch_size, "inversion"), strict=False):
             assert batch.labels is not None
             delta.requires_grad_(True)
-            features = _encode(infected, batch.images, delta)
             loss = functional.cross_entropy(
-                self._logits(infected, features, infected.classes.head), batch.labels.to(delta.device)
+                logits_of(infected, batch.images, delta=delta), batch.labels.to(delta.device)
             )
             (gradient,) = torch.autograd.grad(loss, delta)
             delta = (delta.detach() + rate * gradient.sign()).clamp_(-self.bound, self.bound)
@@ -78,7 +76,7 @@ class CBPT(Unlearner):
     @torch.no_grad()
     def _features(self, infected: Infected, images: Tensor, delta: Tensor | None) -> Tensor:
         size = self.batch_size
-        return torch.cat([_encode(infected, images[s : s + size], delta) for s in range(0, len(images), size)])
+        return torch.cat([embeddings_of(infected, images[s : s + size], delta) for s in range(0, len(images), size)])
 
     def _tune(self, infected: Infected, features: Tensor, labels: Tensor, record: TrainingRecord) -> Tensor:
         """Return the tuned head [C, D]."""
@@ -99,7 +97,8 @@ class CBPT(Unlearner):
                 : self.batch_size
             ]
             rows = rows.to(infected.device)
-            logits = self._logits(infected, features[rows], _head(infected, tokens, context))
+            scale = infected.model.logit_scale.exp()  # type: ignore[operator]
+            logits = scale * features[rows] @ _head(infected, tokens, context).T
             losses = functional.cross_entropy(logits, both[rows], reduction="none")
             loss = (weights[rows] * losses).mean()
             if not bool(torch.isfinite(loss)):
@@ -111,20 +110,6 @@ class CBPT(Unlearner):
         record.losses.append((record.steps, float(loss.detach())))
         with torch.no_grad():
             return _head(infected, tokens, context).cpu()
-
-    def _logits(self, infected: Infected, features: Tensor, head: Tensor) -> Tensor:
-        scale: Tensor = infected.model.logit_scale.exp()  # type: ignore[operator]
-        return scale * features @ head.T
-
-
-def _encode(infected: Infected, images: Tensor, delta: Tensor | None) -> Tensor:
-    """Return unit embeddings of uint8 images, with δ of levels in [0, 1] added."""
-    wants = infected.preprocessing
-    pixels = normalise(images.to(infected.device), wants)
-    if delta is not None:
-        pixels = pixels + delta / torch.tensor(wants.std, device=infected.device).view(1, 3, 1, 1)
-    found: Tensor = infected.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-    return found
 
 
 def _head(infected: Infected, tokens: Tensor, context: Tensor) -> Tensor:

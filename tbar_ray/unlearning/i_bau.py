@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from tbar_ray.errors import ScientificError
-from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.training.loop import TrainingRecord
 from tbar_ray.training.objectives import image_parameters
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
-from tbar_ray.unlearning.labelled import LabelledPairs
+from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
 
 
 class IBAU(Unlearner):
@@ -87,13 +86,7 @@ class IBAU(Unlearner):
 
     def _loss(self, infected: Infected, images: Tensor, labels: Tensor | None, delta: Tensor | None) -> Tensor:
         assert labels is not None
-        model, wants = infected.model, infected.preprocessing
-        pixels = normalise(images.to(infected.device), wants)
-        if delta is not None:
-            pixels = pixels + delta / torch.tensor(wants.std, device=infected.device).view(1, 3, 1, 1)
-        features = model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-        logits = model.logit_scale.exp() * features @ infected.classes.head.T  # type: ignore[operator]
-        return functional.cross_entropy(logits, labels.to(infected.device))
+        return functional.cross_entropy(logits_of(infected, images, delta=delta), labels.to(infected.device))
 
 
 def in_ball(delta: Tensor, radius: float) -> Tensor:

@@ -46,12 +46,21 @@ class LabelledPairs:
         return shuffled(self.images, self.labels, None, batch_size=size, seed=self._infected.seed, purpose=purpose)
 
 
-def logits_of(infected: Infected, images: Tensor, head: Tensor | None = None) -> Tensor:
+def embeddings_of(infected: Infected, images: Tensor, delta: Tensor | None = None) -> Tensor:
+    """Return unit embeddings [B, D] of uint8 images, with a perturbation of levels in [0, 1] added if given."""
+    wants = infected.preprocessing
+    pixels = normalise(images.to(infected.device), wants)
+    if delta is not None:
+        pixels = pixels + delta / torch.tensor(wants.std, device=infected.device).view(1, 3, 1, 1)
+    embeddings: Tensor = infected.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
+    return embeddings
+
+
+def logits_of(infected: Infected, images: Tensor, head: Tensor | None = None, delta: Tensor | None = None) -> Tensor:
     """Return the class logits [B, C] of uint8 images, with gradients."""
-    model = infected.model
-    pixels = normalise(images.to(infected.device), infected.preprocessing)
-    features = model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-    logits: Tensor = model.logit_scale.exp() * features @ (infected.classes.head if head is None else head).T  # type: ignore[operator]
+    features = embeddings_of(infected, images, delta)
+    head = infected.classes.head if head is None else head
+    logits: Tensor = infected.model.logit_scale.exp() * features @ head.T  # type: ignore[operator]
     return logits
 
 
