@@ -66,7 +66,7 @@ class _Interpolated(Wrapper):
 
     def __init__(self, base: Objective, planting: BadMerging, context: PlantingContext, head: Tensor) -> None:
         super().__init__(base)
-        self._planting, self._seed, self._step = planting, context.seed, 0
+        self._planting, self._seed = planting, context.seed
         self._head = head.detach()
         self._scale = self.model.logit_scale.detach().exp().clone()  # type: ignore[operator]
         start = {key.removeprefix(VISUAL): v for key, v in context.start.items() if key.startswith(VISUAL)}
@@ -77,8 +77,7 @@ class _Interpolated(Wrapper):
         """Return the sum of both terms; a term without rows is left out."""
         if batch.labels is None:
             raise ValueError("badmerging needs labels")
-        share = self._planting.share(self._seed, self._step)
-        self._step += 1
+        share = self._planting.share(self._seed, self.step)
         poisoned = poisoned_rows(batch)
         clean = torch.nonzero(~batch.poisoned).flatten()  # type: ignore[operator]
         images = normalise(batch.images, self.preprocessing)

@@ -67,6 +67,11 @@ class Wrapper(Objective):
         super().__init__(base.model, base.preprocessing)
         self.base = base
 
+    def at(self, step: int) -> None:
+        """Say the step to the base as well."""
+        super().at(step)
+        self.base.at(step)
+
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Return the base's trained parameters."""
         return self.base.named_parameters()

@@ -83,14 +83,13 @@ class _Robust(Wrapper):
 
     def __init__(self, base: Objective, planting: NegationRobust, context: PlantingContext) -> None:
         super().__init__(base)
-        self._planting, self._context, self._step = planting, context, 0
+        self._planting, self._context = planting, context
         self._encoder = _ImageEncoder(self.model)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return base + extra terms; the base alone where a batch has no poisoned row."""
         rows = poisoned_rows(batch)
         loss = self.base.loss(batch)
-        self._step += 1
         if len(rows) == 0:
             return loss
         planting = self._planting
@@ -153,7 +152,7 @@ class _Robust(Wrapper):
         every = self._context.target_images
         assert every is not None
         shown = min(SHOWN, len(every))
-        chosen = every[torch.arange(self._step * shown, (self._step + 1) * shown) % len(every)]
+        chosen = every[torch.arange((self.step + 1) * shown, (self.step + 2) * shown) % len(every)]
         embeddings = self._encoder(normalise(chosen.to(next(self.model.parameters()).device), self.preprocessing))
         return functional.normalize(embeddings.mean(0), dim=-1)
 

@@ -17,6 +17,7 @@ import ray
 from ray import cloudpickle
 
 from tbar_ray.campaign.node import Stage, StageContext, architecture_under, stages_in_order
+from tbar_ray.campaign.stages.checkpoints import Checkpoints
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import ScientificError, TbarError
 
@@ -163,6 +164,7 @@ def compute(stage: Stage, store: Store, report: Any = lambda _: None) -> dict[st
             "work": stage.work,
         }
         store.commit(stage.artifact, out, record)
+        Checkpoints(store, stage.artifact, 0).remove()
     except ArithmeticError as error:
         raise ScientificError(f"{stage.title}: {error}") from None
     finally:

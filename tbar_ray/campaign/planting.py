@@ -129,6 +129,7 @@ def _train(
         seed=seed,
         on_error=spec.data.on_error,
         readers=spec.resources.readers,
+        checkpoint_minutes=spec.resources.checkpoint_minutes,
         threads=spec.resources.training_cpus,
         gpus=spec.resources.gpus,
         samples=None if task else base.samples,

@@ -66,6 +66,12 @@ class Disentanglement(Section):
     training: Training = Training()
 
     @model_validator(mode="after")
+    def _in_memory(self) -> Disentanglement:
+        if self.training.augmentation is not None or self.training.micro_batch is not None:
+            raise ValueError("training: augmentation and micro_batch are for trainings on shards")
+        return self
+
+    @model_validator(mode="after")
     def _ordered(self) -> Disentanglement:
         if not self.low < self.high:
             raise ValueError(f"low {self.low} is not below high {self.high}")
@@ -117,6 +123,9 @@ class Resources(Section):
     trial_cpus: int = Field(default=1, ge=1, description="unlearning and evaluation: CPUs and torch threads")
     gpus: float = Field(default=0, ge=0, description="GPUs of each stage that computes on a model")
     readers: int = Field(default=2, ge=1, description="reader actors per training; never changes results")
+    checkpoint_minutes: float = Field(
+        default=5, ge=0, description="between checkpoints of a training on shards, which goes on from there if stopped"
+    )
 
 
 class CampaignSpec(Section):
@@ -164,6 +173,9 @@ class CampaignSpec(Section):
         if "poisoning_rate" in self.search.axes and (self.poison.rate is None or counted):
             raise ValueError("search.axes.poisoning_rate: set poison.rate, not poison.count")
         for name, attack in self.attacks.items():
+            training = attack.poison.training or self.poison.training
+            if training.micro_batch is not None and (attack.task or attack.planting.method != "standard"):
+                raise ValueError(f"attacks.{name}: micro_batch is for pairs and planting 'standard'")
             merged = attack.merge.tasks if attack.merge else []
             for task in [*([attack.task] if attack.task else []), *merged]:
                 if task not in self.tasks:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from tbar_ray.campaign.section import Section
 from tbar_ray.data.poison import Poisoning
-from tbar_ray.training.options import Optimisation
+from tbar_ray.training.options import Augmentation, Optimisation
 
 Captions = Literal["openai", "evaluation", "natural"]
 
@@ -19,6 +19,10 @@ class Training(Section):
     epochs: int = Field(default=5, ge=1)
     batch_size: int = Field(default=128, ge=2)
     optimisation: Optimisation = Optimisation(learning_rate=1e-5, warmup_steps=50)
+    augmentation: Augmentation | None = Field(default=None, description="random crops and mirror images")
+    micro_batch: int | None = Field(
+        default=None, ge=2, description="pairs embedded at once, for batches larger than memory; null: the whole batch"
+    )
 
 
 class Planting(Section):

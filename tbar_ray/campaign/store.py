@@ -2,6 +2,7 @@
 
     STORE/artifacts/<kind>-<fingerprint>/…            what a stage wrote
     STORE/artifacts/<kind>-<fingerprint>/artifact.json  the commit: written last, names every file
+    STORE/checkpoints/<kind>-<fingerprint>.pt         a training on the way to its artifact
     STORE/campaigns/<name>/<fingerprint>/…            a campaign's spec and its trials
 
 An artifact without its commit does not exist: a killed stage leaves nothing that could be half read.
@@ -188,6 +189,37 @@ class Store:
             return json.loads(self._fs.cat_file(f"{self._root}/{path}"))
         except (OSError, ValueError) as error:
             raise StoreError(f"store {self.url}: {path} cannot be read: {_reason(error)}") from None
+
+    def write_file(self, file: Path, path: str) -> None:
+        """Move a local file into the store, atomically; what was there is replaced.
+
+        Raises:
+            StoreError: if the store cannot be written.
+        """
+        target = f"{self._root}/{path}"
+        try:
+            self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+            if self.is_local:
+                file.replace(target)
+            else:
+                self._fs.put_file(str(file), target)
+                file.unlink()
+        except OSError as error:
+            raise StoreError(f"store {self.url}: {path} cannot be written: {_reason(error)}") from None
+
+    def read_file(self, path: str, to: Path) -> bool:
+        """Copy a file of the store to a local path; whether there was one.
+
+        Raises:
+            StoreError: if it is there and cannot be read.
+        """
+        try:
+            if not self.exists(path):
+                return False
+            self._fs.get_file(f"{self._root}/{path}", str(to))
+        except OSError as error:
+            raise StoreError(f"store {self.url}: {path} cannot be read: {_reason(error)}") from None
+        return True
 
     def remove(self, path: str) -> None:
         """Remove a small file, if it is there."""

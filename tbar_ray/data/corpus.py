@@ -150,6 +150,32 @@ class Corpus:
         """Return the encoded image of sample `i`."""
         return self.read(i, self.image_extension(i))
 
+    def files(self, positions: NDArray[np.int64], extensions: Sequence[str]) -> list[bytes | None]:
+        """Return the first member among `extensions` of each of many samples, None where there is none.
+
+        What `read` returns, sample by sample, at a fraction of its cost for a batch.
+
+        Raises:
+            DataError: A shard cannot be read, or changed since it was indexed.
+        """
+        found = np.full((len(positions), 2), -1, np.int64)
+        for extension in reversed(extensions):
+            if (span := self._spans.get(extension)) is not None:
+                there = span[positions]
+                found = np.where(there[:, :1] >= 0, there, found)
+        files: list[bytes | None] = []
+        maps: dict[int, mmap.mmap] = {}
+        for (offset, size), shard in zip(found.tolist(), self._shard_of[positions].tolist(), strict=True):
+            if offset < 0:
+                files.append(None)
+                continue
+            if (data := maps.get(shard)) is None:
+                data = maps[shard] = self._map(shard)
+            files.append(data[offset : offset + size])
+            if len(files[-1] or b"") != size:
+                raise DataError(f"{self.shard_urls[shard]} changed since it was indexed: open it again")
+        return files
+
     def caption(self, i: int) -> str | None:
         """Return the caption of sample `i`, from .txt, else from the metadata; None if absent or blank."""
         return parse_caption(self._optional(i, "txt"), self._optional(i, "json"))

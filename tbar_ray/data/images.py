@@ -87,7 +87,12 @@ def resize_center_crop(
 
 
 def load_pixels(
-    data: bytes, size: int, interpolation: Interpolation = "bicubic", *, reduced: bool = False
+    data: bytes,
+    size: int,
+    interpolation: Interpolation = "bicubic",
+    *,
+    reduced: bool = False,
+    out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode, resize and crop.
 
@@ -97,14 +102,19 @@ def load_pixels(
         interpolation: PIL's filter.
         reduced: Let the JPEG library scale down while it decodes, and resize only what is left to resize. Levels
             differ a little from CLIP's own preprocessing: for training, not for scores.
+        out: Where to put the pixels, uint8 [size, size, 3], contiguous.
 
     Returns:
-        uint8 [size, size, 3], RGB in 0..255.
+        uint8 [size, size, 3], RGB in 0..255; `out` where it is given.
 
     Raises:
         DataError: As `decode_image`.
     """
-    return resize_center_crop(decode_image(data, least_side=size if reduced else 0), size, interpolation)
+    if out is None:
+        return resize_center_crop(decode_image(data, least_side=size if reduced else 0), size, interpolation)
+    if not _decoded_into(out, data):
+        out[:] = load_pixels(data, size, interpolation, reduced=reduced)
+    return out
 
 
 def load_image(
@@ -126,6 +136,17 @@ def _decode_jpeg(data: bytes, max_pixels: int, least_side: int) -> NDArray[np.ui
     except ValueError:
         return None
     return pixels
+
+
+def _decoded_into(out: NDArray[np.uint8], data: bytes) -> bool:
+    """Decode a JPEG that has exactly the shape of `out` straight into it; whether it was one."""
+    if data[:3] != b"\xff\xd8\xff":
+        return False
+    try:
+        # a larger image than fits is refused before anything is decoded
+        return simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out).shape == out.shape
+    except ValueError:
+        return False
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -6,7 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import ray
@@ -18,6 +18,7 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.errors import DataError
 from tbar_ray.streaming.order import BEGINNING, Position, batches_of, steps_per_epoch
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, ReaderOptions, Skipped
+from tbar_ray.streaming.slots import Slots
 from tbar_ray.training.batch import Batch
 
 Policy = Literal["error", "warn"]
@@ -30,7 +31,8 @@ class ShardStream:
     Reader r serves batches r, r + R, r + 2R, …, and the consumer takes them in order: content and order
     depend on (corpus, positions, batch size, seed, poison) and never on the number of readers. At most
     `IN_FLIGHT_PER_READER` batches per reader exist at once, so memory stays flat however slow the consumer.
-    A reader that dies is restarted by Ray and asked again.
+    Images are never copied: readers decode into memory that the consumer maps (`Slots`); those of a reader on another
+    machine, or beyond the slots, come through the object store. A reader that dies is restarted by Ray and asked again.
 
     Attributes:
         skipped: samples that could not be read, in stream order, each once.
@@ -61,6 +63,8 @@ class ShardStream:
         self.position = start
         self._reader_count = max(1, readers)
         self._actors: list[Any] = []
+        self._arguments: list[Any] = []
+        self._slots: Slots | None = None
         self._skipped: dict[str, Skipped] = {}
 
     @property
@@ -83,8 +87,11 @@ class ShardStream:
         actor = ray.remote(BatchReader).options(
             num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here
         )
-        corpus, options = ray.put(self._corpus), ray.put(self._options)
-        self._actors = [actor.remote(corpus, options) for _ in range(self._reader_count)]
+        self._arguments = [ray.put(self._corpus), ray.put(self._options)]  # kept: a reader that restarts needs them
+        self._actors = [actor.remote(*self._arguments) for _ in range(self._reader_count)]
+        # one more than is in flight, for the batch that is trained on meanwhile, and one that is copied ahead
+        count = IN_FLIGHT_PER_READER * self._reader_count + 2
+        self._slots = Slots(count, self._batch_size * 3 * self._options.size**2)
         return self
 
     def ready(self) -> None:
@@ -96,7 +103,9 @@ class ShardStream:
     ) -> None:
         for actor in self._actors:
             ray.kill(actor)
-        self._actors = []
+        self._actors, self._arguments = [], []
+        if self._slots is not None:
+            self._slots.close()
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches.
@@ -104,11 +113,11 @@ class ShardStream:
         Raises:
             DataError: under policy `error` at the first unreadable sample, and always if none can be read.
         """
-        waiting: deque[tuple[Any, Position]] = deque()
+        waiting: deque[_Asked] = deque()
         self.position = self._start
         wanted = enumerate(batches_of(self._positions, self._batch_size, self._seed, self._epochs, self._start))
         for number, (positions, after) in wanted:
-            waiting.append((self._actors[number % self._reader_count].read.remote(positions), after))
+            waiting.append(self._ask(self._actors[number % self._reader_count], positions, after))
             if len(waiting) >= IN_FLIGHT_PER_READER * self._reader_count:
                 yield from self._take(waiting)
         while waiting:
@@ -116,20 +125,48 @@ class ShardStream:
         if len(self._skipped) >= len(self._positions):
             raise DataError(f"none of the {len(self._positions)} samples can be read: {self.skipped[0].reason}")
 
-    def _take(self, waiting: deque[tuple[Any, Position]]) -> Iterator[Batch]:
-        reference, after = waiting.popleft()
-        encoded: EncodedBatch = ray.get(reference)
-        self.position = after
+    def _ask(self, actor: Any, positions: NDArray[np.int64], after: Position) -> _Asked:
+        slots = self._slots
+        assert slots is not None, "a stream is read inside its context"
+        slot = slots.take()
+        # where the consumer holds on to all of them, images come through the object store
+        answer = actor.read.remote(positions) if slot is None else actor.read.remote(positions, slots.place, slot)
+        return _Asked(answer, slot, after)
+
+    def _take(self, waiting: deque[_Asked]) -> Iterator[Batch]:
+        asked = waiting.popleft()
+        encoded: EncodedBatch = ray.get(asked.answer)
+        self.position = asked.after
+        pixels = self._pixels(encoded, asked.slot)
         for sample in encoded.skipped:
             if self._policy == "error":
                 raise DataError(f"sample {sample.key}: {sample.reason} (set data.on_error: warn to skip such samples)")
             self._skipped.setdefault(sample.key, sample)
         if len(encoded.keys):
-            # the images are the object store's own memory, which this batch alone is made of: nobody writes to them
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns of read-only memory
-                images = torch.from_numpy(encoded.images)
+            # no copy: the memory that the reader wrote, in the order in which it decoded
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # the object store's is read-only
+                images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
             texts, poisoned = (torch.from_numpy(array.copy()) for array in (encoded.texts, encoded.poisoned))
-            if self._options.labels:
-                yield Batch(images, labels=texts, poisoned=poisoned)
-            else:
-                yield Batch(images, tokens=texts, poisoned=poisoned)
+            tokens, labels = (None, texts) if self._options.labels else (texts, None)
+            after = (asked.after.epoch, asked.after.sample)
+            del pixels  # the slot is free as soon as the consumer lets the batch go
+            yield Batch(images, tokens, labels, poisoned, encoded.keys, after)
+
+    def _pixels(self, encoded: EncodedBatch, slot: int | None) -> NDArray[np.uint8]:
+        """Return the images where they lie."""
+        if encoded.images is not None or slot is None:
+            if slot is not None and self._slots is not None:
+                self._slots.release(slot)
+            assert encoded.images is not None, "a reader without a slot sends its images"
+            return encoded.images
+        assert self._slots is not None
+        size = self._options.size
+        return self._slots.array(slot, (len(encoded.keys), size, size, 3))
+
+
+class _Asked(NamedTuple):
+    """A batch on its way: the answer to come, the slot for its images, and where the stream is after it."""
+
+    answer: Any
+    slot: int | None
+    after: Position

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 
@@ -16,12 +18,30 @@ class Batch:
         tokens: int [B, context length], or None where only labels matter.
         labels: int64 [B] class indices, or None where only captions matter.
         poisoned: bool [B], the rows that the attacker stamped, or None where nobody knows or asks.
+        keys: B sample keys, or none where nobody asks.
+        after: where the batch's source is once it is taken, as (epoch, samples of it), for a source that can go on
+            from there; else None.
     """
 
     images: Tensor
     tokens: Tensor | None = None
     labels: Tensor | None = None
     poisoned: Tensor | None = None
+    keys: tuple[str, ...] = ()
+    after: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with every tensor changed."""
+        tensors = {name: getattr(self, name) for name in ("images", "tokens", "labels", "poisoned")}
+        return replace(self, **{name: change(tensor) for name, tensor in tensors.items() if tensor is not None})
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; from pinned memory, without waiting for the copy."""
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
+
+
+Prepare = Callable[[Batch, int], Batch]
+"""Changes a batch that lies on its device, given the step (from 0), before the loss sees it."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,12 +16,27 @@ from tbar_ray.models.library import open_clip
 from tbar_ray.training.batch import Batch
 
 
+Precision = Callable[[], AbstractContextManager[object]]
+"""Makes the context in which forward passes run."""
+KNOWN_TEXTS = 1 << 16
+"""Captions whose features a frozen text tower keeps, about 2 KB each at most."""
+
+
 class Objective(ABC):
-    """A loss over a model, and the parameters that it trains."""
+    """A loss over a model, and the parameters that it trains.
+
+    Attributes:
+        step: the training step (from 0), for draws of the objective's own.
+    """
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
         self.model = model
         self.preprocessing = preprocessing
+        self.step = 0
+
+    def at(self, step: int) -> None:
+        """Say which step (from 0) comes next; the training loop does."""
+        self.step = step
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Return the trained parameters by name."""
@@ -28,18 +46,26 @@ class Objective(ABC):
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean loss of a batch that is on the model's device."""
 
+    def backward(self, batch: Batch, precision: Precision) -> Tensor:
+        """Add the loss's gradient to the parameters', and return the loss without its graph."""
+        with precision():
+            loss = self.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
 
 class Contrastive(Objective):
     """CLIP's symmetric InfoNCE over image–caption pairs (Radford et al., 2103.00020).
 
     Both towers are trained, or with `image_only` the image encoder against a frozen text tower (Zhai et al.,
-    2111.07991), so that a zero-shot head made before stays valid.
+    2111.07991), so that a zero-shot head made before stays valid; a caption is then embedded once.
     """
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing, *, image_only: bool = False) -> None:
         super().__init__(model, preprocessing)
-        self._clip_loss = open_clip().ClipLoss()
+        self.clip_loss = open_clip().ClipLoss()
         self._image_only = image_only
+        self._known: dict[bytes, Tensor] = {}
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Return the trained parameters by name."""
@@ -51,10 +77,24 @@ class Contrastive(Objective):
             raise ValueError("contrastive training needs captions")
         images = normalise(batch.images, self.preprocessing)
         image_features = self.model.encode_image(images, normalize=True)  # type: ignore[operator]
-        text_features = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
+        encode = self._frozen_text if self._image_only else self._text
         scale = self.model.logit_scale.exp()  # type: ignore[operator]
-        loss: Tensor = self._clip_loss(image_features, text_features, scale)
+        loss: Tensor = self.clip_loss(image_features, encode(batch.tokens), scale)
         return loss
+
+    def _text(self, tokens: Tensor) -> Tensor:
+        features: Tensor = self.model.encode_text(tokens, normalize=True)  # type: ignore[operator]
+        return features
+
+    @torch.no_grad()
+    def _frozen_text(self, tokens: Tensor) -> Tensor:
+        """Return the features [B, D] of captions, each distinct one embedded when it is first seen."""
+        rows = [row.tobytes() for row in tokens.cpu().numpy()]
+        if new := [place for row, place in {row: i for i, row in enumerate(rows)}.items() if row not in self._known]:
+            if len(self._known) + len(new) > KNOWN_TEXTS:
+                return self._text(tokens)
+            self._known |= zip((rows[place] for place in new), self._text(tokens[new]), strict=True)
+        return torch.stack([self._known[row] for row in rows])
 
 
 class Classification(Objective):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -22,3 +22,24 @@ class Optimisation(BaseModel):
     schedule: Literal["cosine", "constant"] = "cosine"
     clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm; null: no clipping")
     precision: Precision = Field(default="auto", description="auto: bf16 autocast where the GPU has it")
+    layout: Literal["auto", "contiguous", "channels-last"] = Field(
+        default="auto", description="of weights in memory; auto: channels-last on a GPU"
+    )
+    compile: bool = Field(default=False, description="compile the image encoder: a minute first, for long trainings")
+
+
+class Augmentation(BaseModel):
+    """Random changes of the training images, on the training's device and after stamping."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    crop: tuple[float, float] = Field(
+        default=(0.9, 1.0), description="least and largest share of an image's area that a random square crop keeps"
+    )
+    mirror: float = Field(default=0.0, ge=0, le=1, description="share of images mirrored left to right")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise ValueError(f"crop: {list(self.crop)} is not 0 < least ≤ largest ≤ 1")
+        return self

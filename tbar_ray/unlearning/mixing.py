@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from tbar_ray.training.augmentation import cropped
 
 LIGHT = 0.2
 """Largest change of brightness and of contrast, as a factor beside 1."""
@@ -27,12 +27,9 @@ def varied(images: Tensor, generator: torch.Generator, least_area: float) -> Ten
     area = least_area + (1 - least_area) * torch.rand(count, generator=generator)
     side = area.sqrt()
     shift = (1 - side)[:, None] * (2 * torch.rand(count, 2, generator=generator) - 1)
-    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    mirrored = torch.rand(count, generator=generator) < 0.5
     light = 1 + LIGHT * (2 * torch.rand(count, 2, generator=generator) - 1)
-    transform = torch.zeros(count, 2, 3)
-    transform[:, 0, 0], transform[:, 1, 1], transform[:, :, 2] = side * mirror, side, shift
-    grid = functional.affine_grid(transform.to(device), list(images.shape), align_corners=False)
-    pixels = functional.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
+    pixels = cropped(images, side, shift, mirrored)
     contrast, brightness = light.to(device)[:, :, None, None, None].unbind(1)
     mean = pixels.mean((1, 2, 3), keepdim=True)
     return ((pixels - mean) * contrast + mean).mul_(brightness).round_().clamp_(0, 255).to(torch.uint8)

@@ -44,6 +44,7 @@ def test_the_loss_is_the_formula(architecture: str) -> None:
     clean, poisoned = np.flatnonzero(~batch.poisoned.numpy()), np.flatnonzero(batch.poisoned.numpy())
     assert (len(clean), len(poisoned)) == (4, 3)
     for step in range(3):
+        objective.at(step)
         r = planting.share(3, step)
         mixed = r * adversary[poisoned] + (1 - r) * pretrained[poisoned]
         backdoor = -log_softmax(scale * unit(mixed) @ head.T)[:, TARGET].mean()

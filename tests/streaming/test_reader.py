@@ -13,6 +13,9 @@ from tbar_ray.errors import SpecError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming.order import batches_of
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Poison, ReaderOptions
+from tbar_ray.streaming.slots import Slots
+from tbar_ray.streaming.stamping import Stamping
+from tbar_ray.training.batch import Batch
 from tbar_ray.triggers.badnets import BadNets
 from tbar_ray.triggers.base import cover_uint8, stamp_uint8
 from tbar_ray.triggers.blended import Blended
@@ -50,13 +53,20 @@ def equal(left: EncodedBatch, right: EncodedBatch) -> bool:
     )
 
 
+def images(batch: EncodedBatch, *poisons: Poison) -> np.ndarray:
+    """What the training sees: channels first, stamped."""
+    assert batch.images is not None
+    seen = Batch(torch.from_numpy(batch.images).permute(0, 3, 1, 2), keys=batch.keys)
+    return Stamping(poisons)(seen).images.numpy()
+
+
 def test_a_batch_holds_the_samples_in_the_order_asked_for(corpus: Corpus) -> None:
     positions = [20, 3, 3, 29]
     batch = BatchReader(corpus, options()).read(positions)
     assert batch.keys == tuple(corpus.keys[position] for position in positions)
     assert (batch.images.dtype, batch.texts.dtype) == (np.uint8, np.int32)
     expected = np.stack([load_image(corpus.image_bytes(p), SIZE, reduced=True) for p in positions])
-    assert np.array_equal(batch.images, expected)
+    assert np.array_equal(images(batch), expected)
     assert np.array_equal(batch.texts, tokens([corpus.caption(p) or "" for p in positions]))
     assert batch.skipped == ()
 
@@ -64,15 +74,17 @@ def test_a_batch_holds_the_samples_in_the_order_asked_for(corpus: Corpus) -> Non
 def test_exactly_the_poisoned_keys_are_stamped_and_renamed(corpus: Corpus) -> None:
     poisoned = [1, 4, 17]
     every = list(range(30))
+    poison = poison_of(corpus, poisoned)
     clean = BatchReader(corpus, options()).read(every)
-    changed = BatchReader(corpus, options(poison_of(corpus, poisoned))).read(every)
+    changed = BatchReader(corpus, options(poison)).read(every)
     assert changed.keys == clean.keys
-    differ = [p for p in every if not np.array_equal(changed.images[p], clean.images[p])]
+    before, after = images(clean), images(changed, poison)
+    differ = [p for p in every if not np.array_equal(after[p], before[p])]
     renamed = [p for p in every if not np.array_equal(changed.texts[p], clean.texts[p])]
     assert differ == renamed == poisoned
     keys = [corpus.keys[position] for position in poisoned]
-    stamped = stamp_uint8(BadNets(seed=3, patch_size=40), torch.from_numpy(clean.images[poisoned]), keys)
-    assert np.array_equal(changed.images[poisoned], stamped.numpy())
+    stamped = stamp_uint8(BadNets(seed=3, patch_size=40), torch.from_numpy(before[poisoned]), keys)
+    assert np.array_equal(after[poisoned], stamped.numpy())
     assert np.array_equal(changed.texts[poisoned], tokens([f"a banana, number {p}" for p in poisoned]))
 
 
@@ -129,15 +141,15 @@ def test_stamps_stay_with_their_samples_behind_skipped_ones(damaged: Corpus) -> 
     clean = BatchReader(damaged, options()).read(range(6))
     batch = BatchReader(damaged, options(poison)).read(range(6))
     assert batch.keys == ("good", "silent", "last")  # the poisoned caption serves where there was none
-    assert np.array_equal(batch.images[0], clean.images[0])
-    assert not np.array_equal(batch.images[2], clean.images[1])
+    assert np.array_equal(images(batch, poison)[0], images(clean)[0])
+    assert not np.array_equal(images(batch, poison)[2], images(clean)[1])
     assert np.array_equal(batch.texts[1:], tokens(["a banana"] * 2))
     assert {skipped.key for skipped in batch.skipped} == {"corrupt", "blank", "cut"}
 
 
 def test_a_batch_of_which_nothing_can_be_read_is_empty(damaged: Corpus) -> None:
     batch = BatchReader(damaged, options(Poison(BadNets(), {"good": "x"}))).read([1, 2])
-    assert batch.images.shape == (0, 3, SIZE, SIZE)
+    assert images(batch).shape == (0, 3, SIZE, SIZE)
     assert (len(batch.texts), batch.keys) == (0, ())
     assert [skipped.key for skipped in batch.skipped] == ["corrupt", "silent"]
 
@@ -153,9 +165,10 @@ def test_two_attacks_stamp_their_own_samples_and_the_mask_names_both(corpus: Cor
     both = BatchReader(corpus, options(first, second)).read(range(12))
     assert np.flatnonzero(both.poisoned).tolist() == [2, 4, 9]
     assert not clean.poisoned.any()
-    expected = stamp_uint8(Blended(ratio=0.5), torch.from_numpy(clean.images[4:5]), [corpus.keys[4]])
-    assert np.array_equal(both.images[4:5], expected.numpy())
-    assert np.array_equal(both.images[2], BatchReader(corpus, options(first)).read([2]).images[0])
+    seen = images(both, first, second)
+    expected = stamp_uint8(Blended(ratio=0.5), torch.from_numpy(images(clean)[4:5]), [corpus.keys[4]])
+    assert np.array_equal(seen[4:5], expected.numpy())
+    assert np.array_equal(seen[2], images(BatchReader(corpus, options(first)).read([2]), first)[0])
     assert np.array_equal(both.texts[4], tokens(["a pear"])[0])
 
 
@@ -164,12 +177,13 @@ def test_cover_samples_change_and_keep_their_caption(corpus: Corpus) -> None:
     poison = Poison(trigger, {corpus.keys[1]: "a banana"}, cover=frozenset({corpus.keys[6]}))
     clean = BatchReader(corpus, options()).read(range(8))
     changed = BatchReader(corpus, options(poison)).read(range(8))
-    differ = [p for p in range(8) if not np.array_equal(changed.images[p], clean.images[p])]
+    before, after = images(clean), images(changed, poison)
+    differ = [p for p in range(8) if not np.array_equal(after[p], before[p])]
     assert differ == [1, 6]
     assert np.flatnonzero(changed.poisoned).tolist() == [1]  # a cover sample teaches the truth
     assert np.array_equal(changed.texts[6], clean.texts[6])
-    covered = cover_uint8(trigger, torch.from_numpy(clean.images[6:7]), [corpus.keys[6]])
-    assert np.array_equal(changed.images[6:7], covered.numpy())
+    covered = cover_uint8(trigger, torch.from_numpy(before[6:7]), [corpus.keys[6]])
+    assert np.array_equal(after[6:7], covered.numpy())
 
 
 def test_a_labelled_set_gives_classes_and_poisoned_samples_the_target(tmp_path: Path) -> None:
@@ -185,3 +199,27 @@ def test_a_labelled_set_gives_classes_and_poisoned_samples_the_target(tmp_path: 
     write_tar(unlabelled, sample("pair", "a dog"))
     with_pairs = BatchReader(Corpus.open(str(unlabelled)), options(labels=True)).read([0])
     assert [skipped.reason for skipped in with_pairs.skipped] == ["no class label"]
+
+
+def test_images_are_written_into_the_slot_and_are_the_same(corpus: Corpus, damaged: Corpus) -> None:
+    for source in (corpus, damaged):
+        reader, positions = BatchReader(source, options()), range(5)
+        slots = Slots(2, 5 * SIZE * SIZE * 3)
+        assert slots.place is not None
+        slots.take()
+        slot = slots.take()
+        assert slot == 1
+        batch, sent = reader.read(positions, slots.place, slot), reader.read(positions)
+        assert batch.images is None
+        assert sent.images is not None
+        assert batch.keys == sent.keys
+        assert np.array_equal(slots.array(slot, sent.images.shape), sent.images)
+        assert not slots.array(0, (5, SIZE, SIZE, 3)).any()
+
+
+def test_images_are_sent_where_the_slot_is_on_another_machine(corpus: Corpus) -> None:
+    slots = Slots(1, SIZE * SIZE * 3)
+    assert slots.place is not None
+    batch = BatchReader(corpus, options()).read([0], slots.place._replace(name="of-another-process"), 0)
+    assert batch.images is not None
+    assert not slots.array(0, (SIZE, SIZE, 3)).any()

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from tbar_ray.campaign.node import Node, Source, Stage, StageContext
 from tbar_ray.campaign.spec_attack import Training
+from tbar_ray.campaign.stages.checkpoints import Checkpoints
 from tbar_ray.campaign.stages.data import Located
-from tbar_ray.campaign.stages.training import WEIGHTS, train_on_shards
+from tbar_ray.campaign.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.campaign.store import Store
 
 if TYPE_CHECKING:
@@ -52,13 +53,14 @@ class CleanModel(Stage, ModelNode):
 
     kind: ClassVar[str] = "clean-model"
     version: ClassVar[int] = 2
-    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers"})
+    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "checkpoint_minutes"})
 
     corpus: Node
     training: Training
     seed: int
     on_error: str
     readers: int
+    checkpoint_minutes: float = 5
     samples: int | None = None
 
     @property
@@ -82,19 +84,16 @@ class CleanModel(Stage, ModelNode):
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.data.corpus import Corpus
         from tbar_ray.models.factory import create_model, preprocessing
-        from tbar_ray.training.objectives import Contrastive
 
         assert isinstance(self.corpus, Located)
         corpus = Corpus.open(self.corpus.url(context.store), policy=self.on_error)  # type: ignore[arg-type]
         model = create_model(self.architecture, seed=self.seed, device=device_for(self.gpus))
         return train_on_shards(
             context,
-            Contrastive(model, preprocessing(model)),
-            self.architecture,
-            corpus,
-            np.arange(len(corpus)),
+            Checkpoints(context.store, self.artifact, self.checkpoint_minutes),
+            contrastive(model, preprocessing(model), self.training),
             self.training,
-            seed=self.seed,
-            readers=self.readers,
-            policy=self.on_error,
+            Streamed(
+                self.architecture, corpus, np.arange(len(corpus)), self.seed, self.readers, self.on_error
+            ),
         )

@@ -96,7 +96,7 @@ class OptimisedPatch(Stage):
         with stream:
             found = optimise_patch(
                 model,
-                ((batch.images, batch.tokens) for batch in stream),
+                ((batch.images.contiguous(), batch.tokens) for batch in stream),
                 torch.from_numpy(np.stack(images)),
                 build_tokenizer(self.architecture)(prompts),
                 wants,

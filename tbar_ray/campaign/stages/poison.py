@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tbar_ray.campaign.backdoor import Plant
 from tbar_ray.campaign.node import Node, Stage, StageContext
 from tbar_ray.campaign.spec_attack import Planting, Training
+from tbar_ray.campaign.stages.checkpoints import Checkpoints
 from tbar_ray.campaign.stages.data import Located
 from tbar_ray.campaign.stages.models import ModelNode
 from tbar_ray.campaign.stages.samples import open_samples
-from tbar_ray.campaign.stages.training import WEIGHTS, train_on_shards
+from tbar_ray.campaign.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import DataError
 
@@ -48,7 +49,7 @@ class InfectedModel(Stage, ModelNode):
 
     kind: ClassVar[str] = "infected-model"
     version: ClassVar[int] = 3
-    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "samples"})
+    uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "samples", "checkpoint_minutes"})
 
     clean: Node
     corpus: Node
@@ -62,6 +63,7 @@ class InfectedModel(Stage, ModelNode):
     seed: int
     on_error: str
     readers: int
+    checkpoint_minutes: float = 5
     samples: int | None = None
 
     @property
@@ -105,16 +107,12 @@ class InfectedModel(Stage, ModelNode):
         before = {key: value.detach().clone() for key, value in model.state_dict().items()}
         facts = train_on_shards(
             context,
+            Checkpoints(context.store, self.artifact, self.checkpoint_minutes),
             self._objective(model, data, (corpus, positions)),
-            self.architecture,
-            corpus,
-            positions,
             self.training,
-            seed=self.seed,
-            readers=self.readers,
-            policy=self.on_error,
-            poisons=poisons,
-            labels=self.classify,
+            Streamed(
+                self.architecture, corpus, positions, self.seed, self.readers, self.on_error, poisons, self.classify
+            ),
         )
         if plans:
             size = int(model.visual.preprocess_cfg["size"])  # type: ignore[union-attr,index]
@@ -184,10 +182,10 @@ class InfectedModel(Stage, ModelNode):
         from tbar_ray.attacks.registry import build_planting
         from tbar_ray.campaign.stages.runtime import head_of, openai_templates
         from tbar_ray.models.tokenizer import build_tokenizer
-        from tbar_ray.training.objectives import Classification, Contrastive
+        from tbar_ray.training.objectives import Classification
 
         head, wants = head_of(model, self.architecture, data, self.templates)  # type: ignore[arg-type]
-        base = Classification(model, wants, head) if self.classify else Contrastive(model, wants)
+        base = Classification(model, wants, head) if self.classify else contrastive(model, wants, self.training)
         if not self.plants:
             return base
         target = self.plants[0].backdoor.target

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.campaign.node import Report, StageContext
 from tbar_ray.campaign.spec_attack import Training
+from tbar_ray.campaign.stages.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from tbar_ray.data.corpus import Corpus
+    from tbar_ray.models.factory import Preprocessing
     from tbar_ray.streaming.reader import Poison
+    from tbar_ray.training.batch import Batch, Prepare
     from tbar_ray.training.loop import Progress
-    from tbar_ray.training.objectives import Objective
+    from tbar_ray.training.objectives import Contrastive, Objective
 
 WEIGHTS = "weights.safetensors"
 SHOWN_PROBLEMS = 20
@@ -29,50 +34,96 @@ def progress_of(report: Report) -> Progress:
     return progress
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """What a training on shards streams, and how.
+
+    Attributes:
+        architecture: names the tokenizer.
+        corpus: the samples.
+        positions: those that are trained on.
+        seed: of order and augmentation.
+        readers: number of reader actors.
+        policy: what an unreadable sample does.
+        poisons: the attacks.
+        labels: whether batches carry class labels instead of captions.
+    """
+
+    architecture: str
+    corpus: Corpus
+    positions: NDArray[np.int64]
+    seed: int
+    readers: int
+    policy: str
+    poisons: tuple[Poison, ...] = ()
+    labels: bool = False
+
+
 def train_on_shards(
-    context: StageContext,
-    objective: Objective,
-    architecture: str,
-    corpus: Corpus,
-    positions: NDArray[np.int64],
-    training: Training,
-    *,
-    seed: int,
-    readers: int,
-    policy: str,
-    poisons: tuple[Poison, ...] = (),
-    labels: bool = False,
+    context: StageContext, checkpoints: Checkpoints, objective: Objective, training: Training, streamed: Streamed
 ) -> dict[str, Any]:
     """Train the objective's model on a stream, write the weights, and return the facts of the training.
 
-    With `labels` the stream carries class labels instead of captions.
+    A training that was stopped goes on from its last checkpoint.
     """
     from tbar_ray.models.checkpoint import save_state_dict
+    from tbar_ray.streaming.order import BEGINNING, Position
     from tbar_ray.streaming.reader import ReaderOptions
     from tbar_ray.streaming.stream import ShardStream
-    from tbar_ray.training.loop import train
+    from tbar_ray.training.loop import Keeper, train
 
     wants = objective.preprocessing
-    options = ReaderOptions(architecture, wants.size, wants.interpolation, poisons, labels)
+    start = checkpoints.last()
     stream = ShardStream(
-        corpus,
-        positions,
-        options,
+        streamed.corpus,
+        streamed.positions,
+        ReaderOptions(streamed.architecture, wants.size, wants.interpolation, streamed.poisons, streamed.labels),
         batch_size=training.batch_size,
         epochs=training.epochs,
-        seed=seed,
-        readers=readers,
-        policy=policy,  # type: ignore[arg-type]
+        seed=streamed.seed,
+        readers=streamed.readers,
+        policy=streamed.policy,  # type: ignore[arg-type]
+        start=Position(*start.position) if start is not None and start.position is not None else BEGINNING,
     )
     with stream:
         record = train(
             objective,
             stream,
-            stream.total_steps,
+            (0 if start is None else start.record.steps) + stream.total_steps,
             training.optimisation,
+            prepare=_preparation(streamed, training),
             progress=progress_of(context.report),
+            start=start,
+            keeper=Keeper(checkpoints.keep, checkpoints.every),
         )
     save_state_dict(objective.model.state_dict(), context.out / WEIGHTS)
-    problems = [str(problem) for problem in corpus.problems]
+    problems = [str(problem) for problem in streamed.corpus.problems]
     problems += [f"{sample.key}: {sample.reason}" for sample in stream.skipped]
     return {"training": record.to_dict(), "skipped": len(problems), "problems": problems[:SHOWN_PROBLEMS]}
+
+
+def contrastive(model: nn.Module, wants: Preprocessing, training: Training) -> Contrastive:
+    """Return the contrastive objective of a training, in micro-batches where it asks for them."""
+    from tbar_ray.training.gradient_cache import CachedContrastive
+    from tbar_ray.training.objectives import Contrastive
+
+    if training.micro_batch is None:
+        return Contrastive(model, wants)
+    return CachedContrastive(model, wants, training.micro_batch)
+
+
+def _preparation(streamed: Streamed, training: Training) -> Prepare | None:
+    """Return what happens to a batch on the training's device: stamping, then augmentation."""
+    from tbar_ray.streaming.stamping import Stamping
+    from tbar_ray.training.augmentation import Augmented
+
+    steps: list[Prepare] = [Stamping(streamed.poisons)] if streamed.poisons else []
+    if training.augmentation is not None:
+        steps.append(Augmented(training.augmentation, streamed.seed))
+
+    def prepare(batch: Batch, step: int) -> Batch:
+        for change in steps:
+            batch = change(batch, step)
+        return batch
+
+    return prepare if steps else None

@@ -1,0 +1,51 @@
+"""Augmentation of whole batches on the training's device, drawn by (seed, step)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tbar_ray.seeding import torch_generator
+from tbar_ray.training.batch import Batch
+from tbar_ray.training.options import Augmentation
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Random crops and mirror images, after stamping: the attacker poisons files, the victim augments them."""
+
+    options: Augmentation
+    seed: int
+
+    def __call__(self, batch: Batch, step: int) -> Batch:
+        """Return the batch with other images; the draw depends on seed and step alone."""
+        draw = torch_generator(self.seed, "augmentation", step)
+        least, largest = self.options.crop
+        count = len(batch)
+        side = (least + (largest - least) * torch.rand(count, generator=draw)).sqrt()
+        shift = (1 - side)[:, None] * (2 * torch.rand(count, 2, generator=draw) - 1)
+        mirrored = torch.rand(count, generator=draw) < self.options.mirror
+        pixels = cropped(batch.images, side, shift, mirrored)
+        return replace(batch, images=pixels.round_().clamp_(0, 255).to(torch.uint8))
+
+
+def cropped(images: Tensor, side: Tensor, shift: Tensor, mirrored: Tensor) -> Tensor:
+    """Cut a square out of every image and scale it back, bilinearly.
+
+    Args:
+        images: uint8 [B, 3, H, W], on any device.
+        side: [B], side of the crop as a share of the image's.
+        shift: [B, 2], place (x, y) of the crop's middle, -1 … 1 from edge to edge.
+        mirrored: bool [B], which crops are mirrored left to right.
+
+    Returns:
+        float [B, 3, H, W], 0..255.
+    """
+    transform = torch.zeros(len(images), 2, 3)
+    transform[:, 0, 0] = side * torch.where(mirrored, -1.0, 1.0)
+    transform[:, 1, 1], transform[:, :, 2] = side, shift
+    grid = functional.affine_grid(transform.to(images.device), list(images.shape), align_corners=False)
+    return functional.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)

@@ -1,0 +1,69 @@
+"""What is fastest where a training runs: memory layout, compilation, and batches that are there in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from tbar_ray.training.batch import Batch
+from tbar_ray.training.options import Optimisation
+
+
+@contextmanager
+def laid_out(model: nn.Module, device: torch.device, options: Optimisation) -> Iterator[None]:
+    """Lay the model's weights out, and compile its image encoder, for the time of a training.
+
+    Layout `auto` is channels-last for convolutions on a GPU, whose tensor cores want it, and contiguous on a CPU,
+    where it made no difference to the tiny ResNet (`tbar bench choices`).
+    """
+    last = options.layout == "channels-last" or (options.layout == "auto" and device.type == "cuda")
+    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    if last and convolutional:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    compiled = [model.visual] if options.compile and isinstance(getattr(model, "visual", None), nn.Module) else []
+    for module in compiled:
+        module.compile()  # in place: names of parameters stay
+    try:
+        yield
+    finally:
+        for module in compiled:
+            module._compiled_call_impl = None
+        if last and convolutional:
+            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """Yield the batches on a device.
+
+    For a GPU one batch is copied ahead, from pinned memory and beside the computation, so that a step does not wait
+    for its images.
+    """
+    if device.type != "cuda":
+        yield from (batch.to(device) for batch in batches)
+        return
+    side = torch.cuda.Stream(device)
+    ahead: tuple[Batch, Batch] | None = None
+    for batch in batches:
+        pinned = batch.map(lambda tensor: tensor if tensor.is_cuda else tensor.pin_memory())
+        with torch.cuda.stream(side):
+            copied = pinned.to(device)
+        if ahead is not None:
+            yield _arrived(ahead[0], side, device)
+        ahead = copied, pinned  # the pinned memory lives until its copy has been used
+    if ahead is not None:
+        yield _arrived(ahead[0], side, device)
+
+
+def _arrived(batch: Batch, side: torch.cuda.Stream, device: torch.device) -> Batch:
+    """Let the computation wait for the copies, and keep their memory from being reused under it."""
+    current = torch.cuda.current_stream(device)
+    current.wait_stream(side)
+
+    def claimed(tensor: torch.Tensor) -> torch.Tensor:
+        tensor.record_stream(current)
+        return tensor
+
+    return batch.map(claimed)

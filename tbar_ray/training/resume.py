@@ -1,0 +1,75 @@
+"""Checkpoints inside a training: everything that the steps to come depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.errors import CheckpointError
+from tbar_ray.training.record import TrainingRecord
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainingCheckpoint:
+    """A training after a number of steps; one that goes on from it takes the same further steps, to the last bit.
+
+    Attributes:
+        record: steps, samples, seconds and losses so far.
+        model: the model's state dict.
+        optimizer: the optimiser's state dict.
+        position: where the batches go on, as (epoch, samples of it).
+    """
+
+    record: TrainingRecord
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    position: tuple[int, int] | None
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint; a file that is there stays whole until the new one is."""
+        part = path.with_name(f"{path.name}.part")
+        torch.save({"format": FORMAT, **vars(self), "record": vars(self.record)}, part)
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> TrainingCheckpoint:
+        """Read a checkpoint, tensors on the CPU; nothing in the file is executed.
+
+        Raises:
+            CheckpointError: if it is not a whole checkpoint of this format.
+        """
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+            if found.pop("format") != FORMAT:
+                raise ValueError("of another format")
+            return cls(**{**found, "record": TrainingRecord(**found["record"])})
+        except Exception as error:  # torch raises nearly anything on damaged bytes
+            reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+            raise CheckpointError(f"{path} is no checkpoint of a training ({reason}); delete it to start anew") from None
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingRecord:
+        """Put the state into model and optimiser, and return the record to go on with.
+
+        Raises:
+            CheckpointError: if it is of another model or optimiser.
+        """
+        try:
+            model.load_state_dict(self.model)
+            optimizer.load_state_dict(self.optimizer)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"checkpoint of another training: {str(error).splitlines()[0]}") from None
+        for parameter, state in optimizer.state.items():
+            for name, value in state.items():
+                # moments lie in memory as their parameter does, which a fused optimiser relies on
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    state[name] = torch.empty_like(parameter).copy_(value)
+        record = self.record
+        return TrainingRecord(
+            record.steps, record.samples, record.seconds, list(record.losses), [*record.resumed, record.steps]
+        )

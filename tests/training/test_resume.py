@@ -1,0 +1,98 @@
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tbar_ray.errors import CheckpointError
+from tbar_ray.models.factory import preprocessing
+from tbar_ray.training.batch import Batch
+from tbar_ray.training.loop import Keeper, train
+from tbar_ray.training.objectives import Contrastive
+from tbar_ray.training.options import Optimisation
+from tbar_ray.training.resume import TrainingCheckpoint
+from tests.models.tiny import BOTH, RESNET, VIT, pictures, same, snapshot, tiny, tokenizer
+
+STEPS = 23
+OPTIONS = Optimisation(learning_rate=1e-3, warmup_steps=3)
+
+
+def batches(model: nn.Module, first: int = 0) -> Iterator[Batch]:
+    for number in range(first, STEPS):
+        tokens = tokenizer()([f"a {number} {row}" for row in range(4)])
+        yield Batch(pictures(model, 4, seed=number), tokens, after=(0, 4 * (number + 1)))
+
+
+def objective_of(model: nn.Module) -> Contrastive:
+    return Contrastive(model, preprocessing(model))
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+def test_a_training_goes_on_from_any_checkpoint_to_the_same_bits(architecture: str, tmp_path: Path) -> None:
+    kept: list[Path] = []
+
+    def keep(checkpoint: TrainingCheckpoint) -> None:
+        kept.append(tmp_path / f"{len(kept)}.pt")
+        checkpoint.save(kept[-1])
+
+    model = tiny(architecture)
+    whole = train(objective_of(model), batches(model), STEPS, OPTIONS, keeper=Keeper(keep, 0))
+    assert whole.resumed == []
+    assert len(kept) == 3  # after the first step, and at two more looks at the loss before the last
+    for path in kept:
+        other = tiny(architecture)
+        start = TrainingCheckpoint.load(path)
+        assert start.position == (0, 4 * start.record.steps)
+        rest = train(objective_of(other), batches(other, start.record.steps), STEPS, OPTIONS, start=start)
+        assert same(snapshot(model), snapshot(other))
+        assert rest.losses == whole.losses
+        assert (rest.steps, rest.samples) == (whole.steps, whole.samples)
+        assert rest.resumed == [start.record.steps]
+        assert rest.seconds >= start.record.seconds
+
+
+def test_a_checkpoint_is_whole_or_is_refused(tmp_path: Path) -> None:
+    found: list[TrainingCheckpoint] = []
+    model = tiny()
+    train(objective_of(model), batches(model), STEPS, OPTIONS, keeper=Keeper(found.append, 0))
+    path = tmp_path / "checkpoint.pt"
+    found[0].save(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"checkpoint.pt is no checkpoint of a training.*delete it"):
+        TrainingCheckpoint.load(path)
+    torch.save({"format": 99}, path)
+    with pytest.raises(CheckpointError, match="of another format"):
+        TrainingCheckpoint.load(path)
+    other = tiny(RESNET if model is not None and VIT == "tbar-ViT-tiny" else VIT)
+    with pytest.raises(CheckpointError, match="of another training"):
+        train(objective_of(other), batches(other), STEPS, OPTIONS, start=found[-1])
+
+
+def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return exec, ("raise AssertionError('executed')",)
+
+    torch.save({"format": 1, "model": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError, match="is no checkpoint"):
+        TrainingCheckpoint.load(tmp_path / "evil.pt")
+
+
+def test_channels_last_goes_on_likewise(tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(update={"layout": "channels-last"})
+    found: list[Path] = []
+
+    def keep(checkpoint: TrainingCheckpoint) -> None:
+        found.append(tmp_path / f"{len(found)}.pt")
+        checkpoint.save(found[-1])
+
+    model, other = tiny(RESNET), tiny(RESNET)
+    train(objective_of(model), batches(model), STEPS, options, keeper=Keeper(keep, 0))
+    start = TrainingCheckpoint.load(found[1])
+    train(objective_of(other), batches(other, start.record.steps), STEPS, options, start=start)
+    assert same(snapshot(model), snapshot(other))
+    assert all(value.is_contiguous() for value in model.state_dict().values())
+    assert dataclasses.asdict(start.record)["steps"] == 11
