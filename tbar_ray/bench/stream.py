@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tbar_ray.bench.measure import Comparison, Figure, alternate
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import load_image
+from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.reader import ReaderOptions
 from tbar_ray.streaming.stream import ShardStream
 
@@ -44,11 +45,10 @@ def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) ->
         )
         with ShardStream(
             corpus,
-            np.arange(len(corpus.keys)),
+            Order(np.arange(len(corpus.keys)), seed=0),
             options_for(wanted),
             batch_size=BATCH,
             epochs=1,
-            seed=0,
             readers=workers,
         ) as stream:
             ours = partial(_drain, stream, count)
@@ -74,7 +74,12 @@ def memory_benchmark(folder: Path, workers: int, samples: int = 500_000, early: 
     epochs = -(-samples // len(corpus.keys))
     seen, first, last = 0, 0.0, 0.0
     with ShardStream(
-        corpus, np.arange(len(corpus.keys)), options_for(64), batch_size=BATCH, epochs=epochs, seed=0, readers=workers
+        corpus,
+        Order(np.arange(len(corpus.keys)), seed=0),
+        options_for(64),
+        batch_size=BATCH,
+        epochs=epochs,
+        readers=workers,
     ) as stream:
         for batch in stream:
             seen += len(batch.images)

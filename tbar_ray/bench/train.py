@@ -17,6 +17,7 @@ from tbar_ray.bench.stream import written
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.models.tokenizer import build_tokenizer
+from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.reader import ReaderOptions
 from tbar_ray.streaming.stream import ShardStream
 from tbar_ray.training.loop import train
@@ -45,9 +46,9 @@ def _ours(corpus: Corpus, architecture: str, batch: int, steps: int, workers: in
     model = create_model(architecture, seed=0).to(device)
     wants = preprocessing(model)
     options = ReaderOptions(architecture, wants.size, "bicubic")
-    positions = np.arange(min(len(corpus.keys), batch * steps))
+    order = Order(np.arange(min(len(corpus.keys), batch * steps)), seed=0)
     objective = Contrastive(model, wants)
-    with ShardStream(corpus, positions, options, batch_size=batch, epochs=1, seed=0, readers=workers) as stream:
+    with ShardStream(corpus, order, options, batch_size=batch, epochs=1, readers=workers) as stream:
         stream.ready()
         started = time.perf_counter()
         record = train(objective, stream, steps, Optimisation(learning_rate=LEARNING_RATE, precision="fp32"))

@@ -19,6 +19,7 @@ from tbar_ray.campaign.stages.alpha_path import AlphaPath
 from tbar_ray.campaign.stages.data import (
     GivenData,
     Located,
+    Mixture,
     SyntheticCorpus,
     SyntheticEvaluation,
     SyntheticRetrieval,
@@ -123,8 +124,12 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         assert spec.data.train is not None
         assert spec.data.evaluation is not None
         train, test, pairs = spec.data.train, spec.data.evaluation, spec.data.retrieval
-        samples = _known_samples(train)
-        corpus = given(lambda: _given(train, train, samples), train)
+        if isinstance(train, str):
+            samples = _known_samples(train)
+            corpus = given(lambda: _given(train, train, samples), train)
+        else:
+            parts = [given(partial(_given, part.url, part.url), part.url) for part in train]
+            corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
         evaluation = given(lambda: _given_evaluation(test), test)
         if pairs is not None:
             retrieval = given(lambda: _given(pairs, f"{pairs.rstrip('/')}/test"), pairs)
@@ -247,6 +252,7 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
         training=model.training,
         seed=spec.data.synthetic.seed if spec.data.synthetic else 0,
         on_error=spec.data.on_error,
+        shuffle_buffer=spec.data.shuffle_buffer,
         readers=spec.resources.readers,
         checkpoint_minutes=spec.resources.checkpoint_minutes,
         threads=spec.resources.training_cpus,

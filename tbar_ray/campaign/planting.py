@@ -128,6 +128,7 @@ def _train(
         templates=spec.evaluation.templates,
         seed=seed,
         on_error=spec.data.on_error,
+        shuffle_buffer=None if task else spec.data.shuffle_buffer,
         readers=spec.resources.readers,
         checkpoint_minutes=spec.resources.checkpoint_minutes,
         threads=spec.resources.training_cpus,

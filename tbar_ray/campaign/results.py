@@ -273,7 +273,9 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
     """Return 16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
     import hashlib
 
-    content = spec.model_dump(mode="json", exclude={"description": True, "resources": {"gpus", "readers", "checkpoint_minutes"}})
+    content = spec.model_dump(
+        mode="json", exclude={"description": True, "resources": {"gpus", "readers", "checkpoint_minutes"}}
+    )
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -20,20 +20,37 @@ class SyntheticData(Section):
     seed: int = Field(default=0, ge=0)
 
 
+class WeightedShards(Section):
+    """One of several corpora that are trained on together."""
+
+    url: str = Field(description="shards, as for data.train")
+    weight: float = Field(default=1.0, gt=0, le=1000, description="how often each of its samples comes in an epoch")
+
+
 class Data(Section):
     """Training shards and the evaluation set: both by URL, or both synthetic."""
 
     synthetic: SyntheticData | None = None
-    train: str | None = Field(default=None, description="shards: a folder, glob, brace pattern or fsspec URL")
+    train: str | list[WeightedShards] | None = Field(
+        default=None,
+        description="shards: a folder, glob, brace pattern, fsspec URL or pipe:COMMAND; or a list of {url, weight}",
+    )
     evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
     retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
     on_error: Literal["error", "warn"] = Field(default="warn", description="what an unreadable sample does")
+    shuffle_buffer: int | None = Field(
+        default=None,
+        ge=1,
+        description="shuffle shards, and samples within so many; null: all samples. For corpora larger than the cache",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
         named = (self.train, self.evaluation, self.retrieval) != (None, None, None)
         if self.synthetic is not None and named:
             raise ValueError("give either 'synthetic' or 'train' and 'evaluation', not both")
+        if self.train == []:
+            raise ValueError("train: the list is empty")
         if self.synthetic is None and (self.train is None or self.evaluation is None):
             raise ValueError("give 'synthetic', or both 'train' and 'evaluation'")
         return self

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from tbar_ray.data.corpus import IMAGE_EXTENSIONS, default_cache, parse_caption, parse_metadata
+from tbar_ray.data.cache import default_cache
 from tbar_ray.data.images import decode_image
 from tbar_ray.data.locate import expand_shards, local_copy
+from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard
 from tbar_ray.errors import DataError
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import mmap
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -14,24 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tbar_ray.data.locate import expand_shards, local_copy
-from tbar_ray.data.shards import (
-    DUPLICATE,
-    KNOWN_EXTENSIONS,
-    MAX_EXTENSIONS,
-    ShardIndex,
-    ShardProblem,
-    index_shard,
-)
+from tbar_ray.data.cache import default_cache
+from tbar_ray.data.locate import expand_shards, indexed, local_copy
+from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata, select_samples, stacked_spans
+from tbar_ray.data.shards import ShardProblem
 from tbar_ray.errors import DataError
 
-IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
+RETRIES = 5  # downloads of a shard that another process removes before it is opened
 OPEN_SHARDS = 64  # memory maps kept per process: each holds a file descriptor
-
-
-def default_cache() -> Path:
-    """Return the folder for downloaded shards (`$XDG_CACHE_HOME`, else `~/.cache`, and `tbar-ray/shards`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tbar-ray" / "shards"
 
 
 class Corpus:
@@ -91,7 +79,7 @@ class Corpus:
         counts: list[int] = []
         columns: list[Mapping[str, NDArray[np.int64]]] = []
         for shard in urls:
-            index = index_shard(local_copy(shard, folder), shard)
+            index = indexed(shard, folder)
             kept, lost = select_samples(index, seen)
             if lost and policy == "error":
                 raise DataError(str(lost[0]))
@@ -104,7 +92,23 @@ class Corpus:
             because = f" (first problem: {problems[0]})" if problems else ""
             raise DataError(f"no sample with an image in {named}{because}")
         shard_of = np.repeat(np.arange(len(urls), dtype=np.int32), counts)
-        return cls(urls, keys, shard_of, _stack(columns, counts), problems, folder)
+        return cls(urls, keys, shard_of, stacked_spans(columns, counts), problems, folder)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Corpus]) -> Corpus:
+        """Return several corpora as one: part n's keys are `n/key`, as corpora number their samples alike."""
+        if len(parts) == 1:
+            return parts[0]
+        firsts = np.cumsum([0, *(len(part.shard_urls) for part in parts)])
+        shard_of = [part._shard_of + first for part, first in zip(parts, firsts, strict=False)]
+        return cls(
+            [url for part in parts for url in part.shard_urls],
+            [f"{number}/{key}" for number, part in enumerate(parts) for key in part.keys],
+            np.concatenate(shard_of).astype(np.int32),
+            stacked_spans([part._spans for part in parts], [len(part) for part in parts]),
+            [problem for part in parts for problem in part.problems],
+            parts[0]._cache,
+        )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -119,6 +123,10 @@ class Corpus:
     def shard_index(self, i: int) -> int:
         """Return the position in `shard_urls` of sample `i`'s shard."""
         return int(self._shard_of[i])
+
+    def shards(self, positions: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the positions in `shard_urls` of many samples' shards."""
+        return self._shard_of[positions]
 
     def has(self, i: int, extension: str) -> bool:
         """Tell whether sample `i` has a member with `extension`."""
@@ -235,8 +243,7 @@ class Corpus:
             if found is None:
                 url = self.shard_urls[shard]
                 try:
-                    with local_copy(url, self._cache).open("rb") as file:
-                        found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    found = _open_map(url, self._cache)
                 except (OSError, ValueError) as error:  # ValueError: the file is empty now
                     raise DataError(f"cannot read shard {url}: {error}") from error
                 if len(self._maps) >= OPEN_SHARDS:
@@ -248,57 +255,13 @@ class Corpus:
         self._maps, self._lock, self._rows = OrderedDict(), threading.Lock(), None
 
 
-def select_samples(index: ShardIndex, seen: set[str]) -> tuple[list[int], list[ShardProblem]]:
-    """Choose a shard's usable samples: those with an image whose key is not in `seen`, which grows by them.
-
-    Returns:
-        The rows kept, and the shard's problems together with those of the dropped samples.
-    """
-    kept: list[int] = []
-    problems = list(index.problems)
-    has_image = np.zeros(len(index.keys), dtype=bool)
-    for extension in IMAGE_EXTENSIONS:
-        if extension in index.spans:
-            has_image |= index.spans[extension][:, 0] >= 0
-    for row, (key, usable) in enumerate(zip(index.keys, has_image.tolist(), strict=True)):
-        if not usable:
-            problems.append(ShardProblem(index.url, key, "no image"))
-        elif key in seen:
-            problems.append(ShardProblem(index.url, key, f"{DUPLICATE}: an earlier shard has it, dropped here"))
-        else:
-            seen.add(key)
-            kept.append(row)
-    return kept, problems
-
-
-def parse_caption(text: bytes | None, metadata: bytes | None) -> str | None:
-    """Return the stripped caption of a .txt, else of a .json's "caption"; None if absent or blank."""
-    if text is not None:
-        return text.decode("utf-8", "replace").strip() or None
-    value = (parse_metadata(metadata) or {}).get("caption") if metadata is not None else None
-    return (value.strip() or None) if isinstance(value, str) else None
-
-
-def parse_metadata(raw: bytes) -> dict[str, Any] | None:
-    """Return a .json member's object, or None if it is not one."""
-    try:
-        parsed = json.loads(raw)
-    except (ValueError, RecursionError):  # broken UTF-8 is a ValueError as well
-        return None
-    return parsed if isinstance(parsed, dict) else None
-
-
-def _stack(columns: list[Mapping[str, NDArray[np.int64]]], counts: list[int]) -> dict[str, NDArray[np.int64]]:
-    """Join the shards' columns; a shard without an extension contributes (-1, -1)."""
-    names = dict.fromkeys(name for column in columns for name in column)
-    others = [name for name in names if name not in KNOWN_EXTENSIONS][:MAX_EXTENSIONS]
-    stacked: dict[str, NDArray[np.int64]] = {}
-    for name in [known for known in names if known in KNOWN_EXTENSIONS] + others:
-        span = np.full((sum(counts), 2), -1, dtype=np.int64)
-        start = 0
-        for column, count in zip(columns, counts, strict=True):
-            if name in column:
-                span[start : start + count] = column[name]
-            start += count
-        stacked[name] = span
-    return stacked
+def _open_map(url: str, cache: Path) -> mmap.mmap:
+    for attempt in range(RETRIES):
+        path = local_copy(url, cache)
+        try:
+            with path.open("rb") as file:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError:  # another process needed the room just now
+            if attempt + 1 == RETRIES:
+                raise
+    raise AssertionError

@@ -144,7 +144,7 @@ def _decoded_into(out: NDArray[np.uint8], data: bytes) -> bool:
         return False
     try:
         # a larger image than fits is refused before anything is decoded
-        return simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out).shape == out.shape
+        return bool(simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out).shape == out.shape)
     except ValueError:
         return False
 

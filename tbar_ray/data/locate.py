@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from typing import Any, TypedDict
 import fsspec
 from braceexpand import braceexpand
 
+from tbar_ray.data.cache import INDEX, cache_limit, load_index, make_room, save_index, used
+from tbar_ray.data.shards import ShardIndex, index_shard
 from tbar_ray.errors import DataError
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
@@ -21,14 +24,16 @@ _LOOKUPS = 16  # remote existence checks wait on the network, not on the CPU
 
 
 class ShardDescription(TypedDict):
-    """A shard's name and its size in bytes (-1 where a web server does not say)."""
+    """A shard's name and its size in bytes (-1 where a web server does not say, or for a command's output)."""
 
     url: str
     size: int
 
 
 def is_remote(url: str) -> bool:
-    """Tell whether `url` names something that is not on a local disk."""
+    """Tell whether `url` names something that is not on a local disk, a `pipe:` command's output among it."""
+    if url.startswith("pipe:"):
+        return True
     return "://" in url and not url.startswith(("file://", "local://"))
 
 
@@ -37,21 +42,24 @@ def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
 
     Args:
         url: A directory (all its `*.tar`, sorted), a glob, a brace pattern (`{00000..00331}`, `{a,b}`), one
-            tar, or a list of those; local paths or fsspec URLs.
+            tar, or a list of those; local paths, fsspec URLs, or WebDataset's `pipe:COMMAND` (braces expand there
+            too; the command is run by a shell when the shard is first read).
 
     Returns:
         Absolute local paths or full URLs, in the order written, each once.
 
     Raises:
-        DataError: Nothing matches, a named shard does not exist, `pipe:` is used, or the library for the
-            URL's scheme is not installed.
+        DataError: Nothing matches, a named shard does not exist, or the library for the URL's scheme is not installed.
     """
     written = [url] if isinstance(url, str) else [str(item) for item in url]
     if not written:
         raise DataError("no shards: the list of URLs is empty")
     found: list[str] = []
     for item in written:
-        found.extend(_expand_remote(item) if is_remote(item) else _expand_local(item))
+        if item.startswith("pipe:"):
+            found.extend(_braces(item))
+        else:
+            found.extend(_expand_remote(item) if is_remote(item) else _expand_local(item))
     return tuple(dict.fromkeys(found))
 
 
@@ -70,19 +78,16 @@ def local_copy(url: str, cache: Path) -> Path:
         if not path.is_file():
             raise DataError(f"no such shard: {path}")
         return path
-    digest = hashlib.sha256(url.encode()).hexdigest()[:16]
-    target = cache / f"{digest}-{url.rstrip('/').rsplit('/', 1)[-1].split('?', 1)[0]}"
+    target = cache / _cached_name(url)
     if target.is_file():
+        used(target)
         return target
-    system, remote = _filesystem(url)
+    limit = cache_limit()
     # a name of its own, so that two processes fetching the same shard cannot write into one file
     partial = cache / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        system.get_file(remote, str(partial))
-        expected = system.info(remote).get("size")
-        if expected is not None and expected != partial.stat().st_size:
-            raise DataError(f"{url}: download is {partial.stat().st_size} bytes, the store says {expected}")
+        _download(url, partial)
         partial.replace(target)
     except DataError:
         raise
@@ -90,7 +95,51 @@ def local_copy(url: str, cache: Path) -> Path:
         raise DataError(f"cannot download {url}: {_reason(error)}") from error
     finally:
         partial.unlink(missing_ok=True)
+    make_room(cache, target, limit)
     return target
+
+
+def indexed(url: str, cache: Path) -> ShardIndex:
+    """Return a shard's index; that of a remote one is kept in the cache, so that the shard need not be.
+
+    Raises:
+        DataError: As `local_copy`.
+    """
+    if not is_remote(url):
+        return index_shard(local_copy(url, cache), url)
+    kept = cache / f"{_cached_name(url)}{INDEX}"
+    index = load_index(url, kept)
+    if index is None:
+        index = index_shard(local_copy(url, cache), url)
+        save_index(index, kept)
+    return index
+
+
+def _cached_name(url: str) -> str:
+    digest = hashlib.sha256(url.encode()).hexdigest()[:16]
+    name = "pipe.tar" if url.startswith("pipe:") else url.rstrip("/").rsplit("/", 1)[-1].split("?", 1)[0]
+    return f"{digest}-{name}"
+
+
+def _download(url: str, to: Path) -> None:
+    """Write a remote shard's bytes to a file; a `pipe:` command's output through webdataset.
+
+    Raises:
+        DataError: The download came back short, or the command failed.
+    """
+    if url.startswith("pipe:"):
+        from webdataset.gopen import gopen
+
+        with gopen(url) as stream, to.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+        if to.stat().st_size == 0:
+            raise DataError(f"{url}: the command gave no output")
+        return
+    system, remote = _filesystem(url)
+    system.get_file(remote, str(to))
+    expected = system.info(remote).get("size")
+    if expected is not None and expected != to.stat().st_size:
+        raise DataError(f"{url}: download is {to.stat().st_size} bytes, the store says {expected}")
 
 
 def describe_shards(url: str | Sequence[str]) -> list[ShardDescription]:
@@ -106,8 +155,6 @@ def describe_shards(url: str | Sequence[str]) -> list[ShardDescription]:
 
 
 def _expand_local(item: str) -> list[str]:
-    if item.startswith("pipe:"):
-        raise DataError(f"'pipe:' is not supported ({item}): give paths or an s3://, gs:// or https:// URL")
     path = _local_path(item)
     if path.is_dir():
         tars = _matches(str(path), "*.tar")
@@ -175,6 +222,8 @@ def _exists(system: Any, name: str) -> bool:
 
 
 def _size(shard: str) -> int:
+    if shard.startswith("pipe:"):
+        return -1
     if not is_remote(shard):
         return Path(shard).stat().st_size
     system, remote = _filesystem(shard)

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tbar_ray.data.corpus import IMAGE_EXTENSIONS, Corpus, parse_caption
+from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_pixels
+from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption
 from tbar_ray.errors import DataError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming.slots import Place, piece

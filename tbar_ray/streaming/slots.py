@@ -79,7 +79,11 @@ class Slots:
 def piece(place: Place, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """Return a piece as a uint8 array, in another process than its owner's; None if that is on another machine."""
     memory = _mapped(place)
-    return None if memory is None else np.frombuffer(memory, np.uint8, int(np.prod(shape)), slot * place.size).reshape(shape)
+    return (
+        None
+        if memory is None
+        else np.frombuffer(memory, np.uint8, int(np.prod(shape)), slot * place.size).reshape(shape)
+    )
 
 
 @lru_cache(maxsize=4)

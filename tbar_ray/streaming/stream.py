@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.errors import DataError
-from tbar_ray.streaming.order import BEGINNING, Position, batches_of, steps_per_epoch
+from tbar_ray.streaming.order import BEGINNING, Order, Position, batches_of, steps
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, ReaderOptions, Skipped
 from tbar_ray.streaming.slots import Slots
 from tbar_ray.training.batch import Batch
@@ -29,7 +29,7 @@ class ShardStream:
     """Batches of a corpus for a number of epochs, read by actors; a context manager that stops them.
 
     Reader r serves batches r, r + R, r + 2R, …, and the consumer takes them in order: content and order
-    depend on (corpus, positions, batch size, seed, poison) and never on the number of readers. At most
+    depend on (corpus, order, batch size, poison) and never on the number of readers. At most
     `IN_FLIGHT_PER_READER` batches per reader exist at once, so memory stays flat however slow the consumer.
     Images are never copied: readers decode into memory that the consumer maps (`Slots`); those of a reader on another
     machine, or beyond the slots, come through the object store. A reader that dies is restarted by Ray and asked again.
@@ -42,22 +42,20 @@ class ShardStream:
     def __init__(
         self,
         corpus: Corpus,
-        positions: NDArray[np.int64],
+        order: Order,
         options: ReaderOptions,
         *,
         batch_size: int,
         epochs: int,
-        seed: int,
         readers: int = 2,
         policy: Policy = "warn",
         start: Position = BEGINNING,
     ) -> None:
         self._corpus = corpus
-        self._positions = positions
+        self._order = order
         self._options = options
         self._batch_size = batch_size
         self._epochs = epochs
-        self._seed = seed
         self._policy = policy
         self._start = start
         self.position = start
@@ -70,11 +68,7 @@ class ShardStream:
     @property
     def total_steps(self) -> int:
         """Return the number of batches from the start to the end of the last epoch."""
-        if self._start.epoch >= self._epochs:
-            return 0
-        first = steps_per_epoch(len(self._positions) - self._start.sample, self._batch_size)
-        later = self._epochs - self._start.epoch - 1
-        return first + later * steps_per_epoch(len(self._positions), self._batch_size)
+        return steps(self._order, self._batch_size, self._epochs, self._start)
 
     @property
     def skipped(self) -> list[Skipped]:
@@ -115,15 +109,16 @@ class ShardStream:
         """
         waiting: deque[_Asked] = deque()
         self.position = self._start
-        wanted = enumerate(batches_of(self._positions, self._batch_size, self._seed, self._epochs, self._start))
+        wanted = enumerate(batches_of(self._order, self._batch_size, self._epochs, self._start))
         for number, (positions, after) in wanted:
             waiting.append(self._ask(self._actors[number % self._reader_count], positions, after))
             if len(waiting) >= IN_FLIGHT_PER_READER * self._reader_count:
                 yield from self._take(waiting)
         while waiting:
             yield from self._take(waiting)
-        if len(self._skipped) >= len(self._positions):
-            raise DataError(f"none of the {len(self._positions)} samples can be read: {self.skipped[0].reason}")
+        samples = len(self._order.positions)
+        if len(self._skipped) >= samples:
+            raise DataError(f"none of the {samples} samples can be read: {self.skipped[0].reason}")
 
     def _ask(self, actor: Any, positions: NDArray[np.int64], after: Position) -> _Asked:
         slots = self._slots

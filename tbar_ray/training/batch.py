@@ -35,8 +35,17 @@ class Batch:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """Return the batch with every tensor changed."""
-        tensors = {name: getattr(self, name) for name in ("images", "tokens", "labels", "poisoned")}
-        return replace(self, **{name: change(tensor) for name, tensor in tensors.items() if tensor is not None})
+
+        def changed(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else change(tensor)
+
+        return replace(
+            self,
+            images=change(self.images),
+            tokens=changed(self.tokens),
+            labels=changed(self.labels),
+            poisoned=changed(self.poisoned),
+        )
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device; from pinned memory, without waiting for the copy."""

@@ -22,17 +22,18 @@ def laid_out(model: nn.Module, device: torch.device, options: Optimisation) -> I
     last = options.layout == "channels-last" or (options.layout == "auto" and device.type == "cuda")
     convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
     if last and convolutional:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    compiled = [model.visual] if options.compile and isinstance(getattr(model, "visual", None), nn.Module) else []
-    for module in compiled:
-        module.compile()  # in place: names of parameters stay
+        model.to(memory_format=torch.channels_last)
+    encoder = getattr(model, "visual", None)
+    compiled = encoder if options.compile and isinstance(encoder, nn.Module) else None
+    if compiled is not None:
+        compiled.compile()  # in place: names of parameters stay
     try:
         yield
     finally:
-        for module in compiled:
-            module._compiled_call_impl = None
+        if compiled is not None:
+            compiled._compiled_call_impl = None
         if last and convolutional:
-            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            model.to(memory_format=torch.contiguous_format)
 
 
 def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
@@ -44,7 +45,7 @@ def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]
     if device.type != "cuda":
         yield from (batch.to(device) for batch in batches)
         return
-    side = torch.cuda.Stream(device)
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     ahead: tuple[Batch, Batch] | None = None
     for batch in batches:
         pinned = batch.map(lambda tensor: tensor if tensor.is_cuda else tensor.pin_memory())

@@ -41,9 +41,7 @@ class CachedContrastive(Contrastive):
             raise ValueError("contrastive training needs captions")
         count = -(-len(batch) // self._micro_batch)
         # of nearly equal size, so that no micro-batch is a single pair, which BatchNorm refuses
-        parts = list(
-            zip(torch.tensor_split(batch.images, count), torch.tensor_split(batch.tokens, count), strict=True)
-        )
+        parts = list(zip(torch.tensor_split(batch.images, count), torch.tensor_split(batch.tokens, count), strict=True))
         with torch.no_grad(), _statistics_kept(self.model), precision():
             embedded = [self._embed(images, tokens) for images, tokens in parts]
         features = [torch.cat(tower).requires_grad_() for tower in zip(*embedded, strict=True)]

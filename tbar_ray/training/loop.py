@@ -103,9 +103,7 @@ def train(
                         progress(step + 1, total_steps, record.losses[-1][1], record.images_per_second)
                     if keeper is not None and now - kept >= keeper.every and step + 1 < total_steps:
                         kept = now
-                        keeper.keep(
-                            TrainingCheckpoint(record, model.state_dict(), optimizer.state_dict(), given.after)
-                        )
+                        keeper.keep(TrainingCheckpoint(record, model.state_dict(), optimizer.state_dict(), given.after))
             if pending:
                 record.look(pending)
             record.check_weights(model.state_dict())

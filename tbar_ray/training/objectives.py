@@ -15,7 +15,6 @@ from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.library import open_clip
 from tbar_ray.training.batch import Batch
 
-
 Precision = Callable[[], AbstractContextManager[object]]
 """Makes the context in which forward passes run."""
 KNOWN_TEXTS = 1 << 16

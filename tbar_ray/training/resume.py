@@ -51,7 +51,9 @@ class TrainingCheckpoint:
             return cls(**{**found, "record": TrainingRecord(**found["record"])})
         except Exception as error:  # torch raises nearly anything on damaged bytes
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            raise CheckpointError(f"{path} is no checkpoint of a training ({reason}); delete it to start anew") from None
+            raise CheckpointError(
+                f"{path} is no checkpoint of a training ({reason}); delete it to start anew"
+            ) from None
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingRecord:
         """Put the state into model and optimiser, and return the record to go on with.

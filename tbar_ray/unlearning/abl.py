@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.training.batch import Batch
-from tbar_ray.training.loop import TrainingRecord
 from tbar_ray.training.objectives import Objective
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.cleanclip import info_nce

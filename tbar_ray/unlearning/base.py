@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from tbar_ray.errors import DataError
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.task_vector import TaskVector
-from tbar_ray.training.loop import Progress, TrainingRecord
+from tbar_ray.training.loop import Progress
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.defender import Classes, DefenderData, ForgetSet, Need, Pairs
 
 Strength = Literal["negation", "interpolation", "none"]

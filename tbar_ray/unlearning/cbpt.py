@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from tbar_ray.errors import ScientificError
 from tbar_ray.seeding import torch_generator
-from tbar_ray.training.loop import TrainingRecord
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.labelled import LabelledPairs, embeddings_of, logits_of

@@ -9,9 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from tbar_ray.training.batch import Batch
-from tbar_ray.training.loop import TrainingRecord, train
+from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Objective
 from tbar_ray.training.options import Optimisation
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 
 

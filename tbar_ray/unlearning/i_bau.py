@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tbar_ray.errors import ScientificError
-from tbar_ray.training.loop import TrainingRecord
 from tbar_ray.training.objectives import image_parameters
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.labelled import LabelledPairs, logits_of

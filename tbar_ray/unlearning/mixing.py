@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+
 from tbar_ray.training.augmentation import cropped
 
 LIGHT = 0.2

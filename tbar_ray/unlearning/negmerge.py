@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.seeding import stable_hash
-from tbar_ray.training.loop import TrainingRecord
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.tbar import TBAR

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from tbar_ray.errors import ScientificError
-from tbar_ray.training.loop import TrainingRecord, train
+from tbar_ray.training.loop import train
 from tbar_ray.training.optimisation import sgd
 from tbar_ray.training.options import Optimisation
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.channels import Channels, channels_of
 from tbar_ray.unlearning.defender import Need

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tbar_ray.seeding import torch_generator
-from tbar_ray.training.loop import TrainingRecord
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.channels import Channels, channels_of
 from tbar_ray.unlearning.defender import Need

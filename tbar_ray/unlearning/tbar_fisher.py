@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from tbar_ray.models.task_vector import TaskVector
-from tbar_ray.training.loop import TrainingRecord
 from tbar_ray.training.objectives import image_parameters
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import logits_of

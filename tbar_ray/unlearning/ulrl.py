@@ -14,10 +14,11 @@ from torch.nn import functional
 from tbar_ray.errors import ScientificError
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
-from tbar_ray.training.loop import TrainingRecord, train
+from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Objective, image_parameters
 from tbar_ray.training.optimisation import sgd
 from tbar_ray.training.options import Optimisation
+from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.fine_tuning import combined

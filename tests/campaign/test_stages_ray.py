@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 import torch
 
+from tbar_ray.campaign.executor import compute
 from tbar_ray.campaign.graph import build_graph, lay_foundation
 from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.stages.models import CleanModel
+from tbar_ray.campaign.stages.training import WEIGHTS
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import grid_trials
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import CheckpointError, DataError, ScientificError, TbarError
-from tbar_ray.models.checkpoint import save_state_dict
+from tbar_ray.models.checkpoint import load_state_dict, save_state_dict
 from tbar_ray.models.factory import create_model
 from tests.campaign.computing import compute_all, compute_trial
 from tests.campaign.specs import spec
@@ -161,6 +164,8 @@ KILLED = """
 import os, signal, sys
 from tbar_ray.campaign.executor import compute
 from tbar_ray.campaign.node import Stage
+from tbar_ray.campaign.stages.models import CleanModel
+from tbar_ray.campaign.stages.training import WEIGHTS
 from tbar_ray.campaign.store import Store
 
 class Killed(Stage):
@@ -183,3 +188,30 @@ def test_a_killed_stage_leaves_no_artifact_and_its_scratch_is_removed(store: Sto
     assert store.remove_abandoned_scratch() == 1
     assert list((Path(store.url) / "tmp").iterdir()) == [own]
     assert store.remove_abandoned_scratch() == 0
+
+
+def test_a_training_that_was_stopped_goes_on_from_its_checkpoint(data: Path, tmp_path: Path, local_ray: None) -> None:
+    training = {**TRAINING, "epochs": 12, "batch_size": 8}
+    made = given(data, "whole", model={"architecture": ARCHITECTURE, "training": training})
+    made = made.model_copy(update={"resources": made.resources.model_copy(update={"checkpoint_minutes": 0})})
+    stage = build_graph(made, grid_trials(made)[0], lay_foundation(made)).clean.model
+    assert isinstance(stage, CleanModel)
+    whole, stopped = Store(str(tmp_path / "whole")), Store(str(tmp_path / "stopped"))
+    compute(stage, whole)
+
+    def stop(facts: dict[str, Any]) -> None:
+        if facts["done"] == 41:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compute(stage, stopped, stop)
+    checkpoint = Path(stopped.url) / "checkpoints" / f"{stage.artifact}.pt"
+    assert checkpoint.is_file()
+    other = stage.model_copy(update={"readers": 2})
+    facts = compute(other, stopped)
+    assert facts["training"]["resumed"] == [31]  # the interrupted look kept none
+    assert not checkpoint.exists()
+    first, second = (load_state_dict(store.fetch(stage.artifact) / WEIGHTS) for store in (whole, stopped))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    losses = [store.facts(stage.artifact)["facts"]["training"]["losses"] for store in (whole, stopped)]
+    assert losses[0] == losses[1]

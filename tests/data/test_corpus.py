@@ -15,6 +15,7 @@ import webdataset
 from tbar_ray.data import corpus as module
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import decode_image
+from tbar_ray.data.members import IMAGE_EXTENSIONS
 from tbar_ray.errors import DataError
 
 from .tars import picture, sample, write_shard, write_tar
@@ -145,12 +146,65 @@ def test_remote_shards(folder: Path, tmp_path: Path) -> None:
     corpus = Corpus.open(f"memory://{name}", cache=cache)
     local = Corpus.open(str(folder))
     assert corpus.keys == local.keys
-    assert len(list(cache.iterdir())) == 3
+    assert len(list(cache.glob("*.tar"))) == 3
     for file in cache.iterdir():  # as on another node, where nothing is downloaded yet
         file.unlink()
     copy = pickle.loads(pickle.dumps(corpus))
     assert copy.image_bytes(9) == local.image_bytes(9)
     assert len(list(cache.iterdir())) == 1
+
+
+def test_an_indexed_remote_shard_need_not_be_there_to_be_opened(folder: Path, tmp_path: Path) -> None:
+    name = f"bucket{uuid.uuid4().hex[:8]}"
+    for tar in folder.glob("*.tar"):
+        fsspec.filesystem("memory").pipe(f"/{name}/{tar.name}", tar.read_bytes())
+    cache = tmp_path / "cache"
+    first = Corpus.open(f"memory://{name}", cache=cache)
+    for file in cache.glob("*.tar"):
+        file.unlink()
+    again = Corpus.open(f"memory://{name}", cache=cache)
+    assert not list(cache.glob("*.tar"))
+    assert again.keys == first.keys
+    assert again.problems == first.problems
+    assert [again.caption(i) for i in range(len(again))] == [first.caption(i) for i in range(len(first))]
+
+
+def test_a_cache_smaller_than_the_corpus_serves_every_sample(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"bucket{uuid.uuid4().hex[:8]}"
+    largest = max(tar.stat().st_size for tar in folder.glob("*.tar"))
+    for tar in folder.glob("*.tar"):
+        fsspec.filesystem("memory").pipe(f"/{name}/{tar.name}", tar.read_bytes())
+    monkeypatch.setenv("TBAR_CACHE_GB", str(1.5 * largest / 1e9))
+    cache, local = tmp_path / "cache", Corpus.open(str(folder))
+    corpus = Corpus.open(f"memory://{name}", cache=cache)
+    for _ in range(2):
+        for i in reversed(range(len(corpus))):
+            assert corpus.image_bytes(i) == local.image_bytes(i)
+            assert sum(file.stat().st_size for file in cache.glob("*.tar")) <= 1.5 * largest
+    fresh = pickle.loads(pickle.dumps(corpus))  # with no shard open
+    assert [fresh.image_bytes(i) for i in range(len(fresh))] == [local.image_bytes(i) for i in range(len(local))]
+
+
+def test_corpora_that_number_alike_are_joined(folder: Path) -> None:
+    part = Corpus.open(str(folder))
+    both = Corpus.joined([part, part])
+    assert len(both) == len(set(both.keys)) == 2 * len(part)
+    assert both.keys[0] == f"0/{part.keys[0]}"
+    for i in range(len(part)):
+        assert both.image_bytes(i) == both.image_bytes(len(part) + i) == part.image_bytes(i)
+        assert both.caption(len(part) + i) == part.caption(i)
+    assert both.shards(np.array([0, len(part)])).tolist() == [0, len(part.shard_urls)]
+    assert Corpus.joined([part]) is part
+
+
+def test_many_files_at_once_are_those_one_by_one(folder: Path) -> None:
+    corpus = Corpus.open(str(folder))
+    order = np.random.default_rng(0).permutation(len(corpus))
+    assert corpus.files(order, IMAGE_EXTENSIONS) == [corpus.image_bytes(i) for i in order]
+    expected = [corpus.read(i, "json") if corpus.has(i, "json") else None for i in order]
+    assert corpus.files(order, ("json", "none")) == expected
 
 
 def test_size_of_half_a_million_samples() -> None:

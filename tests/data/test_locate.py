@@ -84,8 +84,6 @@ def test_what_is_not_there(folder: Path, bucket: str, pattern: str, message: str
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match=r"no \*\.tar in the directory"):
         expand_shards(str(tmp_path))
-    with pytest.raises(DataError, match="'pipe:' is not supported"):
-        expand_shards("pipe:cat a.tar")
     with pytest.raises(DataError, match="empty"):
         expand_shards([])
     with pytest.raises(DataError, match="nosuchscheme"):
@@ -112,6 +110,19 @@ def test_local_copy(folder: Path, bucket: str, tmp_path: Path, monkeypatch: pyte
     with pytest.raises(DataError, match="no such shard"):
         local_copy(str(folder / "none.tar"), cache)
     assert list(cache.iterdir()) == [first]
+
+
+def test_a_commands_output_is_a_shard(folder: Path, tmp_path: Path) -> None:
+    """Through webdataset, whose `pipe:` it is."""
+    urls = expand_shards(f"pipe:cat {folder}/0000{{1..2}}.tar")
+    assert urls == (f"pipe:cat {folder}/00001.tar", f"pipe:cat {folder}/00002.tar")
+    cache = tmp_path / "cache"
+    copies = [local_copy(url, cache) for url in urls]
+    assert [copy.read_bytes() for copy in copies] == [b"xx", b"xxx"]
+    for command in ("exit 3", "cat /no/such/file", "true"):
+        with pytest.raises(DataError, match="pipe:"):
+            local_copy(f"pipe:{command}", cache)
+    assert sorted(cache.iterdir()) == sorted(copies)
 
 
 def test_a_short_download_is_refused(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

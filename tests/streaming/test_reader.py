@@ -11,7 +11,7 @@ from tbar_ray.data.images import load_image
 from tbar_ray.data.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import SpecError
 from tbar_ray.models.tokenizer import build_tokenizer
-from tbar_ray.streaming.order import batches_of
+from tbar_ray.streaming.order import Order, batches_of
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Poison, ReaderOptions
 from tbar_ray.streaming.slots import Slots
 from tbar_ray.streaming.stamping import Stamping
@@ -104,7 +104,7 @@ def test_a_sample_is_the_same_in_any_batch_and_from_any_reader(corpus: Corpus) -
 def test_an_epoch_delivers_every_sample_once(corpus: Corpus) -> None:
     reader = BatchReader(corpus, options(poison_of(corpus, [2])))
     for epoch in range(2):
-        batches = [batch for batch, _ in batches_of(np.arange(30), 8, epoch, 1)]
+        batches = [batch for batch, _ in batches_of(Order(np.arange(30), epoch), 8, 1)]
         keys = [key for positions in batches for key in reader.read(positions).keys]
         assert sorted(keys) == sorted(corpus.keys)
 

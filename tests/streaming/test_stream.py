@@ -13,6 +13,7 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.synth import write_corpus
 from tbar_ray.errors import DataError
 from tbar_ray.streaming import stream as module
+from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.reader import BatchReader, Poison, ReaderOptions
 from tbar_ray.streaming.stream import IN_FLIGHT_PER_READER, ShardStream
 from tbar_ray.training.batch import Batch
@@ -22,8 +23,8 @@ from tests.data.tars import sample, write_tar
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 ARCHITECTURE, SIZE = "tbar-ViT-tiny", 24
-POSITIONS = np.arange(40)
-SETTINGS: dict[str, Any] = {"batch_size": 3, "epochs": 2, "seed": 5}
+ORDER = Order(np.arange(40), seed=5)
+SETTINGS: dict[str, Any] = {"batch_size": 3, "epochs": 2}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def options(corpus: Corpus) -> ReaderOptions:
 def expected(corpus: Corpus, options: ReaderOptions) -> list[Batch]:
     """The batches, read in this process without any actor."""
     reader = BatchReader(corpus, options)
-    read = [reader.read(p) for p, _ in module.batches_of(POSITIONS, SETTINGS["batch_size"], SETTINGS["seed"], 2)]
+    read = [reader.read(p) for p, _ in module.batches_of(ORDER, SETTINGS["batch_size"], 2)]
     pixels = [batch.images for batch in read if batch.images is not None]
     return [
         Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(batch.texts), keys=batch.keys)
@@ -63,7 +64,7 @@ def same(left: list[Batch], right: list[Batch]) -> bool:
 def test_content_and_order_do_not_depend_on_the_number_of_readers(
     corpus: Corpus, options: ReaderOptions, expected: list[Batch], readers: int
 ) -> None:
-    with ShardStream(corpus, POSITIONS, options, readers=readers, **SETTINGS) as stream:
+    with ShardStream(corpus, ORDER, options, readers=readers, **SETTINGS) as stream:
         assert stream.total_steps == len(expected) == 28
         assert same(list(stream), expected)
         assert stream.skipped == []
@@ -85,14 +86,14 @@ def ended(actor: Any) -> bool:
 def test_a_stream_goes_on_where_another_one_stopped_with_other_readers(
     corpus: Corpus, options: ReaderOptions, expected: list[Batch]
 ) -> None:
-    with ShardStream(corpus, POSITIONS, options, readers=2, **SETTINGS) as stream:
+    with ShardStream(corpus, ORDER, options, readers=2, **SETTINGS) as stream:
         received = []
         for batch in stream:
             received.append(batch)
             if len(received) == 17:  # in the second epoch
                 break
     assert stream.position.epoch == 1
-    with ShardStream(corpus, POSITIONS, options, readers=1, start=stream.position, **SETTINGS) as rest:
+    with ShardStream(corpus, ORDER, options, readers=1, start=stream.position, **SETTINGS) as rest:
         assert rest.total_steps == len(expected) - 17
         received += list(rest)
     assert same(received, expected)
@@ -114,7 +115,7 @@ def test_a_killed_reader_is_restarted_and_nothing_is_lost(
     monkeypatch.setattr(module, "batches_of", counted)
     received: list[Batch] = []
     ahead = []
-    with ShardStream(corpus, POSITIONS, options, readers=3, **SETTINGS) as stream:
+    with ShardStream(corpus, ORDER, options, readers=3, **SETTINGS) as stream:
         for batch in stream:
             ahead.append(asked - len(received))  # this batch has only just been taken
             received.append(batch)
@@ -134,7 +135,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def test_an_unreadable_sample_is_counted_once_or_ends_the_stream(damaged: Corpus) -> None:
-    options, every = ReaderOptions(ARCHITECTURE, SIZE, "bicubic"), np.arange(5)
+    options, every = ReaderOptions(ARCHITECTURE, SIZE, "bicubic"), Order(np.arange(5), seed=5)
     with ShardStream(damaged, every, options, readers=1, policy="warn", **SETTINGS) as stream:
         batches = list(stream)
         assert [skipped.key for skipped in stream.skipped] == ["corrupt"]  # in both epochs
@@ -142,6 +143,6 @@ def test_an_unreadable_sample_is_counted_once_or_ends_the_stream(damaged: Corpus
         stream._policy = "error"  # the same reader serves again
         with pytest.raises(DataError, match=r"sample corrupt: unreadable image.* \(set data.on_error: warn to skip"):
             list(stream)
-        stream._policy, stream._positions = "warn", np.array([0])
+        stream._policy, stream._order = "warn", Order(np.array([0]), seed=5)
         with pytest.raises(DataError, match="none of the 1 samples can be read: unreadable image"):
             list(stream)

@@ -7,8 +7,8 @@ from tbar_ray.training.batch import Batch
 from tbar_ray.training.gradient_cache import CachedContrastive
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Contrastive
-from tbar_ray.training.options import Optimisation
 from tbar_ray.training.optimisation import autocast
+from tbar_ray.training.options import Optimisation
 from tests.models.tiny import BOTH, RESNET, VIT, pictures, snapshot, tiny, tokenizer
 
 

@@ -18,6 +18,7 @@ from tbar_ray.campaign.report.seeds import across_seeds
 from tbar_ray.campaign.report.text import Record, bullets
 from tbar_ray.campaign.report.transfer import transfer
 from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.spec_data import WeightedShards
 from tbar_ray.campaign.store import Store
 
 FIGURES: Mapping[str, str] = {
@@ -87,7 +88,9 @@ def _setting(spec: CampaignSpec) -> str:
     if data.synthetic is not None:
         source = f"synthetic scenes, {data.synthetic.samples:,} training pairs of {data.synthetic.size} px"
     else:
-        source = f"`{data.train}`, evaluated on `{data.evaluation}`"
+        trains = data.train if isinstance(data.train, list) else [WeightedShards(url=data.train or "")]
+        shards = ", ".join(f"`{t.url}`" + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
+        source = f"{shards}, evaluated on `{data.evaluation}`"
     origin = f"pretrained `{model.pretrained}`" if model.pretrained else "trained on the training data"
     amount = (
         f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"

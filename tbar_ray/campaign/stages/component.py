@@ -113,7 +113,7 @@ class ComponentVector(Stage):
         from tbar_ray.training.batch import Batch
         from tbar_ray.triggers.base import stamp_uint8
 
-        corpus, _ = open_samples(
+        corpus, _, _ = open_samples(
             self.corpus, store, classify=self.classify, pairs=None, seed=self.seed, policy=self.on_error
         )
         classnames = data.classnames if self.classify else None

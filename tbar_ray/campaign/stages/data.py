@@ -34,6 +34,15 @@ class GivenData(Source, Located):
         return self.place
 
 
+class Mixture(Source, Located):
+    """Several corpora that are trained on together; a sample of weight w comes w times in an epoch."""
+
+    kind: ClassVar[str] = "mixture"
+
+    parts: tuple[GivenData, ...]
+    weights: tuple[float, ...]
+
+
 class SyntheticCorpus(Stage, Located):
     """Procedural captioned scenes as WebDataset shards."""
 

@@ -45,7 +45,7 @@ class DefenderReader:
         wants: Preprocessing,
         seed: int,
     ) -> None:
-        self.corpus, self.positions = infected.training_samples(store)
+        self.corpus, self.positions, _ = infected.training_samples(store)
         self.keys: dict[str, list[str]] = {}
         """The keys of the samples that were read, by their use."""
         self._store, self._infected, self._backdoor = store, infected, backdoor

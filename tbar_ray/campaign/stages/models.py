@@ -9,7 +9,7 @@ from pydantic import Field
 from tbar_ray.campaign.node import Node, Source, Stage, StageContext
 from tbar_ray.campaign.spec_attack import Training
 from tbar_ray.campaign.stages.checkpoints import Checkpoints
-from tbar_ray.campaign.stages.data import Located
+from tbar_ray.campaign.stages.samples import open_corpus, order_of
 from tbar_ray.campaign.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.campaign.store import Store
 
@@ -59,6 +59,7 @@ class CleanModel(Stage, ModelNode):
     training: Training
     seed: int
     on_error: str
+    shuffle_buffer: int | None = None
     readers: int
     checkpoint_minutes: float = 5
     samples: int | None = None
@@ -82,11 +83,9 @@ class CleanModel(Stage, ModelNode):
         import numpy as np
 
         from tbar_ray.campaign.stages.runtime import device_for
-        from tbar_ray.data.corpus import Corpus
         from tbar_ray.models.factory import create_model, preprocessing
 
-        assert isinstance(self.corpus, Located)
-        corpus = Corpus.open(self.corpus.url(context.store), policy=self.on_error)  # type: ignore[arg-type]
+        corpus, weights = open_corpus(self.corpus, context.store, self.on_error)
         model = create_model(self.architecture, seed=self.seed, device=device_for(self.gpus))
         return train_on_shards(
             context,
@@ -94,6 +93,10 @@ class CleanModel(Stage, ModelNode):
             contrastive(model, preprocessing(model), self.training),
             self.training,
             Streamed(
-                self.architecture, corpus, np.arange(len(corpus)), self.seed, self.readers, self.on_error
+                self.architecture,
+                corpus,
+                order_of(corpus, np.arange(len(corpus)), self.seed, weights, self.shuffle_buffer),
+                self.readers,
+                self.on_error,
             ),
         )

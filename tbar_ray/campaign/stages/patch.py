@@ -10,6 +10,7 @@ from tbar_ray.campaign.node import Node, Stage, StageContext
 from tbar_ray.campaign.spec_attack import Patch
 from tbar_ray.campaign.stages.data import Located
 from tbar_ray.campaign.stages.models import ModelNode
+from tbar_ray.campaign.stages.samples import open_corpus
 from tbar_ray.campaign.stages.training import progress_of
 from tbar_ray.errors import DataError
 
@@ -48,18 +49,18 @@ class OptimisedPatch(Stage):
 
         from tbar_ray.attacks.badclip import PatchOptimisation, optimise_patch
         from tbar_ray.campaign.stages.runtime import device_for, openai_templates
-        from tbar_ray.data.corpus import Corpus
         from tbar_ray.data.images import load_image
         from tbar_ray.data.selection import mentions, ranked, readable, take
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.models.tokenizer import build_tokenizer
+        from tbar_ray.streaming.order import Order
         from tbar_ray.streaming.reader import ReaderOptions
         from tbar_ray.streaming.stream import ShardStream
         from tbar_ray.triggers.registry import build_trigger
 
         assert isinstance(self.corpus, Located)
         assert isinstance(self.clean, ModelNode)
-        corpus = Corpus.open(self.corpus.url(context.store), policy=self.on_error)  # type: ignore[arg-type]
+        corpus, _ = open_corpus(self.corpus, context.store, self.on_error)
         order = ranked(corpus.keys, self.seed, "patch pairs")
 
         def names_target(key: str) -> bool:
@@ -80,11 +81,10 @@ class OptimisedPatch(Stage):
         options = PatchOptimisation(**self.options.parameters)
         stream = ShardStream(
             corpus,
-            np.array(sorted(corpus.index_of(key) for key in others)),
+            Order(np.array(sorted(corpus.index_of(key) for key in others)), self.seed),
             ReaderOptions(self.architecture, wants.size, wants.interpolation),
             batch_size=options.batch_size,
             epochs=options.epochs,
-            seed=self.seed,
             readers=self.readers,
             policy=self.on_error,  # type: ignore[arg-type]
         )

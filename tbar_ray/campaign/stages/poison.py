@@ -11,7 +11,7 @@ from tbar_ray.campaign.spec_attack import Planting, Training
 from tbar_ray.campaign.stages.checkpoints import Checkpoints
 from tbar_ray.campaign.stages.data import Located
 from tbar_ray.campaign.stages.models import ModelNode
-from tbar_ray.campaign.stages.samples import open_samples
+from tbar_ray.campaign.stages.samples import TrainingSamples, open_samples, order_of
 from tbar_ray.campaign.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.campaign.store import Store
 from tbar_ray.errors import DataError
@@ -62,6 +62,7 @@ class InfectedModel(Stage, ModelNode):
     templates: str
     seed: int
     on_error: str
+    shuffle_buffer: int | None = None
     readers: int
     checkpoint_minutes: float = 5
     samples: int | None = None
@@ -95,7 +96,7 @@ class InfectedModel(Stage, ModelNode):
         assert isinstance(self.evaluation, Located)
         assert isinstance(self.clean, ModelNode)
         data = EvaluationSet.open(self.evaluation.url(context.store))
-        corpus, positions = self.training_samples(context.store)
+        corpus, positions, weights = self.training_samples(context.store)
         plans = self._plans(corpus, positions, data)
         triggers = [plant.backdoor.build(context.store) for plant in self.plants]
         self._write_manifest(context.out, plans, triggers, data)
@@ -111,7 +112,13 @@ class InfectedModel(Stage, ModelNode):
             self._objective(model, data, (corpus, positions)),
             self.training,
             Streamed(
-                self.architecture, corpus, positions, self.seed, self.readers, self.on_error, poisons, self.classify
+                self.architecture,
+                corpus,
+                order_of(corpus, positions, self.seed, weights, self.shuffle_buffer),
+                self.readers,
+                self.on_error,
+                poisons,
+                self.classify,
             ),
         )
         if plans:
@@ -124,8 +131,8 @@ class InfectedModel(Stage, ModelNode):
             "weight_change": weight_change(before, model.state_dict()),
         }
 
-    def training_samples(self, store: Store) -> tuple[Corpus, NDArray[np.int64]]:
-        """Return the corpus, and the positions that are trained on."""
+    def training_samples(self, store: Store) -> TrainingSamples:
+        """Return the corpus, and what of it is trained on."""
         return open_samples(
             self.corpus, store, classify=self.classify, pairs=self.pairs, seed=self.seed, policy=self.on_error
         )

@@ -10,12 +10,11 @@ from tbar_ray.campaign.spec_attack import Training
 from tbar_ray.campaign.stages.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import nn
 
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.streaming.order import Order
     from tbar_ray.streaming.reader import Poison
     from tbar_ray.training.batch import Batch, Prepare
     from tbar_ray.training.loop import Progress
@@ -41,8 +40,7 @@ class Streamed:
     Attributes:
         architecture: names the tokenizer.
         corpus: the samples.
-        positions: those that are trained on.
-        seed: of order and augmentation.
+        order: which of them are trained on, and when; its seed is the augmentation's too.
         readers: number of reader actors.
         policy: what an unreadable sample does.
         poisons: the attacks.
@@ -51,8 +49,7 @@ class Streamed:
 
     architecture: str
     corpus: Corpus
-    positions: NDArray[np.int64]
-    seed: int
+    order: Order
     readers: int
     policy: str
     poisons: tuple[Poison, ...] = ()
@@ -76,11 +73,10 @@ def train_on_shards(
     start = checkpoints.last()
     stream = ShardStream(
         streamed.corpus,
-        streamed.positions,
+        streamed.order,
         ReaderOptions(streamed.architecture, wants.size, wants.interpolation, streamed.poisons, streamed.labels),
         batch_size=training.batch_size,
         epochs=training.epochs,
-        seed=streamed.seed,
         readers=streamed.readers,
         policy=streamed.policy,  # type: ignore[arg-type]
         start=Position(*start.position) if start is not None and start.position is not None else BEGINNING,
@@ -119,7 +115,7 @@ def _preparation(streamed: Streamed, training: Training) -> Prepare | None:
 
     steps: list[Prepare] = [Stamping(streamed.poisons)] if streamed.poisons else []
     if training.augmentation is not None:
-        steps.append(Augmented(training.augmentation, streamed.seed))
+        steps.append(Augmented(training.augmentation, streamed.order.seed))
 
     def prepare(batch: Batch, step: int) -> Batch:
         for change in steps:

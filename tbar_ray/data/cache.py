@@ -1,0 +1,96 @@
+"""The folder of downloaded shards: of bounded size, shared by the processes of a machine, with the shards' indexes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+import zipfile
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tbar_ray.data.shards import ShardIndex, ShardProblem
+from tbar_ray.errors import SpecError
+
+LIMIT = "TBAR_CACHE_GB"
+DEFAULT_GB = 100.0
+INDEX = ".index.npz"
+
+
+def default_cache() -> Path:
+    """Return the folder for downloaded shards (`$XDG_CACHE_HOME`, else `~/.cache`, and `tbar-ray/shards`)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tbar-ray" / "shards"
+
+
+def cache_limit() -> int:
+    """Return how many bytes of shards a machine keeps: `$TBAR_CACHE_GB`, 100 GB unless set.
+
+    Raises:
+        SpecError: if it is no positive number.
+    """
+    text = os.environ.get(LIMIT, "").strip()
+    try:
+        limit = float(text) if text else DEFAULT_GB
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise SpecError(f"{LIMIT}: {text!r} is not a number of gigabytes above 0")
+    return int(limit * 1e9)
+
+
+def used(path: Path) -> None:
+    """Note that a shard is in use: the one that was used longest ago goes first."""
+    with contextlib.suppress(OSError):  # another process has just removed it
+        os.utime(path)
+
+
+def make_room(folder: Path, newest: Path, limit: int) -> list[Path]:
+    """Remove shards until what is left takes at most `limit` bytes; `newest` stays. Return what was removed.
+
+    A process that has a removed shard mapped goes on reading it: the system keeps a file until it is let go of.
+    """
+    found: list[tuple[float, int, Path]] = []
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name.endswith(INDEX):  # downloads under way, and indexes: they are small
+            continue
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    removed: list[Path] = []
+    for _, size, path in sorted(found):
+        if total <= limit:
+            break
+        if path != newest:
+            path.unlink(missing_ok=True)
+            total -= size
+            removed.append(path)
+    return removed
+
+
+def save_index(index: ShardIndex, path: Path) -> None:
+    """Keep a shard's index, so that it need not be downloaded to be indexed again."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    columns: dict[str, Any] = {f"span.{extension}": span for extension, span in index.spans.items()}
+    problems = json.dumps([astuple(problem) for problem in index.problems])
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, keys=np.array(index.keys, dtype=str), problems=np.array(problems), **columns)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_index(url: str, path: Path) -> ShardIndex | None:
+    """Return a kept index; None if there is none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            spans = {name.removeprefix("span."): kept[name] for name in kept.files if name.startswith("span.")}
+            problems = tuple(ShardProblem(*problem) for problem in json.loads(str(kept["problems"])))
+            return ShardIndex(url, tuple(kept["keys"].tolist()), spans, problems)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
