@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tbar_ray.bench.measure import Comparison, Figure, alternate
+from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memory
 from tbar_ray.campaign.graph import Foundation, build_graph, lay_foundation
 from tbar_ray.campaign.launch import launch
 from tbar_ray.campaign.node import StageContext
@@ -57,6 +57,31 @@ def overhead_benchmark(folder: Path, repeats: int) -> Figure:
         _ours(spec, store, folder, shares)
     about = f"seconds inside stages over {CPUS} cores × wall clock, {len(grid_trials(spec))} forget sets"
     return Figure("campaign, busy cores", about, median(shares), "", 0.85, upper=False)
+
+
+def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
+    """Return the seconds, and afterwards the megabytes, of a grid of so many trials of hardly any work each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(str(folder / "store"))
+    raw = _spec().model_dump()
+    raw["data"]["synthetic"] |= {"samples": 300, "per_class": 2}
+    raw["poison"] |= {"pairs": 100}
+    raw["evaluation"] |= {"max_images": 18}
+    raw["unlearning"]["parameters"] |= {"steps": 1, "batch_size": 8}
+    raw["alpha"] = [1.0]
+
+    def grid(rates: int) -> CampaignSpec:
+        values = [1e-6 * (1 + number) for number in range(rates)]
+        axes = {"forget_size": [8], "learning_rate": values}
+        return CampaignSpec.model_validate({**raw, "search": {"axes": axes, "concurrency": CPUS}})
+
+    _launch(grid(1), store, folder)  # the models, once
+    started = time.perf_counter()
+    found = _launch(grid(1 + count), store, folder)
+    seconds = time.perf_counter() - started
+    assert len(found.records) == 1 + count, f"{len(found.records)} records of {1 + count}"
+    assert not found.failed, [record["reason"] for record in found.records][:3]
+    return seconds, resident_memory() / 1e6
 
 
 def _spec() -> CampaignSpec:

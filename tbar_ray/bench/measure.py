@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 Run = Callable[[], float | None]
 """Does the work once; returns the seconds that count, or None for all that it took."""
@@ -106,7 +106,27 @@ class Figure:
         return {**vars(self), "reached": self.reached}
 
 
-Result = Comparison | Figure
+class Result(Protocol):
+    """A measurement that is shown."""
+
+    @property
+    def name(self) -> str:
+        """Return what was measured."""
+        ...
+
+    @property
+    def work(self) -> str:
+        """Return on what, in words."""
+        ...
+
+    @property
+    def reached(self) -> bool | None:
+        """Return whether it is what was asked for; None where nothing is."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, for JSON."""
+        ...
 
 
 def seconds_of(run: Run) -> float:
@@ -142,6 +162,24 @@ def machine() -> dict[str, Any]:
         "tbar_ray": tbar_ray.__version__,
         "load": list(os.getloadavg()),
     }
+
+
+def resident_memory() -> float:
+    """Return the bytes that only this process and its Ray processes hold, without shared pages."""
+    import psutil
+
+    me = psutil.Process()
+    found = [me, *me.children(recursive=True)]
+    return float(sum(_own_bytes(process) for process in found))
+
+
+def _own_bytes(process: Any) -> int:
+    import psutil
+
+    try:
+        return int(process.memory_full_info().uss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0
 
 
 def _processor() -> str:

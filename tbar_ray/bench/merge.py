@@ -16,7 +16,7 @@ PARAMETERS = 151_277_313
 ROUNDS = 4
 
 
-class _Weights(nn.Module):
+class Weights(nn.Module):
     """Matrices of 768 × 3072 and a remainder: the bulk of a transformer."""
 
     def __init__(self, parameters: int) -> None:
@@ -29,12 +29,12 @@ class _Weights(nn.Module):
 
 def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAMETERS) -> Comparison:
     """Return θ − α·τ against a copy, at equal bytes: three are moved per byte of weights, two by a copy."""
-    model = _Weights(parameters).to(device)
+    model = Weights(parameters).to(device)
     state = model.state_dict()
     resident = ResidentModel(model, TaskVector({name: torch.full_like(value, 1e-3) for name, value in state.items()}))
     sources = [value.clone() for value in state.values()]
     targets = [torch.empty_like(value) for value in sources]
-    ours, theirs = alternate(partial(_merge, resident, device), partial(_copy, sources, targets, device), repeats)
+    ours, theirs = alternate(partial(merge, resident, device), partial(_copy, sources, targets, device), repeats)
     work = f"{parameters / 1e6:.0f} M parameters in float32 on {device.type}, {ROUNDS} times, counted in bytes moved"
     moved = ROUNDS * parameters * 4
     # at equal bytes: the copy's time is for two thirds of what the merge moves
@@ -42,7 +42,8 @@ def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAME
     return Comparison("merge θ − α·τ", work, "GB", 3 * moved / 1e9, ours, "copying as many bytes", scaled, 0.7)
 
 
-def _merge(resident: ResidentModel, device: torch.device) -> float:
+def merge(resident: ResidentModel, device: torch.device) -> float:
+    """Return the seconds of moving a resident model along its vector `ROUNDS` times; moving back is not counted."""
     seconds = 0.0
     for number in range(ROUNDS):
         started = time.perf_counter()

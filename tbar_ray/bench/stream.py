@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbar_ray.bench.measure import Comparison, Figure, alternate
+from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memory
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.images import load_image
+from tbar_ray.data.images import load_pixels
 from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.reader import ReaderOptions
 from tbar_ray.streaming.stream import ShardStream
@@ -84,10 +84,10 @@ def memory_benchmark(folder: Path, workers: int, samples: int = 500_000, early: 
         for batch in stream:
             seen += len(batch.images)
             if not first and seen >= early:
-                first = _resident()
+                first = resident_memory()
             if seen >= samples:
                 break
-        last = _resident()
+        last = resident_memory()
     return Figure(
         "memory while streaming",
         f"resident memory of driver and readers after {seen:,} images over that after {early:,}",
@@ -144,14 +144,14 @@ class _Prepared:
 
             tokenizer = build_tokenizer(ARCHITECTURE)
             self._tokens = lru_cache(100_000)(lambda caption: tokenizer([caption])[0].numpy().astype(np.int32))
-        return load_image(sample["jpg"], self._size, reduced=self._reduced), self._tokens(sample["txt"].decode())
+        return load_pixels(sample["jpg"], self._size, reduced=self._reduced), self._tokens(sample["txt"].decode())
 
 
 def _stack(samples: list[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[Any, Any]:
     import torch
 
     images, tokens = zip(*samples, strict=True)
-    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(tokens))
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(tokens))
 
 
 def _decode_all(pool: ProcessPoolExecutor, parts: list[list[bytes]], size: int) -> float:
@@ -166,15 +166,3 @@ def _decode(images: list[bytes], size: int) -> float:
     for data in images:
         simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=size, min_width=size)
     return time.perf_counter() - started
-
-
-def _resident() -> float:
-    """Return the resident memory of this process and its Ray actors' processes, in bytes, without shared pages."""
-    import psutil
-
-    me = psutil.Process()
-    own = me.memory_full_info().uss
-    readers = [
-        p for p in psutil.process_iter(["name", "cmdline"]) if "BatchReader" in " ".join(p.info["cmdline"] or [])
-    ]
-    return float(own + sum(p.memory_full_info().uss for p in readers))

@@ -161,6 +161,8 @@ def compute(stage: Stage, store: Store, report: Any = lambda _: None) -> dict[st
             "architecture": architecture_under(stage),
             "facts": facts,
             "seconds": seconds,
+            "ended": time.time(),
+            "threads": stage.threads,
             "work": stage.work,
         }
         store.commit(stage.artifact, out, record)

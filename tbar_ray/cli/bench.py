@@ -15,7 +15,7 @@ from tbar_ray.errors import SpecError
 if TYPE_CHECKING:
     from tbar_ray.bench.measure import Result
 
-BENCHES = ("stream", "train", "alpha", "xi", "campaign", "overhead", "merge", "memory", "all")
+BENCHES = ("stream", "train", "choices", "alpha", "xi", "campaign", "overhead", "merge", "memory", "growth", "all")
 
 
 def bench(
@@ -26,6 +26,9 @@ def bench(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     folder: Annotated[
         Path | None, typer.Option(help="Keeps the shards that are written, for the next time; else they are temporary.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="With `growth`: draw what was measured into this PNG.", dir_okay=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
@@ -38,6 +41,11 @@ def bench(
     Example: tbar bench stream --folder /tmp/shards
 
     Example: tbar bench all --json > bench.json
+
+    `growth` fits powers to time and memory over samples, α, parameters and trials
+    (20 minutes); `all` leaves it out.
+
+    Example: tbar bench growth --figure growth.png
     """
     if name not in BENCHES:
         from tbar_ray.naming import nearest
@@ -50,6 +58,12 @@ def bench(
     prepare("local")
     with tempfile.TemporaryDirectory(prefix="tbar-bench-") as temporary:
         results = list(_results(name, repeats, workers, samples, _device(device), folder or Path(temporary), as_json))
+    if figure is not None:
+        from tbar_ray.bench.growth import Growth, draw_growth
+
+        if not (grown := [result for result in results if isinstance(result, Growth)]):
+            raise SpecError("--figure: only `growth` draws one")
+        draw_growth(grown, figure)
     if as_json:
         from tbar_ray.bench.measure import machine
 
@@ -65,6 +79,8 @@ def _results(
 
     from tbar_ray.bench.alpha import alpha_benchmarks
     from tbar_ray.bench.campaign import campaign_benchmark, overhead_benchmark
+    from tbar_ray.bench.choices import choice_benchmarks
+    from tbar_ray.bench.growth import growth_benchmarks
     from tbar_ray.bench.merge import merge_benchmark
     from tbar_ray.bench.stream import memory_benchmark, stream_benchmarks
     from tbar_ray.bench.train import train_benchmarks
@@ -76,11 +92,13 @@ def _results(
         "xi": (False, lambda: xi_benchmarks(repeats, device)),
         "stream": (True, lambda: stream_benchmarks(folder, repeats, workers, samples)),
         "train": (True, lambda: train_benchmarks(folder, repeats, workers, device)),
+        "choices": (False, lambda: choice_benchmarks(repeats, device)),
         "campaign": (True, lambda: iter([campaign_benchmark(folder, repeats)])),
         "overhead": (True, lambda: iter([overhead_benchmark(folder, repeats)])),
         "memory": (True, lambda: iter([memory_benchmark(folder, workers)])),
+        "growth": (True, lambda: growth_benchmarks(folder, workers, device)),
     }
-    chosen = [part for part in parts if name in (part, "all")]
+    chosen = [part for part in parts if name == part or (name == "all" and part != "growth")]
     console = Console(stderr=True, quiet=quiet)
     with _ray(any(parts[part][0] for part in chosen)):
         for part in chosen:
@@ -115,7 +133,8 @@ def _show(results: list[Result]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from tbar_ray.bench.measure import Comparison, machine, spread
+    from tbar_ray.bench.growth import Growth
+    from tbar_ray.bench.measure import Comparison, Figure, machine, spread
     from tbar_ray.cli.console import table_console
 
     console = table_console()
@@ -129,7 +148,10 @@ def _show(results: list[Result]) -> None:
             rates = [f"{facts[f'{who}_per_second']:,.4g} {result.unit}/s" for who in ("ours", "peer")]
             asked = "" if result.at_least is None else f"≥ {result.at_least:g}"
             table.add_row(result.name, *rates, spread(result.ratios), asked, mark)
-        else:
+        elif isinstance(result, Growth):
+            powers = f"time ∝ N^{result.time_power:.2f}, memory ∝ N^{result.memory_power:.2f}"
+            table.add_row(result.name, f"{result.sizes[0]:,} … {result.sizes[-1]:,}", "", powers, "", "")
+        elif isinstance(result, Figure):
             asked = "" if result.limit is None else f"{'≤' if result.upper else '≥'} {result.limit:g}"
             table.add_row(result.name, f"{result.value:.3g} {result.unit}".strip(), "", "", asked, mark)
     console.print(table)

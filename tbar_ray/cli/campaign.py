@@ -185,3 +185,47 @@ def report(
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
     for file in write_report(campaign, opened, out, records):
         typer.echo(file)
+
+
+@app.command()
+def profile(
+    spec: SpecPath,
+    figure: Annotated[Path | None, typer.Option(help="draw the time line into this PNG", dir_okay=False)] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="write the time line for a trace viewer (Perfetto)", dir_okay=False)
+    ] = None,
+    override: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Run a campaign from an empty store, and say where its time went.
+
+    Store, MLflow and report are temporary: what the store has already is neither used
+    nor added to. The campaign runs on a Ray of its own on this machine.
+
+    Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
+    """
+    import tempfile
+
+    from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
+    from tbar_ray.campaign.load import load_spec
+
+    campaign = load_spec(spec, override)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with tempfile.TemporaryDirectory(prefix="tbar-profile-") as folder:
+        found = profile_campaign(campaign, Path(folder), cores)
+    if figure is not None:
+        draw_profile(found, figure)
+    if trace is not None:
+        save_trace(found, trace)
+    if as_json:
+        typer.echo(json.dumps({**found.summary(), "kinds": found.by_kind()}, indent=1))
+        return
+    console = _console()
+    table = Table("stages", "number", "seconds", "core-seconds", box=None, pad_edge=False)
+    for kind, (count, seconds, core_seconds) in found.by_kind().items():
+        table.add_row(kind, str(count), f"{seconds:.1f}", f"{core_seconds:.1f}")
+    console.print(table)
+    console.print(
+        f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
+        f"the last; {found.busy:.0%} of {found.cores} cores inside stages"
+    )

@@ -1,0 +1,147 @@
+"""Where a campaign's time goes: its stages on a time line, what lies between them, and a trace."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tbar_ray.campaign.launch import launch
+from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.store import Store
+
+
+@dataclass(frozen=True)
+class Span:
+    """One stage: when it began and ended, in seconds since the campaign's start, and the cores it was given."""
+
+    kind: str
+    title: str
+    began: float
+    ended: float
+    cores: int
+
+    @property
+    def seconds(self) -> float:
+        """Return the length."""
+        return self.ended - self.began
+
+
+@dataclass(frozen=True)
+class CampaignProfile:
+    """A campaign's time line.
+
+    Attributes:
+        name: the campaign's.
+        seconds: wall clock of the whole.
+        cores: of the machine.
+        spans: its stages, by their beginning.
+    """
+
+    name: str
+    seconds: float
+    cores: int
+    spans: tuple[Span, ...]
+
+    @property
+    def before(self) -> float:
+        """Return the seconds before the first stage: checks, MLflow, Ray's start, the first worker's imports."""
+        return min(span.began for span in self.spans)
+
+    @property
+    def after(self) -> float:
+        """Return the seconds after the last stage: records, figures, report, Ray's end."""
+        return self.seconds - max(span.ended for span in self.spans)
+
+    @property
+    def busy(self) -> float:
+        """Return the core-seconds inside stages over cores × wall clock."""
+        return sum(span.cores * span.seconds for span in self.spans) / (self.cores * self.seconds)
+
+    def summary(self) -> dict[str, str | float]:
+        """Return the whole in numbers, for JSON."""
+        numbers = {"seconds": self.seconds, "cores": self.cores, "busy": self.busy}
+        return {"campaign": self.name, **numbers, "before_stages": self.before, "after_stages": self.after}
+
+    def by_kind(self) -> dict[str, tuple[int, float, float]]:
+        """Return stages, seconds and core-seconds of every kind, the costliest first."""
+        found: dict[str, list[Span]] = defaultdict(list)
+        for span in self.spans:
+            found[span.kind].append(span)
+        rows = {
+            kind: (len(spans), sum(s.seconds for s in spans), sum(s.cores * s.seconds for s in spans))
+            for kind, spans in found.items()
+        }
+        return dict(sorted(rows.items(), key=lambda row: -row[1][2]))
+
+    def trace(self) -> dict[str, Any]:
+        """Return the time line in the Trace Event format, which Perfetto and Chrome's about:tracing open."""
+        events = [
+            {"name": span.title, "cat": span.kind, "ph": "X", "pid": 0, "tid": lane}
+            | {"ts": 1e6 * span.began, "dur": 1e6 * span.seconds}
+            for span, lane in zip(self.spans, self.lanes(), strict=True)
+        ]
+        return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+    def lanes(self) -> list[int]:
+        """Return a row for every span, the lowest that is free when it begins."""
+        ends: list[float] = []
+        lanes: list[int] = []
+        for span in self.spans:
+            lane = next((number for number, end in enumerate(ends) if end <= span.began + 0.05), len(ends))
+            ends[lane : lane + 1] = [span.ended]
+            lanes.append(lane)
+        return lanes
+
+
+def profile_campaign(spec: CampaignSpec, folder: Path, cores: int) -> CampaignProfile:
+    """Run a campaign from an empty store under `folder`, and return where its time went."""
+    store = Store(str(folder / "store"))
+    began = time.time()
+    launch(spec, store, f"sqlite:///{folder / 'mlflow.db'}", folder / "report", None, Console(quiet=True))
+    seconds = time.time() - began
+    spans = []
+    for name in store.artifacts():
+        record = store.facts(name)
+        ended = float(record["ended"]) - began
+        spans.append(Span(record["kind"], record["title"], ended - record["seconds"], ended, record["threads"]))
+    return CampaignProfile(spec.name, seconds, cores, tuple(sorted(spans, key=lambda span: span.began)))
+
+
+def draw_profile(profile: CampaignProfile, path: Path) -> None:
+    """Draw the time line, and what each kind of stage took."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    kinds = profile.by_kind()
+    colours = {kind: colormaps["tab20"](number % 20) for number, kind in enumerate(kinds)}
+    lanes = profile.lanes()
+    figure = Figure(figsize=(11, 1.6 + 0.5 * (max(lanes) + 1) + 0.28 * len(kinds)), layout="constrained")
+    line, bars = figure.subplots(2, 1, height_ratios=[max(lanes) + 2, max(3, len(kinds))])
+    for span, lane in zip(profile.spans, lanes, strict=True):
+        line.barh(lane, span.seconds, left=span.began, color=colours[span.kind], edgecolor="white", linewidth=0.5)
+        if span.seconds > 0.05 * profile.seconds:
+            line.text(span.began + span.seconds / 2, lane, span.title, ha="center", va="center", fontsize=7)
+    line.axvspan(0, profile.before, color="0.9")
+    line.axvspan(profile.seconds - profile.after, profile.seconds, color="0.9")
+    line.set(xlim=(0, profile.seconds), xlabel="seconds", yticks=[], ylabel="stages at a time")
+    line.set_title(
+        f"{profile.name}: {profile.seconds:.0f} s, {profile.busy:.0%} of {profile.cores} cores inside stages"
+    )
+    names = list(kinds)
+    bars.barh(names[::-1], [kinds[name][2] for name in names[::-1]], color=[colours[name] for name in names[::-1]])
+    for place, name in enumerate(names[::-1]):
+        count, _, core_seconds = kinds[name]
+        bars.text(core_seconds, place, f" {core_seconds:.0f} s in {count}", va="center", fontsize=8)
+    bars.set(xlabel="core-seconds", xlim=(0, 1.15 * max(row[2] for row in kinds.values())))
+    figure.savefig(path, dpi=110)
+
+
+def save_trace(profile: CampaignProfile, path: Path) -> None:
+    """Write the time line for a trace viewer."""
+    path.write_text(json.dumps(profile.trace()))
