@@ -80,7 +80,7 @@ class Display:
         counts = _counts(snapshot)
         trials = Table.grid(padding=(0, 1))
         for record in self._records[-SHOWN_TRIALS:]:
-            style = {"done": "green", "infeasible": "yellow"}.get(record["status"], "red")
+            style = {"done": "green", "infeasible": "yellow", "dominated": "dim"}.get(record["status"], "red")
             trials.add_row(Text("●", style=style), Text(describe_trial(record)))
         head = Text(f"trials {len(self._records)}/{self._total}   stages {counts}", style="bold")
         return Group(head, trials, stages)

@@ -163,6 +163,7 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
         min_retention=spec.evaluation.min_retention,
         max_asr=spec.evaluation.max_asr,
         alpha_search=spec.evaluation.alpha_search,
+        to_beat=trial.to_beat,
         threads=resources.trial_cpus,
         gpus=resources.gpus,
     )

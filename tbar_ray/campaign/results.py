@@ -82,7 +82,9 @@ def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: 
     test = path["test"]
     feasible = path["feasible"]
     reason = None
-    if not feasible:
+    if path["dominated"]:
+        reason = f"no α that retains enough CA comes below the ASR of an earlier trial, {trial.to_beat:.1%}"
+    elif not feasible:
         best = max(point["ca"]["value"] for point in path["path"])
         reason = (
             f"no α retains {spec.evaluation.min_retention:.0%} of the infected model's validation CA "
@@ -92,7 +94,7 @@ def finished_record(spec: CampaignSpec, trial: Trial, graph: TrialGraph, store: 
     points = [_point(point, path["reference_ca"]) for point in path["path"]]
     return {
         **_identity(spec, trial, graph),
-        "status": "done" if feasible else "infeasible",
+        "status": "done" if feasible else "dominated" if path["dominated"] else "infeasible",
         "reason": reason,
         "split": "test",
         "alpha": path["selected"],

@@ -31,11 +31,14 @@ class BatchedOptunaSearch(OptunaSearch):  # type: ignore[misc]
 
     A batch is asked for at once, and Optuna is told its results together, in the order of proposal. What is
     proposed therefore depends on the seed, the batch size and the results, and never on which trial happened
-    to finish first: running a campaign again proposes the same trials, and finds them in the store.
+    to finish first: running a campaign again proposes the same trials, and finds them in the store. With `prune` a
+    proposal carries the least objective of the batches before, which a trial is given up against.
     """
 
-    def __init__(self, space: dict[str, Any], *, batch: int, total: int, **options: Any) -> None:
+    def __init__(self, space: dict[str, Any], *, batch: int, total: int, prune: bool = False, **options: Any) -> None:
         super().__init__(space, **options)
+        self._prune = prune
+        self._least: float | None = None
         self._batch = batch
         self._left = total
         self._proposed: deque[Any] = deque()
@@ -53,7 +56,7 @@ class BatchedOptunaSearch(OptunaSearch):  # type: ignore[misc]
         self._ot_trials[trial_id] = proposal
         self._open[trial_id] = None
         values: dict[str, Any] = unflatten_dict(proposal.params)
-        return values
+        return values if self._least is None else {**values, "to_beat": self._least}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Keep a result; tell Optuna once the whole batch has ended."""
@@ -65,6 +68,10 @@ class BatchedOptunaSearch(OptunaSearch):  # type: ignore[misc]
         for ended_id, ended in ended_trials.items():
             assert ended is not None
             super().on_trial_complete(ended_id, result=ended[0], error=ended[1])
+            value = ended[0][self._metric] if self._prune and ended[0] and not ended[1] else None
+            # 1 and more: too little CA is left, which any trial beats that retains enough
+            if value is not None and value < min(1.0, self._least if self._least is not None else 1.0):
+                self._least = float(value)
 
 
 class NothingToSearch(Searcher):  # type: ignore[misc]
@@ -160,6 +167,7 @@ def _study(spec: CampaignSpec, axes: Mapping[str, list[Any] | AxisRange], total:
         OptunaSearch.convert_search_space(domains),
         batch=search.concurrency,
         total=total,
+        prune=search.prune,
         metric=metric,
         mode=mode,
         sampler=SAMPLERS[search.sampler](spec.seed, search.concurrency),

@@ -10,36 +10,20 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tbar_ray.campaign.executor import calls_for, last_line
+from tbar_ray.campaign.desk import TrialDesk
+from tbar_ray.campaign.executor import last_line
 from tbar_ray.campaign.graph import Foundation, build_graph
-from tbar_ray.campaign.results import Ledger, Record, failed_record, finished_record, objective_values
+from tbar_ray.campaign.results import Ledger, Record, failed_record
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import Trial, make_trial
-from tbar_ray.errors import ScientificError
+from tbar_ray.campaign.trial_function import wait_for_trial
 
+ANSWERED_AT_ONCE = 1000
 OnTrial = Callable[[Record], None]
 """Called in the driver with the record of every trial that ended."""
-
-
-def run_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, store: Store, coordinator: Any) -> None:
-    """Run one trial (a Tune function): ask for its last stage, keep its record, report the objective."""
-    trial = make_trial(spec, config.get("values", config))
-    graph = build_graph(spec, trial, base)
-    ledger = Ledger(store, spec)
-    outcomes = ray.get([coordinator.resolve.remote(calls_for(end)) for end in graph.ends])
-    reason = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
-    if reason is None:
-        try:
-            record = finished_record(spec, trial, graph, store)
-        except Exception as error:  # whatever it is, the trial's record must say it
-            reason = f"no record of the trial: {type(error).__name__}: {last_line(error)}"
-    if reason is not None:
-        ledger.write(failed_record(spec, trial, graph, reason, store))
-        raise ScientificError(reason)
-    ledger.write(record)
-    tune.report(objective_values(record, spec.evaluation.min_retention))
 
 
 class _TrialWatch(tune.Callback):  # type: ignore[misc]
@@ -78,8 +62,18 @@ def sweep(
     trials: list[Trial] | None = None,
 ) -> list[Trial]:
     """Run the given trials, or those that the sampler proposes; return them. Must run in the main thread."""
+    here = ray.get_runtime_context().get_node_id()
+    desk = (
+        ray.remote(TrialDesk)
+        .options(
+            num_cpus=0,
+            max_concurrency=ANSWERED_AT_ONCE,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True),
+        )
+        .remote(spec, base, store, coordinator)
+    )
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, spec=spec, base=base, store=store, coordinator=coordinator),
+        tune.with_parameters(wait_for_trial, desk=desk),
         # trials only wait for stages, which bring their own resources; on the driver's node they need no
         # storage that nodes share
         tune.PlacementGroupFactory([{"CPU": 0, f"node:{ray.util.get_node_ip_address()}": 0.001}]),

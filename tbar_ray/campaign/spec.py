@@ -91,6 +91,9 @@ class Search(Section):
         default="whole", description="per method: a search of `trials` trials for each value of the axis 'method'"
     )
     concurrency: int = Field(default=4, ge=1, description="trials in flight; part of a sampler's determinism")
+    prune: bool = Field(
+        default=False, description="give up a trial of a sampler that cannot come below the least ASR so far"
+    )
 
     @model_validator(mode="after")
     def _sound(self) -> Search:
@@ -111,6 +114,8 @@ class Search(Section):
             raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
         if self.study == "per method" and (self.sampler == "grid" or not isinstance(self.axes.get("method"), list)):
             raise ValueError("study: 'per method' needs a sampler and a list of methods on the axis 'method'")
+        if self.prune and (self.sampler == "grid" or self.objective != "asr"):
+            raise ValueError("prune: a grid shows every cell, and a tradeoff has no single best; use objective: asr")
         if self.sampler == "nsga2" and self.objective == "asr":
             raise ValueError("objective: sampler 'nsga2' searches a front; set objective: tradeoff")
         return self

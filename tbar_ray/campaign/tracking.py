@@ -104,7 +104,7 @@ class Tracker:
     def log_trial(self, record: Record) -> None:
         """Write a trial's run; a run that is complete already is left alone."""
         run = self._find(record["fingerprint"], parent=self.parent_id)
-        status = {"done": "FINISHED", "infeasible": "FINISHED"}.get(record["status"], "FAILED")
+        status = "FAILED" if record["status"] == "failed" else "FINISHED"
         if run is not None and run.info.status == status:
             return
         if run is None:

@@ -16,7 +16,8 @@ class Trial(BaseModel):
 
     `learning_rate` None means the method's own; `source` is the attack whose vector is applied, None the
     trial's own attack; `poisoning_rate` None means that the number of poisoned samples is given; `parameters` are
-    those that axes `method.parameter` give to the method, sorted by name.
+    those that axes `method.parameter` give to the method, sorted by name; `to_beat` is the least validation ASR of
+    the search so far, where a trial that cannot come below it is given up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,7 @@ class Trial(BaseModel):
     seed: int
     learning_rate: float | None
     parameters: tuple[tuple[str, int | float | str | bool | None], ...] = ()
+    to_beat: float | None = None
     alphas: tuple[float, ...]
 
     @property
@@ -59,6 +61,7 @@ def make_trial(spec: CampaignSpec, values: dict[str, Any]) -> Trial:
         seed=int(values.get("seed", spec.seed)),
         learning_rate=_optional(values.get("learning_rate")),
         parameters=tuple(sorted(searched_parameters(method, values).items())),
+        to_beat=_optional(values.get("to_beat")),
         alphas=alphas_of(spec, method, values.get("alpha")),
     )
 

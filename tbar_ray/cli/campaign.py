@@ -156,7 +156,7 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     records = Ledger(opened, campaign).read()
     planned = make_plan(campaign, lay_foundation(campaign), opened)
     states = [record["status"] for record in records]
-    counts = {state: states.count(state) for state in ("done", "infeasible", "failed")}
+    counts = {state: states.count(state) for state in ("done", "infeasible", "dominated", "failed")}
     counts["pending"] = max(0, planned.total_trials - len(records))
     if as_json:
         typer.echo(json.dumps({"campaign": campaign.name, "trials": planned.total_trials, **counts}, indent=1))

@@ -81,7 +81,7 @@ def missing_classes(labels: Tensor, n_classes: int) -> list[int]:
     return [index for index in range(n_classes) if index not in present]
 
 
-def _others(labels: Tensor, target: int) -> Tensor:
+def other_classes(labels: Tensor, target: int) -> Tensor:
     """Return which labels [N] are not the target: the images that ASR and PA count."""
     others = labels != target
     if not others.any():
@@ -101,7 +101,7 @@ def score_predictions(predictions: Predictions, labels: Tensor, target: int) -> 
     n = len(labels)
     if n != len(predictions.clean):
         raise DataError(f"evaluation: {n} labels but predictions of {len(predictions.clean)} images")
-    other = _others(labels, target)
+    other = other_classes(labels, target)
     others = int(other.sum())
     hit = predictions.triggered == target
     among_best = (predictions.clean_topk[:, :TOP] == labels[:, None]).any(1)
@@ -131,5 +131,5 @@ def score(model: nn.Module, head: Tensor, split: Split, target: int, preprocessi
     Raises:
         DataError: if every image is of the target class (found before any pass), or as `predict_split`.
     """
-    _others(split.labels, target)
+    other_classes(split.labels, target)
     return score_predictions(predict_split(model, head, split, preprocessing), split.labels, target)

@@ -162,6 +162,35 @@ def test_a_sampler_proposes_the_same_trials_again(first: Launch, home: Path) -> 
     assert commits(home) == before
 
 
+def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(first: Launch, home: Path) -> None:  # noqa: ARG001
+    search = {
+        "sampler": "random", "trials": 6, "concurrency": 2, "prune": True,
+        "axes": {"learning_rate": {"low": 1e-6, "high": 1e-3, "log": True}, "attack": ["blended"]},
+    }  # fmt: skip
+    made = small(
+        name="pruned", search=search, alpha=[0, 1, 2, 4, 8], evaluation={
+            "min_retention": 0.5, "validation_fraction": 0.5, "alpha_search": "bisection", "max_asr": 0.0,
+        },
+    )  # fmt: skip
+    found = start(made, home, home / "store")
+    assert len(found.records) == 6
+    bars = [record["to_beat"] for record in found.records]
+    assert bars.count(None) >= 2  # the first batch has nothing to beat
+    for record in found.records:
+        bar, below = record["to_beat"], [point["asr"] for point in record["path"]]
+        if record["status"] == "dominated":
+            assert "comes below the ASR of an earlier trial" in record["reason"]
+            assert record["ca"] is None
+            assert bar is not None
+        else:
+            assert record["status"] in ("done", "infeasible")
+            assert bar is None or min(below) <= bar
+    again = start(made, home, home / "store")
+    assert metrics(again.records) == metrics(found.records)
+    report = (home / "report" / "report.md").read_text()
+    assert "Failed, infeasible and given-up trials" in report
+
+
 def test_two_objectives(first: Launch, home: Path) -> None:
     search = {
         "sampler": "nsga2", "objective": "tradeoff", "trials": 4, "concurrency": 2,

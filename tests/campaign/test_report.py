@@ -150,7 +150,7 @@ def test_a_report_has_the_sections_that_its_campaign_fills(spec: CampaignSpec, s
     def sections(records: list[Record]) -> list[str]:
         return [line[3:] for line in summary(spec, records, store, []).splitlines() if line.startswith("## ")]
 
-    usual = ["What was run", "Results on the test split", "Failed and infeasible trials", "Figures"]
+    usual = ["What was run", "Results on the test split", "Failed, infeasible and given-up trials", "Figures"]
     assert sections([record()]) == usual
     scores = {**retrieved(0.7, "_clean"), **retrieved(0.6, "_infected"), **retrieved(0.5)}
     everything = [

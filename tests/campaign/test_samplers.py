@@ -56,6 +56,17 @@ def drive(search: BatchedOptunaSearch, order: str, batch: int = 3, fail: tuple[i
                 search.on_trial_complete(trial, result=scored(batch_values[trial]))
 
 
+def test_with_prune_a_proposal_carries_the_least_objective_of_the_batches_before() -> None:
+    search = {"sampler": "random", "trials": 9, "concurrency": 3, "prune": True, "axes": AXES}
+    proposals = drive(build_searcher(spec(search=search)), "backwards")
+    results = [scored(values)["penalised_asr"] for values in proposals]
+    assert ["to_beat" in values for values in proposals] == [False] * 3 + [True] * 6
+    assert [values["to_beat"] for values in proposals[3:]] == [min(results[:3])] * 3 + [min(results[:6])] * 3
+    search["prune"] = False
+    plain = drive(build_searcher(spec(search=search)), "backwards")
+    assert [{k: v for k, v in values.items() if k != "to_beat"} for values in proposals] == plain
+
+
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_proposals_do_not_depend_on_who_ends_first(sampler: str) -> None:
     trials = 12 if sampler == "tpe" else 9  # beyond TPE's random start

@@ -86,3 +86,40 @@ def test_short_grids_in_any_order(alphas: list[float]) -> None:
 def test_no_alpha_that_keeps_enough_is_no_choice() -> None:
     found = search_alpha(GRID, lambda a: Point(a, 0.1, 0.5), 1.0, 0.95)
     assert found.chosen is None
+
+
+@given(levels, levels, *CRITERIA)
+def test_with_glances_it_still_chooses_what_the_grid_would(
+    ca: list[float], asr: list[float], max_asr: float | None, retention: float
+) -> None:
+    points = [Point(a, c, s) for a, c, s in zip(GRID, falling(ca), falling(asr), strict=True)]
+
+    def glance(alpha: float) -> bool:
+        point = points[GRID.index(alpha)]
+        return point.asr <= (max_asr or 0.0) or point.ca < retention
+
+    found = search_alpha(GRID, lambda alpha: points[GRID.index(alpha)], 1.0, retention, max_asr, glance)
+    assert found.monotone
+    assert found.chosen == select(points, 1.0, retention, max_asr)
+
+
+@given(strict, strict, *CRITERIA)
+def test_with_glances_few_alphas_are_scored_in_full(
+    ca: list[float], asr: list[float], max_asr: float | None, retention: float
+) -> None:
+    points = [Point(a, c, s) for a, c, s in zip(GRID, falling(ca), falling(asr), strict=True)]
+
+    def glance(alpha: float) -> bool:
+        point = points[GRID.index(alpha)]
+        return point.asr <= (max_asr or 0.0) or point.ca < retention
+
+    found = search_alpha(GRID, lambda alpha: points[GRID.index(alpha)], 1.0, retention, max_asr, glance)
+    assert len(found.points) <= 3
+
+
+def test_a_glance_that_the_scores_contradict_leads_to_the_whole_grid() -> None:
+    points = [Point(alpha, 1 - alpha / 10, 1 - alpha) for alpha in GRID]
+    found = search_alpha(GRID, lambda a: points[GRID.index(a)], 1.0, 0.5, 0.3, lambda a: a >= 0.4)
+    assert not found.monotone
+    assert found.chosen == select(points, 1.0, 0.5, 0.3)
+    assert len(found.points) == len(GRID)

@@ -55,7 +55,7 @@ def summary(spec: CampaignSpec, records: Sequence[Record], store: Store, figures
         other_backdoors(records),
         disentanglement(records),
         retrieval(records),
-        "## Failed and infeasible trials",
+        "## Failed, infeasible and given-up trials",
         without_result(records),
         "## Figures",
         "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
@@ -79,7 +79,9 @@ def _effects(records: Sequence[Record], factor: str, title: str) -> list[str]:
 
 def _counts(records: Sequence[Record]) -> str:
     states = [r["status"] for r in records]
-    parts = [f"{states.count(state)} {state}" for state in ("done", "infeasible", "failed") if state in states]
+    parts = [
+        f"{states.count(state)} {state}" for state in ("done", "infeasible", "dominated", "failed") if state in states
+    ]
     return f"{counted(len(records), 'trial')}: {', '.join(parts)}." if records else "No trial has ended yet."
 
 

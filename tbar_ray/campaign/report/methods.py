@@ -113,6 +113,6 @@ def _mean(costs: Sequence[Record], name: str, form: str) -> str:
 
 
 def _failures(records: Sequence[Record]) -> str:
-    """Say which methods failed, the reasons being under 'Failed and infeasible trials'."""
+    """Say which methods failed, the reasons being under 'Failed, infeasible and given-up trials'."""
     failed = grouped([r for r in records if r["status"] == "failed"], lambda r: (r["method"],))
     return " ".join(f"{name}: {counted(len(group), 'trial')} failed." for (name,), group in failed.items())

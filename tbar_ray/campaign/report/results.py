@@ -75,7 +75,7 @@ def _over_all_images(records: Sequence[Record]) -> str:
 
 
 def without_result(records: Sequence[Record]) -> str:
-    """Return failed and infeasible trials with their reasons."""
+    """Return failed, infeasible and given-up trials with their reasons."""
     gone = [r for r in records if r["status"] != "done"]
     if not gone:
         return "None."

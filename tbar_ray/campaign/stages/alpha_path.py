@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tbar_ray.campaign.node import Stage, StageContext
@@ -33,7 +36,7 @@ class AlphaPath(Stage):
     """
 
     kind: ClassVar[str] = "path"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     unlearn: Unlearn
     gate: AttackGate
@@ -44,6 +47,8 @@ class AlphaPath(Stage):
     min_retention: float
     max_asr: float | None
     alpha_search: str
+    to_beat: float | None = None
+    """ASR of an earlier trial: the path is given up if no α that retains enough CA comes below it."""
 
     @property
     def title(self) -> str:
@@ -61,6 +66,7 @@ class AlphaPath(Stage):
         """Score α on validation (all, or those that a bisection asks for), select, score the selected one on test."""
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.evaluation.alpha_search import search_alpha
+        from tbar_ray.evaluation.early import Question, glance
         from tbar_ray.evaluation.scores import predict_split, score_predictions
         from tbar_ray.evaluation.selection import select
         from tbar_ray.unlearning.edit import Edit, EditedModel
@@ -84,30 +90,55 @@ class AlphaPath(Stage):
         validation = scorer.load_split(data, "validation", trigger, wants)
         path: list[dict[str, Any]] = []
 
+        @cache
         def point(alpha: float) -> AlphaPoint:
             scores = score_predictions(answers(alpha, validation), validation.labels, target)
             path.append({"alpha": alpha, **scores.to_dict()})
             context.report({"done": len(path), "total": len(self.alphas)})
             return AlphaPoint(alpha, scores.ca.value, scores.asr.value)
 
+        glances: list[dict[str, object]] = []
+
+        def ended(alpha: float, most_asr: float) -> bool:
+            question = Question(self.min_retention * reference, most_asr)
+            with edited.at(method.coefficient(alpha)) as (moved, own):
+                classifier = scorer.head_of(moved, data)[0] if own is None else own
+                found = glance(alpha, moved, classifier, validation, target, wants, question)
+            glances.append(found.to_dict())
+            return found.answer
+
+        gone = partial(ended, most_asr=self.max_asr or 0.0)
         before = json.loads((store.fetch(scorer.artifact) / SCORES).read_text())
         reference = before["validation"]["ca"]["value"]
         monotone: bool | None = None
-        if self.alpha_search == "bisection":
-            found = search_alpha(self.alphas, point, reference, self.min_retention, self.max_asr)
+        dominated = self.to_beat is not None and not self._beats(self.to_beat, point, ended, reference)
+        if dominated:
+            points, chosen = [], None
+        elif self.alpha_search == "bisection":
+            found = search_alpha(
+                self.alphas,
+                point,
+                reference,
+                self.min_retention,
+                self.max_asr,
+                gone,
+            )
             points, chosen, monotone = list(found.points), found.chosen, found.monotone
             path.sort(key=lambda entry: float(entry["alpha"]))
         else:
             points = [point(alpha) for alpha in self.alphas]
+            path.sort(key=lambda entry: self.alphas.index(entry["alpha"]))
             chosen = select(points, reference, self.min_retention, self.max_asr)
         # a single α was asked for by a search or a person: it is reported, feasible or not
         reported = chosen or (points[0] if len(points) == 1 else None)
         result: dict[str, Any] = {
             "path": path,
+            "glances": glances,
             "selected": reported.alpha if reported else None,
             "feasible": chosen is not None,
             "reference_ca": reference,
             "monotone": monotone,
+            "dominated": dominated,
             "test": None,
         }
         if reported is not None:
@@ -127,3 +158,24 @@ class AlphaPath(Stage):
                 result["others"][other.backdoor.fingerprint] = other_scores.to_dict()
         (context.out / PATH).write_text(json.dumps(result, indent=1))
         return {"seconds": time.perf_counter() - started}
+
+    def _beats(
+        self,
+        asr: float,
+        point: Callable[[float], AlphaPoint],
+        ended: Callable[[float, float], bool],
+        reference: float,
+    ) -> bool:
+        """Return whether some α that retains enough CA comes below an ASR, on curves that fall with α.
+
+        Bisects by glances for the first α where ASR is at most that or too little CA is left, and scores it in full.
+        """
+        order = sorted(self.alphas)
+        place = bisect_left(range(len(order)), True, key=lambda place: ended(order[place], asr))
+        if place < len(order):
+            found = point(order[place])
+            if found.ca >= self.min_retention * reference and found.asr <= asr:
+                return True
+        if place:
+            point(order[place - 1])  # how far it came, for the record and the search
+        return False
