@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memory
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import load_pixels
+from tbar_ray.streaming.options import ReaderOptions
 from tbar_ray.streaming.order import Order
-from tbar_ray.streaming.reader import ReaderOptions
 from tbar_ray.streaming.stream import ShardStream
 
 ARCHITECTURE = "tbar-RN-tiny"

@@ -17,8 +17,8 @@ from tbar_ray.bench.stream import written
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.models.tokenizer import build_tokenizer
+from tbar_ray.streaming.options import ReaderOptions
 from tbar_ray.streaming.order import Order
-from tbar_ray.streaming.reader import ReaderOptions
 from tbar_ray.streaming.stream import ShardStream
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Contrastive

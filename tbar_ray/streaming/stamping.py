@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from tbar_ray.streaming.reader import Poison
+from tbar_ray.streaming.options import Poison
 from tbar_ray.training.batch import Batch
 from tbar_ray.triggers.base import cover_uint8, stamp_uint8
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
@@ -16,8 +17,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.errors import DataError
+from tbar_ray.models.tokenizer import build_tokenizer
+from tbar_ray.streaming.options import ReaderOptions
 from tbar_ray.streaming.order import BEGINNING, Order, Position, batches_of, steps
-from tbar_ray.streaming.reader import BatchReader, EncodedBatch, ReaderOptions, Skipped
+from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Skipped
 from tbar_ray.streaming.slots import Slots
 from tbar_ray.training.batch import Batch
 
@@ -63,6 +66,9 @@ class ShardStream:
         self._actors: list[Any] = []
         self._arguments: list[Any] = []
         self._slots: Slots | None = None
+        tokenizer = build_tokenizer(options.architecture)
+        # corpora repeat captions (templates); a row of tokens is small
+        self._tokens = lru_cache(maxsize=100_000)(lambda caption: tokenizer([caption])[0].to(torch.int32))
         self._skipped: dict[str, Skipped] = {}
 
     @property
@@ -81,7 +87,10 @@ class ShardStream:
         actor = ray.remote(BatchReader).options(
             num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here
         )
-        self._arguments = [ray.put(self._corpus), ray.put(self._options)]  # kept: a reader that restarts needs them
+        self._arguments = [
+            ray.put(self._corpus),
+            ray.put(self._options.reading),
+        ]  # kept: a reader that restarts needs them
         self._actors = [actor.remote(*self._arguments) for _ in range(self._reader_count)]
         # one more than is in flight, for the batch that is trained on meanwhile, and one that is copied ahead
         count = IN_FLIGHT_PER_READER * self._reader_count + 2
@@ -141,8 +150,9 @@ class ShardStream:
             # no copy: the memory that the reader wrote, in the order in which it decoded
             with warnings.catch_warnings(action="ignore", category=UserWarning):  # the object store's is read-only
                 images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            texts, poisoned = (torch.from_numpy(array.copy()) for array in (encoded.texts, encoded.poisoned))
-            tokens, labels = (None, texts) if self._options.labels else (texts, None)
+            tokens = None if self._options.labels else torch.stack([self._tokens(text) for text in encoded.texts])
+            labels = torch.tensor(encoded.texts) if self._options.labels else None
+            poisoned = torch.from_numpy(encoded.poisoned.copy())
             after = (asked.after.epoch, asked.after.sample)
             del pixels  # the slot is free as soon as the consumer lets the batch go
             yield Batch(images, tokens, labels, poisoned, encoded.keys, after)

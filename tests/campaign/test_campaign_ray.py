@@ -162,7 +162,7 @@ def test_a_sampler_proposes_the_same_trials_again(first: Launch, home: Path) -> 
     assert commits(home) == before
 
 
-def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(first: Launch, home: Path) -> None:  # noqa: ARG001
+def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(first: Launch, home: Path) -> None:
     search = {
         "sampler": "random", "trials": 6, "concurrency": 2, "prune": True,
         "axes": {"learning_rate": {"low": 1e-6, "high": 1e-3, "log": True}, "attack": ["blended"]},

@@ -11,10 +11,12 @@ import torch
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.synth import write_corpus
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, SpecError
+from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming import stream as module
+from tbar_ray.streaming.options import Poison, ReaderOptions
 from tbar_ray.streaming.order import Order
-from tbar_ray.streaming.reader import BatchReader, Poison, ReaderOptions
+from tbar_ray.streaming.reader import BatchReader
 from tbar_ray.streaming.stream import IN_FLIGHT_PER_READER, ShardStream
 from tbar_ray.training.batch import Batch
 from tbar_ray.triggers.badnets import BadNets
@@ -43,11 +45,13 @@ def options(corpus: Corpus) -> ReaderOptions:
 @pytest.fixture(scope="module")
 def expected(corpus: Corpus, options: ReaderOptions) -> list[Batch]:
     """The batches, read in this process without any actor."""
-    reader = BatchReader(corpus, options)
+    reader, tokenizer = BatchReader(corpus, options.reading), build_tokenizer(ARCHITECTURE)
     read = [reader.read(p) for p, _ in module.batches_of(ORDER, SETTINGS["batch_size"], 2)]
     pixels = [batch.images for batch in read if batch.images is not None]
     return [
-        Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(batch.texts), keys=batch.keys)
+        Batch(
+            torch.from_numpy(images).permute(0, 3, 1, 2), tokenizer(list(batch.texts)).to(torch.int32), keys=batch.keys
+        )
         for images, batch in zip(pixels, read, strict=True)
     ]
 
@@ -146,3 +150,8 @@ def test_an_unreadable_sample_is_counted_once_or_ends_the_stream(damaged: Corpus
         stream._policy, stream._order = "warn", Order(np.array([0]), seed=5)
         with pytest.raises(DataError, match="none of the 1 samples can be read: unreadable image"):
             list(stream)
+
+
+def test_an_unknown_architecture_is_a_spec_error(corpus: Corpus) -> None:
+    with pytest.raises(SpecError, match="unknown model architecture"):
+        ShardStream(corpus, ORDER, ReaderOptions("tbar-none", SIZE, "bicubic"), batch_size=2, epochs=1)

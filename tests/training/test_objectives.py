@@ -70,3 +70,24 @@ def test_what_an_objective_needs_must_be_there() -> None:
         Contrastive(model, wants).loss(Batch(images, labels=torch.zeros(2, dtype=torch.int64)))
     with pytest.raises(ValueError, match="needs labels"):
         Classification(model, wants, torch.ones(2, 64)).loss(Batch(images, tokenizer()(["a", "b"])))
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+def test_a_frozen_text_tower_embeds_every_caption_once(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny(architecture).eval()
+    tokens = tokenizer()(["a cat", "a dog", "a cat", "snow"])
+    batch = Batch(pictures(model, 4), tokens)
+    expected = float(Contrastive(model, preprocessing(model)).loss(batch).detach())
+    seen: list[int] = []
+    encode = model.encode_text
+
+    def watched(tokens: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        seen.append(len(tokens))
+        return encode(tokens, normalize)
+
+    monkeypatch.setattr(model, "encode_text", watched)
+    objective = Contrastive(model, preprocessing(model), image_only=True)
+    for _ in range(3):
+        assert float(objective.loss(batch).detach()) == pytest.approx(expected, abs=1e-5)
+    objective.loss(Batch(pictures(model, 2), tokenizer()(["a dog", "rain"])))
+    assert seen == [3, 1]

@@ -53,8 +53,8 @@ class OptimisedPatch(Stage):
         from tbar_ray.data.selection import mentions, ranked, readable, take
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.models.tokenizer import build_tokenizer
+        from tbar_ray.streaming.options import ReaderOptions
         from tbar_ray.streaming.order import Order
-        from tbar_ray.streaming.reader import ReaderOptions
         from tbar_ray.streaming.stream import ShardStream
         from tbar_ray.triggers.registry import build_trigger
 

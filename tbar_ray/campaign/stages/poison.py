@@ -91,7 +91,7 @@ class InfectedModel(Stage, ModelNode):
         from tbar_ray.attacks.stealth import weight_change
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.data.evaluation_set import EvaluationSet
-        from tbar_ray.streaming.reader import Poison
+        from tbar_ray.streaming.options import Poison
 
         assert isinstance(self.evaluation, Located)
         assert isinstance(self.clean, ModelNode)

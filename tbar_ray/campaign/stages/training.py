@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.streaming.options import Poison
     from tbar_ray.streaming.order import Order
-    from tbar_ray.streaming.reader import Poison
     from tbar_ray.training.batch import Batch, Prepare
     from tbar_ray.training.loop import Progress
     from tbar_ray.training.objectives import Contrastive, Objective
@@ -64,8 +64,8 @@ def train_on_shards(
     A training that was stopped goes on from its last checkpoint.
     """
     from tbar_ray.models.checkpoint import save_state_dict
+    from tbar_ray.streaming.options import ReaderOptions
     from tbar_ray.streaming.order import BEGINNING, Position
-    from tbar_ray.streaming.reader import ReaderOptions
     from tbar_ray.streaming.stream import ShardStream
     from tbar_ray.training.loop import Keeper, train
 
