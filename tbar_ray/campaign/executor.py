@@ -69,6 +69,34 @@ class Coordinator:
         self._store = store
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._status: dict[str, dict[str, Any]] = {}
+        self._asked: asyncio.Queue[tuple[int, dict[str, Any]] | None] = asyncio.Queue()
+        self._answers: dict[int, asyncio.Future[dict[str, float]]] = {}
+
+    async def ask(self, values: dict[str, Any]) -> dict[str, float]:
+        """Hand a trial's values to the driver's desk, and return its objective.
+
+        Raises:
+            ScientificError: if the trial failed.
+        """
+        number = len(self._answers)
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        await self._asked.put((number, values))
+        return await self._answers[number]
+
+    async def next_asked(self) -> tuple[int, dict[str, Any]] | None:
+        """Return the next trial that waits for the desk, with its number; None once the desk is closed."""
+        return await self._asked.get()
+
+    async def answer(self, number: int, objective: dict[str, float], reason: str | None) -> None:
+        """Take the desk's answer: an objective, or why there is none."""
+        if reason is None:
+            self._answers[number].set_result(objective)
+        else:
+            self._answers[number].set_exception(ScientificError(reason))
+
+    async def close_desk(self) -> None:
+        """Tell the desk that no trial is left."""
+        await self._asked.put(None)
 
     async def resolve(self, calls: Sequence[StageCall]) -> Outcome:
         """Make sure that the last stage's artifact exists; return how it ended."""

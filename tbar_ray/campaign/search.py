@@ -10,7 +10,6 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.campaign.desk import TrialDesk
 from tbar_ray.campaign.executor import last_line
@@ -21,7 +20,6 @@ from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import Trial, make_trial
 from tbar_ray.campaign.trial_function import wait_for_trial
 
-ANSWERED_AT_ONCE = 1000
 OnTrial = Callable[[Record], None]
 """Called in the driver with the record of every trial that ended."""
 
@@ -62,18 +60,8 @@ def sweep(
     trials: list[Trial] | None = None,
 ) -> list[Trial]:
     """Run the given trials, or those that the sampler proposes; return them. Must run in the main thread."""
-    here = ray.get_runtime_context().get_node_id()
-    desk = (
-        ray.remote(TrialDesk)
-        .options(
-            num_cpus=0,
-            max_concurrency=ANSWERED_AT_ONCE,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True),
-        )
-        .remote(spec, base, store, coordinator)
-    )
     trainable = tune.with_resources(
-        tune.with_parameters(wait_for_trial, desk=desk),
+        tune.with_parameters(wait_for_trial, coordinator=coordinator),
         # trials only wait for stages, which bring their own resources; on the driver's node they need no
         # storage that nodes share
         tune.PlacementGroupFactory([{"CPU": 0, f"node:{ray.util.get_node_ip_address()}": 0.001}]),
@@ -81,7 +69,7 @@ def sweep(
     if trials is not None:
         values = [axis_values(spec, trial) for trial in trials]
         space: dict[str, Any] = {"values": tune.grid_search(values)}
-        config = tune.TuneConfig(max_concurrent_trials=spec.search.concurrency, reuse_actors=True)
+        config = tune.TuneConfig(max_concurrent_trials=min(spec.search.concurrency, len(trials)), reuse_actors=True)
     else:
         from tbar_ray.campaign.samplers import build_searcher, searched_trials
 
@@ -104,7 +92,8 @@ def sweep(
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
-        results = tuner.fit()
+        with TrialDesk(spec, base, store, coordinator):
+            results = tuner.fit()
     return [make_trial(spec, result.config.get("values", result.config)) for result in results if result.config]
 
 

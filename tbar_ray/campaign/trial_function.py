@@ -8,6 +8,6 @@ import ray
 from ray import tune
 
 
-def wait_for_trial(config: dict[str, Any], desk: Any) -> None:
-    """Hand a trial's values to the desk, wait, and report the objective (a Tune function)."""
-    tune.report(ray.get(desk.run.remote(config.get("values", config))))
+def wait_for_trial(config: dict[str, Any], coordinator: Any) -> None:
+    """Hand a trial's values over, wait, and report the objective (a Tune function)."""
+    tune.report(ray.get(coordinator.ask.remote(config.get("values", config))))
