@@ -256,7 +256,7 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
         shuffle_buffer=spec.data.shuffle_buffer,
         readers=spec.resources.readers,
         checkpoint_minutes=spec.resources.checkpoint_minutes,
-        threads=spec.resources.pretraining_cpus or spec.resources.training_cpus,
+        threads=spec.resources.training_cpus,
         gpus=spec.resources.gpus,
         samples=samples,
     )

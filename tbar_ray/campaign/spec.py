@@ -125,9 +125,6 @@ class Resources(Section):
     """What each kind of stage is given; threads also decide the last bits of CPU results."""
 
     training_cpus: int = Field(default=2, ge=1, description="pretraining and poisoning: CPUs and torch threads")
-    pretraining_cpus: int | None = Field(
-        default=None, ge=1, description="the clean model's training, which all else waits for; null: training_cpus"
-    )
     trial_cpus: int = Field(default=1, ge=1, description="unlearning and evaluation: CPUs and torch threads")
     gpus: float = Field(default=0, ge=0, description="GPUs of each stage that computes on a model")
     readers: int = Field(default=2, ge=1, description="reader actors per training; never changes results")

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -27,6 +27,7 @@ def bench(
     folder: Annotated[
         Path | None, typer.Option(help="Keeps the shards that are written, for the next time; else they are temporary.")
     ] = None,
+    trials: Annotated[int, typer.Option(min=30, help="With `growth`: the largest grid.")] = 1000,
     figure: Annotated[
         Path | None, typer.Option(help="With `growth`: draw what was measured into this PNG.", dir_okay=False)
     ] = None,
@@ -43,7 +44,7 @@ def bench(
     Example: tbar bench all --json > bench.json
 
     `growth` fits powers to time and memory over samples, α, parameters and trials
-    (20 minutes); `all` leaves it out.
+    (half an hour, most of it for 1,000 trials); `all` leaves it out.
 
     Example: tbar bench growth --figure growth.png
     """
@@ -57,7 +58,8 @@ def bench(
 
     prepare("local")
     with tempfile.TemporaryDirectory(prefix="tbar-bench-") as temporary:
-        results = list(_results(name, repeats, workers, samples, _device(device), folder or Path(temporary), as_json))
+        sizes = _Sizes(repeats, workers, samples, trials)
+        results = list(_results(name, sizes, _device(device), folder or Path(temporary), as_json))
     if figure is not None:
         from tbar_ray.bench.growth import Growth, draw_growth
 
@@ -72,20 +74,27 @@ def bench(
         _show(results)
 
 
-def _results(
-    name: str, repeats: int, workers: int, samples: int, device: Any, folder: Path, quiet: bool
-) -> Iterator[Result]:
+class _Sizes(NamedTuple):
+    repeats: int
+    workers: int
+    samples: int
+    trials: int
+
+
+def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -> Iterator[Result]:
     from rich.console import Console
 
     from tbar_ray.bench.alpha import alpha_benchmarks
     from tbar_ray.bench.campaign import campaign_benchmark, overhead_benchmark
     from tbar_ray.bench.choices import choice_benchmarks
-    from tbar_ray.bench.growth import growth_benchmarks
+    from tbar_ray.bench.growth import TRIALS, growth_benchmarks
     from tbar_ray.bench.merge import merge_benchmark
     from tbar_ray.bench.stream import memory_benchmark, stream_benchmarks
     from tbar_ray.bench.train import train_benchmarks
     from tbar_ray.bench.xi import xi_benchmarks
 
+    repeats, workers, samples, trials = sizes
+    grids = tuple(count for count in TRIALS if count <= trials)
     parts: dict[str, tuple[bool, Callable[[], Iterator[Result]]]] = {
         "merge": (False, lambda: iter([merge_benchmark(repeats, device)])),
         "alpha": (False, lambda: alpha_benchmarks(repeats, device)),
@@ -96,7 +105,7 @@ def _results(
         "campaign": (True, lambda: iter([campaign_benchmark(folder, repeats)])),
         "overhead": (True, lambda: iter([overhead_benchmark(folder, repeats)])),
         "memory": (True, lambda: iter([memory_benchmark(folder, workers)])),
-        "growth": (True, lambda: growth_benchmarks(folder, workers, device)),
+        "growth": (True, lambda: growth_benchmarks(folder, workers, device, grids)),
     }
     chosen = [part for part in parts if name == part or (name == "all" and part != "growth")]
     console = Console(stderr=True, quiet=quiet)

@@ -100,8 +100,3 @@ def test_a_buffer_keeps_shards_together(folder: Path, tmp_path: Path) -> None:
     epoch = order.epoch(0)
     assert sorted(epoch.tolist()) == list(range(20))
     assert len(set((epoch[:10] // 10).tolist())) == 1
-
-
-def test_the_clean_models_training_may_have_cpus_of_its_own() -> None:
-    assert clean_model(spec(resources={"training_cpus": 1})).threads == 1
-    assert clean_model(spec(resources={"training_cpus": 1, "pretraining_cpus": 3})).threads == 3
