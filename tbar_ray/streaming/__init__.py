@@ -1,1 +1,1 @@
-"""Ray actors that read, decode, stamp and batch shards."""
+"""Ray actors that read and decode shards, the order of samples, and stamping where they are trained on."""
