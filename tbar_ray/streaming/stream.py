@@ -87,10 +87,8 @@ class ShardStream:
         actor = ray.remote(BatchReader).options(
             num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here
         )
-        self._arguments = [
-            ray.put(self._corpus),
-            ray.put(self._options.reading),
-        ]  # kept: a reader that restarts needs them
+        # kept: a reader that restarts needs them
+        self._arguments = [ray.put(self._corpus), ray.put(self._options.reading)]
         self._actors = [actor.remote(*self._arguments) for _ in range(self._reader_count)]
         # one more than is in flight, for the batch that is trained on meanwhile, and one that is copied ahead
         count = IN_FLIGHT_PER_READER * self._reader_count + 2

@@ -115,14 +115,7 @@ class AlphaPath(Stage):
         if dominated:
             points, chosen = [], None
         elif self.alpha_search == "bisection":
-            found = search_alpha(
-                self.alphas,
-                point,
-                reference,
-                self.min_retention,
-                self.max_asr,
-                gone,
-            )
+            found = search_alpha(self.alphas, point, reference, self.min_retention, self.max_asr, gone)
             points, chosen, monotone = list(found.points), found.chosen, found.monotone
             path.sort(key=lambda entry: float(entry["alpha"]))
         else:
@@ -130,7 +123,7 @@ class AlphaPath(Stage):
             path.sort(key=lambda entry: self.alphas.index(entry["alpha"]))
             chosen = select(points, reference, self.min_retention, self.max_asr)
         # a single α was asked for by a search or a person: it is reported, feasible or not
-        reported = chosen or (points[0] if len(points) == 1 else None)
+        reported = chosen or (points[0] if points and len(self.alphas) == 1 else None)
         result: dict[str, Any] = {
             "path": path,
             "glances": glances,
