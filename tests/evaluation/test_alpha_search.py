@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbar_ray.evaluation.alpha_search import search_alpha
+from tbar_ray.evaluation.alpha_search import Found, search_alpha
 from tbar_ray.evaluation.selection import select
 
 GRID = [round(0.05 * number, 2) for number in range(21)]
@@ -88,10 +88,8 @@ def test_no_alpha_that_keeps_enough_is_no_choice() -> None:
     assert found.chosen is None
 
 
-@given(levels, levels, *CRITERIA)
-def test_with_glances_it_still_chooses_what_the_grid_would(
-    ca: list[float], asr: list[float], max_asr: float | None, retention: float
-) -> None:
+def glancing(ca: list[float], asr: list[float], max_asr: float | None, retention: float) -> Found[Point]:
+    """Search falling curves with glances that tell the truth, and compare with the grid."""
     points = [Point(a, c, s) for a, c, s in zip(GRID, falling(ca), falling(asr), strict=True)]
 
     def glance(alpha: float) -> bool:
@@ -101,20 +99,21 @@ def test_with_glances_it_still_chooses_what_the_grid_would(
     found = search_alpha(GRID, lambda alpha: points[GRID.index(alpha)], 1.0, retention, max_asr, glance)
     assert found.monotone
     assert found.chosen == select(points, 1.0, retention, max_asr)
+    return found
+
+
+@given(levels, levels, *CRITERIA)
+def test_with_glances_it_still_chooses_what_the_grid_would(
+    ca: list[float], asr: list[float], max_asr: float | None, retention: float
+) -> None:
+    glancing(ca, asr, max_asr, retention)
 
 
 @given(strict, strict, *CRITERIA)
 def test_with_glances_few_alphas_are_scored_in_full(
     ca: list[float], asr: list[float], max_asr: float | None, retention: float
 ) -> None:
-    points = [Point(a, c, s) for a, c, s in zip(GRID, falling(ca), falling(asr), strict=True)]
-
-    def glance(alpha: float) -> bool:
-        point = points[GRID.index(alpha)]
-        return point.asr <= (max_asr or 0.0) or point.ca < retention
-
-    found = search_alpha(GRID, lambda alpha: points[GRID.index(alpha)], 1.0, retention, max_asr, glance)
-    assert len(found.points) <= 3
+    assert len(glancing(ca, asr, max_asr, retention).points) <= 3
 
 
 def test_a_glance_that_the_scores_contradict_leads_to_the_whole_grid() -> None:
