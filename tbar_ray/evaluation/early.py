@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Split, other_classes
-from tbar_ray.evaluation.zeroshot import predict
+from tbar_ray.evaluation.zeroshot import predict, predict_reduced
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.seeding import torch_generator
 
@@ -105,6 +105,7 @@ def glance(
     preprocessing: Preprocessing,
     question: Question,
     batch_size: int = BATCH,
+    reduced: bool = False,
 ) -> Glance:
     """Look at as many images as the question needs, triggered ones first.
 
@@ -119,6 +120,7 @@ def glance(
         preprocessing: how the model wants its images.
         question: what is to be decided.
         batch_size: images between two looks.
+        reduced: compute in bf16 where that leaves no doubt (`predict_reduced`).
 
     Raises:
         DataError: if every image is of the target class, or an embedding is not finite.
@@ -126,18 +128,19 @@ def glance(
     order = torch.randperm(len(split.labels), generator=torch_generator(0, "glance", len(split.labels)))
     others = order[other_classes(split.labels, target)[order]]
     looks = -(-len(order) // batch_size)
+    answer = predict_reduced if reduced else predict
     asr, ca = Counting(len(others), looks), Counting(len(order), looks)
     gone: bool | None = None
     kept: bool | None = None
     while not (gone or kept is False or (gone is False and kept)):
         if gone is None:
             rows = others[asr.seen : asr.seen + batch_size]
-            answers = predict(model, head, split.triggered[rows], preprocessing, batch_size)
+            answers = answer(model, head, split.triggered[rows], preprocessing, batch_size)
             asr.add(int((answers == target).sum()), len(rows))
             gone = asr.at_most(question.most_asr)
         if kept is None and not gone:
             rows = order[ca.seen : ca.seen + batch_size]
-            answers = predict(model, head, split.clean[rows], preprocessing, batch_size)
+            answers = answer(model, head, split.clean[rows], preprocessing, batch_size)
             ca.add(int((answers == split.labels[rows]).sum()), len(rows))
             kept = ca.at_least(question.least_ca)
     return Glance(alpha, bool(gone or kept is False), ca.rate, asr.rate)

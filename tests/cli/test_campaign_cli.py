@@ -16,7 +16,7 @@ from tests.campaign.specs import spec, write
 
 COMMANDS = [
     [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],
-    ["campaign", "status"], ["campaign", "report"], ["ui"],
+    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["bench"], ["ui"],
 ]  # fmt: skip
 
 
@@ -60,9 +60,17 @@ def test_status_of_an_empty_store(tmp_path: Path, home: Path) -> None:
     path = str(write(tmp_path))
     ended = CliRunner().invoke(app, ["campaign", "status", path])
     assert ended.exit_code == 0
-    assert ended.stdout.strip() == "demo: 0 done, 0 infeasible, 0 failed, 2 pending"
+    assert ended.stdout.strip() == "demo: 0 done, 0 infeasible, 0 dominated, 0 failed, 2 pending"
     told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--json"]).stdout)
-    assert told == {"campaign": "demo", "trials": 2, "done": 0, "infeasible": 0, "failed": 0, "pending": 2}
+    assert told == {
+        "campaign": "demo",
+        "trials": 2,
+        "done": 0,
+        "infeasible": 0,
+        "dominated": 0,
+        "failed": 0,
+        "pending": 2,
+    }
     assert not home.exists()
 
 

@@ -5,11 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tbar_ray.evaluation import zeroshot
 from tbar_ray.evaluation.early import Counting, Question, glance
 from tbar_ray.evaluation.scores import Split, score
-from tbar_ray.evaluation.zeroshot import predict, zero_shot_head
+from tbar_ray.evaluation.zeroshot import predict, predict_reduced, zero_shot_head
 from tbar_ray.models.factory import preprocessing
-from tests.models.tiny import VIT, pictures, tiny, tokenizer
+from tests.models.tiny import BOTH, VIT, pictures, tiny, tokenizer
 
 NAMES = ["red circle", "blue square", "cat"]
 
@@ -71,8 +72,25 @@ def test_a_glance_says_what_the_whole_evaluation_says(
             assert found.answer == (whole.asr.value <= most_asr or whole.ca.value < least_ca)
             assert found.ca.n <= whole.ca.n
             assert found.asr.n <= whole.asr.n
+            again = glance(
+                0.5, model, head, split, target, preprocessing(model), Question(least_ca, most_asr), 64, True
+            )
+            assert again == found
             if found.ca.n == whole.ca.n:
                 assert found.ca == whole.ca
             looked.append(found.ca.n + found.asr.n)
     assert min(looked) < 300
     assert found.alpha == 0.5
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+def test_reduced_precision_gives_the_same_answers(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny(architecture)
+    draw = torch.Generator().manual_seed(0)
+    head = torch.nn.functional.normalize(torch.randn(4, 64, generator=draw), dim=-1)
+    head = head[:, : int(model.text_projection.shape[1])]  # type: ignore[union-attr,index]
+    images = pictures(model, 40, seed=0)
+    expected = predict(model, head, images, preprocessing(model))
+    assert torch.equal(predict_reduced(model, head, images, preprocessing(model), 16), expected)
+    monkeypatch.setattr(zeroshot, "MARGIN", 3.0)  # every image in doubt
+    assert torch.equal(predict_reduced(model, head, images, preprocessing(model), 16), expected)

@@ -64,6 +64,8 @@ class AlphaPath(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Score α on validation (all, or those that a bisection asks for), select, score the selected one on test."""
+        import torch
+
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.evaluation.alpha_search import search_alpha
         from tbar_ray.evaluation.early import Question, glance
@@ -99,11 +101,14 @@ class AlphaPath(Stage):
 
         glances: list[dict[str, object]] = []
 
+        # on a CPU bf16 gains little, and not on every processor
+        reduced = device_for(self.gpus).type == "cuda" and torch.cuda.is_bf16_supported()
+
         def ended(alpha: float, most_asr: float) -> bool:
             question = Question(self.min_retention * reference, most_asr)
             with edited.at(method.coefficient(alpha)) as (moved, own):
                 classifier = scorer.head_of(moved, data)[0] if own is None else own
-                found = glance(alpha, moved, classifier, validation, target, wants, question)
+                found = glance(alpha, moved, classifier, validation, target, wants, question, reduced=reduced)
             glances.append(found.to_dict())
             return found.answer
 
