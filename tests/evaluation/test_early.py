@@ -52,14 +52,14 @@ def setting() -> tuple[torch.nn.Module, torch.Tensor, Split]:
     model = tiny(VIT)
     head = zero_shot_head(model, tokenizer(), NAMES, ["a {c}"])
     # embeddings of an untrained model lie close together: the middle of each class's share is put at 0
-    images = pictures(model, 900, seed=0)
+    images = pictures(model, 400, seed=0)
     answers = predict(model, head, images, preprocessing(model))
     draw = torch.Generator().manual_seed(0)
-    labels = torch.where(torch.rand(900, generator=draw) < 0.8, answers, (answers + 1) % 3)
-    return model, head, Split(images, pictures(model, 900, seed=1), labels)
+    labels = torch.where(torch.rand(400, generator=draw) < 0.8, answers, (answers + 1) % 3)
+    return model, head, Split(images, pictures(model, 400, seed=1), labels)
 
 
-@pytest.mark.parametrize("target", [0, 1, 2])
+@pytest.mark.parametrize("target", [0, 2])
 def test_a_glance_says_what_the_whole_evaluation_says(
     setting: tuple[torch.nn.Module, torch.Tensor, Split], target: int
 ) -> None:
@@ -79,7 +79,7 @@ def test_a_glance_says_what_the_whole_evaluation_says(
             if found.ca.n == whole.ca.n:
                 assert found.ca == whole.ca
             looked.append(found.ca.n + found.asr.n)
-    assert min(looked) < 300
+    assert min(looked) < 200
     assert found.alpha == 0.5
 
 
