@@ -71,6 +71,7 @@ class Coordinator:
         self._status: dict[str, dict[str, Any]] = {}
         self._asked: asyncio.Queue[tuple[int, dict[str, Any]] | None] = asyncio.Queue()
         self._answers: dict[int, asyncio.Future[dict[str, float]]] = {}
+        self._begun = asyncio.Event()
 
     async def ask(self, values: dict[str, Any]) -> dict[str, float]:
         """Hand a trial's values to the driver's desk, and return its objective.
@@ -103,13 +104,20 @@ class Coordinator:
         for call in calls:  # inputs come first, so every input has its task
             if call.fingerprint not in self._tasks:
                 self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
-        return await asyncio.shield(self._tasks[calls[-1].fingerprint])
+        outcome = await asyncio.shield(self._tasks[calls[-1].fingerprint])
+        self._begun.set()
+        return outcome
+
+    async def wait_until_begun(self) -> None:
+        """Return once a stage runs, or has ended without."""
+        await self._begun.wait()
 
     async def report(self, fingerprint: str, facts: dict[str, Any]) -> None:
         """Take a running stage's progress."""
         entry = self._status[fingerprint]
         if entry["state"] == "waiting":
             entry.update(state="running", started=time.time())
+            self._begun.set()
         entry.update(facts)
 
     async def snapshot(self) -> dict[str, dict[str, Any]]:

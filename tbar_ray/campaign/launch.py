@@ -5,22 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tbar_ray.campaign.graph import Foundation, build_graph, lay_foundation
 from tbar_ray.campaign.node import Stage, stages_in_order
-from tbar_ray.campaign.places import default_artifacts
 from tbar_ray.campaign.preflight import check_spec
 from tbar_ray.campaign.ray_environment import prepare, resolve_address
+from tbar_ray.campaign.recording import Recording
 from tbar_ray.campaign.results import Ledger, Record, finished_record
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import Trial, grid_trials
 
-if TYPE_CHECKING:
-    from tbar_ray.campaign.recording import Recording
+PATIENCE = 10.0
+"""Seconds that the sweep waits for its first stage to run; a cluster may have to start a node for it."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,6 @@ def launch(
     Raises:
         TbarError: one line, for anything that can be known to be wrong before the sweep.
     """
-    from tbar_ray.campaign.recording import Recording
-    from tbar_ray.campaign.tracking import Tracker
-
     started = time.perf_counter()
     base = lay_foundation(spec)
     check_spec(spec, base)
@@ -60,9 +56,7 @@ def launch(
     store.remove_abandoned_scratch()
     ledger = Ledger(store, spec)
     ledger.open()
-    tracker = Tracker(tracking_uri, default_artifacts(tracking_uri), spec)
-    recording = Recording(tracker, console)
-    recording.start()
+    recording = Recording(spec, tracking_uri, console)
     proposed: list[Trial] = []
     interrupted = True
     status = "FAILED"
@@ -73,6 +67,7 @@ def launch(
             proposed, left = _replay(spec, base, ledger, recording, console)
         if left is None or left:
             proposed = proposed + _sweep_on_ray(spec, base, store, recording, address, console, left)
+        recording.wait_until_open()
         records = records_of(spec, base, ledger, proposed)
         interrupted = len(records) < len({_key(spec, base, trial) for trial in proposed}) or not proposed
         files = _report(spec, store, base, report, records, recording)
@@ -83,6 +78,7 @@ def launch(
     finally:
         recording.finish(status, {"trials": len(records), "failed": sum(r["status"] == "failed" for r in records)})
     seconds = time.perf_counter() - started
+    tracker = recording.wait_until_open()
     return Launch(records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds, recording.failure)
 
 
@@ -124,15 +120,22 @@ def _sweep_on_ray(
 
     from tbar_ray.campaign.cluster import ray_session
     from tbar_ray.campaign.display import Display
-    from tbar_ray.campaign.executor import Coordinator
-    from tbar_ray.campaign.samplers import searched_trials
-    from tbar_ray.campaign.search import sweep
+    from tbar_ray.campaign.executor import Coordinator, calls_for
 
-    total = searched_trials(spec) if trials is None else len(trials)
     with ray_session(address, spec) as where:
+        coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
+        # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
+        begun = [coordinator.resolve.remote(calls_for(stage)) for stage in first_stages(spec, base, trials)]
+        if begun:
+            ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
+        recording.open()
+        from tbar_ray.campaign.samplers import searched_trials
+        from tbar_ray.campaign.search import sweep
+
+        total = searched_trials(spec) if trials is None else len(trials)
         many = f"{total} trial{'' if total == 1 else 's'}"
         console.print(f"campaign [bold]{spec.name}[/]: {many} on {where}; store {store.url}")
-        coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
+        recording.wait_until_open()
         with Display(console, coordinator, total) as display:
 
             def ended(record: Record) -> None:
@@ -140,6 +143,13 @@ def _sweep_on_ray(
                 display.trial_ended(record)
 
             return sweep(spec, base, store, coordinator, ended, trials)
+
+
+def first_stages(spec: CampaignSpec, base: Foundation, trials: list[Trial] | None) -> list[Stage]:
+    """Return what the first trials will ask for: those of a grid their ends, those of a search the clean model."""
+    if trials is None:
+        return stages_in_order([base.clean])[-1:]
+    return [end for trial in trials[: spec.search.concurrency] for end in build_graph(spec, trial, base).ends]
 
 
 def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
-from tbar_ray.evaluation.zeroshot import evaluating, normalise
+from tbar_ray.evaluation.zeroshot import answering, images_at_once, normalise
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.task_vector import ResidentPair
 
@@ -39,7 +39,7 @@ class NormalisedImages:
         images: uint8 [N, 3, H, W].
         preprocessing: of the model.
         device: of the model.
-        batch_size: images per forward pass.
+        batch_size: images per forward pass; None takes as many as suit the device.
         keep_bytes: kept as float32 up to this size (1 GiB: 1,783 images of 224 px or 21,845 of 64 px), else
             normalised anew on every pass.
 
@@ -52,11 +52,12 @@ class NormalisedImages:
         images: Tensor,
         preprocessing: Preprocessing,
         device: torch.device | str,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         keep_bytes: int = 1 << 30,
     ) -> None:
         if len(images) == 0:
             raise DataError("disentanglement: no images")
+        batch_size = batch_size or images_at_once(torch.device(device))
         self._raw = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
         self._count = len(images)
         self._preprocessing, self._device = preprocessing, torch.device(device)
@@ -187,7 +188,7 @@ def _disagreement(reference: Answers, joint: Answers) -> Shares:
 def _answers(model: nn.Module, head: Tensor, images: NormalisedImages) -> Answers:
     """Return the predicted class [N] of every image; the device is waited for once, at the end."""
     found = []
-    with evaluating(model):
+    with answering(model):
         for batch in images:
             logits = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
             found.append(logits.argmax(-1).where(logits.isfinite().all(-1), NO_ANSWER))

@@ -135,12 +135,12 @@ def glance(
     while not (gone or kept is False or (gone is False and kept)):
         if gone is None:
             rows = others[asr.seen : asr.seen + batch_size]
-            answers = answer(model, head, split.triggered[rows], preprocessing, batch_size)
+            answers = answer(model, head, split.triggered[rows], preprocessing)
             asr.add(int((answers == target).sum()), len(rows))
             gone = asr.at_most(question.most_asr)
         if kept is None and not gone:
             rows = order[ca.seen : ca.seen + batch_size]
-            answers = answer(model, head, split.clean[rows], preprocessing, batch_size)
+            answers = answer(model, head, split.clean[rows], preprocessing)
             ca.add(int((answers == split.labels[rows]).sum()), len(rows))
             kept = ca.at_least(question.least_ca)
     return Glance(alpha, bool(gone or kept is False), ca.rate, asr.rate)

@@ -79,11 +79,9 @@ class Slots:
 def piece(place: Place, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """Return a piece as a uint8 array, in another process than its owner's; None if that is on another machine."""
     memory = _mapped(place)
-    return (
-        None
-        if memory is None
-        else np.frombuffer(memory, np.uint8, int(np.prod(shape)), slot * place.size).reshape(shape)
-    )
+    if memory is None:
+        return None
+    return np.frombuffer(memory, np.uint8, int(np.prod(shape)), slot * place.size).reshape(shape)
 
 
 @lru_cache(maxsize=4)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,8 @@ from tbar_ray.campaign.stages.evaluate import SCORES, AttackGate, Evaluate, save
 from tbar_ray.campaign.stages.unlearn import Unlearn
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from tbar_ray.evaluation.scores import Predictions, Split
 
 PATH = "path.json"
@@ -84,20 +87,30 @@ class AlphaPath(Stage):
         head, wants = scorer.head_of(model, data)
         edited = EditedModel(model, Edit.load(store.fetch(self.unlearn.artifact)), head)
 
-        def answers(alpha: float, split: Split) -> Predictions:
+        @contextmanager
+        def moved_by(alpha: float) -> Iterator[tuple[nn.Module, Tensor]]:
             with edited.at(method.coefficient(alpha)) as (moved, own):
                 # an edit of the text tower moves the class embeddings too
-                return predict_split(moved, scorer.head_of(moved, data)[0] if own is None else own, split, wants)
+                yield moved, scorer.head_of(moved, data)[0] if own is None else own
+
+        def answers(alpha: float, split: Split) -> Predictions:
+            with moved_by(alpha) as (moved, classifier):
+                return predict_split(moved, classifier, split, wants)
 
         validation = scorer.load_split(data, "validation", trigger, wants)
+        before = json.loads((store.fetch(scorer.artifact) / SCORES).read_text())["validation"]
+        reference = before["ca"]["value"]
         path: list[dict[str, Any]] = []
 
         @cache
         def point(alpha: float) -> AlphaPoint:
-            scores = score_predictions(answers(alpha, validation), validation.labels, target)
-            path.append({"alpha": alpha, **scores.to_dict()})
+            if method.coefficient(alpha) == 0:  # the infected model, which has its scores
+                scores = before
+            else:
+                scores = score_predictions(answers(alpha, validation), validation.labels, target).to_dict()
+            path.append({"alpha": alpha, **scores})
             context.report({"done": len(path), "total": len(self.alphas)})
-            return AlphaPoint(alpha, scores.ca.value, scores.asr.value)
+            return AlphaPoint(alpha, scores["ca"]["value"], scores["asr"]["value"])
 
         glances: list[dict[str, object]] = []
 
@@ -106,15 +119,12 @@ class AlphaPath(Stage):
 
         def ended(alpha: float, most_asr: float) -> bool:
             question = Question(self.min_retention * reference, most_asr)
-            with edited.at(method.coefficient(alpha)) as (moved, own):
-                classifier = scorer.head_of(moved, data)[0] if own is None else own
+            with moved_by(alpha) as (moved, classifier):
                 found = glance(alpha, moved, classifier, validation, target, wants, question, reduced=reduced)
             glances.append(found.to_dict())
             return found.answer
 
         gone = partial(ended, most_asr=self.max_asr or 0.0)
-        before = json.loads((store.fetch(scorer.artifact) / SCORES).read_text())
-        reference = before["validation"]["ca"]["value"]
         monotone: bool | None = None
         dominated = self.to_beat is not None and not self._beats(self.to_beat, point, ended, reference)
         if dominated:
@@ -146,7 +156,7 @@ class AlphaPath(Stage):
             scores = score_predictions(predictions, test.labels, target)
             result["test"] = {"alpha": reported.alpha, **scores.to_dict()}
             if scorer.retrieval is not None:
-                with edited.at(method.coefficient(reported.alpha)) as (moved, _):
+                with moved_by(reported.alpha) as (moved, _):
                     result["retrieval"] = scorer.score_retrieval(store, moved, trigger, wants)
             result["others"] = {}
             for other in self.others:

@@ -30,7 +30,7 @@ class Evaluate(Stage):
     """Every score of one model against one backdoor, on the validation and the test split."""
 
     kind: ClassVar[str] = "scores"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     uncounted: ClassVar[frozenset[str]] = frozenset({"gpus", "role"})
 
     role: str

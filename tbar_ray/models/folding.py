@@ -1,0 +1,64 @@
+"""Batch normalisation folded into the convolutions before it, while a ResNet only answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+
+@contextmanager
+def folded(model: nn.Module) -> Iterator[None]:
+    """Let the convolutions of CLIP's ResNets do the work of the batch normalisation after them.
+
+    With running statistics that is an affine map per channel: the weights W·γ/√(σ² + ε) and the bias
+    β − μ·γ/√(σ² + ε) give the same answers up to rounding and spare a pass over every feature map. Weights and
+    modules are put back as they were. Other architectures, half precision and normalisation in training mode are
+    left alone. No gradients reach the weights meanwhile.
+    """
+    with ExitStack() as stack:
+        for convolution, parent, name in list(_pairs(model)):
+            stack.enter_context(_folded(convolution, parent, name))
+        yield
+
+
+def _pairs(model: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module, str]]:
+    """Yield the convolutions of CLIP's ResNets with the parent and the name there of the normalisation that follows.
+
+    By class, not by names of modules: elsewhere a `bn1` may come before its `conv1`.
+    """
+    from open_clip.modified_resnet import Bottleneck, ModifiedResNet
+
+    for module in model.modules():
+        if not isinstance(module, Bottleneck | ModifiedResNet):
+            continue
+        for number in (1, 2, 3):
+            yield getattr(module, f"conv{number}"), module, f"bn{number}"
+        if isinstance(module, Bottleneck) and module.downsample is not None:
+            yield module.downsample.get_submodule("0"), module.downsample, "1"
+
+
+@contextmanager
+def _folded(convolution: nn.Conv2d, parent: nn.Module, name: str) -> Iterator[None]:
+    norm = parent.get_submodule(name)
+    weight, bias = convolution.weight, convolution.bias
+    if not isinstance(norm, nn.BatchNorm2d) or norm.training or norm.running_mean is None:
+        yield
+        return
+    if weight.dtype != torch.float32:  # rounded weights would move the answers
+        yield
+        return
+    assert norm.running_var is not None
+    with torch.no_grad():
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+            weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+    setattr(parent, name, nn.Identity())
+    try:
+        yield
+    finally:
+        convolution.weight, convolution.bias = weight, bias
+        setattr(parent, name, norm)
