@@ -97,7 +97,7 @@ def alpha_benchmarks(
 ) -> Iterator[Comparison | Figure]:
     """Yield the path against the usual loop, one α against bare forward passes, and the search's evaluations."""
     work = AlphaWork(architecture, device)
-    mine, theirs = alternate(work.ours, work.usual, repeats)
+    mine, theirs = alternate(work.ours, work.usual, repeats=repeats)
     about = f"{len(ALPHAS)} α on {IMAGES} JPEGs of {SIDE} px, clean and triggered, {architecture} on {device.type}"
     peer = "deep copy, load, decode and stamp for every α"
     yield Comparison("α path", about, "α", len(ALPHAS), mine, peer, theirs, 3.0)

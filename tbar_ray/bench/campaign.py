@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -16,46 +17,57 @@ from rich.console import Console
 
 from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memory
 from tbar_ray.campaign.graph import Foundation, build_graph, lay_foundation
-from tbar_ray.campaign.launch import launch
+from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.campaign.node import StageContext
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store
 from tbar_ray.campaign.trial import grid_trials, make_trial
+from tbar_ray.errors import ScientificError
 
-ALPHAS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12)
 CPUS = 2
 
 
-def campaign_benchmark(folder: Path, repeats: int) -> Comparison:
-    """Return the grid against plain Ray Tune.
+def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
+    """Yield the quickstart's grid, and the same with α found by bisection, against plain Ray Tune.
 
-    Corpus, clean and infected model are made beforehand and shared by both sides: what is compared is the grid of
-    forget-set sizes, clean fractions and α itself, with the quickstart's sizes.
+    Corpus, clean and infected models are made beforehand and shared by all sides: what is compared is the grid of
+    attacks, forget-set sizes, clean fractions and α itself.
+
+    Raises:
+        ScientificError: if the bisection selects another α than the grid.
     """
-    spec = _spec()
-    store = Store(str(folder / "campaign-store"))
-    base = lay_foundation(spec)
+    spec = quickstart_grid()
+    bisected = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"alpha_search": "bisection"})})
+    store, base = Store(str(folder / "campaign-store")), lay_foundation(spec)
     _launch(spec, store, folder)  # the models, once
-    ours = partial(_ours, spec, store, folder, [])
-    mine, theirs = alternate(ours, partial(_plain, spec, base, store), repeats)
-    cells = len(grid_trials(spec))
-    work = f"{cells} forget sets × {len(ALPHAS)} α, {spec.unlearning.parameters['steps']} steps each, on {CPUS} CPUs"
-    peer = "plain Ray Tune: a trial per forget set and α, each fine-tunes and scores the validation images"
-    return Comparison("campaign grid", work, "trials", cells * len(ALPHAS), mine, peer, theirs, 5.0)
+    chosen = [[record["alpha"] for record in _afresh(made, store, folder).records] for made in (spec, bisected)]
+    if chosen[0] != chosen[1]:
+        raise ScientificError(f"bisection selects other α than the grid: {chosen[1]}, not {chosen[0]}")
+    ours, found, theirs = alternate(
+        lambda: _afresh(spec, store, folder).seconds,
+        lambda: _afresh(bisected, store, folder).seconds,
+        partial(_plain, spec, base, store),
+        repeats=repeats,
+    )
+    cells, alphas = len(grid_trials(spec)), len(spec.alpha)
+    work = f"{cells} cells × {alphas} α, {spec.unlearning.parameters['steps']} steps each, on {CPUS} CPUs"
+    peer = "plain Ray Tune: a trial per cell and α, each fine-tunes and scores the validation images"
+    for name, seconds in (("campaign grid", ours), ("campaign, α by bisection", found)):
+        yield Comparison(name, work, "trials", cells * alphas, seconds, peer, theirs, 5.0)
 
 
 def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     """Return the share of the cores' time that a campaign spends inside stages.
 
-    The grid of four forget sets on models made beforehand. MLflow and the report are in the wall clock, Ray's start
-    is not.
+    The quickstart's grid on models made beforehand. MLflow and the report are in the wall clock, Ray's start is not.
     """
-    spec, store = _spec(), Store(str(folder / "campaign-store"))
+    spec, store = quickstart_grid(), Store(str(folder / "campaign-store"))
     _launch(spec, store, folder)
     shares: list[float] = []
     for _ in range(repeats):
-        _ours(spec, store, folder, shares)
-    about = f"seconds inside stages over {CPUS} cores × wall clock, {len(grid_trials(spec))} forget sets"
+        found = _afresh(spec, store, folder)
+        shares.append(sum(record["seconds"] for record in found.records) / (CPUS * found.seconds))
+    about = f"seconds inside stages over {CPUS} cores × wall clock, {len(grid_trials(spec))} cells"
     return Figure("campaign, busy cores", about, median(shares), "", 0.85, upper=False)
 
 
@@ -63,16 +75,16 @@ def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
     """Return the seconds, and afterwards the megabytes, of a grid of so many trials of hardly any work each."""
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(str(folder / "store"))
-    raw = _spec().model_dump()
+    raw = quickstart_grid().model_dump()
     raw["data"]["synthetic"] |= {"samples": 300, "per_class": 2}
-    raw["poison"] |= {"pairs": 100}
+    raw["poison"] |= {"pairs": 100, "min_asr": 0.0, "max_ca_drop": 1.0}
     raw["evaluation"] |= {"max_images": 18}
     raw["unlearning"]["parameters"] |= {"steps": 1, "batch_size": 8}
     raw["alpha"] = [1.0]
 
     def grid(rates: int) -> CampaignSpec:
         values = [1e-6 * (1 + number) for number in range(rates)]
-        axes = {"forget_size": [8], "learning_rate": values}
+        axes = {"attack": ["badnets"], "forget_size": [8], "learning_rate": values}
         return CampaignSpec.model_validate({**raw, "search": {"axes": axes, "concurrency": CPUS}})
 
     _launch(grid(1), store, folder)  # the models, once
@@ -84,62 +96,92 @@ def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
     return seconds, resident_memory() / 1e6
 
 
-def _spec() -> CampaignSpec:
-    """Return the quickstart's grid for one attack, on models that are trained as briefly as can be."""
-    training = {"epochs": 1, "batch_size": 64, "optimisation": {"learning_rate": 1e-3}}
+def quickstart_grid() -> CampaignSpec:
+    """Return the spec of jobs/quickstart.yaml, which an installed package does not have."""
+    training = {"epochs": 2, "batch_size": 64}
     return CampaignSpec.model_validate(
         {
             "name": "bench-campaign",
-            "data": {"synthetic": {"samples": 3000, "size": 64, "per_class": 40}},
-            "model": {"architecture": "tbar-RN-tiny", "training": training},
-            "attacks": {"badnets": {"trigger": "badnets", "target": "red circle"}},
-            # the models are no good after one epoch: that the attack takes is not what is measured
-            "poison": {"rate": 0.05, "pairs": 1000, "min_asr": 0.0, "max_ca_drop": 1.0, "training": training},
-            "unlearning": {"parameters": {"steps": 20, "learning_rate": 1e-5, "batch_size": 128}},
-            "alpha": list(ALPHAS),
-            "evaluation": {"validation_fraction": 0.3333, "min_retention": 0.0},
+            "data": {"synthetic": {"samples": 24000, "size": 64, "per_class": 40}},
+            "model": {
+                "architecture": "tbar-RN-pico",
+                "training": {
+                    "epochs": 3,
+                    "batch_size": 48,
+                    "optimisation": {"learning_rate": 1.5e-3, "warmup_steps": 100},
+                },
+            },
+            "attacks": {
+                "badnets": {"trigger": "badnets", "target": "red circle", "parameters": {"patch_size": 20}},
+                "blended": {
+                    "trigger": "blended",
+                    "target": "red circle",
+                    "parameters": {"ratio": 0.2},
+                    "poison": {
+                        "rate": 0.075,
+                        "training": training | {"optimisation": {"learning_rate": 1e-3, "warmup_steps": 40}},
+                    },
+                },
+            },
+            "poison": {
+                "rate": 0.1,
+                "pairs": 10000,
+                "captions": "evaluation",
+                "min_asr": 0.8,
+                "max_ca_drop": 0.02,
+                "training": training | {"optimisation": {"learning_rate": 1.5e-3, "warmup_steps": 40}},
+            },
+            "forget": {"size": 300, "clean_fraction": 0.0},
+            "unlearning": {
+                "method": "tbar",
+                "parameters": {
+                    "objective": "classification", "steps": 20, "learning_rate": 2e-5, "batch_size": 128,
+                },
+            },
+            "alpha": [0, 1, 2, 3, 4, 5, 6, 8, 10, 12],
+            "evaluation": {"validation_fraction": 0.3333, "min_retention": 0.1, "max_asr": 0.03},
             "search": {
-                "axes": {"forget_size": [100, 300], "clean_fraction": [0.0, 0.2]},
-                "concurrency": CPUS,
+                "sampler": "grid",
+                "concurrency": 2,
+                "axes": {"attack": ["badnets", "blended"], "forget_size": [100, 300], "clean_fraction": [0.0, 0.2]},
             },
             "resources": {"training_cpus": 1, "readers": 1},
         }
-    )
+    )  # fmt: skip
 
 
-def _launch(spec: CampaignSpec, store: Store, folder: Path) -> Any:
+def _launch(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     return launch(spec, store, uri, folder / "report", None, Console(quiet=True))
 
 
-def _ours(spec: CampaignSpec, store: Store, folder: Path, shares: list[float]) -> float:
-    """Return the seconds of a launch whose models are in the store, MLflow and report included."""
+def _afresh(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
+    """Launch with the models in the store and nothing else, MLflow and report included."""
     root = Path(store.url)
     for pattern in ("artifacts/vector-*", "artifacts/path-*", "campaigns/*"):
         for old in root.glob(pattern):
             shutil.rmtree(old)
-    started = time.perf_counter()
     found = _launch(spec, store, folder)
-    seconds = time.perf_counter() - started
     assert not found.failed, [record["reason"] for record in found.records]
-    shares.append(sum(record["seconds"] for record in found.records) / (CPUS * seconds))
-    return seconds
+    return found
 
 
 def _plain(spec: CampaignSpec, base: Foundation, store: Store) -> float:
     """Return the seconds of as many trials as there are cells and α."""
     from ray import tune
 
+    from tbar_ray.campaign.search import axis_values
+
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    cells = [{"forget_size": t.forget_size, "clean_fraction": t.clean_fraction} for t in grid_trials(spec)]
+    cells = [axis_values(spec, trial) for trial in grid_trials(spec)]
     trainable = tune.with_resources(tune.with_parameters(_plain_trial, spec=spec, base=base, store=store), {"CPU": 1})
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="tbar-bench-tune-") as scratch:
         tuner = tune.Tuner(
             trainable,
-            param_space={"cell": tune.grid_search(cells), "alpha": tune.grid_search(list(ALPHAS))},
+            param_space={"cell": tune.grid_search(cells), "alpha": tune.grid_search(list(spec.alpha))},
             tune_config=tune.TuneConfig(max_concurrent_trials=CPUS, reuse_actors=True),
             run_config=tune.RunConfig(storage_path=scratch, verbose=0),
         )

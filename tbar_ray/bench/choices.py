@@ -36,7 +36,7 @@ def choice_benchmarks(repeats: int, device: torch.device) -> Iterator[Comparison
         plain = partial(_steps, architecture, batch, steps, device, PLAIN)
         for name, settings in CHOICES.items():
             chosen = partial(_steps, architecture, batch, steps, device, {**PLAIN, **settings})
-            mine, theirs = alternate(chosen, plain, repeats)
+            mine, theirs = alternate(chosen, plain, repeats=repeats)
             work = f"{steps} training steps of {batch} pairs in memory, on {device.type}"
             yield Comparison(
                 f"{architecture}, {name}", work, "images", batch * steps, mine, "contiguous, float32", theirs

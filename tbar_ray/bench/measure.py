@@ -136,15 +136,20 @@ def seconds_of(run: Run) -> float:
     return time.perf_counter() - started if own is None else own
 
 
-def alternate(ours: Run, theirs: Run, repeats: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Run both once unmeasured, then in alternation; what goes first changes from pair to pair."""
-    ours(), theirs()
-    mine: list[float] = []
-    others: list[float] = []
+def alternate(*runs: Run, repeats: int) -> tuple[tuple[float, ...], ...]:
+    """Run each once unmeasured, then all in alternation; what goes first changes from round to round.
+
+    Returns:
+        The seconds of every run, in the order given.
+    """
+    for run in runs:
+        run()
+    found: list[list[float]] = [[] for _ in runs]
     for number in range(repeats):
-        for run, found in ((ours, mine), (theirs, others)) if number % 2 == 0 else ((theirs, others), (ours, mine)):
-            found.append(seconds_of(run))
-    return tuple(mine), tuple(others)
+        for place in range(len(runs)):
+            turn = (number + place) % len(runs)
+            found[turn].append(seconds_of(runs[turn]))
+    return tuple(tuple(seconds) for seconds in found)
 
 
 def machine() -> dict[str, Any]:

@@ -34,7 +34,9 @@ def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAME
     resident = ResidentModel(model, TaskVector({name: torch.full_like(value, 1e-3) for name, value in state.items()}))
     sources = [value.clone() for value in state.values()]
     targets = [torch.empty_like(value) for value in sources]
-    ours, theirs = alternate(partial(merge, resident, device), partial(_copy, sources, targets, device), repeats)
+    ours, theirs = alternate(
+        partial(merge, resident, device), partial(_copy, sources, targets, device), repeats=repeats
+    )
     work = f"{parameters / 1e6:.0f} M parameters in float32 on {device.type}, {ROUNDS} times, counted in bytes moved"
     moved = ROUNDS * parameters * 4
     # at equal bytes: the copy's time is for two thirds of what the merge moves

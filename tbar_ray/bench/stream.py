@@ -54,7 +54,7 @@ def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) ->
             ours = partial(_drain, stream, count)
             for reduced in (True, False) if stored > wanted else (True,):
                 loader = partial(_drain, _loader(corpus, wanted, workers, reduced), count)
-                mine, theirs = alternate(ours, loader, repeats)
+                mine, theirs = alternate(ours, loader, repeats=repeats)
                 peer = f"webdataset.WebLoader, {workers} workers, kept warm, the same tokenizer, "
                 peer += "the same decoding and tensors" if reduced else "simplejpeg at full size and Pillow's resize"
                 name = title if reduced else f"{title}, against full decoding"
@@ -63,7 +63,7 @@ def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) ->
                 data = [corpus.image_bytes(position) for position in range(count)]
                 parts = [data[number::workers] for number in range(workers)]
                 bare = partial(_decode_all, pool, parts, wanted)
-                mine, theirs = alternate(ours, bare, repeats)
+                mine, theirs = alternate(ours, bare, repeats=repeats)
             peer = f"simplejpeg alone, {workers} processes, bytes in memory, nothing else done or sent"
             yield Comparison(f"{title}, of decoding", work, "images", count, mine, peer, theirs, against_decoding)
 

@@ -35,7 +35,7 @@ def train_benchmarks(folder: Path, repeats: int, workers: int, device: torch.dev
         corpus = written(folder / f"{side}px", 20_000 if side == 64 else 5_000, side)
         ours = partial(_ours, corpus, architecture, batch, steps, workers, device)
         peer = OpenClipTraining(corpus, architecture, batch, steps, workers, device)
-        mine, theirs = alternate(ours, peer.run, repeats if side == 64 else max(3, repeats // 2))
+        mine, theirs = alternate(ours, peer.run, repeats=repeats)
         work = f"{steps} steps of {batch} pairs, {architecture}, float32 on {device.type}, {workers} readers or workers"
         what = "train_one_epoch and the data pipeline of open_clip_train, with its own augmentation"
         yield Comparison(f"train {architecture}", work, "images", steps * batch, mine, what, theirs, least)

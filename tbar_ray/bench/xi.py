@@ -57,7 +57,7 @@ def xi_benchmarks(repeats: int, device: torch.device, architecture: str = "tbar-
                 found.append((terms[0], terms[1]))
         cells["usual"] = found
 
-    mine, theirs = alternate(ours, usual, repeats)
+    mine, theirs = alternate(ours, usual, repeats=repeats)
     worst = max(
         abs(a - b) for x, y in zip(cells["ours"], cells["usual"], strict=True) for a, b in zip(x, y, strict=True)
     )

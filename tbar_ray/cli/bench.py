@@ -85,7 +85,7 @@ def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -
     from rich.console import Console
 
     from tbar_ray.bench.alpha import alpha_benchmarks
-    from tbar_ray.bench.campaign import campaign_benchmark, overhead_benchmark
+    from tbar_ray.bench.campaign import campaign_benchmarks, overhead_benchmark
     from tbar_ray.bench.choices import choice_benchmarks
     from tbar_ray.bench.growth import TRIALS, growth_benchmarks
     from tbar_ray.bench.merge import merge_benchmark
@@ -102,7 +102,7 @@ def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -
         "stream": (True, lambda: stream_benchmarks(folder, repeats, workers, samples)),
         "train": (True, lambda: train_benchmarks(folder, repeats, workers, device)),
         "choices": (False, lambda: choice_benchmarks(repeats, device)),
-        "campaign": (True, lambda: iter([campaign_benchmark(folder, repeats)])),
+        "campaign": (True, lambda: campaign_benchmarks(folder, repeats)),
         "overhead": (True, lambda: iter([overhead_benchmark(folder, repeats)])),
         "memory": (True, lambda: iter([memory_benchmark(folder, workers)])),
         "growth": (True, lambda: growth_benchmarks(folder, workers, device, grids)),

@@ -16,12 +16,19 @@ def test_runs_alternate_and_what_goes_first_changes() -> None:
         seen.append("theirs")
         return 5.0
 
-    assert alternate(ours, theirs, 3) == ((2.0,) * 3, (5.0,) * 3)
+    assert alternate(ours, theirs, repeats=3) == ((2.0,) * 3, (5.0,) * 3)
     assert seen == ["ours", "theirs", "ours", "theirs", "theirs", "ours", "ours", "theirs"]
 
 
+def test_of_three_ways_every_one_goes_first_in_turn() -> None:
+    seen: list[int] = []
+    runs = [lambda number=number: float(seen.append(number) or number) for number in (1, 2, 3)]
+    assert alternate(*runs, repeats=3) == ((1.0,) * 3, (2.0,) * 3, (3.0,) * 3)
+    assert seen == [1, 2, 3, 1, 2, 3, 2, 3, 1, 3, 1, 2]
+
+
 def test_runs_without_seconds_of_their_own_are_timed() -> None:
-    mine, theirs = alternate(lambda: None, lambda: 1.0, 2)
+    mine, theirs = alternate(lambda: None, lambda: 1.0, repeats=2)
     assert all(0 <= seconds < 1 for seconds in mine)
     assert theirs == (1.0, 1.0)
 
