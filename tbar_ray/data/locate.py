@@ -20,11 +20,13 @@ from tbar_ray.data.shards import ShardIndex, index_shard
 from tbar_ray.errors import DataError
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_WEB = ("http://", "https://")
+_UNKNOWN = -1
 _LOOKUPS = 16  # remote existence checks wait on the network, not on the CPU
 
 
 class ShardDescription(TypedDict):
-    """A shard's name and its size in bytes (-1 where a web server does not say, or for a command's output)."""
+    """A shard's name and its size in bytes (_UNKNOWN where a web server does not say, or for a command's output)."""
 
     url: str
     size: int
@@ -122,24 +124,27 @@ def _cached_name(url: str) -> str:
 
 
 def _download(url: str, to: Path) -> None:
-    """Write a remote shard's bytes to a file; a `pipe:` command's output through webdataset.
+    """Write a remote shard's bytes to a file: from the web and of a `pipe:` command through webdataset, else fsspec.
 
     Raises:
-        DataError: The download came back short, or the command failed.
+        DataError: The download came back short, the command failed, or curl, which webdataset runs, is missing.
     """
-    if url.startswith("pipe:"):
+    web = url.startswith(_WEB)
+    if web and shutil.which("curl") is None:
+        raise DataError(f"{url}: webdataset reads the web with curl, which is not installed: install it")
+    if web or url.startswith("pipe:"):
         from webdataset.gopen import gopen
 
         with gopen(url) as stream, to.open("wb") as file:
             shutil.copyfileobj(stream, file)
-        if to.stat().st_size == 0:
-            raise DataError(f"{url}: the command gave no output")
-        return
-    system, remote = _filesystem(url)
-    system.get_file(remote, str(to))
-    expected = system.info(remote).get("size")
-    if expected is not None and expected != to.stat().st_size:
-        raise DataError(f"{url}: download is {to.stat().st_size} bytes, the store says {expected}")
+    else:
+        system, remote = _filesystem(url)
+        system.get_file(remote, str(to))
+    size, expected = to.stat().st_size, _size(url)
+    if expected == _UNKNOWN and size == 0:
+        raise DataError(f"{url}: no bytes came")
+    if expected not in (_UNKNOWN, size):
+        raise DataError(f"{url}: download is {size} bytes, the store says {expected}")
 
 
 def describe_shards(url: str | Sequence[str]) -> list[ShardDescription]:
@@ -191,7 +196,7 @@ def _expand_remote(item: str) -> list[str]:
     found: list[str] = []
     named: list[str] = []
     scheme = item.split("://", 1)[0]
-    web = scheme in {"http", "https"}  # there `?` starts a query, and directories need not be listable
+    web = item.startswith(_WEB)  # there `?` starts a query, and directories need not be listable
     for name in _braces(item):
         try:
             if (not web and glob.has_magic(name)) or (web and "*" in name):
@@ -223,7 +228,7 @@ def _exists(system: Any, name: str) -> bool:
 
 def _size(shard: str) -> int:
     if shard.startswith("pipe:"):
-        return -1
+        return _UNKNOWN
     if not is_remote(shard):
         return Path(shard).stat().st_size
     system, remote = _filesystem(shard)
@@ -231,7 +236,7 @@ def _size(shard: str) -> int:
         size = system.info(remote).get("size")
     except Exception as error:
         raise DataError(f"cannot look up {shard}: {_reason(error)}") from error
-    return -1 if size is None else int(size)
+    return _UNKNOWN if size is None else int(size)
 
 
 def _filesystem(url: str) -> tuple[Any, str]:

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -123,6 +128,46 @@ def test_a_commands_output_is_a_shard(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="pipe:"):
             local_copy(f"pipe:{command}", cache)
     assert sorted(cache.iterdir()) == sorted(copies)
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Serve a folder on loopback; yield its URL."""
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+
+def test_shards_of_a_web_server(folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with web_server(folder) as url:
+        urls = expand_shards(f"{url}/0000{{0..2}}.tar")
+        assert urls == tuple(f"{url}/0000{number}.tar" for number in range(3))
+        assert [entry["size"] for entry in describe_shards(urls)] == [1, 2, 3]
+        copies = [local_copy(one, cache) for one in urls]
+        assert [copy.read_bytes() for copy in copies] == [b"x", b"xx", b"xxx"]
+        with pytest.raises(DataError, match="no such shard"):
+            expand_shards(f"{url}/00009.tar")
+        with pytest.raises(DataError, match="cannot download"):
+            local_copy(f"{url}/00009.tar", cache)
+    assert sorted(cache.iterdir()) == sorted(copies)
+    # the server is gone, the copies stay
+    assert local_copy(urls[0], cache) == copies[0]
+
+
+def test_the_web_needs_curl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DataError, match="curl"):
+        local_copy("http://127.0.0.1:1/a.tar", tmp_path)
 
 
 def test_a_short_download_is_refused(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
