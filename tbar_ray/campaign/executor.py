@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import ray
 from ray import cloudpickle
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.campaign.node import Stage, StageContext, architecture_under, stages_in_order
 from tbar_ray.campaign.stages.checkpoints import Checkpoints
 from tbar_ray.campaign.store import Store
+from tbar_ray.campaign.whereabouts import Whereabouts
 from tbar_ray.errors import ScientificError, TbarError
 
 State = Literal["waiting", "running", "done", "cached", "failed"]
@@ -41,9 +43,14 @@ class StageCall:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a stage ended; `error` is None if its artifact is in the store."""
+    """How a stage ended; `error` is None if its artifact is in the store.
+
+    `node` is where it ran, `fetched` what it read there, in bytes.
+    """
 
     error: str | None = None
+    node: str = ""
+    fetched: Mapping[str, int] = field(default_factory=dict)
 
 
 def calls_for(stage: Stage) -> list[StageCall]:
@@ -72,6 +79,8 @@ class Coordinator:
         self._asked: asyncio.Queue[tuple[int, dict[str, Any]] | None] = asyncio.Queue()
         self._answers: dict[int, asyncio.Future[dict[str, float]]] = {}
         self._begun = asyncio.Event()
+        self._under: dict[str, frozenset[str]] = {}
+        self._whereabouts = Whereabouts()
 
     async def ask(self, values: dict[str, Any]) -> dict[str, float]:
         """Hand a trial's values to the driver's desk, and return its objective.
@@ -103,6 +112,8 @@ class Coordinator:
         """Make sure that the last stage's artifact exists; return how it ended."""
         for call in calls:  # inputs come first, so every input has its task
             if call.fingerprint not in self._tasks:
+                below = (self._under[needed] for needed in call.inputs)
+                self._under[call.fingerprint] = frozenset({call.artifact}).union(*below)
                 self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
         outcome = await asyncio.shield(self._tasks[calls[-1].fingerprint])
         self._begun.set()
@@ -136,22 +147,31 @@ class Coordinator:
                 status.update(state="failed", error=outcome.error)
                 return outcome
         me = ray.get_runtime_context().current_actor
-        # DEFAULT leaves the placement group of whichever trial asked first
         task = ray.remote(run_stage).options(
             num_cpus=call.cpus,
             num_gpus=call.gpus,
             max_retries=3,
-            scheduling_strategy="DEFAULT",
+            scheduling_strategy=self._strategy(call),
             name=call.title,
         )
         try:
             outcome = await task.remote(call.payload, self._store, me)
         except Exception as error:  # a crash of ours or of a node, after Ray's retries
             outcome = Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
+        if outcome.node:
+            self._whereabouts.note(outcome.node, outcome.fetched)
         status.update(state="failed" if outcome.error else "done", ended=time.time())
         if outcome.error:
             status["error"] = outcome.error
         return outcome
+
+    def _strategy(self, call: StageCall) -> NodeAffinitySchedulingStrategy | str:
+        """Prefer the node that has most of what the stage may read, if there is room on it."""
+        node = self._whereabouts.nearest(self._under[call.fingerprint])
+        if node is None:
+            return "DEFAULT"  # leaves the placement group of whichever trial asked first
+        # without spilling, a stage would wait for a busy node beside idle ones
+        return NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True)
 
 
 def run_stage(payload: bytes, store: Store, coordinator: Any) -> Outcome:
@@ -173,7 +193,7 @@ def run_stage(payload: bytes, store: Store, coordinator: Any) -> Outcome:
         compute(stage, store, report)
     except TbarError as error:
         return Outcome(str(error))
-    return Outcome()
+    return Outcome(None, ray.get_runtime_context().get_node_id(), store.fetched)
 
 
 def compute(stage: Stage, store: Store, report: Any = lambda _: None) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class Store:
     Args:
         url: a local path or any fsspec URL (s3://…, gs://…).
 
+    Attributes:
+        fetched: the artifacts that were fetched through this object, with their bytes.
+
     Raises:
         StoreError: if the URL's library is missing.
     """
@@ -47,6 +50,7 @@ class Store:
             self._fs, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
             raise StoreError(f"store {url}: {error}; install tbar-ray[s3] or tbar-ray[gcs]") from None
+        self.fetched: dict[str, int] = {}
         self.is_local = "file" in ([self._fs.protocol] if isinstance(self._fs.protocol, str) else self._fs.protocol)
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
@@ -135,8 +139,12 @@ class Store:
         """
         if not self.has(name):
             raise StoreError(f"store {self.url} has no artifact {name}")
-        if self.is_local:
-            return Path(f"{self._root}/artifacts/{name}")
+        folder = Path(f"{self._root}/artifacts/{name}") if self.is_local else self._download(name)
+        if name not in self.fetched:
+            self.fetched[name] = sum(file.stat().st_size for file in folder.iterdir())
+        return folder
+
+    def _download(self, name: str) -> Path:
         local = Path(tempfile.gettempdir()) / f"tbar-artifacts-{os.getuid()}" / name
         if not (local / COMMIT).exists():
             part = local.with_name(f"{name}.{uuid.uuid4().hex}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -38,7 +38,8 @@ class ShardStream:
     machine, or beyond the slots, come through the object store. A reader that dies is restarted by Ray and asked again.
 
     Attributes:
-        skipped: samples that could not be read, in stream order, each once.
+        skipped: samples that could not be read, each once, in stream order; before them those that were given: what the
+            stream that this one goes on from has met.
         position: where the stream is after the last batch that was taken; a stream with this `start` goes on there.
     """
 
@@ -53,6 +54,7 @@ class ShardStream:
         readers: int = 2,
         policy: Policy = "warn",
         start: Position = BEGINNING,
+        skipped: Iterable[Skipped] = (),
     ) -> None:
         self._corpus = corpus
         self._order = order
@@ -69,7 +71,7 @@ class ShardStream:
         tokenizer = build_tokenizer(options.architecture)
         # corpora repeat captions (templates); a row of tokens is small
         self._tokens = lru_cache(maxsize=100_000)(lambda caption: tokenizer([caption])[0].to(torch.int32))
-        self._skipped: dict[str, Skipped] = {}
+        self._skipped = {sample.key: sample for sample in skipped}
 
     @property
     def total_steps(self) -> int:

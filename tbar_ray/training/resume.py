@@ -24,12 +24,14 @@ class TrainingCheckpoint:
         model: the model's state dict.
         optimizer: the optimiser's state dict.
         position: where the batches go on, as (epoch, samples of it).
+        skipped: samples that could not be read so far, each with the reason.
     """
 
     record: TrainingRecord
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     position: tuple[int, int] | None
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; a file that is there stays whole until the new one is."""

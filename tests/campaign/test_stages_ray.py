@@ -192,7 +192,7 @@ def test_a_killed_stage_leaves_no_artifact_and_its_scratch_is_removed(store: Sto
 
 def test_a_training_that_was_stopped_goes_on_from_its_checkpoint(data: Path, tmp_path: Path, local_ray: None) -> None:
     training = {**TRAINING, "epochs": 12, "batch_size": 8}
-    made = given(data, "whole", model={"architecture": ARCHITECTURE, "training": training})
+    made = given(data, model={"architecture": ARCHITECTURE, "training": training})
     made = made.model_copy(update={"resources": made.resources.model_copy(update={"checkpoint_minutes": 0})})
     stage = build_graph(made, grid_trials(made)[0], lay_foundation(made)).clean.model
     assert isinstance(stage, CleanModel)
@@ -213,5 +213,8 @@ def test_a_training_that_was_stopped_goes_on_from_its_checkpoint(data: Path, tmp
     assert not checkpoint.exists()
     first, second = (load_state_dict(store.fetch(stage.artifact) / WEIGHTS) for store in (whole, stopped))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    losses = [store.facts(stage.artifact)["facts"]["training"]["losses"] for store in (whole, stopped)]
-    assert losses[0] == losses[1]
+    told = [store.facts(stage.artifact)["facts"] for store in (whole, stopped)]
+    assert told[0]["training"]["losses"] == told[1]["training"]["losses"]
+    # the broken image too, which was met before the stop
+    assert told[0]["skipped"] == 2
+    assert told[0]["problems"] == told[1]["problems"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.campaign.node import Report, StageContext
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tbar_ray.training.batch import Batch, Prepare
     from tbar_ray.training.loop import Progress
     from tbar_ray.training.objectives import Contrastive, Objective
+    from tbar_ray.training.resume import TrainingCheckpoint
 
 WEIGHTS = "weights.safetensors"
 SHOWN_PROBLEMS = 20
@@ -66,6 +67,7 @@ def train_on_shards(
     from tbar_ray.models.checkpoint import save_state_dict
     from tbar_ray.streaming.options import ReaderOptions
     from tbar_ray.streaming.order import BEGINNING, Position
+    from tbar_ray.streaming.reader import Skipped
     from tbar_ray.streaming.stream import ShardStream
     from tbar_ray.training.loop import Keeper, train
 
@@ -80,7 +82,12 @@ def train_on_shards(
         readers=streamed.readers,
         policy=streamed.policy,  # type: ignore[arg-type]
         start=Position(*start.position) if start is not None and start.position is not None else BEGINNING,
+        skipped=() if start is None else [Skipped(*sample) for sample in start.skipped],
     )
+
+    def keep(checkpoint: TrainingCheckpoint) -> None:
+        checkpoints.keep(replace(checkpoint, skipped=tuple((s.key, s.reason) for s in stream.skipped)))
+
     with stream:
         record = train(
             objective,
@@ -90,7 +97,7 @@ def train_on_shards(
             prepare=_preparation(streamed, training),
             progress=progress_of(context.report),
             start=start,
-            keeper=Keeper(checkpoints.keep, checkpoints.every),
+            keeper=Keeper(keep, checkpoints.every),
         )
     save_state_dict(objective.model.state_dict(), context.out / WEIGHTS)
     problems = [str(problem) for problem in streamed.corpus.problems]
