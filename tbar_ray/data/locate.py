@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -104,17 +105,26 @@ def local_copy(url: str, cache: Path) -> Path:
 def indexed(url: str, cache: Path) -> ShardIndex:
     """Return a shard's index; that of a remote one is kept in the cache, so that the shard need not be.
 
+    A process indexes a local shard once, unless the file changes: every stage opens its corpus.
+
     Raises:
         DataError: As `local_copy`.
     """
     if not is_remote(url):
-        return index_shard(local_copy(url, cache), url)
+        path = local_copy(url, cache)
+        status = path.stat()
+        return _indexed_as(path, url, status.st_size, status.st_mtime_ns)
     kept = cache / f"{_cached_name(url)}{INDEX}"
     index = load_index(url, kept)
     if index is None:
         index = index_shard(local_copy(url, cache), url)
         save_index(index, kept)
     return index
+
+
+@lru_cache(maxsize=512)  # a hundred bytes a sample
+def _indexed_as(path: Path, url: str, size: int, changed: int) -> ShardIndex:  # noqa: ARG001 - tell states of a file apart
+    return index_shard(path, url)
 
 
 def _cached_name(url: str) -> str:

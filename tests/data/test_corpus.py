@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -26,6 +27,16 @@ def folder(tmp_path: Path) -> Path:
     for shard in range(3):
         write_shard(tmp_path / f"{shard:05d}.tar", [f"{shard:05d}{row:04d}" for row in range(4)])
     return tmp_path
+
+
+def test_a_shard_that_changes_is_indexed_again(folder: Path) -> None:
+    before = Corpus.open(str(folder)).keys
+    shard = folder / "00001.tar"
+    earlier = shard.stat()
+    write_shard(shard, ["b1", "b2", "b3", "b4"])
+    os.utime(shard, ns=(earlier.st_atime_ns, earlier.st_mtime_ns + 1))
+    after = Corpus.open(str(folder)).keys
+    assert list(after) == [*before[:4], "b1", "b2", "b3", "b4", *before[8:]]
 
 
 def test_global_order_and_reads(folder: Path) -> None:

@@ -90,11 +90,12 @@ class Evaluate(Stage):
         return head_of(model, self.model.architecture, data, self.templates)  # type: ignore[arg-type]
 
     def load_split(self, data: EvaluationSet, name: str, trigger: Trigger, wants: Preprocessing) -> Split:
-        """Return 'validation' or 'test', clean and triggered."""
-        from tbar_ray.campaign.stages.runtime import Splits, load_split
+        """Return 'validation' or 'test', clean and triggered; where this process has it, that."""
+        from tbar_ray.campaign.stages.runtime import Splits, kept_splits, load_split
 
         splits = Splits(self.validation_fraction, self.max_images, self.split_seed)
-        return load_split(data, splits, name, trigger, wants)
+        key = (self.evaluation.fingerprint, self.backdoor.fingerprint, splits, name, wants)
+        return kept_splits().get(key, lambda: load_split(data, splits, name, trigger, wants))
 
     def score_retrieval(
         self, store: Store, model: nn.Module, trigger: Trigger, wants: Preprocessing

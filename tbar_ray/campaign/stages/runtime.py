@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from tbar_ray.campaign.stages.kept import KeptSplits, kept_limit
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.evaluation.zeroshot import zero_shot_head
@@ -24,6 +26,12 @@ Templates = Literal["evaluation", "openai"]
 def device_for(gpus: float) -> torch.device:
     """Return the GPU that the stage was given, or the CPU."""
     return torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+
+
+@cache
+def kept_splits() -> KeptSplits:
+    """Return the splits that this process keeps."""
+    return KeptSplits(kept_limit())
 
 
 @dataclass(frozen=True)

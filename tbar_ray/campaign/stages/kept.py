@@ -1,0 +1,52 @@
+"""Evaluation images, decoded and stamped once in a process: further stages that run in it find them."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from tbar_ray.errors import SpecError
+
+if TYPE_CHECKING:
+    from tbar_ray.evaluation.scores import Split
+
+LIMIT = "TBAR_KEEP_GB"
+DEFAULT_GB = 1.0
+
+
+class KeptSplits:
+    """Splits by what decided them; those that were used longest ago go once they take more than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._splits: OrderedDict[Hashable, Split] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Split]) -> Split:
+        """Return the split of a key, made where it is not kept. Its tensors must not be written to."""
+        split = self._splits.pop(key, None) or make()
+        self._splits[key] = split
+        while sum(map(_bytes, self._splits.values())) > self._limit:
+            self._splits.popitem(last=False)
+        return split
+
+
+def _bytes(split: Split) -> int:
+    return sum(tensor.nbytes for tensor in (split.clean, split.triggered, split.labels))
+
+
+def kept_limit() -> int:
+    """Return how many bytes of evaluation images a process keeps: `$TBAR_KEEP_GB`, 1 GB unless set.
+
+    Raises:
+        SpecError: if it is no number, or below 0.
+    """
+    text = os.environ.get(LIMIT, "").strip()
+    try:
+        limit = float(text) if text else DEFAULT_GB
+    except ValueError:
+        limit = -1.0
+    if not 0 <= limit < float("inf"):
+        raise SpecError(f"{LIMIT}: {text!r} is not a number of gigabytes from 0 on")
+    return int(limit * 1e9)
