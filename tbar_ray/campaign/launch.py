@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -120,10 +123,9 @@ def _sweep_on_ray(
 
     from tbar_ray.campaign.cluster import ray_session
     from tbar_ray.campaign.display import Display
-    from tbar_ray.campaign.executor import Coordinator, calls_for
+    from tbar_ray.campaign.executor import calls_for
 
-    with ray_session(address, spec) as where:
-        coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
+    with ray_session(address, spec) as where, _coordinator(store) as coordinator:
         # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
         begun = [coordinator.resolve.remote(calls_for(stage)) for stage in first_stages(spec, base, trials)]
         if begun:
@@ -143,6 +145,20 @@ def _sweep_on_ray(
                 display.trial_ended(record)
 
             return sweep(spec, base, store, coordinator, ended, trials)
+
+
+@contextmanager
+def _coordinator(store: Store) -> Iterator[Any]:
+    """Yield a coordinator, and end it with what runs for it: Tune would keep it as long as this process lives."""
+    import ray
+
+    from tbar_ray.campaign.executor import Coordinator
+
+    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
+    try:
+        yield actor
+    finally:
+        ray.kill(actor)
 
 
 def first_stages(spec: CampaignSpec, base: Foundation, trials: list[Trial] | None) -> list[Stage]:
