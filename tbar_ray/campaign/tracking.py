@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlparse
@@ -168,7 +169,8 @@ class Tracker:
 def _metrics(record: Record, now: int) -> list[Metric]:
     """Return the test values at the selected α, then the validation path stepped by α.
 
-    The order matters to people: MLflow's compare page first shows the metric that was logged first.
+    The order matters to people: MLflow's compare page first shows the metric that was logged first. What is no number
+    (what is retained of an infected model's CA of 0) is left out: MLflow would refuse the whole batch.
     """
     path = [
         Metric(f"validation.{name}", point[source], now, round(point["alpha"] * STEP_SCALE))
@@ -189,7 +191,8 @@ def _metrics(record: Record, now: int) -> list[Metric]:
         "seconds": record.get("seconds"),
         **_further(record),
     }
-    return [Metric(name, float(value), now, 0) for name, value in single.items() if value is not None] + path
+    found = [Metric(name, float(value), now, 0) for name, value in single.items() if value is not None] + path
+    return [metric for metric in found if metric.value is not None and isfinite(metric.value)]
 
 
 def _further(record: Record) -> dict[str, float | None]:

@@ -91,6 +91,17 @@ def test_the_path_is_stepped_by_alpha(place: Path) -> None:
         ]
 
 
+def test_of_a_model_without_clean_accuracy_no_retention_is_logged(place: Path) -> None:
+    done = record(alphas=(0.0, 1.0), ca_retention=None)
+    for point in done["path"]:
+        point["ca_retention"] = None
+    launch(place, "useless", [done])
+    _, (run,) = runs_of(place, "useless")
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["ca"] == done["ca"]
+    assert not [name for name in run.data.metrics if "retention" in name]
+
+
 def test_a_long_path_exceeds_no_limit(place: Path) -> None:
     launch(place, "long", [record(alphas=tuple(i / 100 for i in range(300)))])
     _, (run,) = runs_of(place, "long")
