@@ -66,6 +66,13 @@ def test_vectors_of_other_models_are_compared_with_the_models_own(store: Store) 
     assert [row["of first"] for row in rows] == ["45.0%", "45.0%"]
 
 
+def test_of_many_learning_rates_the_best_is_compared_with_each_of_the_others(store: Store) -> None:
+    made = [record(learning_rate=rate, fingerprint=f"rate{rate:g}") for rate in (1e-6, 2e-6, 3e-6, 4e-6, 5e-6, 6e-6)]
+    rows = rows_of(paired_tests([keep(store, one, 9, 0) for one in made], store))
+    assert len(rows) == 2 * 5  # of fifteen pairs
+    assert len({row["first"] for row in rows}) == 1
+
+
 def test_trials_that_differ_in_more_than_one_respect_are_not_compared(store: Store) -> None:
     records = [record(), record(method="finetune", learning_rate=1e-4), record(size=300, method="x"), record("sig")]
     assert paired_tests([keep(store, made, 9, 0) for made in records], store) == ""

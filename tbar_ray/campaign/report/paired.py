@@ -50,7 +50,8 @@ def paired_tests(records: Sequence[Record], store: Store) -> str:
     measured = [r for r in one_per_cell(records) if r.get("ca") is not None]
     groups = grouped(measured, lambda r: tuple(r.get(name) for name in SAME))
     pairs = [pair for group in groups.values() for pair in _pairs(group)]
-    predictions = {r["fingerprint"]: _predictions(r, store) for pair in pairs for r in pair}
+    paired = {r["fingerprint"]: r for pair in pairs for r in pair}
+    predictions = {fingerprint: _predictions(r, store) for fingerprint, r in paired.items()}
     tests: list[_Test] = []
     untested = 0
     for first, second in pairs:
@@ -68,15 +69,16 @@ def paired_tests(records: Sequence[Record], store: Store) -> str:
 
 
 MANY = 4
-"""Methods beyond which each is compared with the best one alone."""
+"""Methods, or learning rates or parameters, beyond which each is compared with the best one alone."""
 
 
 def _pairs(group: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
     """Return pairs that differ in one respect; of vectors, each other model's with the model's own.
 
-    Of many methods, the best on validation is compared with each of the others.
+    Of many, the best on validation is compared with each of the others.
     """
-    best = min(group, key=preference) if len({r["method"] for r in group}) > MANY else None
+    kinds = ({_what(r, name) for r in group} for name in APART if name != "source")
+    best = min(group, key=preference) if any(len(kind) > MANY for kind in kinds) else None
     for first, second in combinations(group, 2):
         if best is not None and best is not first and best is not second:
             continue
