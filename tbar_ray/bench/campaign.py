@@ -152,7 +152,9 @@ def quickstart_grid() -> CampaignSpec:
 
 def _launch(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    return launch(spec, store, uri, folder / "report", None, Console(quiet=True))
+    found = launch(spec, store, uri, folder / "report", None, Console(quiet=True))
+    assert found.tracking_failure is None, found.tracking_failure  # MLflow is part of what is measured
+    return found
 
 
 def _afresh(spec: CampaignSpec, store: Store, folder: Path) -> Launch:

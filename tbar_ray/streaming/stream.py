@@ -38,8 +38,8 @@ class ShardStream:
     machine, or beyond the slots, come through the object store. A reader that dies is restarted by Ray and asked again.
 
     Attributes:
-        skipped: samples that could not be read, each once, in stream order; before them those that were given: what the
-            stream that this one goes on from has met.
+        skipped: samples that could not be read, each once, in stream order; a stream that goes on where another stopped
+            is given that one's, and begins with them.
         position: where the stream is after the last batch that was taken; a stream with this `start` goes on there.
     """
 
