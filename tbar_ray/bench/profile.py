@@ -125,7 +125,7 @@ def draw_profile(profile: CampaignProfile, path: Path) -> None:
     line, bars = figure.subplots(2, 1, height_ratios=[max(lanes) + 2, max(3, len(kinds))])
     for span, lane in zip(profile.spans, lanes, strict=True):
         line.barh(lane, span.seconds, left=span.began, color=colours[span.kind], edgecolor="white", linewidth=0.5)
-        if span.seconds > 0.05 * profile.seconds:
+        if span.seconds > 0.0057 * len(span.title) * profile.seconds:  # where the words fit
             line.text(span.began + span.seconds / 2, lane, span.title, ha="center", va="center", fontsize=7)
     line.axvspan(0, profile.before, color="0.9")
     line.axvspan(profile.seconds - profile.after, profile.seconds, color="0.9")
