@@ -32,13 +32,22 @@ def cache_limit() -> int:
     Raises:
         SpecError: if it is no positive number.
     """
-    text = os.environ.get(LIMIT, "").strip()
+    return bytes_set(LIMIT, DEFAULT_GB)
+
+
+def bytes_set(variable: str, default: float) -> int:
+    """Return the bytes that an environment variable gives in gigabytes.
+
+    Raises:
+        SpecError: if it is no positive number.
+    """
+    text = os.environ.get(variable, "").strip()
     try:
-        limit = float(text) if text else DEFAULT_GB
+        limit = float(text) if text else default
     except ValueError:
         limit = 0.0
     if not 0 < limit < float("inf"):
-        raise SpecError(f"{LIMIT}: {text!r} is not a number of gigabytes above 0")
+        raise SpecError(f"{variable}: {text!r} is not a number of gigabytes above 0")
     return int(limit * 1e9)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from tbar_ray.errors import SpecError
+from tbar_ray.data.cache import bytes_set
 
 if TYPE_CHECKING:
     from tbar_ray.evaluation.scores import Split
@@ -40,13 +39,6 @@ def kept_limit() -> int:
     """Return how many bytes of evaluation images a process keeps: `$TBAR_KEEP_GB`, 1 GB unless set.
 
     Raises:
-        SpecError: if it is no number, or below 0.
+        SpecError: if it is no positive number.
     """
-    text = os.environ.get(LIMIT, "").strip()
-    try:
-        limit = float(text) if text else DEFAULT_GB
-    except ValueError:
-        limit = -1.0
-    if not 0 <= limit < float("inf"):
-        raise SpecError(f"{LIMIT}: {text!r} is not a number of gigabytes from 0 on")
-    return int(limit * 1e9)
+    return bytes_set(LIMIT, DEFAULT_GB)
