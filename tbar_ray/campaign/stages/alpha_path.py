@@ -156,7 +156,7 @@ class AlphaPath(Stage):
             scores = score_predictions(predictions, test.labels, target)
             result["test"] = {"alpha": reported.alpha, **scores.to_dict()}
             if scorer.retrieval is not None:
-                with moved_by(reported.alpha) as (moved, _):
+                with edited.at(method.coefficient(reported.alpha)) as (moved, _):
                     result["retrieval"] = scorer.score_retrieval(store, moved, trigger, wants)
             result["others"] = {}
             for other in self.others:
