@@ -40,18 +40,21 @@ def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
     bisected = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"alpha_search": "bisection"})})
     store, base = Store(str(folder / "campaign-store")), lay_foundation(spec)
     _launch(spec, store, folder)  # the models, once
-    chosen = [[record["alpha"] for record in _afresh(made, store, folder).records] for made in (spec, bisected)]
-    if chosen[0] != chosen[1]:
-        raise ScientificError(f"bisection selects other α than the grid: {chosen[1]}, not {chosen[0]}")
+    selections: list[list[float | None]] = []
+
+    def seconds_of(made: CampaignSpec) -> float:
+        found = _afresh(made, store, folder)
+        selections.append([record["alpha"] for record in found.records])
+        return found.seconds
+
     ours, found, theirs = alternate(
-        lambda: _afresh(spec, store, folder).seconds,
-        lambda: _afresh(bisected, store, folder).seconds,
-        partial(_plain, spec, base, store),
-        repeats=repeats,
+        partial(seconds_of, spec), partial(seconds_of, bisected), partial(_plain, spec, base, store), repeats=repeats
     )
+    if any(selection != selections[0] for selection in selections):
+        raise ScientificError(f"bisection selects other α than the grid: {selections}")
     cells, alphas = len(grid_trials(spec)), len(spec.alpha)
     work = f"{cells} cells × {alphas} α, {spec.unlearning.parameters['steps']} steps each, on {CPUS} CPUs"
-    peer = "plain Ray Tune: a trial per cell and α, each fine-tunes and scores the validation images"
+    peer = "plain Ray Tune: a trial per cell and α, each fine-tunes, decodes and scores the validation images"
     for name, seconds in (("campaign grid", ours), ("campaign, α by bisection", found)):
         yield Comparison(name, work, "trials", cells * alphas, seconds, peer, theirs, 5.0)
 
@@ -193,10 +196,10 @@ def _plain(spec: CampaignSpec, base: Foundation, store: Store) -> float:
 
 
 def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, store: Store) -> None:
-    """Fine-tune on the forget set, subtract, score the validation images."""
+    """Fine-tune on the forget set, subtract, decode, stamp and score the validation images."""
     from ray import tune
 
-    from tbar_ray.campaign.stages.runtime import device_for
+    from tbar_ray.campaign.stages.runtime import Splits, device_for, load_split
     from tbar_ray.evaluation.scores import score
     from tbar_ray.unlearning.edit import Edit, EditedModel
 
@@ -207,7 +210,8 @@ def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, s
         data = scorer.open_data(store)
         model = scorer.model.load(store, device_for(path.gpus))
         head, wants = scorer.head_of(model, data)
-        split = scorer.load_split(data, "validation", scorer.backdoor.build(store), wants)
+        splits = Splits(scorer.validation_fraction, scorer.max_images, scorer.split_seed)
+        split = load_split(data, splits, "validation", scorer.backdoor.build(store), wants)
         with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):
             assert own is not None
             scores = score(moved, own, split, data.class_index(scorer.backdoor.target), wants)
