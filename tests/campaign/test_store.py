@@ -16,7 +16,7 @@ from tbar_ray.campaign.store import COMMIT, Store
 from tbar_ray.errors import StoreError
 
 
-@pytest.fixture(params=["local", "file-url", "memory"])
+@pytest.fixture(params=["local", "file-url", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where downloads and scratch go
     if request.param == "memory":
@@ -25,6 +25,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         system = fsspec.filesystem("memory")
         if system.exists(root):
             system.rm(root, recursive=True)
+    elif request.param == "s3":
+        request.getfixturevalue("s3")
+        bucket = f"bucket-{uuid.uuid4().hex[:8]}"
+        fsspec.filesystem("s3").mkdir(bucket)
+        yield Store(f"s3://{bucket}/store")
     else:
         path = str(tmp_path / "store")
         yield Store(path if request.param == "local" else f"file://{path}")
@@ -159,7 +164,7 @@ def test_missing_json_is_one_line(store: Store) -> None:
 def test_check_leaves_nothing_behind(store: Store) -> None:
     store.check(min_free_gb=0)
     system, root = fsspec.core.url_to_fs(store.url)
-    assert system.ls(root) == []
+    assert system.find(root) == []
 
 
 def test_a_store_under_a_file_cannot_be_written(tmp_path: Path) -> None:

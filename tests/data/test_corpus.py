@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -149,12 +148,16 @@ def test_a_shard_that_changed(folder: Path) -> None:
         corpus.image_bytes(4)
 
 
-def test_remote_shards(folder: Path, tmp_path: Path) -> None:
-    name = f"bucket{uuid.uuid4().hex[:8]}"
+def upload(folder: Path, bucket: str) -> None:
+    system, root = fsspec.core.url_to_fs(bucket)
     for tar in folder.glob("*.tar"):
-        fsspec.filesystem("memory").pipe(f"/{name}/{tar.name}", tar.read_bytes())
+        system.pipe_file(f"{root}/{tar.name}", tar.read_bytes())
+
+
+def test_remote_shards(folder: Path, bucket: str, tmp_path: Path) -> None:
+    upload(folder, bucket)
     cache = tmp_path / "cache"
-    corpus = Corpus.open(f"memory://{name}", cache=cache)
+    corpus = Corpus.open(bucket, cache=cache)
     local = Corpus.open(str(folder))
     assert corpus.keys == local.keys
     assert len(list(cache.glob("*.tar"))) == 3
@@ -165,15 +168,13 @@ def test_remote_shards(folder: Path, tmp_path: Path) -> None:
     assert len(list(cache.iterdir())) == 1
 
 
-def test_an_indexed_remote_shard_need_not_be_there_to_be_opened(folder: Path, tmp_path: Path) -> None:
-    name = f"bucket{uuid.uuid4().hex[:8]}"
-    for tar in folder.glob("*.tar"):
-        fsspec.filesystem("memory").pipe(f"/{name}/{tar.name}", tar.read_bytes())
+def test_an_indexed_remote_shard_need_not_be_there_to_be_opened(folder: Path, bucket: str, tmp_path: Path) -> None:
+    upload(folder, bucket)
     cache = tmp_path / "cache"
-    first = Corpus.open(f"memory://{name}", cache=cache)
+    first = Corpus.open(bucket, cache=cache)
     for file in cache.glob("*.tar"):
         file.unlink()
-    again = Corpus.open(f"memory://{name}", cache=cache)
+    again = Corpus.open(bucket, cache=cache)
     assert not list(cache.glob("*.tar"))
     assert again.keys == first.keys
     assert again.problems == first.problems
@@ -181,15 +182,13 @@ def test_an_indexed_remote_shard_need_not_be_there_to_be_opened(folder: Path, tm
 
 
 def test_a_cache_smaller_than_the_corpus_serves_every_sample(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"bucket{uuid.uuid4().hex[:8]}"
+    upload(folder, bucket)
     largest = max(tar.stat().st_size for tar in folder.glob("*.tar"))
-    for tar in folder.glob("*.tar"):
-        fsspec.filesystem("memory").pipe(f"/{name}/{tar.name}", tar.read_bytes())
     monkeypatch.setenv("TBAR_CACHE_GB", str(1.5 * largest / 1e9))
     cache, local = tmp_path / "cache", Corpus.open(str(folder))
-    corpus = Corpus.open(f"memory://{name}", cache=cache)
+    corpus = Corpus.open(bucket, cache=cache)
     for _ in range(2):
         for i in reversed(range(len(corpus))):
             assert corpus.image_bytes(i) == local.image_bytes(i)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,13 +24,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bucket() -> str:
-    name = f"bucket{uuid.uuid4().hex[:8]}"
-    system = fsspec.filesystem("memory")
+def stocked(bucket: str) -> str:
+    """The URL of a bucket of three shards."""
+    system, root = fsspec.core.url_to_fs(bucket)
     for number in range(3):
-        system.pipe(f"/{name}/{number:05d}.tar", b"x" * (number + 1))
-    system.pipe(f"/{name}/stats.json", b"{}")
-    return f"memory://{name}"
+        system.pipe_file(f"{root}/{number:05d}.tar", b"x" * (number + 1))
+    system.pipe_file(f"{root}/stats.json", b"{}")
+    return bucket
 
 
 def names(shards: tuple[str, ...]) -> list[str]:
@@ -64,8 +63,8 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "/*.tar", "/{00000..00002}.tar"])
-def test_remote_patterns(bucket: str, pattern: str) -> None:
-    shards = expand_shards(bucket + pattern)
+def test_remote_patterns(stocked: str, pattern: str) -> None:
+    shards = expand_shards(stocked + pattern)
     assert names(shards) == ALL
     assert all(is_remote(shard) for shard in shards)
 
@@ -79,8 +78,8 @@ def test_remote_patterns(bucket: str, pattern: str) -> None:
         ("/{a,b", "unbalanced"),
     ],
 )
-def test_what_is_not_there(folder: Path, bucket: str, pattern: str, message: str) -> None:
-    for base in (str(folder), bucket):
+def test_what_is_not_there(folder: Path, stocked: str, pattern: str, message: str) -> None:
+    for base in (str(folder), stocked):
         with pytest.raises(DataError, match=message) as caught:
             expand_shards(base + pattern)
         assert "\n" not in str(caught.value)
@@ -102,16 +101,17 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expand_shards("s3://bucket/a.tar")
 
 
-def test_local_copy(folder: Path, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_copy(folder: Path, stocked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
     assert local_copy(str(folder / "00001.tar"), cache) == folder / "00001.tar"
     assert not cache.exists()
-    first = local_copy(f"{bucket}/00001.tar", cache)
+    first = local_copy(f"{stocked}/00001.tar", cache)
     assert first.read_bytes() == b"xx"
-    fsspec.filesystem("memory").pipe(f"/{bucket.removeprefix('memory://')}/00001.tar", b"other")
-    assert local_copy(f"{bucket}/00001.tar", cache).read_bytes() == b"xx"
+    system, root = fsspec.core.url_to_fs(stocked)
+    system.pipe_file(f"{root}/00001.tar", b"other")
+    assert local_copy(f"{stocked}/00001.tar", cache).read_bytes() == b"xx"
     with pytest.raises(DataError, match="cannot download"):
-        local_copy(f"{bucket}/none.tar", cache)
+        local_copy(f"{stocked}/none.tar", cache)
     with pytest.raises(DataError, match="no such shard"):
         local_copy(str(folder / "none.tar"), cache)
     assert list(cache.iterdir()) == [first]
@@ -170,16 +170,16 @@ def test_the_web_needs_curl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         local_copy("http://127.0.0.1:1/a.tar", tmp_path)
 
 
-def test_a_short_download_is_refused(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    system = fsspec.filesystem("memory")
-    monkeypatch.setattr(type(system), "info", lambda *_, **__: {"size": 99, "type": "file"})
+def test_a_short_download_is_refused(stocked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system, _ = fsspec.core.url_to_fs(stocked)
+    monkeypatch.setattr(system, "info", lambda *_, **__: {"size": 99, "type": "file"})
     with pytest.raises(DataError, match="3 bytes, the store says 99"):
-        local_copy(f"{bucket}/00002.tar", tmp_path)
+        local_copy(f"{stocked}/00002.tar", tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_describe(folder: Path, bucket: str) -> None:
-    for base in (str(folder), bucket):
+def test_describe(folder: Path, stocked: str) -> None:
+    for base in (str(folder), stocked):
         described = describe_shards(base)
         assert [entry["size"] for entry in described] == [1, 2, 3]
         assert names(tuple(entry["url"] for entry in described)) == ALL
