@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from tbar_ray.bench.speed import TrainingSpeed, training_speeds
 from tbar_ray.campaign.launch import launch
+from tbar_ray.campaign.results import Record
 from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.stages.runtime import device_for
 from tbar_ray.campaign.store import Store
 
 
@@ -41,12 +44,16 @@ class CampaignProfile:
         seconds: wall clock of the whole.
         cores: of the machine.
         spans: its stages, by their beginning.
+        trainings: the speed of its trainings on shards.
+        records: its trials.
     """
 
     name: str
     seconds: float
     cores: int
     spans: tuple[Span, ...]
+    trainings: tuple[TrainingSpeed, ...] = ()
+    records: list[Record] = field(default_factory=list)
 
     @property
     def before(self) -> float:
@@ -100,17 +107,19 @@ class CampaignProfile:
 
 
 def profile_campaign(spec: CampaignSpec, folder: Path, cores: int) -> CampaignProfile:
-    """Run a campaign from an empty store under `folder`, and return where its time went."""
+    """Run a campaign from an empty store under `folder`, where MLflow and report go too; return where its time went."""
     store = Store(str(folder / "store"))
     began = time.time()
-    launch(spec, store, f"sqlite:///{folder / 'mlflow.db'}", folder / "report", None, Console(quiet=True))
+    found = launch(spec, store, f"sqlite:///{folder / 'mlflow.db'}", folder / "report", None, Console(quiet=True))
     seconds = time.time() - began
     spans = []
     for name in store.artifacts():
         record = store.facts(name)
         ended = float(record["ended"]) - began
         spans.append(Span(record["kind"], record["title"], ended - record["seconds"], ended, record["threads"]))
-    return CampaignProfile(spec.name, seconds, cores, tuple(sorted(spans, key=lambda span: span.began)))
+    spans.sort(key=lambda span: span.began)
+    speeds = training_speeds(store, device_for(spec.resources.gpus))
+    return CampaignProfile(spec.name, seconds, cores, tuple(spans), tuple(speeds), found.records)
 
 
 def draw_profile(profile: CampaignProfile, path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from tbar_ray.campaign.graph import Foundation, build_graph, lay_foundation
+from tbar_ray.campaign.foundation import Foundation, lay_foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.node import Stage, stages_in_order
 from tbar_ray.campaign.preflight import check_spec
 from tbar_ray.campaign.ray_environment import prepare, resolve_address
@@ -193,7 +194,7 @@ def _report(
     recording.log_report(files)
     for name, stage in _trainings(spec, base, records):
         if store.has(stage.artifact):
-            recording.log_training(name, store.facts(stage.artifact)["facts"]["training"]["losses"])
+            recording.log_training(name, store.facts(stage.artifact)["facts"]["training"])
     return files
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -66,9 +66,9 @@ class Recording:
         """Record a trial."""
         self._ask(lambda tracker: tracker.log_trial(record))
 
-    def log_training(self, name: str, losses: list[tuple[int, float]]) -> None:
-        """Record a loss curve."""
-        self._ask(lambda tracker: tracker.log_training(name, losses))
+    def log_training(self, name: str, training: Mapping[str, Any]) -> None:
+        """Record a training's loss curve and speed."""
+        self._ask(lambda tracker: tracker.log_training(name, training))
 
     def log_report(self, files: list[Path]) -> None:
         """Attach the report."""

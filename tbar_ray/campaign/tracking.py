@@ -16,6 +16,7 @@ from contextlib import closing
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlparse
 from urllib.request import urlopen
@@ -130,13 +131,19 @@ class Tracker:
         self._client.log_dict(run_id, record, "trial.json")
         self._client.set_terminated(run_id, status=status)
 
-    def log_training(self, name: str, losses: list[tuple[int, float]]) -> None:
-        """Log a shared stage's loss curve to the parent run, once."""
+    def log_training(self, name: str, training: Mapping[str, Any]) -> None:
+        """Log a shared stage's loss curve, speed and waiting for data to the parent run, once."""
         key = f"loss/{name}"
         if key in self._client.get_run(self.parent_id).data.metrics:
             return
         now = int(time.time() * 1000)
-        self._log_metrics(self.parent_id, [Metric(key, loss, now, step) for step, loss in losses])
+        curve = [Metric(key, loss, now, step) for step, loss in training["losses"]]
+        rates = [
+            Metric(f"{rate}/{name}", training[rate], now, 0)
+            for rate in ("images_per_second", "waiting_share")
+            if rate in training  # a model of an earlier version has no waiting_share
+        ]
+        self._log_metrics(self.parent_id, curve + rates)
 
     def log_report(self, files: list[Path]) -> None:
         """Attach the report's files to the parent run."""

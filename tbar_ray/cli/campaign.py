@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from tbar_ray.bench.speed import TrainingSpeed
 
 app = typer.Typer(help="Plan, run and report ablation campaigns (YAML specs; see jobs/).", no_args_is_help=True)
 
@@ -65,7 +69,7 @@ def plan(
     Costs are those of like stages in the store (same kind and architecture). For another machine or model give
     --images-per-second: images through a training; an evaluation is taken to be three times as fast.
     """
-    from tbar_ray.campaign.graph import lay_foundation
+    from tbar_ray.campaign.foundation import lay_foundation
     from tbar_ray.campaign.plan import make_plan, total_seconds
     from tbar_ray.campaign.preflight import check_spec
 
@@ -147,7 +151,7 @@ def run(
 @app.command()
 def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
     """Show how far a campaign is, from the store alone."""
-    from tbar_ray.campaign.graph import lay_foundation
+    from tbar_ray.campaign.foundation import lay_foundation
     from tbar_ray.campaign.plan import make_plan
     from tbar_ray.campaign.results import Ledger
     from tbar_ray.campaign.tables import result_table
@@ -194,13 +198,20 @@ def profile(
     trace: Annotated[
         Path | None, typer.Option(help="write the time line for a trace viewer (Perfetto)", dir_okay=False)
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="keep store, MLflow's database and report here: a new or empty folder", file_okay=False),
+    ] = None,
     override: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
     """Run a campaign from an empty store, and say where its time went.
 
-    Store, MLflow and report are temporary: what the store has already is neither used
-    nor added to. The campaign runs on a Ray of its own on this machine.
+    Store, MLflow and report are temporary, or in --folder: what the store has already is
+    neither used nor added to. The campaign runs on a Ray of its own on this machine.
+
+    Of every training on shards it tells images/s, the share of its time in which it waited
+    for data, and its model's FLOP/s over those of a large matrix product on the same device.
 
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """
@@ -208,24 +219,44 @@ def profile(
 
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
     from tbar_ray.campaign.load import load_spec
+    from tbar_ray.campaign.tables import result_table
+    from tbar_ray.errors import SpecError
 
     campaign = load_spec(spec, override)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with tempfile.TemporaryDirectory(prefix="tbar-profile-") as folder:
-        found = profile_campaign(campaign, Path(folder), cores)
+    if folder is not None and folder.exists() and any(folder.iterdir()):
+        raise SpecError(f"--folder {folder}: is not empty; a profile is of a campaign that computes everything")
+    with tempfile.TemporaryDirectory(prefix="tbar-profile-") as temporary:
+        found = profile_campaign(campaign, folder or Path(temporary), cores)
     if figure is not None:
         draw_profile(found, figure)
     if trace is not None:
         save_trace(found, trace)
     if as_json:
-        typer.echo(json.dumps({**found.summary(), "kinds": found.by_kind()}, indent=1))
+        speeds = [speed.to_dict() for speed in found.trainings]
+        told = {**found.summary(), "kinds": found.by_kind(), "trainings": speeds, "trials": found.records}
+        typer.echo(json.dumps(told, indent=1))
         return
     console = _console()
     table = Table("stages", "number", "seconds", "core-seconds", box=None, pad_edge=False)
     for kind, (count, seconds, core_seconds) in found.by_kind().items():
         table.add_row(kind, str(count), f"{seconds:.1f}", f"{core_seconds:.1f}")
     console.print(table)
+    if found.trainings:
+        console.print(_speeds(found.trainings))
+    console.print(result_table(found.records))
     console.print(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"
     )
+
+
+def _speeds(trainings: Sequence[TrainingSpeed]) -> Table:
+    """Return the table of trainings on shards."""
+    columns = ("training", "images/s", "waiting for data", "model GFLOP/s", "of the device's")
+    table = Table(*columns, box=None, pad_edge=False)
+    for speed in trainings:
+        share = "" if speed.utilisation is None else f"{speed.utilisation:.0%}"
+        rate = "" if speed.flops is None else f"{speed.flops / 1e9:,.1f}"
+        table.add_row(speed.title, f"{speed.images_per_second:,.0f}", f"{speed.waiting_share:.1%}", rate, share)
+    return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -80,7 +80,8 @@ def train(
         kept = started
         pending: list[Tensor] = []
         try:
-            for step, given in zip(range(record.steps, total_steps), on_device(batches, device), strict=False):
+            arriving = _timed(on_device(batches, device), record)
+            for step, given in zip(range(record.steps, total_steps), arriving, strict=False):
                 batch = given if prepare is None else prepare(given, step)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate_at(step, total_steps, options)
@@ -114,6 +115,17 @@ def train(
             model.eval()
     record.seconds = before + time.perf_counter() - started
     return record
+
+
+def _timed(batches: Iterator[Batch], record: TrainingRecord) -> Iterator[Batch]:
+    """Yield the batches, and add the time that each was waited for to the record."""
+    while True:
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        record.waiting += time.perf_counter() - asked
+        if batch is None:
+            return
+        yield batch
 
 
 def _freeze_others(model: nn.Module, trained: dict[str, nn.Parameter]) -> list[nn.Parameter]:

@@ -21,12 +21,15 @@ FIRST_LOOKS = 3
 class TrainingRecord:
     """What a training did: steps, samples, seconds, and the loss at every look as (step, loss).
 
-    `resumed` names the steps after which it went on from a checkpoint.
+    `resumed` names the steps after which it went on from a checkpoint. `waiting` are the seconds in which the loop had
+    no batch, from asking for one to having it, the start of its readers included. On a GPU that is an upper bound of
+    what the data cost: steps that were queued before are computed meanwhile.
     """
 
     steps: int = 0
     samples: int = 0
     seconds: float = 0.0
+    waiting: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
     resumed: list[int] = field(default_factory=list)
 
@@ -35,9 +38,15 @@ class TrainingRecord:
         """Return the mean throughput, 0 before the first step."""
         return self.samples / self.seconds if self.seconds else 0.0
 
+    @property
+    def waiting_share(self) -> float:
+        """Return the share of the time in which the training waited for data, 0 before the first step."""
+        return self.waiting / self.seconds if self.seconds else 0.0
+
     def to_dict(self) -> dict[str, object]:
         """Return the record for JSON."""
-        return {**asdict(self), "images_per_second": self.images_per_second}
+        rates = {"images_per_second": self.images_per_second, "waiting_share": self.waiting_share}
+        return {**asdict(self), **rates}
 
     def look(self, pending: list[Tensor]) -> None:
         """Append the mean of the losses since the last look, which are emptied.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,4 @@ class TrainingCheckpoint:
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     state[name] = torch.empty_like(parameter).copy_(value)
         record = self.record
-        return TrainingRecord(
-            record.steps, record.samples, record.seconds, list(record.losses), [*record.resumed, record.steps]
-        )
+        return replace(record, losses=list(record.losses), resumed=[*record.resumed, record.steps])

@@ -58,11 +58,12 @@ class FineTuning(Unlearner):
 
 
 def combined(records: Iterable[TrainingRecord]) -> TrainingRecord:
-    """Return one record of several trainings: sums of steps, samples and seconds, losses one after the other."""
+    """Return one record of several trainings: all sums, and losses one after the other."""
     total = TrainingRecord()
     for record in records:
         total.losses += [(total.steps + step, loss) for step, loss in record.losses]
         total.steps += record.steps
         total.samples += record.samples
         total.seconds += record.seconds
+        total.waiting += record.waiting
     return total

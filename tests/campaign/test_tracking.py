@@ -34,7 +34,8 @@ def launch(place: Path, name: str, records: list[Record], status: str = "FINISHE
     tracker.start()
     for one in records:
         tracker.log_trial(one)
-    tracker.log_training("clean-model 1234", [(step, 1 / (step + 1)) for step in range(1200)])
+    losses = [(step, 1 / (step + 1)) for step in range(1200)]
+    tracker.log_training("clean-model 1234", {"losses": losses, "images_per_second": 250.0, "waiting_share": 0.125})
     tracker.finish(status, SUMMARY)
     return tracker
 
