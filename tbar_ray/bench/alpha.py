@@ -21,7 +21,8 @@ from tbar_ray.evaluation.alpha_search import search_alpha
 from tbar_ray.evaluation.scores import Split, score
 from tbar_ray.evaluation.zeroshot import normalise, zero_shot_head
 from tbar_ray.models.factory import create_model, preprocessing
-from tbar_ray.models.task_vector import ResidentModel, TaskVector
+from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.seeding import numpy_rng
 from tbar_ray.triggers.badnets import BadNets

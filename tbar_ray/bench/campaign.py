@@ -16,7 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memory
-from tbar_ray.campaign.graph import Foundation, build_graph, lay_foundation
+from tbar_ray.campaign.foundation import Foundation, lay_foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.campaign.node import StageContext
 from tbar_ray.campaign.spec import CampaignSpec

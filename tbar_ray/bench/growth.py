@@ -18,7 +18,8 @@ from tbar_ray.bench.measure import resident_memory
 from tbar_ray.bench.merge import ROUNDS, Weights, merge
 from tbar_ray.bench.stream import BATCH, options_for, written
 from tbar_ray.evaluation.scores import score
-from tbar_ray.models.task_vector import ResidentModel, TaskVector
+from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.stream import ShardStream
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tbar_ray.bench.measure import Comparison, alternate
-from tbar_ray.models.task_vector import ResidentModel, TaskVector
+from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.task_vector import TaskVector
 
 PARAMETERS = 151_277_313
 """Of CLIP ViT-B/32; the tensors here have its sizes in the large, not its names."""

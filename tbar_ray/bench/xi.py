@@ -12,7 +12,8 @@ from tbar_ray.bench.alpha import AlphaWork
 from tbar_ray.bench.measure import Comparison, alternate
 from tbar_ray.evaluation.disentanglement import NormalisedImages, joint_errors, reference_predictions
 from tbar_ray.evaluation.zeroshot import predict
-from tbar_ray.models.task_vector import ResidentPair, TaskVector
+from tbar_ray.models.resident import ResidentPair
+from tbar_ray.models.task_vector import TaskVector
 
 ALPHAS = (-3.0, -1.5, 0.0, 1.5, 3.0)
 IMAGES = 120

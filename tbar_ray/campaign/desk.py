@@ -10,7 +10,8 @@ from typing import Any
 import ray
 
 from tbar_ray.campaign.executor import calls_for, last_line
-from tbar_ray.campaign.graph import Foundation, build_graph
+from tbar_ray.campaign.foundation import Foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.results import Ledger, failed_record, finished_record, objective_values
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store

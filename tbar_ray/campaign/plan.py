@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from tbar_ray.campaign.graph import Foundation, build_graph
+from tbar_ray.campaign.foundation import Foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.methods import used_methods
 from tbar_ray.campaign.node import Stage, stages_in_order
 from tbar_ray.campaign.spec import CampaignSpec

@@ -19,7 +19,7 @@ from tbar_ray.triggers.presets import find_preset, resolve
 from tbar_ray.triggers.registry import TRIGGERS
 
 if TYPE_CHECKING:
-    from tbar_ray.campaign.graph import Foundation
+    from tbar_ray.campaign.foundation import Foundation
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tbar_ray.attacks.badclip import PatchOptimisation
 from tbar_ray.attacks.registry import PLANTINGS, build_planting
-from tbar_ray.campaign.graph import Foundation
+from tbar_ray.campaign.foundation import Foundation
 from tbar_ray.campaign.methods import build_method, lacking, searched_parameters, used_methods
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.spec_attack import Attack

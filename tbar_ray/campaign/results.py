@@ -182,7 +182,7 @@ def _others(store: Store, graph: TrialGraph, path: Record) -> dict[str, Record]:
 
 def _disentanglement(store: Store, graph: TrialGraph, alpha: float | None) -> Record | None:
     """Return the map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it."""
-    from tbar_ray.evaluation.disentanglement import DisentanglementMap
+    from tbar_ray.evaluation.disentanglement_map import DisentanglementMap
 
     if graph.map is None:
         return None

@@ -13,7 +13,8 @@ from ray import tune
 
 from tbar_ray.campaign.desk import TrialDesk
 from tbar_ray.campaign.executor import last_line
-from tbar_ray.campaign.graph import Foundation, build_graph
+from tbar_ray.campaign.foundation import Foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.results import Ledger, Record, failed_record
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.store import Store

@@ -9,27 +9,21 @@ models once and then two per cell; cells are functions of their own, so that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
+from tbar_ray.evaluation.disentanglement_map import NO_ANSWER, Answers, DisentanglementMap, Terms, disagreement
 from tbar_ray.evaluation.zeroshot import answering, images_at_once, normalise
 from tbar_ray.models.factory import Preprocessing
-from tbar_ray.models.task_vector import ResidentPair
+from tbar_ray.models.resident import ResidentPair
 
-Answers = NDArray[np.int64]
-Shares = NDArray[np.float64]
 Head = Tensor | Callable[[nn.Module], Tensor]
 """Class embeddings [C, D]; where a vector moves the text tower, a function from the moved model to them."""
-
-NO_ANSWER = -1
-"""Stands for the class where logits are not finite: far out, a BatchNorm variance can be moved below 0."""
 
 
 class NormalisedImages:
@@ -71,117 +65,6 @@ class NormalisedImages:
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter(self._kept) if self._kept is not None else map(self._normalised, self._raw)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Both terms of ξ at one (α_c, α_t), shares in [0, 1], over n_c clean and n_t triggered images.
-
-    A term is NaN where a model gave an image no finite logits: what has no answer neither agrees nor differs.
-    """
-
-    clean: float
-    triggered: float
-    n_c: int
-    n_t: int
-
-    @property
-    def total(self) -> float:
-        """Return ξ, in [0, 2]."""
-        return self.clean + self.triggered
-
-
-@dataclass(frozen=True, eq=False)
-class DisentanglementMap:
-    """ξ on a grid: both terms as float64 [n_c, n_t] over strictly ascending α_c (rows) and α_t (columns)."""
-
-    alphas_c: tuple[float, ...]
-    alphas_t: tuple[float, ...]
-    clean_term: Shares
-    triggered_term: Shares
-
-    def __post_init__(self) -> None:
-        shape = (len(self.alphas_c), len(self.alphas_t))
-        if 0 in shape or not shape == self.clean_term.shape == self.triggered_term.shape:
-            raise DataError(
-                f"disentanglement map: {shape[0]} × {shape[1]} coefficients, but terms of shape "
-                f"{self.clean_term.shape} and {self.triggered_term.shape}"
-            )
-        for name, alphas in (("α_c", self.alphas_c), ("α_t", self.alphas_t)):
-            if not np.isfinite(alphas).all() or not (np.diff(alphas) > 0).all():
-                raise DataError(f"disentanglement map: {name} must be finite and ascending, got {list(alphas)}")
-
-    @classmethod
-    def of_cells(
-        cls, alphas_c: Sequence[float], alphas_t: Sequence[float], rows: Sequence[Sequence[Terms]]
-    ) -> DisentanglementMap:
-        """Return the map of cells that were computed one by one: `rows[i][j]` at (alphas_c[i], alphas_t[j])."""
-        clean, triggered = (
-            np.array([[getattr(cell, term) for cell in row] for row in rows], dtype=np.float64)
-            for term in ("clean", "triggered")
-        )
-        return cls(tuple(alphas_c), tuple(alphas_t), clean, triggered)
-
-    @property
-    def total(self) -> Shares:
-        """Return ξ [n_c, n_t], in [0, 2]; NaN where a term is."""
-        return self.clean_term + self.triggered_term
-
-    def at(self, alpha_c: float, alpha_t: float, method: Literal["linear", "nearest"] = "linear") -> float:
-        """Return ξ at a point of the grid's rectangle: bilinear between the cells, or that of the nearest one.
-
-        Raises:
-            DataError: if the point lies outside the grid.
-        """
-        weights = [
-            _weights(self.alphas_c, alpha_c, method, "α_c"),
-            _weights(self.alphas_t, alpha_t, method, "α_t"),
-        ]
-        joint = np.outer(*weights)
-        # a NaN of a cell that has no part in the point must not reach it
-        return float((joint[joint > 0] * self.total[joint > 0]).sum())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain lists for JSON, None standing for NaN."""
-        return {
-            "alphas_c": list(self.alphas_c),
-            "alphas_t": list(self.alphas_t),
-            "clean_term": [[None if np.isnan(v) else float(v) for v in row] for row in self.clean_term],
-            "triggered_term": [[None if np.isnan(v) else float(v) for v in row] for row in self.triggered_term],
-        }
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> DisentanglementMap:
-        """Return the map that `to_dict` wrote."""
-        clean, triggered = (np.array(content[key], dtype=np.float64) for key in ("clean_term", "triggered_term"))
-        return cls(tuple(content["alphas_c"]), tuple(content["alphas_t"]), clean, triggered)
-
-
-def _weights(alphas: Sequence[float], alpha: float, method: Literal["linear", "nearest"], name: str) -> Shares:
-    """Return the weight of every grid coefficient at `alpha`: two that sum to 1, or one."""
-    if not alphas[0] <= alpha <= alphas[-1]:
-        raise DataError(f"disentanglement map: {name} = {alpha:g} lies outside [{alphas[0]:g}, {alphas[-1]:g}]")
-    if method == "nearest":
-        alpha = min(alphas, key=lambda node: abs(node - alpha))
-    return np.array([np.interp(alpha, alphas, column) for column in np.eye(len(alphas))])
-
-
-def xi(reference_c: Answers, joint_c: Answers, reference_t: Answers, joint_t: Answers) -> tuple[Shares, Shares]:
-    """Return the clean and the triggered term [n_c, n_t] from predicted classes alone.
-
-    Args:
-        reference_c: [n_c, N_c], answers of θ0 + α_c·τ_c on D_c.
-        joint_c: [n_c, n_t, N_c], answers of the joint models on D_c.
-        reference_t: [n_t, N_t], answers of θ0 + α_t·τ_t on D_t.
-        joint_t: [n_c, n_t, N_t], answers of the joint models on D_t.
-    """
-    return _disagreement(reference_c[:, None], joint_c), _disagreement(reference_t[None, :], joint_t)
-
-
-def _disagreement(reference: Answers, joint: Answers) -> Shares:
-    """Return the share of the last axis on which answers differ, NaN where one is NO_ANSWER."""
-    unanswered = ((reference == NO_ANSWER) | (joint == NO_ANSWER)).any(-1)
-    return np.where(unanswered, np.nan, np.not_equal(reference, joint).mean(-1, dtype=np.float64))
 
 
 @torch.inference_mode()
@@ -265,7 +148,7 @@ def joint_errors(
     with pair.moved(alpha_c, alpha_t) as model:
         own = _head(pair, head)
         joint_c, joint_t = _answers(model, own, images_c), _answers(model, own, images_t)
-    clean, triggered = _disagreement(reference_c, joint_c), _disagreement(reference_t, joint_t)
+    clean, triggered = disagreement(reference_c, joint_c), disagreement(reference_t, joint_t)
     return Terms(float(clean), float(triggered), len(images_c), len(images_t))
 
 

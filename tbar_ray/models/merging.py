@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from tbar_ray.errors import CheckpointError
-from tbar_ray.models.task_vector import TaskVector, _require_alike
+from tbar_ray.models.task_vector import TaskVector, require_alike
 from tbar_ray.naming import build_named
 
 STATISTICS = ("running_mean", "running_var")
@@ -157,4 +157,4 @@ def _require_some_alike(vectors: Sequence[TaskVector]) -> None:
     if not vectors:
         raise CheckpointError("merge: there is no task vector to merge")
     for vector in vectors[1:]:
-        _require_alike(vectors[0].tensors, vector.tensors, "merge of task vectors")
+        require_alike(vectors[0].tensors, vector.tensors, "merge of task vectors")

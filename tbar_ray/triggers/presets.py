@@ -16,12 +16,11 @@ again, and floats are rounded to the nearest of 256 levels, not cut off, so that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest
+from tbar_ray.triggers.preset import Preset
 
 CLEANCLIP = "Bansal et al. 2023, arXiv 2303.03323 §5 and its code"
 BADCLIP = "Liang et al. 2024, arXiv 2311.12075 §4 and its code"
@@ -29,34 +28,6 @@ BACKDOORBENCH = "Wu et al. 2022, arXiv 2206.12654, default configurations"
 DETECT_CLIP = "Huang et al. 2025, arXiv 2502.01385 and its code"
 PAR = "Singh et al. 2024, arXiv 2412.00727 and its code"
 BADMERGING = "Zhang et al. 2024, arXiv 2408.07362 and its code"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """One attack of one paper.
-
-    Attributes:
-        name: `<paper>/<attack>`.
-        trigger: name of the trigger (`registry.TRIGGERS`).
-        parameters: all constants of the trigger that the paper fixes; its seed is left to the user.
-        poisoning: whether captions or labels of poisoned samples become the target's ("dirty-label"), or samples of
-            the target are stamped and keep them ("label-consistent").
-        captions: poisoned captions: OpenAI's 80 ImageNet templates, natural captions that name the target, or None
-            where the attack is published on a classifier or changes no caption.
-        target: the target class as the paper names it; None where any will do.
-        source: the paper and where the constants come from.
-        note: what a user should know, above all what is not as published; '' if nothing.
-    """
-
-    name: str
-    trigger: str
-    parameters: Mapping[str, object]
-    poisoning: Literal["dirty-label", "label-consistent"] = "dirty-label"
-    captions: Literal["openai", "natural"] | None = None
-    target: str | None = None
-    source: str
-    note: str = ""
-
 
 GAUSSIAN = {"patch_size": 16, "place": "random", "margin": 1}
 """CleanCLIP's patch: its code draws rows and columns from 0 to 207 of the 208 that fit."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.models.checkpoint import load_state_dict, save_state_dict
-from tbar_ray.models.task_vector import ResidentModel, TaskVector
+from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.task_vector import TaskVector
 
 VECTOR = "vector.safetensors"
 BESIDE = "beside_weights.safetensors"

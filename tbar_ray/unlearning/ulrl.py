@@ -79,8 +79,7 @@ class ULRL(Unlearner):
             rows.write(suspicious, fresh.to(before.device))
 
             def deviation() -> Tensor:
-                cosines = functional.cosine_similarity(rows.read()[suspicious], before[suspicious], dim=1)
-                return self.deviation * cosines.sum()
+                return self.deviation * likeness(rows.read()[suspicious], before[suspicious])
 
             objective = _Classifier(infected, head, 1.0, deviation)
             second = self._train(infected, objective, pairs, self.relearning_rate, self.steps, "cosine")
@@ -159,6 +158,11 @@ def layer_of(model: nn.Module, neurons: str) -> tuple[nn.Parameter, bool]:
     if neurons == "late-mlp" and late:
         return named[late[-1]], False
     raise ScientificError(f"ulrl: the image encoder has no layer for neurons: {neurons}; use neurons: head")
+
+
+def likeness(rows: Tensor, infected: Tensor) -> Tensor:
+    """Return Σ cos(w_i, w_i^infected) over rows [N, D]."""
+    return functional.cosine_similarity(rows, infected, dim=1).sum()
 
 
 def robust_z(scores: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tbar_ray.campaign.executor import compute
-from tbar_ray.campaign.graph import build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.node import Stage, stages_in_order
 from tbar_ray.campaign.results import Record, finished_record
 from tbar_ray.campaign.spec import CampaignSpec

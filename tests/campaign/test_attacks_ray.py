@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tbar_ray.campaign.graph import build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.node import stages_in_order
 from tbar_ray.campaign.results import Record
 from tbar_ray.campaign.stages.disentanglement import DisentanglementRow

@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tbar_ray.campaign.graph import TrialGraph, build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import TrialGraph, build_graph
 from tbar_ray.campaign.node import stages_in_order
 from tbar_ray.campaign.trial import grid_trials
 from tests.campaign.specs import spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tbar_ray.campaign.graph import lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
 from tbar_ray.campaign.launch import first_stages
 from tbar_ray.campaign.trial import grid_trials
 from tests.campaign.specs import spec

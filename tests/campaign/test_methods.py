@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from pydantic import ValidationError
 
 from tbar_ray.campaign.figures.methods import methods_figure
-from tbar_ray.campaign.graph import lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
 from tbar_ray.campaign.methods import alphas_of, build_method, is_integer, lacking, used_methods
 from tbar_ray.campaign.preflight import check_spec
 from tbar_ray.campaign.report.methods import methods_table

@@ -9,7 +9,8 @@ import pytest
 from pydantic import Field, ValidationError
 
 from tbar_ray.campaign.backdoor import Backdoor
-from tbar_ray.campaign.graph import TrialGraph, build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import TrialGraph, build_graph
 from tbar_ray.campaign.node import Node, Source, Stage, StageContext, stages_in_order
 from tbar_ray.campaign.stages.data import GivenData, SyntheticCorpus, SyntheticEvaluation
 from tbar_ray.campaign.stages.evaluate import Evaluate

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tbar_ray.campaign.graph import lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
 from tbar_ray.campaign.node import Stage
 from tbar_ray.campaign.plan import Plan, make_plan, measured_rates, total_seconds
 from tbar_ray.campaign.store import Store

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tbar_ray.campaign.graph import TrialGraph, build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import TrialGraph, build_graph
 from tbar_ray.campaign.node import stages_in_order
 from tbar_ray.campaign.preflight import check_spec
 from tbar_ray.campaign.stages.merge import MergedModel

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tbar_ray.campaign.graph import lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
 from tbar_ray.campaign.preflight import check_spec
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.data.synth import write_corpus, write_evaluation_set

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tbar_ray.campaign.graph import build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.report import examples_of, write_report
 from tbar_ray.campaign.report.effects import effect_sentences
 from tbar_ray.campaign.report.markdown import summary

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from tbar_ray.campaign.executor import compute
-from tbar_ray.campaign.graph import build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.stages.models import CleanModel
 from tbar_ray.campaign.stages.training import WEIGHTS

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tbar_ray.campaign.graph import build_graph, lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
+from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.spec import CampaignSpec
 from tbar_ray.campaign.stages.data import GivenData, Mixture
 from tbar_ray.campaign.stages.models import CleanModel

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tbar_ray.campaign.graph import lay_foundation
+from tbar_ray.campaign.foundation import lay_foundation
 from tbar_ray.campaign.load import load_spec
 from tbar_ray.campaign.plan import make_plan, total_seconds
 from tbar_ray.campaign.preflight import check_spec

@@ -48,3 +48,9 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 def changed(left: dict[str, Tensor], right: dict[str, Tensor]) -> set[str]:
     """Return the keys whose tensors differ."""
     return {key for key in left if not torch.equal(left[key], right[key])}
+
+
+def close(left: dict[str, Tensor], right: dict[str, Tensor], scale: float = 1e4) -> None:
+    assert left.keys() == right.keys()
+    for key, value in left.items():
+        torch.testing.assert_close(value, right[key], rtol=1e-5, atol=scale * 1e-6)

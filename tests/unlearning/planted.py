@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tbar_ray.evaluation.zeroshot import predict, zero_shot_head
 from tbar_ray.models.factory import Preprocessing, preprocessing
-from tbar_ray.models.task_vector import ResidentModel
+from tbar_ray.models.resident import ResidentModel
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification
 from tbar_ray.training.options import Optimisation

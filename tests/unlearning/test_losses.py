@@ -5,22 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
-from tbar_ray.models.factory import preprocessing
-from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.batch import Batch
-from tbar_ray.training.objectives import Objective
 from tbar_ray.unlearning.abl import ABL, agreement
-from tbar_ray.unlearning.backdoor_directions import BackdoorDirections
-from tbar_ray.unlearning.base import Infected
-from tbar_ray.unlearning.blocks import branches_of
-from tbar_ray.unlearning.cbpt import replaced_context
-from tbar_ray.unlearning.channels import channels_of
 from tbar_ray.unlearning.clean_finetuning import CleanFineTuning
 from tbar_ray.unlearning.cleanclip import CleanCLIP
-from tbar_ray.unlearning.ft_sam import FTSAM, perturbation
 from tbar_ray.unlearning.gradient_ascent import GradientAscent
 from tbar_ray.unlearning.i_bau import IBAU
 from tbar_ray.unlearning.par import PAR
@@ -28,67 +18,21 @@ from tbar_ray.unlearning.robust_gradient_ascent import RobustGradientAscent
 from tbar_ray.unlearning.roclip import RoCLIP
 from tbar_ray.unlearning.rvpt import class_tokens, mean_cosine
 from tbar_ray.unlearning.tbar_anchored import AnchoredTBAR
-from tbar_ray.unlearning.tbar_fisher import fisher
-from tbar_ray.unlearning.tbar_tangent import TangentTBAR, _Linearised
-from tbar_ray.unlearning.ulrl import _Classifier
-from tests.models.tiny import BOTH, RESNET, VIT, pictures, same, snapshot, tiny, tokenizer
-from tests.unlearning.planted import NAMES, case, defender
-
-Rows = np.ndarray
-CLOSE = {"rel": 2e-4, "abs": 2e-4}
-
-
-def infected_of(architecture: str) -> Infected:
-    """Return a model that nobody trained, with a defender's data."""
-    model = tiny(architecture).eval()
-    return Infected(model, snapshot(model), defender(model), preprocessing(model), 0)
-
-
-def nudge(infected: Infected, size: float = 0.01) -> None:
-    """Move the weights, so that the model differs from the infected one that an objective has copied."""
-    draw = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in infected.model.parameters():
-            if parameter.ndim > 1:
-                parameter.add_(size * torch.randn(parameter.shape, generator=draw))
-
-
-@torch.no_grad()
-def image_rows(infected: Infected, images: Tensor) -> Rows:
-    found = infected.model.encode_image(normalise(images, infected.preprocessing)).double().numpy()
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
-
-
-@torch.no_grad()
-def text_rows(infected: Infected, tokens: Tensor) -> Rows:
-    found = infected.model.encode_text(tokens).double().numpy()
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
-
-
-def scale_of(infected: Infected) -> float:
-    return float(infected.model.logit_scale.detach().exp())
-
-
-def log_softmax(rows: Rows) -> Rows:
-    shifted = rows - rows.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-def info_nce(left: Rows, right: Rows, scale: float) -> float:
-    logits = scale * left @ right.T
-    return -(np.diag(log_softmax(logits)).mean() + np.diag(log_softmax(logits.T)).mean()) / 2
-
-
-def chances_of(infected: Infected, images: Tensor) -> Rows:
-    return log_softmax(scale_of(infected) * image_rows(infected, images) @ infected.classes.head.double().numpy().T)
-
-
-def value(objective: Objective, batch: Batch) -> float:
-    return float(objective.loss(batch).detach())
-
-
-def first(batches: object) -> Batch:
-    return next(iter(batches))  # type: ignore[call-overload, no-any-return]
+from tbar_ray.unlearning.ulrl import _Classifier, _Rows, likeness
+from tests.models.tiny import BOTH, VIT
+from tests.unlearning.formulas import (
+    CLOSE,
+    chances_of,
+    first,
+    image_rows,
+    infected_of,
+    info_nce,
+    log_softmax,
+    nudge,
+    scale_of,
+    text_rows,
+    value,
+)
 
 
 @pytest.mark.parametrize("architecture", BOTH)
@@ -192,88 +136,6 @@ def test_the_anchor_holds_answers_on_twins() -> None:
     assert held > 1e-5
 
 
-@pytest.mark.parametrize("architecture", BOTH)
-def test_the_linearised_model_is_the_first_order_expansion(architecture: str) -> None:
-    infected = infected_of(architecture)
-    infected.model.double()
-    TangentTBAR().objective_on(infected)
-    objective = _Linearised(infected)
-    named = {name: p.detach().clone() for name, p in objective.named_parameters().items()}
-    draw = torch.Generator().manual_seed(0)
-    steps = {name: 0.02 * p.std().nan_to_num(0) * torch.randn(p.shape, generator=draw) for name, p in named.items()}
-    images = pictures(infected.model, 2)
-
-    def at(share: float) -> Tensor:
-        with torch.no_grad():
-            for name, parameter in objective.named_parameters().items():
-                parameter.copy_(named[name] + share * steps[name])
-            return infected.model.encode_image(normalise(images, infected.preprocessing).double())
-
-    small = 1e-4
-    slope = (at(small) - at(-small)) / (2 * small)
-    expected = at(0.0) + slope
-    at(1.0)
-    import tbar_ray.unlearning.tbar_tangent as module
-
-    original = module.normalise
-    module.normalise = lambda *a: original(*a).double()  # the finite differences need the precision
-    try:
-        from torch.nn.attention import SDPBackend, sdpa_kernel
-
-        with sdpa_kernel(SDPBackend.MATH):
-            found = objective.embeddings(images)
-    finally:
-        module.normalise = original
-    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-6)
-    assert not torch.allclose(found, at(1.0), rtol=1e-3, atol=1e-6)
-
-
-def test_fisher_information_is_the_mean_squared_gradient_of_single_images() -> None:
-    infected = infected_of(VIT)
-    images = infected.forget.images[:3]
-    found = fisher(infected, images, group=1)
-    name = "visual.proj"
-    weight = dict(infected.model.named_parameters())[name]
-    squares = []
-    for image in images:
-        features = infected.model.encode_image(normalise(image[None], infected.preprocessing), normalize=True)
-        chances = (infected.model.logit_scale.exp() * features @ infected.classes.head.T).log_softmax(-1)
-        (gradient,) = torch.autograd.grad(chances.max(), weight)
-        squares.append(gradient.square())
-    assert torch.allclose(found[name], torch.stack(squares).mean(0), rtol=1e-3, atol=1e-10)
-    assert set(found) == {n for n, _ in infected.model.named_parameters() if n.startswith("visual.")}
-
-
-def test_sharpness_aware_loss_is_that_of_the_perturbed_weights() -> None:
-    infected = infected_of(VIT)
-    method = FTSAM(rho=0.5, smoothing=0.1)
-    images, labels = infected.clean.images[:6], infected.clean.labels[:6]
-    from tbar_ray.unlearning.ft_sam import _SharpnessAware
-
-    objective = _SharpnessAware(infected, method)
-    named = objective.named_parameters()
-
-    def smoothed() -> tuple[float, dict[str, Tensor]]:
-        features = infected.model.encode_image(normalise(images, infected.preprocessing), normalize=True)
-        chances = (infected.model.logit_scale.exp() * features @ infected.classes.head.T).log_softmax(-1)
-        loss = -(0.9 * chances[torch.arange(6), labels] + 0.1 * chances.mean(1)).mean()
-        gradients = torch.autograd.grad(loss, list(named.values()))
-        return float(loss.detach()), dict(zip(named, gradients, strict=True))
-
-    _, gradients = smoothed()
-    worst = perturbation(named, gradients, 0.5)
-    loss = objective.loss(Batch(images, None, labels))
-    loss.backward()
-    with torch.no_grad():
-        for name, parameter in named.items():
-            parameter.add_(worst[name])
-    expected, there = smoothed()
-    assert float(loss.detach()) == pytest.approx(expected, **CLOSE)
-    for name, parameter in named.items():
-        assert parameter.grad is not None
-        assert torch.allclose(parameter.grad, there[name], rtol=1e-2, atol=1e-5), name
-
-
 def test_adversarial_unlearning_adds_the_perturbation_to_levels() -> None:
     infected = infected_of(VIT)
     images, labels = infected.clean.images[:6], infected.clean.labels[:6]
@@ -287,20 +149,6 @@ def test_adversarial_unlearning_adds_the_perturbation_to_levels() -> None:
     chances = log_softmax(scale_of(infected) * features @ infected.classes.head.double().numpy().T)
     found = IBAU()._loss(infected, images, labels, delta)
     assert float(found.detach()) == pytest.approx(-chances[np.arange(6), labels].mean(), **CLOSE)
-
-
-def test_learned_context_that_equals_the_words_changes_nothing() -> None:
-    infected = infected_of(VIT)
-    tokens = tokenizer()([f"x x x {name}" for name in NAMES])
-    context = infected.model.token_embedding(tokens)[:, 1:4].detach()
-    with torch.no_grad():
-        plain = infected.model.encode_text(tokens)
-        with replaced_context(infected.model, context):
-            same_words = infected.model.encode_text(tokens)
-        with replaced_context(infected.model, context + 0.1):
-            others = infected.model.encode_text(tokens)
-    assert torch.equal(plain, same_words)
-    assert not torch.allclose(plain, others)
 
 
 def test_repulsion_is_the_mean_cosine_of_class_tokens() -> None:
@@ -332,65 +180,19 @@ def test_ulrl_relearns_away_from_the_infected_rows() -> None:
         -expected, **CLOSE
     )
     nudge(infected, 0.05)
+    rows = _Rows(infected, None, "projection")
+    beside = _Classifier(infected, None, 1.0, lambda: 0.7 * likeness(rows.read()[:2], before.T[:2]))
+    new, old = weight.detach().double().numpy().T[:2], before.double().numpy().T[:2]
+    lengths = np.linalg.norm(new, axis=1), np.linalg.norm(old, axis=1)
+    cosines = (new * old).sum(1) / (lengths[0] * lengths[1])
+    learned = -chances_of(infected, images)[np.arange(6), labels].mean()
+    assert value(beside, Batch(images, None, labels)) == pytest.approx(learned + 0.7 * cosines.sum(), **CLOSE)
     infected.model.requires_grad_(True)
-    term = torch.nn.functional.cosine_similarity(weight.T[:2], before.T[:2], dim=1).sum()
-    (gradient,) = torch.autograd.grad(term, weight)
+    (gradient,) = torch.autograd.grad(likeness(rows.read()[:2], before.T[:2]), weight)
     # d cos(w, v)/dw = v/(|w||v|) − cos·w/|w|²
-    w, v = weight.detach().double().numpy().T, before.double().numpy().T
-    for row in range(2):
-        lengths = np.linalg.norm(w[row]), np.linalg.norm(v[row])
-        cosine = w[row] @ v[row] / (lengths[0] * lengths[1])
-        slope = v[row] / (lengths[0] * lengths[1]) - cosine * w[row] / lengths[0] ** 2
-        assert gradient.double().numpy().T[row] == pytest.approx(slope, rel=1e-2, abs=1e-5)
-
-
-@pytest.mark.parametrize("architecture", BOTH)
-def test_a_branch_at_half_writes_half_and_comes_back(architecture: str) -> None:
-    infected = infected_of(architecture)
-    before = snapshot(infected.model)
-    branch = branches_of(infected.model, "test")[-1]
-    seen: list[Tensor] = []
-    handle = branch.writer.register_forward_hook(lambda _m, _i, output: seen.append(output.detach().clone()))
-    pixels = normalise(infected.clean.images[:2], infected.preprocessing)
-    with torch.no_grad():
-        if architecture == VIT:  # attention applies its output projection without calling the module
-            branch.writer(torch.ones(1, branch.writer.weight.shape[1]))
-            with branch.scaled(0.5):
-                branch.writer(torch.ones(1, branch.writer.weight.shape[1]))
-        else:
-            infected.model.encode_image(pixels)
-            with branch.scaled(0.5):
-                infected.model.encode_image(pixels)
-    handle.remove()
-    assert torch.allclose(seen[1], seen[0] / 2, atol=1e-5)
-    assert same(before, snapshot(infected.model))
-
-
-@pytest.mark.parametrize("architecture", BOTH)
-def test_pruning_a_channel_in_the_weights_is_masking_its_output(architecture: str) -> None:
-    infected = infected_of(architecture)
-    channels = channels_of(infected.model, "test")
-    name = list(channels.sizes)[-1]
-    mask = (torch.arange(channels.sizes[name]) % 3 > 0).float()
-    pixels = normalise(infected.clean.images[:3], infected.preprocessing)
-    with torch.no_grad():
-        with channels.masked({name: mask}):
-            masked = infected.model.encode_image(pixels)
-        assert not torch.allclose(masked, infected.model.encode_image(pixels))
-        channels.scale({name: mask})
-        assert torch.allclose(masked, infected.model.encode_image(pixels), atol=1e-5)
-
-
-def test_the_projected_stream_has_nothing_along_the_direction() -> None:
-    planted = case(RESNET)
-    method = BackdoorDirections()
-    found = method.unlearn(planted.model, planted.data, planted.wants, 0)
-    assert isinstance(found.vector, TaskVector)
-    assert set(found.facts) == {"layer", "target_probability", "twins_kept"}
-    moved = {name for name, change in found.vector.tensors.items() if bool(change.any())}
-    stage = str(found.facts["layer"]).split(".")[0]
-    assert moved
-    assert all(name.startswith(f"visual.{stage}") for name in moved)
+    slope = old / (lengths[0] * lengths[1])[:, None] - (cosines / lengths[0] ** 2)[:, None] * new
+    assert gradient.double().numpy().T[:2] == pytest.approx(slope, rel=1e-2, abs=1e-5)
+    assert not gradient[:, 2:].any()
 
 
 def test_clean_finetuning_offers_both_objectives() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tbar_ray.errors import DataError, ScientificError
 from tbar_ray.evaluation.zeroshot import normalise, predict, zero_shot_head
 from tbar_ray.models.factory import preprocessing
-from tbar_ray.models.task_vector import ResidentModel
+from tbar_ray.models.resident import ResidentModel
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification

@@ -19,7 +19,8 @@ def examples_of(records: Sequence[dict[str, Any]], spec: CampaignSpec, store: St
     """
     import numpy as np
 
-    from tbar_ray.campaign.graph import build_graph, lay_foundation
+    from tbar_ray.campaign.foundation import lay_foundation
+    from tbar_ray.campaign.graph import build_graph
     from tbar_ray.campaign.stages.poison import EXAMPLES
     from tbar_ray.campaign.trial import make_trial
 

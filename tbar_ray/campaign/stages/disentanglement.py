@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tbar_ray.campaign.planting import PlantedAttack
     from tbar_ray.evaluation.disentanglement import NormalisedImages
-    from tbar_ray.models.task_vector import ResidentPair
+    from tbar_ray.models.resident import ResidentPair
 
 REFERENCES = "references.npz"
 ROW = "row.json"
@@ -37,7 +37,8 @@ class _Grid(Stage):
         """Return θ_pre with both vectors, its head, clean images, and triggered images of the other classes."""
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.evaluation.disentanglement import NormalisedImages
-        from tbar_ray.models.task_vector import ResidentPair, TaskVector
+        from tbar_ray.models.resident import ResidentPair
+        from tbar_ray.models.task_vector import TaskVector
 
         data = self.scorer.open_data(store)
         device = device_for(self.gpus)
@@ -151,15 +152,14 @@ class DisentanglementMap(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Put the rows together."""
-        from tbar_ray.evaluation import disentanglement
-        from tbar_ray.evaluation.disentanglement import Terms
+        from tbar_ray.evaluation import disentanglement_map as maps
 
         alphas = self.rows[0].alphas
         cells = [
-            [Terms(**cell) for cell in json.loads((context.store.fetch(row.artifact) / ROW).read_text())]
+            [maps.Terms(**cell) for cell in json.loads((context.store.fetch(row.artifact) / ROW).read_text())]
             for row in self.rows
         ]
-        whole = disentanglement.DisentanglementMap.of_cells(alphas, alphas, cells)
+        whole = maps.DisentanglementMap.of_cells(alphas, alphas, cells)
         vectors = {
             name: context.store.facts(stage.artifact)["facts"]
             for name, stage in (("clean", self.rows[0].clean_vector), ("trigger", self.rows[0].trigger_vector))
