@@ -174,6 +174,15 @@ class Coordinator:
         return NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True)
 
 
+def get_ready() -> None:
+    """Import what stages need, so that this process has it when its first one comes (a Ray task)."""
+    from tbar_ray.campaign.stages import runtime
+    from tbar_ray.models.library import open_clip
+
+    assert runtime
+    open_clip()
+
+
 def run_stage(payload: bytes, store: Store, coordinator: Any) -> Outcome:
     """Run one stage in this process and commit its artifact (a Ray task)."""
     import torch

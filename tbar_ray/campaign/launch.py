@@ -126,7 +126,7 @@ def _sweep_on_ray(
     from tbar_ray.campaign.display import Display
     from tbar_ray.campaign.executor import calls_for
 
-    with ray_session(address, spec) as where, _coordinator(store) as coordinator:
+    with ray_session(address, spec) as where, _workers(spec.search.concurrency), _coordinator(store) as coordinator:
         # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
         begun = [coordinator.resolve.remote(calls_for(stage)) for stage in first_stages(spec, base, trials)]
         if begun:
@@ -146,6 +146,22 @@ def _sweep_on_ray(
                 display.trial_ended(record)
 
             return sweep(spec, base, store, coordinator, ended, trials)
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[None]:
+    """Let so many processes start and import, if there is room, while the coordinator starts: stages then find them."""
+    import ray
+
+    from tbar_ray.campaign.executor import get_ready
+
+    cores = int(ray.cluster_resources().get("CPU", 0))
+    ready = [ray.remote(get_ready).options(num_cpus=1).remote() for _ in range(min(count, cores))]
+    try:
+        yield
+    finally:
+        for task in ready:
+            ray.cancel(task)  # one that has found no room by now is not wanted
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from tbar_ray.campaign.graph import TrialGraph
 from tbar_ray.campaign.node import Stage, stages_in_order
 from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.campaign.stages.alpha_path import PATH, AlphaPoint
+from tbar_ray.campaign.stages.alpha_path import PATH
 from tbar_ray.campaign.stages.disentanglement import MAP
 from tbar_ray.campaign.stages.evaluate import SCORES, Evaluate
 from tbar_ray.campaign.store import Store
@@ -158,6 +158,7 @@ def _cost(store: Store, graph: TrialGraph) -> Record:
 
 def _sensitivity(points: list[Record], path: Record) -> Record | None:
     """Return the range of α in which the backdoor is gone and CA kept; None for one α, and after a bisection."""
+    from tbar_ray.evaluation.selection import AlphaPoint
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
 
     if len(points) < 2 or path["monotone"]:  # a bisection has seen too few α to say

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import beta
+from scipy.special import betainccinv, betaincinv  # scipy.stats takes a second to import
 from torch import Tensor, nn
 
 from tbar_ray.evaluation.rates import Rate
@@ -80,9 +80,9 @@ class Counting:
         left = self.total - self.seen
         low, high = self.hits / self.total, (self.hits + left) / self.total
         if left and self.hits:
-            low = max(low, float(beta.ppf(self._tail, self.hits, self.seen - self.hits + 1)))
+            low = max(low, float(betaincinv(self.hits, self.seen - self.hits + 1, self._tail)))
         if left and self.hits < self.seen:
-            high = min(high, float(beta.isf(self._tail, self.hits + 1, self.seen - self.hits)))
+            high = min(high, float(betainccinv(self.hits + 1, self.seen - self.hits, self._tail)))
         return low, high
 
     def at_most(self, limit: float) -> bool | None:

@@ -8,7 +8,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
@@ -47,7 +47,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     1 where no image is discordant.
     """
     discordant = only_first + only_second
-    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+    # at a half the binomial distribution is symmetric: both tails are twice the smaller one
+    return min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5))) if discordant else 1.0
 
 
 def newcombe_interval(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:

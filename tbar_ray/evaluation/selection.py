@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 
@@ -18,6 +19,15 @@ class Point(Protocol):
 
 
 PointT = TypeVar("PointT", bound=Point)
+
+
+@dataclass(frozen=True)
+class AlphaPoint:
+    """Validation CA and ASR, shares in [0, 1], at one α."""
+
+    alpha: float
+    ca: float
+    asr: float
 
 
 def penalised_asr(ca: float, asr: float, reference_ca: float, min_retention: float) -> float:

@@ -121,6 +121,9 @@ def test_twice_the_same_is_once(place: Path) -> None:
     assert len(trials) == 3
     assert parent.data.tags["tbar.launches"] == "2"
     assert parent.info.status == "FINISHED"
+    speeds = ("images_per_second/clean-model 1234", "waiting_share/clean-model 1234")
+    assert [parent.data.metrics[name] for name in speeds] == [250.0, 0.125]
+    assert all(len(client.get_metric_history(first.parent_id, name)) == 1 for name in speeds)
     assert len(client.get_metric_history(first.parent_id, "loss/clean-model 1234")) == len(before) == 1200
     for run in trials:
         for name in run.data.metrics:

@@ -56,6 +56,14 @@ def test_wrong_words_are_exit_code_2(words: list[str]) -> None:
     assert "Usage" in ended.output
 
 
+def test_a_profile_does_not_mix_with_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write(tmp_path))
+    line = error_of(monkeypatch, capsys, "campaign", "profile", path, "--folder", str(tmp_path))
+    assert f"--folder {tmp_path}: is not empty" in line
+
+
 def test_status_of_an_empty_store(tmp_path: Path, home: Path) -> None:
     path = str(write(tmp_path))
     ended = CliRunner().invoke(app, ["campaign", "status", path])

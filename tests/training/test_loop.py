@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -202,6 +203,20 @@ def test_the_record_counts_steps_samples_and_every_look() -> None:
     assert all(look[3] > 0 for look in seen)
     assert record.images_per_second == pytest.approx(42 / record.seconds)
     assert json.loads(json.dumps(record.to_dict()))["samples"] == 42
+
+
+def test_the_time_without_a_batch_is_told() -> None:
+    model = tiny()
+
+    def slow() -> Iterator[Batch]:
+        for batch in batches(model, 4, 2):
+            time.sleep(0.03)
+            yield batch
+
+    record = train(Scripted(model, [1.0] * 4), slow(), 4, FAST)
+    assert 0.12 <= record.waiting < record.seconds
+    assert record.to_dict()["waiting_share"] == record.waiting_share == record.waiting / record.seconds
+    assert train(Scripted(model, []), [], 4, FAST).waiting_share < 1
 
 
 def test_a_source_that_ends_early_ends_the_training_and_its_losses_are_kept() -> None:
