@@ -176,10 +176,9 @@ class Coordinator:
 
 def get_ready() -> None:
     """Import what stages need, so that this process has it when its first one comes (a Ray task)."""
-    from tbar_ray.campaign.stages import runtime
+    import tbar_ray.campaign.stages.runtime  # noqa: F401
     from tbar_ray.models.library import open_clip
 
-    assert runtime
     open_clip()
 
 
