@@ -11,18 +11,18 @@ from torch import nn
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.options import Optimisation
 
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
+
 
 @contextmanager
-def laid_out(model: nn.Module, device: torch.device, options: Optimisation) -> Iterator[None]:
+def laid_out(model: nn.Module, options: Optimisation) -> Iterator[None]:
     """Lay the model's weights out, and compile its image encoder, for the time of a training.
 
-    Layout `auto` is channels-last for convolutions on a GPU, whose tensor cores want it, and contiguous on a CPU,
-    where it made no difference to the tiny ResNet (`tbar bench choices`).
+    Models are made channels-last (`create_model`), which `auto` leaves and which they are again afterwards: on GPUs tensor
+    cores want it, on a CPU `tbar bench choices` measures it.
     """
-    last = options.layout == "channels-last" or (options.layout == "auto" and device.type == "cuda")
-    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    if last and convolutional:
-        model.to(memory_format=torch.channels_last)
+    if options.layout != "auto":
+        model.to(memory_format=LAYOUTS[options.layout])
     encoder = getattr(model, "visual", None)
     compiled = encoder if options.compile and isinstance(encoder, nn.Module) else None
     if compiled is not None:
@@ -32,8 +32,8 @@ def laid_out(model: nn.Module, device: torch.device, options: Optimisation) -> I
     finally:
         if compiled is not None:
             compiled._compiled_call_impl = None
-        if last and convolutional:
-            model.to(memory_format=torch.contiguous_format)
+        if options.layout == "contiguous":
+            model.to(memory_format=torch.channels_last)
 
 
 def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:

@@ -73,7 +73,7 @@ def train(
     trained = objective.named_parameters()
     frozen = _freeze_others(model, trained)
     _training_mode(model, freeze_batch_norm)
-    with laid_out(model, device, options):
+    with laid_out(model, options):
         optimizer = optimizer_for(trained, options)
         record = TrainingRecord() if start is None else start.restore(model, optimizer)
         before, started = record.seconds, time.perf_counter()

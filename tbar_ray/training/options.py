@@ -23,7 +23,7 @@ class Optimisation(BaseModel):
     clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm; null: no clipping")
     precision: Precision = Field(default="auto", description="auto: bf16 autocast where the GPU has it")
     layout: Literal["auto", "contiguous", "channels-last"] = Field(
-        default="auto", description="of weights in memory; auto: channels-last on a GPU"
+        default="auto", description="of convolutions in memory; auto: channels-last"
     )
     compile: bool = Field(default=False, description="compile the image encoder: a minute first, for long trainings")
 

@@ -263,3 +263,23 @@ def test_gradients_are_clipped_to_the_norm() -> None:
         ends.append(float(model.logit_scale.detach()))
     # clipped to Adam's epsilon the first step is half as long; unclipped it would be 0.01
     assert ends == pytest.approx([1.995, 1.995], abs=1e-4)
+
+
+class Watching(Classification):
+    """Notes how the convolutions' weights lie while it trains."""
+
+    last: bool | None = None
+
+    def loss(self, batch: Batch) -> Tensor:
+        weight = self.model.visual.layer1[0].conv2.weight
+        self.last = weight.is_contiguous(memory_format=torch.channels_last)
+        return super().loss(batch)
+
+
+@pytest.mark.parametrize(("layout", "last"), [("auto", True), ("channels-last", True), ("contiguous", False)])
+def test_convolutions_lie_as_they_were_asked_to(layout: str, last: bool) -> None:
+    model = tiny(RESNET)
+    objective = Watching(model, preprocessing(model), zero_shot_head(model, tokenizer(), NAMES, ["a {c}"]))
+    train(objective, batches(model, 1), 1, Optimisation.model_validate({"learning_rate": 1e-3, "layout": layout}))
+    assert objective.last is last
+    assert model.visual.layer1[0].conv2.weight.is_contiguous(memory_format=torch.channels_last)

@@ -81,8 +81,9 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
         TrainingCheckpoint.load(tmp_path / "evil.pt")
 
 
-def test_channels_last_goes_on_likewise(tmp_path: Path) -> None:
-    options = OPTIONS.model_copy(update={"layout": "channels-last"})
+@pytest.mark.parametrize("layout", ["contiguous", "channels-last"])
+def test_a_chosen_layout_goes_on_likewise(layout: str, tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(update={"layout": layout})
     found: list[Path] = []
 
     def keep(checkpoint: TrainingCheckpoint) -> None:
@@ -90,9 +91,10 @@ def test_channels_last_goes_on_likewise(tmp_path: Path) -> None:
         checkpoint.save(found[-1])
 
     model, other = tiny(RESNET), tiny(RESNET)
+    strides = {name: value.stride() for name, value in model.state_dict().items()}
     train(objective_of(model), batches(model), STEPS, options, keeper=Keeper(keep, 0))
     start = TrainingCheckpoint.load(found[1])
     train(objective_of(other), batches(other, start.record.steps), STEPS, options, start=start)
     assert same(snapshot(model), snapshot(other))
-    assert all(value.is_contiguous() for value in model.state_dict().values())
+    assert {name: value.stride() for name, value in model.state_dict().items()} == strides
     assert dataclasses.asdict(start.record)["steps"] == 11
