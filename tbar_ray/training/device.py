@@ -18,8 +18,8 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channel
 def laid_out(model: nn.Module, options: Optimisation) -> Iterator[None]:
     """Lay the model's weights out, and compile its image encoder, for the time of a training.
 
-    Models are made channels-last (`create_model`), which `auto` leaves and which they are again afterwards: on GPUs tensor
-    cores want it, on a CPU `tbar bench choices` measures it.
+    Models are made channels-last (`create_model`), which `auto` leaves and which they are again afterwards: on GPUs
+    tensor cores want it, on a CPU `tbar bench choices` measures it.
     """
     if options.layout != "auto":
         model.to(memory_format=LAYOUTS[options.layout])

@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,9 @@ def test_half_precision_weights_load_as_fp32() -> None:
     load_weights(model, state, source="half", architecture=VIT)
     assert model.logit_scale.dtype == torch.float32
     torch.testing.assert_close(model.text_projection.data, state["text_projection"].float())
+
+
+def test_fresh_weights_are_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -> None:
+    create_model(RESNET, seed=0)
+    logging.getLogger().warning("something else")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == ["something else"]
