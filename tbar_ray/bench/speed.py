@@ -16,6 +16,7 @@ from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Contrastive
 from tbar_ray.training.optimisation import autocast
+from tbar_ray.training.options import Precision
 
 CONTRASTIVE = ("clean-model", "infected-model")
 """Kinds of stages that train both towers on pairs, unless they classify."""
@@ -89,7 +90,7 @@ def pair_flops(architecture: str) -> float:
 
 
 @lru_cache
-def matrix_rate(device: torch.device, precision: Any, threads: int) -> float:
+def matrix_rate(device: torch.device, precision: Precision, threads: int) -> float:
     """Return the FLOP/s of a square matrix product in a training's precision, median of several."""
     side, before = (8192 if device.type == "cuda" else 2048), torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -101,7 +102,7 @@ def matrix_rate(device: torch.device, precision: Any, threads: int) -> float:
     return 2 * float(side) ** 3 / median(seconds[1:])  # the first one warms up
 
 
-def _product_seconds(left: torch.Tensor, right: torch.Tensor, precision: Any) -> float:
+def _product_seconds(left: torch.Tensor, right: torch.Tensor, precision: Precision) -> float:
     with torch.no_grad(), autocast(left.device, precision):
         if torch.is_autocast_enabled(left.device.type):  # so that no conversion is timed
             kind = torch.get_autocast_dtype(left.device.type)

@@ -5,6 +5,7 @@ import torch
 
 from tbar_ray.bench.speed import matrix_rate, pair_flops, training_speeds
 from tbar_ray.campaign.store import Store
+from tbar_ray.training.options import Precision
 from tests.models.tiny import VIT, tiny
 
 CPU = torch.device("cpu")
@@ -29,7 +30,7 @@ def test_a_forward_and_backward_pass_is_three_forward_passes_of_the_matrices() -
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
-def test_the_rate_of_matrices_is_a_machines_and_leaves_the_threads(precision: str) -> None:
+def test_the_rate_of_matrices_is_a_machines_and_leaves_the_threads(precision: Precision) -> None:
     before = torch.get_num_threads()
     assert 1e8 < matrix_rate(CPU, precision, 2) < 1e15
     assert torch.get_num_threads() == before
