@@ -20,6 +20,7 @@ from rich.console import Console
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.campaign.results import Record
 from tbar_ray.campaign.spec import CampaignSpec
+from tbar_ray.campaign.stages.poison import EXAMPLES
 from tbar_ray.campaign.store import COMMIT, Store
 from tbar_ray.campaign.trial import grid_trials
 from tbar_ray.cli.main import main
@@ -147,6 +148,15 @@ def test_computed_afresh_with_one_reader_the_numbers_are_the_same(first: Launch,
     (known,) = [record for record in first.records if record["fingerprint"] == fresh["fingerprint"]]
     assert (known["attack"], known["forget_size"]) == ("badnets", 16)
     assert metrics([fresh]) == metrics([known])
+
+
+def test_a_transformer_is_attacked_and_cleaned_as_well(local_ray: None, tmp_path: Path) -> None:
+    training = {"architecture": "tbar-ViT-tiny", "training": TRAINING}
+    made = small(model=training, alpha=[0, 1], search={"axes": {"attack": ["badnets"]}})
+    store = Store(str(tmp_path / "store"))
+    assert compute_trial(made, grid_trials(made)[0], store)["status"] == "done"
+    (infected,) = [name for name in store.artifacts() if name.startswith("infected-model")]
+    assert (store.fetch(infected) / EXAMPLES).is_file()
 
 
 def test_a_sampler_proposes_the_same_trials_again(first: Launch, home: Path) -> None:

@@ -91,6 +91,7 @@ class InfectedModel(Stage, ModelNode):
         from tbar_ray.attacks.stealth import weight_change
         from tbar_ray.campaign.stages.runtime import device_for
         from tbar_ray.data.evaluation_set import EvaluationSet
+        from tbar_ray.models.factory import preprocessing
         from tbar_ray.streaming.options import Poison
 
         assert isinstance(self.evaluation, Located)
@@ -122,8 +123,7 @@ class InfectedModel(Stage, ModelNode):
             ),
         )
         if plans:
-            size = int(model.visual.preprocess_cfg["size"])  # type: ignore[union-attr,index]
-            self._write_examples(context.out, corpus, plans, triggers, size)
+            self._write_examples(context.out, corpus, plans, triggers, preprocessing(model).size)
         return {
             **facts,
             "poisoned": sum(len(plan.samples) for plan in plans),
