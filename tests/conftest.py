@@ -1,7 +1,6 @@
 """Set before anything imports Ray, which reads its environment then; and MLflow's quiet."""
 
 import os
-import uuid
 from collections.abc import Iterator
 
 import fsspec
@@ -13,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15 the workers starve beside any other work
 
 from tbar_ray.campaign.ray_environment import prepare
+from tests.buckets import new_bucket
 
 prepare("local")
 
@@ -47,8 +47,6 @@ def s3() -> Iterator[None]:
 @pytest.fixture(params=["memory", "s3"])
 def bucket(request: pytest.FixtureRequest) -> str:
     """The URL of an empty bucket, in this process' memory or on S3."""
-    name = f"bucket-{uuid.uuid4().hex[:8]}"
     if request.param == "s3":
         request.getfixturevalue("s3")
-    fsspec.filesystem(request.param).mkdir(name)
-    return f"{request.param}://{name}"
+    return new_bucket(request.param)

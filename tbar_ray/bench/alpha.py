@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tbar_ray.bench.measure import Comparison, Figure, alternate, seconds_of
+from tbar_ray.bench.measure import Comparison, Figure, alternate, seconds_of, wait_for
 from tbar_ray.data.encode import encode_image
 from tbar_ray.data.images import load_image
 from tbar_ray.data.rendering import render
@@ -89,8 +89,7 @@ class AlphaWork:
         """Nothing but forward passes over images that are normalised already."""
         for batch in pixels:
             self.model.encode_image(batch)  # type: ignore[operator]
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        wait_for(self.device)
 
 
 def alpha_benchmarks(

@@ -200,7 +200,7 @@ def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, s
     """Fine-tune on the forget set, subtract, decode, stamp and score the validation images."""
     from ray import tune
 
-    from tbar_ray.campaign.stages.runtime import Splits, device_for, load_split
+    from tbar_ray.campaign.stages.runtime import device_for, load_split
     from tbar_ray.evaluation.scores import score
     from tbar_ray.unlearning.edit import Edit, EditedModel
 
@@ -211,8 +211,7 @@ def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, s
         data = scorer.open_data(store)
         model = scorer.model.load(store, device_for(path.gpus))
         head, wants = scorer.head_of(model, data)
-        splits = Splits(scorer.validation_fraction, scorer.max_images, scorer.split_seed)
-        split = load_split(data, splits, "validation", scorer.backdoor.build(store), wants)
+        split = load_split(data, scorer.splits, "validation", scorer.backdoor.build(store), wants)
         with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):
             assert own is not None
             scores = score(moved, own, split, data.class_index(scorer.backdoor.target), wants)

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from tbar_ray.bench.measure import Comparison, alternate
+from tbar_ray.bench.measure import Comparison, alternate, wait_for
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import train
@@ -56,8 +56,7 @@ def _steps(architecture: str, batch: int, steps: int, device: torch.device, sett
 
     def batches() -> Iterator[Batch]:
         for _ in range(WARM + steps + 1):
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            wait_for(device)
             times.append(time.perf_counter())
             yield given
 

@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
 
 Run = Callable[[], float | None]
 """Does the work once; returns the seconds that count, or None for all that it took."""
@@ -134,6 +137,14 @@ def seconds_of(run: Run) -> float:
     started = time.perf_counter()
     own = run()
     return time.perf_counter() - started if own is None else own
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told; a CPU has."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def alternate(*runs: Run, repeats: int) -> tuple[tuple[float, ...], ...]:

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from tbar_ray.bench.measure import Comparison, alternate
+from tbar_ray.bench.measure import Comparison, alternate, wait_for
 from tbar_ray.models.resident import ResidentModel
 from tbar_ray.models.task_vector import TaskVector
 
@@ -51,7 +51,7 @@ def merge(resident: ResidentModel, device: torch.device) -> float:
     for number in range(ROUNDS):
         started = time.perf_counter()
         with resident.moved(-1.0 - number):
-            _wait(device)
+            wait_for(device)
             seconds += time.perf_counter() - started
     return seconds
 
@@ -61,10 +61,5 @@ def _copy(sources: list[Tensor], targets: list[Tensor], device: torch.device) ->
     for _ in range(ROUNDS):
         for source, target in zip(sources, targets, strict=True):
             target.copy_(source)
-    _wait(device)
+    wait_for(device)
     return time.perf_counter() - started
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -112,13 +112,13 @@ def profile_campaign(spec: CampaignSpec, folder: Path, cores: int) -> CampaignPr
     began = time.time()
     found = launch(spec, store, f"sqlite:///{folder / 'mlflow.db'}", folder / "report", None, Console(quiet=True))
     seconds = time.time() - began
+    stages = [store.facts(name) for name in store.artifacts()]
     spans = []
-    for name in store.artifacts():
-        record = store.facts(name)
+    for record in stages:
         ended = float(record["ended"]) - began
         spans.append(Span(record["kind"], record["title"], ended - record["seconds"], ended, record["threads"]))
     spans.sort(key=lambda span: span.began)
-    speeds = training_speeds(store, device_for(spec.resources.gpus))
+    speeds = training_speeds(stages, device_for(spec.resources.gpus))
     return CampaignProfile(spec.name, seconds, cores, tuple(spans), tuple(speeds), found.records)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tbar_ray.campaign.store import Store
+from tbar_ray.bench.measure import wait_for
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Contrastive
@@ -54,16 +55,15 @@ class TrainingSpeed:
         return {**vars(self), "utilisation": self.utilisation}
 
 
-def training_speeds(store: Store, device: torch.device) -> list[TrainingSpeed]:
-    """Return the speed of every training on shards in a store, whose stages ran on this machine.
+def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -> list[TrainingSpeed]:
+    """Return the speed of every training on shards among stages that ran on this machine.
 
     Args:
-        store: of a campaign that has run.
+        stages: what the store says of them (`Store.facts`).
         device: that the trainings had.
     """
     found = []
-    for name in store.artifacts():
-        record = store.facts(name)
+    for record in stages:
         if record["kind"] not in CONTRASTIVE:
             continue
         training, meaning = record["facts"]["training"], record["meaning"]
@@ -107,13 +107,8 @@ def _product_seconds(left: torch.Tensor, right: torch.Tensor, precision: Precisi
         if torch.is_autocast_enabled(left.device.type):  # so that no conversion is timed
             kind = torch.get_autocast_dtype(left.device.type)
             left, right = left.to(kind), right.to(kind)
-        _wait(left.device)
+        wait_for(left.device)
         started = time.perf_counter()
         left @ right
-        _wait(left.device)
+        wait_for(left.device)
         return time.perf_counter() - started
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -11,18 +11,17 @@ from torch import nn
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.options import Optimisation
 
-LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
-
 
 @contextmanager
 def laid_out(model: nn.Module, options: Optimisation) -> Iterator[None]:
     """Lay the model's weights out, and compile its image encoder, for the time of a training.
 
-    Models are made channels-last (`create_model`), which `auto` leaves and which they are again afterwards: on GPUs
+    Models are made channels-last (`create_model`), which `auto` means and which they are again afterwards: on GPUs
     tensor cores want it, on a CPU `tbar bench choices` measures it.
     """
-    if options.layout != "auto":
-        model.to(memory_format=LAYOUTS[options.layout])
+    contiguous = options.layout == "contiguous"
+    if contiguous:
+        model.to(memory_format=torch.contiguous_format)
     encoder = getattr(model, "visual", None)
     compiled = encoder if options.compile and isinstance(encoder, nn.Module) else None
     if compiled is not None:
@@ -32,7 +31,7 @@ def laid_out(model: nn.Module, options: Optimisation) -> Iterator[None]:
     finally:
         if compiled is not None:
             compiled._compiled_call_impl = None
-        if options.layout == "contiguous":
+        if contiguous:
             model.to(memory_format=torch.channels_last)
 
 

@@ -41,7 +41,7 @@ def test_trainings_on_pairs_have_a_utilisation(tmp_path: Path) -> None:
     committed(store, "clean-model")
     committed(store, "infected-model", classify=True)
     committed(store, "vector")
-    plain, classifying = training_speeds(store, CPU)
+    plain, classifying = training_speeds([store.facts(name) for name in store.artifacts()], CPU)
     assert (plain.title, plain.images_per_second, plain.waiting_share) == ("a clean-model", 200.0, 0.25)
     assert plain.flops == pytest.approx(200 * pair_flops(VIT))
     assert plain.utilisation == pytest.approx(200 * pair_flops(VIT) / plain.peak)

@@ -14,6 +14,7 @@ import pytest
 
 from tbar_ray.campaign.store import COMMIT, Store
 from tbar_ray.errors import StoreError
+from tests.buckets import new_bucket
 
 
 @pytest.fixture(params=["local", "file-url", "memory", "s3"])
@@ -27,9 +28,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             system.rm(root, recursive=True)
     elif request.param == "s3":
         request.getfixturevalue("s3")
-        bucket = f"bucket-{uuid.uuid4().hex[:8]}"
-        fsspec.filesystem("s3").mkdir(bucket)
-        yield Store(f"s3://{bucket}/store")
+        yield Store(f"{new_bucket('s3')}/store")
     else:
         path = str(tmp_path / "store")
         yield Store(path if request.param == "local" else f"file://{path}")

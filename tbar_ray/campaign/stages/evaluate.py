@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from tbar_ray.campaign.stages.runtime import Splits
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.evaluation.scores import Predictions, Split
     from tbar_ray.models.factory import Preprocessing
@@ -89,13 +90,19 @@ class Evaluate(Stage):
 
         return head_of(model, self.model.architecture, data, self.templates)  # type: ignore[arg-type]
 
+    @property
+    def splits(self) -> Splits:
+        """Return how the evaluation set is cut."""
+        from tbar_ray.campaign.stages.runtime import Splits
+
+        return Splits(self.validation_fraction, self.max_images, self.split_seed)
+
     def load_split(self, data: EvaluationSet, name: str, trigger: Trigger, wants: Preprocessing) -> Split:
         """Return 'validation' or 'test', clean and triggered; where this process has it, that."""
-        from tbar_ray.campaign.stages.runtime import Splits, kept_splits, load_split
+        from tbar_ray.campaign.stages.runtime import kept_splits, load_split
 
-        splits = Splits(self.validation_fraction, self.max_images, self.split_seed)
-        key = (self.evaluation.fingerprint, self.backdoor.fingerprint, splits, name, wants)
-        return kept_splits().get(key, lambda: load_split(data, splits, name, trigger, wants))
+        key = (self.evaluation.fingerprint, self.backdoor.fingerprint, self.splits, name, wants)
+        return kept_splits().get(key, lambda: load_split(data, self.splits, name, trigger, wants))
 
     def score_retrieval(
         self, store: Store, model: nn.Module, trigger: Trigger, wants: Preprocessing
