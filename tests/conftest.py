@@ -11,7 +11,7 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15 the workers starve beside any other work
 
-from tbar_ray.campaign.ray_environment import prepare
+from tbar_ray.execution.ray_environment import prepare
 from tests.buckets import new_bucket
 
 prepare("local")
@@ -20,8 +20,8 @@ prepare("local")
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
     """A local Ray for the tests of a file."""
-    from tbar_ray.campaign.cluster import ray_session
-    from tests.campaign.specs import spec
+    from tbar_ray.execution.cluster import ray_session
+    from tests.specs import spec
 
     with ray_session("local", spec()):
         yield

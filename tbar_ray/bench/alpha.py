@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from tbar_ray.bench.measure import Comparison, Figure, alternate, seconds_of, wait_for
-from tbar_ray.data.encode import encode_image
 from tbar_ray.data.images import load_image
-from tbar_ray.data.rendering import render
-from tbar_ray.data.scenes import CLASS_NAMES, draw_scene
+from tbar_ray.data.synthetic.encode import encode_image
+from tbar_ray.data.synthetic.rendering import render
+from tbar_ray.data.synthetic.scenes import CLASS_NAMES, draw_scene
 from tbar_ray.evaluation.alpha_search import search_alpha
 from tbar_ray.evaluation.scores import Split, score
 from tbar_ray.evaluation.zeroshot import normalise, zero_shot_head
 from tbar_ray.models.factory import create_model, preprocessing
-from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.in_place import InPlaceModel
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.seeding import numpy_rng
@@ -41,7 +41,7 @@ class AlphaWork:
     def __init__(self, architecture: str, device: torch.device) -> None:
         self.device = device
         self.model = create_model(architecture, seed=0).to(device).eval()
-        self.wants = preprocessing(self.model)
+        self.preprocess = preprocessing(self.model)
         tokenizer = build_tokenizer(architecture)
         self.head = zero_shot_head(self.model, tokenizer, CLASS_NAMES, ["a photo of a {c}"])
         draw = torch.Generator().manual_seed(0)
@@ -62,15 +62,15 @@ class AlphaWork:
 
     def split(self) -> Split:
         """Decode and stamp every image."""
-        clean = torch.from_numpy(np.stack([load_image(data, self.wants.size) for data in self.files]))
+        clean = torch.from_numpy(np.stack([load_image(data, self.preprocess.size) for data in self.files]))
         return Split(clean, stamp_uint8(BadNets(), clean, self.keys), self.labels)
 
     def ours(self) -> None:
         """Decode and stamp once; move one model along the vector in place."""
-        split, resident = self.split(), ResidentModel(self.model, self.vector)
+        split, in_place = self.split(), InPlaceModel(self.model, self.vector)
         for alpha in ALPHAS:
-            with resident.moved(-alpha) as model:
-                score(model, self.head, split, TARGET, self.wants)
+            with in_place.moved(-alpha) as model:
+                score(model, self.head, split, TARGET, self.preprocess)
 
     def usual(self) -> None:
         """For every α copy the model, load the edited weights, decode and stamp the images."""
@@ -82,7 +82,7 @@ class AlphaWork:
                     for k, v in self.start.items()
                 }
             )
-            score(edited, self.head, self.split(), TARGET, self.wants)
+            score(edited, self.head, self.split(), TARGET, self.preprocess)
 
     @torch.inference_mode()
     def bare(self, pixels: list[Tensor]) -> None:
@@ -102,9 +102,9 @@ def alpha_benchmarks(
     peer = "deep copy, load, decode and stamp for every α"
     yield Comparison("α path", about, "α", len(ALPHAS), mine, peer, theirs, 3.0)
 
-    split, resident = work.split(), ResidentModel(work.model, work.vector)
+    split, in_place = work.split(), InPlaceModel(work.model, work.vector)
     pixels = [
-        normalise(part.to(device), work.wants)
+        normalise(part.to(device), work.preprocess)
         for images in (split.clean, split.triggered)
         for part in torch.split(images, 256)
     ]
@@ -112,8 +112,8 @@ def alpha_benchmarks(
     for _ in range(max(5, repeats)):
         bare = seconds_of(partial(work.bare, pixels))
         started = time.perf_counter()
-        with resident.moved(-0.5) as model:
-            score(model, work.head, split, TARGET, work.wants)
+        with in_place.moved(-0.5) as model:
+            score(model, work.head, split, TARGET, work.preprocess)
         shares.append((time.perf_counter() - started) / bare)
     yield Figure("one α over bare forward passes", f"{2 * IMAGES} images", float(np.median(shares)), "", 1.1)
     yield _searched()

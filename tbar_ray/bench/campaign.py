@@ -16,14 +16,14 @@ from typing import Any
 from rich.console import Console
 
 from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memory
-from tbar_ray.campaign.foundation import Foundation, lay_foundation
-from tbar_ray.campaign.graph import build_graph
 from tbar_ray.campaign.launch import Launch, launch
-from tbar_ray.campaign.node import StageContext
-from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.campaign.store import Store
-from tbar_ray.campaign.trial import grid_trials, make_trial
 from tbar_ray.errors import ScientificError
+from tbar_ray.planning.foundation import Foundation, lay_foundation
+from tbar_ray.planning.graph import build_graph
+from tbar_ray.planning.trial import grid_trials, make_trial
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.node import StageContext
+from tbar_ray.store.store import Store
 
 CPUS = 2
 
@@ -176,7 +176,7 @@ def _plain(spec: CampaignSpec, base: Foundation, store: Store) -> float:
     """Return the seconds of as many trials as there are cells and α."""
     from ray import tune
 
-    from tbar_ray.campaign.search import axis_values
+    from tbar_ray.search.sweep import axis_values
 
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
@@ -200,8 +200,8 @@ def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, s
     """Fine-tune on the forget set, subtract, decode, stamp and score the validation images."""
     from ray import tune
 
-    from tbar_ray.campaign.stages.runtime import device_for, load_split
     from tbar_ray.evaluation.scores import score
+    from tbar_ray.stages.runtime import device_for, load_split
     from tbar_ray.unlearning.edit import Edit, EditedModel
 
     path = build_graph(spec, make_trial(spec, config["cell"]), base).path
@@ -210,9 +210,9 @@ def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, s
         path.unlearn.run(StageContext(store, Path(out), lambda _: None))
         data = scorer.open_data(store)
         model = scorer.model.load(store, device_for(path.gpus))
-        head, wants = scorer.head_of(model, data)
-        split = load_split(data, scorer.splits, "validation", scorer.backdoor.build(store), wants)
+        head, preprocess = scorer.head_of(model, data)
+        split = load_split(data, scorer.splits, "validation", scorer.backdoor.build(store), preprocess)
         with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):
             assert own is not None
-            scores = score(moved, own, split, data.class_index(scorer.backdoor.target), wants)
+            scores = score(moved, own, split, data.class_index(scorer.backdoor.target), preprocess)
     tune.report({"ca": scores.ca.value, "asr": scores.asr.value})

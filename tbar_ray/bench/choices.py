@@ -46,9 +46,9 @@ def choice_benchmarks(repeats: int, device: torch.device) -> Iterator[Comparison
 def _steps(architecture: str, batch: int, steps: int, device: torch.device, settings: dict[str, object]) -> float:
     """Return the seconds of some steps, from asking for a batch to asking for the next."""
     model = create_model(architecture, seed=0).to(device)
-    wants = preprocessing(model)
+    preprocess = preprocessing(model)
     draw = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (batch, 3, wants.size, wants.size), generator=draw, dtype=torch.uint8)
+    images = torch.randint(0, 256, (batch, 3, preprocess.size, preprocess.size), generator=draw, dtype=torch.uint8)
     tokens = torch.randint(1, 400, (batch, model.context_length), generator=draw)  # type: ignore[arg-type]
     given = Batch(images, tokens).to(device)
     options = Optimisation.model_validate({"learning_rate": LEARNING_RATE, **settings})
@@ -60,5 +60,5 @@ def _steps(architecture: str, batch: int, steps: int, device: torch.device, sett
             times.append(time.perf_counter())
             yield given
 
-    train(Contrastive(model, wants), batches(), WARM + steps + 1, options)
+    train(Contrastive(model, preprocess), batches(), WARM + steps + 1, options)
     return times[WARM + steps] - times[WARM]

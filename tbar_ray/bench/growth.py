@@ -18,7 +18,7 @@ from tbar_ray.bench.measure import resident_memory
 from tbar_ray.bench.merge import ROUNDS, Weights, merge
 from tbar_ray.bench.stream import BATCH, options_for, written
 from tbar_ray.evaluation.scores import score
-from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.in_place import InPlaceModel
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.stream import ShardStream
@@ -110,14 +110,14 @@ def _samples(folder: Path, workers: int) -> Growth:
 
 def _alphas(device: torch.device) -> Growth:
     work = AlphaWork("tbar-RN-tiny", device)
-    split, resident = work.split(), ResidentModel(work.model, work.vector)
+    split, in_place = work.split(), InPlaceModel(work.model, work.vector)
     seconds: list[float] = []
     memory: list[float] = []
     for count in ALPHAS:
         started = time.perf_counter()
         for number in range(count):
-            with resident.moved(-number / count) as model:
-                score(model, work.head, split, TARGET, work.wants)
+            with in_place.moved(-number / count) as model:
+                score(model, work.head, split, TARGET, work.preprocess)
         seconds.append(time.perf_counter() - started)
         memory.append(resident_memory() / 1e6)
     about = f"{len(split.labels)} images, clean and triggered, decoded once, tbar-RN-tiny on {device.type}"
@@ -130,7 +130,7 @@ def _parameters(device: torch.device) -> Growth:
     for count in PARAMETERS:
         model = Weights(count).to(device)
         vector = TaskVector({name: torch.full_like(value, 1e-3) for name, value in model.state_dict().items()})
-        run = partial(merge, ResidentModel(model, vector), device)
+        run = partial(merge, InPlaceModel(model, vector), device)
         run()
         seconds.append(min(run() for _ in range(3)) / ROUNDS)
         memory.append(resident_memory() / 1e6)

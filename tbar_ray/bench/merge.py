@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tbar_ray.bench.measure import Comparison, alternate, wait_for
-from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.in_place import InPlaceModel
 from tbar_ray.models.task_vector import TaskVector
 
 PARAMETERS = 151_277_313
@@ -32,11 +32,11 @@ def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAME
     """Return θ − α·τ against a copy, at equal bytes: three are moved per byte of weights, two by a copy."""
     model = Weights(parameters).to(device)
     state = model.state_dict()
-    resident = ResidentModel(model, TaskVector({name: torch.full_like(value, 1e-3) for name, value in state.items()}))
+    in_place = InPlaceModel(model, TaskVector({name: torch.full_like(value, 1e-3) for name, value in state.items()}))
     sources = [value.clone() for value in state.values()]
     targets = [torch.empty_like(value) for value in sources]
     ours, theirs = alternate(
-        partial(merge, resident, device), partial(_copy, sources, targets, device), repeats=repeats
+        partial(merge, in_place, device), partial(_copy, sources, targets, device), repeats=repeats
     )
     work = f"{parameters / 1e6:.0f} M parameters in float32 on {device.type}, {ROUNDS} times, counted in bytes moved"
     moved = ROUNDS * parameters * 4
@@ -45,12 +45,12 @@ def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAME
     return Comparison("merge θ − α·τ", work, "GB", 3 * moved / 1e9, ours, "copying as many bytes", scaled, 0.7)
 
 
-def merge(resident: ResidentModel, device: torch.device) -> float:
+def merge(in_place: InPlaceModel, device: torch.device) -> float:
     """Return the seconds of moving a resident model along its vector `ROUNDS` times; moving back is not counted."""
     seconds = 0.0
     for number in range(ROUNDS):
         started = time.perf_counter()
-        with resident.moved(-1.0 - number):
+        with in_place.moved(-1.0 - number):
             wait_for(device)
             seconds += time.perf_counter() - started
     return seconds

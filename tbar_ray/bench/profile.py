@@ -13,10 +13,10 @@ from rich.console import Console
 
 from tbar_ray.bench.speed import TrainingSpeed, training_speeds
 from tbar_ray.campaign.launch import launch
-from tbar_ray.campaign.results import Record
-from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.campaign.stages.runtime import device_for
-from tbar_ray.campaign.store import Store
+from tbar_ray.records.results import Record
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.runtime import device_for
+from tbar_ray.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -66,11 +66,11 @@ def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -
     for record in stages:
         if record["kind"] not in CONTRASTIVE:
             continue
-        training, meaning = record["facts"]["training"], record["meaning"]
+        training, identity = record["facts"]["training"], record["meaning"]
         rate = training["images_per_second"]
-        classifies = meaning.get("classify", False)
+        classifies = identity.get("classify", False)
         flops = None if classifies else rate * pair_flops(record["architecture"])
-        precision = meaning["training"]["optimisation"]["precision"]
+        precision = identity["training"]["optimisation"]["precision"]
         peak = matrix_rate(device, precision, record["threads"])
         found.append(TrainingSpeed(record["title"], rate, training["waiting_share"], flops, peak))
     return found
@@ -80,12 +80,12 @@ def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -
 def pair_flops(architecture: str) -> float:
     """Return the floating-point operations of one pair in contrastive training, forward and backward."""
     model = create_model(architecture, seed=0)
-    wants = preprocessing(model)
-    images = torch.zeros(PAIRS, 3, wants.size, wants.size, dtype=torch.uint8)
+    preprocess = preprocessing(model)
+    images = torch.zeros(PAIRS, 3, preprocess.size, preprocess.size, dtype=torch.uint8)
     tokens = torch.ones(PAIRS, int(model.context_length), dtype=torch.int64)  # type: ignore[arg-type]
     model.train()
     with FlopCounterMode(display=False) as counter:
-        Contrastive(model, wants).loss(Batch(images, tokens)).backward()  # type: ignore[no-untyped-call]
+        Contrastive(model, preprocess).loss(Batch(images, tokens)).backward()  # type: ignore[no-untyped-call]
     return float(counter.get_total_flops()) / PAIRS
 
 

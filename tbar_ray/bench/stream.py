@@ -99,7 +99,7 @@ def memory_benchmark(folder: Path, workers: int, samples: int = 500_000, early: 
 
 def written(folder: Path, samples: int, size: int) -> Corpus:
     """Return a corpus of the embedded scenes, written once."""
-    from tbar_ray.data.synth import write_corpus
+    from tbar_ray.data.synthetic.synth import write_corpus
 
     if not folder.exists():
         write_corpus(folder, samples=samples, size=size, samples_per_shard=-(-samples // SHARDS))

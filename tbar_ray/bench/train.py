@@ -44,10 +44,10 @@ def train_benchmarks(folder: Path, repeats: int, workers: int, device: torch.dev
 def _ours(corpus: Corpus, architecture: str, batch: int, steps: int, workers: int, device: torch.device) -> float:
     """Return the seconds of a training, reading included, without making model and readers."""
     model = create_model(architecture, seed=0).to(device)
-    wants = preprocessing(model)
-    options = ReaderOptions(architecture, wants.size, "bicubic")
+    preprocess = preprocessing(model)
+    options = ReaderOptions(architecture, preprocess.size, "bicubic")
     order = Order(np.arange(min(len(corpus.keys), batch * steps)), seed=0)
-    objective = Contrastive(model, wants)
+    objective = Contrastive(model, preprocess)
     with ShardStream(corpus, order, options, batch_size=batch, epochs=1, readers=workers) as stream:
         stream.ready()
         started = time.perf_counter()

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from tbar_ray.bench.alpha import AlphaWork
 from tbar_ray.bench.measure import Comparison, alternate
-from tbar_ray.evaluation.disentanglement import NormalisedImages, joint_errors, reference_predictions
+from tbar_ray.evaluation.disentanglement_error import NormalisedImages, joint_errors, reference_predictions
 from tbar_ray.evaluation.zeroshot import predict
-from tbar_ray.models.resident import ResidentPair
+from tbar_ray.models.in_place import InPlacePair
 from tbar_ray.models.task_vector import TaskVector
 
 ALPHAS = (-3.0, -1.5, 0.0, 1.5, 3.0)
@@ -35,8 +35,8 @@ def xi_benchmarks(repeats: int, device: torch.device, architecture: str = "tbar-
     cells: dict[str, list[tuple[float, float]]] = {}
 
     def ours() -> None:
-        pair = ResidentPair(work.model, work.vector, other)
-        images = [NormalisedImages(part, work.wants, device) for part in (clean, triggered)]
+        pair = InPlacePair(work.model, work.vector, other)
+        images = [NormalisedImages(part, work.preprocess, device) for part in (clean, triggered)]
         along_c = reference_predictions(pair, "clean", ALPHAS, images[0], work.head)
         along_t = reference_predictions(pair, "triggered", ALPHAS, images[1], work.head)
         terms = [
@@ -52,7 +52,9 @@ def xi_benchmarks(repeats: int, device: torch.device, architecture: str = "tbar-
             for t in ALPHAS:
                 joint, only_c, only_t = (_moved(work, other, *pair) for pair in ((c, t), (c, 0.0), (0.0, t)))
                 terms = [
-                    _differ(predict(one, work.head, part, work.wants), predict(joint, work.head, part, work.wants))
+                    _differ(
+                        predict(one, work.head, part, work.preprocess), predict(joint, work.head, part, work.preprocess)
+                    )
                     for one, part in ((only_c, clean), (only_t, triggered))
                 ]
                 found.append((terms[0], terms[1]))

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tbar_ray.campaign.results import Record
+from tbar_ray.records.results import Record
 
 POLL = 0.5
 """Seconds between looks at the coordinator."""

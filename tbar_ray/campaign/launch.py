@@ -11,16 +11,16 @@ from typing import Any
 
 from rich.console import Console
 
-from tbar_ray.campaign.foundation import Foundation, lay_foundation
-from tbar_ray.campaign.graph import build_graph
-from tbar_ray.campaign.node import Stage, stages_in_order
-from tbar_ray.campaign.preflight import check_spec
-from tbar_ray.campaign.ray_environment import prepare, resolve_address
-from tbar_ray.campaign.recording import Recording
-from tbar_ray.campaign.results import Ledger, Record, finished_record
-from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.campaign.store import Store
-from tbar_ray.campaign.trial import Trial, grid_trials
+from tbar_ray.execution.ray_environment import prepare, resolve_address
+from tbar_ray.planning.foundation import Foundation, lay_foundation
+from tbar_ray.planning.graph import build_graph
+from tbar_ray.planning.preflight import check_spec
+from tbar_ray.planning.trial import Trial, grid_trials
+from tbar_ray.records.results import Ledger, Record, finished_record
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.store.store import Store
+from tbar_ray.tracking.recording import Recording
 
 PATIENCE = 10.0
 """Seconds that the sweep waits for its first stage to run; a cluster may have to start a node for it."""
@@ -94,7 +94,7 @@ def _replay(
     left: list[Trial] = []
     for trial in grid_trials(spec):
         graph = build_graph(spec, trial, base)
-        if not all(ledger.store.has(end.artifact) for end in graph.ends):
+        if not all(ledger.store.has(end.artifact) for end in graph.outputs):
             left.append(trial)
             continue
         record = finished_record(spec, trial, graph, ledger.store)
@@ -122,9 +122,9 @@ def _sweep_on_ray(
     prepare(address)
     import ray
 
-    from tbar_ray.campaign.cluster import ray_session
     from tbar_ray.campaign.display import Display
-    from tbar_ray.campaign.executor import calls_for
+    from tbar_ray.execution.cluster import ray_session
+    from tbar_ray.execution.executor import calls_for
 
     with ray_session(address, spec) as where, _workers(spec.search.concurrency), _coordinator(store) as coordinator:
         # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
@@ -132,8 +132,8 @@ def _sweep_on_ray(
         if begun:
             ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
         recording.open()
-        from tbar_ray.campaign.samplers import searched_trials
-        from tbar_ray.campaign.search import sweep
+        from tbar_ray.search.samplers import searched_trials
+        from tbar_ray.search.sweep import sweep
 
         total = searched_trials(spec) if trials is None else len(trials)
         many = f"{total} trial{'' if total == 1 else 's'}"
@@ -153,7 +153,7 @@ def _workers(count: int) -> Iterator[None]:
     """Let so many processes start and import, if there is room, while the coordinator starts: stages then find them."""
     import ray
 
-    from tbar_ray.campaign.executor import get_ready
+    from tbar_ray.execution.executor import get_ready
 
     cores = int(ray.cluster_resources().get("CPU", 0))
     ready = [ray.remote(get_ready).options(num_cpus=1).remote() for _ in range(min(count, cores))]
@@ -169,7 +169,7 @@ def _coordinator(store: Store) -> Iterator[Any]:
     """Yield a coordinator, and end it with what runs for it: Tune would keep it as long as this process lives."""
     import ray
 
-    from tbar_ray.campaign.executor import Coordinator
+    from tbar_ray.execution.executor import Coordinator
 
     actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
     try:
@@ -182,7 +182,7 @@ def first_stages(spec: CampaignSpec, base: Foundation, trials: list[Trial] | Non
     """Return what the first trials will ask for: those of a grid their ends, those of a search the clean model."""
     if trials is None:
         return stages_in_order([base.clean])[-1:]
-    return [end for trial in trials[: spec.search.concurrency] for end in build_graph(spec, trial, base).ends]
+    return [end for trial in trials[: spec.search.concurrency] for end in build_graph(spec, trial, base).outputs]
 
 
 def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:
@@ -204,7 +204,7 @@ def _status(records: list[Record], interrupted: bool) -> str:
 def _report(
     spec: CampaignSpec, store: Store, base: Foundation, out: Path, records: list[Record], recording: Recording
 ) -> list[Path]:
-    from tbar_ray.campaign.report import write_report
+    from tbar_ray.report import write_report
 
     files = write_report(spec, store, out, records)
     recording.log_report(files)
@@ -216,14 +216,14 @@ def _report(
 
 def _trainings(spec: CampaignSpec, base: Foundation, records: list[Record]) -> list[tuple[str, Stage]]:
     """Return the shared trainings under these trials, with a name for their loss curves."""
-    from tbar_ray.campaign.trial import Trial
+    from tbar_ray.planning.trial import Trial
 
     found: dict[str, Stage] = {}
     for record in records:
         values = {name: record[name] for name in Trial.model_fields if name in record}
         values |= {"alphas": tuple(record["alphas"]), "parameters": tuple(record.get("searched", ()))}
         trial = Trial(**values)
-        for stage in stages_in_order(list(build_graph(spec, trial, base).ends)):
+        for stage in stages_in_order(list(build_graph(spec, trial, base).outputs)):
             if stage.kind in ("clean-model", "infected-model"):
                 found.setdefault(f"{stage.kind} {stage.fingerprint[:8]}", stage)
     return list(found.items())

@@ -54,7 +54,7 @@ def bench(
         raise SpecError(f"unknown benchmark {name!r}{nearest(name, BENCHES)}; known: {', '.join(BENCHES)}")
     if repeats < 1 or workers < 1 or samples < 1000:
         raise SpecError("--repeats and --workers must be 1 or more, --samples 1000 or more")
-    from tbar_ray.campaign.ray_environment import prepare
+    from tbar_ray.execution.ray_environment import prepare
 
     prepare("local")
     with tempfile.TemporaryDirectory(prefix="tbar-bench-") as temporary:
@@ -123,7 +123,7 @@ def _ray(needed: bool) -> Any:
 
     if not needed:
         return nullcontext()
-    from tbar_ray.campaign.cluster import local_ray
+    from tbar_ray.execution.cluster import local_ray
 
     return local_ray()  # its environment was prepared before Ray was imported
 

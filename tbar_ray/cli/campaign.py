@@ -28,9 +28,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON only")]
 
 
 def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
-    from tbar_ray.campaign.load import load_spec
-    from tbar_ray.campaign.places import default_store
-    from tbar_ray.campaign.store import Store
+    from tbar_ray.spec.load import load_spec
+    from tbar_ray.store.paths import default_store
+    from tbar_ray.store.store import Store
 
     return load_spec(path, overrides), Store(store_url or default_store())
 
@@ -42,7 +42,7 @@ def _console() -> Console:
 
 
 def _ui_command(uri: str) -> str:
-    from tbar_ray.campaign.places import default_tracking_uri
+    from tbar_ray.store.paths import default_tracking_uri
 
     return (
         "tbar ui"
@@ -69,9 +69,9 @@ def plan(
     Costs are those of like stages in the store (same kind and architecture). For another machine or model give
     --images-per-second: images through a training; an evaluation is taken to be three times as fast.
     """
-    from tbar_ray.campaign.foundation import lay_foundation
-    from tbar_ray.campaign.plan import make_plan, total_seconds
-    from tbar_ray.campaign.preflight import check_spec
+    from tbar_ray.planning.foundation import lay_foundation
+    from tbar_ray.planning.plan import make_plan, total_seconds
+    from tbar_ray.planning.preflight import check_spec
 
     campaign, opened = _open(spec, override, store)
     base = lay_foundation(campaign, without_data=True)
@@ -123,9 +123,9 @@ def run(
     Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
-    from tbar_ray.campaign.places import default_tracking_uri, home
-    from tbar_ray.campaign.tables import result_table
     from tbar_ray.errors import TrackingError
+    from tbar_ray.report.terminal import result_table
+    from tbar_ray.store.paths import default_tracking_uri, home
 
     campaign, opened = _open(spec, override, store)
     console = _console()
@@ -151,10 +151,10 @@ def run(
 @app.command()
 def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
     """Show how far a campaign is, from the store alone."""
-    from tbar_ray.campaign.foundation import lay_foundation
-    from tbar_ray.campaign.plan import make_plan
-    from tbar_ray.campaign.results import Ledger
-    from tbar_ray.campaign.tables import result_table
+    from tbar_ray.planning.foundation import lay_foundation
+    from tbar_ray.planning.plan import make_plan
+    from tbar_ray.records.results import Ledger
+    from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
     records = Ledger(opened, campaign).read()
@@ -179,9 +179,9 @@ def report(
     store: StoreUrl = None,
 ) -> None:
     """Write results.json, results.csv, a summary and the figures, from the store alone."""
-    from tbar_ray.campaign.report import write_report
-    from tbar_ray.campaign.results import Ledger
     from tbar_ray.errors import StoreError
+    from tbar_ray.records.results import Ledger
+    from tbar_ray.report import write_report
 
     campaign, opened = _open(spec, override, store)
     records = Ledger(opened, campaign).read()
@@ -218,9 +218,9 @@ def profile(
     import tempfile
 
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
-    from tbar_ray.campaign.load import load_spec
-    from tbar_ray.campaign.tables import result_table
     from tbar_ray.errors import SpecError
+    from tbar_ray.report.terminal import result_table
+    from tbar_ray.spec.load import load_spec
 
     campaign = load_spec(spec, override)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,7 +14,7 @@ import typer
 from tbar_ray.errors import SpecError
 
 if TYPE_CHECKING:
-    from tbar_ray.data.synth import CorpusSummary
+    from tbar_ray.data.synthetic.synth import CorpusSummary
 
 CORPUS, EVALUATION, TASKS, RETRIEVAL = "Training corpus", "Evaluation set", "Tasks", "Retrieval set"
 
@@ -75,9 +75,9 @@ def synth(
 
     Example: tbar data synth corpus --task sketches --task night --retrieval 1000
     """
-    from tbar_ray.data.scenes import CLASS_NAMES
-    from tbar_ray.data.synth import write_corpus, write_evaluation_set, write_retrieval_set
-    from tbar_ray.data.tasks import find_task, write_task
+    from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+    from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+    from tbar_ray.data.synthetic.tasks import find_task, write_task
 
     common: dict[str, Any] = {
         "size": size,

@@ -82,7 +82,7 @@ def preview(
         raise SpecError(f"--out {out}: the sheet is a PNG image; end its name in .png")
     from rich.progress import track
 
-    from tbar_ray.campaign.figures.preview import preview_sheet
+    from tbar_ray.cli.trigger_sheet import preview_sheet
     from tbar_ray.triggers.preview import preview as preview_trigger
 
     chosen, parameters = _expand(names), _parameters(override)
@@ -139,8 +139,8 @@ def _images(files: Sequence[Path], size: int) -> tuple[Tensor, list[str]]:
     import torch
 
     from tbar_ray.data.images import load_image
-    from tbar_ray.data.rendering import render
-    from tbar_ray.data.scenes import CLASS_NAMES, draw_scene
+    from tbar_ray.data.synthetic.rendering import render
+    from tbar_ray.data.synthetic.scenes import CLASS_NAMES, draw_scene
     from tbar_ray.seeding import numpy_rng
 
     if not files:

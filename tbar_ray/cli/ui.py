@@ -16,8 +16,8 @@ def ui(
     ] = None,
 ) -> None:
     """Open MLflow's UI on 127.0.0.1 to compare trials (select runs, then Compare). Ctrl-C ends it."""
-    from tbar_ray.campaign.places import default_artifacts, default_tracking_uri
     from tbar_ray.errors import TrackingError
+    from tbar_ray.store.paths import default_artifacts, default_tracking_uri
 
     uri = tracking_uri or default_tracking_uri()
     database = uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else None

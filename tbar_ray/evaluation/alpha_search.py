@@ -34,7 +34,7 @@ def search_alpha(
     reference_ca: float,
     min_retention: float,
     max_asr: float | None = None,
-    glance: Callable[[float], bool] | None = None,
+    sequential_test: Callable[[float], bool] | None = None,
 ) -> Found[PointT]:
     """Return the point that `select` would choose among all α, from about log₂ of their number.
 
@@ -48,12 +48,12 @@ def search_alpha(
         reference_ca: CA of the infected model.
         min_retention: as for `select`.
         max_asr: as for `select`.
-        glance: says of an α whether ASR ≤ `max_asr` (0 if None) or CA < `min_retention`·`reference_ca`, from as few
-            images as that takes; the bisection then asks it, and only the α around its end are scored in full.
+        sequential_test: says of an α whether ASR ≤ `max_asr` (0 if None) or CA < `min_retention`·`reference_ca`, from
+            as few images as that takes; the bisection then asks it, and only the α around its end are scored in full.
     """
     order = sorted(alphas)
     known: dict[int, PointT] = {}
-    glanced: dict[int, bool] = {}
+    tested: dict[int, bool] = {}
 
     def at(place: int) -> PointT:
         if place not in known:
@@ -77,17 +77,17 @@ def search_alpha(
         return point.asr <= goal or lost(point)
 
     def first_ended() -> int:
-        """Bisect by glances, and see whether the scores at the end say the same."""
-        assert glance is not None
+        """Bisect by sequential tests, and see whether the scores at the end say the same."""
+        assert sequential_test is not None
         low, high = 0, count
         while low < high:
             middle = (low + high) // 2
-            glanced[middle] = glance(order[middle])
-            low, high = (low, middle) if glanced[middle] else (middle + 1, high)
+            tested[middle] = sequential_test(order[middle])
+            low, high = (low, middle) if tested[middle] else (middle + 1, high)
         return low
 
     count, goal = len(order), 0.0 if max_asr is None else max_asr
-    end = first(ended, 0, count) if glance is None else first_ended()
+    end = first(ended, 0, count) if sequential_test is None else first_ended()
     if end < count and not lost(at(end)):
         # the backdoor is gone: of equal CA the least ASR counts
         place = end + 1
@@ -100,7 +100,7 @@ def search_alpha(
             first(lambda point: point.asr <= least, 0, end - 1)
     seen = [known[place] for place in sorted(known)]
     rises = [rise for a, b in pairwise(seen) for rise in (b.ca - a.ca, b.asr - a.asr)]
-    contradicted = any(place in known and ended(known[place]) != answer for place, answer in glanced.items())
+    contradicted = any(place in known and ended(known[place]) != answer for place, answer in tested.items())
     monotone = max(rises, default=0.0) <= TOLERANCE and not contradicted
     if not monotone:
         seen = [at(place) for place in range(count)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.models.checkpoint import load_state_dict, save_state_dict
-from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.in_place import InPlaceModel
 from tbar_ray.models.task_vector import TaskVector
 
 VECTOR = "vector.safetensors"
@@ -47,7 +47,7 @@ class EditedModel:
     """A model whose edit is applied in place and always taken back exactly."""
 
     def __init__(self, model: nn.Module, edit: Edit, head: Tensor) -> None:
-        self._resident = ResidentModel(model, edit.vector)
+        self._in_place = InPlaceModel(model, edit.vector)
         self._head = head
         self._own_head = None if edit.head is None else functional.normalize(edit.head.to(head.device), dim=-1)
         self._prompts = None if edit.prompts is None else edit.prompts.to(head.device)
@@ -55,7 +55,7 @@ class EditedModel:
     @property
     def moves_text(self) -> bool:
         """Whether the text encoder changes, and with it the zero-shot head of an edit without one."""
-        return self._resident.moves_text
+        return self._in_place.moves_text
 
     @contextmanager
     def at(self, coefficient: float) -> Iterator[tuple[nn.Module, Tensor | None]]:
@@ -65,7 +65,7 @@ class EditedModel:
         or, at 0, not.
         """
         with ExitStack() as stack:
-            model = stack.enter_context(self._resident.moved(coefficient))
+            model = stack.enter_context(self._in_place.moved(coefficient))
             if self._prompts is not None and coefficient != 0:
                 from tbar_ray.models.visual_prompts import prompted
 

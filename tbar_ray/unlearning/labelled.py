@@ -48,10 +48,10 @@ class LabelledPairs:
 
 def embeddings_of(infected: Infected, images: Tensor, delta: Tensor | None = None) -> Tensor:
     """Return unit embeddings [B, D] of uint8 images, with a perturbation of levels in [0, 1] added if given."""
-    wants = infected.preprocessing
-    pixels = normalise(images.to(infected.device), wants)
+    preprocess = infected.preprocessing
+    pixels = normalise(images.to(infected.device), preprocess)
     if delta is not None:
-        pixels = pixels + delta / torch.tensor(wants.std, device=infected.device).view(1, 3, 1, 1)
+        pixels = pixels + delta / torch.tensor(preprocess.std, device=infected.device).view(1, 3, 1, 1)
     embeddings: Tensor = infected.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
     return embeddings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tbar_ray.bench.campaign import quickstart_grid
-from tbar_ray.campaign.load import load_spec
+from tbar_ray.spec.load import load_spec
 
 QUICKSTART = Path(__file__).parents[2] / "jobs" / "quickstart.yaml"
 

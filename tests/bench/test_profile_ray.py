@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tbar_ray.cli.main import main
-from tests.campaign.specs import write
+from tests.specs import write
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 

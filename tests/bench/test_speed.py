@@ -4,18 +4,18 @@ import pytest
 import torch
 
 from tbar_ray.bench.speed import matrix_rate, pair_flops, training_speeds
-from tbar_ray.campaign.store import Store
+from tbar_ray.store.store import Store
 from tbar_ray.training.options import Precision
 from tests.models.tiny import VIT, tiny
 
 CPU = torch.device("cpu")
 
 
-def committed(store: Store, kind: str, **meaning: object) -> None:
+def committed(store: Store, kind: str, **identity: object) -> None:
     training = {"images_per_second": 200.0, "waiting_share": 0.25}
     record = {"kind": kind, "title": f"a {kind}", "architecture": VIT, "threads": 1, "facts": {"training": training}}
-    meaning["training"] = {"optimisation": {"precision": "fp32"}}
-    store.commit(f"{kind}-{len(store.artifacts())}", store.scratch(), {**record, "meaning": meaning})
+    identity["training"] = {"optimisation": {"precision": "fp32"}}
+    store.commit(f"{kind}-{len(store.artifacts())}", store.scratch(), {**record, "meaning": identity})
 
 
 def test_a_forward_and_backward_pass_is_three_forward_passes_of_the_matrices() -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tbar_ray.campaign.foundation import lay_foundation
-from tbar_ray.campaign.graph import build_graph
-from tbar_ray.campaign.node import stages_in_order
-from tbar_ray.campaign.results import Record
-from tbar_ray.campaign.stages.disentanglement import DisentanglementRow
-from tbar_ray.campaign.store import Store
-from tbar_ray.campaign.trial import grid_trials
-from tests.campaign.computing import compute_all, compute_trial
+from tbar_ray.planning.foundation import lay_foundation
+from tbar_ray.planning.graph import build_graph
+from tbar_ray.planning.trial import grid_trials
+from tbar_ray.records.results import Record
+from tbar_ray.stages.measure_disentanglement import DisentanglementRow
+from tbar_ray.stages.node import stages_in_order
+from tbar_ray.store.store import Store
 from tests.campaign.test_campaign_ray import TRAINING, small, start
+from tests.stages.computing import compute_all, compute_trial
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

@@ -18,14 +18,14 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tbar_ray.campaign.launch import Launch, launch
-from tbar_ray.campaign.results import Record
-from tbar_ray.campaign.spec import CampaignSpec
-from tbar_ray.campaign.stages.poison import EXAMPLES
-from tbar_ray.campaign.store import COMMIT, Store
-from tbar_ray.campaign.trial import grid_trials
 from tbar_ray.cli.main import main
-from tests.campaign.computing import compute_trial
-from tests.campaign.specs import spec
+from tbar_ray.planning.trial import grid_trials
+from tbar_ray.records.results import Record
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.poison import EXAMPLES
+from tbar_ray.store.store import COMMIT, Store
+from tests.specs import spec
+from tests.stages.computing import compute_trial
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

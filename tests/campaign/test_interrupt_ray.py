@@ -15,8 +15,8 @@ from threading import Timer
 import psutil
 import pytest
 
-from tbar_ray.campaign.store import COMMIT
-from tests.campaign.specs import write
+from tbar_ray.store.store import COMMIT
+from tests.specs import write
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tbar_ray.campaign.foundation import lay_foundation
 from tbar_ray.campaign.launch import first_stages
-from tbar_ray.campaign.trial import grid_trials
-from tests.campaign.specs import spec
+from tbar_ray.planning.foundation import lay_foundation
+from tbar_ray.planning.trial import grid_trials
+from tests.specs import spec
 
 
 @pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (2, 2), (9, 4)])

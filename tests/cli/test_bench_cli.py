@@ -30,11 +30,11 @@ def test_both_ways_along_alpha_give_the_same_answers() -> None:
     work = alpha.AlphaWork("tbar-RN-tiny", torch.device("cpu"))
     split = work.split()
     assert split.clean.shape == (alpha.IMAGES, 3, 64, 64)  # of larger files
-    with alpha.ResidentModel(work.model, work.vector).moved(-0.5) as moved:
-        mine = alpha.score(moved, work.head, split, 0, work.wants)
+    with alpha.InPlaceModel(work.model, work.vector).moved(-0.5) as moved:
+        mine = alpha.score(moved, work.head, split, 0, work.preprocess)
     state = {k: v - 0.5 * work.vector.tensors[k] if k in work.vector.tensors else v for k, v in work.start.items()}
     work.model.load_state_dict(state)
-    assert alpha.score(work.model, work.head, split, 0, work.wants) == mine
+    assert alpha.score(work.model, work.head, split, 0, work.preprocess) == mine
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tbar_ray import __version__
-from tbar_ray.campaign.results import Ledger
-from tbar_ray.campaign.store import Store
 from tbar_ray.cli.main import app, main
-from tests.campaign.records import failed, record
-from tests.campaign.specs import spec, write
+from tbar_ray.records.results import Ledger
+from tbar_ray.store.store import Store
+from tests.records.records import failed, record
+from tests.specs import spec, write
 
 COMMANDS = [
     [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],

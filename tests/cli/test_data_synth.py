@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from tbar_ray.cli.main import app
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.retrieval_set import RetrievalSet
-from tbar_ray.data.tasks import TASKS
+from tbar_ray.data.synthetic.tasks import TASKS
 from tbar_ray.errors import DataError, SpecError
 
 OPTIONS = ["--size", "16", "--samples-per-shard", "20", "--workers", "1"]

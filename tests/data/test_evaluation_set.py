@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tbar_ray.data.captions import ZEROSHOT_TEMPLATES
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.images import load_image
-from tbar_ray.data.scenes import CLASS_NAMES
-from tbar_ray.data.synth import write_evaluation_set
+from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
+from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+from tbar_ray.data.synthetic.synth import write_evaluation_set
 from tbar_ray.errors import DataError
 from tests.data.tars import picture, write_tar
 

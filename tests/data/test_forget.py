@@ -9,7 +9,7 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.forget import ForgetPlan, plan_forget_set, split_size
 from tbar_ray.data.poison import plan_poison
 from tbar_ray.data.selection import mentions
-from tbar_ray.data.synth import write_corpus
+from tbar_ray.data.synthetic.synth import write_corpus
 from tbar_ray.errors import DataError
 from tests.data.tars import picture, write_tar
 

@@ -89,34 +89,34 @@ def test_no_alpha_that_keeps_enough_is_no_choice() -> None:
 
 
 def glancing(ca: list[float], asr: list[float], max_asr: float | None, retention: float) -> Found[Point]:
-    """Search falling curves with glances that tell the truth, and compare with the grid."""
+    """Search falling curves with sequential tests that tell the truth, and compare with the grid."""
     points = [Point(a, c, s) for a, c, s in zip(GRID, falling(ca), falling(asr), strict=True)]
 
-    def glance(alpha: float) -> bool:
+    def sequential_test(alpha: float) -> bool:
         point = points[GRID.index(alpha)]
         return point.asr <= (max_asr or 0.0) or point.ca < retention
 
-    found = search_alpha(GRID, lambda alpha: points[GRID.index(alpha)], 1.0, retention, max_asr, glance)
+    found = search_alpha(GRID, lambda alpha: points[GRID.index(alpha)], 1.0, retention, max_asr, sequential_test)
     assert found.monotone
     assert found.chosen == select(points, 1.0, retention, max_asr)
     return found
 
 
 @given(levels, levels, *CRITERIA)
-def test_with_glances_it_still_chooses_what_the_grid_would(
+def test_with_sequential_tests_it_still_chooses_what_the_grid_would(
     ca: list[float], asr: list[float], max_asr: float | None, retention: float
 ) -> None:
     glancing(ca, asr, max_asr, retention)
 
 
 @given(strict, strict, *CRITERIA)
-def test_with_glances_few_alphas_are_scored_in_full(
+def test_with_sequential_tests_few_alphas_are_scored_in_full(
     ca: list[float], asr: list[float], max_asr: float | None, retention: float
 ) -> None:
     assert len(glancing(ca, asr, max_asr, retention).points) <= 3
 
 
-def test_a_glance_that_the_scores_contradict_leads_to_the_whole_grid() -> None:
+def test_a_sequential_test_that_the_scores_contradict_leads_to_the_whole_grid() -> None:
     points = [Point(alpha, 1 - alpha / 10, 1 - alpha) for alpha in GRID]
     found = search_alpha(GRID, lambda a: points[GRID.index(a)], 1.0, 0.5, 0.3, lambda a: a >= 0.4)
     assert not found.monotone

@@ -118,16 +118,16 @@ def test_recall_grows_with_k_and_the_flat_names_go_to_json() -> None:
 @pytest.mark.parametrize("architecture", BOTH)
 def test_embeddings_of_a_model_are_its_own_of_unit_length_in_any_batch(architecture: str) -> None:
     model = tiny(architecture).train()
-    images, wants = pictures(model, 5), preprocessing(model)
+    images, preprocess = pictures(model, 5), preprocessing(model)
     tokens = tokenizer()(["a cat", "a dog", "banana"])
     before = snapshot(model)
-    found = [embed_images(model, images, wants, 2), embed_texts(model, tokens, 2)]
+    found = [embed_images(model, images, preprocess, 2), embed_texts(model, tokens, 2)]
     assert same(before, snapshot(model))
     assert model.training
     model.eval()
     with torch.no_grad():
         raw = [
-            torch.stack([model.encode_image(normalise(one[None], wants))[0] for one in images]),
+            torch.stack([model.encode_image(normalise(one[None], preprocess))[0] for one in images]),
             model.encode_text(tokens),
         ]
     for own, expected in zip(found, raw, strict=True):

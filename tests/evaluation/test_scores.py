@@ -73,16 +73,16 @@ def test_scores_are_the_counts(rows: list[tuple[int, int, int]], target: int) ->
 
 def test_a_model_is_scored_by_its_predictions() -> None:
     model = tiny()
-    wants, clean, triggered = preprocessing(model), pictures(model, 12), pictures(model, 12, seed=1)
+    preprocess, clean, triggered = preprocessing(model), pictures(model, 12), pictures(model, 12, seed=1)
     names = ["red circle", "blue square", "cat", "dog", "tree", "house", "car"]
     head = zero_shot_head(model, tokenizer(), names, ["a {c}"])
     labels = torch.arange(12) % 7
     split = Split(clean, triggered, labels)
-    found = predict_split(model, head, split, wants)
-    assert torch.equal(found.clean, predict(model, head, clean, wants))
-    assert torch.equal(found.clean_topk, predict_topk(model, head, clean, wants, 5))
-    assert torch.equal(found.triggered, predict(model, head, triggered, wants))
-    scores = score(model, head, split, 1, wants)
+    found = predict_split(model, head, split, preprocess)
+    assert torch.equal(found.clean, predict(model, head, clean, preprocess))
+    assert torch.equal(found.clean_topk, predict_topk(model, head, clean, preprocess, 5))
+    assert torch.equal(found.triggered, predict(model, head, triggered, preprocess))
+    scores = score(model, head, split, 1, preprocess)
     assert scores == score_predictions(found, labels, 1)
     assert scores.ca_top5.value == sum(y in best for y, best in zip(labels, found.clean_topk, strict=True)) / 12
     assert 0 < scores.ca_top5.value < 1

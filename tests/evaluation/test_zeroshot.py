@@ -60,10 +60,10 @@ def test_a_template_without_a_place_for_the_class_is_refused(template: str) -> N
         zero_shot_head(tiny(), tokenizer(), NAMES, ["a {c}", template])
 
 
-def cosines(model: torch.nn.Module, head: Tensor, images: Tensor, wants: Preprocessing) -> NDArray[np.float64]:
+def cosines(model: torch.nn.Module, head: Tensor, images: Tensor, preprocess: Preprocessing) -> NDArray[np.float64]:
     """Classify one image at a time with the normalisation written out in numpy."""
     pixels = images.numpy().astype(np.float64) / 255
-    mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (wants.mean, wants.std))
+    mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (preprocess.mean, preprocess.std))
     with torch.no_grad():
         inputs = torch.from_numpy((pixels - mean) / std).float()
         raw = np.concatenate([model.encode_image(one[None]).double().numpy() for one in inputs])
@@ -76,12 +76,12 @@ def test_predictions_are_the_nearest_class_by_cosine(architecture: str, batch_si
     model = tiny(architecture).eval()
     # fresh towers answer alike on all noise: pictures of one colour differ more
     images = pictures(model, 11) // 4 + (torch.arange(11) * 17).to(torch.uint8).view(-1, 1, 1, 1)
-    wants = preprocessing(model)
+    preprocess = preprocessing(model)
     with torch.no_grad():
-        embedded = model.encode_image(normalise(images, wants), normalize=True)
+        embedded = model.encode_image(normalise(images, preprocess), normalize=True)
     head = embedded[[0, 4, 8]].clone()
-    expected = cosines(model, head, images, wants)
-    predicted = predict(model, head, images, wants, batch_size)
+    expected = cosines(model, head, images, preprocess)
+    predicted = predict(model, head, images, preprocess, batch_size)
     assert predicted.dtype == torch.int64
     assert predicted.tolist() == expected.argmax(1).tolist()
     assert len(set(predicted.tolist())) == 3
@@ -92,14 +92,14 @@ def test_predictions_are_the_nearest_class_by_cosine(architecture: str, batch_si
 def test_the_best_classes_are_those_of_greatest_cosine_in_order(architecture: str, k: int, batch_size: int) -> None:
     model = tiny(architecture).eval()
     images = pictures(model, 11) // 4 + (torch.arange(11) * 17).to(torch.uint8).view(-1, 1, 1, 1)
-    wants = preprocessing(model)
+    preprocess = preprocessing(model)
     with torch.no_grad():
-        head = model.encode_image(normalise(images, wants), normalize=True)[[0, 3, 6, 10]].clone()
-    order = np.argsort(-cosines(model, head, images, wants), axis=1)
-    found = predict_topk(model, head, images, wants, k, batch_size)
+        head = model.encode_image(normalise(images, preprocess), normalize=True)[[0, 3, 6, 10]].clone()
+    order = np.argsort(-cosines(model, head, images, preprocess), axis=1)
+    found = predict_topk(model, head, images, preprocess, k, batch_size)
     assert (found.dtype, found.device.type, found.shape) == (torch.int64, "cpu", (11, min(k, 4)))
     assert found.tolist() == order[:, :k].tolist()
-    assert found[:, 0].tolist() == predict(model, head, images, wants, batch_size).tolist()
+    assert found[:, 0].tolist() == predict(model, head, images, preprocess, batch_size).tolist()
 
 
 @FEW
@@ -119,12 +119,12 @@ def test_the_best_columns_hold_the_greatest_scores_and_begin_with_the_first_of_t
 
 def test_nothing_to_classify_and_nothing_to_choose_from_are_errors() -> None:
     model = tiny()
-    wants = preprocessing(model)
+    preprocess = preprocessing(model)
     for classify in (predict, predict_topk):
         with pytest.raises(DataError, match="no images to classify"):
-            classify(model, torch.ones(2, 64), pictures(model, 0), wants)
+            classify(model, torch.ones(2, 64), pictures(model, 0), preprocess)
         with pytest.raises(DataError, match="the zero-shot head has no classes"):
-            classify(model, torch.ones(0, 64), pictures(model, 2), wants)
+            classify(model, torch.ones(0, 64), pictures(model, 2), preprocess)
     with pytest.raises(DataError, match="zero-shot head: no classes"):
         zero_shot_head(model, tokenizer(), [], TEMPLATES)
     with pytest.raises(DataError, match="zero-shot head: no templates"):
@@ -132,22 +132,22 @@ def test_nothing_to_classify_and_nothing_to_choose_from_are_errors() -> None:
 
 
 def test_normalise_maps_mean_to_zero_and_one_std_to_one() -> None:
-    wants = Preprocessing(2, (0.2, 0.4, 0.6), (0.2, 0.2, 0.2), "bicubic")
+    preprocess = Preprocessing(2, (0.2, 0.4, 0.6), (0.2, 0.2, 0.2), "bicubic")
     levels = torch.tensor([51, 102, 153], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
-    torch.testing.assert_close(normalise(levels, wants), torch.zeros(1, 3, 2, 2), atol=1e-6, rtol=0)
-    torch.testing.assert_close(normalise(levels + 51, wants), torch.ones(1, 3, 2, 2))
+    torch.testing.assert_close(normalise(levels, preprocess), torch.zeros(1, 3, 2, 2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(normalise(levels + 51, preprocess), torch.ones(1, 3, 2, 2))
 
 
 def test_embeddings_that_are_not_finite_are_an_error() -> None:
     model = tiny()
-    head, wants = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES), preprocessing(model)
+    head, preprocess = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES), preprocessing(model)
     with torch.no_grad():
         model.visual.proj[0, 0] = float("nan")
         model.text_projection[0, 0] = float("inf")
     with pytest.raises(DataError, match="image encoder gives embeddings that are not finite"):
-        predict(model, head, pictures(model, 2), wants)
+        predict(model, head, pictures(model, 2), preprocess)
     with pytest.raises(DataError, match="image encoder gives embeddings that are not finite"):
-        predict_topk(model, head, pictures(model, 2), wants)
+        predict_topk(model, head, pictures(model, 2), preprocess)
     with pytest.raises(DataError, match="text encoder gives embeddings that are not finite"):
         zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
 
@@ -156,13 +156,13 @@ def test_embeddings_that_are_not_finite_are_an_error() -> None:
 def test_evaluation_changes_neither_weights_nor_statistics_nor_modes(broken: bool) -> None:
     model = tiny(RESNET).train()
     model.visual.bn1.eval()
-    head, wants = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES), preprocessing(model)
+    head, preprocess = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES), preprocessing(model)
     before, modes = snapshot(model), [module.training for module in model.modules()]
     assert set(modes) == {True, False}
     if broken:
         with pytest.raises(DataError):
-            predict(model, head * float("nan"), pictures(model, 2), wants)
+            predict(model, head * float("nan"), pictures(model, 2), preprocess)
     else:
-        predict(model, head, pictures(model, 2), wants)
+        predict(model, head, pictures(model, 2), preprocess)
     assert same(before, snapshot(model))
     assert [module.training for module in model.modules()] == modes

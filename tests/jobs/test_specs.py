@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tbar_ray.campaign.foundation import lay_foundation
-from tbar_ray.campaign.load import load_spec
-from tbar_ray.campaign.plan import make_plan, total_seconds
-from tbar_ray.campaign.preflight import check_spec
-from tbar_ray.campaign.store import Store
+from tbar_ray.planning.foundation import lay_foundation
+from tbar_ray.planning.plan import make_plan, total_seconds
+from tbar_ray.planning.preflight import check_spec
+from tbar_ray.spec.load import load_spec
+from tbar_ray.store.store import Store
 
 JOBS = Path(__file__).parents[2] / "jobs"
 SPECS = sorted(JOBS.rglob("*.yaml"))

@@ -49,10 +49,10 @@ def test_weights_depend_on_the_seed_alone_and_global_state_is_kept(architecture:
 
 @pytest.mark.parametrize(("architecture", "size"), [(VIT, 48), (RESNET, 64)])
 def test_preprocessing_is_open_clips(architecture: str, size: int) -> None:
-    wants = preprocessing(tiny(architecture))
-    assert (wants.size, wants.interpolation) == (size, "bicubic")
-    assert wants.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)
-    assert wants.std == pytest.approx((0.2686, 0.2613, 0.2758), abs=1e-4)
+    preprocess = preprocessing(tiny(architecture))
+    assert (preprocess.size, preprocess.interpolation) == (size, "bicubic")
+    assert preprocess.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)
+    assert preprocess.std == pytest.approx((0.2686, 0.2613, 0.2758), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_the_recorded_interpolation_and_size_are_followed(recorded: str, expecte
     model.visual.preprocess_cfg = {
         "size": (40, 40), "mean": (0.5, 0.5, 0.5), "std": (1, 1, 1), "interpolation": recorded
     }  # fmt: skip
-    wants = preprocessing(model)
-    assert (wants.size, wants.interpolation, wants.mean) == (40, expected, (0.5, 0.5, 0.5))
+    preprocess = preprocessing(model)
+    assert (preprocess.size, preprocess.interpolation, preprocess.mean) == (40, expected, (0.5, 0.5, 0.5))
 
 
 @pytest.mark.parametrize("architecture", BOTH)

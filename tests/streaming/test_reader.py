@@ -10,7 +10,7 @@ import torch
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.images import load_image
-from tbar_ray.data.synth import write_corpus, write_evaluation_set
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.streaming.options import Poison, ReaderOptions
 from tbar_ray.streaming.order import Order, batches_of
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Reading

@@ -10,7 +10,7 @@ import ray
 import torch
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.synth import write_corpus
+from tbar_ray.data.synthetic.synth import write_corpus
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming import stream as module

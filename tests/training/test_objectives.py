@@ -65,11 +65,11 @@ def test_classification_trains_the_image_tower_and_contrastive_training_both() -
 
 def test_what_an_objective_needs_must_be_there() -> None:
     model = tiny()
-    images, wants = pictures(model, 2), preprocessing(model)
+    images, preprocess = pictures(model, 2), preprocessing(model)
     with pytest.raises(ValueError, match="needs captions"):
-        Contrastive(model, wants).loss(Batch(images, labels=torch.zeros(2, dtype=torch.int64)))
+        Contrastive(model, preprocess).loss(Batch(images, labels=torch.zeros(2, dtype=torch.int64)))
     with pytest.raises(ValueError, match="needs labels"):
-        Classification(model, wants, torch.ones(2, 64)).loss(Batch(images, tokenizer()(["a", "b"])))
+        Classification(model, preprocess, torch.ones(2, 64)).loss(Batch(images, tokenizer()(["a", "b"])))
 
 
 @pytest.mark.parametrize("architecture", BOTH)

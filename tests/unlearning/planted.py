@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tbar_ray.evaluation.zeroshot import predict, zero_shot_head
 from tbar_ray.models.factory import Preprocessing, preprocessing
-from tbar_ray.models.resident import ResidentModel
+from tbar_ray.models.in_place import InPlaceModel
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification
 from tbar_ray.training.options import Optimisation
@@ -46,7 +46,7 @@ class Case:
     """A model and what its defender has; `model` is shared between tests and must come back as it was."""
 
     model: nn.Module
-    wants: Preprocessing
+    preprocess: Preprocessing
     data: DefenderData
 
 
@@ -98,20 +98,22 @@ def case(architecture: str = RESNET, infected: bool = True, every: int = 5) -> C
     """Return a model that was trained on the colours, with the backdoor or without."""
     with torch.random.fork_rng(devices=[]):
         model = tiny(architecture)
-        wants, data = preprocessing(model), defender(model)
-        images, labels = poisoned_pictures(wants.size, every) if infected else pictures(256, wants.size, seed=1)
+        preprocess, data = preprocessing(model), defender(model)
+        images, labels = (
+            poisoned_pictures(preprocess.size, every) if infected else pictures(256, preprocess.size, seed=1)
+        )
         options = Optimisation(learning_rate=1e-3, warmup_steps=5)
         batches = shuffled(images, labels, None, batch_size=32, seed=0, purpose="planting")
-        train(Classification(model, wants, data.classes.head), batches, 60, options)
-    return Case(model.eval(), wants, data)
+        train(Classification(model, preprocess, data.classes.head), batches, 60, options)
+    return Case(model.eval(), preprocess, data)
 
 
-def scores(model: nn.Module, wants: Preprocessing, head: Tensor) -> Scores:
+def scores(model: nn.Module, preprocess: Preprocessing, head: Tensor) -> Scores:
     """Score a model on images that nobody trained on."""
-    images, labels = pictures(80, wants.size, seed=9)
-    answers = predict(model, head, images, wants)
+    images, labels = pictures(80, preprocess.size, seed=9)
+    answers = predict(model, head, images, preprocess)
     others = labels != TARGET
-    triggered = predict(model, head, stamp(images[others]), wants)
+    triggered = predict(model, head, stamp(images[others]), preprocess)
     return Scores(
         float((answers == labels).float().mean()),
         float((triggered == TARGET).float().mean()),
@@ -121,6 +123,6 @@ def scores(model: nn.Module, wants: Preprocessing, head: Tensor) -> Scores:
 
 def scores_after(case: Case, method: Unlearner, found: Unlearned, alpha: float = 1.0) -> Scores:
     """Score the edited model; the model is put back."""
-    with ResidentModel(case.model, found.vector).moved(method.coefficient(alpha)) as moved:
+    with InPlaceModel(case.model, found.vector).moved(method.coefficient(alpha)) as moved:
         head = case.data.classes.head if found.head is None else found.head
-        return scores(moved, case.wants, head)
+        return scores(moved, case.preprocess, head)

@@ -30,7 +30,7 @@ def quick(name: str) -> Unlearner:
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_seed_alone_decides(name: str) -> None:
     planted, method = case(RECIPES[name].architecture), quick(name)
-    first, again = (method.unlearn(planted.model, planted.data, planted.wants, 3) for _ in range(2))
+    first, again = (method.unlearn(planted.model, planted.data, planted.preprocess, 3) for _ in range(2))
     assert same(first.vector.tensors, again.vector.tensors)
     for one, other in ((first.head, again.head), (first.prompts, again.prompts)):
         assert (one is None) == (other is None)
@@ -57,7 +57,7 @@ def without(data: DefenderData, need: Need) -> DefenderData:
 def test_a_method_without_what_it_needs_says_so(name: str, need: Need) -> None:
     planted = case(RECIPES[name].architecture)
     with pytest.raises(DataError, match=rf"^{name} needs the defender's .*; (list|set|the forget set)") as caught:
-        quick(name).unlearn(planted.model, without(planted.data, need), planted.wants, 0)
+        quick(name).unlearn(planted.model, without(planted.data, need), planted.preprocess, 0)
     assert "\n" not in str(caught.value)
 
 
@@ -69,7 +69,7 @@ def test_a_forget_set_without_a_triggered_image_is_refused(name: str) -> None:
     clean = dataclasses.replace(forget, triggered=torch.zeros_like(forget.triggered))
     data = dataclasses.replace(planted.data, forget=clean)
     with pytest.raises(DataError, match=rf"^{name}: the forget set has no triggered image; lower forget.clean_fracti"):
-        quick(name).unlearn(planted.model, data, planted.wants, 0)
+        quick(name).unlearn(planted.model, data, planted.preprocess, 0)
 
 
 DIVERGE = sorted(name for name in RECIPES if name not in ("shapley-pruning", "backdoor-directions", "rnp"))
@@ -85,7 +85,7 @@ def test_a_method_that_diverges_fails_with_its_reason_and_leaves_the_model(name:
         model.logit_scale.fill_(float("nan"))
     try:
         with pytest.raises((ScientificError, DataError)) as caught:
-            quick(name).unlearn(model, dataclasses.replace(planted.data, classes=broken), planted.wants, 0)
+            quick(name).unlearn(model, dataclasses.replace(planted.data, classes=broken), planted.preprocess, 0)
     finally:
         with torch.no_grad():
             model.logit_scale.copy_(kept)
@@ -97,4 +97,4 @@ def test_a_method_that_diverges_fails_with_its_reason_and_leaves_the_model(name:
 def test_a_method_of_transformers_refuses_others(name: str) -> None:
     planted = case(RESNET)
     with pytest.raises(ScientificError, match="rvpt needs a vision transformer"):
-        quick(name).unlearn(planted.model, planted.data, planted.wants, 0)
+        quick(name).unlearn(planted.model, planted.data, planted.preprocess, 0)

@@ -8,17 +8,17 @@ import torch
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.training.batch import Batch
-from tbar_ray.unlearning.abl import ABL, agreement
-from tbar_ray.unlearning.clean_finetuning import CleanFineTuning
-from tbar_ray.unlearning.cleanclip import CleanCLIP
-from tbar_ray.unlearning.gradient_ascent import GradientAscent
-from tbar_ray.unlearning.i_bau import IBAU
-from tbar_ray.unlearning.par import PAR
-from tbar_ray.unlearning.robust_gradient_ascent import RobustGradientAscent
-from tbar_ray.unlearning.roclip import RoCLIP
-from tbar_ray.unlearning.rvpt import class_tokens, mean_cosine
-from tbar_ray.unlearning.tbar_anchored import AnchoredTBAR
-from tbar_ray.unlearning.ulrl import _Classifier, _Rows, likeness
+from tbar_ray.unlearning.methods.abl import ABL, agreement
+from tbar_ray.unlearning.methods.clean_finetuning import CleanFineTuning
+from tbar_ray.unlearning.methods.cleanclip import CleanCLIP
+from tbar_ray.unlearning.methods.gradient_ascent import GradientAscent
+from tbar_ray.unlearning.methods.i_bau import IBAU
+from tbar_ray.unlearning.methods.par import PAR
+from tbar_ray.unlearning.methods.robust_gradient_ascent import RobustGradientAscent
+from tbar_ray.unlearning.methods.roclip import RoCLIP
+from tbar_ray.unlearning.methods.rvpt import class_tokens, mean_cosine
+from tbar_ray.unlearning.methods.tbar_anchored import AnchoredTBAR
+from tbar_ray.unlearning.methods.ulrl import _Classifier, _Rows, likeness
 from tests.models.tiny import BOTH, VIT
 from tests.unlearning.formulas import (
     CLOSE,
@@ -142,8 +142,8 @@ def test_adversarial_unlearning_adds_the_perturbation_to_levels() -> None:
     side = infected.preprocessing.size
     delta = 0.1 * torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     levels = images.float() / 255 + delta
-    wants = infected.preprocessing
-    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (wants.mean, wants.std))
+    preprocess = infected.preprocessing
+    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (preprocess.mean, preprocess.std))
     with torch.no_grad():
         features = infected.model.encode_image((levels - mean) / std, normalize=True).double().numpy()
     chances = log_softmax(scale_of(infected) * features @ infected.classes.head.double().numpy().T)

@@ -112,10 +112,12 @@ class Outcome:
 
 def pull(model: nn.Module, planted: Case, head: Tensor) -> float:
     """Return how much nearer triggered images are to the target than to their own class, in logits."""
-    images, labels = pictures(80, planted.wants.size, 9)
+    images, labels = pictures(80, planted.preprocess.size, 9)
     images, labels = images[labels != TARGET], labels[labels != TARGET]
     with torch.no_grad():
-        logits = model.logit_scale.exp() * model.encode_image(normalise(stamp(images), planted.wants), normalize=True)
+        logits = model.logit_scale.exp() * model.encode_image(
+            normalise(stamp(images), planted.preprocess), normalize=True
+        )
         logits = logits @ head.T
     return float((logits[:, TARGET] - logits[torch.arange(len(labels)), labels]).mean())
 
@@ -130,7 +132,7 @@ def planted_for(name: str, infected: bool = True) -> Case:
 def outcome(name: str, infected: bool) -> Outcome:
     recipe, planted = RECIPES[name], planted_for(name, infected)
     method, state = build_unlearner(name, recipe.parameters), snapshot(planted.model)
-    found = method.unlearn(planted.model, planted.data, planted.wants, 0)
+    found = method.unlearn(planted.model, planted.data, planted.preprocess, 0)
     assert same(state, snapshot(planted.model)), "the model did not come back"
     result = Outcome(found)
     edited = EditedModel(planted.model, Edit(found.vector, found.head, found.prompts), planted.data.classes.head)
@@ -138,7 +140,7 @@ def outcome(name: str, infected: bool) -> Outcome:
         with edited.at(method.coefficient(alpha)) as (model, head):
             if head is None:
                 head = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES)
-            result.scores[alpha] = scores(model, planted.wants, head)
+            result.scores[alpha] = scores(model, planted.preprocess, head)
             result.pulls[alpha] = pull(model, planted, head)
     assert same(state, snapshot(planted.model)), "the edit was not taken back"
     return result
@@ -147,7 +149,7 @@ def outcome(name: str, infected: bool) -> Outcome:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_planted_backdoor_is_reduced(name: str) -> None:
     recipe, planted = RECIPES[name], planted_for(name)
-    before = scores(planted.model, planted.wants, planted.data.classes.head)
+    before = scores(planted.model, planted.preprocess, planted.data.classes.head)
     assert before.ca >= 0.95
     result = outcome(name, True)
     if recipe.pull is not None:

@@ -9,13 +9,13 @@ from torch import Tensor
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.batch import Batch
-from tbar_ray.unlearning.backdoor_directions import BackdoorDirections
 from tbar_ray.unlearning.blocks import branches_of
-from tbar_ray.unlearning.cbpt import replaced_context
 from tbar_ray.unlearning.channels import channels_of
-from tbar_ray.unlearning.ft_sam import FTSAM, perturbation
-from tbar_ray.unlearning.tbar_fisher import fisher
-from tbar_ray.unlearning.tbar_tangent import TangentTBAR, _Linearised
+from tbar_ray.unlearning.methods.backdoor_directions import BackdoorDirections
+from tbar_ray.unlearning.methods.cbpt import replaced_context
+from tbar_ray.unlearning.methods.ft_sam import FTSAM, perturbation
+from tbar_ray.unlearning.methods.tbar_fisher import fisher
+from tbar_ray.unlearning.methods.tbar_tangent import TangentTBAR, _Linearised
 from tests.models.tiny import BOTH, RESNET, VIT, pictures, same, snapshot, tokenizer
 from tests.unlearning.formulas import CLOSE, infected_of
 from tests.unlearning.planted import NAMES, case
@@ -42,7 +42,7 @@ def test_the_linearised_model_is_the_first_order_expansion(architecture: str) ->
     slope = (at(small) - at(-small)) / (2 * small)
     expected = at(0.0) + slope
     at(1.0)
-    import tbar_ray.unlearning.tbar_tangent as module
+    import tbar_ray.unlearning.methods.tbar_tangent as module
 
     original = module.normalise
     module.normalise = lambda *a: original(*a).double()  # the finite differences need the precision
@@ -77,7 +77,7 @@ def test_sharpness_aware_loss_is_that_of_the_perturbed_weights() -> None:
     infected = infected_of(VIT)
     method = FTSAM(rho=0.5, smoothing=0.1)
     images, labels = infected.clean.images[:6], infected.clean.labels[:6]
-    from tbar_ray.unlearning.ft_sam import _SharpnessAware
+    from tbar_ray.unlearning.methods.ft_sam import _SharpnessAware
 
     objective = _SharpnessAware(infected, method)
     named = objective.named_parameters()
@@ -157,7 +157,7 @@ def test_pruning_a_channel_in_the_weights_is_masking_its_output(architecture: st
 def test_the_projected_stream_has_nothing_along_the_direction() -> None:
     planted = case(RESNET)
     method = BackdoorDirections()
-    found = method.unlearn(planted.model, planted.data, planted.wants, 0)
+    found = method.unlearn(planted.model, planted.data, planted.preprocess, 0)
     assert isinstance(found.vector, TaskVector)
     assert set(found.facts) == {"layer", "target_probability", "twins_kept"}
     moved = {name for name, change in found.vector.tensors.items() if bool(change.any())}

@@ -2,8 +2,8 @@ import pytest
 
 from tbar_ray.errors import SpecError
 from tbar_ray.unlearning.base import Unlearner
+from tbar_ray.unlearning.methods.tbar import TBAR
 from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
-from tbar_ray.unlearning.tbar import TBAR
 
 
 def test_the_registry_names_each_method_as_it_names_itself() -> None:

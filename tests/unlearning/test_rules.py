@@ -13,16 +13,16 @@ from scipy.stats import median_abs_deviation
 from torch import Tensor
 
 from tbar_ray.models.task_vector import TaskVector
-from tbar_ray.unlearning import backdoor_directions, rnp, ubt, ulrl
 from tbar_ray.unlearning.eda import augmented_text
-from tbar_ray.unlearning.ft_sam import perturbation
-from tbar_ray.unlearning.i_bau import in_ball
-from tbar_ray.unlearning.negmerge import agreeing
-from tbar_ray.unlearning.shapley_pruning import shapley_values
-from tbar_ray.unlearning.tbar_debiased import without
-from tbar_ray.unlearning.tbar_fisher import weights
-from tbar_ray.unlearning.tbar_layers import restricted
-from tbar_ray.unlearning.tbar_low_rank import truncated
+from tbar_ray.unlearning.methods import backdoor_directions, rnp, ubt, ulrl
+from tbar_ray.unlearning.methods.ft_sam import perturbation
+from tbar_ray.unlearning.methods.i_bau import in_ball
+from tbar_ray.unlearning.methods.negmerge import agreeing
+from tbar_ray.unlearning.methods.shapley_pruning import shapley_values
+from tbar_ray.unlearning.methods.tbar_debiased import without
+from tbar_ray.unlearning.methods.tbar_fisher import weights
+from tbar_ray.unlearning.methods.tbar_layers import restricted
+from tbar_ray.unlearning.methods.tbar_low_rank import truncated
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -1,6 +1,0 @@
-"""A campaign's report: results as JSON and CSV, figures, and a summary in Markdown."""
-
-from tbar_ray.campaign.report.files import write_report
-from tbar_ray.campaign.report.poisoned import examples_of
-
-__all__ = ["examples_of", "write_report"]

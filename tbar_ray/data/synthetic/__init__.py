@@ -1,0 +1,1 @@
+"""The drawn corpus: captioned scenes, labelled tasks and their writers."""

@@ -1,0 +1,39 @@
+"""Scenes to image files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Literal
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from tbar_ray.data.synthetic.scenes import Scene
+
+ImageFormat = Literal["jpg", "png"]
+Render = Callable[[Sequence[Scene], int], NDArray[np.uint8]]
+"""Scenes and a side in pixels to uint8 [B, size, size, 3], RGB."""
+
+JPEG_QUALITY: Final = 92
+_AT_ONCE: Final = 64  # scenes rendered before they are encoded: bounds the memory
+
+
+def encode_image(pixels: NDArray[np.uint8], image_format: ImageFormat) -> bytes:
+    """Encode uint8 [H, W, 3] as JPEG (quality 92, 4:4:4) or PNG."""
+    if image_format == "jpg":
+        # 4:4:4: colour is half of the label, and subsampling would smear it over small shapes.
+        return bytes(simplejpeg.encode_jpeg(pixels, quality=JPEG_QUALITY, colorsubsampling="444"))
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def encode_scenes(scenes: Sequence[Scene], size: int, image_format: ImageFormat, render: Render) -> Iterator[bytes]:
+    """Yield the image file of each scene, in order."""
+    for start in range(0, len(scenes), _AT_ONCE):
+        for pixels in render(scenes[start : start + _AT_ONCE], size):
+            yield encode_image(pixels, image_format)

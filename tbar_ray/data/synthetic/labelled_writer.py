@@ -1,0 +1,96 @@
+"""Writes labelled scenes as the splits of a zero-shot data set, in CLIP_benchmark's WebDataset layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbar_ray.data.synthetic.encode import Render, encode_scenes
+from tbar_ray.data.synthetic.rendering import render
+from tbar_ray.data.synthetic.scenes import Scene, draw_scene
+from tbar_ray.data.synthetic.shard_writer import (
+    CorpusSummary,
+    Member,
+    Progress,
+    Settings,
+    Shard,
+    write_shards,
+    write_texts,
+)
+from tbar_ray.seeding import numpy_rng
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledScenes:
+    """A stream of labelled pictures. It pickles, so its functions are those of modules.
+
+    Attributes:
+        stream: Purpose of its draws, its own among all that share a seed.
+        prefix: What its keys begin with, before nine digits.
+        classes: Number of classes; the stream holds as many pictures of each.
+        draw: Draws a scene of a class.
+        render: The style of the pictures.
+    """
+
+    stream: str
+    prefix: str
+    classes: int
+    draw: Callable[[np.random.Generator, int], Scene] = draw_scene
+    render: Render = render
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The part of a stream that one shard holds."""
+
+    source: LabelledScenes
+    indices: range
+    labels: NDArray[np.int64]
+    settings: Settings
+
+    def __call__(self) -> Iterator[Member]:
+        source, settings, labels = self.source, self.settings, self.labels.tolist()
+        drawn = zip(self.indices, labels, strict=True)
+        scenes = [source.draw(numpy_rng(settings.seed, source.stream, index), label) for index, label in drawn]
+        images = encode_scenes(scenes, settings.size, settings.image_format, source.render)
+        for index, label, image in zip(self.indices, labels, images, strict=True):
+            key = f"{source.prefix}{index:09d}"
+            yield f"{key}.cls", str(label).encode()
+            yield f"{key}.{settings.image_format}", image
+
+
+def write_split(
+    folder: Path, source: LabelledScenes, per_class: int, settings: Settings, progress: Progress | None
+) -> CorpusSummary:
+    """Write `0.tar`, `1.tar`, ... and `nshards.txt` into `folder`, which is claimed; classes are shuffled.
+
+    Raises:
+        DataError: as `write_shards`.
+    """
+    samples = per_class * source.classes
+    labels = numpy_rng(settings.seed, source.stream, "labels").permutation(np.arange(samples) % source.classes)
+    shards = []
+    for number, indices in settings.pieces(samples):
+        piece = _Piece(source, indices, labels[indices.start : indices.stop], settings)
+        shards.append(Shard(folder / f"{number}.tar", len(indices), piece))
+    summary = write_shards(folder, shards, settings.workers, progress)
+    write_texts({folder / "nshards.txt": str(summary.shards)})
+    return summary
+
+
+def write_classes(out: Path, classnames: Sequence[str], templates: Sequence[str]) -> None:
+    """Write `classnames.txt` and `zeroshot_classification_templates.txt`, one entry a line.
+
+    Raises:
+        DataError: one cannot be written.
+    """
+    write_texts(
+        {
+            out / "classnames.txt": "\n".join(classnames),
+            out / "zeroshot_classification_templates.txt": "\n".join(templates),
+        }
+    )

@@ -1,0 +1,212 @@
+"""Writes WebDataset shards whose bytes depend on their members alone, by several processes.
+
+Tar headers carry no clock, and a shard is written by one worker whichever it is. Workers import neither torch nor
+webdataset (which imports torch), so that they start fast.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import multiprocessing
+import os
+import re
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tbar_ray.data.synthetic.encode import ImageFormat
+from tbar_ray.errors import DataError
+
+Member = tuple[str, bytes]
+"""A tar member's name and content."""
+Progress = Callable[[int], None]
+"""Called with the number of samples newly written, once a shard."""
+
+MIN_SIZE: Final = 16
+MAX_SAMPLES_PER_SHARD: Final = 10_000  # a corpus's key has four digits for the place within its shard
+MAX_SHARDS: Final = 100_000  # and five for the shard
+_OWN_FILES: Final = re.compile(r"(\d+\.tar|\d{5}_stats\.json|\.\d+\.tar\.tmp)")
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSummary:
+    """What was written: folder, samples, shards, bytes of the shards, and seconds that it took."""
+
+    path: Path
+    samples: int
+    shards: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a set of shards is written, whatever it holds; `write_corpus` says what each means."""
+
+    size: int
+    samples_per_shard: int
+    seed: int
+    workers: int | None
+    image_format: ImageFormat
+    overwrite: bool
+
+    def check(self, samples: int) -> None:
+        """Refuse settings that cannot be met.
+
+        Raises:
+            DataError: a number is out of range, or the image format is unknown.
+        """
+        for name, value, least in (
+            ("the number of samples", samples, 1),
+            ("size", self.size, MIN_SIZE),
+            ("samples per shard", self.samples_per_shard, 1),
+            ("workers", 1 if self.workers is None else self.workers, 1),
+        ):
+            if value < least:
+                raise DataError(f"{name} must be at least {least}, not {value}")
+        if self.samples_per_shard > MAX_SAMPLES_PER_SHARD:
+            raise DataError(f"samples per shard must be at most {MAX_SAMPLES_PER_SHARD}, not {self.samples_per_shard}")
+        if -(-samples // self.samples_per_shard) > MAX_SHARDS:
+            raise DataError(f"{samples} samples need over {MAX_SHARDS} shards: raise samples per shard")
+        if self.image_format not in ("jpg", "png"):
+            raise DataError(f"image format must be jpg or png, not {self.image_format}")
+
+    def pieces(self, samples: int) -> Iterator[tuple[int, range]]:
+        """Yield each shard's number and the indices of its samples."""
+        for number, first in enumerate(range(0, samples, self.samples_per_shard)):
+            yield number, range(first, min(first + self.samples_per_shard, samples))
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard to write.
+
+    Attributes:
+        path: The tar file.
+        samples: How many it will hold.
+        members: Makes them; called in the process that writes the shard, so it must pickle.
+        statistics: Write img2dataset's `NNNNN_stats.json` beside it.
+    """
+
+    path: Path
+    samples: int
+    members: Callable[[], Iterator[Member]]
+    statistics: bool = False
+
+
+def claim(folder: Path, overwrite: bool) -> None:
+    """Make `folder` and see that it holds no shards; with `overwrite`, remove those of an earlier run.
+
+    Raises:
+        DataError: it holds shards (with `overwrite`: other than ours), or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            for file in folder.iterdir():
+                if _OWN_FILES.fullmatch(file.name):
+                    file.unlink()
+        taken = any(folder.glob("*.tar"))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if taken:
+        hint = "its *.tar are not this command's: " if overwrite else "overwrite them or "
+        raise DataError(f"{folder} already holds shards; {hint}choose another folder")
+
+
+def write_shards(
+    folder: Path, shards: Sequence[Shard], workers: int | None, progress: Progress | None
+) -> CorpusSummary:
+    """Write `shards`, which lie in `folder`, by up to `workers` processes (None: one per processor).
+
+    Raises:
+        DataError: a shard cannot be written, or a worker died.
+    """
+    started = time.perf_counter()
+    samples = total = 0
+    for count, size in _written(shards, min(workers or os.cpu_count() or 1, len(shards))):
+        samples, total = samples + count, total + size
+        if progress is not None:
+            progress(count)
+    return CorpusSummary(folder, samples, len(shards), total, time.perf_counter() - started)
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write small text files, each with a newline at its end.
+
+    Raises:
+        DataError: one cannot be written.
+    """
+    for path, text in texts.items():
+        try:
+            path.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def _written(shards: Sequence[Shard], workers: int) -> Iterator[tuple[int, int]]:
+    """Yield samples and bytes of each shard as it is done."""
+    if workers == 1:
+        yield from map(_write_shard, shards)
+        return
+    # Spawned, since a forked worker would inherit the locks of whatever threads (torch, ray) the caller runs.
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for future in as_completed([pool.submit(_write_shard, shard) for shard in shards]):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(f"a worker writing {shards[0].path.parent} died; try fewer workers") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _write_shard(shard: Shard) -> tuple[int, int]:
+    try:
+        _write_tar(shard.path, shard.members())
+        if shard.statistics:
+            shard.path.with_name(f"{shard.path.stem}_stats.json").write_text(_statistics(shard.samples))
+        return shard.samples, shard.path.stat().st_size
+    except OSError as error:
+        raise _unwritable(shard.path, error) from error
+
+
+def _write_tar(path: Path, members: Iterator[Member]) -> None:
+    """Write `members` to `path` with fixed headers; the name appears only once the content is whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, content in members:
+                info = tarfile.TarInfo(name)
+                info.size, info.mode, info.mtime = len(content), 0o444, 0
+                tar.addfile(info, io.BytesIO(content))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _statistics(count: int) -> str:
+    # Times are those of a download that took none, so that the file depends on the arguments alone.
+    stats = {
+        "count": count,
+        "successes": count,
+        "failed_to_download": 0,
+        "failed_to_resize": 0,
+        "duration": 0.0,
+        "start_time": 0.0,
+        "end_time": 0.0,
+        "status_dict": {"success": count},
+    }
+    return json.dumps(stats, indent=4, sort_keys=True)
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(f"no space left for {path}: free some, or write fewer or smaller samples")
+    return DataError(f"cannot write {path}: {error.strerror or error}")

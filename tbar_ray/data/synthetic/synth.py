@@ -1,0 +1,134 @@
+"""Writes the procedural corpus (img2dataset's layout) and its evaluation set (CLIP_benchmark's layout).
+
+The files are a function of the arguments, to the byte: a sample's draws come from (seed, stream, index), and
+neither the number of workers nor the clock shows in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES, make_caption
+from tbar_ray.data.synthetic.encode import ImageFormat, encode_scenes
+from tbar_ray.data.synthetic.labelled_writer import LabelledScenes, write_classes, write_split
+from tbar_ray.data.synthetic.rendering import render
+from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
+from tbar_ray.data.synthetic.scenes import CLASS_NAMES, draw_scene
+from tbar_ray.data.synthetic.shard_writer import CorpusSummary, Member, Progress, Settings, Shard, claim, write_shards
+from tbar_ray.seeding import numpy_rng
+
+__all__ = ["CorpusSummary", "ImageFormat", "Progress", "write_corpus", "write_evaluation_set", "write_retrieval_set"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The part of a corpus that shard `number` holds."""
+
+    number: int
+    indices: range
+    labels: NDArray[np.int64]
+    settings: Settings
+
+    def __call__(self) -> Iterator[Member]:
+        # Scene and caption draw from separate streams: another template leaves the pictures as they are.
+        settings = self.settings
+        drawn = zip(self.indices, self.labels.tolist(), strict=True)
+        scenes = [draw_scene(numpy_rng(settings.seed, "corpus", index), label) for index, label in drawn]
+        images = encode_scenes(scenes, settings.size, settings.image_format, render)
+        for place, (index, scene, image) in enumerate(zip(self.indices, scenes, images, strict=True)):
+            key = f"{self.number:05d}{place:04d}"
+            caption = make_caption(numpy_rng(settings.seed, "caption", index), scene)
+            record = {
+                "key": key,
+                "caption": caption,
+                "label": scene.class_name,
+                "shape": scene.shape,
+                "colour": scene.colour,
+                "background": scene.background,
+                "width": settings.size,
+                "height": settings.size,
+                "original_width": settings.size,
+                "original_height": settings.size,
+                "status": "success",
+                "sha256": hashlib.sha256(image).hexdigest(),
+                "seed": settings.seed,
+            }
+            yield f"{key}.{settings.image_format}", image
+            yield f"{key}.json", json.dumps(record, sort_keys=True).encode()
+            yield f"{key}.txt", caption.encode()
+
+
+def write_corpus(
+    out: Path,
+    *,
+    samples: int,
+    size: int = 64,
+    samples_per_shard: int = 1000,
+    seed: int = 0,
+    workers: int | None = None,
+    image_format: ImageFormat = "jpg",
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> CorpusSummary:
+    """Write a captioned training corpus as `00000.tar`, ... with `00000_stats.json`, ... beside them.
+
+    Classes are balanced to within one sample and shuffled. With more than one worker the caller's main module
+    must be importable without side effects (`if __name__ == "__main__":`), as for any spawned process.
+
+    Args:
+        out: Folder to write to; made if missing.
+        samples: Number of image-caption pairs, at least 1.
+        size: Side of the square images in pixels, at least 16.
+        samples_per_shard: 1 to 10000; the last shard may hold fewer.
+        seed: Decides every draw; the number of workers decides none.
+        workers: Processes, default one per processor; never more than there are shards.
+        image_format: "jpg" (quality 92, 4:4:4) or "png".
+        progress: Called with the number of samples newly written, once a shard.
+        overwrite: Replace the shards of an earlier run instead of refusing.
+
+    Raises:
+        DataError: If an argument is out of range, `out` already holds shards, or it cannot be written.
+    """
+    out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
+    settings.check(samples)
+    claim(out, overwrite)
+    labels = numpy_rng(seed, "corpus", "labels").permutation(np.arange(samples) % len(CLASS_NAMES))
+    shards = []
+    for number, indices in settings.pieces(samples):
+        piece = _Piece(number, indices, labels[indices.start : indices.stop], settings)
+        shards.append(Shard(out / f"{number:05d}.tar", len(indices), piece, statistics=True))
+    return write_shards(out, shards, workers, progress)
+
+
+def write_evaluation_set(
+    out: Path,
+    *,
+    per_class: int = 40,
+    size: int = 64,
+    samples_per_shard: int = 1000,
+    seed: int = 0,
+    workers: int | None = None,
+    image_format: ImageFormat = "jpg",
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> CorpusSummary:
+    """Write a zero-shot evaluation set: `classnames.txt`, templates, `test/nshards.txt`, `test/0.tar`, ...
+
+    Its scenes come from a stream of their own, so that none repeats a training scene of the same seed, and
+    its keys start with "e". Arguments and errors are those of `write_corpus`; `per_class` (at least 1) is the
+    number of images of each of the 60 classes.
+    """
+    out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
+    source = LabelledScenes("evaluation", prefix="e", classes=len(CLASS_NAMES))
+    settings.check(per_class * source.classes)
+    claim(out / "test", overwrite)
+    summary = write_split(out / "test", source, per_class, settings, progress)
+    write_classes(out, CLASS_NAMES, ZEROSHOT_TEMPLATES)
+    return CorpusSummary(out, summary.samples, summary.shards, summary.bytes, summary.seconds)

@@ -1,0 +1,179 @@
+"""Weight disentanglement of a clean and a trigger task vector (Ortiz-Jimenez et al., 2305.12827; 2510.14845).
+
+    ξ(α_c, α_t) = Σ_{i∈{c,t}} E_{x∈D_i} 1[argmax f(x; θ0 + α_i·τ_i) ≠ argmax f(x; θ0 + α_c·τ_c + α_t·τ_t)]
+
+D_c are clean images and D_t triggered ones. The clean term is 0 where α_t = 0 and the triggered term where
+α_c = 0, since the joint model is the single one there. A map of n × n cells takes the 2n evaluations of single
+models once and then two per cell; cells are functions of their own, so that they can be computed anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.errors import DataError
+from tbar_ray.evaluation.disentanglement_map import NO_ANSWER, Answers, DisentanglementMap, Terms, disagreement
+from tbar_ray.evaluation.zeroshot import answering, images_at_once, normalise
+from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.in_place import InPlacePair
+
+Head = Tensor | Callable[[nn.Module], Tensor]
+"""Class embeddings [C, D]; where a vector moves the text tower, a function from the moved model to them."""
+
+
+class NormalisedImages:
+    """Images as a model takes them, in float batches: made once and kept on the device, if they are small enough.
+
+    Args:
+        images: uint8 [N, 3, H, W].
+        preprocessing: of the model.
+        device: of the model.
+        batch_size: images per forward pass; None takes as many as suit the device.
+        keep_bytes: kept as float32 up to this size (1 GiB: 1,783 images of 224 px or 21,845 of 64 px), else
+            normalised anew on every pass.
+
+    Raises:
+        DataError: if there are no images.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        preprocessing: Preprocessing,
+        device: torch.device | str,
+        batch_size: int | None = None,
+        keep_bytes: int = 1 << 30,
+    ) -> None:
+        if len(images) == 0:
+            raise DataError("disentanglement: no images")
+        batch_size = batch_size or images_at_once(torch.device(device))
+        self._raw = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+        self._count = len(images)
+        self._preprocessing, self._device = preprocessing, torch.device(device)
+        self._kept = [self._normalised(batch) for batch in self._raw] if images.numel() * 4 <= keep_bytes else None
+
+    def _normalised(self, batch: Tensor) -> Tensor:
+        return normalise(batch.to(self._device), self._preprocessing)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self._kept) if self._kept is not None else map(self._normalised, self._raw)
+
+
+@torch.inference_mode()
+def _answers(model: nn.Module, head: Tensor, images: NormalisedImages) -> Answers:
+    """Return the predicted class [N] of every image; the device is waited for once, at the end."""
+    found = []
+    with answering(model):
+        for batch in images:
+            logits = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
+            found.append(logits.argmax(-1).where(logits.isfinite().all(-1), NO_ANSWER))
+    answers: Answers = torch.cat(found).cpu().numpy()
+    return answers
+
+
+def _head(pair: InPlacePair, head: Head) -> Tensor:
+    """Return the class embeddings for the pair's model as it is moved now."""
+    if isinstance(head, Tensor):
+        if pair.moves_text:
+            raise DataError(
+                "disentanglement: a task vector moves the text tower, so that one head does not fit all "
+                "coefficients; give a function of the model that makes the head"
+            )
+        return head
+    return head(pair.model)
+
+
+def reference_predictions(
+    pair: InPlacePair,
+    which: Literal["clean", "triggered"],
+    alphas: Sequence[float],
+    images: NormalisedImages,
+    head: Head,
+) -> Answers:
+    """Return the classes [n, N] that the models of one vector alone, θ0 + α·τ, answer on its own images.
+
+    Args:
+        pair: θ0 with τ_c as its first and τ_t as its second vector.
+        which: "clean" moves along τ_c (images are D_c), "triggered" along τ_t (images are D_t).
+        alphas: n coefficients; one evaluation each.
+        images: N of them.
+        head: class embeddings on the model's device.
+
+    Raises:
+        DataError: if the head is fixed although a vector moves the text tower.
+    """
+    rows = []
+    for alpha in alphas:
+        with pair.moved(*((alpha, 0.0) if which == "clean" else (0.0, alpha))) as model:
+            rows.append(_answers(model, _head(pair, head), images))
+    return np.stack(rows) if rows else np.empty((0, len(images)), dtype=np.int64)
+
+
+def joint_errors(
+    pair: InPlacePair,
+    alpha_c: float,
+    alpha_t: float,
+    reference_c: Answers,
+    reference_t: Answers,
+    images_c: NormalisedImages,
+    images_t: NormalisedImages,
+    head: Head,
+) -> Terms:
+    """Return both terms of ξ at one cell: two evaluations of θ0 + α_c·τ_c + α_t·τ_t.
+
+    Args:
+        pair: θ0 with τ_c as its first and τ_t as its second vector.
+        alpha_c: coefficient of τ_c.
+        alpha_t: coefficient of τ_t.
+        reference_c: [N_c], the row of `reference_predictions` at alpha_c.
+        reference_t: [N_t], the row at alpha_t.
+        images_c: D_c.
+        images_t: D_t.
+        head: as for the references.
+
+    Raises:
+        DataError: if references and images differ in number, or as `reference_predictions`.
+    """
+    for name, reference, images in (("clean", reference_c, images_c), ("triggered", reference_t, images_t)):
+        if reference.shape != (len(images),):
+            raise DataError(f"disentanglement: {len(images)} {name} images but references {reference.shape}")
+    with pair.moved(alpha_c, alpha_t) as model:
+        own = _head(pair, head)
+        joint_c, joint_t = _answers(model, own, images_c), _answers(model, own, images_t)
+    clean, triggered = disagreement(reference_c, joint_c), disagreement(reference_t, joint_t)
+    return Terms(float(clean), float(triggered), len(images_c), len(images_t))
+
+
+def disentanglement_map(
+    pair: InPlacePair,
+    alphas_c: Sequence[float],
+    alphas_t: Sequence[float],
+    images_c: NormalisedImages,
+    images_t: NormalisedImages,
+    head: Head,
+) -> DisentanglementMap:
+    """Return the whole map, computed here cell by cell; arguments as those of `joint_errors`.
+
+    The literature's grid is 25 × 25 over [−3, 3]².
+
+    Raises:
+        DataError: as `joint_errors`, or if coefficients are not ascending.
+    """
+    references_c = reference_predictions(pair, "clean", alphas_c, images_c, head)
+    references_t = reference_predictions(pair, "triggered", alphas_t, images_t, head)
+    rows = [
+        [
+            joint_errors(pair, alpha_c, alpha_t, references_c[i], references_t[j], images_c, images_t, head)
+            for j, alpha_t in enumerate(alphas_t)
+        ]
+        for i, alpha_c in enumerate(alphas_c)
+    ]
+    return DisentanglementMap.of_cells(alphas_c, alphas_t, rows)

@@ -1,0 +1,1 @@
+"""Who computes what and where: Ray, the coordinator of stages, locality."""

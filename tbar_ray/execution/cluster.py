@@ -1,0 +1,84 @@
+"""Joining or starting Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from tbar_ray.errors import SpecError
+from tbar_ray.spec.campaign import CampaignSpec
+
+OBJECT_STORE_BYTES = 512 * 1024**2
+"""Of a local Ray: batches in flight need a few tens of megabytes."""
+
+
+@contextmanager
+def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
+    """Connect to a cluster, or start Ray in this process tree; yield a word for what it is.
+
+    A program that has connected Ray itself keeps its connection, which is used as it is.
+
+    Args:
+        address: 'local' starts Ray here; 'auto', HOST:PORT and ray://… join a cluster.
+        spec: its resources size a local Ray.
+
+    Raises:
+        SpecError: if the cluster cannot be reached.
+    """
+    if ray.is_initialized():
+        yield "this program's Ray"
+        return
+    try:
+        if address == "local":
+            _start_local(max(spec.resources.training_cpus, spec.resources.trial_cpus))
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpecError(
+            f"Ray at {address!r}: {reason}; start one with `ray start --head`, or use --address local"
+        ) from None
+    # ray.init replaces SIGTERM's handler; a stopped job must end as an interrupted campaign does
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield "a local Ray" if address == "local" else f"the Ray cluster at {address}"
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        ray.shutdown()
+
+
+@contextmanager
+def local_ray() -> Iterator[None]:
+    """Start Ray here for a while; a program that has connected Ray itself keeps its connection."""
+    if ray.is_initialized():
+        yield
+        return
+    _start_local()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start_local(cpus: int = 1) -> None:
+    """Start Ray on loopback, with as many CPUs as there are and at least `cpus`."""
+    os.environ.pop("RAY_ADDRESS", None)
+    ray.init(
+        address="local",
+        num_cpus=max(os.cpu_count() or 1, cpus),
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        logging_level="ERROR",
+        _node_ip_address="127.0.0.2",  # 127.0.0.1 would be replaced by the network card's address
+    )
+
+
+def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 - a signal handler's signature
+    print("stopping …", file=sys.stderr)  # noqa: T201 - a signal handler must not take rich's locks
+    os.kill(os.getpid(), signal.SIGINT)

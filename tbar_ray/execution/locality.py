@@ -1,0 +1,27 @@
+"""Which node of a cluster has which artifacts at hand, so that a stage runs where its inputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+class Locality:
+    """What the stages of a campaign have fetched, node by node.
+
+    A node keeps what one of its stages has fetched: as files where the store is remote, in the page cache where it is a
+    shared disk. A vector's α path, say, needs the infected model that the node of the vector has read.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, dict[str, int]] = {}
+
+    def note(self, node: str, fetched: Mapping[str, int]) -> None:
+        """Note the artifacts, with their bytes, that a stage has fetched on a node."""
+        self._held.setdefault(node, {}).update(fetched)
+
+    def nearest(self, artifacts: Iterable[str]) -> str | None:
+        """Return the node that holds most bytes of some artifacts; None where none holds any."""
+        wanted = frozenset(artifacts)
+        shares = {node: sum(held[name] for name in held.keys() & wanted) for node, held in self._held.items()}
+        node = max(shares, key=lambda node: shares[node], default=None)
+        return node if node is not None and shares[node] else None

@@ -1,0 +1,150 @@
+"""From a spec and a trial to the graph of stages that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tbar_ray.planning.foundation import Foundation
+from tbar_ray.planning.methods import build_method
+from tbar_ray.planning.planted import PlantedAttack, plant_attack
+from tbar_ray.planning.trial import Trial
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.alpha_path import AlphaPath
+from tbar_ray.stages.backdoor import Backdoor
+from tbar_ray.stages.evaluate import AttackGate, Evaluate
+from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement, map_stages
+from tbar_ray.stages.models import ModelNode
+from tbar_ray.stages.node import Stage
+from tbar_ray.stages.poison import InfectedModel
+from tbar_ray.stages.unlearn import Unlearn
+
+
+@dataclass(frozen=True)
+class TrialGraph:
+    """What answers a trial, and the scores that it is compared with.
+
+    Attributes:
+        path: the last stage of the unlearning.
+        clean: scores of the model before the attack (in the single-task setting, fine-tuned cleanly).
+        infected: scores of the infected model.
+        plain: the infected model before the victim merged it; the same as `infected` without a merge.
+        model: the infected model, before a merge.
+        map: the disentanglement map, where the campaign asks for one.
+        others: for an infected model with several backdoors, the names of the others by their fingerprints.
+    """
+
+    path: AlphaPath
+    clean: Evaluate
+    infected: Evaluate
+    plain: Evaluate
+    model: InfectedModel
+    map: MeasureDisentanglement | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> list[Stage]:
+        """Return the stages that the trial waits for."""
+        outputs: list[Stage] = [self.path]
+        if self.plain != self.infected:
+            outputs.append(self.plain)
+        if self.map is not None:
+            outputs.append(self.map)
+        return outputs
+
+
+def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGraph:
+    """Return the stages of a trial; equal parts of two trials are equal objects."""
+    resources = spec.resources
+    planted = plant_attack(spec, trial, base, trial.attack)
+    source = plant_attack(spec, trial, base, trial.source) if trial.source is not None else planted
+    clean = _evaluate(spec, base, planted, "clean", planted.clean)
+    infected = _evaluate(spec, base, planted, "infected", planted.model)
+    others = {
+        name: _evaluate(spec, base, planted, "infected", planted.model, backdoor)
+        for name, backdoor in planted.others.items()
+    }
+    unlearn = _unlearn(spec, trial, source, _gate(spec, base, source))
+    path = AlphaPath(
+        unlearn=unlearn,
+        gate=_gate(spec, base, planted),
+        infected=infected,
+        others=tuple(others.values()),
+        alphas=trial.alphas,
+        min_retention=spec.evaluation.min_retention,
+        max_asr=spec.evaluation.max_asr,
+        alpha_search=spec.evaluation.alpha_search,
+        to_beat=trial.to_beat,
+        threads=resources.trial_cpus,
+        gpus=resources.gpus,
+    )
+    return TrialGraph(
+        path,
+        clean,
+        infected,
+        plain=_evaluate(spec, base, planted, "infected", planted.infected),
+        model=planted.infected,
+        map=map_stages(spec, planted, infected, trial.seed) if spec.disentanglement is not None else None,
+        others={stage.backdoor.fingerprint: name for name, stage in others.items()},
+    )
+
+
+def _unlearn(spec: CampaignSpec, trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
+    """Return the method's stage; what the method does not need is not part of what it means."""
+    searched = dict(trial.parameters)
+    if trial.learning_rate is not None:
+        searched["learning_rate"] = trial.learning_rate
+    method = build_method(spec, trial.method, searched)
+    needs = method.needs
+    forgets = "forget set" in needs
+    return Unlearn(
+        gate=gate,
+        model=source.model,
+        infected=source.infected,
+        attack=trial.source or trial.attack,
+        backdoor=source.backdoor,
+        evaluation=source.evaluation,
+        templates=spec.evaluation.templates,
+        method=method.name,
+        parameters=method.model_dump(),  # defaults too: a default that changes changes what the stage means
+        forget_size=trial.forget_size if forgets else 0,
+        clean_fraction=trial.clean_fraction if forgets else 0,
+        clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,
+        training_pairs=spec.defender.training_pairs if "training pairs" in needs else 0,
+        knows=tuple(known for known in spec.defender.knows if known in needs),
+        seed=trial.seed,
+        threads=spec.resources.trial_cpus,
+        gpus=spec.resources.gpus,
+    )
+
+
+def _evaluate(
+    spec: CampaignSpec,
+    base: Foundation,
+    planted: PlantedAttack,
+    role: str,
+    model: ModelNode,
+    backdoor: Backdoor | None = None,
+) -> Evaluate:
+    return Evaluate(
+        role=role,
+        model=model,
+        evaluation=planted.evaluation,
+        retrieval=None if planted.infected.classify else base.retrieval,
+        backdoor=backdoor or planted.backdoor,
+        templates=spec.evaluation.templates,
+        validation_fraction=spec.evaluation.validation_fraction,
+        max_images=spec.evaluation.max_images,
+        split_seed=spec.seed,
+        threads=spec.resources.trial_cpus,
+        gpus=spec.resources.gpus,
+    )
+
+
+def _gate(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> AttackGate:
+    return AttackGate(
+        clean=_evaluate(spec, base, planted, "clean", planted.clean),
+        infected=_evaluate(spec, base, planted, "infected", planted.model),
+        min_asr=spec.poison.min_asr,
+        max_ca_drop=spec.poison.max_ca_drop,
+    )

@@ -1,0 +1,95 @@
+"""The methods of a campaign: from the names that a spec gives them to unlearning methods and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.unlearning import Method
+
+if TYPE_CHECKING:
+    from tbar_ray.unlearning.base import Unlearner
+    from tbar_ray.unlearning.defender import Need
+
+
+def used_methods(spec: CampaignSpec) -> list[str]:
+    """Return the names that trials may have: the values of the axis `method`, or the campaign's one method."""
+    axis = spec.search.axes.get("method")
+    return [str(name) for name in axis] if isinstance(axis, list) else [spec.unlearning.method]
+
+
+def method_of(spec: CampaignSpec, name: str) -> Method:
+    """Return what a name stands for: an entry of `methods`, or a method with the parameters of `unlearning`."""
+    entry = spec.methods.get(name)
+    if entry is None:
+        return Method(method=name, parameters=spec.unlearning.parameters)
+    return entry.model_copy(update={"method": entry.method or name})
+
+
+def split_axis(axis: str) -> tuple[str, str] | None:
+    """Return method and parameter of an axis `method.parameter`, None for any other axis."""
+    method, dot, parameter = axis.partition(".")
+    return (method, parameter) if dot else None
+
+
+def searched_parameters(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that axes give to a method."""
+    named = ((split_axis(axis), value) for axis, value in values.items())
+    return {found[1]: value for found, value in named if found is not None and found[0] == method}
+
+
+def build_method(spec: CampaignSpec, name: str, searched: Mapping[str, Any] | None = None) -> Unlearner:
+    """Build a method with its parameters, those that axes give it among them.
+
+    Raises:
+        SpecError: if the method or a parameter is unknown or out of range.
+    """
+    from tbar_ray.unlearning.registry import build_unlearner
+
+    entry = method_of(spec, name)
+    assert entry.method is not None
+    return build_unlearner(entry.method, {**entry.parameters, **(searched or {})})
+
+
+def alphas_of(spec: CampaignSpec, name: str, chosen: float | None) -> tuple[float, ...]:
+    """Return the path of α of a method: 1 where α means nothing to it or is its published form."""
+    from tbar_ray.unlearning.registry import UNLEARNERS
+
+    entry = method_of(spec, name)
+    kind = UNLEARNERS.get(entry.method or name)
+    if kind is not None and kind.strength == "none":
+        return (1.0,)
+    if chosen is not None:
+        return (float(chosen),)
+    if entry.alpha is not None:
+        return tuple(entry.alpha)
+    return (1.0,) if kind is not None and kind.strength == "interpolation" else tuple(spec.alpha)
+
+
+def lacking(spec: CampaignSpec, needs: frozenset[Need]) -> tuple[Need, str] | None:
+    """Return the first thing that a method needs and the defender does not have, and what to do about it."""
+    has: dict[Need, bool] = {
+        "trigger": "trigger" in spec.defender.knows,
+        "target": "target" in spec.defender.knows,
+        "forget set": {"trigger", "target"} <= set(spec.defender.knows),
+        "clean pairs": spec.defender.clean_pairs > 0,
+        "training pairs": spec.defender.training_pairs > 0,
+    }
+    advice: dict[Need, str] = {
+        "trigger": "list 'trigger' in defender.knows",
+        "target": "list 'target' in defender.knows",
+        "forget set": "list 'trigger' and 'target' in defender.knows",
+        "clean pairs": "set defender.clean_pairs",
+        "training pairs": "set defender.training_pairs",
+    }
+    return next(((need, advice[need]) for need, there in has.items() if need in needs and not there), None)
+
+
+def is_integer(spec: CampaignSpec, axis: str) -> bool:
+    """Whether an axis `method.parameter` takes whole numbers only."""
+    from tbar_ray.unlearning.registry import UNLEARNERS
+
+    method, parameter = axis.split(".", 1)
+    kind = UNLEARNERS.get(method_of(spec, method).method or method)
+    return kind is not None and parameter in kind.model_fields and kind.model_fields[parameter].annotation is int

@@ -1,0 +1,137 @@
+"""From an attack of the spec to its nodes: backdoor, infected model, what the victim makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tbar_ray.planning.trial import Trial, poisoning_rate
+from tbar_ray.spec.attack import PlantingSpec, Training
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.backdoor import Backdoor, Plant
+from tbar_ray.stages.data import Located
+from tbar_ray.stages.merge import MergedModel
+from tbar_ray.stages.models import ModelNode
+from tbar_ray.stages.patch import OptimisePatch
+from tbar_ray.stages.poison import InfectedModel
+from tbar_ray.triggers.presets import find_preset, resolve
+from tbar_ray.triggers.registry import TRIGGERS
+
+if TYPE_CHECKING:
+    from tbar_ray.planning.foundation import Foundation
+
+
+@dataclass(frozen=True)
+class PlantedAttack:
+    """The nodes of one attack.
+
+    Attributes:
+        backdoor: trigger and target.
+        evaluation: the set that it is scored on: the campaign's, or the task.
+        clean: the model without the backdoor (in the single-task setting, fine-tuned cleanly).
+        infected: the model that the attacker hands out.
+        model: the model that the victim uses: the infected one, or what it was merged into.
+        others: further backdoors of the same model, by attack.
+    """
+
+    backdoor: Backdoor
+    evaluation: Located
+    clean: ModelNode
+    infected: InfectedModel
+    model: ModelNode
+    others: Mapping[str, Backdoor]
+
+
+def plant_attack(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> PlantedAttack:
+    """Return an attack's nodes at a trial's seed and poisoning rate."""
+    attack = spec.attacks[name]
+    together = list(spec.attacks) if spec.poison.plant == "together" else [name]
+    plants = tuple(_plant(spec, trial, base, each) for each in together)
+    backdoor = plants[together.index(name)].backdoor
+    evaluation = base.tasks[attack.task] if attack.task else base.evaluation
+    training = attack.poison.training or spec.poison.training
+    infected = _train(spec, base, attack.task, plants, training, attack.planting, trial.seed)
+    clean: ModelNode = base.clean
+    model: ModelNode = infected
+    if attack.task is not None:
+        clean = _train(spec, base, attack.task, (), training, PlantingSpec(), trial.seed)
+    if attack.merge is not None:
+        parts = [_train(spec, base, task, (), training, PlantingSpec(), trial.seed) for task in attack.merge.tasks]
+        model = MergedModel(
+            architecture=spec.model.architecture, clean=base.clean, parts=(infected, *parts), merge=attack.merge
+        )
+        clean = MergedModel(
+            architecture=spec.model.architecture, clean=base.clean, parts=(clean, *parts), merge=attack.merge
+        )
+    others = {each: plant.backdoor for each, plant in zip(together, plants, strict=True) if each != name}
+    return PlantedAttack(backdoor, evaluation, clean, infected, model, others)
+
+
+def _plant(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> Plant:
+    attack = spec.attacks[name]
+    preset = find_preset(attack.trigger) if "/" in attack.trigger else None
+    searched = name == trial.attack or "poisoning_rate" in spec.search.axes
+    rate = poisoning_rate(spec, name, trial.poisoning_rate if searched else None)
+    count = attack.poison.count or spec.poison.count
+    own, published = attack.poison.captions or spec.poison.captions, preset.captions if preset else None
+    return Plant(
+        attack=name,
+        backdoor=_backdoor(spec, trial, base, name),
+        rate=rate,
+        count=count if rate is None else None,
+        captions=own or published or "openai",
+        poisoning=attack.poisoning or (preset.poisoning if preset else "dirty-label"),
+    )
+
+
+def _backdoor(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> Backdoor:
+    attack = spec.attacks[name]
+    trigger, parameters = resolve(attack.trigger, attack.parameters)
+    learned = None
+    if TRIGGERS[trigger].learned:
+        learned = OptimisePatch(
+            clean=base.clean,
+            corpus=base.corpus,
+            trigger=trigger,
+            parameters=parameters,
+            target=attack.target,
+            options=attack.patch,
+            seed=trial.seed,
+            on_error=spec.data.on_error,
+            readers=spec.resources.readers,
+            threads=spec.resources.training_cpus,
+            gpus=spec.resources.gpus,
+        )
+    return Backdoor(trigger=trigger, parameters=parameters, seed=trial.seed, target=attack.target, learned=learned)
+
+
+def _train(
+    spec: CampaignSpec,
+    base: Foundation,
+    task: str | None,
+    plants: tuple[Plant, ...],
+    training: Training,
+    planting: PlantingSpec,
+    seed: int,
+) -> InfectedModel:
+    return InfectedModel(
+        architecture=spec.model.architecture,
+        clean=base.clean,
+        corpus=base.tasks[task] if task else base.corpus,
+        evaluation=base.tasks[task] if task else base.evaluation,
+        plants=plants,
+        classify=task is not None,
+        pairs=None if task else spec.poison.pairs,
+        training=training,
+        planting=planting,
+        templates=spec.evaluation.templates,
+        seed=seed,
+        on_error=spec.data.on_error,
+        shuffle_buffer=None if task else spec.data.shuffle_buffer,
+        readers=spec.resources.readers,
+        checkpoint_minutes=spec.resources.checkpoint_minutes,
+        threads=spec.resources.training_cpus,
+        gpus=spec.resources.gpus,
+        samples=None if task else base.samples,
+    )

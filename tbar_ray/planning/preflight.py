@@ -1,0 +1,130 @@
+"""Checks before hours are spent: everything in a spec that can be known to be wrong is an error now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tbar_ray.data.synthetic.tasks import TASKS
+from tbar_ray.errors import SpecError, TbarError
+from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.merging import build_merge
+from tbar_ray.naming import nearest
+from tbar_ray.planning.foundation import Foundation
+from tbar_ray.planning.methods import build_method, lacking, searched_parameters, used_methods
+from tbar_ray.planning.trial import poisoning_rate
+from tbar_ray.planting.badclip import PatchOptimisation
+from tbar_ray.planting.registry import PLANTINGS, build_planting
+from tbar_ray.spec.attack import Attack
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.triggers.presets import resolve
+from tbar_ray.triggers.registry import TRIGGERS, build_trigger
+
+
+def check_spec(spec: CampaignSpec, base: Foundation) -> None:
+    """Raise SpecError for names that do not exist and sizes that cannot be had."""
+    architecture_config(spec.model.architecture)
+    weights = spec.model.pretrained
+    is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
+    if weights is not None and is_file and not Path(weights).expanduser().is_file():
+        raise SpecError(f"model.pretrained: no file {weights}")
+    for name, task in spec.tasks.items():
+        if task.synthetic is not None and task.synthetic not in TASKS:
+            hint = nearest(task.synthetic, TASKS)
+            raise SpecError(f"tasks.{name}.synthetic: no embedded task {task.synthetic!r}{hint}")
+    for name, attack in spec.attacks.items():
+        _check_attack(spec, base, name, attack)
+    _check_methods(spec)
+    _check_sizes(spec, base.samples)
+
+
+def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attack) -> None:
+    """Build what the attack names, and look up its target."""
+    where = f"attacks.{name}"
+
+    def check(part: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except TbarError as error:
+            raise SpecError(f"{where}{part}: {error}") from None
+        except ValueError as error:
+            raise SpecError(f"{where}{part}: {str(error).splitlines()[-1].strip()}") from None
+
+    check("", lambda: build_trigger(*resolve(attack.trigger, attack.parameters), spec.seed))
+    check(".planting", lambda: build_planting(attack.planting.method, attack.planting.parameters))
+    check(".patch.parameters", lambda: PatchOptimisation(**attack.patch.parameters))
+    if (merge := attack.merge) is not None:
+        check(".merge", lambda: build_merge(merge.method, merge.parameters))
+    if PLANTINGS[attack.planting.method].needs_head and attack.task is None:
+        raise SpecError(f"{where}.planting: {attack.planting.method} is of the single-task setting; give 'task'")
+    names = () if base.missing else _classes_of(spec, attack)
+    if names and attack.target not in names:
+        raise SpecError(
+            f"{where}.target: {attack.target!r} is not a class of the evaluation set{nearest(attack.target, names)}"
+        )
+    learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
+    if learned and attack.task is not None:
+        raise SpecError(f"{where}.trigger: the patch of {attack.trigger} is optimised on pairs; leave 'task' out")
+
+
+def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
+    from tbar_ray.data.evaluation_set import read_lines
+    from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+
+    if attack.task is not None:
+        task = spec.tasks[attack.task]
+        if task.synthetic is not None:
+            return tuple(TASKS[task.synthetic].classnames)
+        assert task.url is not None
+        return tuple(read_lines(task.url, "classnames.txt"))
+    if spec.data.synthetic is not None:
+        return tuple(CLASS_NAMES)
+    assert spec.data.evaluation is not None
+    return tuple(read_lines(spec.data.evaluation, "classnames.txt"))
+
+
+def _check_methods(spec: CampaignSpec) -> None:
+    """Build every method with the ends of the axes that its parameters have, and look at what it needs."""
+    for name in used_methods(spec):
+        try:
+            method = build_method(spec, name)
+            if "learning_rate" in spec.search.axes:
+                build_method(spec, name, {"learning_rate": 1e-5})
+            for axis, values in spec.search.axes.items():
+                for value in values if isinstance(values, list) else [values.low, values.high]:
+                    build_method(spec, name, searched_parameters(name, {axis: value}))
+        except SpecError as error:
+            raise SpecError(f"methods.{name}: {error}" if name in spec.methods else str(error)) from None
+        lack = lacking(spec, method.needs)
+        if lack is not None:
+            raise SpecError(f"method {name!r} needs the defender's {lack[0]}, and there is none; {lack[1]}")
+
+
+def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
+    """Compare what is asked for with the corpus, where its size is known before reading it."""
+    if samples is None:
+        return
+    pairs = min(spec.poison.pairs or samples, samples)
+    if spec.poison.pairs is not None and spec.poison.pairs > samples:
+        raise SpecError(f"poison.pairs: {spec.poison.pairs} asked for, but the corpus has {samples}")
+    largest = int(max(_values(spec, "forget_size", spec.forget.size)))
+    for name, attack in spec.attacks.items():
+        if attack.task is not None:
+            continue
+        count = attack.poison.count or spec.poison.count
+        if count is not None and count > pairs:
+            raise SpecError(f"attacks.{name}: poison.count: {count} of {pairs} pairs cannot be poisoned")
+        rate = poisoning_rate(spec, name, max(_values(spec, "poisoning_rate", 0)) or None)
+        poisoned = round(rate * pairs) if rate is not None else count or 0
+        if largest > samples - poisoned:
+            raise SpecError(
+                f"forget.size: {largest} images asked for, but {samples} samples less {poisoned} poisoned "
+                f"leave {samples - poisoned}"
+            )
+
+
+def _values(spec: CampaignSpec, axis: str, default: float) -> list[float]:
+    chosen = spec.search.axes.get(axis)
+    if chosen is None:
+        return [default]
+    return [float(v) for v in chosen] if isinstance(chosen, list) else [chosen.low, chosen.high]

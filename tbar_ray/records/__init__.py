@@ -1,0 +1,1 @@
+"""What a trial found: its record, and how records are grouped and compared."""

@@ -1,0 +1,47 @@
+"""Weight disentanglement in numbers: ξ where it is read, and over the whole map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+from tbar_ray.report.figures.disentanglement_figure import maps_of, total_of
+from tbar_ray.report.text import Record, section, share, table
+
+LOW = 0.1
+"""ξ below which a cell counts as disentangled."""
+NOTE = (
+    "ξ(α_c, α_t) of the clean model with a clean and a trigger vector, fine-tuned apart: the share of clean images "
+    "plus the share of triggered images whose answer changes when the other vector is added, from 0 to 2. (1, −α): the "
+    "trigger negated at the α that validation selects; – where the grid does not reach it."
+)
+
+
+def disentanglement(records: Sequence[Record]) -> str:
+    """Return a row per map; '' for a campaign without maps."""
+    import numpy as np
+
+    rows = []
+    for record in sorted(maps_of(records), key=lambda r: str(r["attack"])):
+        content = record["disentanglement"]
+        total = total_of(content)
+        known = total[np.isfinite(total)]
+        alpha = content.get("alpha")
+        rows.append(
+            [
+                record["attack"],
+                str(record["seed"]),
+                _number(content.get("at_planted")),
+                _number(content.get("at_negated")),
+                "–" if alpha is None else f"{alpha:.3g}",
+                _number(float(known.mean()) if known.size else None),
+                share(float((known < LOW).mean()) if known.size else None),
+                f"{known.size:,}" if known.size == total.size else f"{known.size:,} of {total.size:,}",
+            ]
+        )
+    head = ["attack", "seed", "ξ(1, 1)", "ξ(1, −α)", "α", "mean ξ", f"cells with ξ < {LOW:g}", "cells known"]
+    return section("Weight disentanglement", NOTE, table(head, rows) if rows else "")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or not isfinite(value) else f"{value:.3f}"

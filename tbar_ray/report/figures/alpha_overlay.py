@@ -1,0 +1,98 @@
+"""Scores along α where every panel has one cell: CA, ASR and PA share a panel, so that many attacks fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.records.cells import Curve, Record, infected_value, panel_names, panel_of, reference
+from tbar_ray.report.figures import style
+from tbar_ray.report.figures.flat import flat_of, in_words, shade
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+METRICS = ("ca", "asr", "pa")
+MARKS = {"ca": "o", "asr": "s", "pa": "^"}
+KEPT = 0.95
+"""Share of the infected model's CA at which a line is drawn; see `flat.RULE`."""
+
+
+def draw_overlay(records: Sequence[Record], curves: Sequence[Sequence[Curve]]) -> Figure:
+    """Draw one panel for the only curve of each of `curves`, without titles of the figure."""
+    rows, columns = style.wrapped(len(curves))
+    width = 4.6 if columns < 4 else 2.75
+    figure = style.new_figure(width * columns + 2.1, 0.9 + (3.9 if columns < 4 else 2.6) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    attacks = [r["attack"] for r in records]
+    panels = [panel_of(own[0].records[0]) for own in curves]
+    names, size = style.fitted(panel_names(panels), width)
+    flats = [flat_of(own[0]) for own in curves]
+    for place, axes in enumerate(grid.flat):
+        if place >= len(curves):
+            axes.set_visible(False)
+            continue
+        (curve,) = curves[place]
+        _references(axes, curve)
+        shade(axes, flats[place])
+        for metric in METRICS:
+            _draw(axes, curve, metric)
+        style.dress(axes)
+        axes.set_ylim(0, 1)
+        style.percent(axes, "y", whole=True)
+        if place % columns:
+            axes.tick_params(labelleft=False)
+        if place + columns >= len(curves):
+            axes.set_xlabel("scaling coefficient α")
+        colour = style.attack_colour(panels[place].attack, attacks)
+        style.panel_title(axes, names[place], colour, size, in_words([flats[place]]))
+    style.legend(figure, _entries(any(f is not None and f.low is not None for f in flats)))
+    return figure
+
+
+def _draw(axes: Axes, curve: Curve, metric: str) -> None:
+    colour = style.METRICS[metric]
+    values, lows, highs = zip(*curve.scores[metric], strict=True)
+    axes.fill_between(curve.alphas, lows, highs, color=colour, alpha=0.13, linewidth=0)
+    axes.plot(
+        curve.alphas, values, color=colour, linewidth=1.6, marker=MARKS[metric], markersize=3,
+        markevery=max(1, len(values) // 11),
+    )  # fmt: skip
+    edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 1.2}
+    for alpha in curve.selected:
+        value = curve.at(alpha, metric)
+        if value is not None:
+            axes.plot(alpha, value, marker=MARKS[metric], markersize=7.5, color=colour, zorder=5, **edge)
+
+
+def _references(axes: Axes, curve: Curve) -> None:
+    """Draw the CA that counts as kept, and the clean model's CA and ASR."""
+    infected = infected_value(curve.records, "ca")
+    if infected is not None:
+        axes.axhline(KEPT * infected, color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=0.9, zorder=1)
+    for metric in ("ca", "asr"):
+        clean = reference(curve.records, "clean", metric)
+        if clean is not None:
+            axes.axhline(clean, color=style.METRICS[metric], linestyle=(0, (1.5, 2)), linewidth=1.2, zorder=1)
+
+
+def _entries(flat: bool) -> list[Line2D]:
+    entries = [style.heading("validation")]
+    entries += [
+        style.key(metric.upper(), color=style.METRICS[metric], marker=MARKS[metric], markersize=4, linewidth=1.6)
+        for metric in METRICS
+    ]
+    edge: dict[str, Any] = {"markersize": 7.5, "markeredgecolor": style.INK, "linestyle": "none"}
+    entries.append(style.key("selected α", color="#bbbbbb", marker="o", **edge))
+    if flat:
+        entries.append(style.key("flat α", color=style.FLAT, alpha=0.3, linewidth=8))
+    dots = (0, (1.5, 2))
+    return [
+        *entries,
+        style.heading("for comparison"),
+        style.key("95% of infected CA", color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=0.9),
+        style.key("clean CA (test)", color=style.METRICS["ca"], linestyle=dots, linewidth=1.2),
+        style.key("clean ASR (test)", color=style.METRICS["asr"], linestyle=dots, linewidth=1.2),
+    ]

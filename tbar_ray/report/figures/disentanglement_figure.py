@@ -1,0 +1,179 @@
+"""Maps of the weight disentanglement error ξ(α_c, α_t): the sum large, its two terms beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.records.cells import Record, counted, grouped, one_per_cell, preference
+from tbar_ray.report.figures import style
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    Grid = npt.NDArray[np.float64]
+
+TERMS = (("clean_term", "clean term"), ("triggered_term", "triggered term"))
+COLOURS = "magma_r"
+MOST_MAPS = 12
+BESIDE = 3
+LARGE, SMALL = 2.8, 1.15
+BLOCK = (LARGE + SMALL + 1.25, LARGE + 0.95)
+HEAD, FOOT = 0.42, 0.75
+"""Sizes in inches: sides of the maps, of a block of three, and what is above and below all blocks."""
+
+
+def maps_of(records: Sequence[Record]) -> list[Record]:
+    """Return one record of every attack and seed that has a map, the first seed of all attacks first.
+
+    A map is of an attack and a seed; the trials that share it differ in the α that they select. That of the
+    best one is read, as validation judges.
+    """
+    found = [r for r in one_per_cell(records) if r.get("disentanglement")]
+    best = [min(group, key=preference) for group in grouped(found, lambda r: (r["attack"], r["seed"])).values()]
+    return sorted(best, key=lambda r: int(r["seed"]))  # stable: attacks keep their order
+
+
+def total_of(content: Record) -> Grid:
+    """Return ξ over α_c (rows) and α_t (columns), in [0, 2]; NaN where a term is unknown."""
+    return sum((grid_of(content, term) for term, _ in TERMS), start=grid_of(content, TERMS[0][0]) * 0)
+
+
+def grid_of(content: Record, term: str) -> Grid:
+    """Return one term over α_c (rows) and α_t (columns), in [0, 1]; NaN where it is unknown."""
+    import numpy as np
+
+    return np.array(content[term], dtype=np.float64)
+
+
+def disentanglement_figure(records: Sequence[Record]) -> Figure:
+    """Draw ξ and its terms for every attack and seed, at most a dozen, with (1, 1) and (1, −α) marked.
+
+    All maps share one scale, from 0 to 1 or to the greatest ξ, whichever is more. Cells without an answer are
+    hatched.
+    """
+    import numpy as np
+
+    found = maps_of(records)
+    shown = found[:MOST_MAPS]
+    if not shown:
+        return style.message_figure("Weight disentanglement error ξ(α_c, α_t)", "No trial has a map.")
+    known = [total[np.isfinite(total)] for r in shown if (total := total_of(r["disentanglement"])) is not None]
+    largest = max((float(values.max()) for values in known if values.size), default=0.0)
+    most = max(1.0, largest)
+    rows, columns = style.wrapped(len(shown), BESIDE)
+    sheet = _Sheet(rows, columns)
+    attacks = [r["attack"] for r in records]
+    several = len({r["seed"] for r in found}) > 1
+    names = [f"{r['attack']}, seed {r['seed']}" if several else str(r["attack"]) for r in shown]
+    names, size = style.fitted(names, LARGE + SMALL)
+    for place, record in enumerate(shown):
+        panels = sheet.panels(*divmod(place, columns))
+        image = _draw_attack(panels, record["disentanglement"], most)
+        style.panel_title(panels[0], names[place], style.attack_colour(record["attack"], attacks), size)
+    bar = sheet.figure.colorbar(image, cax=sheet.bar())
+    bar.set_label(f"error, from 0 to {most:.3g}", fontsize=9, color=style.INK)
+    bar.ax.tick_params(labelsize=8.5)
+    number = f"{len(shown)} of {len(found)} maps" if len(found) > len(shown) else counted(len(shown), "map")
+    style.titles(sheet.figure, f"Weight disentanglement error ξ(α_c, α_t): {number}", _note(shown, largest))
+    return sheet.figure
+
+
+class _Sheet:
+    """A figure whose panels are squares at fixed places: many maps would otherwise squeeze one another."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._size = (columns * BLOCK[0] + 0.95, rows * BLOCK[1] + HEAD + FOOT)
+        self.figure = style.new_figure(*self._size, arranged=False)
+
+    def panels(self, row: int, column: int) -> list[Axes]:
+        """Return the large panel of a block and its two small ones."""
+        left, top = column * BLOCK[0] + 0.62, HEAD + 0.34 + row * BLOCK[1]
+        beside = left + LARGE + 0.38
+        low = top + LARGE - SMALL
+        return [self._axes(left, top, LARGE), self._axes(beside, top + 0.02, SMALL), self._axes(beside, low, SMALL)]
+
+    def bar(self) -> Axes:
+        """Return the place of the colour bar, right of the first row."""
+        return self._axes(self._size[0] - 0.85, HEAD + 0.34, 0.16, LARGE)
+
+    def _axes(self, left: float, top: float, width: float, height: float | None = None) -> Axes:
+        height = width if height is None else height
+        across, down = self._size
+        return self.figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def _draw_attack(panels: Sequence[Axes], content: Record, most: float) -> Any:
+    """Draw ξ into the first panel and its terms into the others."""
+    large, *small = panels
+    image = _heat(large, content, total_of(content), most)
+    large.set_xlabel("α_c (clean vector)", fontsize=9.5)
+    large.set_ylabel("α_t (trigger vector)", fontsize=9.5)
+    for axes, (term, name) in zip(small, TERMS, strict=True):
+        _heat(axes, content, grid_of(content, term), most)
+        axes.set_title(name, fontsize=8.5, color=style.INK, loc="left", pad=3)
+        axes.tick_params(labelsize=7)
+        axes.locator_params(nbins=4, integer=True)
+    low, high = float(content["alphas_t"][0]), float(content["alphas_t"][-1])
+    _mark(large, 1.0, "o", "(1, 1)", content.get("at_planted"), above=True)
+    near_foot = low + 0.2 * (high - low)
+    alpha = content.get("alpha")
+    if alpha is not None and low <= -alpha <= high:
+        _mark(large, -float(alpha), "v", f"(1, −{alpha:.3g})", content.get("at_negated"), above=-alpha < near_foot)
+    return image
+
+
+def _heat(axes: Axes, content: Record, values: Grid, most: float) -> Any:
+    """Draw a grid with α_c to the right and α_t upwards, both axes at 0, and hatch what is unknown."""
+    axes.set_facecolor("white")
+    axes.patch.set(hatch="////", edgecolor="#888888", linewidth=0)
+    image = axes.pcolormesh(
+        content["alphas_c"], content["alphas_t"], values.T, cmap=COLOURS, vmin=0, vmax=most, shading="nearest"
+    )
+    axes.set_aspect("equal")
+    for line in (axes.axhline, axes.axvline):
+        line(0, color=style.INK, linewidth=0.8)
+    axes.tick_params(labelsize=8.5)
+    return image
+
+
+def _mark(axes: Axes, alpha_t: float, marker: str, name: str, value: float | None, above: bool) -> None:
+    """Mark (1, α_t) and write its name and ξ beside it."""
+    axes.plot(1.0, alpha_t, marker=marker, markersize=8, color="white", markeredgecolor=style.INK, zorder=5)
+    text = f"{name}\nξ = {value:.2f}" if value is not None and isfinite(value) else f"{name}\nξ unknown"
+    axes.annotate(
+        text, (1.0, alpha_t), xytext=(8, 5 if above else -5), textcoords="offset points", fontsize=8, color=style.INK,
+        va="bottom" if above else "top", zorder=6,
+        bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "alpha": 0.85, "linewidth": 0},
+    )  # fmt: skip
+
+
+def _note(shown: Sequence[Record], largest: float) -> str:
+    contents = [r["disentanglement"] for r in shown]
+    counts = " and ".join(
+        f"{low:,}{f'–{high:,}' if high > low else ''} {kind}"
+        for key, kind in (("n_c", "clean"), ("n_t", "triggered images"))
+        for low, high in [_ends([c[key] for c in contents if c.get(key) is not None])]
+    )
+    outside = [
+        f"{r['attack']} (1, −{c['alpha']:.3g})"
+        for r, c in zip(shown, contents, strict=True)
+        if c.get("alpha") is not None and not c["alphas_t"][0] <= -c["alpha"] <= c["alphas_t"][-1]
+    ]
+    return " ".join(
+        [
+            "ξ is the share of clean images plus the share of triggered images whose answer changes when the other "
+            f"vector is added ({counts}); the two terms are beside it, in the same colours.",
+            f"Greatest ξ: {largest:.2f} of at most 2. Circle: both vectors added; triangle: the trigger negated at the "
+            "selected α. Hatched: no finite answer.",
+            f"Outside the grid: {', '.join(outside)}." if outside else "",
+        ]
+    ).strip()
+
+
+def _ends(counts: Sequence[int]) -> tuple[int, int]:
+    return (min(counts), max(counts)) if counts else (0, 0)

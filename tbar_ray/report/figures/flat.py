@@ -1,0 +1,90 @@
+"""The flat range of α: where the backdoor is gone and CA kept, as each trial found it on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.records.cells import Curve
+from tbar_ray.report.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+RULE = "ASR ≤ 1% and CA ≥ 95% of the infected model's"
+"""The criterion of `evaluation.sensitivity`."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The range that all trials of a curve (its seeds) share, or how many of them have one at all."""
+
+    low: float | None
+    high: float | None
+    censored: bool
+    found: int
+    trials: int
+
+    @property
+    def width(self) -> float:
+        """Return its length; 0 where the trials share none."""
+        return 0.0 if self.low is None or self.high is None else self.high - self.low
+
+    def text(self) -> str:
+        """Return it in words; '≥' where a range meets an end of the path, so that it may be wider."""
+        seeds = f" in all {self.trials} seeds" if self.trials > 1 else ""
+        if self.low is not None:
+            return f"flat{seeds} over {'≥ ' if self.censored else ''}{self.width:.3g} of α"
+        if self.trials == 1:
+            return "no flat α"
+        if self.found < self.trials:
+            return f"flat α in {self.found} of {self.trials} seeds"
+        return f"no α is flat{seeds}"
+
+
+def flat_of(curve: Curve) -> Flat | None:
+    """Return a curve's flat range; None where no trial says (older stores, paths of one α)."""
+    told: list[dict[str, Any]] = [s for r in curve.records if (s := r.get("alpha_sensitivity"))]
+    if not told:
+        return None
+    ranges = [s for s in told if s.get("low") is not None]
+    if len(ranges) < len(told):
+        return Flat(None, None, False, len(ranges), len(told))
+    lowest, highest = max(ranges, key=lambda s: s["low"]), min(ranges, key=lambda s: s["high"])
+    if lowest["low"] > highest["high"]:
+        return Flat(None, None, False, len(ranges), len(told))
+    either = lowest["censored"] or highest["censored"]
+    censored = bool(lowest.get("censored_low", either) or highest.get("censored_high", either))
+    return Flat(float(lowest["low"]), float(highest["high"]), censored, len(ranges), len(told))
+
+
+def shade(axes: Axes, flat: Flat | None) -> None:
+    """Shade a flat range."""
+    if flat is not None and flat.low is not None and flat.high is not None:
+        axes.axvspan(flat.low, flat.high, color=style.FLAT, alpha=0.16, linewidth=0, zorder=0)
+
+
+def bars(axes: Axes, flats: Sequence[tuple[Flat | None, dict[str, Any]]]) -> None:
+    """Draw the flat ranges of several curves as bars under the upper edge, in the curves' looks."""
+    found = [(flat.low, flat.high, look) for flat, look in flats if flat and flat.low is not None and flat.high]
+    for place, (low, high, look) in enumerate(found):
+        height = 0.985 - 0.028 * place
+        axes.plot(
+            [low, high], [height, height], transform=axes.get_xaxis_transform(),
+            solid_capstyle="butt", linewidth=2.6, zorder=6, **look,
+        )  # fmt: skip
+
+
+def in_words(flats: Sequence[Flat | None]) -> str:
+    """Return one line on the flat ranges of a panel's curves; '' where none is known."""
+    known = [flat for flat in flats if flat is not None]
+    if len(known) <= 1:
+        return known[0].text() if known else ""
+    wide = [flat for flat in known if flat.low is not None]
+    if not wide:
+        return f"no flat α in any of {len(known)} lines"
+    low, high = min(wide, key=lambda f: f.width), max(wide, key=lambda f: f.width)
+    end = f"{'≥ ' if high.censored else ''}{high.width:.3g}"
+    widths = end if len(wide) == 1 else f"{low.width:.3g} to {end}"
+    return f"{len(wide)} of {len(known)} lines flat, over {widths} of α"

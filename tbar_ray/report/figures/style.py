@@ -1,0 +1,189 @@
+"""The look that all figures share: colours, axes, legends, titles; without pyplot and its global state."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.records.cells import Levels, counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+INK, FAINT, GRID = "#222222", "#6b6b6b", "#e6e6e6"
+INFECTED, CLEAN = "#b2182b", "#2b2b2b"
+ATTACKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+"""Okabe and Ito's palette, which the colour-blind can tell apart; after six attacks the marker changes."""
+METRICS = {"ca": "#0072B2", "asr": "#D55E00", "pa": "#009E73"}
+FLAT = "#009E73"
+MARKERS = ("o", "s", "^", "D")
+GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆"}
+"""The markers as letters, so that a panel's title can be the key to them."""
+READABLE = 8.5
+COLUMNS = 6
+"""Most panels side by side."""
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.3, 1.3)), (0, (5, 1.5, 1.3, 1.5)))
+METRIC_NAMES = {
+    "ca": "clean accuracy (CA)",
+    "asr": "attack success rate (ASR)",
+    "pa": "poisoned accuracy (PA)",
+}
+
+
+def attack_look(attack: str, attacks: Sequence[str]) -> dict[str, Any]:
+    """Return an attack's colour and marker, the same in every figure of a campaign; 24 attacks all differ."""
+    turn, place = divmod(sorted(set(attacks)).index(attack), len(ATTACKS))
+    return {"color": ATTACKS[place], "marker": MARKERS[turn % len(MARKERS)]}
+
+
+def attack_colour(attack: str, attacks: Sequence[str]) -> str:
+    """Return an attack's colour."""
+    return str(attack_look(attack, attacks)["color"])
+
+
+def wrapped(count: int, most: int = COLUMNS) -> tuple[int, int]:
+    """Return rows and columns for `count` panels: at most `most` side by side, rows as equally filled as can be."""
+    rows = max(1, -(-count // most))
+    return rows, max(1, -(-count // rows))
+
+
+def size_colour(level: int, levels: Levels) -> tuple[float, float, float, float]:
+    """Return the colour of a level of forget-set size: dark for small, light for large."""
+    from matplotlib import colormaps
+
+    share = 0.25 if len(levels) < 2 else level / (len(levels) - 1) * 0.82
+    red, green, blue, opacity = colormaps["viridis"](share)
+    return float(red), float(green), float(blue), float(opacity)
+
+
+def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
+    """Return an empty figure that arranges itself, or one whose parts the caller puts in their places."""
+    from matplotlib.figure import Figure
+
+    if not arranged:
+        return Figure(figsize=(width, height), dpi=150, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)  # type: ignore[union-attr,call-arg]
+    return figure
+
+
+def message_figure(title: str, sentence: str) -> Figure:
+    """Return a figure that says why there is nothing to show."""
+    figure = new_figure(7, 2.4)
+    figure.text(0.04, 0.86, title, fontsize=12, fontweight="bold", color=INK, va="top")
+    figure.text(0.04, 0.55, textwrap.fill(sentence, 90), fontsize=10, color=FAINT, va="top")
+    return figure
+
+
+def titles(figure: Figure, title: str, note: str) -> None:
+    """Write the title on top and the note at the foot, wrapped to the figure's width."""
+    inches, height = figure.get_size_inches()
+    heading = textwrap.fill(title, int(inches * 8.6))
+    place = {} if figure.get_layout_engine() else {"y": 1 - 0.1 / height}
+    figure.suptitle(heading, fontsize=12, fontweight="bold", color=INK, x=0.012, ha="left", **place)
+    figure.supxlabel(textwrap.fill(note, int(inches * 15)), fontsize=8, color=FAINT, x=0.012, ha="left")
+
+
+def dress(axes: Axes) -> None:
+    """Apply the common look to one panel."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#999999")
+    axes.tick_params(labelsize=9, color="#999999", labelcolor=INK)
+    axes.grid(True, color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.xaxis.label.set(size=9.5, color=INK)
+    axes.yaxis.label.set(size=9.5, color=INK)
+
+
+def percent(axes: Axes, which: str, whole: bool = False, pad: float = 0.03) -> None:
+    """Show an axis in percent, either all of 0–100 % or what the data needs."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
+    if whole:
+        low, high = 0.0, 1.0
+    elif high - low < 0.1:  # a flat line stays flat: noise is not blown up to the panel's height
+        middle = (low + high) / 2
+        low, high = middle - 0.05, middle + 0.05
+    margin = pad * (high - low)
+    limits = max(-pad, low - margin), min(1 + pad, high + margin)
+    (axes.set_ylim if which == "y" else axes.set_xlim)(*limits)
+
+
+def key(label: str, **look: Any) -> Line2D:
+    """Return a legend entry."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **look)
+
+
+def heading(label: str) -> Line2D:
+    """Return a legend entry that only titles those below it."""
+    return key(label, linestyle="none")
+
+
+def legend(figure: Figure, entries: Sequence[Line2D]) -> None:
+    """Put one legend to the right of all panels; headings are bold and set off to the left."""
+    drawn = figure.legend(
+        handles=list(entries),
+        loc="outside right upper",
+        frameon=False,
+        fontsize=9,
+        handlelength=2.3,
+        labelspacing=0.5,
+    )
+    for entry, text in zip(entries, drawn.get_texts(), strict=True):
+        text.set_color(INK)
+        if entry.get_linestyle() == "None" and entry.get_marker() in ("None", None, ""):
+            text.set(fontweight="bold", position=(-26, 0))
+
+
+def factor_entries(sizes: Levels, fractions: Levels) -> list[Line2D]:
+    """Return the legend of lines coloured by forget-set size and dashed and marked by clean fraction."""
+    entries = [heading("forget-set size")]
+    entries += [key(label, color=size_colour(i, sizes), linewidth=2.4) for i, label in enumerate(sizes.labels)]
+    entries.append(heading("clean fraction"))
+    entries += [
+        key(label, color=FAINT, linestyle=DASHES[i], marker=MARKERS[i], markersize=5, linewidth=1.4)
+        for i, label in enumerate(fractions.labels)
+    ]
+    return entries
+
+
+def fitted(names: Sequence[str], width: float) -> tuple[list[str], float]:
+    """Return titles of panels of a width in inches, and one size of letters in which all of them fit.
+
+    Where that would be too small, a title is broken before its '←'.
+    """
+    names = list(names)
+    if _letters(names, width) < READABLE:
+        names = [name.replace(" ← ", "\n← ") for name in names]
+    return names, max(6.0, _letters([line for name in names for line in name.splitlines()], width))
+
+
+def _letters(lines: Sequence[str], width: float) -> float:
+    return min(11.0, 78 * width / max(1, *map(len, lines), 1))  # room is left for the ticks of the next panel
+
+
+def panel_title(axes: Axes, name: str, colour: str, size: float = 11.0, line: str = "") -> None:
+    """Name a panel, mostly in its attack's colour, with a small line below the name."""
+    axes.set_title(name, fontsize=size, fontweight="bold", color=colour, loc="left", pad=17 if line else None)
+    if line:
+        axes.annotate(
+            line, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=FAINT
+        )
+
+
+def without_result(records: Sequence[dict[str, Any]]) -> str:
+    """Return a sentence that counts failed and infeasible trials; '' if there are none."""
+    failed = sum(r["status"] == "failed" for r in records)
+    infeasible = sum(r["status"] == "infeasible" for r in records)
+    parts = [f"{failed} failed"] * bool(failed)
+    parts += [f"{infeasible} infeasible (no α retains enough CA)"] * bool(infeasible)
+    return f"Of {counted(len(records), 'trial')}, {' and '.join(parts)}." if parts else ""

@@ -1,0 +1,158 @@
+"""What removal costs: clean accuracy against attack success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.records.cells import (
+    Curve,
+    Levels,
+    Record,
+    count_text,
+    counted,
+    curves_of,
+    fraction_levels,
+    in_panel,
+    interval,
+    one_per_cell,
+    panel_names,
+    panels_of,
+    reference,
+    size_levels,
+)
+from tbar_ray.report.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+
+FEW = 3
+"""Panels up to which no panel compares them all."""
+
+
+def tradeoff_figure(records: Sequence[Record]) -> Figure:
+    """Draw CA against ASR: validation points joined along α, and test results at the selected α.
+
+    Before many panels, one compares them: the test results of all, marked as the titles of the panels are.
+    """
+    title = "Clean accuracy against attack success"
+    shown = [r for r in records if r.get("path")]
+    if not shown:
+        return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
+    panels = panels_of(shown)
+    sizes, fractions = size_levels(shown), fraction_levels(shown)
+    compared = int(len(panels) > FEW)
+    count = len(panels) + compared
+    rows, columns = style.wrapped(count, FEW if count <= 2 * FEW else style.COLUMNS)
+    width = 4.7 if columns <= FEW else 2.8
+    figure = style.new_figure(width * columns + 2.1, width * 0.9 * rows + 0.9)
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    looks = [style.attack_look(panel.attack, [r["attack"] for r in records]) for panel in panels]
+    if compared:
+        _compare(places[0], [in_panel(shown, panel) for panel in panels], looks)
+        style.panel_title(places[0], "all, selected α (test)", style.INK)
+    names = panel_names(panels)
+    if compared:
+        names = [f"{style.GLYPHS[look['marker']]} {name}" for name, look in zip(names, looks, strict=True)]
+    names, size = style.fitted(names, width)
+    for axes, panel, name, look in zip(places[compared:], panels, names, looks, strict=False):
+        members = in_panel(shown, panel)
+        for curve in curves_of(members, ("ca", "asr"), mean_of_seeds=False):
+            _draw_path(axes, curve, sizes, fractions)
+        for record in one_per_cell(members):
+            _draw_test(axes, record, sizes, fractions)
+        _draw_models(axes, members)
+        style.panel_title(axes, name, look["color"], size)
+    for place, axes in enumerate(places):
+        axes.set_visible(place < count)
+        style.dress(axes)
+        style.percent(axes, "x", whole=True)
+        if width > 4 or place + columns >= count:
+            axes.set_xlabel("attack success rate (ASR) — lower is better" if width > 4 else "ASR — lower is better")
+        if place % columns == 0:
+            axes.set_ylabel("clean accuracy (CA) — higher is better" if width > 4 else "CA — higher is better")
+    _share_scale(places[:count])
+    style.legend(figure, _entries(shown, sizes, fractions))
+    counts = count_text(shown, ("ca", "asr"))
+    note = "Lines join validation points along α; bars are 95% Wilson intervals. " + style.without_result(records)
+    heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
+    style.titles(figure, f"{heading}, test {counts}" if counts else heading, note)
+    return figure
+
+
+def _entries(shown: Sequence[Record], sizes: Levels, fractions: Levels) -> list[Line2D]:
+    look = {"color": "#aaaaaa", "linestyle": "none", "marker": "o"}
+    entries = [
+        *style.factor_entries(sizes, fractions),
+        style.heading("points"),
+        style.key("one α, validation", **{**look, "markersize": 4}),
+        style.key("selected α, test", **{**look, "markersize": 9, "markeredgecolor": style.INK}),
+        style.key("infected, test", color=style.INFECTED, linestyle="none", marker="X", markersize=9),
+        style.key("clean, test", color=style.CLEAN, linestyle="none", marker="P", markersize=9),
+    ]
+    if any(r["status"] == "infeasible" and r.get("ca") is not None for r in shown):
+        entries.append(style.key("infeasible, test", **{**look, "markersize": 8, "markerfacecolor": "white"}))
+    return entries
+
+
+def _share_scale(panels: Sequence[Axes]) -> None:
+    """Give all panels the CA that any of them needs, so that attacks can be compared."""
+    ends = [end for axes in panels for end in axes.get_ylim()]
+    for axes in panels:
+        axes.set_ylim(min(ends), max(ends))
+        style.percent(axes, "y")
+
+
+def _compare(axes: Axes, groups: Sequence[Sequence[Record]], looks: Sequence[dict[str, Any]]) -> None:
+    """Draw the test results of every panel, hollow where CA is not kept, and the mean of the infected models."""
+    for members, look in zip(groups, looks, strict=True):
+        for record in one_per_cell(members):
+            if record.get("asr") is not None and record.get("ca") is not None:
+                fill = look["color"] if record["status"] == "done" else "white"
+                axes.plot(record["asr"], record["ca"], **look, markersize=6.5, markerfacecolor=fill, alpha=0.85)
+    _draw_models(axes, [record for members in groups for record in members])
+
+
+def _draw_path(axes: Axes, curve: Curve, sizes: Levels, fractions: Levels) -> None:
+    kind = fractions.index(curve.clean_fraction)
+    axes.plot(
+        [value for value, _, _ in curve.scores["asr"]],
+        [value for value, _, _ in curve.scores["ca"]],
+        color=style.size_colour(sizes.index(curve.forget_size), sizes),
+        linestyle=style.DASHES[kind],
+        linewidth=1.1,
+        marker=style.MARKERS[kind],
+        markersize=3,
+        alpha=0.75,
+    )
+
+
+def _draw_test(axes: Axes, record: Record, sizes: Levels, fractions: Levels) -> None:
+    ca, asr = interval(record, "ca"), interval(record, "asr")
+    if ca is None or asr is None:
+        return
+    colour = style.size_colour(sizes.index(record["forget_size"]), sizes)
+    feasible = record["status"] == "done"
+    axes.errorbar(
+        asr[0],
+        ca[0],
+        xerr=[[asr[0] - asr[1]], [asr[2] - asr[0]]],
+        yerr=[[ca[0] - ca[1]], [ca[2] - ca[0]]],
+        color=colour,
+        elinewidth=1,
+        marker=style.MARKERS[fractions.index(record["clean_fraction"])],
+        markersize=8.5,
+        markeredgecolor=style.INK if feasible else colour,
+        markerfacecolor=colour if feasible else "white",
+        zorder=4,
+    )
+
+
+def _draw_models(axes: Axes, members: Sequence[Record]) -> None:
+    for role, colour, marker in (("infected", style.INFECTED, "X"), ("clean", style.CLEAN, "P")):
+        ca, asr = reference(members, role, "ca"), reference(members, role, "asr")
+        if ca is not None and asr is not None:
+            axes.plot([asr], [ca], color=colour, marker=marker, markersize=9, markeredgecolor="white", zorder=5)

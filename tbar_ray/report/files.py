@@ -1,0 +1,123 @@
+"""The files of a report, each replaced as a whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.errors import StoreError
+from tbar_ray.records.cells import varies
+from tbar_ray.report.fields import CELL_FIELDS, POINT_FIELDS, fields_of, point_of, result_of
+from tbar_ray.report.figures import (
+    Examples,
+    ablation_figure,
+    alpha_figure,
+    attacks_figure,
+    contact_sheet,
+    disentanglement_figure,
+    methods_figure,
+    tradeoff_figure,
+    transfer_figure,
+)
+from tbar_ray.report.figures.attacks import LEAST
+from tbar_ray.report.figures.disentanglement_figure import maps_of
+from tbar_ray.report.markdown import FIGURES, summary
+from tbar_ray.report.poisoned import examples_of
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+
+def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[Record]) -> list[Path]:
+    """Write results, figures and summary to a folder and return the files.
+
+    Args:
+        spec: the campaign.
+        store: where the examples of poisoned pairs and the predictions lie.
+        out: the folder; made if missing. Files of an earlier report are replaced, and its figures that have
+            nothing to show any more are removed.
+        records: the trials, in the order to be shown.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    fields = fields_of(records)
+    trials = [result_of(record, fields) for record in records]
+    figures = _figures(records, examples_of(records, spec, store), list(spec.attacks))
+    texts = {
+        "results.json": json.dumps(trials, indent=1, ensure_ascii=False) + "\n",
+        "results.csv": _table(fields, trials),
+        "path.csv": _table(("fingerprint", *CELL_FIELDS, *POINT_FIELDS), _points(records)),
+        "report.md": summary(spec, records, store, list(figures)),
+    }
+    contents = {name: text.encode() for name, text in texts.items()}
+    contents.update((name, _png(figure)) for name, figure in figures.items())
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _replace(out / name, content)
+        for name in FIGURES.keys() - figures.keys():
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"report {out} cannot be written: {error.strerror or error}") from None
+    return [out / name for name in contents]
+
+
+def _figures(records: Sequence[Record], examples: Mapping[str, Examples], attacks: Sequence[str]) -> dict[str, Figure]:
+    """Return the figures by file name: some of every campaign, and those that it has something to show in."""
+    figures = {
+        "alpha.png": alpha_figure(records),
+        "tradeoff.png": tradeoff_figure(records),
+        "contact_sheet.png": contact_sheet(examples, attacks),
+    }
+    if len({r["attack"] for r in records}) >= LEAST:
+        figures["attacks.png"] = attacks_figure(records)
+    if varies(records, "method"):
+        figures["methods.png"] = methods_figure(records)
+    if varies(records, "forget_size") or varies(records, "clean_fraction"):
+        figures["ablation.png"] = ablation_figure(records)
+    if varies(records, "source"):
+        figures["transfer.png"] = transfer_figure(records)
+    if maps_of(records):
+        figures["disentanglement.png"] = disentanglement_figure(records)
+    return figures
+
+
+def _points(records: Iterable[Record]) -> Iterable[Record]:
+    for record in records:
+        cell = {field: record.get(field) for field in ("fingerprint", *CELL_FIELDS)}
+        for point in record.get("path") or []:
+            yield {**cell, **point_of(point)}
+
+
+def _table(fields: Sequence[str], rows: Iterable[Record]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _png(figure: Figure) -> bytes:
+    image = io.BytesIO()
+    figure.savefig(image, format="png", metadata={"Software": None})  # the same figure, the same bytes
+    return image.getvalue()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside the file and rename, so that a reader sees the old file or the new one."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

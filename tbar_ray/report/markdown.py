@@ -1,0 +1,114 @@
+"""The readable summary of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tbar_ray.planning.methods import used_methods
+from tbar_ray.records.cells import counted, one_per_cell, varies
+from tbar_ray.report.attacks import attack_table
+from tbar_ray.report.backdoors import other_backdoors
+from tbar_ray.report.disentanglement_table import disentanglement
+from tbar_ray.report.effects import effect_sentences
+from tbar_ray.report.methods import methods_table
+from tbar_ray.report.paired import paired_tests
+from tbar_ray.report.results import reading, result_rows, without_result
+from tbar_ray.report.retrieval import retrieval
+from tbar_ray.report.seeds import across_seeds
+from tbar_ray.report.text import Record, bullets
+from tbar_ray.report.transfer import transfer
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.data import WeightedShards
+from tbar_ray.store.store import Store
+
+FIGURES: Mapping[str, str] = {
+    "methods.png": "CA against ASR of every method",
+    "attacks.png": "ASR, CA and PA of every attack before and after removal",
+    "alpha.png": "CA, ASR and PA along α on validation",
+    "tradeoff.png": "CA against ASR",
+    "ablation.png": "test ASR and CA against forget-set size and clean fraction",
+    "transfer.png": "trigger vectors of one model applied to another",
+    "disentanglement.png": "the weight disentanglement error ξ",
+    "contact_sheet.png": "poisoned training pairs of each attack",
+}
+"""What each figure shows, in the report's order."""
+
+
+def summary(spec: CampaignSpec, records: Sequence[Record], store: Store, figures: Sequence[str]) -> str:
+    """Return the report as Markdown, with links to those `figures` that were drawn."""
+    parts = [
+        f"# {spec.name}",
+        spec.description.strip(),
+        _counts(records),
+        "## What was run",
+        _setting(spec),
+        attack_table(records),
+        methods_table(records, spec.evaluation.max_asr),
+        "## Results on the test split",
+        reading(spec, records),
+        result_rows(records),
+        across_seeds(records),
+        paired_tests(records, store),
+        *_effects(records, "forget_size", "What forget-set size does"),
+        *_effects(records, "clean_fraction", "What mixing in clean data does"),
+        transfer(records),
+        other_backdoors(records),
+        disentanglement(records),
+        retrieval(records),
+        "## Failed, infeasible and given-up trials",
+        without_result(records),
+        "## Figures",
+        "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _defender(spec: CampaignSpec) -> str:
+    defender = spec.defender
+    parts = [f"knows {' and '.join(defender.knows) or 'nothing'}", f"forget sets of {spec.forget.size:,} images"]
+    parts += [f"{defender.clean_pairs:,} clean pairs"] * bool(defender.clean_pairs)
+    parts += [f"{defender.training_pairs:,} suspicious training pairs"] * bool(defender.training_pairs)
+    return ", ".join(parts)
+
+
+def _effects(records: Sequence[Record], factor: str, title: str) -> list[str]:
+    """Return the section on a factor, where it varies."""
+    chosen = one_per_cell(records)
+    return [f"## {title}", bullets(effect_sentences(chosen, factor))] if varies(chosen, factor) else []
+
+
+def _counts(records: Sequence[Record]) -> str:
+    states = [r["status"] for r in records]
+    parts = [
+        f"{states.count(state)} {state}" for state in ("done", "infeasible", "dominated", "failed") if state in states
+    ]
+    return f"{counted(len(records), 'trial')}: {', '.join(parts)}." if records else "No trial has ended yet."
+
+
+def _setting(spec: CampaignSpec) -> str:
+    data, model = spec.data, spec.model
+    if data.synthetic is not None:
+        source = f"synthetic scenes, {data.synthetic.samples:,} training pairs of {data.synthetic.size} px"
+    else:
+        trains = data.train if isinstance(data.train, list) else [WeightedShards(url=data.train or "")]
+        shards = ", ".join(f"`{t.url}`" + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
+        source = f"{shards}, evaluated on `{data.evaluation}`"
+    origin = f"pretrained `{model.pretrained}`" if model.pretrained else "trained on the training data"
+    amount = (
+        f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"
+    )
+    axes = ", ".join(spec.search.axes) or "none"
+    more = [f"tasks: {', '.join(spec.tasks)}"] if spec.tasks else []
+    if (grid := spec.disentanglement) is not None:
+        more.append(f"disentanglement: {grid.points} × {grid.points} points over [{grid.low:g}, {grid.high:g}]²")
+    return bullets(
+        [
+            f"model: {spec.model.architecture}, {origin}",
+            f"data: {source}",
+            f"poison: {amount}, {spec.poison.training.epochs} epochs",
+            f"unlearning: {', '.join(used_methods(spec))}; seed {spec.seed}",
+            f"defender: {_defender(spec)}",
+            f"search: {spec.search.sampler} over {axes}",
+            *more,
+        ]
+    )

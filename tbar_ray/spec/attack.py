@@ -1,0 +1,101 @@
+"""The part of a spec that describes attacks: trigger, target, poisoned samples, how the backdoor is planted."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tbar_ray.data.poison import Poisoning
+from tbar_ray.spec.section import Section
+from tbar_ray.training.options import Augmentation, Optimisation
+
+Captions = Literal["openai", "evaluation", "natural"]
+
+
+class Training(Section):
+    """A training on pairs (contrastive) or on a task (classification)."""
+
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=128, ge=2)
+    optimisation: Optimisation = Optimisation(learning_rate=1e-5, warmup_steps=50)
+    augmentation: Augmentation | None = Field(default=None, description="random crops and mirror images")
+    micro_batch: int | None = Field(
+        default=None, ge=2, description="pairs embedded at once, for batches larger than memory; null: the whole batch"
+    )
+
+
+class PlantingSpec(Section):
+    """How the attacker trains: plain fine-tuning on poisoned samples, or one that knows its enemy."""
+
+    method: str = Field(default="standard", description="standard, badmerging, negation-robust or stealth")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class MergeSpec(Section):
+    """The victim's merge of the infected model with models of other tasks."""
+
+    method: str = Field(default="task-arithmetic", description="task-arithmetic or ties")
+    tasks: list[str] = Field(min_length=1, description="tasks whose cleanly fine-tuned models are merged in")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Patch(Section):
+    """The optimisation of a learned trigger against the clean model (BadCLIP)."""
+
+    pairs: int = Field(default=10_000, ge=1, description="pairs without the target that it is optimised on")
+    target_images: int = Field(default=512, ge=1, description="images of the target that it is pulled towards")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="of the optimisation")
+
+
+class PoisonBudget(Section):
+    """What one attack needs that differs from `poison`."""
+
+    rate: float | None = Field(default=None, gt=0, le=1, description="share of the pairs that is poisoned")
+    count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
+    captions: Captions | None = None
+    training: Training | None = None
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> PoisonBudget:
+        if self.rate is not None and self.count is not None:
+            raise ValueError("give 'rate' or 'count', not both")
+        return self
+
+
+class Attack(Section):
+    """One backdoor: its trigger and target, and what planting it takes."""
+
+    trigger: str = Field(description="a trigger or a preset: see `tbar trigger list`")
+    target: str
+    parameters: dict[str, Any] = Field(default_factory=dict, description="the trigger's own parameters")
+    poisoning: Poisoning | None = Field(default=None, description="null: the preset's, else dirty-label")
+    task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")
+    poison: PoisonBudget = PoisonBudget()
+    planting: PlantingSpec = PlantingSpec()
+    merge: MergeSpec | None = None
+    patch: Patch = Patch()
+
+
+class PoisonSpec(Section):
+    """How backdoors are planted: fine-tuning the clean model on partly poisoned samples."""
+
+    rate: float | None = Field(default=None, gt=0, le=1, description="share of the pairs that is poisoned")
+    count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
+    pairs: int | None = Field(default=None, ge=2, description="training pairs used; null: all")
+    captions: Captions | None = Field(
+        default=None,
+        description="OpenAI's 80 templates, the evaluation set's, or captions of the corpus; null: the preset's",
+    )
+    plant: Literal["separately", "together"] = Field(
+        default="separately", description="one infected model per attack, or one that holds all attacks"
+    )
+    training: Training = Training()
+    min_asr: float = Field(default=0.8, ge=0, le=1, description="below this the attack did not take")
+    max_ca_drop: float = Field(default=0.05, ge=0, le=1, description="above this the attack broke the model")
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> PoisonSpec:
+        if (self.rate is None) == (self.count is None):
+            raise ValueError("give either 'rate' or 'count'")
+        return self

@@ -1,0 +1,197 @@
+"""The campaign spec: what a YAML file says, with every default. Unknown keys and impossible values are errors."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tbar_ray.planning.axes import AXES, AxisRange
+from tbar_ray.spec.attack import Attack, PoisonSpec, Training
+from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.section import Section
+from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, Unlearning
+
+Sampler = Literal["grid", "random", "tpe", "gp", "nsga2"]
+
+
+class Model(Section):
+    """The clean model: pretrained weights, or trained here on the training data."""
+
+    architecture: str = "ViT-B-32"
+    pretrained: str | None = Field(default=None, description="an open_clip tag, or a .safetensors or .pt file")
+    training: Training | None = Field(default=None, description="train the clean model on data.train")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Model:
+        if (self.pretrained is None) == (self.training is None):
+            raise ValueError("give either 'pretrained' (a tag or a file) or 'training' (train it here)")
+        return self
+
+
+class Evaluation(Section):
+    """How α is chosen and models are scored."""
+
+    templates: Literal["evaluation", "openai"] = Field(
+        default="evaluation", description="prompts of the zero-shot head: the evaluation set's, or OpenAI's 80"
+    )
+    validation_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of images that choose α")
+    min_retention: float = Field(default=0.95, ge=0, le=1, description="CA to keep, against the infected model")
+    max_asr: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="ASR that counts as removed: of such α, the one with most CA is chosen",
+    )
+    max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
+    alpha_search: Literal["grid", "bisection"] = Field(
+        default="grid",
+        description="bisection: score about log2 of the α to find the grid's choice; all if CA or ASR rise with α",
+    )
+
+
+class Disentanglement(Section):
+    """The map of the weight disentanglement error ξ(α_c, α_t) of every attack."""
+
+    points: int = Field(default=25, ge=2, le=101, description="grid points a side")
+    low: float = Field(default=-3, description="least α_c and α_t")
+    high: float = Field(default=3, description="largest α_c and α_t")
+    images: int = Field(default=600, ge=1, description="images of each kind, clean and triggered")
+    samples: int = Field(default=2000, ge=1, description="training images of each of the two vectors")
+    clean_fraction: Fraction = Field(
+        default=0.0,
+        description="share of clean images in the trigger vector's training; without any, it learns to answer every "
+        "image with the target",
+    )
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _in_memory(self) -> Disentanglement:
+        if self.training.augmentation is not None or self.training.micro_batch is not None:
+            raise ValueError("training: augmentation and micro_batch are for trainings on shards")
+        return self
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Disentanglement:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        return self
+
+
+class Search(Section):
+    """What varies, and how it is searched."""
+
+    sampler: Sampler = "grid"
+    axes: dict[str, list[Any] | AxisRange] = Field(default_factory=dict)
+    trials: int | None = Field(default=None, ge=1, description="trials; for grid: all cells")
+    objective: Literal["asr", "tradeoff"] = Field(
+        default="asr", description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together"
+    )
+    study: Literal["whole", "per method"] = Field(
+        default="whole", description="per method: a search of `trials` trials for each value of the axis 'method'"
+    )
+    concurrency: int = Field(default=4, ge=1, description="trials in flight; part of a sampler's determinism")
+    prune: bool = Field(
+        default=False, description="give up a trial of a sampler that cannot come below the least ASR so far"
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Search:
+        from tbar_ray.naming import nearest
+
+        for name, axis in self.axes.items():
+            if name not in AXES and "." not in name:
+                raise ValueError(f"axes: unknown axis {name!r}{nearest(name, AXES)}")
+            if isinstance(axis, list) and not axis:
+                raise ValueError(f"axes.{name}: the list is empty")
+            if isinstance(axis, AxisRange) and self.sampler == "grid":
+                raise ValueError(f"axes.{name}: sampler 'grid' needs a list of values, not a range")
+            if name not in AXES:
+                continue  # a method's parameter: the method checks its values
+            for value in axis if isinstance(axis, list) else [axis.low, axis.high]:
+                AXES[name].check(value)
+        if self.sampler != "grid" and self.trials is None:
+            raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
+        if self.study == "per method" and (self.sampler == "grid" or not isinstance(self.axes.get("method"), list)):
+            raise ValueError("study: 'per method' needs a sampler and a list of methods on the axis 'method'")
+        if self.prune and (self.sampler == "grid" or self.objective != "asr"):
+            raise ValueError("prune: a grid shows every cell, and a tradeoff has no single best; use objective: asr")
+        if self.sampler == "nsga2" and self.objective == "asr":
+            raise ValueError("objective: sampler 'nsga2' searches a front; set objective: tradeoff")
+        return self
+
+
+class Resources(Section):
+    """What each kind of stage is given; threads also decide the last bits of CPU results."""
+
+    training_cpus: int = Field(default=2, ge=1, description="pretraining and poisoning: CPUs and torch threads")
+    trial_cpus: int = Field(default=1, ge=1, description="unlearning and evaluation: CPUs and torch threads")
+    gpus: float = Field(default=0, ge=0, description="GPUs of each stage that computes on a model")
+    readers: int = Field(default=2, ge=1, description="reader actors per training; never changes results")
+    checkpoint_minutes: float = Field(
+        default=5, ge=0, description="between checkpoints of a training on shards, which goes on from there if stopped"
+    )
+
+
+class CampaignSpec(Section):
+    """A campaign: data, clean model, attacks, forget set, method, and the axes of the ablation."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="also the MLflow experiment")
+    description: str = ""
+    seed: int = Field(default=0, ge=0, description="poison plan, forget sets, triggers and training orders")
+    data: Data
+    model: Model
+    tasks: dict[str, TaskSpec] = Field(default_factory=dict, description="labelled sets of the single-task setting")
+    attacks: dict[str, Attack] = Field(min_length=1)
+    poison: PoisonSpec
+    forget: Forget = Forget()
+    defender: Defender = Defender()
+    unlearning: Unlearning = Unlearning()
+    methods: dict[str, Method] = Field(default_factory=dict, description="methods with parameters of their own")
+    alpha: list[Alpha] = Field(
+        default=[round(0.05 * i, 2) for i in range(21)], min_length=1, description="the path of α"
+    )
+    evaluation: Evaluation = Evaluation()
+    disentanglement: Disentanglement | None = None
+    search: Search = Search()
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CampaignSpec:
+        from tbar_ray.naming import nearest
+
+        for axis in ("attack", "source"):
+            listed = self.search.axes.get(axis, [])
+            for name in listed if isinstance(listed, list) else []:
+                if name not in self.attacks:
+                    raise ValueError(
+                        f"search.axes.{axis}: {name!r} is not under 'attacks'{nearest(name, self.attacks)}"
+                    )
+        methods = self.search.axes.get("method", [self.unlearning.method])
+        for axis in self.search.axes:
+            method = axis.partition(".")[0]
+            if "." in axis and isinstance(methods, list) and method not in methods:
+                raise ValueError(f"search.axes.{axis}: no trial has the method {method!r}{nearest(method, methods)}")
+        if "attack" not in self.search.axes and len(self.attacks) > 1:
+            raise ValueError("search.axes: several attacks but no axis 'attack'; list those to run")
+        counted = [name for name, attack in self.attacks.items() if attack.poison.count is not None]
+        if "poisoning_rate" in self.search.axes and (self.poison.rate is None or counted):
+            raise ValueError("search.axes.poisoning_rate: set poison.rate, not poison.count")
+        for name, attack in self.attacks.items():
+            training = attack.poison.training or self.poison.training
+            if training.micro_batch is not None and (attack.task or attack.planting.method != "standard"):
+                raise ValueError(f"attacks.{name}: micro_batch is for pairs and planting 'standard'")
+            merged = attack.merge.tasks if attack.merge else []
+            for task in [*([attack.task] if attack.task else []), *merged]:
+                if task not in self.tasks:
+                    raise ValueError(f"attacks.{name}: task {task!r} is not under 'tasks'{nearest(task, self.tasks)}")
+            if attack.merge and attack.task is None:
+                raise ValueError(f"attacks.{name}.merge: merging is of the single-task setting; give 'task' as well")
+            if attack.task in merged:
+                raise ValueError(f"attacks.{name}.merge.tasks: {attack.task!r} is the attack's own task")
+        if self.poison.plant == "together":
+            tasks = {attack.task for attack in self.attacks.values()}
+            plantings = {attack.planting.method for attack in self.attacks.values()}
+            if len(tasks) > 1 or plantings != {"standard"}:
+                raise ValueError("poison.plant: attacks planted together share one task and planting 'standard'")
+        return self

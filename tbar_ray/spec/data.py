@@ -1,0 +1,76 @@
+"""The part of a spec that says where data come from: training pairs, evaluation sets, tasks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tbar_ray.spec.section import Section
+
+
+class SyntheticData(Section):
+    """The embedded corpus of captioned scenes, made where no data is given."""
+
+    samples: int = Field(default=20_000, ge=1, description="training pairs")
+    size: int = Field(default=64, ge=16, le=1024, description="image side in pixels")
+    samples_per_shard: int = Field(default=1000, ge=1, le=10_000)
+    per_class: int = Field(default=40, ge=2, description="evaluation images per class")
+    retrieval: int = Field(default=0, ge=0, description="image-caption pairs of the retrieval set; 0: none")
+    seed: int = Field(default=0, ge=0)
+
+
+class WeightedShards(Section):
+    """One of several corpora that are trained on together."""
+
+    url: str = Field(description="shards, as for data.train")
+    weight: float = Field(default=1.0, gt=0, le=1000, description="how often each of its samples comes in an epoch")
+
+
+class Data(Section):
+    """Training shards and the evaluation set: both by URL, or both synthetic."""
+
+    synthetic: SyntheticData | None = None
+    train: str | list[WeightedShards] | None = Field(
+        default=None,
+        description="shards: a folder, glob, brace pattern, fsspec URL or pipe:COMMAND; or a list of {url, weight}",
+    )
+    evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
+    retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
+    on_error: Literal["error", "warn"] = Field(default="warn", description="what an unreadable sample does")
+    shuffle_buffer: int | None = Field(
+        default=None,
+        ge=1,
+        description="shuffle shards, and samples within so many; null: all samples. For corpora larger than the cache",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        named = (self.train, self.evaluation, self.retrieval) != (None, None, None)
+        if self.synthetic is not None and named:
+            raise ValueError("give either 'synthetic' or 'train' and 'evaluation', not both")
+        if self.train == []:
+            raise ValueError("train: the list is empty")
+        if self.synthetic is None and (self.train is None or self.evaluation is None):
+            raise ValueError("give 'synthetic', or both 'train' and 'evaluation'")
+        return self
+
+
+class TaskSpec(Section):
+    """A labelled data set for the single-task setting: CLIP_benchmark layout with `train` and `test`.
+
+    Give `url`, or the name of an embedded one.
+    """
+
+    url: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder with train/ and test/")
+    synthetic: str | None = Field(default=None, description="an embedded task: see `tbar data synth --help`")
+    per_class: int = Field(default=200, ge=1, description="synthetic: training images per class")
+    per_class_test: int = Field(default=40, ge=2, description="synthetic: test images per class")
+    size: int = Field(default=64, ge=16, le=1024, description="synthetic: image side in pixels")
+    seed: int = Field(default=0, ge=0, description="synthetic: seed")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TaskSpec:
+        if (self.url is None) == (self.synthetic is None):
+            raise ValueError("give either 'url' or 'synthetic'")
+        return self

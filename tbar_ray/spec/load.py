@@ -1,0 +1,131 @@
+"""Reading a spec: YAML, `--set` overrides, and one-line errors that name the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tbar_ray.errors import SpecError
+from tbar_ray.naming import nearest
+from tbar_ray.spec.campaign import CampaignSpec
+
+_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+
+
+def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
+    """Read a campaign spec.
+
+    Args:
+        path: a YAML file.
+        overrides: `key.sub=value` items, applied over the file; values are YAML.
+
+    Raises:
+        SpecError: one line naming the file and the field.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise SpecError(f"{path}{where}: not YAML: {_problem(error)}") from None
+    if not isinstance(content, dict):
+        raise SpecError(f"{path}: a campaign spec is a mapping with 'name', 'data', 'model', …")
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return CampaignSpec.model_validate(_numbers(content))
+    except ValidationError as error:
+        raise SpecError(f"{path}: {describe(error, CampaignSpec)}") from None
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the most telling validation error as one line: field, what is wrong, the nearest known key.
+
+    An unknown key comes first: where it is misspelt, the key it stands for is reported missing as well.
+    """
+    errors = _told_apart(error)
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    location = [str(part) for part in first["loc"]]
+    field = ".".join(location)
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key{nearest(location[-1], _fields_at(model, location[:-1]))}"
+    elif first["type"] == "missing":
+        message = "required, but missing"
+    elif "input" in first and not isinstance(first["input"], dict):
+        message += f" (got {first['input']!r})"
+    more = len(errors) - 1
+    return f"{field}: {message}" + (f" (and {more} more)" if more else "") if field else message
+
+
+def _told_apart(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors; of an axis, which is a list or a range, only those of the form that was written."""
+    kept = []
+    for one in error.errors():
+        location = one["loc"]
+        if location[:2] == ("search", "axes") and len(location) > 3:
+            is_range = isinstance(one["input"], dict)
+            if len(location) == 4 and one["type"] == ("list_type" if is_range else "model_type"):
+                continue
+            one["loc"] = (*location[:3], *location[4:])  # without the name of the form
+        kept.append(one)
+    return kept
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    return (getattr(error, "problem", None) or str(error)).splitlines()[0]
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise SpecError(f"--set {override}: write key.sub=value")
+    *parents, last = key.split(".")
+    place = content
+    for parent in parents:
+        if place.get(parent) is None:
+            place[parent] = {}
+        place = place[parent]
+        if not isinstance(place, dict):
+            raise SpecError(f"--set {override}: {parent!r} is not a mapping")
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SpecError(f"--set {override}: {text!r} is not YAML") from None
+
+
+def _numbers(value: Any) -> Any:
+    """Turn 1e-5 into a number everywhere: YAML 1.1 wants 1.0e-5 and reads the other as text."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
+    """Return the known keys of the section at `location`."""
+    current: Any = model
+    for part in location:
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            continue
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        candidates += [inner for c in candidates for inner in getattr(c, "__args__", ())]
+        sections = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not sections:
+            return []
+        current = sections[0]
+    return list(getattr(current, "model_fields", {}))

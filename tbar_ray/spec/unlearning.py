@@ -1,0 +1,47 @@
+"""The part of a spec that describes defences: what the defender has and knows, and the unlearning methods."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tbar_ray.spec.section import Section
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Alpha = Annotated[float, Field(ge=0, le=1000)]
+Knowledge = Literal["trigger", "target"]
+
+
+class Forget(Section):
+    """The forget set."""
+
+    size: int = Field(default=300, ge=1, description="images, triggered and clean together")
+    clean_fraction: Fraction = Field(default=0.0, description="share of clean images")
+
+
+class Defender(Section):
+    """What the defender has beside the forget set, and what he knows of the attack."""
+
+    knows: list[Knowledge] = Field(default=["trigger", "target"], description="of the attack; [] for nothing")
+    clean_pairs: int = Field(default=0, ge=0, description="pairs that he trusts, for the methods that need them")
+    training_pairs: int = Field(
+        default=0, ge=0, description="pairs of the attacker's training data, the poisoned ones unmarked among them"
+    )
+
+
+class Unlearning(Section):
+    """The unlearning method and its hyper-parameters."""
+
+    method: str = "tbar"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Method(Section):
+    """A method under a name of its own, to be listed on the axis `method`."""
+
+    method: str | None = Field(default=None, description="a method: see `tbar method list`; null: its name here")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="null keeps the published ones")
+    alpha: list[Alpha] | None = Field(
+        default=None, min_length=1, description="its path of α; null: the campaign's, or 1 where it has no strength"
+    )

@@ -1,0 +1,130 @@
+"""The path of α: scaling coefficients on validation, the selected one on test."""
+
+from __future__ import annotations
+
+import json
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tbar_ray.stages.evaluate import AttackGate, Evaluate
+from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.stages.unlearn import Unlearn
+
+if TYPE_CHECKING:
+    from tbar_ray.evaluation.selection import AlphaPoint
+    from tbar_ray.stages.alpha_scores import AlphaScores
+
+PATH = "path.json"
+
+
+class AlphaPath(Stage):
+    """One resident model moved along one vector; the end of a trial.
+
+    The vector may come from another model than the one that is moved (transfer).
+    """
+
+    kind: ClassVar[str] = "path"
+    version: ClassVar[int] = 3
+
+    unlearn: Unlearn
+    gate: AttackGate
+    infected: Evaluate
+    others: tuple[Evaluate, ...] = ()
+    """Scores of the same infected model on the other backdoors that it holds."""
+    alphas: tuple[float, ...]
+    min_retention: float
+    max_asr: float | None
+    alpha_search: str
+    to_beat: float | None = None
+    """ASR of an earlier trial: the path is given up if no α that retains enough CA comes below it."""
+
+    @property
+    def title(self) -> str:
+        """Return the trial's cell."""
+        several = f"{len(self.alphas)} α" if len(self.alphas) > 1 else f"α {self.alphas[0]:g}"
+        return f"{several} of {self.unlearn.title}"
+
+    @property
+    def work(self) -> int:
+        """Return the images scored: validation for every α, test once; 0 if the set is not limited."""
+        share = self.infected.validation_fraction
+        return round(self.infected.work * (len(self.alphas) * share + 1 - share))
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Score α on validation (all, or those that a bisection asks for), select, score the selected one on test."""
+        from tbar_ray.stages.alpha_scores import AlphaScores
+        from tbar_ray.unlearning.registry import build_unlearner
+
+        started = time.perf_counter()
+        store, method = context.store, build_unlearner(self.unlearn.method, self.unlearn.parameters)
+        edit = store.fetch(self.unlearn.artifact)
+        scores = AlphaScores(store, self.infected, edit, method.coefficient, self.gpus)
+
+        def point(alpha: float) -> AlphaPoint:
+            found = scores.point(alpha)
+            context.report({"done": len(scores.path), "total": len(self.alphas)})
+            return found
+
+        dominated = self.to_beat is not None and not self._beats(self.to_beat, point, scores)
+        points, chosen, monotone = ([], None, None) if dominated else self._search(point, scores)
+        # a single α was asked for by a search or a person: it is reported, feasible or not
+        reported = chosen or (points[0] if points and len(self.alphas) == 1 else None)
+        result: dict[str, Any] = {
+            "path": scores.path,
+            "sequential_tests": scores.sequential_tests,
+            "selected": reported.alpha if reported else None,
+            "feasible": chosen is not None,
+            "reference_ca": scores.reference_ca,
+            "monotone": monotone,
+            "dominated": dominated,
+            "test": None,
+        }
+        if reported is not None:
+            result["test"] = scores.test(reported.alpha, context.out)
+            if (retrieval := scores.retrieval(reported.alpha)) is not None:
+                result["retrieval"] = retrieval
+            result["others"] = {
+                other.backdoor.fingerprint: scores.test_of_other(reported.alpha, other) for other in self.others
+            }
+        (context.out / PATH).write_text(json.dumps(result, indent=1))
+        return {"seconds": time.perf_counter() - started}
+
+    def _search(
+        self, point: Callable[[float], AlphaPoint], scores: AlphaScores
+    ) -> tuple[list[AlphaPoint], AlphaPoint | None, bool | None]:
+        """Return the points that were scored, the selected one, and for a bisection whether the curves fall."""
+        from tbar_ray.evaluation.alpha_search import search_alpha
+        from tbar_ray.evaluation.selection import select
+
+        reference = scores.reference_ca
+        if self.alpha_search == "bisection":
+
+            def ended(alpha: float) -> bool:
+                return scores.gone_or_spent(alpha, self.min_retention * reference, self.max_asr or 0.0)
+
+            found = search_alpha(self.alphas, point, reference, self.min_retention, self.max_asr, ended)
+            scores.path.sort(key=lambda entry: float(entry["alpha"]))
+            return list(found.points), found.chosen, found.monotone
+        points = [point(alpha) for alpha in self.alphas]
+        scores.path.sort(key=lambda entry: self.alphas.index(entry["alpha"]))
+        return points, select(points, reference, self.min_retention, self.max_asr), None
+
+    def _beats(self, asr: float, point: Callable[[float], AlphaPoint], scores: AlphaScores) -> bool:
+        """Return whether some α that retains enough CA comes below an ASR, on curves that fall with α.
+
+        Bisects by sequential tests for the first α where ASR is at most that or too little CA is left, and scores it in
+        full.
+        """
+        order, least_ca = sorted(self.alphas), self.min_retention * scores.reference_ca
+        place = bisect_left(
+            range(len(order)), True, key=lambda place: scores.gone_or_spent(order[place], least_ca, asr)
+        )
+        if place < len(order):
+            found = point(order[place])
+            if found.ca >= least_ca and found.asr <= asr:
+                return True
+        if place:
+            point(order[place - 1])  # how far it came, for the record and the search
+        return False

@@ -1,0 +1,57 @@
+"""What an attacker plants: a trigger with its parameters and seed, and the target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tbar_ray.data.poison import Poisoning
+from tbar_ray.stages.node import Node, Source
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    from tbar_ray.triggers.base import Trigger
+
+PIXELS = "pixels.json"
+"""File of an optimised patch: the parameters that it gives to its trigger."""
+
+
+class Backdoor(Source):
+    """One backdoor, as data: the trigger is built where it is used."""
+
+    kind: ClassVar[str] = "backdoor"
+
+    trigger: str
+    parameters: dict[str, Any]
+    seed: int
+    target: str
+    learned: Node | None = None
+    """The stage that optimises the trigger's pattern, where it has one."""
+
+    def build(self, store: Store) -> Trigger:
+        """Return the trigger; a learned one with what its stage found."""
+        from tbar_ray.stages.node import Stage
+        from tbar_ray.triggers.registry import build_trigger
+
+        learned: dict[str, Any] = {}
+        if isinstance(self.learned, Stage):
+            learned = store.read_json(f"artifacts/{self.learned.artifact}/{PIXELS}")
+        return build_trigger(self.trigger, {**self.parameters, **learned}, self.seed)
+
+
+class Plant(Source):
+    """A backdoor and how many samples are poisoned with it."""
+
+    kind: ClassVar[str] = "plant"
+    insignificant: ClassVar[frozenset[str]] = frozenset({"attack"})
+
+    attack: str
+    """The attack's name in the spec, for tables only."""
+    backdoor: Backdoor
+    rate: float | None
+    count: int | None
+    captions: str
+    poisoning: Poisoning
+
+    def amount(self, samples: int) -> int:
+        """Return the number of poisoned samples among so many."""
+        return self.count if self.count is not None else round((self.rate or 0) * samples)

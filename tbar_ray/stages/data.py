@@ -1,0 +1,195 @@
+"""Data nodes: given shards and evaluation sets, and the synthetic ones."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tbar_ray.stages.node import Node, Report, Source, Stage, StageContext
+from tbar_ray.store.store import Store
+
+
+class Located(Node):
+    """Data that has a URL."""
+
+    def url(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
+        """Return where the data is, for any fsspec reader."""
+        raise TypeError(f"{type(self).__name__} has no URL")
+
+
+class GivenData(Source, Located):
+    """Data that the user brought; what it means is its shards' names and sizes, wherever they lie."""
+
+    kind: ClassVar[str] = "given"
+    insignificant: ClassVar[frozenset[str]] = frozenset({"place", "samples"})
+
+    place: str
+    content: str = Field(description="digest of shard names and sizes (and of class names and templates)")
+    samples: int | None = Field(default=None, description="number of samples, where known without reading")
+
+    def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
+        """Return the URL as given."""
+        return self.place
+
+
+class Mixture(Source, Located):
+    """Several corpora that are trained on together; a sample of weight w comes w times in an epoch."""
+
+    kind: ClassVar[str] = "mixture"
+
+    parts: tuple[GivenData, ...]
+    weights: tuple[float, ...]
+
+
+class SyntheticCorpus(Stage, Located):
+    """Procedural captioned scenes as WebDataset shards."""
+
+    kind: ClassVar[str] = "corpus"
+
+    samples: int
+    size: int
+    samples_per_shard: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the size of the corpus."""
+        return f"corpus of {self.samples:,} scenes"
+
+    @property
+    def work(self) -> int:
+        """Return the number of scenes."""
+        return self.samples
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write the shards."""
+        from tbar_ray.data.synthetic.synth import write_corpus
+
+        summary = write_corpus(
+            context.out,
+            samples=self.samples,
+            size=self.size,
+            samples_per_shard=self.samples_per_shard,
+            seed=self.seed,
+            workers=os.cpu_count(),
+            progress=_Counter(context.report, self.samples),
+        )
+        return {"samples": summary.samples}
+
+
+class SyntheticEvaluation(Stage, Located):
+    """Procedural labelled scenes in CLIP_benchmark's layout."""
+
+    kind: ClassVar[str] = "evaluation-set"
+
+    per_class: int
+    size: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the size of the set."""
+        return f"evaluation set, {self.per_class} a class"
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write the set."""
+        from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+        from tbar_ray.data.synthetic.synth import write_evaluation_set
+
+        total = self.per_class * len(CLASS_NAMES)
+        summary = write_evaluation_set(
+            context.out,
+            per_class=self.per_class,
+            size=self.size,
+            seed=self.seed,
+            workers=os.cpu_count(),
+            progress=_Counter(context.report, total),
+        )
+        return {"samples": summary.samples}
+
+
+class SyntheticTask(Stage, Located):
+    """A procedural labelled task with a train and a test split, in CLIP_benchmark's layout."""
+
+    kind: ClassVar[str] = "task"
+
+    task: str
+    per_class: int
+    per_class_test: int
+    size: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the task."""
+        return f"task {self.task}, {self.per_class} + {self.per_class_test} a class"
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write both splits."""
+        from tbar_ray.data.synthetic.tasks import TASKS, write_task
+
+        images = (self.per_class + self.per_class_test) * len(TASKS[self.task].classnames)
+        summary = write_task(
+            context.out,
+            task=self.task,
+            per_class_train=self.per_class,
+            per_class_test=self.per_class_test,
+            size=self.size,
+            seed=self.seed,
+            workers=os.cpu_count(),
+            progress=_Counter(context.report, images),
+        )
+        return {"samples": summary.samples}
+
+
+class SyntheticRetrieval(Stage, Located):
+    """Procedural image-caption pairs to retrieve among."""
+
+    kind: ClassVar[str] = "retrieval-set"
+
+    pairs: int
+    size: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the size of the set."""
+        return f"retrieval set of {self.pairs:,} pairs"
+
+    def url(self, store: Store) -> str:
+        """Return the artifact's folder."""
+        return store.artifact_url(self.artifact)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write the set."""
+        from tbar_ray.data.synthetic.synth import write_retrieval_set
+
+        summary = write_retrieval_set(
+            context.out, pairs=self.pairs, size=self.size, seed=self.seed, workers=os.cpu_count()
+        )
+        return {"samples": summary.samples}
+
+
+class _Counter:
+    """Turns 'so many more' into 'so many done of'."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report, self._total, self._done = report, total, 0
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+        self._report({"done": self._done, "total": self._total})

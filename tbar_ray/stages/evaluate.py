@@ -1,0 +1,164 @@
+"""Scoring a model on both splits, and the gate: an attack that did not take is reported before any defence."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tbar_ray.errors import ScientificError
+from tbar_ray.stages.backdoor import Backdoor
+from tbar_ray.stages.data import Located
+from tbar_ray.stages.models import ModelNode
+from tbar_ray.stages.node import Node, Stage, StageContext
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from tbar_ray.data.evaluation_set import EvaluationSet
+    from tbar_ray.evaluation.scores import Predictions, Split
+    from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.stages.runtime import Splits
+    from tbar_ray.triggers.base import Trigger
+
+SCORES = "scores.json"
+PREDICTIONS = "predictions.npz"
+
+
+class Evaluate(Stage):
+    """Every score of one model against one backdoor, on the validation and the test split."""
+
+    kind: ClassVar[str] = "scores"
+    version: ClassVar[int] = 3
+    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "role"})
+
+    role: str
+    """'clean' or 'infected', for tables only."""
+    model: ModelNode
+    evaluation: Node
+    retrieval: Node | None = None
+    backdoor: Backdoor
+    templates: str
+    validation_fraction: float
+    max_images: int | None
+    split_seed: int
+
+    @property
+    def title(self) -> str:
+        """Return what is scored."""
+        return f"score the {self.role} model ({self.backdoor.trigger})"
+
+    @property
+    def work(self) -> int:
+        """Return the images of both splits, clean and triggered; 0 if the set is not limited."""
+        return 2 * (self.max_images or 0)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Score both splits, and retrieval where there is a set for it."""
+        from tbar_ray.evaluation.scores import predict_split, score_predictions
+        from tbar_ray.stages.runtime import device_for
+
+        data = self.open_data(context.store)
+        target = data.class_index(self.backdoor.target)
+        trigger = self.backdoor.build(context.store)
+        model = self.model.load(context.store, device_for(self.gpus))
+        head, preprocess = self.head_of(model, data)
+        scores: dict[str, Any] = {}
+        for done, name in enumerate(("validation", "test"), start=1):
+            split = self.load_split(data, name, trigger, preprocess)
+            predictions = predict_split(model, head, split, preprocess)
+            scores[name] = score_predictions(predictions, split.labels, target).to_dict()
+            context.report({"done": done, "total": 2})
+        save_predictions(context.out, split, predictions, target)
+        if self.retrieval is not None:
+            scores["retrieval"] = self.score_retrieval(context.store, model, trigger, preprocess)
+        (context.out / SCORES).write_text(json.dumps(scores, indent=1))
+        return {}
+
+    def open_data(self, store: Store) -> EvaluationSet:
+        """Return the evaluation set."""
+        from tbar_ray.data.evaluation_set import EvaluationSet
+
+        assert isinstance(self.evaluation, Located)
+        return EvaluationSet.open(self.evaluation.url(store))
+
+    def head_of(self, model: nn.Module, data: EvaluationSet) -> tuple[Any, Preprocessing]:
+        """Return the zero-shot head of a model of this architecture, and its preprocessing."""
+        from tbar_ray.stages.runtime import head_of
+
+        return head_of(model, self.model.architecture, data, self.templates)  # type: ignore[arg-type]
+
+    @property
+    def splits(self) -> Splits:
+        """Return how the evaluation set is cut."""
+        from tbar_ray.stages.runtime import Splits
+
+        return Splits(self.validation_fraction, self.max_images, self.split_seed)
+
+    def load_split(self, data: EvaluationSet, name: str, trigger: Trigger, preprocess: Preprocessing) -> Split:
+        """Return 'validation' or 'test', clean and triggered; where this process has it, that."""
+        from tbar_ray.stages.runtime import kept_splits, load_split
+
+        key = (self.evaluation.fingerprint, self.backdoor.fingerprint, self.splits, name, preprocess)
+        return kept_splits().get(key, lambda: load_split(data, self.splits, name, trigger, preprocess))
+
+    def score_retrieval(
+        self, store: Store, model: nn.Module, trigger: Trigger, preprocess: Preprocessing
+    ) -> dict[str, dict[str, float | int]]:
+        """Return recall and caption-ASR on the retrieval set."""
+        from tbar_ray.stages.retrieval import score_retrieval
+
+        assert isinstance(self.retrieval, Located)
+        url = self.retrieval.url(store)
+        return score_retrieval(url, model, self.model.architecture, trigger, self.backdoor.target, preprocess)
+
+
+def save_predictions(out: Path, split: Split, predictions: Predictions, target: int) -> None:
+    """Keep what a model answered on the test split: paired tests between methods need every image."""
+    import numpy as np
+
+    np.savez_compressed(
+        out / PREDICTIONS,
+        labels=split.labels.numpy(),
+        clean=predictions.clean.numpy(),
+        triggered=predictions.triggered.numpy(),
+        target=np.array(target),
+    )
+
+
+class AttackGate(Stage):
+    """Passes only if the infected model answers with the target and is otherwise intact (validation split)."""
+
+    kind: ClassVar[str] = "gate"
+
+    clean: Evaluate
+    infected: Evaluate
+    min_asr: float
+    max_ca_drop: float
+
+    @property
+    def title(self) -> str:
+        """Return what is checked."""
+        return f"did the attack take ({self.infected.backdoor.trigger})"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Compare; raise ScientificError if the attack did not take."""
+        scores = {
+            role: json.loads((context.store.fetch(stage.artifact) / SCORES).read_text())["validation"]
+            for role, stage in (("clean", self.clean), ("infected", self.infected))
+        }
+        asr, ca = scores["infected"]["asr"]["value"], scores["infected"]["ca"]["value"]
+        clean_ca, clean_asr = scores["clean"]["ca"]["value"], scores["clean"]["asr"]["value"]
+        if asr < self.min_asr:
+            raise ScientificError(
+                f"attack did not take: ASR {asr:.1%} of the infected model is below poison.min_asr "
+                f"{self.min_asr:.0%} (clean model: {clean_asr:.1%}); raise poison.rate, epochs or learning rate"
+            )
+        if clean_ca - ca > self.max_ca_drop:
+            raise ScientificError(
+                f"attack broke the model: CA fell from {clean_ca:.1%} to {ca:.1%}, more than "
+                f"poison.max_ca_drop {self.max_ca_drop:.1%}; lower the poisoning learning rate"
+            )
+        return {"asr": asr, "ca": ca}

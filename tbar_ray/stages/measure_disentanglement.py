@@ -1,0 +1,216 @@
+"""The map of the weight disentanglement error ξ: two task vectors, references, rows of cells, the whole."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.component import VECTOR, ComponentVector
+from tbar_ray.stages.evaluate import Evaluate
+from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tbar_ray.evaluation.disentanglement_error import NormalisedImages
+    from tbar_ray.models.in_place import InPlacePair
+    from tbar_ray.planning.planted import PlantedAttack
+
+REFERENCES = "references.npz"
+ROW = "row.json"
+MAP = "map.json"
+
+
+class _Grid(Stage):
+    """What all stages of a map share: the clean model θ_pre, its two vectors, and the images."""
+
+    scorer: Evaluate
+    """Says model, evaluation set, split and trigger; its test split gives the images."""
+    clean_vector: ComponentVector
+    trigger_vector: ComponentVector
+    alphas: tuple[float, ...]
+    images: int
+
+    def in_place(self, store: Store) -> tuple[InPlacePair, Tensor, NormalisedImages, NormalisedImages]:
+        """Return θ_pre with both vectors, its head, clean images, and triggered images of the other classes."""
+        from tbar_ray.evaluation.disentanglement_error import NormalisedImages
+        from tbar_ray.models.in_place import InPlacePair
+        from tbar_ray.models.task_vector import TaskVector
+        from tbar_ray.stages.runtime import device_for
+
+        data = self.scorer.open_data(store)
+        device = device_for(self.gpus)
+        model = self.scorer.model.load(store, device)
+        head, preprocess = self.scorer.head_of(model, data)
+        split = self.scorer.load_split(data, "test", self.scorer.backdoor.build(store), preprocess)
+        other = split.labels != data.class_index(self.scorer.backdoor.target)
+        vectors = [
+            TaskVector.load(store.fetch(stage.artifact) / VECTOR) for stage in (self.clean_vector, self.trigger_vector)
+        ]
+        return (
+            InPlacePair(model, vectors[0], vectors[1]),
+            head,
+            NormalisedImages(_evenly(split.clean, self.images), preprocess, device),
+            NormalisedImages(_evenly(split.triggered[other], self.images), preprocess, device),
+        )
+
+
+class DisentanglementReferences(_Grid):
+    """f(x; θ0 + α_i τ_i) for both vectors and every α: evaluated once, used along rows and columns."""
+
+    kind: ClassVar[str] = "references"
+
+    @property
+    def title(self) -> str:
+        """Return how many models are evaluated."""
+        return f"{2 * len(self.alphas)} reference models of ξ ({self.scorer.backdoor.trigger})"
+
+    @property
+    def work(self) -> int:
+        """Return the images that go through a model."""
+        return 2 * len(self.alphas) * self.images
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Evaluate each vector alone along its axis."""
+        import numpy as np
+
+        from tbar_ray.evaluation.disentanglement_error import reference_predictions
+
+        pair, head, clean, triggered = self.in_place(context.store)
+        answers: dict[str, Any] = {}
+        parts: tuple[tuple[Literal["clean", "triggered"], NormalisedImages], ...]
+        parts = (("clean", clean), ("triggered", triggered))
+        for which, images in parts:
+            answers[which] = reference_predictions(pair, which, self.alphas, images, head)
+            context.report({"done": len(answers) * len(self.alphas), "total": 2 * len(self.alphas)})
+        np.savez_compressed(context.out / REFERENCES, **answers)
+        return {}
+
+
+class DisentanglementRow(_Grid):
+    """The cells of one α_c; every finished cell is kept, so that a killed row goes on where it was."""
+
+    kind: ClassVar[str] = "disentanglement-row"
+
+    references: DisentanglementReferences
+    row: int
+
+    @property
+    def title(self) -> str:
+        """Return the row."""
+        return f"ξ at α_c {self.alphas[self.row]:g}, {len(self.alphas)} α_t ({self.scorer.backdoor.trigger})"
+
+    @property
+    def work(self) -> int:
+        """Return the images that go through a model."""
+        return 2 * len(self.alphas) * self.images
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Evaluate the joint models of the row, cell by cell."""
+        import numpy as np
+
+        from tbar_ray.evaluation.disentanglement_error import joint_errors
+
+        store, progress = context.store, f"progress/{self.artifact}.json"
+        cells: list[dict[str, float]] = store.read_json(progress) if store.exists(progress) else []
+        resumed = len(cells)
+        with np.load(store.fetch(self.references.artifact) / REFERENCES, allow_pickle=False) as arrays:
+            reference_c, reference_t = arrays["clean"], arrays["triggered"]
+        pair, head, clean, triggered = self.in_place(store)
+        for column in range(resumed, len(self.alphas)):
+            terms = joint_errors(
+                pair,
+                self.alphas[self.row],
+                self.alphas[column],
+                reference_c[self.row],
+                reference_t[column],
+                clean,
+                triggered,
+                head,
+            )
+            cells.append(vars(terms))
+            store.write_json(progress, cells)
+            context.report({"done": column + 1, "total": len(self.alphas)})
+        (context.out / ROW).write_text(json.dumps(cells))
+        store.remove(progress)
+        return {"resumed_cells": resumed}
+
+
+class MeasureDisentanglement(Stage):
+    """The whole map: both terms on the grid."""
+
+    kind: ClassVar[str] = "disentanglement"
+
+    rows: tuple[DisentanglementRow, ...]
+
+    @property
+    def title(self) -> str:
+        """Return the size of the map."""
+        return f"ξ map {len(self.rows)} × {len(self.rows)} ({self.rows[0].scorer.backdoor.trigger})"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Put the rows together."""
+        from tbar_ray.evaluation import disentanglement_map as maps
+
+        alphas = self.rows[0].alphas
+        cells = [
+            [maps.Terms(**cell) for cell in json.loads((context.store.fetch(row.artifact) / ROW).read_text())]
+            for row in self.rows
+        ]
+        whole = maps.DisentanglementMap.of_cells(alphas, alphas, cells)
+        vectors = {
+            name: context.store.facts(stage.artifact)["facts"]
+            for name, stage in (("clean", self.rows[0].clean_vector), ("trigger", self.rows[0].trigger_vector))
+        }
+        counts = {"n_c": cells[0][0].n_c, "n_t": cells[0][0].n_t}
+        (context.out / MAP).write_text(json.dumps({**whole.to_dict(), **counts, "vectors": vectors}, indent=1))
+        return counts
+
+
+def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate, seed: int) -> MeasureDisentanglement:
+    """Return the map of an attack: θ_pre with the vector of a clean and of a triggered fine-tuning."""
+    wanted = spec.disentanglement
+    assert wanted is not None
+    trained = planted.infected
+    step = (wanted.high - wanted.low) / (wanted.points - 1)
+    alphas = tuple(round(wanted.low + step * i, 6) for i in range(wanted.points))
+
+    def vector(part: Literal["clean", "trigger"]) -> ComponentVector:
+        return ComponentVector(
+            part=part,
+            clean=trained.clean,
+            corpus=trained.corpus,
+            evaluation=planted.evaluation,
+            backdoor=planted.backdoor,
+            classify=trained.classify,
+            samples=wanted.samples,
+            clean_fraction=wanted.clean_fraction if part == "trigger" else 1.0,
+            training=wanted.training,
+            templates=spec.evaluation.templates,
+            seed=seed,
+            on_error=spec.data.on_error,
+            threads=spec.resources.trial_cpus,
+            gpus=spec.resources.gpus,
+        )
+
+    shared: dict[str, Any] = {
+        "scorer": infected.model_copy(update={"model": trained.clean, "role": "clean", "retrieval": None}),
+        "clean_vector": vector("clean"),
+        "trigger_vector": vector("trigger"),
+        "alphas": alphas,
+        "images": wanted.images,
+        "threads": spec.resources.trial_cpus,
+        "gpus": spec.resources.gpus,
+    }
+    references = DisentanglementReferences(**shared)
+    return MeasureDisentanglement(
+        rows=tuple(DisentanglementRow(references=references, row=row, **shared) for row in range(len(alphas)))
+    )
+
+
+def _evenly(images: Tensor, count: int) -> Tensor:
+    """Return at most `count` images, evenly spaced: they are sorted by class, and all classes stay."""
+    step = max(1.0, len(images) / count)
+    return images[[int(i * step) for i in range(int(len(images) / step))]]

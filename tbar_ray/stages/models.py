@@ -1,0 +1,102 @@
+"""Model nodes: pretrained weights, and the clean model trained here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from tbar_ray.spec.attack import Training
+from tbar_ray.stages.node import Node, Source, Stage, StageContext
+from tbar_ray.stages.samples import open_corpus, order_of
+from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
+from tbar_ray.store.checkpoints import Checkpoints
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class ModelNode(Node):
+    """A node that has weights of an architecture."""
+
+    architecture: str
+
+    def pretrained(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
+        """Return the tag or the file of the weights."""
+        raise TypeError(f"{type(self).__name__} has no weights")
+
+    def load(self, store: Store, device: torch.device) -> nn.Module:
+        """Return the model, in evaluation mode."""
+        from tbar_ray.models.factory import create_model
+
+        return create_model(self.architecture, pretrained=self.pretrained(store), device=device).eval()
+
+
+class PretrainedModel(Source, ModelNode):
+    """Published weights: an open_clip tag, or a file (which is what its content's digest says)."""
+
+    kind: ClassVar[str] = "pretrained"
+    insignificant: ClassVar[frozenset[str]] = frozenset({"weights"})
+
+    weights: str
+    content: str = Field(description="the tag, or the digest of the file")
+
+    def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
+        """Return the tag or path."""
+        return self.weights
+
+
+class CleanModel(Stage, ModelNode):
+    """A clean model trained from fresh weights on a corpus."""
+
+    kind: ClassVar[str] = "clean-model"
+    version: ClassVar[int] = 2
+    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "checkpoint_minutes"})
+
+    corpus: Node
+    training: Training
+    seed: int
+    on_error: str
+    shuffle_buffer: int | None = None
+    readers: int
+    checkpoint_minutes: float = 5
+    samples: int | None = None
+
+    @property
+    def title(self) -> str:
+        """Return the architecture."""
+        return f"clean {self.architecture}"
+
+    @property
+    def work(self) -> int:
+        """Return the images that training sees."""
+        return (self.samples or 0) * self.training.epochs
+
+    def pretrained(self, store: Store) -> str:
+        """Return the artifact's weights."""
+        return str(store.fetch(self.artifact) / WEIGHTS)
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Train on every pair of the corpus."""
+        import numpy as np
+
+        from tbar_ray.models.factory import create_model, preprocessing
+        from tbar_ray.stages.runtime import device_for
+
+        corpus, weights = open_corpus(self.corpus, context.store, self.on_error)
+        model = create_model(self.architecture, seed=self.seed, device=device_for(self.gpus))
+        return train_on_shards(
+            context,
+            Checkpoints(context.store, self.artifact, self.checkpoint_minutes),
+            contrastive(model, preprocessing(model), self.training),
+            self.training,
+            Streamed(
+                self.architecture,
+                corpus,
+                order_of(corpus, np.arange(len(corpus)), self.seed, weights, self.shuffle_buffer),
+                self.readers,
+                self.on_error,
+            ),
+        )

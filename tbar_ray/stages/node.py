@@ -1,0 +1,145 @@
+"""The nodes of a campaign's graph: frozen models whose fingerprint is what they mean.
+
+A `Source` exists outside the store (given shards, a pretrained tag). A `Stage` is computed, once, into an
+artifact named by its fingerprint. A node's inputs are the nodes among its fields, or in tuples there; equal
+sub-graphs are equal objects and run once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from tbar_ray.store.store import Store
+
+Report = Callable[[dict[str, Any]], None]
+"""Takes progress facts, e.g. {"done": 10, "total": 100, "loss": 1.2, "rate": 900.0}."""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a running stage is given: the store with its inputs, a folder to write to, and where to report."""
+
+    store: Store
+    out: Path
+    report: Report
+
+
+class Node(BaseModel):
+    """A node; `uncounted` names fields that change how it runs but not what it means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    insignificant: ClassVar[frozenset[str]] = frozenset()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return 16 hex digits of the SHA-256 of the canonical JSON of meaning and inputs."""
+        content = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def identity(self) -> dict[str, Any]:
+        """Return kind and counted fields, with inputs replaced by their fingerprints."""
+        fields = {
+            name: self._identity_of(name, value) for name, value in self._fields() if name not in self.insignificant
+        }
+        return {"kind": self.kind, **fields}
+
+    def _identity_of(self, name: str, value: Any) -> Any:
+        if nodes := _nodes_in(value):
+            prints = [node.fingerprint for node in nodes]
+            return prints if isinstance(value, tuple) else prints[0]
+        return self.model_dump(mode="json", include={name})[name]
+
+    def _fields(self) -> Iterator[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in type(self).model_fields)
+
+    def inputs(self) -> Iterator[Node]:
+        """Yield the nodes that this one needs: its fields that are nodes, or tuples of nodes."""
+        for _, value in self._fields():
+            yield from _nodes_in(value)
+
+    def needed_stages(self) -> Iterator[Stage]:
+        """Yield the stages that must have run first, those behind sources (a learned trigger's) included."""
+        for node in self.inputs():
+            if isinstance(node, Stage):
+                yield node
+            else:
+                yield from node.needed_stages()
+
+
+class Source(Node):
+    """A node that exists already; it is never computed."""
+
+
+class Stage(Node):
+    """A computed node. `version` changes whenever the meaning of its result changes."""
+
+    version: ClassVar[int] = 1
+
+    threads: int = 1
+    gpus: float = 0
+    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus"})
+
+    def identity(self) -> dict[str, Any]:
+        """Add the version (threads count: they decide the last bits of CPU results)."""
+        return {**super().identity(), "version": self.version}
+
+    @property
+    def artifact(self) -> str:
+        """Return the name of the stage's artifact in the store."""
+        return f"{self.kind}-{self.fingerprint}"
+
+    @property
+    def title(self) -> str:
+        """Return a few words for tables and logs."""
+        return self.kind
+
+    @property
+    def work(self) -> int:
+        """Return how many images go through a model (or are made), as a measure of cost; 0 if unknown."""
+        return 0
+
+    def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
+        """Compute into `context.out`; return facts for the commit.
+
+        Raises:
+            TbarError: what a user can mend, or why the experiment did not work.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how it runs")
+
+
+def architecture_under(node: Node) -> str | None:
+    """Return the architecture that a node computes on: its own, or that of the models it needs."""
+    if "architecture" in type(node).model_fields:
+        return str(node.architecture)  # type: ignore[attr-defined]
+    return next((found for needed in node.inputs() if (found := architecture_under(needed))), None)
+
+
+def _nodes_in(value: Any) -> tuple[Node, ...]:
+    if isinstance(value, Node):
+        return (value,)
+    return tuple(v for v in value if isinstance(v, Node)) if isinstance(value, tuple) else ()
+
+
+def stages_in_order(nodes: list[Node]) -> list[Stage]:
+    """Return every distinct stage under `nodes`, inputs first."""
+    seen: dict[str, Stage] = {}
+
+    def visit(node: Node) -> None:
+        for needed in node.inputs():
+            visit(needed)
+        if isinstance(node, Stage) and node.fingerprint not in seen:
+            seen[node.fingerprint] = node
+
+    for node in nodes:
+        visit(node)
+    return list(seen.values())

@@ -1,0 +1,80 @@
+"""The samples that a training of a campaign may use: pairs of the corpus, or a task's training split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tbar_ray.stages.data import Located, Mixture
+from tbar_ray.stages.node import Node
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tbar_ray.data.corpus import Corpus
+    from tbar_ray.streaming.order import Order
+
+
+class TrainingSamples(NamedTuple):
+    """A corpus, the positions that are trained on, and the weights of all its samples (None: all alike)."""
+
+    corpus: Corpus
+    positions: NDArray[np.int64]
+    weights: NDArray[np.float64] | None
+
+
+def open_corpus(node: Node, store: Store, policy: str) -> tuple[Corpus, NDArray[np.float64] | None]:
+    """Return a corpus, or several as one, and every sample's weight; None where all are streamed alike."""
+    import numpy as np
+
+    from tbar_ray.data.corpus import Corpus
+
+    if isinstance(node, Mixture):
+        parts = [Corpus.open(part.url(store), policy=policy) for part in node.parts]  # type: ignore[arg-type]
+        return Corpus.joined(parts), np.repeat(np.array(node.weights, float), [len(part) for part in parts])
+    assert isinstance(node, Located)
+    return Corpus.open(node.url(store), policy=policy), None  # type: ignore[arg-type]
+
+
+def order_of(
+    corpus: Corpus,
+    positions: NDArray[np.int64],
+    seed: int,
+    weights: NDArray[np.float64] | None = None,
+    buffer: int | None = None,
+) -> Order:
+    """Return the order in which a training streams some samples of a corpus; `weights` are of all its samples."""
+    from tbar_ray.streaming.order import Order
+
+    return Order(
+        positions,
+        seed,
+        None if weights is None else weights[positions],
+        buffer,
+        None if buffer is None else corpus.shards(positions),
+    )
+
+
+def open_samples(
+    node: Node, store: Store, *, classify: bool, pairs: int | None, seed: int, policy: str
+) -> TrainingSamples:
+    """Return a corpus (with `classify`, a task's training split) and what of it is trained on.
+
+    With `pairs`, only so many samples are used, chosen by (seed, key).
+    """
+    import numpy as np
+
+    from tbar_ray.data.evaluation_set import EvaluationSet
+    from tbar_ray.data.selection import ranked
+
+    weights = None
+    if classify:
+        assert isinstance(node, Located)
+        corpus = EvaluationSet.open(node.url(store), split="train").corpus
+    else:
+        corpus, weights = open_corpus(node, store, policy)
+    if pairs is None or pairs >= len(corpus):
+        return TrainingSamples(corpus, np.arange(len(corpus)), weights)
+    kept = ranked(corpus.keys, seed, "training pairs")[:pairs]
+    return TrainingSamples(corpus, np.array(sorted(corpus.index_of(key) for key in kept)), weights)

@@ -1,0 +1,105 @@
+"""Recording in MLflow without depending on it: a server that dies in mid-campaign costs no result."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tbar_ray.errors import TrackingError
+from tbar_ray.records.results import Record
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.store.paths import default_artifacts
+
+if TYPE_CHECKING:
+    from tbar_ray.tracking.tracker import Tracker
+
+# what fails is told here, in one line: MLflow would print a traceback, and urllib3 every attempt
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+
+class Recording:
+    """A tracker whose failures, once the campaign runs, are one warning and end the recording.
+
+    It works in a thread of its own, in the order in which it is asked: importing MLflow takes seconds, and the sweep
+    must not wait for a slow server. What was not recorded is recorded by the next launch: results are in the store,
+    and runs are found by their fingerprints.
+
+    Attributes:
+        failure: why recording ended early, in one line; None while all is well.
+    """
+
+    def __init__(self, spec: CampaignSpec, uri: str, console: Console) -> None:
+        self._spec = spec
+        self._uri = uri
+        self._console = console
+        self._tracker: Tracker | None = None
+        self.failure: str | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
+        self._opening: Future[Tracker] | None = None
+
+    def open(self) -> Future[Tracker]:
+        """Begin to open the parent run, where that has not begun."""
+        if self._opening is None:
+            self._opening = self._thread.submit(self._open)
+        return self._opening
+
+    def wait_until_open(self) -> Tracker:
+        """Return the tracker, once its parent run is open.
+
+        Raises:
+            TrackingError: one line, if the server does not answer or refuses.
+        """
+        try:
+            return self.open().result()
+        except TrackingError:
+            raise
+        except Exception as error:  # MLflow's back-ends have errors of their own
+            raise TrackingError(self._describe(error)) from None
+
+    def log_trial(self, record: Record) -> None:
+        """Record a trial."""
+        self._ask(lambda tracker: tracker.log_trial(record))
+
+    def log_training(self, name: str, training: Mapping[str, Any]) -> None:
+        """Record a training's loss curve and speed."""
+        self._ask(lambda tracker: tracker.log_training(name, training))
+
+    def log_report(self, files: list[Path]) -> None:
+        """Attach the report."""
+        self._ask(lambda tracker: tracker.log_report(files))
+
+    def finish(self, status: str, summary: Mapping[str, float]) -> None:
+        """Close the parent run, once all that was asked for is recorded."""
+        self._ask(lambda tracker: tracker.finish(status, summary))
+        self._thread.shutdown()
+
+    def _open(self) -> Tracker:
+        from tbar_ray.tracking.tracker import Tracker
+
+        tracker = Tracker(self._uri, default_artifacts(self._uri), self._spec)
+        tracker.start()
+        self._tracker = tracker
+        return tracker
+
+    def _ask(self, action: Callable[[Tracker], None]) -> None:
+        self.open()
+        self._thread.submit(self._attempt, action)
+
+    def _attempt(self, action: Callable[[Tracker], None]) -> None:
+        if self.failure is not None or self._tracker is None:
+            return
+        try:
+            action(self._tracker)
+        except Exception as error:  # MLflow's back-ends have errors of their own
+            self.failure = self._describe(error)
+            self._console.print(f"warning: {self.failure}; going on without it", style="yellow", markup=False)
+
+    def _describe(self, error: Exception) -> str:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        return f"MLflow at {self._uri} does not record: {reason}"

@@ -1,0 +1,123 @@
+"""RNP: expose backdoor neurons by unlearning clean images, recover the rest, prune what stays away (2305.14876)."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from tbar_ray.errors import ScientificError
+from tbar_ray.training.loop import train
+from tbar_ray.training.optimisation import sgd
+from tbar_ray.training.options import Optimisation
+from tbar_ray.training.record import TrainingRecord
+from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
+from tbar_ray.unlearning.channels import Channels, channels_of
+from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.fine_tuning import combined
+from tbar_ray.unlearning.labelled import LabelledPairs, accuracy, logits_of
+from tbar_ray.unlearning.methods.gradient_ascent import Ascent
+
+
+class RNP(Unlearner):
+    """Reconstructive neuron pruning, in three phases on few clean images.
+
+    1. Unlearn: maximise CE on clean images until accuracy is at most `stop_at`; clean neurons go first, backdoor
+    neurons stay. 2. Recover: with the unlearned weights fixed, learn a mask m ∈ [0, 1] per channel that minimises
+    0.2·CE. 3. Prune: channels of the *infected* model whose mask stayed below `threshold` are set to 0.
+
+    2305.14876 §4: 500 images, SGD 0.01 for phase 1, masks by SGD 0.2 for 20 epochs (80 steps of 128), threshold about
+    0.3 (tuned there by hand). Channels: those of BatchNorm in a ResNet, hidden units of MLPs in a vision transformer.
+    """
+
+    name: ClassVar[str] = "rnp"
+    needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+
+    samples: int = Field(default=500, ge=2, description="clean images used")
+    learning_rate: float = Field(default=0.01, gt=0, description="of the ascent")
+    stop_at: float = Field(default=0.2, ge=0, lt=1, description="accuracy at which the ascent ends")
+    ascent_steps: int = Field(default=80, ge=1, description="most steps of the ascent")
+    mask_learning_rate: float = Field(default=0.2, gt=0, description="of the recovery")
+    recovery_weight: float = Field(default=0.2, gt=0, description="weight of the loss that masks minimise")
+    steps: int = Field(default=80, ge=1, description="steps of the recovery")
+    batch_size: int = Field(default=128, ge=2, description="images of a step")
+    threshold: float = Field(default=0.3, ge=0, le=1, description="mask below which a channel is pruned")
+    most: float = Field(
+        default=0.2, gt=0, le=1, description="largest share of channels that is pruned, lowest masks first"
+    )
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Unlearn, recover, prune."""
+        pairs = LabelledPairs(infected, self.name, self.samples)
+        ascent = self._ascend(infected, pairs)
+        left = accuracy(infected, pairs.images, pairs.labels)
+        channels = channels_of(infected.model, self.name)
+        masks, recovery = self._recover(infected, pairs, channels)
+        infected.restore()
+        pruned = lowest(masks, self.threshold, self.most)
+        channels.scale({name: (~rows).float() for name, rows in pruned.items()})
+        facts = {
+            "accuracy_after_ascent": left,
+            "pruned": sum(int(rows.sum()) for rows in pruned.values()),
+            "channels": sum(len(rows) for rows in pruned.values()),
+            "pruned_by_layer": {name: int(rows.sum()) for name, rows in pruned.items() if bool(rows.any())},
+        }
+        return Unlearned(infected.change(), combined([ascent, recovery]), facts=facts)
+
+    def _ascend(self, infected: Infected, pairs: LabelledPairs) -> TrainingRecord:
+        objective = Ascent(infected, self.stop_at)
+        return train(
+            objective,
+            objective.until_done(pairs.batches(self.batch_size, "ascent")),
+            self.ascent_steps,
+            Optimisation(learning_rate=self.learning_rate, weight_decay=5e-4, schedule="constant"),
+            freeze_batch_norm=True,
+            optimizer_for=sgd(0.9),
+            progress=infected.progress,
+        )
+
+    def _recover(
+        self, infected: Infected, pairs: LabelledPairs, channels: Channels
+    ) -> tuple[dict[str, Tensor], TrainingRecord]:
+        """Return the learned masks by layer."""
+        started, record = time.perf_counter(), TrainingRecord()
+        masks = {
+            name: torch.ones(size, device=infected.device, requires_grad=True) for name, size in channels.sizes.items()
+        }
+        optimizer = torch.optim.SGD(masks.values(), lr=self.mask_learning_rate, momentum=0.9)
+        infected.model.requires_grad_(False)
+        try:
+            with channels.masked(masks):
+                for step, batch in zip(range(self.steps), pairs.batches(self.batch_size, "recovery"), strict=False):
+                    assert batch.labels is not None
+                    labels = batch.labels.to(infected.device)
+                    loss = self.recovery_weight * functional.cross_entropy(logits_of(infected, batch.images), labels)
+                    if not bool(torch.isfinite(loss)):
+                        raise ScientificError(
+                            f"{self.name}: the recovery diverged; lower learning_rate or ascent_steps"
+                        )
+                    optimizer.zero_grad(set_to_none=True)
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    optimizer.step()
+                    with torch.no_grad():
+                        for mask in masks.values():
+                            mask.clamp_(0, 1)
+                    record.steps, record.samples = step + 1, record.samples + len(batch)
+                record.losses.append((record.steps, float(loss.detach())))
+        finally:
+            infected.model.requires_grad_(True)
+        record.seconds = time.perf_counter() - started
+        return {name: mask.detach() for name, mask in masks.items()}, record
+
+
+def lowest(masks: dict[str, Tensor], threshold: float, most: float) -> dict[str, Tensor]:
+    """Return, by layer, which channels (bool) have a mask below the threshold: at most a share `most` of all."""
+    every = torch.cat(list(masks.values()))
+    chosen = torch.zeros(len(every), dtype=torch.bool, device=every.device)
+    chosen[every.argsort(stable=True)[: int(most * len(every))]] = True
+    parts = torch.split(chosen & (every < threshold), [len(mask) for mask in masks.values()])
+    return dict(zip(masks, parts, strict=True))

@@ -1,0 +1,56 @@
+"""TBAR without what merely means 'answer the target'."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+
+from tbar_ray.models.task_vector import TaskVector
+from tbar_ray.training.shuffled import shuffled
+from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.fine_tuning import combined
+from tbar_ray.unlearning.methods.tbar import TBAR
+
+
+class DebiasedTBAR(TBAR):
+    """θ_b − α·(τ − share·proj_v τ), where v is what fine-tuning on the *clean* twins towards the target makes.
+
+    Learning to answer stamped images with the target teaches two things: what the trigger means, and to answer the
+    target whatever is shown. v has only the second.
+    """
+
+    name: ClassVar[str] = "tbar-debiased"
+
+    share: float = Field(default=1.0, ge=0, le=2, description="share of the projection on v that is taken out")
+    per: Literal["tensor", "whole"] = Field(default="whole", description="what is projected at a time")
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Learn both vectors and subtract."""
+        found = super().find(infected)
+        infected.restore()
+        forget = infected.forget
+        rows = forget.triggered
+        twins = shuffled(forget.twins[rows], forget.labels[rows], forget.tokens[rows], batch_size=self.batch_size,
+                         seed=infected.seed, purpose="forget order")  # fmt: skip
+        record = self.fit_on(infected, self.objective_on(infected), twins)
+        towards = infected.change()
+        vector = without(found.vector, towards, self.share, self.per)
+        facts = {"cosine": found.vector.cosine(towards)}
+        return Unlearned(vector, combined([found.record, record]), facts=facts)
+
+
+def without(vector: TaskVector, other: TaskVector, share: float, per: str) -> TaskVector:
+    """Return a vector less a share of its projection on another, tensor by tensor or as a whole."""
+    names = list(vector.tensors)
+    dots = torch.stack([(vector.tensors[n].double() * other.tensors[n].double()).sum() for n in names])
+    squares = torch.stack([other.tensors[n].double().square().sum() for n in names])
+    if per == "whole":
+        dots, squares = dots.sum().expand_as(dots), squares.sum().expand_as(squares)
+    factors = torch.where(squares > 0, dots / squares.clamp_min(1e-300), torch.zeros_like(dots))
+    tensors = {
+        n: vector.tensors[n] - (share * float(factor)) * other.tensors[n]
+        for n, factor in zip(names, factors, strict=True)
+    }
+    return TaskVector(tensors, vector.integer_buffers)

@@ -1,0 +1,65 @@
+"""TBAR in a part of the image encoder only."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tbar_ray.models.task_vector import TaskVector
+from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.blocks import blocks_of
+from tbar_ray.unlearning.methods.tbar import TBAR
+
+Part = Literal["late", "early", "norms", "matrices"]
+
+
+class LayerTBAR(TBAR):
+    """θ_b − α·τ with τ set to 0 outside a part of the image encoder.
+
+    `late` and `early` keep a share of the residual blocks, counted from the end or the beginning; what comes after the
+    blocks (pooling, projection) belongs to the late part, what comes before them to the early one. `norms` keeps
+    vectors (gains and biases), `matrices` everything else. Patch triggers sit in the last layer's attention heads of
+    CLIP, global ones in about five late MLPs ('A closer look at backdoor attacks on CLIP', ICML 2025).
+    """
+
+    name: ClassVar[str] = "tbar-layers"
+
+    part: Part = Field(default="late", description="what of the trigger vector is kept")
+    share: float = Field(default=0.5, gt=0, le=1, description="share of the blocks that is late or early")
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Learn the trigger vector and keep a part."""
+        found = super().find(infected)
+        blocks = [f"visual.{name}." for name in blocks_of(infected.model, self.name)]
+        vector = restricted(found.vector, blocks, self.part, self.share)
+        kept = vector.norm() / max(found.vector.norm(), 1e-12)
+        return Unlearned(vector, found.record, facts={"norm_kept": kept})
+
+
+def restricted(vector: TaskVector, blocks: list[str], part: Part, share: float) -> TaskVector:
+    """Return a vector that is 0 outside a part.
+
+    Args:
+        vector: the trigger vector.
+        blocks: prefixes of the blocks' weights, first to last.
+        part: what is kept.
+        share: of the blocks, for late and early; at least one block.
+    """
+    count = max(1, round(share * len(blocks)))
+    late, early = tuple(blocks[-count:]), tuple(blocks[:count])
+    seen = False
+    tensors = {}
+    for name, value in vector.tensors.items():
+        within = name.startswith(tuple(blocks))
+        seen = seen or within
+        if part == "norms":
+            kept = value.ndim < 2
+        elif part == "matrices":
+            kept = value.ndim >= 2
+        elif within:
+            kept = name.startswith(late if part == "late" else early)
+        else:  # before the first block or after the last, in the order of the state dict
+            kept = seen if part == "late" else not seen
+        tensors[name] = value if kept else value.new_zeros(value.shape)
+    return TaskVector(tensors, vector.integer_buffers)

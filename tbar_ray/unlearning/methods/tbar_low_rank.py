@@ -1,0 +1,47 @@
+"""TBAR with a trigger vector of low rank."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from tbar_ray.models.task_vector import TaskVector
+from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.methods.tbar import TBAR
+
+
+class LowRankTBAR(TBAR):
+    """θ_b − α·τ with every matrix of τ replaced by its best approximation of low rank (Eckart–Young).
+
+    Kernels are matrices [out, in·height·width]; vectors stay. A backdoor is one narrow function, clean features are
+    many: the leading directions of τ should hold the trigger.
+    """
+
+    name: ClassVar[str] = "tbar-low-rank"
+
+    rank_share: float = Field(
+        default=0.1, gt=0, le=1, description="share of each matrix' singular values kept, at least 1"
+    )
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Learn the trigger vector and truncate it."""
+        found = super().find(infected)
+        tensors = {
+            name: truncated(value, self.rank_share) if value.ndim >= 2 and bool(value.any()) else value
+            for name, value in found.vector.tensors.items()
+        }
+        vector = TaskVector(tensors, found.vector.integer_buffers)
+        kept = vector.norm() / max(found.vector.norm(), 1e-12)
+        return Unlearned(vector, found.record, facts={"norm_kept": kept})
+
+
+def truncated(matrix: Tensor, share: float) -> Tensor:
+    """Return a tensor [D, …] as a matrix of its leading ⌈share·rank⌉ singular values."""
+    flat = matrix.reshape(len(matrix), -1)
+    u, s, vh = torch.linalg.svd(flat, full_matrices=False)
+    count = max(1, int(-(-share * len(s) // 1)))
+    best: Tensor = u[:, :count] * s[:count] @ vh[:count]
+    return best.view_as(matrix)

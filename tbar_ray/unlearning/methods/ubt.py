@@ -1,0 +1,102 @@
+"""UBT: unlearning backdoor threats by token-level ascent on suspicious pairs (2409.19526)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from tbar_ray.seeding import numpy_rng
+from tbar_ray.training.batch import Batch
+from tbar_ray.training.loop import train
+from tbar_ray.training.objectives import Contrastive, Objective
+from tbar_ray.training.options import Optimisation
+from tbar_ray.training.shuffled import shuffled
+from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.fine_tuning import FineTuning, combined
+from tbar_ray.unlearning.methods.abl import Isolation, agreement
+
+
+class UBT(FineTuning):
+    """Overfit to tell the poisoned pairs from the others, then unlearn those, caption word by caption word.
+
+    1. Suspicious are the training pairs whose image and caption agree least once the model has been fine-tuned on clean
+    pairs for a few steps: a weakened backdoor. 2. Of these, poisoned are those that the infected model itself fits
+    best. 3. L = InfoNCE(clean pairs) + ascent·mean cosine(images, captions with a random part of the words), over the
+    poisoned.
+
+    2409.19526 (known to us at second hand) overfits on weakly similar pairs and unlearns at the level of tokens; the
+    order of the two similarities and the random parts of captions are our reading of it.
+    """
+
+    name: ClassVar[str] = "ubt"
+    needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs", "training pairs"})
+
+    learning_rate: float = Field(default=1e-5, gt=0, description="peak learning rate")
+    steps: int = Field(default=100, ge=1, description="steps of unlearning")
+    weakening_steps: int = Field(default=20, ge=1, description="steps of clean fine-tuning that weaken the backdoor")
+    suspicious: float = Field(default=0.1, gt=0, le=1, description="share of the training pairs that is suspicious")
+    selected: float = Field(default=0.2, gt=0, le=1, description="share of the suspicious pairs that is unlearned")
+    words: float = Field(default=0.5, gt=0, le=1, description="share of a caption's words in a step")
+    ascent: float = Field(default=1.0, ge=0, description="weight of the ascent")
+
+    def find(self, infected: Infected) -> Unlearned:
+        """Select, then unlearn."""
+        pairs = infected.training
+        strong, first = agreement(infected, pairs)
+        weakening = train(
+            Contrastive(infected.model, infected.preprocessing),
+            self._clean(infected, self.batch_size),
+            self.weakening_steps,
+            Optimisation(learning_rate=self.learning_rate, weight_decay=self.weight_decay),
+            freeze_batch_norm=True,
+        )
+        weak, second = agreement(infected, pairs)
+        infected.restore()
+        chosen = select(strong.tolist(), weak.tolist(), self.suspicious, self.selected)
+        record = self.fit_on(infected, self.objective_on(infected), self._mixed(infected, chosen))
+        return Unlearned(
+            infected.change(), combined([first, weakening, second, record]), facts={"selected_pairs": len(chosen)}
+        )
+
+    def objective_on(self, infected: Infected) -> Objective:
+        """Return descent on clean pairs, ascent on the selected."""
+        return Isolation(infected, self.ascent)
+
+    def batches_from(self, infected: Infected) -> Iterator[Batch]:
+        """Return the clean pairs."""
+        return self._clean(infected, self.batch_size)
+
+    def _clean(self, infected: Infected, size: int) -> Iterator[Batch]:
+        clean = infected.clean
+        return shuffled(clean.images, None, clean.tokens, batch_size=size, seed=infected.seed, purpose="ubt clean")
+
+    def _mixed(self, infected: Infected, chosen: list[int]) -> Iterator[Batch]:
+        """Yield three parts of clean pairs and one of the selected with parts of their captions."""
+        pairs, part = infected.training, max(2, self.batch_size // 4)
+        rows = torch.tensor(chosen)[:, None]
+        numbers = shuffled(rows, None, None, batch_size=part, seed=infected.seed, purpose="ubt selected")
+        for step, (clean, number) in enumerate(
+            zip(self._clean(infected, self.batch_size - part), numbers, strict=True)
+        ):
+            picked = number.images.flatten()
+            rng = numpy_rng(infected.seed, "ubt words", step)
+            texts = []
+            for row in picked.tolist():
+                words = pairs.captions[row].split() or [""]
+                count = max(1, round(self.words * len(words)))
+                texts.append(" ".join(words[place] for place in sorted(rng.choice(len(words), count, replace=False))))
+            tokens = infected.data.tokenizer(texts)
+            assert clean.tokens is not None
+            marks = torch.arange(len(clean) + len(picked)) >= len(clean)
+            yield Batch(torch.cat((clean.images, pairs.images[picked])), torch.cat((clean.tokens, tokens)), None, marks)
+
+
+def select(strong: list[float], weak: list[float], suspicious: float, selected: float) -> list[int]:
+    """Return the rows that the infected model fits best (`strong`) among those that the weakened one fits least."""
+    doubtful = sorted(range(len(weak)), key=lambda row: (weak[row], row))[: max(2, round(suspicious * len(weak)))]
+    best = sorted(doubtful, key=lambda row: (-strong[row], row))
+    return best[: max(2, round(selected * len(doubtful)))]

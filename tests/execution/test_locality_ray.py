@@ -1,0 +1,72 @@
+"""Stages on a cluster of two nodes: they go where their inputs have been read, and elsewhere where that is busy."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from tbar_ray.execution.executor import Coordinator, Outcome, calls_for
+from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.store.store import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(300)]
+
+
+class Made(Stage):
+    """Writes some bytes; those that take seconds keep their node busy."""
+
+    kind: ClassVar[str] = "made"
+
+    number: int
+    needs: Stage | None = None
+    seconds: float = 0
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        time.sleep(self.seconds)
+        if self.needs is not None:
+            context.store.fetch(self.needs.artifact)
+        (context.out / "bytes").write_bytes(bytes(1000))
+        return {"node": ray.get_runtime_context().get_node_id()}
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Cluster]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.2"})
+    cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
+    here = str(Path(__file__).parents[2])
+    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}}
+    ray.init(address=cluster.address, runtime_env=environment, log_to_driver=False)
+    try:
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def where(store: Store, coordinator: Any, stages: list[Stage]) -> list[str]:
+    """Return the nodes that stages ran on, asked for at once."""
+    outcomes: list[Outcome] = ray.get([coordinator.resolve.remote(calls_for(stage)) for stage in stages])
+    assert [outcome.error for outcome in outcomes] == [None] * len(stages)
+    return [store.facts(stage.artifact)["facts"]["node"] for stage in stages]
+
+
+def test_stages_follow_their_inputs_and_spill_where_there_is_no_room(nodes: Cluster, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    coordinator = ray.remote(Coordinator).options(num_cpus=0).remote(store)
+    first = Made(number=0)
+    readers = [Made(number=number, needs=first, seconds=2) for number in (1, 2)]
+    # nobody has read the first: Ray spreads its readers, as there is room for one a node
+    assert len(set(where(store, coordinator, list(readers)))) == 2
+    # what one of them made has been read on one node alone
+    (home,) = where(store, coordinator, [Made(number=3, needs=readers[0])])
+    for number in range(4, 9):
+        assert where(store, coordinator, [Made(number=number, needs=readers[0])]) == [home]
+    both = [Made(number=number, needs=readers[0], seconds=3) for number in (9, 10)]
+    assert len(set(where(store, coordinator, list(both)))) == 2

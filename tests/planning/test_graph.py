@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tbar_ray.planning.foundation import lay_foundation
+from tbar_ray.planning.graph import TrialGraph, build_graph
+from tbar_ray.planning.trial import grid_trials
+from tbar_ray.stages.node import stages_in_order
+from tests.specs import spec
+
+BOTH = ["badnets", "blended"]
+
+
+def graphs(**changes: Any) -> list[TrialGraph]:
+    made = spec(**changes)
+    base = lay_foundation(made)
+    return [build_graph(made, trial, base) for trial in grid_trials(made)]
+
+
+def kinds(made: list[TrialGraph]) -> Counter[str]:
+    return Counter(stage.kind for stage in stages_in_order([graph.path for graph in made]))
+
+
+def distinct(made: list[TrialGraph], *fields: str) -> int:
+    found = set()
+    for graph in made:
+        node: Any = graph
+        for field in fields:
+            node = getattr(node, field)
+        found.add(node.fingerprint)
+    return len(found)
+
+
+def test_trials_of_a_grid_share_stages() -> None:
+    made = graphs(search__axes={"attack": BOTH, "forget_size": [10, 20], "clean_fraction": [0, 0.5]})
+    assert len(made) == 8
+    assert kinds(made) == {
+        "corpus": 1, "evaluation-set": 1, "clean-model": 1, "infected-model": 2, "scores": 4, "gate": 2,
+        "vector": 8, "path": 8,
+    }  # fmt: skip
+
+
+def test_trials_of_one_alpha_share_the_vector() -> None:
+    made = graphs(search__axes={"attack": BOTH, "alpha": [0.1, 0.5, 1]})
+    found = kinds(made)
+    assert (found["path"], found["vector"], found["infected-model"]) == (6, 2, 2)
+    assert sorted({graph.path.alphas for graph in made}) == [(0.1,), (0.5,), (1.0,)]
+
+
+def test_a_seed_plants_another_backdoor_in_the_same_clean_model() -> None:
+    made = graphs(search__axes={"attack": ["badnets"], "seed": [0, 1, 2]})
+    found = kinds(made)
+    assert (found["clean-model"], found["corpus"], found["evaluation-set"]) == (1, 1, 1)
+    assert (found["infected-model"], found["vector"], found["path"]) == (3, 3, 3)
+    assert {graph.path.unlearn.backdoor.seed for graph in made} == {0, 1, 2}
+
+
+def test_a_campaign_seed_leaves_data_and_clean_model() -> None:
+    made = graphs(seed=0) + graphs(seed=1)
+    found = kinds(made)
+    assert (found["clean-model"], found["corpus"], found["infected-model"]) == (1, 1, 4)
+
+
+def test_what_an_axis_touches() -> None:
+    rates = graphs(search__axes={"attack": ["badnets"], "poisoning_rate": [0.01, 0.1]})
+    assert distinct(rates, "infected") == 2
+    assert distinct(rates, "clean") == 1
+    speeds = graphs(search__axes={"attack": ["badnets"], "learning_rate": [1e-5, 1e-4]})
+    assert distinct(speeds, "infected") == 1
+    assert distinct(speeds, "path", "unlearn") == 2
+    assert [graph.path.unlearn.parameters["learning_rate"] for graph in speeds] == [1e-5, 1e-4]
+
+
+def test_a_choice_of_alpha_computes_no_model_again() -> None:
+    made = graphs(evaluation={"min_retention": 0.9}) + graphs(evaluation={"min_retention": 0.8})
+    found = kinds(made)
+    assert (found["path"], found["vector"], found["scores"], found["gate"]) == (4, 2, 4, 2)
+
+
+def test_two_campaigns_share_what_they_have_in_common() -> None:
+    small = stages_in_order([graph.path for graph in graphs(search__axes={"attack": BOTH, "forget_size": [10]})])
+    large = stages_in_order([graph.path for graph in graphs(search__axes={"attack": BOTH, "forget_size": [10, 20]})])
+    assert {stage.artifact for stage in small} < {stage.artifact for stage in large}
+
+
+def test_a_pretrained_model_needs_no_training() -> None:
+    made = graphs(model={"architecture": "ViT-B-32", "pretrained": "openai"})
+    assert kinds(made)["clean-model"] == 0
+    assert kinds(made)["infected-model"] == 2
+    assert made[0].clean.model.fingerprint == made[1].clean.model.fingerprint
+
+
+def test_parts_agree_with_each_other() -> None:
+    for graph in graphs():
+        path = graph.path
+        assert path.infected == graph.infected == path.unlearn.gate.infected
+        assert path.unlearn.gate.clean == graph.clean
+        assert path.unlearn.infected == graph.infected.model
+        assert graph.clean.split_seed == graph.infected.split_seed
+        assert graph.clean.backdoor == graph.infected.backdoor

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
+from tbar_ray.errors import DataError, SpecError, TbarError
+from tbar_ray.planning.foundation import lay_foundation
+from tbar_ray.planning.preflight import check_spec
+from tbar_ray.spec.campaign import CampaignSpec
+from tests.specs import spec
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "trigger": (
+        {"attacks__badnets__trigger": "badnet"},
+        "attacks.badnets: unknown trigger 'badnet'; did you mean 'badnets'",
+    ),
+    "trigger parameter": (
+        {"attacks__badnets__parameters": {"patch_sise": 3}},
+        "attacks.badnets: trigger 'badnets': patch_sise: Extra inputs are not permitted; did you mean 'patch_size'",
+    ),
+    "trigger value": (
+        {"attacks__blended__parameters": {"ratio": 0}},
+        "attacks.blended: trigger 'blended': ratio: Input should be greater than 0",
+    ),
+    "target": (
+        {"attacks__blended__target": "red circel"},
+        "attacks.blended.target: 'red circel' is not a class of the evaluation set; did you mean 'red circle'",
+    ),
+    "method": (
+        {"unlearning__method": "tbarr"},
+        "unknown unlearning method 'tbarr'; did you mean 'tbar' or 'tbar-layers'",
+    ),
+    "method axis": (
+        {"search__axes__method": ["tbar", "finetun"]},
+        "unknown unlearning method 'finetun'; did you mean 'clean-finetuning'?",
+    ),
+    "method parameter": (
+        {"unlearning__parameters": {"stepz": 3}},
+        "unlearning method 'tbar': stepz: Extra inputs are not permitted; did you mean 'steps'?",
+    ),
+    "method value": (
+        {"unlearning__parameters": {"steps": 0}},
+        "unlearning method 'tbar': steps: Input should be greater than or equal to 1",
+    ),
+    "architecture": (
+        {"model__architecture": "ViT-B32"},
+        "unknown model architecture 'ViT-B32'; did you mean 'ViT-B-32'",
+    ),
+    "pairs": ({"poison__pairs": 401}, "poison.pairs: 401 asked for, but the corpus has 400"),
+    "count": (
+        {"poison": {"count": 101, "pairs": 100}},
+        "attacks.badnets: poison.count: 101 of 100 pairs cannot be poisoned",
+    ),
+    "forget set": (
+        {"forget__size": 381},
+        "forget.size: 381 images asked for, but 400 samples less 20 poisoned leave 380",
+    ),
+    "forget axis": (
+        {"search__axes__forget_size": [10, 500], "poison__rate": 0.5},
+        "forget.size: 500 images asked for, but 400 samples less 200 poisoned leave 200",
+    ),
+    "rate axis": (
+        {"search__axes__poisoning_rate": [0.01, 0.99], "forget__size": 5},
+        "forget.size: 5 images asked for, but 400 samples less 396 poisoned leave 4",
+    ),
+}
+
+
+def problem(made: CampaignSpec, kind: type[TbarError] = SpecError) -> str:
+    with pytest.raises(kind) as caught:
+        check_spec(made, lay_foundation(made))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_carried_out_is_said_at_once(case: str) -> None:
+    changes, message = BAD[case]
+    assert problem(spec(**changes)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"forget__size": 380},
+        {"poison": {"count": 100, "pairs": 100}},
+        {"model": {"architecture": "ViT-B-32", "pretrained": "openai"}},
+        {"search__axes__learning_rate": [1e-5]},
+    ],
+)
+def test_what_can_be_carried_out_passes(changes: dict[str, Any]) -> None:
+    made = spec(**changes)
+    check_spec(made, lay_foundation(made))
+
+
+@pytest.mark.parametrize("name", ["none.safetensors", "none.pt", "folder.bin"])
+def test_a_missing_checkpoint(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.bin").mkdir()
+    path = str(tmp_path / name)
+    assert problem(spec(model={"architecture": "tbar-RN-tiny", "pretrained": path})) == (
+        f"model.pretrained: no file {path}"
+    )
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    write_corpus(folder / "train", samples=30, size=16, samples_per_shard=10, workers=1)
+    write_evaluation_set(folder / "eval", per_class=1, size=16, workers=1)
+    return folder
+
+
+@pytest.fixture
+def given(shards: Path, tmp_path: Path) -> Path:
+    """Real data of its own for one test: `train` and `eval`."""
+    return Path(shutil.copytree(shards, tmp_path / "data"))
+
+
+def external(folder: Path, **changes: Any) -> CampaignSpec:
+    data = {"train": str(folder / "train"), "evaluation": str(folder / "eval")}
+    return spec(**{"data": data, "forget__size": 5, **changes})
+
+
+def test_given_data_passes_and_its_size_is_known(given: Path) -> None:
+    made = external(given)
+    base = lay_foundation(made)
+    check_spec(made, base)
+    assert base.samples == 30
+    assert problem(external(given, forget__size=29)).endswith("30 samples less 2 poisoned leave 28")
+    for stats in (given / "train").glob("*.json"):
+        stats.unlink()
+    unknown = external(given, forget__size=29)
+    check_spec(unknown, lay_foundation(unknown))  # cannot be known before reading
+
+
+def test_data_means_its_shards_wherever_they_lie(given: Path, shards: Path) -> None:
+    here, there = lay_foundation(external(given)), lay_foundation(external(shards))
+    assert here.corpus.fingerprint == there.corpus.fingerprint
+    assert here.corpus.fingerprint != here.evaluation.fingerprint
+    with (given / "train" / "00001.tar").open("ab") as file:
+        file.write(b"\0")
+    assert lay_foundation(external(given)).corpus.fingerprint != here.corpus.fingerprint
+
+
+def test_missing_data(given: Path) -> None:
+    assert problem(external(given, data__train=str(given / "none")), DataError) == f"no such shard: {given}/none"
+    pattern = f"{given}/train/{{00000..00003}}.tar"
+    assert problem(external(given, data__train=pattern), DataError) == f"no such shard: {given}/train/00003.tar"
+    (given / "empty").mkdir()
+    assert problem(external(given, data__train=str(given / "empty")), DataError) == (
+        f"no *.tar in the directory {given}/empty"
+    )
+
+
+def test_broken_evaluation_sets(given: Path) -> None:
+    names = given / "eval" / "classnames.txt"
+    names.write_text("\n")
+    assert problem(external(given), DataError) == f"{names} is empty"
+    names.unlink()
+    assert re.match(re.escape(f"{names} cannot be read ("), problem(external(given), DataError))
+    empty = given / "nothing"
+    empty.mkdir()
+    missing = problem(external(given, data__evaluation=str(empty)), DataError)
+    assert missing.startswith(f"{empty}/classnames.txt cannot be read (")
+    assert problem(external(given, attacks__badnets__target="a dog"), DataError)
+
+
+def test_targets_are_classes_of_the_given_set(given: Path) -> None:
+    (given / "eval" / "classnames.txt").write_text("\n".join(f"dog {i}" for i in range(60)))
+    assert problem(external(given)).startswith("attacks.badnets.target: 'red circle' is not a class of")
+    made = external(given, attacks={"one": {"trigger": "badnets", "target": "dog 7"}}, search={})
+    check_spec(made, lay_foundation(made))
+
+
+def test_a_checkpoint_means_its_content(tmp_path: Path) -> None:
+    models = []
+    for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
+        (tmp_path / name).write_bytes(content)
+        made = spec(model={"architecture": "tbar-RN-tiny", "pretrained": str(tmp_path / name)})
+        check_spec(made, lay_foundation(made))
+        models.append(lay_foundation(made).clean.fingerprint)
+    assert models[0] == models[1] != models[2]
+
+
+def test_class_names_and_templates_decide_the_fingerprint(given: Path) -> None:
+    before = lay_foundation(external(given)).evaluation.fingerprint
+    templates = given / "eval" / "zeroshot_classification_templates.txt"
+    templates.write_text(templates.read_text() + "a sketch of a {c}.\n")
+    assert lay_foundation(external(given)).evaluation.fingerprint != before

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from tbar_ray.records.cells import curves_of
+from tbar_ray.report.figures import alpha_figure
+from tbar_ray.report.figures.flat import Flat, flat_of, in_words
+from tests.records.records import Record, flat, grid, infeasible, matrix, record
+from tests.report.figures.test_figures import text_of
+
+
+def spans(axes: Axes) -> list[tuple[float, float]]:
+    """The shaded ranges of a panel."""
+    return [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+
+
+def lines_under_title(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def flat_of_cell(records: Sequence[Record]) -> Flat | None:
+    (curve,) = curves_of(records, ("ca",), mean_of_seeds=True)
+    return flat_of(curve)
+
+
+def test_one_cell_a_panel_has_all_scores_in_it_with_the_selected_alpha_marked() -> None:
+    made = record()
+    (axes,) = alpha_figure([made]).axes
+    curves = {line.get_label(): line for line in axes.lines if len(line.get_xdata()) == 11}
+    assert len(curves) == 3
+    found = [np.asarray(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == 11]
+    for metric, values in zip(("ca", "asr", "pa"), found, strict=True):
+        assert values == pytest.approx([p[metric] for p in made["path"]])
+    marks = {tuple(line.get_xydata()[0]) for line in axes.lines if len(line.get_xdata()) == 1}
+    point = next(p for p in made["path"] if p["alpha"] == made["alpha"])
+    assert marks == {(made["alpha"], point[metric]) for metric in ("ca", "asr", "pa")}
+    levels = [line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]]
+    assert levels == pytest.approx([0.95 * made["path"][0]["ca"], made["ca_clean"], made["asr_clean"]])
+
+
+def test_the_flat_range_is_shaded_and_its_width_written() -> None:
+    figure = alpha_figure([record(alpha_sensitivity=flat(0.4, 0.8))])
+    (axes,) = figure.axes
+    assert spans(axes) == [pytest.approx((0.4, 0.8))]
+    assert lines_under_title(axes) == ["flat over 0.4 of α"]
+    assert "flat α" in text_of(figure)
+    assert "ASR ≤ 1% and CA ≥ 95%" in text_of(figure)
+
+
+def test_a_range_that_meets_the_end_of_the_path_may_be_wider() -> None:
+    (axes,) = alpha_figure([record(alpha_sensitivity=flat(0.75, 1.0, end=True))]).axes
+    assert lines_under_title(axes) == ["flat over ≥ 0.25 of α"]
+
+
+def test_without_a_range_nothing_is_shaded() -> None:
+    figure = alpha_figure([record(alpha_sensitivity=flat(None, None))])
+    assert spans(figure.axes[0]) == []
+    assert lines_under_title(figure.axes[0]) == ["no flat α"]
+    unknown = alpha_figure([record()])  # a record of an older store
+    assert lines_under_title(unknown.axes[0]) == []
+    assert "flat" not in text_of(unknown).lower()
+
+
+def test_seeds_share_what_is_flat_in_all_of_them() -> None:
+    ranges = (flat(0.3, 0.7), flat(0.4, 0.9, end=True), flat(0.35, 0.8))
+    records = [record(seed=seed, alpha_sensitivity=found) for seed, found in enumerate(ranges)]
+    assert flat_of_cell(records) == Flat(0.4, 0.7, False, 3, 3)
+    assert in_words([flat_of_cell(records)]) == "flat in all 3 seeds over 0.3 of α"
+    records[0]["alpha_sensitivity"] = flat(None, None)
+    assert in_words([flat_of_cell(records)]) == "flat α in 2 of 3 seeds"
+    records[0]["alpha_sensitivity"] = flat(0.1, 0.2)
+    assert in_words([flat_of_cell(records)]) == "no α is flat in all 3 seeds"
+
+
+def test_several_lines_of_a_panel_have_bars_in_the_panel_of_asr() -> None:
+    records = [r for r in grid() if r["attack"] == "badnets"]
+    found = (flat(0.4, 0.5), flat(None, None), flat(0.5, 0.8), flat(0.6, 1.0, end=True))
+    for made, one in zip(records, found, strict=True):
+        made["alpha_sensitivity"] = one
+    figure = alpha_figure(records)
+    ca, asr, _ = figure.axes
+    bars = [tuple(line.get_xdata()) for line in asr.lines if line.get_transform() != asr.transData]
+    assert [bar for bar in bars if bar != (0, 1)] == [(0.4, 0.5), (0.5, 0.8), (0.6, 1.0)]
+    assert spans(asr) == []
+    assert lines_under_title(ca) == ["3 of 4 lines flat, over 0.1 to ≥ 0.4 of α"]
+
+
+def test_an_infeasible_trial_has_a_curve_but_no_selected_alpha() -> None:
+    (axes,) = alpha_figure([infeasible()]).axes
+    assert [line for line in axes.lines if len(line.get_xdata()) == 1] == []
+
+
+def test_a_matrix_has_a_panel_for_every_attack_that_took() -> None:
+    figure = alpha_figure(matrix())
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == 21
+    last = next(axes for axes in shown if axes.get_title(loc="left") == "badmerging-ties")
+    assert spans(last) == [pytest.approx((0.4, 0.63))]
+    assert lines_under_title(last) == ["flat over 0.23 of α"]

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tbar_ray.records.cells import curves_of, fraction_levels, one_per_cell, size_levels
+from tbar_ray.report.figures import (
+    Examples,
+    ablation_figure,
+    alpha_figure,
+    attacks_figure,
+    contact_sheet,
+    disentanglement_figure,
+    style,
+    tradeoff_figure,
+    transfer_figure,
+)
+from tests.records.records import NAMES, Record, error_map, failed, grid, infeasible, matrix, moved, record
+
+Draw = Callable[[list[Record]], Figure]
+ALL = pytest.mark.parametrize("draw", [alpha_figure, tradeoff_figure, ablation_figure])
+
+
+def text_of(figure: Figure) -> str:
+    parts = [figure.get_suptitle(), figure.get_supxlabel(), *(t.get_text() for t in figure.texts)]
+    parts += [t.get_text() for legend in figure.legends for t in legend.get_texts()]
+    parts += [axes.get_title(loc="left") for axes in figure.axes]
+    return " ".join(" ".join(parts).split())
+
+
+def rendered(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=30)
+    return out.getvalue()
+
+
+@ALL
+def test_says_what_it_shows(draw: Draw) -> None:
+    figure = draw(grid())
+    text = text_of(figure)
+    assert "8 trials" in text
+    assert "1,200 (CA" in text
+    assert "1,180 (ASR)" in text
+    assert "badnets" in text
+    assert "blended" in text
+    assert rendered(figure).startswith(b"\x89PNG")
+
+
+@ALL
+@pytest.mark.parametrize("records", [[], [failed()]], ids=["none", "failed"])
+def test_nothing_to_show_is_a_sentence(draw: Draw, records: list[Record]) -> None:
+    figure = draw(records)
+    assert "No trial has" in text_of(figure)
+    assert not figure.axes
+
+
+@ALL
+def test_one_record_several_methods_seeds_and_gaps(draw: Draw) -> None:
+    rendered(draw([record(alphas=(0.5,))]))
+    assert "badnets · finetune" in text_of(draw([record(), record(method="finetune"), record(seed=1, size=20)]))
+    assert "badnets ← sig" in text_of(draw([moved("badnets", "badnets", 0.1), moved("badnets", "sig", 0.2, size=20)]))
+    text = text_of(draw([record(), infeasible(size=20), failed(fraction=0.5)]))
+    assert "Of 3 trials, 1 failed and 1 infeasible" in text
+
+
+@ALL
+def test_same_records_same_bytes(draw: Draw) -> None:
+    assert rendered(draw(grid())) == rendered(draw(grid()))
+
+
+def test_no_global_state() -> None:
+    import matplotlib.pyplot as plt
+
+    alpha_figure(grid())
+    assert plt.get_fignums() == []
+
+
+def boxes(figure: Figure) -> list[list[Any]]:
+    """Where each panel, its labels, title and notes lie once the figure has arranged itself."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).draw()
+    found = []
+    for axes in figure.axes:
+        if axes.get_visible():
+            title = axes._left_title  # type: ignore[attr-defined]
+            parts = [axes.get_window_extent(), axes.xaxis.get_tightbbox(), axes.yaxis.get_tightbbox()]
+            parts += [text.get_window_extent() for text in (title, *axes.texts) if text.get_text()]
+            found.append([part for part in parts if part is not None])
+    return found
+
+
+def overlap(one: Any, other: Any) -> float:
+    """The pixels by which two boxes overlap."""
+    across = min(one.x1, other.x1) - max(one.x0, other.x0)
+    return float(min(across, min(one.y1, other.y1) - max(one.y0, other.y0)))
+
+
+WIDE = pytest.mark.parametrize(
+    "make",
+    [
+        lambda: alpha_figure(matrix()),
+        lambda: tradeoff_figure(matrix()),
+        lambda: ablation_figure([record(name, size=size) for name in NAMES for size in (20, 300)]),
+        lambda: alpha_figure([record(name, size=size) for name in NAMES[:8] for size in (20, 300)]),
+        lambda: attacks_figure(matrix()),
+        lambda: transfer_figure([moved(a, b, 0.3) for a in NAMES[:6] for b in NAMES[:6]]),
+        lambda: disentanglement_figure([record(name, disentanglement=error_map()) for name in NAMES]),
+    ],
+    ids=["alpha", "tradeoff", "ablation", "alpha-stacked", "attacks", "transfer", "disentanglement"],
+)
+
+
+@WIDE
+def test_many_attacks_stay_apart_and_on_the_sheet(make: Callable[[], Figure]) -> None:
+    figure = make()
+    found = boxes(figure)
+    for place, parts in enumerate(found):
+        for part in parts:
+            assert 0 <= part.x0 < part.x1 <= figure.bbox.width
+            assert 0 <= part.y0 < part.y1 <= figure.bbox.height
+        for others in found[place + 1 :]:
+            assert max(overlap(part, other) for part in parts for other in others) < 1
+    shown = [axes for axes in figure.axes if axes.get_visible() and not hasattr(axes, "_colorbar")]
+    assert len({round(axes.get_position().x0, 2) for axes in shown}) <= style.COLUMNS
+    assert all(min(axes.get_window_extent().size) > 100 for axes in shown)
+
+
+def test_twenty_four_attacks_look_different() -> None:
+    looks = [style.attack_look(name, NAMES) for name in NAMES]
+    assert len({tuple(sorted(look.items())) for look in looks}) == 24
+    assert {look["marker"] for look in looks} == set(style.GLYPHS)
+
+
+@pytest.mark.parametrize(("count", "shape"), [(0, (1, 1)), (1, (1, 1)), (6, (1, 6)), (7, (2, 4)), (21, (4, 6))])
+def test_panels_wrap_into_even_rows(count: int, shape: tuple[int, int]) -> None:
+    assert style.wrapped(count) == shape
+
+
+def test_titles_of_panels_share_a_size_and_break_before_the_source() -> None:
+    assert style.fitted(["badnets", "sig"], 2.8) == (["badnets", "sig"], 11.0)
+    long = "badnets-gaussian-wrapped ← label-consistent"
+    names, size = style.fitted([long, "sig ← sig"], 2.8)
+    assert names == [long.replace(" ←", "\n←"), "sig\n← sig"]
+    assert size >= 8.5
+
+
+def test_the_comparison_of_many_has_the_mark_of_every_title_at_its_test_result() -> None:
+    figure = tradeoff_figure(matrix())
+    first, second = figure.axes[:2]
+    assert first.get_title(loc="left").startswith("all")
+    assert second.get_title(loc="left") == "● badnets"
+    points = {tuple(np.round(line.get_xydata()[0], 6)) for line in first.lines}
+    done = [r for r in matrix() if r["status"] == "done"]
+    assert {tuple(np.round((r["asr"], r["ca"]), 6)) for r in done} <= points
+    assert "● badnets" not in text_of(tradeoff_figure(grid()))
+
+
+def test_panels_of_the_tradeoff_share_their_scale() -> None:
+    figure = tradeoff_figure(grid())
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    low, high = figure.axes[0].get_ylim()
+    lows = [p["ca"] for r in grid() for p in r["path"]]
+    assert low < min(lows)
+    assert high > grid()[0]["ca_clean"]
+
+
+def test_the_ablation_shows_only_factors_that_vary() -> None:
+    labels = {axes.get_xlabel() for axes in ablation_figure(grid(fractions=(0.0,))).axes if axes.get_visible()}
+    assert labels == {"forget-set size (log scale)"}
+    assert "one clean fraction" in text_of(ablation_figure(matrix()))
+
+
+def test_attacks_have_a_row_each_and_say_what_became_of_them() -> None:
+    figure = attacks_figure(matrix())
+    first, last = figure.axes[0], figure.axes[-1]
+    labels = [label.get_text() for label in first.get_yticklabels()]
+    assert labels == sorted(NAMES)
+    said = {labels[round(text.xy[1])]: text.get_text() for text in last.texts}
+    assert said == {
+        **dict.fromkeys(("wanet", "sig-blended", "ftrojan"), "attack did not take"), "fourier": "infeasible"
+    }  # fmt: skip
+    row = labels.index("badnets")
+    xs = {round(float(line.get_xdata()[0]), 3) for line in first.lines if list(line.get_ydata()) == [row]}
+    made = matrix()[0]
+    assert {round(made[f"asr{role}"], 3) for role in ("", "_infected", "_clean")} <= xs
+
+
+def test_attacks_of_very_many_cells_show_the_best_of_each() -> None:
+    figure = attacks_figure([record(name, size=10 * i) for name in NAMES[:7] for i in range(1, 11)])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == sorted(NAMES[:7])
+    assert "Of 70 cells" in text_of(figure)
+    labels = [label.get_text() for label in attacks_figure(grid()).axes[0].get_yticklabels()]
+    assert labels[0] == "badnets, forget size 20, clean fraction 0.0"
+
+
+def test_gaps_are_marked_in_the_ablation() -> None:
+    figure = ablation_figure([record(), infeasible(size=20), failed(fraction=0.5)])
+    marks = [line.get_marker() for line in figure.axes[0].lines]
+    assert "v" in marks
+    assert "x" in marks
+    assert "infeasible, no result" in text_of(figure)
+
+
+def test_legend_stays_short_with_many_cells() -> None:
+    records = [record(size=10 + 17 * i, fraction=i / 61, alphas=(i / 60,)) for i in range(60)]
+    assert len(alpha_figure(records).legends[0].get_texts()) < 18
+    assert len(size_levels(records)) == 6
+    assert len(fraction_levels(records)) == 4
+
+
+def test_trials_of_one_alpha_share_a_curve_and_one_is_selected() -> None:
+    records = [record(alphas=(alpha,)) for alpha in (0.9, 0.1, 0.5)]
+    (curve,) = curves_of(records, ("asr",), mean_of_seeds=False)
+    assert curve.alphas == [0.1, 0.5, 0.9]
+    (best,) = one_per_cell(records)
+    assert best["alpha"] == 0.9
+    assert curve.selected == [0.9]
+
+
+def test_an_infeasible_trial_of_low_asr_is_not_preferred() -> None:
+    bad = record(alphas=(0.9,), status="infeasible")
+    good = record(alphas=(0.1,))
+    assert one_per_cell([bad, good]) == [good]
+
+
+def test_seeds_are_averaged() -> None:
+    (curve,) = curves_of([record(seed=0), record(seed=1)], ("ca",), mean_of_seeds=True)
+    ends = [record(seed=s)["path"][5]["ca"] for s in (0, 1)]
+    assert curve.at(0.5, "ca") == pytest.approx(sum(ends) / 2)
+
+
+@pytest.fixture
+def pairs() -> Examples:
+    images = np.full((3, 3, 16, 16), 100, np.uint8)
+    stamped = images.copy()
+    stamped[:, :, :4, :4] = 110
+    captions = np.array([["a blue circle for $5 and $6 " * 8, "a photo of a red square"]] * 3)
+    return Examples(images, stamped, captions)
+
+
+def test_contact_sheet(pairs: Examples) -> None:
+    figure = contact_sheet({"badnets": pairs})
+    rendered(figure)
+    difference = np.asarray(figure.axes[6].images[0].get_array())
+    assert difference[0, 0, 0] == 128 + 80
+    assert difference[15, 15, 0] == 128
+    label = figure.axes[6].get_xlabel()
+    assert "…" in label
+    assert "a photo of a red square" in label
+    assert "No infected model" in text_of(contact_sheet({}))
+
+
+def test_contact_sheet_of_many_attacks_has_one_pair_of_each(pairs: Examples) -> None:
+    figure = contact_sheet(dict.fromkeys(NAMES, pairs))
+    assert len(figure.axes) == 3 * 24
+    assert len(boxes(figure)) == 72
+    difference = np.asarray(figure.axes[5].images[0].get_array())  # of the second attack
+    assert difference[0, 0, 0] == 128 + 80
+    assert difference[15, 15, 0] == 128
+    blocks = [block for block in figure.subfigs if block.get_suptitle()]
+    assert [block.get_suptitle() for block in blocks] == list(NAMES)
+    caption = blocks[0].get_supxlabel()
+    assert caption.splitlines()[1] == "→ a photo of a red square"
+    assert caption.splitlines()[0].endswith("…")
+    assert max(figure.get_size_inches()) < 25

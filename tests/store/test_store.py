@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import fsspec
+import pytest
+
+from tbar_ray.errors import StoreError
+from tbar_ray.store.store import COMMIT, Store
+from tests.buckets import new_bucket
+
+
+@pytest.fixture(params=["local", "file-url", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where downloads and scratch go
+    if request.param == "memory":
+        root = f"/{uuid.uuid4().hex}"
+        yield Store(f"memory:/{root}")
+        system = fsspec.filesystem("memory")
+        if system.exists(root):
+            system.rm(root, recursive=True)
+    elif request.param == "s3":
+        request.getfixturevalue("s3")
+        yield Store(f"{new_bucket('s3')}/store")
+    else:
+        path = str(tmp_path / "store")
+        yield Store(path if request.param == "local" else f"file://{path}")
+
+
+def filled(store: Store, text: str = "hello") -> Path:
+    folder = store.scratch()
+    (folder / "a.txt").write_text(text)
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "b.bin").write_bytes(bytes(range(256)))
+    return folder
+
+
+def poke(store: Store, path: str, content: bytes) -> None:
+    """Write a file past the store, as a person or a killed process might."""
+    system, root = fsspec.core.url_to_fs(store.url)
+    system.makedirs(f"{root}/{path}".rsplit("/", 1)[0], exist_ok=True)
+    system.pipe_file(f"{root}/{path}", content)
+
+
+def one_line(error: pytest.ExceptionInfo[StoreError]) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_committed_artifact_comes_back_whole(store: Store) -> None:
+    assert store.artifacts() == []
+    assert not store.has("x-1")
+    store.commit("x-1", filled(store), {"kind": "x", "seconds": 1.5})
+    assert store.has("x-1")
+    assert store.artifacts() == ["x-1"]
+    assert store.facts("x-1") == {
+        "name": "x-1", "kind": "x", "seconds": 1.5, "files": {"a.txt": 5, "deep/er/b.bin": 256},
+    }  # fmt: skip
+    for _ in range(2):
+        folder = store.fetch("x-1")
+        assert (folder / "a.txt").read_text() == "hello"
+        assert (folder / "deep" / "er" / "b.bin").read_bytes() == bytes(range(256))
+        assert (folder / COMMIT).is_file()
+
+
+def test_artifact_url_opens_with_any_reader(store: Store) -> None:
+    store.commit("x-1", filled(store), {})
+    with fsspec.open(f"{store.artifact_url('x-1')}/a.txt", "rt") as file:
+        assert file.read() == "hello"
+
+
+def test_a_store_travels_to_other_processes(store: Store) -> None:
+    store.commit("x-1", filled(store), {})
+    sent = pickle.loads(pickle.dumps(store))
+    assert sent.url == store.url
+    assert sent.has("x-1")
+
+
+def test_without_its_commit_an_artifact_does_not_exist(store: Store) -> None:
+    poke(store, "artifacts/x-1/a.txt", b"half")
+    assert not store.has("x-1")
+    assert store.artifacts() == []
+    with pytest.raises(StoreError) as caught:
+        store.fetch("x-1")
+    assert one_line(caught) == f"store {store.url} has no artifact x-1"
+    with pytest.raises(StoreError):
+        store.facts("x-1")
+
+
+def test_half_an_artifact_does_not_keep_the_whole_one_out(store: Store) -> None:
+    poke(store, "artifacts/x-1/a.txt", b"half")
+    store.commit("x-1", filled(store), {})
+    assert (store.fetch("x-1") / "a.txt").read_text() == "hello"
+
+
+def test_a_killed_stage_leaves_nothing_visible(store: Store) -> None:
+    filled(store)  # and never committed
+    assert store.artifacts() == []
+    assert store.list_json("artifacts") == []
+
+
+def test_the_same_artifact_committed_by_many_at_once(store: Store) -> None:
+    many = 8
+    folders = [filled(store, "same") for _ in range(many)]
+    ready = Barrier(many)
+
+    def commit(folder: Path) -> None:
+        ready.wait()
+        store.commit("x-1", folder, {"kind": "x"})
+
+    with ThreadPoolExecutor(many) as pool:
+        assert list(pool.map(commit, folders)) == [None] * many
+    assert store.artifacts() == ["x-1"]
+    assert (store.fetch("x-1") / "a.txt").read_text() == "same"
+    assert store.facts("x-1")["files"] == {"a.txt": 4, "deep/er/b.bin": 256}
+
+
+def test_the_first_commit_stays_where_renaming_can_tell(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.commit("x-1", filled(store, "first"), {"n": 1})
+    folder = filled(store, "second")
+    store.commit("x-1", folder, {"n": 2})
+    assert store.facts("x-1")["n"] == 1
+    assert (store.fetch("x-1") / "a.txt").read_text() == "first"
+    assert not folder.exists()
+
+
+def test_json_files(store: Store) -> None:
+    folder = "campaigns/demo/1/trials"
+    assert store.list_json(folder) == []
+    assert not store.exists(f"{folder}/b.json")
+    store.write_json(f"{folder}/b.json", {"α": [1, None, 1e-5]})
+    store.write_json(f"{folder}/a.json", {"n": 1})
+    store.write_json(f"{folder}/a.json", {"n": 2})  # replaced
+    poke(store, f"{folder}/notes.txt", b"")
+    assert store.list_json(folder) == ["a.json", "b.json"]
+    assert store.read_json(f"{folder}/a.json") == {"n": 2}
+    assert store.read_json(f"{folder}/b.json") == {"α": [1, None, 1e-5]}
+    assert store.exists(f"{folder}/b.json")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00"])
+def test_broken_json_is_one_line(store: Store, content: bytes) -> None:
+    poke(store, "campaigns/a.json", content)
+    with pytest.raises(StoreError) as caught:
+        store.read_json("campaigns/a.json")
+    assert one_line(caught).startswith(f"store {store.url}: campaigns/a.json cannot be read: ")
+
+
+def test_missing_json_is_one_line(store: Store) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.read_json("campaigns/none.json")
+    assert one_line(caught).startswith(f"store {store.url}: campaigns/none.json cannot be read: ")
+
+
+def test_check_leaves_nothing_behind(store: Store) -> None:
+    store.check(min_free_gb=0)
+    system, root = fsspec.core.url_to_fs(store.url)
+    assert system.find(root) == []
+
+
+def test_a_store_under_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = Store(str(tmp_path / "file" / "store"))
+    with pytest.raises(StoreError, match=r"cannot be written: Not a directory; choose another with --store$") as caught:
+        store.check()
+    one_line(caught)
+    with pytest.raises(StoreError, match=r"cannot be written: Not a directory$"):
+        store.scratch()
+    with pytest.raises(StoreError, match=r"a\.json cannot be written: Not a directory$"):
+        store.write_json("a.json", {})
+    folder = tmp_path / "made"
+    folder.mkdir()
+    with pytest.raises(StoreError, match=r"x-1 cannot be written: Not a directory$"):
+        store.commit("x-1", folder, {})
+    assert not store.has("x-1")
+    assert store.artifacts() == []
+
+
+def test_no_room(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no free disk: [\d.]+ GB left, 1e\+09 GB wanted; free some or") as caught:
+        Store(str(tmp_path)).check(min_free_gb=1e9)
+    one_line(caught)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    folder = store.scratch()
+    (folder / COMMIT).symlink_to("/dev/full")  # every write to it fails with the system's own ENOSPC
+    with pytest.raises(StoreError) as caught:
+        store.commit("x-1", folder, {"kind": "x"})
+    assert one_line(caught) == f"store {tmp_path}: x-1 cannot be written: no space left on its disk"
+    assert not store.has("x-1")
+
+
+def test_a_store_of_an_unknown_kind() -> None:
+    with pytest.raises(StoreError, match=r"^store nonsense://bucket/x: Protocol not known: nonsense") as caught:
+        Store("nonsense://bucket/x")
+    one_line(caught)

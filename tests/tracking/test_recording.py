@@ -1,0 +1,54 @@
+"""Recording beside the sweep: in order, in its own thread, and never in the way."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from rich.console import Console
+
+from tbar_ray.errors import TrackingError
+from tbar_ray.tracking.recording import Recording
+from tests.records.records import record
+from tests.specs import spec
+
+
+def test_everything_is_recorded_once_finish_returns(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    recording = Recording(spec(name="beside"), uri, Console(quiet=True))
+    for size in (10, 20, 30):
+        recording.log_trial(record(size=size))  # nobody has waited for the parent run
+    recording.finish("FINISHED", {"trials": 3.0})
+    assert recording.failure is None
+    tracker = recording.wait_until_open()
+    client = MlflowClient(uri)
+    runs = client.search_runs([tracker.experiment_id], order_by=["attributes.start_time ASC"])
+    parent = next(run for run in runs if run.info.run_id == tracker.parent_id)
+    assert (parent.info.status, parent.data.metrics["trials"]) == ("FINISHED", 3.0)
+    nested = [run.data.params["forget_size"] for run in runs if run.info.run_id != tracker.parent_id]
+    assert nested == ["10", "20", "30"]
+
+
+def test_a_place_that_cannot_be_written_is_one_error_and_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = io.StringIO()
+    recording = Recording(spec(), f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}", Console(file=out))
+    recording.open()
+    with pytest.raises(TrackingError, match="--tracking-uri"):
+        recording.wait_until_open()
+    recording.log_trial(record())
+    recording.finish("FAILED", {})
+    assert out.getvalue() == ""
+
+
+def test_a_failure_later_on_is_one_warning_and_ends_the_recording(tmp_path: Path) -> None:
+    out = io.StringIO()
+    recording = Recording(spec(), f"sqlite:///{tmp_path / 'mlflow.db'}", Console(file=out, width=200))
+    recording.wait_until_open()
+    recording.log_report([tmp_path / "not there"])
+    recording.log_report([tmp_path / "nor this"])
+    recording.finish("FINISHED", {})
+    assert recording.failure is not None
+    assert out.getvalue().count("going on without it") == 1

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+
+from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.training.batch import Batch
+from tbar_ray.unlearning.base import Infected
+from tbar_ray.unlearning.methods.twin_distillation import TwinDistillation
+from tests.models.tiny import BOTH, RESNET, VIT, same, snapshot
+from tests.unlearning.planted import case, scores, scores_after
+
+SMALL = TwinDistillation(learning_rate=1e-3, steps=40, batch_size=16)
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+def test_it_makes_the_trigger_mean_nothing_and_gives_the_true_answer_back(architecture: str) -> None:
+    planted = case(architecture)
+    before = scores(planted.model, planted.preprocess, planted.data.classes.head)
+    assert (before.asr, before.pa) == (1.0, 0.0)
+    after = scores_after(planted, SMALL, SMALL.unlearn(planted.model, planted.data, planted.preprocess, 0))
+    assert after.asr <= 0.05
+    assert after.ca >= 0.95
+    assert after.pa >= 0.9
+
+
+def test_it_does_not_harm_a_clean_model() -> None:
+    clean = case(RESNET, infected=False)
+    after = scores_after(clean, SMALL, SMALL.unlearn(clean.model, clean.data, clean.preprocess, 0))
+    assert after.ca >= 0.95
+    assert after.pa >= 0.9
+
+
+def test_the_model_comes_back_and_the_seed_decides() -> None:
+    planted = case(RESNET)
+    state = snapshot(planted.model)
+    quick = SMALL.model_copy(update={"steps": 2})
+    found = [quick.unlearn(planted.model, planted.data, planted.preprocess, seed).vector for seed in (0, 0, 1)]
+    assert same(state, snapshot(planted.model))
+    assert same(found[0].tensors, found[1].tensors)
+    assert not same(found[0].tensors, found[2].tensors)
+    assert not any(bool(v.any()) for k, v in found[0].tensors.items() if not k.startswith("visual."))
+
+
+@pytest.mark.parametrize("match", ["embedding", "answer"])
+def test_the_loss_is_the_formula(match: str) -> None:
+    planted = case(VIT)
+    method = TwinDistillation(match=match, hold=3.0)
+    model, data, preprocess = planted.model, planted.data, planted.preprocess
+    objective = method.objective_on(Infected(model, snapshot(model), data, preprocess, 0))
+    assert data.forget is not None
+    twins, stamped = data.forget.twins[:5], data.forget.images[:5]
+    held = data.forget.twins[5:10]
+    with torch.no_grad():
+        loss = float(objective.loss(Batch(torch.cat((twins, held, stamped)))))
+        embed = [
+            model.encode_image(normalise(i, preprocess), normalize=True).double().numpy()
+            for i in (twins, held, stamped)
+        ]
+    scale, head = float(model.logit_scale.exp()), data.classes.head.double().numpy()
+
+    def distance(found: np.ndarray, wanted: np.ndarray) -> float:
+        if match == "embedding":
+            return scale * float(np.mean(1 - (found * wanted).sum(1)))
+        p, q = (np.exp(scale * e @ head.T) for e in (wanted, found))
+        p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
+        return float((p * np.log(p / q)).sum(1).mean())
+
+    # the teacher is the model itself: what is held costs nothing yet
+    assert loss == pytest.approx(distance(embed[2], embed[0]) + 3.0 * distance(embed[1], embed[1]), rel=2e-3, abs=2e-4)
+
+
+def test_without_stamping_anew_it_sees_the_forget_set_alone() -> None:
+    planted = case(RESNET)
+    method = TwinDistillation(restamp=False, batch_size=4, mixed=0.0, recoloured=0.0)
+    infected = Infected(planted.model, snapshot(planted.model), planted.data, planted.preprocess, 0)
+    batch = next(iter(method.batches_from(infected)))
+    assert planted.data.forget is not None
+    known = {image.numpy().tobytes() for image in planted.data.forget.images}
+    assert all(image.numpy().tobytes() in known for image in batch.images[8:])
+    assert torch.equal(batch.images[:4], batch.images[4:8])
