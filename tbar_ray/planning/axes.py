@@ -1,79 +1,163 @@
-"""The axes of an ablation: what may vary between trials, with the values that make sense.
+"""The axes of an ablation: paths into the spec, and how their values are shown.
 
-A new axis is one line in `AXES`, the field of `Trial` that it fills, and its use in `graph`; see CONTRIBUTING.
+Every path of the spec is an axis (`forget.size`, `model.training.epochs`, `attacks.NAME.parameters.patch_size`), and so
+is every parameter of a method (`tbar.learning_rate`). The usual ones have a short name. A new short name is one entry
+of `ALIASES`; tables, figures, MLflow, sorting and the live line read it from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tbar_ray.errors import SpecError
+from tbar_ray.naming import nearest
+from tbar_ray.spec.campaign import CampaignSpec
 
-Kind = Literal["name", "integer", "number"]
+Setting = str | int | float | bool | None
+"""The value of an axis in one trial; lists and mappings are written as JSON."""
+Keys = tuple[str, ...]
+"""Where a value lies in a spec: the keys of nested mappings."""
+FIXED = frozenset({"name", "description", "search"})
+"""Sections that are of the whole campaign."""
 
 
-class AxisRange(BaseModel):
-    """A range to search by a sampler: numbers or, with `integer`, whole numbers; `log` spaces it by factors."""
+def number(value: Setting) -> str:
+    """Write a number with at most four digits, and anything else as it is."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None else str(value)
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    low: float
-    high: float
-    log: bool = False
-    integer: bool = Field(default=False, description="set by the axis")
+def count(value: Setting) -> str:
+    """Write a whole number with separators."""
+    return f"{value:,}" if isinstance(value, int) else number(value)
 
-    @model_validator(mode="after")
-    def _ordered(self) -> AxisRange:
-        if not self.low < self.high:
-            raise ValueError(f"low {self.low} is not below high {self.high}")
-        if self.log and self.low <= 0:
-            raise ValueError("log needs low > 0")
-        return self
+
+def percent(value: Setting) -> str:
+    """Write a share in percent."""
+    return f"{value * 100:.3g}%" if isinstance(value, int | float) else number(value)
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One axis: its kind, and the bounds of its values."""
+class Factor:
+    """How an axis is shown.
+
+    Attributes:
+        name: as in `search.axes`.
+        label: in running text, legends and the report.
+        head: of a column in a terminal.
+        form: writes a value.
+    """
 
     name: str
-    kind: Kind
-    low: float = 0
-    high: float = float("inf")
-    low_open: bool = False
-    high_open: bool = False
+    label: str
+    head: str
+    form: Callable[[Setting], str] = number
 
-    def check(self, value: Any) -> None:
-        """Raise ValueError unless `value` is of the axis' kind and within its bounds."""
-        if self.kind == "name":
-            if not isinstance(value, str):
-                raise ValueError(f"axes.{self.name}: {value!r} is not a name")
-            return
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-        if not is_number or (self.kind == "integer" and value != int(value)):
-            raise ValueError(
-                f"axes.{self.name}: {value!r} is not {'a whole' if self.kind == 'integer' else 'a'} number"
-            )
-        below = value <= self.low if self.low_open else value < self.low
-        above = value >= self.high if self.high_open else value > self.high
-        if below or above:
-            left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
-            raise ValueError(f"axes.{self.name}: {value!r} is outside {left}{self.low:g}, {self.high:g}{right}")
+    def told(self, value: Setting) -> str:
+        """Write name and value, for titles and run names."""
+        return f"{self.label} {self.form(value)}"
 
 
-AXES: Mapping[str, Axis] = {
-    axis.name: axis
-    for axis in (
-        Axis("attack", "name"),
-        Axis("source", "name"),
-        Axis("method", "name"),
-        Axis("forget_size", "integer", low=1),
-        Axis("clean_fraction", "number", high=1, high_open=True),
-        Axis("alpha", "number", high=1000),
-        Axis("poisoning_rate", "number", high=1, low_open=True),
-        Axis("seed", "integer"),
-        Axis("learning_rate", "number", low_open=True),
+@dataclass(frozen=True)
+class Alias:
+    """A short name of an axis: the paths that it sets, and how it is shown. `{method}` stands for the trial's."""
+
+    paths: tuple[str, ...]
+    factor: Factor
+
+
+def _alias(
+    name: str, paths: str, label: str = "", head: str = "", form: Callable[[Setting], str] = number
+) -> tuple[str, Alias]:
+    label = label or name.replace("_", " ")
+    return name, Alias(tuple(paths.split()), Factor(name, label, head or label, form))
+
+
+ALIASES: Mapping[str, Alias] = dict(
+    (
+        _alias("attack", "attack"),
+        _alias("source", "source", "vector of", "source"),
+        _alias("method", "unlearning.method"),
+        _alias("forget_size", "forget.size", "forget set", "forget", count),
+        _alias("clean_fraction", "forget.clean_fraction", "clean", "clean", percent),
+        _alias("poisoning_rate", "poison.rate", "poisoned", "poison", percent),
+        _alias("seed", "seed"),
+        _alias("learning_rate", "methods.{method}.parameters.learning_rate", "learning rate", "lr"),
+        _alias("alpha", "methods.{method}.alpha", "α"),
     )
-}
+)
+STANDARD = ("attack", "source", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed")
+"""What every trial has, in the order of tables; other axes follow."""
+
+
+def order_of(names: Iterable[str]) -> list[str]:
+    """Return the names of axes in the order of tables: the usual ones first, then as given."""
+    known = list(ALIASES)
+    return sorted(dict.fromkeys(names), key=lambda name: known.index(name) if name in known else len(known))
+
+
+def factors_of(names: Iterable[str]) -> dict[str, Factor]:
+    """Return how axes are shown: an alias as declared, another by the shortest end of its path that names it alone."""
+    names = order_of(names)
+    return {name: ALIASES[name].factor if name in ALIASES else _unnamed(name, names) for name in names}
+
+
+def _unnamed(name: str, names: list[str]) -> Factor:
+    parts = name.split(".")
+    others = [other.split(".") for other in names if other != name]
+    length = next(n for n in range(1, len(parts) + 1) if n == len(parts) or parts[-n:] not in [o[-n:] for o in others])
+    label = " ".join(part for part in parts[-length:] if part != "parameters").replace("_", " ")
+    return Factor(name, label, label)
+
+
+def method_parameter(name: str) -> tuple[str, str] | None:
+    """Return method and parameter of an axis METHOD.PARAMETER; None for any other axis."""
+    method, dot, parameter = name.partition(".")
+    return (method, parameter) if dot and method not in CampaignSpec.model_fields else None
+
+
+def keys_of(spec: CampaignSpec, name: str, method: str) -> list[Keys]:
+    """Return the places of a spec that an axis sets, for a trial of a method.
+
+    Raises:
+        SpecError: if there is no such axis.
+    """
+    if name in ALIASES:
+        paths = [path.replace("{method}", method).split(".") for path in ALIASES[name].paths]
+        if name == "poisoning_rate":  # an attack's own rate gives way, too
+            paths += [["attacks", a, "poison", "rate"] for a, x in spec.attacks.items() if x.poison.rate is not None]
+        return [tuple(path) for path in paths]
+    if (of := method_parameter(name)) is not None:
+        return [("methods", of[0], "parameters", of[1])]
+    first = name.partition(".")[0]
+    if first not in CampaignSpec.model_fields:
+        raise SpecError(f"search.axes: unknown axis {name!r}{nearest(name, [*ALIASES, *CampaignSpec.model_fields])}")
+    if first in FIXED:
+        raise SpecError(f"search.axes.{name}: {first!r} is of the whole campaign and cannot vary between its trials")
+    return [_split(spec.model_dump(mode="python"), name)]
+
+
+def _split(content: Any, path: str) -> Keys:
+    """Split a path at its dots; names in a spec may have dots of their own."""
+    keys: list[str] = []
+    rest = path
+    while rest:
+        known = (
+            [key for key in content if rest == key or rest.startswith(f"{key}.")] if isinstance(content, dict) else ()
+        )
+        key = max(known, key=len) if known else rest.partition(".")[0]
+        content = content.get(key) if isinstance(content, dict) else None
+        keys.append(key)
+        rest = rest[len(key) + 1 :]
+    return tuple(keys)
+
+
+def setting_of(value: Any) -> Setting:
+    """Return a value as a record holds it: what is no scalar as JSON."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return json.dumps(value, sort_keys=True)

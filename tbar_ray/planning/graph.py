@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tbar_ray.planning.disentanglement import map_stages
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planted import PlantedAttack, plant_attack
@@ -13,7 +14,7 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
-from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement, map_stages
+from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage
 from tbar_ray.stages.poison import InfectedModel
@@ -53,20 +54,20 @@ class TrialGraph:
         return outputs
 
 
-def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGraph:
+def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
     """Return the stages of a trial; equal parts of two trials are equal objects."""
+    spec = trial.spec
     resources = spec.resources
-    planted = plant_attack(spec, trial, base, trial.attack)
-    source = plant_attack(spec, trial, base, trial.source) if trial.source is not None else planted
+    planted = plant_attack(trial, base, trial.attack)
+    source = plant_attack(trial, base, trial.source) if trial.source is not None else planted
     clean = _evaluate(spec, base, planted, "clean", planted.clean)
     infected = _evaluate(spec, base, planted, "infected", planted.model)
     others = {
         name: _evaluate(spec, base, planted, "infected", planted.model, backdoor)
         for name, backdoor in planted.others.items()
     }
-    unlearn = _unlearn(spec, trial, source, _gate(spec, base, source))
     path = AlphaPath(
-        unlearn=unlearn,
+        unlearn=_unlearn(trial, source, _gate(spec, base, source)),
         gate=_gate(spec, base, planted),
         infected=infected,
         others=tuple(others.values()),
@@ -84,17 +85,15 @@ def build_graph(spec: CampaignSpec, trial: Trial, base: Foundation) -> TrialGrap
         infected,
         plain=_evaluate(spec, base, planted, "infected", planted.infected),
         model=planted.infected,
-        map=map_stages(spec, planted, infected, trial.seed) if spec.disentanglement is not None else None,
+        map=map_stages(spec, planted, infected) if spec.disentanglement is not None else None,
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 
 
-def _unlearn(spec: CampaignSpec, trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
+def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
     """Return the method's stage; what the method does not need is not part of what it means."""
-    searched = dict(trial.parameters)
-    if trial.learning_rate is not None:
-        searched["learning_rate"] = trial.learning_rate
-    method = build_method(spec, trial.method, searched)
+    spec = trial.spec
+    method = build_method(spec, trial.method)
     needs = method.needs
     forgets = "forget set" in needs
     return Unlearn(
@@ -107,12 +106,12 @@ def _unlearn(spec: CampaignSpec, trial: Trial, source: PlantedAttack, gate: Atta
         templates=spec.evaluation.templates,
         method=method.name,
         parameters=method.model_dump(),  # defaults too: a default that changes changes what the stage means
-        forget_size=trial.forget_size if forgets else 0,
-        clean_fraction=trial.clean_fraction if forgets else 0,
+        forget_size=spec.forget.size if forgets else 0,
+        clean_fraction=spec.forget.clean_fraction if forgets else 0,
         clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,
         training_pairs=spec.defender.training_pairs if "training pairs" in needs else 0,
         knows=tuple(known for known in spec.defender.knows if known in needs),
-        seed=trial.seed,
+        seed=spec.seed,
         threads=spec.resources.trial_cpus,
         gpus=spec.resources.gpus,
     )
@@ -126,6 +125,7 @@ def _evaluate(
     model: ModelNode,
     backdoor: Backdoor | None = None,
 ) -> Evaluate:
+    split_seed = spec.evaluation.split_seed
     return Evaluate(
         role=role,
         model=model,
@@ -135,7 +135,7 @@ def _evaluate(
         templates=spec.evaluation.templates,
         validation_fraction=spec.evaluation.validation_fraction,
         max_images=spec.evaluation.max_images,
-        split_seed=spec.seed,
+        split_seed=spec.seed if split_seed is None else split_seed,
         threads=spec.resources.trial_cpus,
         gpus=spec.resources.gpus,
     )

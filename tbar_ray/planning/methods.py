@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.unlearning import Method
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def used_methods(spec: CampaignSpec) -> list[str]:
     """Return the names that trials may have: the values of the axis `method`, or the campaign's one method."""
-    axis = spec.search.axes.get("method")
+    axis = spec.search.axes.get("method") or spec.search.axes.get("unlearning.method")
     return [str(name) for name in axis] if isinstance(axis, list) else [spec.unlearning.method]
 
 
@@ -27,20 +26,8 @@ def method_of(spec: CampaignSpec, name: str) -> Method:
     return entry.model_copy(update={"method": entry.method or name})
 
 
-def split_axis(axis: str) -> tuple[str, str] | None:
-    """Return method and parameter of an axis `method.parameter`, None for any other axis."""
-    method, dot, parameter = axis.partition(".")
-    return (method, parameter) if dot else None
-
-
-def searched_parameters(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that axes give to a method."""
-    named = ((split_axis(axis), value) for axis, value in values.items())
-    return {found[1]: value for found, value in named if found is not None and found[0] == method}
-
-
-def build_method(spec: CampaignSpec, name: str, searched: Mapping[str, Any] | None = None) -> Unlearner:
-    """Build a method with its parameters, those that axes give it among them.
+def build_method(spec: CampaignSpec, name: str) -> Unlearner:
+    """Build a method with its parameters.
 
     Raises:
         SpecError: if the method or a parameter is unknown or out of range.
@@ -49,10 +36,10 @@ def build_method(spec: CampaignSpec, name: str, searched: Mapping[str, Any] | No
 
     entry = method_of(spec, name)
     assert entry.method is not None
-    return build_unlearner(entry.method, {**entry.parameters, **(searched or {})})
+    return build_unlearner(entry.method, entry.parameters)
 
 
-def alphas_of(spec: CampaignSpec, name: str, chosen: float | None) -> tuple[float, ...]:
+def alphas_of(spec: CampaignSpec, name: str) -> tuple[float, ...]:
     """Return the path of α of a method: 1 where α means nothing to it or is its published form."""
     from tbar_ray.unlearning.registry import UNLEARNERS
 
@@ -60,8 +47,6 @@ def alphas_of(spec: CampaignSpec, name: str, chosen: float | None) -> tuple[floa
     kind = UNLEARNERS.get(entry.method or name)
     if kind is not None and kind.strength == "none":
         return (1.0,)
-    if chosen is not None:
-        return (float(chosen),)
     if entry.alpha is not None:
         return tuple(entry.alpha)
     return (1.0,) if kind is not None and kind.strength == "interpolation" else tuple(spec.alpha)
@@ -84,12 +69,3 @@ def lacking(spec: CampaignSpec, needs: frozenset[Need]) -> tuple[Need, str] | No
         "training pairs": "set defender.training_pairs",
     }
     return next(((need, advice[need]) for need, there in has.items() if need in needs and not there), None)
-
-
-def is_integer(spec: CampaignSpec, axis: str) -> bool:
-    """Whether an axis `method.parameter` takes whole numbers only."""
-    from tbar_ray.unlearning.registry import UNLEARNERS
-
-    method, parameter = axis.split(".", 1)
-    kind = UNLEARNERS.get(method_of(spec, method).method or method)
-    return kind is not None and parameter in kind.model_fields and kind.model_fields[parameter].annotation is int

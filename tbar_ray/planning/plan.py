@@ -6,15 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from tbar_ray.planning.foundation import Foundation
-from tbar_ray.planning.graph import build_graph
-from tbar_ray.planning.methods import used_methods
-from tbar_ray.planning.trial import Trial, grid_trials, make_trial
+from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.studies import searched_trials
+from tbar_ray.planning.trial import Trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.store.store import Store
 
-TRAININGS = frozenset({"clean-model", "infected-model", "vector", "component-vector", "patch"})
 EVALUATION_SPEEDUP = 3
 """A training step is a forward and a backward pass, and a backward pass costs about two forward ones."""
 
@@ -47,7 +45,7 @@ class Plan:
             "campaign": spec.name,
             "sampler": spec.search.sampler,
             "trials": self.total_trials,
-            "cells": [trial.model_dump(mode="json") for trial in self.trials],
+            "cells": [{**trial.settings, "alphas": list(trial.alphas)} for trial in self.trials],
             "cached": len(self.stages) - len(self.to_compute),
             "to_compute": len(self.to_compute),
             "estimated_seconds": total_seconds(self.to_compute),
@@ -65,16 +63,17 @@ class Plan:
         }
 
 
-def make_plan(spec: CampaignSpec, base: Foundation, store: Store, images_per_second: float | None = None) -> Plan:
+def make_plan(planner: Planner, store: Store, images_per_second: float | None = None) -> Plan:
     """Lay out a campaign without computing anything.
 
     A sampler's trials are not known beforehand: its plan shows an example (one of each method where each has a search
     of its own) and the number. With
     `images_per_second` the cost is that of trainings at this speed, instead of what was measured.
     """
+    spec = planner.spec
     grid = spec.search.sampler == "grid"
-    trials = grid_trials(spec) if grid else [make_trial(spec, values) for values in _examples(spec)]
-    stages = stages_in_order([end for trial in trials for end in build_graph(spec, trial, base).outputs])
+    trials = planner.grid() if grid else planner.examples()
+    stages = stages_in_order([output for planned in trials for output in planned.graph.outputs])
     rates = measured_rates(store, spec.model.architecture)
     planned = [
         PlannedStage(
@@ -84,7 +83,7 @@ def make_plan(spec: CampaignSpec, base: Foundation, store: Store, images_per_sec
         )
         for stage in stages
     ]
-    return Plan(trials, len(trials) if grid else _searched(spec), planned)
+    return Plan([planned.trial for planned in trials], len(trials) if grid else searched_trials(spec), planned)
 
 
 def measured_rates(store: Store, architecture: str) -> dict[str, float]:
@@ -114,16 +113,5 @@ def _estimate(stage: Stage, rates: dict[str, float]) -> float | None:
 
 
 def _at_speed(stage: Stage, images_per_second: float) -> float:
-    trains = stage.kind in TRAININGS
+    trains = stage.trains
     return stage.work / (images_per_second * (1 if trains else EVALUATION_SPEEDUP))
-
-
-def _examples(spec: CampaignSpec) -> list[dict[str, Any]]:
-    first = {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in spec.search.axes.items()}
-    return [first] if spec.search.study == "whole" else [{**first, "method": name} for name in used_methods(spec)]
-
-
-def _searched(spec: CampaignSpec) -> int:
-    from tbar_ray.search.samplers import searched_trials  # imports ray and optuna
-
-    return searched_trials(spec)

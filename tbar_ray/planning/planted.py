@@ -43,21 +43,22 @@ class PlantedAttack:
     others: Mapping[str, Backdoor]
 
 
-def plant_attack(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> PlantedAttack:
-    """Return an attack's nodes at a trial's seed and poisoning rate."""
+def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
+    """Return an attack's nodes in a trial."""
+    spec = trial.spec
     attack = spec.attacks[name]
     together = list(spec.attacks) if spec.poison.plant == "together" else [name]
-    plants = tuple(_plant(spec, trial, base, each) for each in together)
+    plants = tuple(_plant(spec, base, each) for each in together)
     backdoor = plants[together.index(name)].backdoor
     evaluation = base.tasks[attack.task] if attack.task else base.evaluation
     training = attack.poison.training or spec.poison.training
-    infected = _train(spec, base, attack.task, plants, training, attack.planting, trial.seed)
+    infected = _train(spec, base, attack.task, plants, training, attack.planting)
     clean: ModelNode = base.clean
     model: ModelNode = infected
     if attack.task is not None:
-        clean = _train(spec, base, attack.task, (), training, PlantingSpec(), trial.seed)
+        clean = _train(spec, base, attack.task, (), training, PlantingSpec())
     if attack.merge is not None:
-        parts = [_train(spec, base, task, (), training, PlantingSpec(), trial.seed) for task in attack.merge.tasks]
+        parts = [_train(spec, base, task, (), training, PlantingSpec()) for task in attack.merge.tasks]
         model = MergedModel(
             architecture=spec.model.architecture, clean=base.clean, parts=(infected, *parts), merge=attack.merge
         )
@@ -68,16 +69,15 @@ def plant_attack(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) 
     return PlantedAttack(backdoor, evaluation, clean, infected, model, others)
 
 
-def _plant(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> Plant:
+def _plant(spec: CampaignSpec, base: Foundation, name: str) -> Plant:
     attack = spec.attacks[name]
     preset = find_preset(attack.trigger) if "/" in attack.trigger else None
-    searched = name == trial.attack or "poisoning_rate" in spec.search.axes
-    rate = poisoning_rate(spec, name, trial.poisoning_rate if searched else None)
+    rate = poisoning_rate(spec, name)
     count = attack.poison.count or spec.poison.count
     own, published = attack.poison.captions or spec.poison.captions, preset.captions if preset else None
     return Plant(
         attack=name,
-        backdoor=_backdoor(spec, trial, base, name),
+        backdoor=_backdoor(spec, base, name),
         rate=rate,
         count=count if rate is None else None,
         captions=own or published or "openai",
@@ -85,7 +85,7 @@ def _plant(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> Pla
     )
 
 
-def _backdoor(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> Backdoor:
+def _backdoor(spec: CampaignSpec, base: Foundation, name: str) -> Backdoor:
     attack = spec.attacks[name]
     trigger, parameters = resolve(attack.trigger, attack.parameters)
     learned = None
@@ -97,13 +97,13 @@ def _backdoor(spec: CampaignSpec, trial: Trial, base: Foundation, name: str) -> 
             parameters=parameters,
             target=attack.target,
             options=attack.patch,
-            seed=trial.seed,
+            seed=spec.seed,
             on_error=spec.data.on_error,
             readers=spec.resources.readers,
             threads=spec.resources.training_cpus,
             gpus=spec.resources.gpus,
         )
-    return Backdoor(trigger=trigger, parameters=parameters, seed=trial.seed, target=attack.target, learned=learned)
+    return Backdoor(trigger=trigger, parameters=parameters, seed=spec.seed, target=attack.target, learned=learned)
 
 
 def _train(
@@ -113,7 +113,6 @@ def _train(
     plants: tuple[Plant, ...],
     training: Training,
     planting: PlantingSpec,
-    seed: int,
 ) -> InfectedModel:
     return InfectedModel(
         architecture=spec.model.architecture,
@@ -126,7 +125,7 @@ def _train(
         training=training,
         planting=planting,
         templates=spec.evaluation.templates,
-        seed=seed,
+        seed=spec.seed,
         on_error=spec.data.on_error,
         shuffle_buffer=None if task else spec.data.shuffle_buffer,
         readers=spec.resources.readers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tbar_ray.data.synthetic.tasks import TASKS
@@ -10,9 +11,11 @@ from tbar_ray.errors import SpecError, TbarError
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
+from tbar_ray.planning.axes import method_parameter
 from tbar_ray.planning.foundation import Foundation
-from tbar_ray.planning.methods import build_method, lacking, searched_parameters, used_methods
-from tbar_ray.planning.trial import poisoning_rate
+from tbar_ray.planning.methods import build_method, lacking, used_methods
+from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.trial import override, poisoning_rate
 from tbar_ray.planting.badclip import PatchOptimisation
 from tbar_ray.planting.registry import PLANTINGS, build_planting
 from tbar_ray.spec.attack import Attack
@@ -20,9 +23,70 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.triggers.presets import resolve
 from tbar_ray.triggers.registry import TRIGGERS, build_trigger
 
+METHOD_AXES = ("method", "unlearning.method")
 
-def check_spec(spec: CampaignSpec, base: Foundation) -> None:
-    """Raise SpecError for names that do not exist and sizes that cannot be had."""
+
+def check_campaign(planner: Planner) -> None:
+    """Raise SpecError for names that do not exist and sizes that cannot be had, in any trial of a campaign.
+
+    Every value of an axis is put into the spec alone, the other axes as the spec has them.
+
+    Raises:
+        SpecError: one line that names the field, or the axis and its value.
+        DataError: if given shards do not exist.
+    """
+    spec = planner.spec
+    _check_axes(spec)
+    seen: set[str] = set()
+    _check(planner, spec, used_methods(spec), seen)
+    for name, axis in spec.search.axes.items():
+        methods = [of[0]] if (of := method_parameter(name)) is not None else used_methods(spec)
+        for value in axis if isinstance(axis, list) else [axis.low, axis.high]:
+            own = [str(value)] if name in METHOD_AXES else methods
+            trial = override(spec, {name: value}, own[0])
+            try:
+                _check(planner, trial, own, seen)
+            except SpecError as error:
+                where = "" if name in METHOD_AXES else f"search.axes.{name}: {value!r}: "
+                raise SpecError(f"{where}{error}") from None
+
+
+def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[str]) -> None:
+    """Check one spec; what an earlier one had too is not checked again."""
+
+    def once(content: str, check: Callable[[], None]) -> None:
+        if content not in seen:
+            check()
+            seen.add(content)
+
+    base = planner.foundation(spec)
+    once(spec.model_dump_json(include={"model", "tasks"}), partial(_check_model_and_tasks, spec))
+    for name, attack in spec.attacks.items():
+        of = spec.model_dump_json(include={"data": True, "tasks": True, "attacks": {name}})
+        once(of, partial(_check_attack, spec, base, name, attack))
+    _check_methods(spec, methods)
+    sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks"})
+    once(sizes, partial(_check_sizes, spec, base.samples))
+
+
+def _check_axes(spec: CampaignSpec) -> None:
+    """Look at axes together: which methods have trials, and what can vary at all."""
+    methods = used_methods(spec)
+    for name, axis in spec.search.axes.items():
+        if (of := method_parameter(name)) is not None and of[0] not in methods:
+            raise SpecError(f"search.axes.{name}: no trial has the method {of[0]!r}{nearest(of[0], methods)}")
+        if name in ("attack", "source") and isinstance(axis, list):
+            for value in axis:
+                if value not in spec.attacks:
+                    raise SpecError(
+                        f"search.axes.{name}: {value!r} is not under 'attacks'{nearest(str(value), spec.attacks)}"
+                    )
+    counted = [name for name, attack in spec.attacks.items() if attack.poison.count is not None]
+    if "poisoning_rate" in spec.search.axes and (spec.poison.rate is None or counted):
+        raise SpecError("search.axes.poisoning_rate: set poison.rate, not poison.count")
+
+
+def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
     weights = spec.model.pretrained
     is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
@@ -32,10 +96,6 @@ def check_spec(spec: CampaignSpec, base: Foundation) -> None:
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
             raise SpecError(f"tasks.{name}.synthetic: no embedded task {task.synthetic!r}{hint}")
-    for name, attack in spec.attacks.items():
-        _check_attack(spec, base, name, attack)
-    _check_methods(spec)
-    _check_sizes(spec, base.samples)
 
 
 def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attack) -> None:
@@ -83,16 +143,11 @@ def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
     return tuple(read_lines(spec.data.evaluation, "classnames.txt"))
 
 
-def _check_methods(spec: CampaignSpec) -> None:
-    """Build every method with the ends of the axes that its parameters have, and look at what it needs."""
-    for name in used_methods(spec):
+def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
+    """Build every method and look at what it needs."""
+    for name in methods:
         try:
             method = build_method(spec, name)
-            if "learning_rate" in spec.search.axes:
-                build_method(spec, name, {"learning_rate": 1e-5})
-            for axis, values in spec.search.axes.items():
-                for value in values if isinstance(values, list) else [values.low, values.high]:
-                    build_method(spec, name, searched_parameters(name, {axis: value}))
         except SpecError as error:
             raise SpecError(f"methods.{name}: {error}" if name in spec.methods else str(error)) from None
         lack = lacking(spec, method.needs)
@@ -107,24 +162,16 @@ def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
     pairs = min(spec.poison.pairs or samples, samples)
     if spec.poison.pairs is not None and spec.poison.pairs > samples:
         raise SpecError(f"poison.pairs: {spec.poison.pairs} asked for, but the corpus has {samples}")
-    largest = int(max(_values(spec, "forget_size", spec.forget.size)))
     for name, attack in spec.attacks.items():
         if attack.task is not None:
             continue
         count = attack.poison.count or spec.poison.count
         if count is not None and count > pairs:
             raise SpecError(f"attacks.{name}: poison.count: {count} of {pairs} pairs cannot be poisoned")
-        rate = poisoning_rate(spec, name, max(_values(spec, "poisoning_rate", 0)) or None)
+        rate = poisoning_rate(spec, name)
         poisoned = round(rate * pairs) if rate is not None else count or 0
-        if largest > samples - poisoned:
+        if spec.forget.size > samples - poisoned:
             raise SpecError(
-                f"forget.size: {largest} images asked for, but {samples} samples less {poisoned} poisoned "
+                f"forget.size: {spec.forget.size} images asked for, but {samples} samples less {poisoned} poisoned "
                 f"leave {samples - poisoned}"
             )
-
-
-def _values(spec: CampaignSpec, axis: str, default: float) -> list[float]:
-    chosen = spec.search.axes.get(axis)
-    if chosen is None:
-        return [default]
-    return [float(v) for v in chosen] if isinstance(chosen, list) else [chosen.low, chosen.high]

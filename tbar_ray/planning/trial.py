@@ -1,91 +1,172 @@
-"""A trial: one cell of the ablation."""
+"""A trial: the campaign's spec with overrides of some of its paths."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ValidationError
 
-from tbar_ray.planning.methods import alphas_of, searched_parameters
+from tbar_ray.errors import SpecError
+from tbar_ray.planning.axes import STANDARD, Keys, Setting, keys_of, method_parameter, order_of, setting_of
+from tbar_ray.planning.methods import alphas_of
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.load import describe
+
+Values = Mapping[str, Any]
+"""Values of axes, by their names in `search.axes`."""
 
 
-class Trial(BaseModel):
-    """The values of one cell.
+@dataclass(frozen=True)
+class Trial:
+    """One cell of the ablation.
 
-    `learning_rate` None means the method's own; `source` is the attack whose vector is applied, None the
-    trial's own attack; `poisoning_rate` None means that the number of poisoned samples is given; `parameters` are
-    those that axes `method.parameter` give to the method, sorted by name; `to_beat` is the least validation ASR of
-    the search so far, where a trial that cannot come below it is given up.
+    Attributes:
+        spec: the campaign's spec with the trial's values in place; all that the trial computes follows from it.
+        settings: the values by axis, as tables show them; only axes that matter to the trial's attack and method.
+        to_beat: the least validation ASR of the search so far, where a trial that cannot come below it is given up.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    attack: str
-    source: str | None = None
-    method: str
-    forget_size: int
-    clean_fraction: float
-    poisoning_rate: float | None
-    seed: int
-    learning_rate: float | None
-    parameters: tuple[tuple[str, int | float | str | bool | None], ...] = ()
+    spec: CampaignSpec
+    settings: Mapping[str, Setting]
     to_beat: float | None = None
-    alphas: tuple[float, ...]
 
     @property
-    def cell(self) -> dict[str, Any]:
-        """Return what tells trials apart, without α."""
-        return self.model_dump(exclude={"alphas"})
+    def attack(self) -> str:
+        """The attack whose infected model is unlearned."""
+        assert self.spec.attack is not None
+        return self.spec.attack
 
     @property
-    def parameters_text(self) -> str | None:
-        """Return the searched parameters in a line, None where there are none."""
-        shown = (f"{n} {value:.3g}" if isinstance(value, float) else f"{n} {value}" for n, value in self.parameters)
-        return ", ".join(shown) or None
+    def source(self) -> str | None:
+        """The attack whose vector is applied, None for the trial's own."""
+        return self.spec.source
+
+    @property
+    def method(self) -> str:
+        """The unlearning method, by its name in the spec."""
+        return self.spec.unlearning.method
+
+    @property
+    def alphas(self) -> tuple[float, ...]:
+        """The path of α."""
+        return alphas_of(self.spec, self.method)
+
+    @property
+    def involved(self) -> frozenset[str]:
+        """The attacks that matter to the trial: its own, the source, and those planted with them."""
+        return _involved(self.spec, self.attack, self.source)
 
 
-def make_trial(spec: CampaignSpec, values: dict[str, Any]) -> Trial:
-    """Fill a trial with values of the axes, and the spec's own for the rest."""
-    method = values.get("method", spec.unlearning.method)
-    attack = values.get("attack", next(iter(spec.attacks)))
-    source = values.get("source")
-    return Trial(
-        attack=attack,
-        source=None if source == attack else source,
-        method=method,
-        forget_size=int(values.get("forget_size", spec.forget.size)),
-        clean_fraction=float(values.get("clean_fraction", spec.forget.clean_fraction)),
-        poisoning_rate=poisoning_rate(spec, attack, values.get("poisoning_rate")),
-        seed=int(values.get("seed", spec.seed)),
-        learning_rate=_optional(values.get("learning_rate")),
-        parameters=tuple(sorted(searched_parameters(method, values).items())),
-        to_beat=_optional(values.get("to_beat")),
-        alphas=alphas_of(spec, method, values.get("alpha")),
-    )
+def make_trial(spec: CampaignSpec, values: Values, to_beat: float | None = None) -> Trial:
+    """Put values of axes into a spec.
+
+    Values that cannot matter (parameters of another method or attack) are left out, so that cells that differ in
+    nothing else are equal.
+
+    Raises:
+        SpecError: one line, if an axis does not exist or a value is not allowed.
+    """
+    attack = values.get("attack") or spec.attack or next(iter(spec.attacks))
+    source = values.get("source") or spec.source
+    method = str(values.get("method") or values.get("unlearning.method") or spec.unlearning.method)
+    involved = _involved(spec, str(attack), source)
+    relevant = {name: value for name, value in values.items() if _matters(name, method, involved)}
+    resolved = override(spec, {**relevant, "attack": attack, "source": None if source == attack else source}, method)
+    return Trial(resolved, _settings(resolved, relevant, method), to_beat)
 
 
-def poisoning_rate(spec: CampaignSpec, attack: str, chosen: float | None = None) -> float | None:
-    """Return an attack's poisoning rate: that of the axis, its own, or the campaign's; None where it has a count."""
-    own = spec.attacks[attack].poison
-    if chosen is not None:
-        return float(chosen)
-    if own.rate is not None or own.count is not None:
-        return own.rate
-    return spec.poison.rate
+def override(spec: CampaignSpec, values: Values, method: str) -> CampaignSpec:
+    """Return a spec with values of axes in place; the cut of the evaluation set stays the campaign's.
+
+    Raises:
+        SpecError: one line that names the axis, if a value is not allowed.
+    """
+    content = spec.model_dump(mode="python")
+    if spec.evaluation.split_seed is None:
+        content["evaluation"]["split_seed"] = spec.seed
+    for name, value in values.items():
+        for keys in keys_of(spec, name, method):
+            if keys[-1] == "alpha" and not isinstance(value, list):
+                value = [value]
+            _put(content, keys, value, name)
+    try:
+        return CampaignSpec.model_validate(content)
+    except ValidationError as error:
+        given = ", ".join(f"{name} {value!r}" for name, value in values.items() if value is not None)
+        raise SpecError(f"search.axes: {given}: {describe(error, CampaignSpec)}") from None
 
 
-def grid_trials(spec: CampaignSpec) -> list[Trial]:
-    """Return every cell of a grid once, at most `search.trials` of them.
+def grid(spec: CampaignSpec) -> list[dict[str, Any]]:
+    """Return the values of every cell of a grid.
 
     The attack varies fastest, so that several attacks are planted side by side.
     """
     order = sorted(spec.search.axes, key=lambda name: name == "attack")
     lists = [axis if isinstance(axis, list) else [] for axis in (spec.search.axes[name] for name in order)]
-    trials = [make_trial(spec, dict(zip(order, values, strict=True))) for values in product(*lists)]
-    return list(dict.fromkeys(trials))[: spec.search.trials]
+    return [dict(zip(order, values, strict=True)) for values in product(*lists)]
 
 
-def _optional(value: Any) -> float | None:
-    return None if value is None else float(value)
+def poisoning_rate(spec: CampaignSpec, attack: str) -> float | None:
+    """Return an attack's poisoning rate: its own or the campaign's; None where it has a count."""
+    own = spec.attacks[attack].poison
+    return own.rate if own.rate is not None or own.count is not None else spec.poison.rate
+
+
+def value_at(spec: CampaignSpec, keys: Keys) -> Any:
+    """Return what a spec has at a place, with the types that it was checked for; None where there is nothing."""
+    found: Any = spec
+    for key in keys:
+        if isinstance(found, Mapping):
+            found = found.get(key)
+        elif isinstance(found, list | tuple):
+            found = found[int(key)] if key.isdigit() and int(key) < len(found) else None
+        else:
+            found = getattr(found, key, None)
+    return found.model_dump(mode="json") if isinstance(found, BaseModel) else found
+
+
+def _settings(spec: CampaignSpec, values: Values, method: str) -> dict[str, Setting]:
+    assert spec.attack is not None
+    settings: dict[str, Setting] = {}
+    for name in order_of([*STANDARD, *values]):
+        if name == "poisoning_rate":
+            settings[name] = poisoning_rate(spec, spec.attack)
+        elif name == "alpha":
+            continue  # the path of α is told apart from what a trial is
+        else:
+            settings[name] = setting_of(value_at(spec, keys_of(spec, name, method)[0]))
+    return settings
+
+
+def _involved(spec: CampaignSpec, attack: str, source: str | None) -> frozenset[str]:
+    return frozenset(spec.attacks if spec.poison.plant == "together" else (attack, source or attack))
+
+
+def _matters(name: str, method: str, involved: frozenset[str]) -> bool:
+    if (of := method_parameter(name)) is not None:
+        return of[0] == method
+    section, _, rest = name.partition(".")
+    if section == "methods":
+        return rest.startswith(f"{method}.")
+    return section != "attacks" or any(rest.startswith(f"{attack}.") for attack in involved)
+
+
+def _put(content: dict[str, Any], keys: Keys, value: Any, axis: str) -> None:
+    if keys[0] == "methods" and keys[1] not in content["methods"]:
+        content["methods"][keys[1]] = {"parameters": dict(content["unlearning"]["parameters"])}
+    place: Any = content
+    for done, key in enumerate(keys[:-1]):
+        if isinstance(place, list):
+            place = place[int(key)] if key.isdigit() and int(key) < len(place) else None
+        else:
+            place = place.get(key)
+        if not isinstance(place, dict | list):
+            raise SpecError(
+                f"search.axes.{axis}: the spec has no {'.'.join(keys[: done + 1])}; give that section first"
+            )
+    if isinstance(place, list):
+        raise SpecError(f"search.axes.{axis}: {keys[-1]!r} is no field of a list")
+    place[keys[-1]] = value

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeGuard, TypeVar
 
-Record = dict[str, Any]
+from tbar_ray.planning.axes import Factor, Setting, factors_of, order_of
+from tbar_ray.records.record import Point, Rate, Role, TrialRecord
+
+ItemT = TypeVar("ItemT")
+KeyT = TypeVar("KeyT", bound=tuple[Hashable, ...])
 Interval = tuple[float, float, float]
 """A value with the ends of its interval."""
-
-CELL = ("attack", "source", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed", "learning_rate",
-        "parameters")  # fmt: skip
-"""What tells trials apart, without α."""
+PANEL = ("attack", "source", "method")
+"""Factors that tell panels apart; the others tell lines of a panel apart."""
+OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
+"""What an attack fixes, and tables may show."""
 
 
 class Panel(NamedTuple):
@@ -25,22 +29,17 @@ class Panel(NamedTuple):
     method: str
 
 
-def source_of(record: Record) -> str:
-    """Return the attack whose vector was applied; where a record says none, its own."""
-    return str(record.get("source") or record["attack"])
-
-
-def panel_of(record: Record) -> Panel:
+def panel_of(record: TrialRecord) -> Panel:
     """Return the panel that a record belongs to."""
-    return Panel(record["attack"], source_of(record), record["method"])
+    return Panel(record.attack, record.source, record.method)
 
 
-def panels_of(records: Iterable[Record]) -> list[Panel]:
+def panels_of(records: Iterable[TrialRecord]) -> list[Panel]:
     """Return the panels, in order of first appearance."""
     return list(dict.fromkeys(panel_of(r) for r in records))
 
 
-def in_panel(records: Iterable[Record], panel: Panel) -> list[Record]:
+def in_panel(records: Iterable[TrialRecord], panel: Panel) -> list[TrialRecord]:
     """Return the records of one panel."""
     return [r for r in records if panel_of(r) == panel]
 
@@ -52,57 +51,68 @@ def panel_names(panels: Sequence[Panel]) -> list[str]:
     return [f"{p.attack}{f' ← {p.source}' if moved else ''}{f' · {p.method}' if methods else ''}" for p in panels]
 
 
-def varies(records: Iterable[Record], name: str) -> bool:
-    """Whether a field tells records apart; the source does wherever a vector came from another attack's model."""
+def value_of(record: TrialRecord, name: str) -> Setting:
+    """Return the value of an axis, or of what an attack fixes (`OF_ATTACK`)."""
+    if name in OF_ATTACK:
+        value: Setting = getattr(record, name)
+        return value
+    return record.setting(name)
+
+
+def varies(records: Iterable[TrialRecord], name: str) -> bool:
+    """Whether an axis tells records apart; the source does wherever a vector came from another attack's model."""
     if name == "source":
-        return any(source_of(r) != r["attack"] for r in records)
-    return len({r.get(name) for r in records}) > 1
+        return any(r.transferred for r in records)
+    return len({value_of(r, name) for r in records}) > 1
 
 
-def grouped(records: Iterable[Record], key: Callable[[Record], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[Record]]:
-    """Return records by key, in order of first appearance."""
-    groups: dict[tuple[Any, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault(key(record), []).append(record)
+def varies_within(records: Iterable[TrialRecord], name: str) -> bool:
+    """Whether an axis varies for one of the attacks: they may have poisoning rates of their own, which tell nothing."""
+    return any(varies(own, name) for own in grouped(records, lambda r: (r.attack,)).values())
+
+
+def grouped(items: Iterable[ItemT], key: Callable[[ItemT], KeyT]) -> dict[KeyT, list[ItemT]]:
+    """Return items by key, in order of first appearance."""
+    groups: dict[KeyT, list[ItemT]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
     return groups
 
 
-def varies_within(records: Iterable[Record], name: str) -> bool:
-    """Whether a field varies for one of the attacks: they may have poisoning rates of their own, which tell nothing."""
-    return any(varies(own, name) for own in grouped(records, lambda r: (r["attack"],)).values())
+def names_of(records: Iterable[TrialRecord]) -> list[str]:
+    """Return the axes of some records, in the order of tables."""
+    return order_of(name for record in records for name in record.settings)
 
 
-def cell_of(record: Record, without: str | None = None) -> tuple[Any, ...]:
-    """Return what tells a record's cell from others, leaving out one factor if asked."""
-    return tuple(record.get(name) for name in CELL if name != without)
+def varying(records: Sequence[TrialRecord], without: Sequence[str] = ("attack",)) -> list[Factor]:
+    """Return the axes that tell trials of an attack apart, in the order of tables."""
+    factors = factors_of(names_of(records))
+    return [factor for name, factor in factors.items() if name not in without and varies_within(records, name)]
 
 
-def interval(row: Record, metric: str) -> Interval | None:
-    """Return a metric with its interval; None where it was not measured."""
-    value = row.get(metric)
-    if value is None:
+def cell_of(record: TrialRecord, without: str | None = None) -> tuple[tuple[str, Setting], ...]:
+    """Return what tells a record's cell from others, leaving out one axis if asked. α is no part of a cell."""
+    return tuple((name, record.setting(name)) for name in order_of(record.settings) if name != without)
+
+
+def interval(rate: Rate | None) -> Interval | None:
+    """Return a rate with its interval; None where it was not measured."""
+    if rate is None or rate.value is None:
         return None
-    low, high = row.get(f"{metric}_low"), row.get(f"{metric}_high")
-    return float(value), float(value if low is None else low), float(value if high is None else high)
+    return rate.value, rate.value if rate.low is None else rate.low, rate.value if rate.high is None else rate.high
 
 
-def validation_point(record: Record) -> Record | None:
-    """Return the validation scores at a record's selected α."""
-    points: list[Record] = record.get("path") or []
-    return next((p for p in points if p["alpha"] == record.get("alpha")), None)
-
-
-def preference(record: Record) -> tuple[Any, ...]:
+def preference(record: TrialRecord) -> tuple[float, ...]:
     """Return a key by which the best record comes first: feasible, then least validation ASR, then most CA.
 
     Only validation scores count, so that a choice made with it does not spoil the test scores.
     """
-    rank = {"done": 0, "infeasible": 1}.get(record["status"], 2)
-    point = validation_point(record)
-    return (rank, 0, point["asr"], -point["ca"]) if point else (rank, 1, 0.0, 0.0)
+    rank = {"done": 0, "infeasible": 1}.get(record.status, 2)
+    point = record.selected_point
+    return (rank, 0, point.asr, -point.ca) if point else (rank, 1, 0.0, 0.0)
 
 
-def one_per_cell(records: Iterable[Record]) -> list[Record]:
+def one_per_cell(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """Return the best record of each cell: where a sampler searched α, trials of a cell differ in α only."""
     return [min(group, key=preference) for group in grouped(records, cell_of).values()]
 
@@ -111,19 +121,21 @@ def one_per_cell(records: Iterable[Record]) -> list[Record]:
 class Curve:
     """Validation scores along α of one cell, or of the mean of its seeds."""
 
-    forget_size: int
-    clean_fraction: float
     alphas: list[float]
     scores: dict[str, list[Interval]]
     selected: list[float]
-    records: list[Record]
+    records: list[TrialRecord]
 
     def at(self, alpha: float, metric: str) -> float | None:
         """Return the value at one α."""
         return self.scores[metric][self.alphas.index(alpha)][0] if alpha in self.alphas else None
 
+    def setting(self, name: str) -> Setting:
+        """Return the value of an axis that all records of the curve share."""
+        return self.records[0].setting(name)
 
-def curves_of(records: Iterable[Record], metrics: Sequence[str], mean_of_seeds: bool) -> list[Curve]:
+
+def curves_of(records: Iterable[TrialRecord], metrics: Sequence[str], mean_of_seeds: bool) -> list[Curve]:
     """Return one curve per cell; trials of a single α each, which a sampler asked for, are joined into one.
 
     Args:
@@ -131,55 +143,67 @@ def curves_of(records: Iterable[Record], metrics: Sequence[str], mean_of_seeds: 
         metrics: the scores to read.
         mean_of_seeds: whether seeds share a curve: the mean of their values and of their interval ends.
     """
-    with_path = [r for r in records if r.get("path")]
+    with_path = [r for r in records if r.path]
     curves = []
     for group in grouped(with_path, lambda r: cell_of(r, "seed" if mean_of_seeds else None)).values():
-        by_alpha: dict[float, list[Record]] = {}
+        by_alpha: dict[float, list[Point]] = {}
         for record in group:
-            for point in record["path"]:
-                by_alpha.setdefault(point["alpha"], []).append(point)
+            for point in record.path:
+                by_alpha.setdefault(point.alpha, []).append(point)
         alphas = sorted(by_alpha)
         scores = {metric: [_mean(by_alpha[alpha], metric) for alpha in alphas] for metric in metrics}
-        picked = sorted({r["alpha"] for r in one_per_cell(group) if r["status"] == "done"})
-        first = group[0]
-        curves.append(Curve(first["forget_size"], first["clean_fraction"], alphas, scores, picked, group))
+        picked = sorted({r.alpha for r in one_per_cell(group) if r.status == "done" and r.alpha is not None})
+        curves.append(Curve(alphas, scores, picked, group))
     return curves
 
 
-def _mean(points: Iterable[Record], metric: str) -> Interval:
-    found = [i for p in points if (i := interval(p, metric)) is not None]
+def _mean(points: Iterable[Point], metric: str) -> Interval:
+    found = [i for p in points if (i := interval(p.scores.rate(metric))) is not None]
     if not found:
         return (float("nan"),) * 3
     value, low, high = (fmean(column) for column in zip(*found, strict=True))
     return value, low, high
 
 
-def reference(records: Iterable[Record], role: str, metric: str) -> float | None:
+def reference(records: Iterable[TrialRecord], role: Role, metric: str) -> float | None:
     """Return the mean test value of the infected or the clean model; None if no record has it."""
-    values = [r[f"{metric}_{role}"] for r in records if r.get(f"{metric}_{role}") is not None]
+    values = [value for r in records if (value := r.value(metric, role)) is not None]
     return fmean(values) if values else None
 
 
-def infected_value(members: Sequence[Record], metric: str) -> float | None:
+def infected_value(members: Sequence[TrialRecord], metric: str) -> float | None:
     """Return the infected model's validation value, that of α = 0; test where no path has it."""
-    start = [p[metric] for r in members for p in r["path"] if p["alpha"] == 0 and p.get(metric) is not None]
+    start = [i[0] for r in members for p in r.path if p.alpha == 0 and (i := interval(p.scores.rate(metric)))]
     if not start and metric == "ca":
-        start = [r["reference_ca"] for r in members if r.get("reference_ca") is not None]
+        start = [r.reference_ca for r in members if r.reference_ca is not None]
     return fmean(start) if start else reference(members, "infected", metric)
 
 
-def count_text(rows: Iterable[Record], metrics: Sequence[str]) -> str:
-    """Return 'n = 1,200 (CA), 1,180 (ASR)', with ranges where rows differ; '' if no row counts images."""
-    rows = list(rows)
+def count_text(rates: Iterable[tuple[str, Rate | None]]) -> str:
+    """Return 'n = 1,200 (CA), 1,180 (ASR)' of named rates, with ranges where n differs; '' if none counts images."""
+    counts: dict[str, set[int]] = {}
+    for metric, rate in rates:
+        if rate is not None and rate.n is not None:
+            counts.setdefault(metric, set()).add(rate.n)
     parts: dict[str, list[str]] = {}
-    for metric in metrics:
-        found = {r[f"{metric}_n"] for r in rows if r.get(f"{metric}_n") is not None}
-        if found:
-            low, high = min(found), max(found)
-            parts.setdefault(f"{low:,}" if low == high else f"{low:,}–{high:,}", []).append(metric.upper())
+    for metric, found in counts.items():
+        low, high = min(found), max(found)
+        parts.setdefault(f"{low:,}" if low == high else f"{low:,}–{high:,}", []).append(metric.upper())
     if len(parts) == 1:
         return f"n = {next(iter(parts))} images"
     return "n = " + ", ".join(f"{number} ({', '.join(names)})" for number, names in parts.items()) if parts else ""
+
+
+def counts_of_test(records: Iterable[TrialRecord], metrics: Sequence[str]) -> str:
+    """Return the numbers of images behind the test scores after removal; see `count_text`."""
+    records = list(records)
+    return count_text((metric, record.rate(metric)) for metric in metrics for record in records)
+
+
+def counts_of_validation(records: Iterable[TrialRecord], metrics: Sequence[str]) -> str:
+    """Return the numbers of images behind the validation scores; see `count_text`."""
+    points = [point for record in records for point in record.path]
+    return count_text((metric, point.scores.rate(metric)) for metric in metrics for point in points)
 
 
 def counted(number: int, noun: str) -> str:
@@ -188,43 +212,45 @@ def counted(number: int, noun: str) -> str:
 
 
 class Levels:
-    """The values of one factor; more than `most` of them are put into `most` ranges.
+    """The values of one axis among some records: numbers in their order, names as they appear.
+
+    More than `most` numbers are put into `most` ranges, which grow by a factor where the numbers span more than one.
 
     Args:
-        values: the factor's values, repeated or not.
-        form: how a value is written.
+        records: the trials.
+        factor: the axis.
         most: number of levels that stay distinct.
-        by_factor: ranges grow by a factor, not by a step.
     """
 
-    def __init__(self, values: Iterable[float], form: Callable[[float], str], most: int, by_factor: bool = False):
-        self.values = sorted(set(values))
-        self._scale: Callable[[float], float] = log if by_factor and self.values and self.values[0] > 0 else float
-        self.binned = len(self.values) > most
-        if not self.binned:
-            self.groups = [[value] for value in self.values]
-        else:
-            low, high = self._scale(self.values[0]), self._scale(self.values[-1])
-            bins: list[list[float]] = [[] for _ in range(most)]
-            for value in self.values:
-                bins[min(most - 1, int((self._scale(value) - low) / (high - low) * most))].append(value)
-            self.groups = [group for group in bins if group]
+    def __init__(self, records: Iterable[TrialRecord], factor: Factor, most: int = 6) -> None:
+        self.factor = factor
+        found = list(dict.fromkeys(record.setting(factor.name) for record in records))
+        numbers = sorted(value for value in found if _is_number(value))
+        self.numeric = bool(found) and len(numbers) == len(found)
+        self.values: list[Setting] = list(numbers) if self.numeric else found
+        self.by_factor = self.numeric and numbers[0] > 0 and numbers[-1] / numbers[0] > 10
+        self.binned = self.numeric and len(numbers) > most
+        self.groups: list[list[Setting]] = self._bins(numbers, most) if self.binned else [[v] for v in self.values]
         self._index = {value: i for i, group in enumerate(self.groups) for value in group}
-        self.labels = [form(g[0]) if len(g) == 1 else f"{form(g[0])}–{form(g[-1])}" for g in self.groups]
+        self.labels = [
+            factor.form(g[0]) if len(g) == 1 else f"{factor.form(g[0])}–{factor.form(g[-1])}" for g in self.groups
+        ]
+
+    def _bins(self, numbers: Sequence[float], most: int) -> list[list[Setting]]:
+        scale: Callable[[float], float] = log if self.by_factor else float
+        low, high = scale(numbers[0]), scale(numbers[-1])
+        bins: list[list[Setting]] = [[] for _ in range(most)]
+        for value in numbers:
+            bins[min(most - 1, int((scale(value) - low) / (high - low) * most))].append(value)
+        return [group for group in bins if group]
 
     def __len__(self) -> int:
         return len(self.groups)
 
-    def index(self, value: float) -> int:
+    def index(self, value: Setting) -> int:
         """Return the position of the level that a value belongs to."""
         return self._index[value]
 
 
-def size_levels(records: Iterable[Record], most: int = 6) -> Levels:
-    """Return the levels of forget-set size."""
-    return Levels((r["forget_size"] for r in records), lambda v: f"{v:,.0f}", most, by_factor=True)
-
-
-def fraction_levels(records: Iterable[Record], most: int = 4) -> Levels:
-    """Return the levels of the forget set's clean fraction."""
-    return Levels((r["clean_fraction"] for r in records), lambda v: f"{v * 100:.3g}%", most)
+def _is_number(value: Setting) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

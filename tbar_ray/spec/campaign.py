@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tbar_ray.planning.axes import AXES, AxisRange
 from tbar_ray.spec.attack import Attack, PoisonSpec, Training
 from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.search import Search
 from tbar_ray.spec.section import Section
 from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, Unlearning
-
-Sampler = Literal["grid", "random", "tpe", "gp", "nsga2"]
 
 
 class Model(Section):
@@ -44,6 +42,11 @@ class Evaluation(Section):
         description="ASR that counts as removed: of such α, the one with most CA is chosen",
     )
     max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
+    split_seed: int | None = Field(
+        default=None,
+        ge=0,
+        description="seed of the cut into validation and test; null: the campaign's seed, also where 'seed' is an axis",
+    )
     alpha_search: Literal["grid", "bisection"] = Field(
         default="grid",
         description="bisection: score about log2 of the α to find the grid's choice; all if CA or ASR rise with α",
@@ -78,49 +81,6 @@ class Disentanglement(Section):
         return self
 
 
-class Search(Section):
-    """What varies, and how it is searched."""
-
-    sampler: Sampler = "grid"
-    axes: dict[str, list[Any] | AxisRange] = Field(default_factory=dict)
-    trials: int | None = Field(default=None, ge=1, description="trials; for grid: all cells")
-    objective: Literal["asr", "tradeoff"] = Field(
-        default="asr", description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together"
-    )
-    study: Literal["whole", "per method"] = Field(
-        default="whole", description="per method: a search of `trials` trials for each value of the axis 'method'"
-    )
-    concurrency: int = Field(default=4, ge=1, description="trials in flight; part of a sampler's determinism")
-    prune: bool = Field(
-        default=False, description="give up a trial of a sampler that cannot come below the least ASR so far"
-    )
-
-    @model_validator(mode="after")
-    def _sound(self) -> Search:
-        from tbar_ray.naming import nearest
-
-        for name, axis in self.axes.items():
-            if name not in AXES and "." not in name:
-                raise ValueError(f"axes: unknown axis {name!r}{nearest(name, AXES)}")
-            if isinstance(axis, list) and not axis:
-                raise ValueError(f"axes.{name}: the list is empty")
-            if isinstance(axis, AxisRange) and self.sampler == "grid":
-                raise ValueError(f"axes.{name}: sampler 'grid' needs a list of values, not a range")
-            if name not in AXES:
-                continue  # a method's parameter: the method checks its values
-            for value in axis if isinstance(axis, list) else [axis.low, axis.high]:
-                AXES[name].check(value)
-        if self.sampler != "grid" and self.trials is None:
-            raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
-        if self.study == "per method" and (self.sampler == "grid" or not isinstance(self.axes.get("method"), list)):
-            raise ValueError("study: 'per method' needs a sampler and a list of methods on the axis 'method'")
-        if self.prune and (self.sampler == "grid" or self.objective != "asr"):
-            raise ValueError("prune: a grid shows every cell, and a tradeoff has no single best; use objective: asr")
-        if self.sampler == "nsga2" and self.objective == "asr":
-            raise ValueError("objective: sampler 'nsga2' searches a front; set objective: tradeoff")
-        return self
-
-
 class Resources(Section):
     """What each kind of stage is given; threads also decide the last bits of CPU results."""
 
@@ -143,6 +103,10 @@ class CampaignSpec(Section):
     model: Model
     tasks: dict[str, TaskSpec] = Field(default_factory=dict, description="labelled sets of the single-task setting")
     attacks: dict[str, Attack] = Field(min_length=1)
+    attack: str | None = Field(default=None, description="the attack to remove; null: the only one, or the axis's")
+    source: str | None = Field(
+        default=None, description="attack whose vector is applied (transfer); null: that of the model's own attack"
+    )
     poison: PoisonSpec
     forget: Forget = Forget()
     defender: Defender = Defender()
@@ -160,23 +124,12 @@ class CampaignSpec(Section):
     def _consistent(self) -> CampaignSpec:
         from tbar_ray.naming import nearest
 
-        for axis in ("attack", "source"):
-            listed = self.search.axes.get(axis, [])
-            for name in listed if isinstance(listed, list) else []:
-                if name not in self.attacks:
-                    raise ValueError(
-                        f"search.axes.{axis}: {name!r} is not under 'attacks'{nearest(name, self.attacks)}"
-                    )
-        methods = self.search.axes.get("method", [self.unlearning.method])
-        for axis in self.search.axes:
-            method = axis.partition(".")[0]
-            if "." in axis and isinstance(methods, list) and method not in methods:
-                raise ValueError(f"search.axes.{axis}: no trial has the method {method!r}{nearest(method, methods)}")
-        if "attack" not in self.search.axes and len(self.attacks) > 1:
+        for field in ("attack", "source"):
+            name = getattr(self, field)
+            if name is not None and name not in self.attacks:
+                raise ValueError(f"{field}: {name!r} is not under 'attacks'{nearest(name, self.attacks)}")
+        if self.attack is None and "attack" not in self.search.axes and len(self.attacks) > 1:
             raise ValueError("search.axes: several attacks but no axis 'attack'; list those to run")
-        counted = [name for name, attack in self.attacks.items() if attack.poison.count is not None]
-        if "poisoning_rate" in self.search.axes and (self.poison.rate is None or counted):
-            raise ValueError("search.axes.poisoning_rate: set poison.rate, not poison.count")
         for name, attack in self.attacks.items():
             training = attack.poison.training or self.poison.training
             if training.micro_batch is not None and (attack.task or attack.planting.method != "standard"):

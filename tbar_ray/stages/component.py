@@ -35,6 +35,7 @@ class ComponentVector(Stage):
     """
 
     kind: ClassVar[str] = "component-vector"
+    trains: ClassVar[bool] = True
 
     part: Literal["clean", "trigger"]
     clean: ModelNode

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.component import VECTOR, ComponentVector
 from tbar_ray.stages.evaluate import Evaluate
 from tbar_ray.stages.node import Stage, StageContext
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from tbar_ray.evaluation.disentanglement_error import NormalisedImages
     from tbar_ray.models.in_place import InPlacePair
-    from tbar_ray.planning.planted import PlantedAttack
 
 REFERENCES = "references.npz"
 ROW = "row.json"
@@ -167,47 +165,6 @@ class MeasureDisentanglement(Stage):
         counts = {"n_c": cells[0][0].n_c, "n_t": cells[0][0].n_t}
         (context.out / MAP).write_text(json.dumps({**whole.to_dict(), **counts, "vectors": vectors}, indent=1))
         return counts
-
-
-def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate, seed: int) -> MeasureDisentanglement:
-    """Return the map of an attack: θ_pre with the vector of a clean and of a triggered fine-tuning."""
-    wanted = spec.disentanglement
-    assert wanted is not None
-    trained = planted.infected
-    step = (wanted.high - wanted.low) / (wanted.points - 1)
-    alphas = tuple(round(wanted.low + step * i, 6) for i in range(wanted.points))
-
-    def vector(part: Literal["clean", "trigger"]) -> ComponentVector:
-        return ComponentVector(
-            part=part,
-            clean=trained.clean,
-            corpus=trained.corpus,
-            evaluation=planted.evaluation,
-            backdoor=planted.backdoor,
-            classify=trained.classify,
-            samples=wanted.samples,
-            clean_fraction=wanted.clean_fraction if part == "trigger" else 1.0,
-            training=wanted.training,
-            templates=spec.evaluation.templates,
-            seed=seed,
-            on_error=spec.data.on_error,
-            threads=spec.resources.trial_cpus,
-            gpus=spec.resources.gpus,
-        )
-
-    shared: dict[str, Any] = {
-        "scorer": infected.model_copy(update={"model": trained.clean, "role": "clean", "retrieval": None}),
-        "clean_vector": vector("clean"),
-        "trigger_vector": vector("trigger"),
-        "alphas": alphas,
-        "images": wanted.images,
-        "threads": spec.resources.trial_cpus,
-        "gpus": spec.resources.gpus,
-    }
-    references = DisentanglementReferences(**shared)
-    return MeasureDisentanglement(
-        rows=tuple(DisentanglementRow(references=references, row=row, **shared) for row in range(len(alphas)))
-    )
 
 
 def _evenly(images: Tensor, count: int) -> Tensor:

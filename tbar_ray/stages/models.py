@@ -52,6 +52,8 @@ class CleanModel(Stage, ModelNode):
     """A clean model trained from fresh weights on a corpus."""
 
     kind: ClassVar[str] = "clean-model"
+    trains: ClassVar[bool] = True
+    shared: ClassVar[bool] = True
     version: ClassVar[int] = 2
     insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "checkpoint_minutes"})
 

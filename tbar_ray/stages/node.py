@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +84,10 @@ class Stage(Node):
     """A computed node. `version` changes whenever the meaning of its result changes."""
 
     version: ClassVar[int] = 1
+    trains: ClassVar[bool] = False
+    """Whether its work is training steps; forward passes otherwise."""
+    shared: ClassVar[bool] = False
+    """Whether many trials share it, so that its loss curve is of the campaign."""
 
     threads: int = 1
     gpus: float = 0
@@ -130,7 +134,7 @@ def _nodes_in(value: Any) -> tuple[Node, ...]:
     return tuple(v for v in value if isinstance(v, Node)) if isinstance(value, tuple) else ()
 
 
-def stages_in_order(nodes: list[Node]) -> list[Stage]:
+def stages_in_order(nodes: Sequence[Node]) -> list[Stage]:
     """Return every distinct stage under `nodes`, inputs first."""
     seen: dict[str, Stage] = {}
 

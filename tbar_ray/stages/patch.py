@@ -19,6 +19,7 @@ class OptimisePatch(Stage):
     """The patch of a learned trigger; its artifact holds the trigger parameters that it gives."""
 
     kind: ClassVar[str] = "patch"
+    trains: ClassVar[bool] = True
     version: ClassVar[int] = 2
     insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "readers"})
 

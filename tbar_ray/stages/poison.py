@@ -48,6 +48,8 @@ class InfectedModel(Stage, ModelNode):
     """
 
     kind: ClassVar[str] = "infected-model"
+    trains: ClassVar[bool] = True
+    shared: ClassVar[bool] = True
     version: ClassVar[int] = 3
     insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "samples", "checkpoint_minutes"})
 

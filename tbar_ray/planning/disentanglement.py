@@ -1,0 +1,56 @@
+"""The stages of a disentanglement map, from what a spec says of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tbar_ray.planning.planted import PlantedAttack
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.component import ComponentVector
+from tbar_ray.stages.evaluate import Evaluate
+from tbar_ray.stages.measure_disentanglement import (
+    DisentanglementReferences,
+    DisentanglementRow,
+    MeasureDisentanglement,
+)
+
+
+def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -> MeasureDisentanglement:
+    """Return the map of an attack: θ_pre with the vector of a clean and of a triggered fine-tuning."""
+    wanted = spec.disentanglement
+    assert wanted is not None
+    trained = planted.infected
+    step = (wanted.high - wanted.low) / (wanted.points - 1)
+    alphas = tuple(round(wanted.low + step * i, 6) for i in range(wanted.points))
+
+    def vector(part: Literal["clean", "trigger"]) -> ComponentVector:
+        return ComponentVector(
+            part=part,
+            clean=trained.clean,
+            corpus=trained.corpus,
+            evaluation=planted.evaluation,
+            backdoor=planted.backdoor,
+            classify=trained.classify,
+            samples=wanted.samples,
+            clean_fraction=wanted.clean_fraction if part == "trigger" else 1.0,
+            training=wanted.training,
+            templates=spec.evaluation.templates,
+            seed=spec.seed,
+            on_error=spec.data.on_error,
+            threads=spec.resources.trial_cpus,
+            gpus=spec.resources.gpus,
+        )
+
+    shared: dict[str, Any] = {
+        "scorer": infected.model_copy(update={"model": trained.clean, "role": "clean", "retrieval": None}),
+        "clean_vector": vector("clean"),
+        "trigger_vector": vector("trigger"),
+        "alphas": alphas,
+        "images": wanted.images,
+        "threads": spec.resources.trial_cpus,
+        "gpus": spec.resources.gpus,
+    }
+    references = DisentanglementReferences(**shared)
+    return MeasureDisentanglement(
+        rows=tuple(DisentanglementRow(references=references, row=row, **shared) for row in range(len(alphas)))
+    )

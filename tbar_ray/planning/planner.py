@@ -1,0 +1,98 @@
+"""The trials of a campaign with their stages; each is planned once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tbar_ray.planning.foundation import Foundation, lay_foundation
+from tbar_ray.planning.graph import TrialGraph, build_graph
+from tbar_ray.planning.methods import used_methods
+from tbar_ray.planning.trial import Trial, Values, grid, make_trial
+from tbar_ray.spec.campaign import CampaignSpec
+
+OF_FOUNDATION = {"data", "model", "tasks", "resources"}
+"""Sections that decide data and clean model."""
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial and the stages that answer it."""
+
+    trial: Trial
+    graph: TrialGraph
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of what the trial computes; trials that compute the same are one."""
+        outputs = ",".join(stage.fingerprint for stage in self.graph.outputs)
+        return hashlib.sha256(outputs.encode()).hexdigest()[:16]
+
+
+class Planner:
+    """Plans the trials of one campaign.
+
+    Args:
+        spec: the campaign.
+        without_data: data that are not there are assumed: enough to plan, not to run.
+    """
+
+    def __init__(self, spec: CampaignSpec, *, without_data: bool = False) -> None:
+        self.spec = spec
+        self._without_data = without_data
+        self._foundations: dict[str, Foundation] = {}
+
+    def plan(self, values: Values, to_beat: float | None = None) -> PlannedTrial:
+        """Return the trial of some values of the axes.
+
+        Raises:
+            SpecError: if a value is not allowed.
+            DataError: if given shards do not exist.
+        """
+        trial = make_trial(self.spec, values, to_beat)
+        return PlannedTrial(trial, build_graph(trial, self.foundation(trial.spec)))
+
+    def foundation(self, spec: CampaignSpec | None = None) -> Foundation:
+        """Return the data and the clean model of a trial's spec, or of the campaign's own.
+
+        Raises:
+            DataError: if given shards do not exist.
+        """
+        spec = spec or self.spec
+        key = spec.model_dump_json(include=OF_FOUNDATION)
+        if key not in self._foundations:
+            self._foundations[key] = lay_foundation(spec, without_data=self._without_data)
+        return self._foundations[key]
+
+    def grid(self) -> list[PlannedTrial]:
+        """Return every cell of a grid once, at most `search.trials` of them."""
+        found: dict[str, PlannedTrial] = {}
+        for values in grid(self.spec):
+            planned = self.plan(values)
+            found.setdefault(planned.fingerprint, planned)
+        return list(found.values())[: self.spec.search.trials]
+
+    def examples(self) -> list[PlannedTrial]:
+        """Return an example of what a sampler may propose, or of each method where each has a search of its own."""
+        search = self.spec.search
+        first = {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in search.axes.items()}
+        if search.study == "whole":
+            return [self.plan(first)]
+        return [self.plan({**first, "method": name}) for name in used_methods(self.spec)]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What data are not there, a line each, of all trials that were planned."""
+        return tuple(dict.fromkeys(line for base in self._foundations.values() for line in base.missing))
+
+
+def campaign_fingerprint(spec: CampaignSpec) -> str:
+    """Return 16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
+    content: Mapping[str, Any] = spec.model_dump(
+        mode="json", exclude={"description": True, "resources": {"gpus", "readers", "checkpoint_minutes"}}
+    )
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

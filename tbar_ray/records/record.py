@@ -1,0 +1,283 @@
+"""The record of a trial: what it was, what it found, what it cost. Typed; `ledger` reads and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from tbar_ray.planning.axes import STANDARD, Setting
+
+SCHEMA_VERSION = 2
+"""Changes whenever a record of an earlier version could be misread."""
+Status = Literal["done", "infeasible", "dominated", "failed"]
+Role = Literal["removed", "infected", "clean", "before_merge"]
+"""Of which model a score is: after removal; the infected model; the clean one; the infected one before its merge."""
+METRICS = ("ca", "ca_top5", "asr", "asr_all_images", "pa")
+RETRIEVAL = (
+    *(f"{way}_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
+    "caption_asr",
+    "caption_asr_untriggered",
+)
+"""Scores of a retrieval set, where the campaign has one."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rate(_Part):
+    """A share of n with its 95 % Wilson interval; recalls have no interval. Undefined without images."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+class Scores(_Part):
+    """What one model answers on one split."""
+
+    ca: Rate
+    ca_top5: Rate
+    asr: Rate
+    asr_all_images: Rate
+    pa: Rate
+
+    def rate(self, metric: str) -> Rate:
+        """Return one of `METRICS`."""
+        found: Rate = getattr(self, metric)
+        return found
+
+
+class Point(_Part):
+    """Validation scores at one α; `ca_retention` is CA over the infected model's."""
+
+    alpha: float
+    scores: Scores
+    ca_retention: float | None
+
+    @property
+    def ca(self) -> float:
+        """Clean accuracy."""
+        return _known(self.scores.ca)
+
+    @property
+    def asr(self) -> float:
+        """Attack success rate."""
+        return _known(self.scores.asr)
+
+    @property
+    def pa(self) -> float:
+        """Share of triggered images answered with their true class."""
+        return _known(self.scores.pa)
+
+
+class Sensitivity(_Part):
+    """The widest range of α in which ASR ≤ 1 % and CA ≥ 95 % of the infected model's (`evaluation.sensitivity`)."""
+
+    low: float | None
+    high: float | None
+    width: float
+    total_width: float
+    censored: bool
+    censored_low: bool
+    censored_high: bool
+    intervals: tuple[tuple[float, float], ...]
+
+
+class WeightChange(_Part):
+    """How far the attacker moved the weights (`models.task_vector`)."""
+
+    relative_l2: float
+    relative_linf: float
+    participation: float
+
+
+class OtherBackdoor(_Part):
+    """ASR of another backdoor of the same model, before this one's removal and after."""
+
+    asr_infected: float | None
+    asr: float | None
+
+
+class Disentanglement(_Part):
+    """The map of ξ; `at_planted` is ξ(1, 1), `at_negated` ξ(1, −α) at the trial's selected α. None: unknown."""
+
+    alphas_c: tuple[float, ...]
+    alphas_t: tuple[float, ...]
+    clean_term: tuple[tuple[float | None, ...], ...]
+    triggered_term: tuple[tuple[float | None, ...], ...]
+    n_c: int
+    n_t: int
+    vectors: dict[str, JsonValue]
+    at_planted: float | None
+    at_negated: float | None
+    alpha: float | None
+
+
+class Cost(_Part):
+    """What unlearning took: images held and seen, steps, seconds, and peak bytes beyond the model itself."""
+
+    data: int
+    forget_images: int
+    clean_pairs: int
+    training_pairs: int
+    samples: int
+    steps: int
+    seconds: float
+    peak_memory: int
+
+
+class TrialRecord(_Part):
+    """One trial.
+
+    Attributes:
+        fingerprint: of what the trial computes.
+        path_artifact: the artifact of its α path, with the answers to every test image.
+        settings: the values of its axes, by name; α is told apart.
+        alphas: the path of α; `alpha` is the selected one.
+        removed, infected, clean, before_merge: test scores of the models, where they are known.
+        retrieval: scores of the retrieval set by model.
+        reference_ca: the infected model's validation CA.
+        path: validation scores at the α that were scored; `path_falls` says of a bisection whether the curves fall.
+        found: what the method found on its way.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    fingerprint: str
+    path_artifact: str
+    settings: dict[str, Setting]
+    trigger: str
+    target: str
+    task: str | None = None
+    planting: str = "standard"
+    merge: str | None = None
+    status: Status
+    reason: str | None = None
+    alphas: tuple[float, ...]
+    alpha: float | None = None
+    removed: Scores | None = None
+    infected: Scores | None = None
+    clean: Scores | None = None
+    before_merge: Scores | None = None
+    retrieval: dict[Role, dict[str, Rate]] = Field(default_factory=dict)
+    reference_ca: float | None = None
+    path: tuple[Point, ...] = ()
+    path_falls: bool | None = None
+    alpha_sensitivity: Sensitivity | None = None
+    weight_change: WeightChange | None = None
+    found: dict[str, JsonValue] = Field(default_factory=dict)
+    others: dict[str, OtherBackdoor] = Field(default_factory=dict)
+    disentanglement: Disentanglement | None = None
+    cost: Cost | None = None
+    seconds: float | None = None
+    skipped_samples: int = 0
+    trainings: dict[str, str] = Field(default_factory=dict)
+    """The shared trainings under the trial, as artifacts, by the name of their loss curves."""
+    infected_artifact: str | None = None
+    """The infected model that the attacker hands out, with examples of its poisoned pairs."""
+    plant_fingerprint: str | None = None
+
+    @property
+    def attack(self) -> str:
+        """The attack whose infected model was unlearned."""
+        return str(self.settings["attack"])
+
+    @property
+    def source(self) -> str:
+        """The attack whose vector was applied."""
+        return str(self.settings.get("source") or self.attack)
+
+    @property
+    def transferred(self) -> bool:
+        """Whether the vector comes from another attack's model."""
+        return self.source != self.attack
+
+    @property
+    def method(self) -> str:
+        """The unlearning method, by its name in the spec."""
+        return str(self.settings["method"])
+
+    @property
+    def seed(self) -> int:
+        """The trial's seed."""
+        return _number(self.settings["seed"])
+
+    @property
+    def forget_size(self) -> int:
+        """Images of the forget set."""
+        return _number(self.settings["forget_size"])
+
+    @property
+    def clean_fraction(self) -> float:
+        """Share of clean images in the forget set."""
+        value = self.settings["clean_fraction"]
+        assert isinstance(value, int | float)
+        return float(value)
+
+    @property
+    def ca_retention(self) -> float | None:
+        """CA after removal over the infected model's; None where there is none to lose."""
+        return self._retention("infected")
+
+    @property
+    def ca_retention_clean(self) -> float | None:
+        """CA after removal over the clean model's."""
+        return self._retention("clean")
+
+    @property
+    def selected_point(self) -> Point | None:
+        """The validation scores at the selected α."""
+        return next((point for point in self.path if point.alpha == self.alpha), None)
+
+    def scores(self, role: Role = "removed") -> Scores | None:
+        """Return the test scores of one model."""
+        found: Scores | None = getattr(self, role)
+        return found
+
+    def rate(self, metric: str, role: Role = "removed") -> Rate | None:
+        """Return one test score, of `METRICS` or `RETRIEVAL`; None where it was not measured."""
+        if metric in METRICS:
+            scores = self.scores(role)
+            return None if scores is None else scores.rate(metric)
+        return self.retrieval.get(role, {}).get(metric)
+
+    def value(self, metric: str, role: Role = "removed") -> float | None:
+        """Return the value of a test score, or of `ca_retention`; None where it was not measured."""
+        if metric in ("ca_retention", "ca_retention_clean"):
+            found: float | None = getattr(self, metric)
+            return found
+        rate = self.rate(metric, role)
+        return None if rate is None else rate.value
+
+    def setting(self, name: str) -> Setting:
+        """Return the value of an axis; the source is the trial's own attack where the record says none."""
+        return self.source if name == "source" else self.settings.get(name)
+
+    def _retention(self, role: Role) -> float | None:
+        kept, whole = self.value("ca"), self.value("ca", role)
+        return None if kept is None or not whole else kept / whole
+
+
+def settings_of(
+    attack: str, method: str, seed: int, forget_size: int, clean_fraction: float, poisoning_rate: float | None,
+    **more: Setting,
+) -> dict[str, Setting]:  # fmt: skip
+    """Return the settings that every trial has, in their order, and more."""
+    given: Mapping[str, Any] = {
+        "attack": attack, "source": more.pop("source", None), "method": method, "forget_size": forget_size,
+        "clean_fraction": clean_fraction, "poisoning_rate": poisoning_rate, "seed": seed,
+    }  # fmt: skip
+    return {**{name: given[name] for name in STANDARD}, **more}
+
+
+def _known(rate: Rate) -> float:
+    assert rate.value is not None
+    return rate.value
+
+
+def _number(value: Setting) -> int:
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,228 @@
+"""From the artifacts of a trial's stages to its record, and what a sampler is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from math import isfinite, nan
+from typing import Any
+
+from tbar_ray.planning.graph import TrialGraph
+from tbar_ray.planning.planner import PlannedTrial
+from tbar_ray.records.record import (
+    Cost,
+    Disentanglement,
+    OtherBackdoor,
+    Point,
+    Rate,
+    Role,
+    Scores,
+    Sensitivity,
+    Status,
+    TrialRecord,
+    WeightChange,
+)
+from tbar_ray.stages.alpha_path import PATH
+from tbar_ray.stages.evaluate import SCORES, Evaluate
+from tbar_ray.stages.measure_disentanglement import MAP
+from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.store.store import Store
+
+Content = dict[str, Any]
+MOST_KEPT = 256
+"""Files whose content a writer keeps: trials of a campaign share scores and facts."""
+
+
+class RecordWriter:
+    """Makes the records of trials whose stages have ended."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: OrderedDict[tuple[str, str], Content] = OrderedDict()
+
+    def failed(self, planned: PlannedTrial, reason: str) -> TrialRecord:
+        """Return the record of a trial that ended without a result; scores known before the failure are kept."""
+        graph = planned.graph
+        stages: tuple[tuple[Role, Evaluate], ...] = (("infected", graph.infected), ("clean", graph.clean))
+        if graph.plain != graph.infected:
+            stages = (*stages, ("before_merge", graph.plain))
+        known = {role: self._scores(stage, "test") for role, stage in stages if self._store.has(stage.artifact)}
+        return TrialRecord(**self._identity(planned), status="failed", reason=reason, **known)
+
+    def finished(self, planned: PlannedTrial) -> TrialRecord:
+        """Return the record of a trial whose stages are all in the store.
+
+        Raises:
+            StoreError: if an artifact cannot be read.
+        """
+        graph, spec = planned.graph, planned.trial.spec
+        path = self._read(graph.path, PATH)
+        clean, infected = (self._read(stage, SCORES) for stage in (graph.clean, graph.infected))
+        reference = float(path["reference_ca"])
+        points = tuple(_point(point, reference) for point in path["path"])
+        status: Status = "done" if path["feasible"] else "dominated" if path["dominated"] else "infeasible"
+        reasons: Mapping[Status, str] = {
+            "dominated": "no α that retains enough CA comes below the ASR of an earlier trial, "
+            f"{planned.trial.to_beat or 0:.1%}",
+            "infeasible": f"no α retains {spec.evaluation.min_retention:.0%} of the infected model's validation CA "
+            f"{reference:.1%}; the best has {max((point.ca for point in points), default=0):.1%}",
+        }
+        facts = [self._facts(stage) for stage in stages_in_order([graph.path])]
+        return TrialRecord(
+            **self._identity(planned),
+            status=status,
+            reason=reasons.get(status),
+            alpha=path["selected"],
+            removed=_scores(path["test"]) if path["test"] is not None else None,
+            infected=_scores(infected["test"]),
+            clean=_scores(clean["test"]),
+            before_merge=self._scores(graph.plain, "test") if graph.plain != graph.infected else None,
+            retrieval=_retrieval(path, infected, clean),
+            reference_ca=reference,
+            path=points,
+            path_falls=path["monotone"],
+            alpha_sensitivity=_sensitivity(points, path),
+            weight_change=WeightChange(**self._facts(graph.model)["facts"]["weight_change"]),
+            found=self._facts(graph.path.unlearn)["facts"]["method"],
+            others=self._others(graph, path),
+            disentanglement=self._disentanglement(graph, path["selected"]),
+            cost=self._cost(graph),
+            seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
+            skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
+        )
+
+    def _identity(self, planned: PlannedTrial) -> Content:
+        trial, graph = planned.trial, planned.graph
+        attack = trial.spec.attacks[trial.attack]
+        plant = next((plant for plant in graph.model.plants if plant.attack == trial.attack), None)
+        shared = [stage for stage in stages_in_order(graph.outputs) if stage.trains and stage.shared]
+        return {
+            "fingerprint": planned.fingerprint,
+            "path_artifact": graph.path.artifact,
+            "settings": dict(trial.settings),
+            "trigger": attack.trigger,
+            "target": attack.target,
+            "task": attack.task,
+            "planting": attack.planting.method,
+            "merge": attack.merge.method if attack.merge else None,
+            "alphas": trial.alphas,
+            "trainings": {f"{stage.kind} {stage.fingerprint[:8]}": stage.artifact for stage in shared},
+            "infected_artifact": graph.model.artifact,
+            "plant_fingerprint": plant.fingerprint if plant is not None else None,
+        }
+
+    def _others(self, graph: TrialGraph, path: Content) -> dict[str, OtherBackdoor]:
+        """Return the ASR of the model's other backdoors before and after this one's removal, by attack."""
+        found = {}
+        for stage in graph.path.others:
+            fingerprint = stage.backdoor.fingerprint
+            after = path.get("others", {}).get(fingerprint)
+            before = self._scores(stage, "test").asr.value
+            found[graph.others[fingerprint]] = OtherBackdoor(
+                asr_infected=before, asr=after["asr"]["value"] if after else None
+            )
+        return found
+
+    def _disentanglement(self, graph: TrialGraph, alpha: float | None) -> Disentanglement | None:
+        """Return the map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it."""
+        from tbar_ray.evaluation.disentanglement_map import DisentanglementMap
+
+        if graph.map is None:
+            return None
+        content = self._read(graph.map, MAP)
+        whole = DisentanglementMap.from_dict(content)
+
+        def at(alpha_t: float) -> float | None:
+            inside = whole.alphas_c[0] <= 1 <= whole.alphas_c[-1] and whole.alphas_t[0] <= alpha_t <= whole.alphas_t[-1]
+            value = whole.at(1, alpha_t) if inside else nan
+            return value if isfinite(value) else None
+
+        negated = None if alpha is None else at(-alpha)
+        return Disentanglement(**content, at_planted=at(1), at_negated=negated, alpha=alpha)
+
+    def _cost(self, graph: TrialGraph) -> Cost:
+        facts = self._facts(graph.path.unlearn)["facts"]
+        training = facts["training"]
+        return Cost(
+            data=sum(facts["data"].values()),
+            forget_images=facts["data"].get("forget", 0),
+            clean_pairs=facts["data"].get("clean", 0),
+            training_pairs=facts["data"].get("training", 0),
+            peak_memory=facts["peak_memory"],
+            **{name: training[name] for name in ("samples", "steps", "seconds")},
+        )
+
+    def _scores(self, stage: Evaluate, split: str) -> Scores:
+        return _scores(self._read(stage, SCORES)[split])
+
+    def _read(self, stage: Stage, file: str) -> Content:
+        return self._once(
+            stage.artifact, file, lambda: json.loads((self._store.fetch(stage.artifact) / file).read_text())
+        )
+
+    def _facts(self, stage: Stage) -> Content:
+        return self._once(stage.artifact, "", lambda: self._store.facts(stage.artifact))
+
+    def _once(self, artifact: str, file: str, read: Callable[[], Content]) -> Content:
+        """Return what an artifact's file says; artifacts never change."""
+        key = artifact, file
+        content: Content = self._kept.pop(key) if key in self._kept else read()
+        self._kept[key] = content
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        return content
+
+
+def _own(graph: TrialGraph) -> set[str]:
+    return {graph.path.fingerprint, graph.path.unlearn.fingerprint}
+
+
+def _scores(content: Content) -> Scores:
+    return Scores(**{name: Rate(**content[name]) for name in Scores.model_fields})
+
+
+def _retrieval(path: Content, infected: Content, clean: Content) -> dict[Role, dict[str, Rate]]:
+    """Return the scores of the retrieval set, for a campaign that has one."""
+    parts: tuple[tuple[Role, Content], ...] = (("removed", path), ("infected", infected), ("clean", clean))
+    return {
+        role: {name: Rate(**rate) for name, rate in content["retrieval"].items()}
+        for role, content in parts
+        if content.get("retrieval") is not None
+    }
+
+
+def _point(point: Content, reference_ca: float) -> Point:
+    scores = _scores(point)
+    ca = scores.ca.value
+    return Point(
+        alpha=point["alpha"], scores=scores, ca_retention=ca / reference_ca if reference_ca and ca is not None else None
+    )
+
+
+def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None:
+    """Return the range of α in which the backdoor is gone and CA kept; None for one α, and after a bisection."""
+    from tbar_ray.evaluation.selection import AlphaPoint
+    from tbar_ray.evaluation.sensitivity import alpha_sensitivity
+
+    if len(points) < 2 or path["monotone"]:  # a bisection has seen too few α to say
+        return None
+    curve = [AlphaPoint(point.alpha, point.ca, point.asr) for point in sorted(points, key=lambda point: point.alpha)]
+    return Sensitivity(**alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict())
+
+
+def objective_values(record: TrialRecord, min_retention: float) -> dict[str, float]:
+    """Return what a sampler is told, from validation scores only: penalised ASR, CA and ASR.
+
+    Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
+    """
+    from tbar_ray.evaluation.selection import penalised_asr
+
+    point = record.selected_point or max(record.path, key=lambda point: point.ca)
+    assert record.reference_ca is not None
+    return {
+        "penalised_asr": penalised_asr(point.ca, point.asr, record.reference_ca, min_retention),
+        "ca": point.ca,
+        "asr": point.asr,
+        "pa": point.pa,
+    }

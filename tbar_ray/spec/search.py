@@ -1,0 +1,68 @@
+"""The part of a spec that says what varies between trials, and how it is searched."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tbar_ray.spec.section import Section
+
+Sampler = Literal["grid", "random", "tpe", "gp", "nsga2"]
+
+
+class AxisRange(Section):
+    """A range that a sampler searches: numbers or, with `integer`, whole numbers; `log` spaces it by factors."""
+
+    low: float
+    high: float
+    log: bool = Field(default=False, description="space the range by factors")
+    integer: bool = Field(default=False, description="whole numbers; fields that are whole numbers set it themselves")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AxisRange:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError("log needs low > 0")
+        return self
+
+
+class Search(Section):
+    """What varies, and how it is searched."""
+
+    sampler: Sampler = Field(default="grid", description="grid: every cell; the others are Optuna's")
+    axes: dict[str, list[Any] | AxisRange] = Field(
+        default_factory=dict,
+        description="values, or for a sampler a range, by a path of the spec (forget.size, model.training.epochs), by "
+        "METHOD.PARAMETER, or by a short name: attack, source, method, forget_size, clean_fraction, alpha, "
+        "poisoning_rate, seed, learning_rate",
+    )
+    trials: int | None = Field(default=None, ge=1, description="trials; for grid: all cells")
+    objective: Literal["asr", "tradeoff"] = Field(
+        default="asr", description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together"
+    )
+    study: Literal["whole", "per method"] = Field(
+        default="whole", description="per method: a search of `trials` trials for each value of the axis 'method'"
+    )
+    concurrency: int = Field(default=4, ge=1, description="trials in flight; part of a sampler's determinism")
+    prune: bool = Field(
+        default=False, description="give up a trial of a sampler that cannot come below the least ASR so far"
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Search:
+        for name, axis in self.axes.items():
+            if isinstance(axis, list) and not axis:
+                raise ValueError(f"axes.{name}: the list is empty")
+            if isinstance(axis, AxisRange) and self.sampler == "grid":
+                raise ValueError(f"axes.{name}: sampler 'grid' needs a list of values, not a range")
+        if self.sampler != "grid" and self.trials is None:
+            raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
+        if self.study == "per method" and (self.sampler == "grid" or not isinstance(self.axes.get("method"), list)):
+            raise ValueError("study: 'per method' needs a sampler and a list of methods on the axis 'method'")
+        if self.prune and (self.sampler == "grid" or self.objective != "asr"):
+            raise ValueError("prune: a grid shows every cell, and a tradeoff has no single best; use objective: asr")
+        if self.sampler == "nsga2" and self.objective == "asr":
+            raise ValueError("objective: sampler 'nsga2' searches a front; set objective: tradeoff")
+        return self
