@@ -18,9 +18,7 @@ from rich.console import Console
 from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memory
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.errors import ScientificError
-from tbar_ray.planning.foundation import Foundation, lay_foundation
-from tbar_ray.planning.graph import build_graph
-from tbar_ray.planning.trial import grid_trials, make_trial
+from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.node import StageContext
 from tbar_ray.store.store import Store
@@ -39,21 +37,21 @@ def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
     """
     spec = quickstart_grid()
     bisected = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"alpha_search": "bisection"})})
-    store, base = Store(str(folder / "campaign-store")), lay_foundation(spec)
+    store, trials = Store(str(folder / "campaign-store")), Planner(spec).grid()
     _launch(spec, store, folder)  # the models, once
     selections: list[list[float | None]] = []
 
     def seconds_of(made: CampaignSpec) -> float:
         found = _afresh(made, store, folder)
-        selections.append([record["alpha"] for record in found.records])
+        selections.append([record.alpha for record in found.records])
         return found.seconds
 
     ours, found, theirs = alternate(
-        partial(seconds_of, spec), partial(seconds_of, bisected), partial(_plain, spec, base, store), repeats=repeats
+        partial(seconds_of, spec), partial(seconds_of, bisected), partial(_plain, spec, trials, store), repeats=repeats
     )
     if any(selection != selections[0] for selection in selections):
         raise ScientificError(f"bisection selects other α than the grid: {selections}")
-    cells, alphas = len(grid_trials(spec)), len(spec.alpha)
+    cells, alphas = len(trials), len(spec.alpha)
     work = f"{cells} cells × {alphas} α, {spec.unlearning.parameters['steps']} steps each, on {CPUS} CPUs"
     peer = "plain Ray Tune: a trial per cell and α, each fine-tunes, decodes and scores the validation images"
     for name, seconds in (("campaign grid", ours), ("campaign, α by bisection", found)):
@@ -70,8 +68,8 @@ def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     shares: list[float] = []
     for _ in range(repeats):
         found = _afresh(spec, store, folder)
-        shares.append(sum(record["seconds"] for record in found.records) / (CPUS * found.seconds))
-    about = f"seconds inside stages over {CPUS} cores × wall clock, {len(grid_trials(spec))} cells"
+        shares.append(sum(record.seconds or 0 for record in found.records) / (CPUS * found.seconds))
+    about = f"seconds inside stages over {CPUS} cores × wall clock, {len(Planner(spec).grid())} cells"
     return Figure("campaign, busy cores", about, median(shares), "", 0.85, upper=False)
 
 
@@ -96,7 +94,7 @@ def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
     found = _launch(grid(1 + count), store, folder)
     seconds = time.perf_counter() - started
     assert len(found.records) == 1 + count, f"{len(found.records)} records of {1 + count}"
-    assert not found.failed, [record["reason"] for record in found.records][:3]
+    assert not found.failed, [record.reason for record in found.records][:3]
     return seconds, resident_memory() / 1e6
 
 
@@ -168,26 +166,26 @@ def _afresh(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
         for old in root.glob(pattern):
             shutil.rmtree(old)
     found = _launch(spec, store, folder)
-    assert not found.failed, [record["reason"] for record in found.records]
+    assert not found.failed, [record.reason for record in found.records]
     return found
 
 
-def _plain(spec: CampaignSpec, base: Foundation, store: Store) -> float:
+def _plain(spec: CampaignSpec, trials: list[PlannedTrial], store: Store) -> float:
     """Return the seconds of as many trials as there are cells and α."""
     from ray import tune
-
-    from tbar_ray.search.sweep import axis_values
 
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    cells = [axis_values(spec, trial) for trial in grid_trials(spec)]
-    trainable = tune.with_resources(tune.with_parameters(_plain_trial, spec=spec, base=base, store=store), {"CPU": 1})
+    trainable = tune.with_resources(tune.with_parameters(_plain_trial, trials=trials, store=store), {"CPU": 1})
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="tbar-bench-tune-") as scratch:
         tuner = tune.Tuner(
             trainable,
-            param_space={"cell": tune.grid_search(cells), "alpha": tune.grid_search(list(spec.alpha))},
+            param_space={
+                "cell": tune.grid_search(list(range(len(trials)))),
+                "alpha": tune.grid_search(list(spec.alpha)),
+            },
             tune_config=tune.TuneConfig(max_concurrent_trials=CPUS, reuse_actors=True),
             run_config=tune.RunConfig(storage_path=scratch, verbose=0),
         )
@@ -196,7 +194,7 @@ def _plain(spec: CampaignSpec, base: Foundation, store: Store) -> float:
     return time.perf_counter() - started
 
 
-def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, store: Store) -> None:
+def _plain_trial(config: dict[str, Any], trials: list[PlannedTrial], store: Store) -> None:
     """Fine-tune on the forget set, subtract, decode, stamp and score the validation images."""
     from ray import tune
 
@@ -204,7 +202,7 @@ def _plain_trial(config: dict[str, Any], spec: CampaignSpec, base: Foundation, s
     from tbar_ray.stages.runtime import device_for, load_split
     from tbar_ray.unlearning.edit import Edit, EditedModel
 
-    path = build_graph(spec, make_trial(spec, config["cell"]), base).path
+    path = trials[config["cell"]].graph.path
     scorer = path.infected
     with tempfile.TemporaryDirectory(prefix="tbar-bench-trial-") as out:
         path.unlearn.run(StageContext(store, Path(out), lambda _: None))

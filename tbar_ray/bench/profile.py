@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tbar_ray.bench.speed import TrainingSpeed, training_speeds
 from tbar_ray.campaign.launch import launch
-from tbar_ray.records.results import Record
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.runtime import device_for
 from tbar_ray.store.store import Store
@@ -53,7 +53,7 @@ class CampaignProfile:
     cores: int
     spans: tuple[Span, ...]
     trainings: tuple[TrainingSpeed, ...] = ()
-    records: list[Record] = field(default_factory=list)
+    records: list[TrialRecord] = field(default_factory=list)
 
     @property
     def before(self) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import ray
 from rich.console import Console, Group, RenderableType
@@ -14,15 +15,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tbar_ray.records.results import Record
+from tbar_ray.execution.calls import Snapshot, StageStatus, State
+from tbar_ray.planning.axes import factors_of
+from tbar_ray.records.record import TrialRecord
 
 POLL = 0.5
 """Seconds between looks at the coordinator."""
 LOG_EVERY = 15.0
 """Seconds between progress lines of a running stage, in a log."""
 SHOWN_TRIALS = 12
-
-Snapshot = dict[str, dict[str, Any]]
 
 
 class Display:
@@ -32,11 +33,12 @@ class Display:
         self._console = console
         self._coordinator = coordinator
         self._total = total_trials
-        self._records: list[Record] = []
+        self._ended = 0
+        self._last: deque[TrialRecord] = deque(maxlen=SHOWN_TRIALS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._logged: dict[str, tuple[str, float]] = {}
+        self._logged: dict[str, float] = {}
 
     def __enter__(self) -> Display:
         if self._live:
@@ -52,11 +54,12 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def trial_ended(self, record: Record) -> None:
+    def trial_ended(self, record: TrialRecord) -> None:
         """Show a trial's result."""
-        self._records.append(record)
+        self._ended += 1
+        self._last.append(record)
         if not self._live:
-            self._console.print(f"trial {len(self._records)}/{self._total}: {describe_trial(record)}", markup=False)
+            self._say(f"trial {self._ended}/{self._total}: {describe_trial(record)}")
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL):
@@ -71,61 +74,59 @@ class Display:
 
     def _render(self, snapshot: Snapshot) -> RenderableType:
         stages = Table.grid(padding=(0, 1))
-        for entry in snapshot.values():
-            if entry["state"] != "running":
-                continue
-            total = entry.get("total")
-            bar = ProgressBar(total=total, completed=entry.get("done", 0), width=24, pulse=total is None)
-            stages.add_row("[cyan]▸[/]", Text(entry["title"]), bar, Text(_facts(entry), style="dim"))
-        counts = _counts(snapshot)
+        for status in snapshot.running.values():
+            bar = ProgressBar(total=status.total, completed=status.done or 0, width=24, pulse=status.total is None)
+            stages.add_row("[cyan]▸[/]", Text(status.title), bar, Text(_facts(status), style="dim"))
         trials = Table.grid(padding=(0, 1))
-        for record in self._records[-SHOWN_TRIALS:]:
-            style = {"done": "green", "infeasible": "yellow", "dominated": "dim"}.get(record["status"], "red")
+        for record in self._last:
+            style = {"done": "green", "infeasible": "yellow", "dominated": "dim"}.get(record.status, "red")
             trials.add_row(Text("●", style=style), Text(describe_trial(record)))
-        head = Text(f"trials {len(self._records)}/{self._total}   stages {counts}", style="bold")
+        counts = ", ".join(f"{number} {state}" for state in get_args(State) if (number := snapshot.counts.get(state)))
+        head = Text(f"trials {self._ended}/{self._total}   stages {counts}", style="bold")
         return Group(head, trials, stages)
 
     def _log(self, snapshot: Snapshot) -> None:
-        for fingerprint, entry in snapshot.items():
-            state, logged_at = self._logged.get(fingerprint, ("", 0.0))
-            now = time.monotonic()
-            running = entry["state"] == "running"
-            changed = entry["state"] != state and entry["state"] in ("running", "done", "failed")
-            if changed or (running and now - logged_at > LOG_EVERY):
-                self._logged[fingerprint] = (entry["state"], now)
-                seconds = f" in {entry['ended'] - entry['started']:.1f} s" if _timed(entry) else ""
-                facts = _facts(entry) if running else entry.get("error", "")
-                self._console.print(f"{entry['state']:>8}  {entry['title']}{seconds}  {facts}".rstrip(), markup=False)
+        """Print stages that started or ended since the last look, and every while how far the running ones are."""
+        now = time.monotonic()
+        for status in snapshot.ended:
+            seconds = "" if status.seconds is None else f" in {status.seconds:.1f} s"
+            self._say(f"{status.state:>8}  {status.title}{seconds}  {status.error}")
+        for fingerprint, status in snapshot.running.items():
+            if now - self._logged.get(fingerprint, -LOG_EVERY) >= LOG_EVERY:
+                self._logged[fingerprint] = now
+                self._say(f"{status.state:>8}  {status.title}  {_facts(status)}")
+        self._logged = {key: at for key, at in self._logged.items() if key in snapshot.running}
+
+    def _say(self, line: str) -> None:
+        self._console.print(line.rstrip(), markup=False)
 
 
-def describe_trial(record: Record) -> str:
-    """Return a trial's cell and result in one line."""
-    cell = f"{record['attack']}, {record['forget_size']} forget images, {record['clean_fraction']:.0%} clean"
-    if record["status"] == "failed" or record.get("ca") is None:
-        return f"{cell}: {record['status']}: {record['reason']}"
-    result = f"α {record['alpha']:g}: CA {record['ca']:.1%}, ASR {record['asr']:.1%}, PA {record['pa']:.1%}"
-    return f"{cell}: {result}" + (" (too little CA retained)" if record["status"] == "infeasible" else "")
+def describe_trial(record: TrialRecord) -> str:
+    """Say in one line which trial a record is of, and what it found."""
+    cell = ", ".join(_settings(record))
+    if record.status == "failed" or record.removed is None or record.alpha is None:
+        return f"{cell}: {record.status}: {record.reason}"
+    ca, asr, pa = (record.value(metric) for metric in ("ca", "asr", "pa"))
+    result = f"α {record.alpha:g}: CA {ca:.1%}, ASR {asr:.1%}, PA {pa:.1%}"
+    return f"{cell}: {result}" + (" (too little CA retained)" if record.status == "infeasible" else "")
 
 
-def _facts(entry: dict[str, Any]) -> str:
+def _settings(record: TrialRecord) -> list[str]:
+    """Return attack and method, then every other axis with its value; what has none is left out."""
+    told = [record.attack, record.method]
+    for name, factor in factors_of(record.settings).items():
+        value = record.settings[name]
+        if name not in ("attack", "method") and value is not None:
+            told.append(factor.told(value))
+    return told
+
+
+def _facts(status: StageStatus) -> str:
     parts = []
-    if entry.get("total"):
-        parts.append(f"{entry.get('done', 0):,}/{entry['total']:,}")
-    if "loss" in entry:
-        parts.append(f"loss {entry['loss']:.3f}")
-    if "rate" in entry:
-        parts.append(f"{entry['rate']:,.0f} images/s")
+    if status.total:
+        parts.append(f"{status.done or 0:,}/{status.total:,}")
+    if status.loss is not None:
+        parts.append(f"loss {status.loss:.3f}")
+    if status.rate is not None:
+        parts.append(f"{status.rate:,.0f} images/s")
     return "  ".join(parts)
-
-
-def _counts(snapshot: Snapshot) -> str:
-    states = [entry["state"] for entry in snapshot.values()]
-    return ", ".join(
-        f"{states.count(state)} {state}"
-        for state in ("running", "waiting", "done", "cached", "failed")
-        if state in states
-    )
-
-
-def _timed(entry: dict[str, Any]) -> bool:
-    return entry["state"] == "done" and "started" in entry and "ended" in entry

@@ -12,25 +12,26 @@ from typing import Any
 from rich.console import Console
 
 from tbar_ray.execution.ray_environment import prepare, resolve_address
-from tbar_ray.planning.foundation import Foundation, lay_foundation
-from tbar_ray.planning.graph import build_graph
-from tbar_ray.planning.preflight import check_spec
-from tbar_ray.planning.trial import Trial, grid_trials
-from tbar_ray.records.results import Ledger, Record, finished_record
+from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.preflight import check_campaign
+from tbar_ray.planning.studies import searched_trials
+from tbar_ray.records.ledger import Ledger, in_order
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.writing import RecordWriter
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
 
 PATIENCE = 10.0
-"""Seconds that the sweep waits for its first stage to run; a cluster may have to start a node for it."""
+"""Seconds that the sweep waits for its first stage to run; a cluster may have to start a host for it."""
 
 
 @dataclass(frozen=True)
 class Launch:
     """What a launch left behind."""
 
-    records: list[Record]
+    records: list[TrialRecord]
     report: Path
     parent_run: str
     experiment_id: str
@@ -41,8 +42,8 @@ class Launch:
 
     @property
     def failed(self) -> int:
-        """Return the number of failed trials."""
-        return sum(record["status"] == "failed" for record in self.records)
+        """Number of failed trials."""
+        return sum(record.status == "failed" for record in self.records)
 
 
 def launch(
@@ -54,98 +55,126 @@ def launch(
         TbarError: one line, for anything that can be known to be wrong before the sweep.
     """
     started = time.perf_counter()
-    base = lay_foundation(spec)
-    check_spec(spec, base)
+    planner = Planner(spec)
+    check_campaign(planner)
     store.check()
     store.remove_abandoned_scratch()
     ledger = Ledger(store, spec)
     ledger.open()
     recording = Recording(spec, tracking_uri, console)
-    proposed: list[Trial] = []
+    campaign = _Campaign(planner, ledger, recording, console)
     interrupted = True
     status = "FAILED"
-    records: list[Record] = []
+    records: list[TrialRecord] = []
     try:
-        left: list[Trial] | None = None
-        if spec.search.sampler == "grid":
-            proposed, left = _replay(spec, base, ledger, recording, console)
-        if left is None or left:
-            proposed = proposed + _sweep_on_ray(spec, base, store, recording, address, console, left)
+        campaign.run(address)
         recording.wait_until_open()
-        records = records_of(spec, base, ledger, proposed)
-        interrupted = len(records) < len({_key(spec, base, trial) for trial in proposed}) or not proposed
-        files = _report(spec, store, base, report, records, recording)
+        records = campaign.records()
+        interrupted = campaign.interrupted(records)
+        files = _report(spec, store, report, records, recording)
         status = _status(records, interrupted)
-        console.print(f"report: {len(files)} files in {report}")
+        console.print(f"report: {len(files)} files in {report}", markup=False)
     except KeyboardInterrupt:
         status = "KILLED"
     finally:
-        recording.finish(status, {"trials": len(records), "failed": sum(r["status"] == "failed" for r in records)})
+        failed = sum(record.status == "failed" for record in records)
+        recording.finish(status, {"trials": len(records), "failed": failed})
     seconds = time.perf_counter() - started
     tracker = recording.wait_until_open()
     return Launch(records, report, tracker.parent_id, tracker.experiment_id, interrupted, seconds, recording.failure)
 
 
-def _replay(
-    spec: CampaignSpec, base: Foundation, ledger: Ledger, recording: Recording, console: Console
-) -> tuple[list[Trial], list[Trial]]:
-    """Take the trials of a grid that the store has from there, without Ray; return them, and those that are left."""
-    done: list[Trial] = []
-    left: list[Trial] = []
-    for trial in grid_trials(spec):
-        graph = build_graph(spec, trial, base)
-        if not all(ledger.store.has(end.artifact) for end in graph.outputs):
-            left.append(trial)
-            continue
-        record = finished_record(spec, trial, graph, ledger.store)
-        ledger.write(record)
-        recording.log_trial(record)
-        done.append(trial)
-    if done:
-        which = "all" if not left else f"{len(done)} of"
-        total = len(done) + len(left)
-        console.print(f"campaign [bold]{spec.name}[/]: {which} {total} trials are in the store {ledger.store.url}")
-    return done, left
+class _Campaign:
+    """The trials of one launch: those of a grid that the store has are taken from there, the others run on Ray."""
 
+    def __init__(self, planner: Planner, ledger: Ledger, recording: Recording, console: Console) -> None:
+        self._planner, self._ledger, self._recording, self._console = planner, ledger, recording, console
+        self._spec, self._store = planner.spec, ledger.store
+        self._keys: set[str] = set()
+        self._handed_out, self._total = 0, 0
 
-def _sweep_on_ray(
-    spec: CampaignSpec,
-    base: Foundation,
-    store: Store,
-    recording: Recording,
-    address: str | None,
-    console: Console,
-    trials: list[Trial] | None,
-) -> list[Trial]:
-    """Run trials on Ray, those of a grid as given; return those that were proposed."""
-    address = resolve_address(address)
-    prepare(address)
-    import ray
+    def run(self, address: str | None) -> None:
+        """Run all trials."""
+        if self._spec.search.sampler != "grid":
+            self._sweep(address, None)
+            return
+        trials = self._planner.grid()
+        left = self._replay(trials)
+        if left:
+            self._sweep(address, left)
 
-    from tbar_ray.campaign.display import Display
-    from tbar_ray.execution.cluster import ray_session
-    from tbar_ray.execution.executor import calls_for
+    def interrupted(self, records: list[TrialRecord]) -> bool:
+        """Whether trials were not run: some were never handed out, or ended without a record."""
+        return self._handed_out < self._total or len(records) < len(self._keys)
 
-    with ray_session(address, spec) as where, _workers(spec.search.concurrency), _coordinator(store) as coordinator:
-        # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
-        begun = [coordinator.resolve.remote(calls_for(stage)) for stage in first_stages(spec, base, trials)]
-        if begun:
-            ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
-        recording.open()
-        from tbar_ray.search.samplers import searched_trials
-        from tbar_ray.search.sweep import sweep
+    def records(self) -> list[TrialRecord]:
+        """Return the records of this launch's trials, each once, in table order."""
+        found = (self._ledger.find(key) for key in self._keys)
+        return in_order(record for record in found if record is not None)
 
-        total = searched_trials(spec) if trials is None else len(trials)
-        many = f"{total} trial{'' if total == 1 else 's'}"
-        console.print(f"campaign [bold]{spec.name}[/]: {many} on {where}; store {store.url}")
-        recording.wait_until_open()
-        with Display(console, coordinator, total) as display:
+    def _replay(self, trials: list[PlannedTrial]) -> list[PlannedTrial]:
+        """Take the trials of a grid that the store has from there, without Ray; return those that are left."""
+        writer = RecordWriter(self._store)
+        left = []
+        for planned in trials:
+            if not all(self._store.has(stage.artifact) for stage in planned.graph.outputs):
+                left.append(planned)
+                continue
+            record = writer.finished(planned)
+            self._ledger.write(record)
+            self._recording.log_trial(record)
+            self._keys.add(planned.fingerprint)
+        if self._keys:
+            which = "all" if not left else f"{len(self._keys)} of"
+            self._say(f"{which} {len(trials)} trials are in the store {self._store.url}")
+        return left
 
-            def ended(record: Record) -> None:
-                recording.log_trial(record)
-                display.trial_ended(record)
+    def _sweep(self, address: str | None, trials: list[PlannedTrial] | None) -> None:
+        """Run the given trials on Ray, or those that a sampler proposes."""
+        address = resolve_address(address)
+        prepare(address)
+        import ray
 
-            return sweep(spec, base, store, coordinator, ended, trials)
+        from tbar_ray.campaign.display import Display
+        from tbar_ray.execution.calls import calls_for
+        from tbar_ray.execution.cluster import ray_session
+
+        spec, concurrency = self._spec, self._spec.search.concurrency
+        with ray_session(address, spec) as where, _workers(concurrency), _coordinator(self._store) as coordinator:
+            # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
+            first = self._first_stages(trials)
+            if first:
+                coordinator.submit.remote("first", [], calls_for(first))
+                ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
+            self._recording.open()
+            from tbar_ray.search.proposals import GivenTrials
+            from tbar_ray.search.samplers import build_proposals
+            from tbar_ray.search.sweep import sweep
+
+            total = searched_trials(spec) if trials is None else len(trials)
+            many = f"{total} trial{'' if total == 1 else 's'}"
+            self._say(f"{many} on {where}; store {self._store.url}")
+            proposals = build_proposals(self._planner) if trials is None else GivenTrials(trials)
+            self._recording.wait_until_open()
+            with Display(self._console, coordinator, total) as display:
+
+                def ended(record: TrialRecord) -> None:
+                    self._recording.log_trial(record)
+                    display.trial_ended(record)
+
+                handed_out = sweep(proposals, total, concurrency, coordinator, self._ledger, ended)
+        self._handed_out, self._total = len(handed_out), total
+        self._keys.update(handed_out)
+
+    def _first_stages(self, trials: list[PlannedTrial] | None) -> list[Stage]:
+        """Return what the first trials will ask for: those of a grid their outputs, those of a search the model."""
+        if trials is None:
+            return stages_in_order([self._planner.foundation().clean])[-1:]
+        first = trials[: self._spec.search.concurrency]
+        return [stage for planned in first for stage in planned.graph.outputs]
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"campaign {self._spec.name}: {text}", markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -153,7 +182,7 @@ def _workers(count: int) -> Iterator[None]:
     """Let so many processes start and import, if there is room, while the coordinator starts: stages then find them."""
     import ray
 
-    from tbar_ray.execution.executor import get_ready
+    from tbar_ray.execution.stage_task import get_ready
 
     cores = int(ray.cluster_resources().get("CPU", 0))
     ready = [ray.remote(get_ready).options(num_cpus=1).remote() for _ in range(min(count, cores))]
@@ -169,7 +198,7 @@ def _coordinator(store: Store) -> Iterator[Any]:
     """Yield a coordinator, and end it with what runs for it: Tune would keep it as long as this process lives."""
     import ray
 
-    from tbar_ray.execution.executor import Coordinator
+    from tbar_ray.execution.coordinator import Coordinator
 
     actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000).remote(store)
     try:
@@ -178,52 +207,21 @@ def _coordinator(store: Store) -> Iterator[Any]:
         ray.kill(actor)
 
 
-def first_stages(spec: CampaignSpec, base: Foundation, trials: list[Trial] | None) -> list[Stage]:
-    """Return what the first trials will ask for: those of a grid their ends, those of a search the clean model."""
-    if trials is None:
-        return stages_in_order([base.clean])[-1:]
-    return [end for trial in trials[: spec.search.concurrency] for end in build_graph(spec, trial, base).outputs]
-
-
-def records_of(spec: CampaignSpec, base: Foundation, ledger: Ledger, trials: list[Trial]) -> list[Record]:
-    """Return the records of these trials, each once, in table order; those without a record are left out."""
-    keys = {_key(spec, base, trial) for trial in trials}
-    return [record for record in ledger.read() if record["fingerprint"] in keys]
-
-
-def _key(spec: CampaignSpec, base: Foundation, trial: Trial) -> str:
-    return build_graph(spec, trial, base).path.fingerprint
-
-
-def _status(records: list[Record], interrupted: bool) -> str:
+def _status(records: list[TrialRecord], interrupted: bool) -> str:
     if interrupted:
         return "KILLED"
-    return "FAILED" if any(record["status"] == "failed" for record in records) else "FINISHED"
+    return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
 
 
 def _report(
-    spec: CampaignSpec, store: Store, base: Foundation, out: Path, records: list[Record], recording: Recording
+    spec: CampaignSpec, store: Store, out: Path, records: list[TrialRecord], recording: Recording
 ) -> list[Path]:
-    from tbar_ray.report import write_report
+    from tbar_ray.report.files import write_report
 
     files = write_report(spec, store, out, records)
     recording.log_report(files)
-    for name, stage in _trainings(spec, base, records):
-        if store.has(stage.artifact):
-            recording.log_training(name, store.facts(stage.artifact)["facts"]["training"])
+    trainings = {name: artifact for record in records for name, artifact in record.trainings.items()}
+    for name, artifact in trainings.items():
+        if store.has(artifact):
+            recording.log_training(name, store.facts(artifact)["facts"]["training"])
     return files
-
-
-def _trainings(spec: CampaignSpec, base: Foundation, records: list[Record]) -> list[tuple[str, Stage]]:
-    """Return the shared trainings under these trials, with a name for their loss curves."""
-    from tbar_ray.planning.trial import Trial
-
-    found: dict[str, Stage] = {}
-    for record in records:
-        values = {name: record[name] for name in Trial.model_fields if name in record}
-        values |= {"alphas": tuple(record["alphas"]), "parameters": tuple(record.get("searched", ()))}
-        trial = Trial(**values)
-        for stage in stages_in_order(list(build_graph(spec, trial, base).outputs)):
-            if stage.kind in ("clean-model", "infected-model"):
-                found.setdefault(f"{stage.kind} {stage.fingerprint[:8]}", stage)
-    return list(found.items())

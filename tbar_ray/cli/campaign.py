@@ -69,14 +69,14 @@ def plan(
     Costs are those of like stages in the store (same kind and architecture). For another machine or model give
     --images-per-second: images through a training; an evaluation is taken to be three times as fast.
     """
-    from tbar_ray.planning.foundation import lay_foundation
     from tbar_ray.planning.plan import make_plan, total_seconds
-    from tbar_ray.planning.preflight import check_spec
+    from tbar_ray.planning.planner import Planner
+    from tbar_ray.planning.preflight import check_campaign
 
     campaign, opened = _open(spec, override, store)
-    base = lay_foundation(campaign, without_data=True)
-    check_spec(campaign, base)
-    planned = make_plan(campaign, base, opened, rate)
+    planner = Planner(campaign, without_data=True)
+    check_campaign(planner)
+    planned = make_plan(planner, opened, rate)
     if as_json:
         typer.echo(json.dumps(planned.to_dict(campaign), indent=1))
         return
@@ -91,7 +91,7 @@ def plan(
     console.print(table)
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
-    for line in base.missing:
+    for line in planner.missing:
         console.print(f"[yellow]data are not here[/]: {line} (planned without; run will refuse)", soft_wrap=True)
     todo, seconds = planned.to_compute, total_seconds(planned.to_compute)
     images = sum(entry.stage.work for entry in todo)
@@ -151,15 +151,15 @@ def run(
 @app.command()
 def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
     """Show how far a campaign is, from the store alone."""
-    from tbar_ray.planning.foundation import lay_foundation
     from tbar_ray.planning.plan import make_plan
-    from tbar_ray.records.results import Ledger
+    from tbar_ray.planning.planner import Planner
+    from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
     records = Ledger(opened, campaign).read()
-    planned = make_plan(campaign, lay_foundation(campaign), opened)
-    states = [record["status"] for record in records]
+    planned = make_plan(Planner(campaign), opened)
+    states = [record.status for record in records]
     counts = {state: states.count(state) for state in ("done", "infeasible", "dominated", "failed")}
     counts["pending"] = max(0, planned.total_trials - len(records))
     if as_json:
@@ -180,8 +180,8 @@ def report(
 ) -> None:
     """Write results.json, results.csv, a summary and the figures, from the store alone."""
     from tbar_ray.errors import StoreError
-    from tbar_ray.records.results import Ledger
-    from tbar_ray.report import write_report
+    from tbar_ray.records.ledger import Ledger
+    from tbar_ray.report.files import write_report
 
     campaign, opened = _open(spec, override, store)
     records = Ledger(opened, campaign).read()
@@ -234,7 +234,12 @@ def profile(
         save_trace(found, trace)
     if as_json:
         speeds = [speed.to_dict() for speed in found.trainings]
-        told = {**found.summary(), "kinds": found.by_kind(), "trainings": speeds, "trials": found.records}
+        told = {
+            **found.summary(),
+            "kinds": found.by_kind(),
+            "trainings": speeds,
+            "trials": [record.model_dump(mode="json") for record in found.records],
+        }
         typer.echo(json.dumps(told, indent=1))
         return
     console = _console()

@@ -8,6 +8,6 @@ import ray
 from ray import tune
 
 
-def wait_for_trial(config: dict[str, Any], coordinator: Any) -> None:
-    """Hand a trial's values over, wait, and report the objective (a Tune function)."""
-    tune.report(ray.get(coordinator.ask.remote(config.get("values", config))))
+def wait_for_stages(config: dict[str, Any], coordinator: Any) -> None:
+    """Wait until the stages of a trial have ended, and report why one failed (a Tune function)."""
+    tune.report({"reason": ray.get(coordinator.wait_for.remote(config["trial"]))})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tbar_ray.errors import TrackingError
-from tbar_ray.records.results import Record
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.paths import default_artifacts
 
@@ -62,7 +62,7 @@ class Recording:
         except Exception as error:  # MLflow's back-ends have errors of their own
             raise TrackingError(self._describe(error)) from None
 
-    def log_trial(self, record: Record) -> None:
+    def log_trial(self, record: TrialRecord) -> None:
         """Record a trial."""
         self._ask(lambda tracker: tracker.log_trial(record))
 

@@ -31,29 +31,18 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tbar_ray.errors import TrackingError
-from tbar_ray.records.results import RETRIEVAL, Record, campaign_fingerprint
+from tbar_ray.planning.axes import factors_of
+from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.records.record import RETRIEVAL, Role, TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 
 FINGERPRINT = "tbar.fingerprint"
 PARENT = "mlflow.parentRunId"
 PACKAGES = ("tbar-ray", "ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
-PARAMETERS = (
-    "attack",
-    "source",
-    "trigger",
-    "target",
-    "task",
-    "planting",
-    "merge",
-    "method",
-    "forget_size",
-    "clean_fraction",
-    "alpha",
-    "poisoning_rate",
-    "seed",
-    "learning_rate",
-    "parameters",
-)
+OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
+"""Parameters of a run beside the values of its axes."""
+MOST_AT_ONCE = 1000
+"""Metrics in one request: the server's limit."""
 STEP_SCALE = 1000
 """MLflow's steps are whole numbers: α 1.25 is step 1250."""
 
@@ -82,11 +71,12 @@ class Tracker:
         except (MlflowException, OSError) as error:
             raise TrackingError(f"MLflow at {uri}: {_first_line(error)}; give another with --tracking-uri") from None
         self.parent_id = ""
+        self._trials: dict[str, tuple[str, str]] | None = None
 
     def start(self) -> None:
         """Open the parent run of this spec, or the one that an earlier launch of it left."""
         fingerprint = campaign_fingerprint(self._spec)
-        run = self._find(fingerprint, parent=None)
+        run = self._find_parent(fingerprint)
         launches = 1
         if run is None:
             run = self._client.create_run(
@@ -103,33 +93,34 @@ class Tracker:
             self._client.set_tag(self.parent_id, "mlflow.note.content", self._spec.description)
         self._client.log_dict(self.parent_id, self._spec.model_dump(mode="json"), "spec.json")
 
-    def log_trial(self, record: Record) -> None:
+    def log_trial(self, record: TrialRecord) -> None:
         """Write a trial's run; a run that is complete already is left alone."""
-        run = self._find(record["fingerprint"], parent=self.parent_id)
-        status = "FAILED" if record["status"] == "failed" else "FINISHED"
-        if run is not None and run.info.status == status:
+        run_id, was = self._known().get(record.fingerprint, ("", ""))
+        status = "FAILED" if record.status == "failed" else "FINISHED"
+        if was == status:
             return
-        if run is None:
-            run = self._client.create_run(
-                self.experiment_id,
-                run_name=_run_name(record),
-                tags={
-                    FINGERPRINT: record["fingerprint"],
-                    PARENT: self.parent_id,
-                    "tbar.kind": "trial",
-                    "tbar.campaign": campaign_fingerprint(self._spec),
-                },
-            )
-        run_id = run.info.run_id
         now = int(time.time() * 1000)
-        self._log_metrics(run_id, _metrics(record, now))
+        if not run_id:
+            tags = {
+                FINGERPRINT: record.fingerprint,
+                PARENT: self.parent_id,
+                "tbar.kind": "trial",
+                "tbar.campaign": campaign_fingerprint(self._spec),
+            }
+            run = self._client.create_run(self.experiment_id, now, tags, run_name(record))
+            run_id = run.info.run_id
+        first, *rest = _portions(metrics_of(record, now))
         self._client.log_batch(
             run_id,
-            params=[Param(name, str(record[name])) for name in PARAMETERS if record.get(name) is not None],
-            tags=[RunTag("tbar.status", record["status"]), RunTag("tbar.reason", record.get("reason") or "")],
+            metrics=first,
+            params=[Param(name, value) for name, value in parameters_of(record).items()],
+            tags=[RunTag("tbar.status", record.status), RunTag("tbar.reason", record.reason or "")],
         )
-        self._client.log_dict(run_id, record, "trial.json")
+        for more in rest:
+            self._client.log_batch(run_id, metrics=more)
+        self._client.log_dict(run_id, record.model_dump(mode="json"), "trial.json")
         self._client.set_terminated(run_id, status=status)
+        self._known()[record.fingerprint] = (run_id, status)
 
     def log_training(self, name: str, training: Mapping[str, Any]) -> None:
         """Log a shared stage's loss curve, speed and waiting for data to the parent run, once."""
@@ -143,7 +134,8 @@ class Tracker:
             for rate in ("images_per_second", "waiting_share")
             if rate in training  # a model of an earlier version has no waiting_share
         ]
-        self._log_metrics(self.parent_id, curve + rates)
+        for portion in _portions(curve + rates):
+            self._client.log_batch(self.parent_id, metrics=portion)
 
     def log_report(self, files: list[Path]) -> None:
         """Attach the report's files to the parent run."""
@@ -156,73 +148,94 @@ class Tracker:
             self._client.log_metric(self.parent_id, name, value)
         self._client.set_terminated(self.parent_id, status=status)
 
-    def _log_metrics(self, run_id: str, metrics: list[Metric]) -> None:
-        for start in range(0, len(metrics), 1000):  # the server's limit per request
-            self._client.log_batch(run_id, metrics=metrics[start : start + 1000])
-
     def _create(self, artifacts: Path | None) -> str:
         location = None
         if artifacts is not None:
             location = (artifacts / self._spec.name).absolute().as_uri()
         return str(self._client.create_experiment(self._spec.name, artifact_location=location))
 
-    def _find(self, fingerprint: str, parent: str | None) -> Run | None:
-        query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
-        query += f" and tags.`{PARENT}` = '{parent}'" if parent else " and tags.`tbar.kind` = 'campaign'"
+    def _known(self) -> dict[str, tuple[str, str]]:
+        """Return id and status of the runs of this campaign's trials, by fingerprint; read once."""
+        if self._trials is None:
+            self._trials, token = {}, None
+            query = f"tags.`{PARENT}` = '{self.parent_id}'"
+            while True:
+                page = self._client.search_runs([self.experiment_id], query, max_results=1000, page_token=token)
+                found = {run.data.tags.get(FINGERPRINT, ""): (run.info.run_id, run.info.status) for run in page}
+                self._trials.update(found)
+                if not (token := page.token):
+                    break
+        return self._trials
+
+    def _find_parent(self, fingerprint: str) -> Run | None:
+        query = f"tags.`{FINGERPRINT}` = '{fingerprint}' and tags.`tbar.kind` = 'campaign'"
         found = self._client.search_runs([self.experiment_id], query, max_results=1)
         return found[0] if found else None
 
 
-def _metrics(record: Record, now: int) -> list[Metric]:
+def _portions(metrics: list[Metric]) -> list[list[Metric]]:
+    """Cut metrics into requests; one request at least."""
+    return [metrics[start : start + MOST_AT_ONCE] for start in range(0, max(1, len(metrics)), MOST_AT_ONCE)]
+
+
+def parameters_of(record: TrialRecord) -> dict[str, str]:
+    """Return the parameters of a trial's run: its axes, what its attack fixes, and α where it was selected."""
+    told = {**record.settings, **{name: getattr(record, name) for name in OF_ATTACK}, "alpha": record.alpha}
+    return {name: str(value) for name, value in told.items() if value is not None}
+
+
+def run_name(record: TrialRecord) -> str:
+    """Return what tells a trial's run from others: attack, method, every other axis; α where it is the only one."""
+    names = [record.attack if not record.transferred else f"{record.attack} ← {record.source}", record.method]
+    for name, factor in factors_of(record.settings).items():
+        if name not in ("attack", "source", "method") and record.settings[name] is not None:
+            names.append(factor.told(record.settings[name]))
+    if len(record.alphas) == 1:
+        names.append(f"α {record.alphas[0]:g}")
+    return ", ".join(names)
+
+
+def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
     """Return the test values at the selected α, then the validation path stepped by α.
 
     The order matters to people: MLflow's compare page first shows the metric that was logged first. What is no number
     (what is retained of an infected model's CA of 0) is left out: MLflow would refuse the whole batch.
     """
-    path = [
-        Metric(f"validation.{name}", point[source], now, round(point["alpha"] * STEP_SCALE))
-        for point in record["path"]
-        for name, source in (("ca", "ca"), ("asr", "asr"), ("pa", "pa"), ("retention", "ca_retention"))
-    ]
-    single = {
-        "ca": record.get("ca"),
-        "asr": record.get("asr"),
-        "pa": record.get("pa"),
-        "retention": record.get("ca_retention"),
-        "asr_all_images": record.get("asr_all_images"),
-        "ca_infected": record.get("ca_infected"),
-        "asr_infected": record.get("asr_infected"),
-        "pa_infected": record.get("pa_infected"),
-        "ca_clean": record.get("ca_clean"),
-        "asr_clean": record.get("asr_clean"),
-        "seconds": record.get("seconds"),
+    of_trial: dict[str, float | None] = {
+        **{metric: record.value(metric) for metric in ("ca", "asr", "pa")},
+        "retention": record.ca_retention,
+        "asr_all_images": record.value("asr_all_images"),
+        **{f"{metric}_infected": record.value(metric, "infected") for metric in ("ca", "asr", "pa")},
+        **{f"{metric}_clean": record.value(metric, "clean") for metric in ("ca", "asr")},
+        "seconds": record.seconds,
         **_further(record),
     }
-    found = [Metric(name, float(value), now, 0) for name, value in single.items() if value is not None] + path
-    return [metric for metric in found if metric.value is not None and isfinite(metric.value)]
+    path = [
+        Metric(f"validation.{name}", value, now, round(point.alpha * STEP_SCALE))
+        for point in record.path
+        for name, value in (
+            *((metric, point.scores.rate(metric).value) for metric in ("ca", "asr", "pa")),
+            ("retention", point.ca_retention),
+        )
+        if value is not None
+    ]
+    found = [Metric(name, float(value), now, 0) for name, value in of_trial.items() if value is not None] + path
+    return [metric for metric in found if isfinite(metric.value)]
 
 
-def _further(record: Record) -> dict[str, float | None]:
+def _further(record: TrialRecord) -> dict[str, float | None]:
     """Return what only some campaigns measure."""
-    sensitivity, errors = record.get("alpha_sensitivity") or {}, record.get("disentanglement") or {}
-    found = {
-        "ca_top5": record.get("ca_top5"),
-        "ca_before_merge": record.get("ca_before_merge"),
-        "asr_before_merge": record.get("asr_before_merge"),
-        "alpha_width": sensitivity.get("width"),
-        "xi_planted": errors.get("at_planted"),
-        "xi_negated": errors.get("at_negated"),
-        "weights_moved": (record.get("weight_change") or {}).get("relative_l2"),
+    sensitivity, errors, change = record.alpha_sensitivity, record.disentanglement, record.weight_change
+    roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
+    return {
+        "ca_top5": record.value("ca_top5"),
+        **{f"{metric}_before_merge": record.value(metric, "before_merge") for metric in ("ca", "asr")},
+        "alpha_width": sensitivity.width if sensitivity else None,
+        "xi_planted": errors.at_planted if errors else None,
+        "xi_negated": errors.at_negated if errors else None,
+        "weights_moved": change.relative_l2 if change else None,
+        **{f"{name}{suffix}": record.value(name, role) for name in RETRIEVAL for role, suffix in roles},
     }
-    for name in RETRIEVAL:
-        found |= {f"{name}{role}": record.get(f"{name}{role}") for role in ("", "_infected", "_clean")}
-    return found
-
-
-def _run_name(record: Record) -> str:
-    source = f" ← {record['source']}" if record.get("source") else ""
-    name = f"{record['attack']}{source} n={record['forget_size']} clean={record['clean_fraction']:g}"
-    return f"{name} α={record['alphas'][0]:g}" if len(record["alphas"]) == 1 else name
 
 
 def _environment() -> dict[str, str]:

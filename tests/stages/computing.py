@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tbar_ray.execution.executor import compute
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.graph import build_graph
-from tbar_ray.planning.trial import Trial
-from tbar_ray.records.results import Record, finished_record
+from collections.abc import Mapping
+from typing import Any
+
+from tbar_ray.execution.stage_task import compute
+from tbar_ray.planning.planner import Planner
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.writing import RecordWriter
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.store.store import Store
@@ -19,8 +21,9 @@ def compute_all(last: Stage, store: Store) -> None:
             compute(stage, store)
 
 
-def compute_trial(spec: CampaignSpec, trial: Trial, store: Store) -> Record:
-    """Compute a trial and return its record."""
-    graph = build_graph(spec, trial, lay_foundation(spec))
-    compute_all(graph.path, store)
-    return finished_record(spec, trial, graph, store)
+def compute_trial(spec: CampaignSpec, values: Mapping[str, Any], store: Store) -> TrialRecord:
+    """Compute the trial of some values of axes and return its record."""
+    planned = Planner(spec).plan(values)
+    for output in planned.graph.outputs:
+        compute_all(output, store)
+    return RecordWriter(store).finished(planned)

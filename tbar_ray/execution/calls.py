@@ -1,0 +1,92 @@
+"""What travels between driver, coordinator and workers about stages: light records, no numeric code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ray import cloudpickle
+
+from tbar_ray.stages.node import Stage, stages_in_order
+
+State = Literal["waiting", "running", "done", "cached", "failed"]
+
+
+@dataclass(frozen=True)
+class StageCall:
+    """What the coordinator needs to know of a stage; `payload` is the pickled stage."""
+
+    fingerprint: str
+    artifact: str
+    title: str
+    payload: bytes
+    inputs: tuple[str, ...]
+    cpus: int
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended; `error` is None if its artifact is in the store.
+
+    `host` is the Ray node where it ran, `fetched` what it read there, in bytes by artifact.
+    """
+
+    error: str | None = None
+    host: str = ""
+    fetched: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class StageStatus:
+    """How far a stage is; times are seconds since the epoch."""
+
+    title: str
+    state: State = "waiting"
+    started: float | None = None
+    ended: float | None = None
+    error: str = ""
+    done: int | None = None
+    total: int | None = None
+    loss: float | None = None
+    rate: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran, once it has ended."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The stages of a campaign at one moment.
+
+    Attributes:
+        counts: number of stages by state.
+        running: the running stages by fingerprint.
+        ended: those that have ended since the last snapshot.
+    """
+
+    counts: Mapping[State, int]
+    running: Mapping[str, StageStatus]
+    ended: Sequence[StageStatus]
+
+
+def call_of(stage: Stage) -> StageCall:
+    """Return the call of one stage."""
+    return StageCall(
+        fingerprint=stage.fingerprint,
+        artifact=stage.artifact,
+        title=stage.title,
+        payload=cloudpickle.dumps(stage),
+        inputs=tuple(needed.fingerprint for needed in stage.needed_stages()),
+        cpus=stage.threads,
+        gpus=stage.gpus,
+    )
+
+
+def calls_for(stages: Sequence[Stage], without: Iterable[str] = ()) -> list[StageCall]:
+    """Return the calls of stages and of everything that they need, inputs first, but for some fingerprints."""
+    known = frozenset(without)
+    return [call_of(stage) for stage in stages_in_order(stages) if stage.fingerprint not in known]

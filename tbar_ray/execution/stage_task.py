@@ -1,0 +1,91 @@
+"""Running one stage in a worker, and committing what it wrote."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import time
+from typing import Any
+
+import ray
+from ray import cloudpickle
+
+from tbar_ray.errors import ScientificError, TbarError
+from tbar_ray.execution.calls import Outcome
+from tbar_ray.stages.node import Report, Stage, StageContext, architecture_under
+from tbar_ray.store.checkpoints import Checkpoints
+from tbar_ray.store.store import Store
+
+REPORT_EVERY = 0.5
+"""Seconds between progress reports of one stage."""
+
+
+def get_ready() -> None:
+    """Import what stages need, so that this process has it when its first one comes (a Ray task)."""
+    import tbar_ray.stages.runtime  # noqa: F401
+    from tbar_ray.models.library import open_clip
+
+    open_clip()
+    # stages collect garbage before they measure memory: what was imported never becomes any
+    gc.collect()
+    gc.freeze()
+
+
+def run_stage(payload: bytes, store: Store, coordinator: Any) -> Outcome:
+    """Run one stage in this process and commit its artifact (a Ray task)."""
+    import torch
+
+    stage: Stage = cloudpickle.loads(payload)
+    torch.set_num_threads(stage.threads)
+    last = [0.0]
+
+    def report(facts: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if now - last[0] >= REPORT_EVERY or facts.get("done") == facts.get("total"):
+            last[0] = now
+            coordinator.report.remote(stage.fingerprint, facts)
+
+    coordinator.report.remote(stage.fingerprint, {})
+    try:
+        compute(stage, store, report)
+    except TbarError as error:
+        return Outcome(str(error))
+    return Outcome(None, ray.get_runtime_context().get_node_id(), store.fetched)
+
+
+def compute(stage: Stage, store: Store, report: Report = lambda _: None) -> dict[str, Any]:
+    """Compute a stage whose inputs are in the store, and commit it.
+
+    Raises:
+        TbarError: what the stage, or the store, says is wrong.
+    """
+    started = time.perf_counter()
+    out = store.scratch()
+    try:
+        facts = stage.run(StageContext(store, out, report))
+        seconds = time.perf_counter() - started
+        record = {
+            "kind": stage.kind,
+            "fingerprint": stage.fingerprint,
+            "title": stage.title,
+            "identity": stage.identity(),
+            "architecture": architecture_under(stage),
+            "facts": facts,
+            "seconds": seconds,
+            "ended": time.time(),
+            "threads": stage.threads,
+            "work": stage.work,
+        }
+        store.commit(stage.artifact, out, record)
+        Checkpoints(store, stage.artifact, 0).remove()
+    except ArithmeticError as error:
+        raise ScientificError(f"{stage.title}: {error}") from None
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    return facts
+
+
+def last_line(error: Exception) -> str:
+    """Return the last line of an error: of a remote one, whose text is a traceback, what it says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

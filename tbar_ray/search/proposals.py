@@ -1,0 +1,63 @@
+"""Where trials come from: a list, or studies that propose values and are told results."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from tbar_ray.planning.planner import PlannedTrial
+
+Objective = Mapping[str, float] | None
+"""What a search is told of a trial, `records.writing.objective_values`; None for a failed one."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial to run, and where its result goes."""
+
+    planned: PlannedTrial
+    tell: Callable[[Objective], None]
+
+
+class Proposals(ABC):
+    """Hands out trials."""
+
+    @abstractmethod
+    def next(self) -> Proposal | None:
+        """Return the next trial; None while results are outstanding, and at the end."""
+
+
+class GivenTrials(Proposals):
+    """A grid: trials in their order, which wait for nothing."""
+
+    def __init__(self, trials: Iterable[PlannedTrial]) -> None:
+        self._trials = deque(trials)
+
+    def next(self) -> Proposal | None:
+        """Return the next trial, None at the end."""
+        return Proposal(self._trials.popleft(), lambda _: None) if self._trials else None
+
+
+class StudyPerMethod(Proposals):
+    """A study of its own for every method, one after the other: equal budgets, and no method sees another's trials."""
+
+    def __init__(self, studies: Iterable[Proposals], concurrency: int) -> None:
+        self._studies = list(studies)
+        self._concurrency = concurrency
+        self._running = 0
+
+    def next(self) -> Proposal | None:
+        """Return a trial of the first study that is ready for one; None while all wait for results."""
+        if self._running >= self._concurrency:
+            return None
+        for study in self._studies:
+            if (proposal := study.next()) is not None:
+                self._running += 1
+                return Proposal(proposal.planned, lambda objective, tell=proposal.tell: self._ended(tell, objective))  # type: ignore[misc]
+        return None
+
+    def _ended(self, tell: Callable[[Objective], None], objective: Objective) -> None:
+        self._running -= 1
+        tell(objective)

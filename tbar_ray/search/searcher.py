@@ -1,0 +1,80 @@
+"""Ray Tune's searcher of a campaign: hands out trials, takes what they found, keeps their records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from tbar_ray.errors import TbarError
+from tbar_ray.execution.calls import calls_for
+from tbar_ray.planning.planner import PlannedTrial
+from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.writing import RecordWriter, objective_values
+from tbar_ray.search.proposals import Proposal, Proposals
+
+OnTrial = Callable[[TrialRecord], None]
+"""Called in the driver with the record of every trial that ended."""
+LOST = "the trial's process ended without a result"
+
+
+class CampaignSearcher(Searcher):  # type: ignore[misc]
+    """Runs in the driver, where each trial is planned once.
+
+    A trial's stages go to the coordinator when it is handed out; what Tune runs only waits for them. When it has ended,
+    its record is made from the store, kept, and told to the study.
+    """
+
+    def __init__(self, proposals: Proposals, coordinator: Any, ledger: Ledger, on_trial: OnTrial) -> None:
+        super().__init__()
+        self._proposals, self._coordinator, self._ledger, self._on_trial = proposals, coordinator, ledger, on_trial
+        self._writer = RecordWriter(ledger.store)
+        self._running: dict[str, Proposal] = {}
+        self._sent: set[str] = set()
+        self.handed_out: list[str] = []
+        """The fingerprints of the trials, in order; a sampler may propose one twice."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Hand out the next trial; None while results are outstanding."""
+        proposal = self._proposals.next()
+        if proposal is None:
+            return None
+        planned = proposal.planned
+        calls = calls_for(planned.graph.outputs, without=self._sent)
+        outputs = [stage.fingerprint for stage in planned.graph.outputs]
+        self._coordinator.submit.remote(planned.fingerprint, outputs, calls)
+        self._sent.update(call.fingerprint for call in calls)
+        self._running[trial_id] = proposal
+        self.handed_out.append(planned.fingerprint)
+        return {"trial": planned.fingerprint}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Keep the trial's record and tell its study."""
+        proposal = self._running.pop(trial_id, None)
+        if proposal is None:
+            return
+        reason = LOST if error or not result or "reason" not in result else result["reason"]
+        record = self._record(proposal.planned, reason)
+        self._ledger.write(record)
+        self._on_trial(record)
+        spec = proposal.planned.trial.spec
+        failed = record.status == "failed"
+        proposal.tell(None if failed else objective_values(record, spec.evaluation.min_retention))
+
+    def _record(self, planned: PlannedTrial, reason: str | None) -> TrialRecord:
+        if reason is None:
+            try:
+                return self._writer.finished(planned)
+            except TbarError as error:
+                reason = str(error)
+            except (KeyError, TypeError, ValueError) as error:  # an artifact that says something else
+                reason = f"no record of the trial: {type(error).__name__}: {error}"
+        return self._writer.failed(planned, reason)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing is kept: a campaign resumes from the store."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing was kept."""
