@@ -13,6 +13,9 @@ from tbar_ray.unlearning.edit_scores import EditScores
 AlphaSearch = Literal["grid", "bisection"]
 """Score every α, or only those that a bisection asks for."""
 
+DEFAULT_ALPHAS = tuple(round(0.05 * i, 2) for i in range(21))
+"""0 to 1 in steps of 0.05."""
+
 
 @dataclass(frozen=True)
 class Walked:
