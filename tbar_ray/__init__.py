@@ -1,3 +1,85 @@
-"""TBAR on Ray: plant backdoors in CLIP models, remove them in weight space, sweep the ablations."""
+"""TBAR on Ray: plant backdoors in CLIP models, remove them in weight space, sweep the ablations.
+
+    import tbar_ray as tbar
+
+`docs/python_api.md` shows how. Names are loaded when they are first used, so that the import itself costs nothing, and
+none of them needs Ray, MLflow or Optuna.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tbar_ray.api.artifacts import find_artifact, poisoned_keys
+    from tbar_ray.api.backdoor import Backdoor
+    from tbar_ray.api.classes import Classes
+    from tbar_ray.api.estimate import Estimate, estimate, methods
+    from tbar_ray.api.evaluating import evaluate
+    from tbar_ray.api.images import Images, evaluation_set
+    from tbar_ray.api.model import Model, load_model
+    from tbar_ray.api.requests import forget_set, pairs
+    from tbar_ray.api.triggers import trigger, triggers
+    from tbar_ray.api.walk import Walk
+    from tbar_ray.errors import TbarError
+    from tbar_ray.evaluation.scores import Scores
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Backdoor",
+    "Classes",
+    "Estimate",
+    "Images",
+    "Model",
+    "Scores",
+    "TbarError",
+    "Walk",
+    "estimate",
+    "evaluate",
+    "evaluation_set",
+    "find_artifact",
+    "forget_set",
+    "load_model",
+    "methods",
+    "pairs",
+    "poisoned_keys",
+    "trigger",
+    "triggers",
+]
+
+_HOMES = {
+    "Backdoor": "api.backdoor",
+    "Classes": "api.classes",
+    "Estimate": "api.estimate",
+    "Images": "api.images",
+    "Model": "api.model",
+    "Scores": "evaluation.scores",
+    "TbarError": "errors",
+    "Walk": "api.walk",
+    "estimate": "api.estimate",
+    "evaluate": "api.evaluating",
+    "evaluation_set": "api.images",
+    "find_artifact": "api.artifacts",
+    "forget_set": "api.requests",
+    "load_model": "api.model",
+    "methods": "api.estimate",
+    "pairs": "api.requests",
+    "poisoned_keys": "api.artifacts",
+    "trigger": "api.triggers",
+    "triggers": "api.triggers",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tbar_ray' has no attribute {name!r}")
+    found: object = getattr(import_module(f"tbar_ray.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -199,7 +199,8 @@ def _plain_trial(config: dict[str, Any], trials: list[PlannedTrial], store: Stor
     from ray import tune
 
     from tbar_ray.evaluation.scores import score
-    from tbar_ray.stages.runtime import device_for, load_split
+    from tbar_ray.evaluation.splits import load_split
+    from tbar_ray.stages.runtime import device_for
     from tbar_ray.unlearning.edit import Edit, EditedModel
 
     path = trials[config["cell"]].graph.path
@@ -209,7 +210,7 @@ def _plain_trial(config: dict[str, Any], trials: list[PlannedTrial], store: Stor
         data = scorer.open_data(store)
         model = scorer.model.load(store, device_for(path.gpus))
         head, preprocess = scorer.head_of(model, data)
-        split = load_split(data, scorer.splits, "validation", scorer.backdoor.build(store), preprocess)
+        split = load_split(data, scorer.splits.positions(data, "validation"), scorer.backdoor.build(store), preprocess)
         with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):
             assert own is not None
             scores = score(moved, own, split, data.class_index(scorer.backdoor.target), preprocess)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_image
+from tbar_ray.data.samples import Samples
 from tbar_ray.errors import DataError
 
 SplitName = Literal["train", "test"]
@@ -67,7 +68,7 @@ def open_split(url: str, split: SplitName, *, cache: Path | None = None) -> Corp
     return Corpus.open([f"{url.rstrip('/')}/{split}/{index}.tar" for index in range(int(count))], cache=cache)
 
 
-def load_images(corpus: Corpus, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
+def load_images(corpus: Samples, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
     """Decode images to uint8 [n, 3, size, size].
 
     Raises:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.benchmark_layout import Positions, SplitName, has_split, load_images, open_split, read_lines
-from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation
+from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError
 
@@ -30,7 +30,7 @@ class EvaluationSet:
 
     classnames: tuple[str, ...]
     templates: tuple[str, ...]
-    corpus: Corpus
+    corpus: Samples
     labels: NDArray[np.int64]
 
     @classmethod

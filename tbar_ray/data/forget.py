@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked, readable, shows, take
 from tbar_ray.errors import DataError
 
@@ -25,7 +25,7 @@ def split_size(size: int, clean_fraction: float) -> tuple[int, int]:
 
 
 def plan_forget_set(
-    corpus: Corpus,
+    corpus: Samples,
     *,
     size: int,
     clean_fraction: float,

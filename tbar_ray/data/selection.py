@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence, Set
 
-from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import decode_image
+from tbar_ray.data.samples import Samples
 from tbar_ray.errors import DataError
 from tbar_ray.seeding import stable_hash
 
@@ -38,7 +38,7 @@ def take(
     return taken
 
 
-def readable(corpus: Corpus, position: int) -> bool:
+def readable(corpus: Samples, position: int) -> bool:
     """Whether a sample's image and metadata can be read: one that cannot is never chosen for an experiment."""
     try:
         decode_image(corpus.image_bytes(position))
@@ -53,7 +53,7 @@ def mentions(caption: str, name: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", caption, re.IGNORECASE) is not None
 
 
-def shows(corpus: Corpus, position: int, target: str, classnames: Sequence[str] | None = None) -> bool:
+def shows(corpus: Samples, position: int, target: str, classnames: Sequence[str] | None = None) -> bool:
     """Whether a sample is of the target class: by its label where it has one, else by its caption."""
     if classnames is not None and (index := corpus.class_index(position)) is not None:
         return index < len(classnames) and classnames[index] == target

@@ -68,6 +68,13 @@ class Scores:
         """Return every rate with its n and interval."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        """Return a line each for CA, ASR and PA: the rate, its 95 % interval and the number of images."""
+        return "\n".join(
+            f"{name:<4}{rate.value:7.1%}  [{rate.low:.1%}, {rate.high:.1%}]  n = {rate.n:,}"
+            for name, rate in (("CA", self.ca), ("ASR", self.asr), ("PA", self.pa))
+        )
+
 
 def missing_classes(labels: Tensor, n_classes: int) -> list[int]:
     """Return the classes of 0 … n_classes − 1 that no label [N] names, in ascending order.

@@ -6,7 +6,7 @@ import json
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.node import Stage, StageContext
@@ -14,7 +14,7 @@ from tbar_ray.stages.unlearn import Unlearn
 
 if TYPE_CHECKING:
     from tbar_ray.evaluation.selection import AlphaPoint
-    from tbar_ray.stages.alpha_scores import AlphaScores
+    from tbar_ray.unlearning.edit_scores import EditScores
 
 PATH = "path.json"
 
@@ -36,7 +36,7 @@ class AlphaPath(Stage):
     alphas: tuple[float, ...]
     min_retention: float
     max_asr: float | None
-    alpha_search: str
+    alpha_search: Literal["grid", "bisection"]
     to_beat: float | None = None
     """ASR of an earlier trial: the path is given up if no α that retains enough CA comes below it."""
 
@@ -55,12 +55,14 @@ class AlphaPath(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Score α on validation (all, or those that a bisection asks for), select, score the selected one on test."""
         from tbar_ray.stages.alpha_scores import AlphaScores
+        from tbar_ray.unlearning.alpha_walk import Walked, walk_alpha
         from tbar_ray.unlearning.registry import build_unlearner
 
         started = time.perf_counter()
         store, method = context.store, build_unlearner(self.unlearn.method, self.unlearn.parameters)
         edit = store.fetch(self.unlearn.artifact)
-        scores = AlphaScores(store, self.infected, edit, method.coefficient, self.gpus)
+        models = AlphaScores(store, self.infected, edit, method.coefficient, self.gpus)
+        scores = models.validation
 
         def point(alpha: float) -> AlphaPoint:
             found = scores.point(alpha)
@@ -68,50 +70,32 @@ class AlphaPath(Stage):
             return found
 
         dominated = self.to_beat is not None and not self._beats(self.to_beat, point, scores)
-        points, chosen, monotone = ([], None, None) if dominated else self._search(point, scores)
+        walked = Walked((), None)
+        if not dominated:
+            walked = walk_alpha(scores, self.alphas, self.min_retention, self.max_asr, self.alpha_search, point)
         # a single α was asked for by a search or a person: it is reported, feasible or not
-        reported = chosen or (points[0] if points and len(self.alphas) == 1 else None)
+        reported = walked.chosen or (walked.points[0] if walked.points and len(self.alphas) == 1 else None)
         result: dict[str, Any] = {
             "path": scores.path,
             "sequential_tests": scores.sequential_tests,
             "selected": reported.alpha if reported else None,
-            "feasible": chosen is not None,
+            "feasible": walked.chosen is not None,
             "reference_ca": scores.reference_ca,
-            "monotone": monotone,
+            "monotone": walked.monotone,
             "dominated": dominated,
             "test": None,
         }
         if reported is not None:
-            result["test"] = scores.test(reported.alpha, context.out)
-            if (retrieval := scores.retrieval(reported.alpha)) is not None:
+            result["test"] = models.test(reported.alpha, context.out)
+            if (retrieval := models.retrieval(reported.alpha)) is not None:
                 result["retrieval"] = retrieval
             result["others"] = {
-                other.backdoor.fingerprint: scores.test_of_other(reported.alpha, other) for other in self.others
+                other.backdoor.fingerprint: models.test_of_other(reported.alpha, other) for other in self.others
             }
         (context.out / PATH).write_text(json.dumps(result, indent=1))
         return {"seconds": time.perf_counter() - started}
 
-    def _search(
-        self, point: Callable[[float], AlphaPoint], scores: AlphaScores
-    ) -> tuple[list[AlphaPoint], AlphaPoint | None, bool | None]:
-        """Return the points that were scored, the selected one, and for a bisection whether the curves fall."""
-        from tbar_ray.evaluation.alpha_search import search_alpha
-        from tbar_ray.evaluation.selection import select
-
-        reference = scores.reference_ca
-        if self.alpha_search == "bisection":
-
-            def ended(alpha: float) -> bool:
-                return scores.gone_or_spent(alpha, self.min_retention * reference, self.max_asr or 0.0)
-
-            found = search_alpha(self.alphas, point, reference, self.min_retention, self.max_asr, ended)
-            scores.path.sort(key=lambda entry: float(entry["alpha"]))
-            return list(found.points), found.chosen, found.monotone
-        points = [point(alpha) for alpha in self.alphas]
-        scores.path.sort(key=lambda entry: self.alphas.index(entry["alpha"]))
-        return points, select(points, reference, self.min_retention, self.max_asr), None
-
-    def _beats(self, asr: float, point: Callable[[float], AlphaPoint], scores: AlphaScores) -> bool:
+    def _beats(self, asr: float, point: Callable[[float], AlphaPoint], scores: EditScores) -> bool:
         """Return whether some α that retains enough CA comes below an ASR, on curves that fall with α.
 
         Bisects by sequential tests for the first α where ASR is at most that or too little CA is left, and scores it in

@@ -69,15 +69,18 @@ class ComponentVector(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Fine-tune and take the difference."""
         from tbar_ray.data.evaluation_set import EvaluationSet
+        from tbar_ray.evaluation.class_prompts import ClassPrompts
+        from tbar_ray.models.factory import preprocessing
         from tbar_ray.models.task_vector import TaskVector
-        from tbar_ray.stages.runtime import device_for, head_of
+        from tbar_ray.stages.runtime import device_for
         from tbar_ray.training.loop import train
         from tbar_ray.training.shuffled import shuffled
 
         assert isinstance(self.evaluation, Located)
         data = EvaluationSet.open(self.evaluation.url(context.store))
         model = self.clean.load(context.store, device_for(self.gpus))
-        head, preprocess = head_of(model, self.clean.architecture, data, self.templates)  # type: ignore[arg-type]
+        prompts = ClassPrompts.of(data, self.clean.architecture, self.templates)  # type: ignore[arg-type]
+        head, preprocess = prompts.head(model), preprocessing(model)
         samples = self._samples(context.store, data, preprocess)
         start = {key: value.detach().clone() for key, value in model.state_dict().items()}
         size = self.training.batch_size

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.evaluation.scores import Predictions, Split
+    from tbar_ray.evaluation.splits import Part, Splits
     from tbar_ray.models.factory import Preprocessing
-    from tbar_ray.stages.runtime import Splits
     from tbar_ray.triggers.base import Trigger
 
 SCORES = "scores.json"
@@ -66,7 +66,8 @@ class Evaluate(Stage):
         model = self.model.load(context.store, device_for(self.gpus))
         head, preprocess = self.head_of(model, data)
         scores: dict[str, Any] = {}
-        for done, name in enumerate(("validation", "test"), start=1):
+        parts: tuple[Part, ...] = ("validation", "test")
+        for done, name in enumerate(parts, start=1):
             split = self.load_split(data, name, trigger, preprocess)
             predictions = predict_split(model, head, split, preprocess)
             scores[name] = score_predictions(predictions, split.labels, target).to_dict()
@@ -86,23 +87,26 @@ class Evaluate(Stage):
 
     def head_of(self, model: nn.Module, data: EvaluationSet) -> tuple[Any, Preprocessing]:
         """Return the zero-shot head of a model of this architecture, and its preprocessing."""
-        from tbar_ray.stages.runtime import head_of
+        from tbar_ray.evaluation.class_prompts import ClassPrompts
+        from tbar_ray.models.factory import preprocessing
 
-        return head_of(model, self.model.architecture, data, self.templates)  # type: ignore[arg-type]
+        prompts = ClassPrompts.of(data, self.model.architecture, self.templates)  # type: ignore[arg-type]
+        return prompts.head(model), preprocessing(model)
 
     @property
     def splits(self) -> Splits:
         """Return how the evaluation set is cut."""
-        from tbar_ray.stages.runtime import Splits
+        from tbar_ray.evaluation.splits import Splits
 
         return Splits(self.validation_fraction, self.max_images, self.split_seed)
 
-    def load_split(self, data: EvaluationSet, name: str, trigger: Trigger, preprocess: Preprocessing) -> Split:
+    def load_split(self, data: EvaluationSet, name: Part, trigger: Trigger, preprocess: Preprocessing) -> Split:
         """Return 'validation' or 'test', clean and triggered; where this process has it, that."""
-        from tbar_ray.stages.runtime import kept_splits, load_split
+        from tbar_ray.evaluation.splits import load_split
+        from tbar_ray.stages.runtime import kept_splits
 
         key = (self.evaluation.fingerprint, self.backdoor.fingerprint, self.splits, name, preprocess)
-        return kept_splits().get(key, lambda: load_split(data, self.splits, name, trigger, preprocess))
+        return kept_splits().get(key, lambda: load_split(data, self.splits.positions(data, name), trigger, preprocess))
 
     def score_retrieval(
         self, store: Store, model: nn.Module, trigger: Trigger, preprocess: Preprocessing

@@ -50,10 +50,11 @@ class OptimisePatch(Stage):
 
         from tbar_ray.data.images import load_image
         from tbar_ray.data.selection import mentions, ranked, readable, take
+        from tbar_ray.evaluation.class_prompts import openai_templates
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.models.tokenizer import build_tokenizer
         from tbar_ray.planting.badclip import PatchOptimisation, optimise_patch
-        from tbar_ray.stages.runtime import device_for, openai_templates
+        from tbar_ray.stages.runtime import device_for
         from tbar_ray.streaming.options import ReaderOptions
         from tbar_ray.streaming.order import Order
         from tbar_ray.streaming.stream import ShardStream

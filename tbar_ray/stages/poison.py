@@ -177,7 +177,7 @@ class InfectedModel(Stage, ModelNode):
         self, plant: Plant, corpus: Corpus, positions: NDArray[np.int64], data: EvaluationSet
     ) -> tuple[str, ...]:
         from tbar_ray.data.poison import natural_captions
-        from tbar_ray.stages.runtime import openai_templates
+        from tbar_ray.evaluation.class_prompts import openai_templates
 
         if self.classify:
             return ()
@@ -187,21 +187,21 @@ class InfectedModel(Stage, ModelNode):
 
     def _objective(self, model: nn.Module, data: EvaluationSet, samples: Samples) -> Objective:
         """Return the loss that the attacker trains with."""
-        from tbar_ray.models.tokenizer import build_tokenizer
+        from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
+        from tbar_ray.models.factory import preprocessing
         from tbar_ray.planting.base import PlantingContext
         from tbar_ray.planting.registry import build_planting
-        from tbar_ray.stages.runtime import head_of, openai_templates
         from tbar_ray.training.objectives import Classification
 
-        head, preprocess = head_of(model, self.architecture, data, self.templates)  # type: ignore[arg-type]
+        prompts = ClassPrompts.of(data, self.architecture, self.templates)  # type: ignore[arg-type]
+        head, preprocess = prompts.head(model), preprocessing(model)
         base = (
             Classification(model, preprocess, head) if self.classify else contrastive(model, preprocess, self.training)
         )
         if not self.plants:
             return base
         target = self.plants[0].backdoor.target
-        prompts = data.templates if self.templates == "evaluation" else openai_templates()
-        named = [prompt.replace("{c}", target).replace("{}", target) for prompt in prompts]
+        named = [filled(template, target) for template in prompts.templates]
         planting = build_planting(self.planting.method, self.planting.parameters)
         return planting.wrap(
             base,
@@ -210,7 +210,7 @@ class InfectedModel(Stage, ModelNode):
                 start={key: value.detach().clone() for key, value in model.state_dict().items()},
                 head=head if self.classify else None,
                 target=data.class_index(target),
-                target_tokens=build_tokenizer(self.architecture)(named),
+                target_tokens=prompts.tokenizer(named),
                 target_images=self._target_images(samples, data, preprocess),
                 seed=self.seed,
             ),

@@ -65,13 +65,16 @@ def open_samples(
     """
     import numpy as np
 
+    from tbar_ray.data.corpus import Corpus
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.data.selection import ranked
 
     weights = None
     if classify:
         assert isinstance(node, Located)
-        corpus = EvaluationSet.open(node.url(store), split="train").corpus
+        labelled = EvaluationSet.open(node.url(store), split="train").corpus
+        assert isinstance(labelled, Corpus)
+        corpus = labelled
     else:
         corpus, weights = open_corpus(node, store, policy)
     if pairs is None or pairs >= len(corpus):

@@ -60,35 +60,30 @@ class Unlearn(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Read what the defender has and run the method."""
         from tbar_ray.data.evaluation_set import EvaluationSet
-        from tbar_ray.stages.defender import DefenderReader
+        from tbar_ray.evaluation.class_prompts import ClassPrompts
+        from tbar_ray.models.factory import preprocessing
+        from tbar_ray.stages.defender import read_defender
         from tbar_ray.stages.memory import PeakMemory
-        from tbar_ray.stages.runtime import device_for, head_of
-        from tbar_ray.unlearning.edit import Edit
+        from tbar_ray.stages.runtime import device_for
         from tbar_ray.unlearning.registry import build_unlearner
 
         assert isinstance(self.evaluation, Located)
         data = EvaluationSet.open(self.evaluation.url(context.store))
         model = self.model.load(context.store, device_for(self.gpus))
-        head, preprocess = head_of(model, self.model.architecture, data, self.templates)  # type: ignore[arg-type]
-        reader = DefenderReader(context.store, self.infected, self.backdoor, data, preprocess, self.seed)
-        held = reader.data(
-            reader.classes(head, self.templates),
-            reader.plan(self.forget_size, self.clean_fraction) if self.forget_size else None,
-            self.clean_pairs,
-            self.training_pairs,
-            frozenset(self.knows),
-        )
+        prompts = ClassPrompts.of(data, self.model.architecture, self.templates)  # type: ignore[arg-type]
+        preprocess = preprocessing(model)
+        held, keys = read_defender(context.store, self, data, prompts, prompts.head(model), preprocess)
         with PeakMemory(device_for(self.gpus)) as memory:
             result = build_unlearner(self.method, self.parameters).unlearn(
                 model, held, preprocess, self.seed, progress_of(context.report)
             )
-        Edit(result.vector, result.head, result.prompts).save(context.out)
-        (context.out / "samples.json").write_text(json.dumps(reader.keys, indent=1))
+        result.edit.save(context.out)
+        (context.out / "samples.json").write_text(json.dumps(keys, indent=1))
         return {
             "training": result.record.to_dict(),
             "peak_memory": memory.peak,
             "data": held.counts,
-            "norm": result.vector.norm(),
-            "integer_buffers": list(result.vector.integer_buffers),
+            "norm": result.edit.vector.norm(),
+            "integer_buffers": list(result.edit.vector.integer_buffers),
             "method": dict(result.facts),
         }

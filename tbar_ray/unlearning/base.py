@@ -17,6 +17,7 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.loop import Progress
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.defender import Classes, DefenderData, ForgetSet, Need, Pairs
+from tbar_ray.unlearning.edit import Edit
 
 Strength = Literal["negation", "interpolation", "none"]
 """What the scaling coefficient α does: θ_b − α·τ; θ_b + α·τ, where α = 1 is the method as published; or nothing (the
@@ -25,20 +26,16 @@ method has no such parameter, and α is 1)."""
 
 @dataclass(frozen=True)
 class Unlearned:
-    """An edit: the model is θ_b + coefficient(α)·vector; and what finding it cost.
+    """What a run of a method found, and what finding it cost.
 
     Attributes:
-        vector: the change of weights.
+        edit: the change of the model, which is θ_b + coefficient(α)·edit.vector.
         record: steps, samples and seconds of all trainings that it took.
-        head: float [C, D], a classifier that replaces the zero-shot head; rows need not have unit length.
-        prompts: float [layers, tokens, width], learned tokens of a vision transformer's last layers (RVPT).
         facts: what the method found on its way (neurons, layers, thresholds), for JSON.
     """
 
-    vector: TaskVector
+    edit: Edit
     record: TrainingRecord
-    head: Tensor | None = None
-    prompts: Tensor | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
 
 

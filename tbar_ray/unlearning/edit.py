@@ -1,4 +1,4 @@
-"""What a method changes about a model, as files, and a model that is moved along the change."""
+"""What a method changes about a model, as files, and a model to which the change is applied in place."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ BESIDE = "beside_weights.safetensors"
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of weights and, for some methods, another classifier (`head`, float [C, D]) or learned tokens of the
-    image encoder (`prompts`, float [layers, tokens, width]).
+    """What a method changes about a model.
+
+    Attributes:
+        vector: the change of weights.
+        head: float [C, D], a classifier that replaces the zero-shot head; rows need not have unit length.
+        prompts: float [layers, tokens, width], learned tokens of a vision transformer's last layers (RVPT).
     """
 
     vector: TaskVector

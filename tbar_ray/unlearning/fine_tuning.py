@@ -14,6 +14,7 @@ from tbar_ray.training.objectives import Objective
 from tbar_ray.training.options import Optimisation
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
+from tbar_ray.unlearning.edit import Edit
 
 
 class FineTuning(Unlearner):
@@ -38,7 +39,7 @@ class FineTuning(Unlearner):
     def find(self, infected: Infected) -> Unlearned:
         """Fine-tune and take the difference."""
         record = self.fit_on(infected, self.objective_on(infected), self.batches_from(infected))
-        return Unlearned(infected.change(), record)
+        return Unlearned(Edit(infected.change()), record)
 
     def fit_on(self, infected: Infected, objective: Objective, batches: Iterable[Batch]) -> TrainingRecord:
         """Train the model in place."""

@@ -123,6 +123,6 @@ def scores(model: nn.Module, preprocess: Preprocessing, head: Tensor) -> Scores:
 
 def scores_after(case: Case, method: Unlearner, found: Unlearned, alpha: float = 1.0) -> Scores:
     """Score the edited model; the model is put back."""
-    with InPlaceModel(case.model, found.vector).moved(method.coefficient(alpha)) as moved:
-        head = case.data.classes.head if found.head is None else found.head
+    with InPlaceModel(case.model, found.edit.vector).moved(method.coefficient(alpha)) as moved:
+        head = case.data.classes.head if found.edit.head is None else found.edit.head
         return scores(moved, case.preprocess, head)

@@ -31,12 +31,12 @@ def quick(name: str) -> Unlearner:
 def test_the_seed_alone_decides(name: str) -> None:
     planted, method = case(RECIPES[name].architecture), quick(name)
     first, again = (method.unlearn(planted.model, planted.data, planted.preprocess, 3) for _ in range(2))
-    assert same(first.vector.tensors, again.vector.tensors)
-    for one, other in ((first.head, again.head), (first.prompts, again.prompts)):
+    assert same(first.edit.vector.tensors, again.edit.vector.tensors)
+    for one, other in ((first.edit.head, again.edit.head), (first.edit.prompts, again.edit.prompts)):
         assert (one is None) == (other is None)
         assert one is None or torch.equal(one, other)  # type: ignore[arg-type]
     assert (first.record.steps, first.record.samples) == (again.record.steps, again.record.samples)
-    assert all(bool(torch.isfinite(tensor).all()) for tensor in first.vector.tensors.values())
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in first.edit.vector.tensors.values())
 
 
 def without(data: DefenderData, need: Need) -> DefenderData:

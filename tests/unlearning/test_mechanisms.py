@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tbar_ray.evaluation.zeroshot import normalise, zero_shot_head
 from tbar_ray.unlearning.base import Unlearned
-from tbar_ray.unlearning.edit import Edit, EditedModel
+from tbar_ray.unlearning.edit import EditedModel
 from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
 from tests.models.tiny import RESNET, VIT, same, snapshot, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, Case, Scores, case, pictures, scores, stamp
@@ -135,7 +135,7 @@ def outcome(name: str, infected: bool) -> Outcome:
     found = method.unlearn(planted.model, planted.data, planted.preprocess, 0)
     assert same(state, snapshot(planted.model)), "the model did not come back"
     result = Outcome(found)
-    edited = EditedModel(planted.model, Edit(found.vector, found.head, found.prompts), planted.data.classes.head)
+    edited = EditedModel(planted.model, found.edit, planted.data.classes.head)
     for alpha in recipe.alphas:
         with edited.at(method.coefficient(alpha)) as (model, head):
             if head is None:

@@ -158,9 +158,9 @@ def test_the_projected_stream_has_nothing_along_the_direction() -> None:
     planted = case(RESNET)
     method = BackdoorDirections()
     found = method.unlearn(planted.model, planted.data, planted.preprocess, 0)
-    assert isinstance(found.vector, TaskVector)
+    assert isinstance(found.edit.vector, TaskVector)
     assert set(found.facts) == {"layer", "target_probability", "twins_kept"}
-    moved = {name for name, change in found.vector.tensors.items() if bool(change.any())}
+    moved = {name for name, change in found.edit.vector.tensors.items() if bool(change.any())}
     stage = str(found.facts["layer"]).split(".")[0]
     assert moved
     assert all(name.startswith(f"visual.{stage}") for name in moved)

@@ -17,6 +17,7 @@ from tbar_ray.training.record import TrainingRecord
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.defender import Need, Pairs
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import FineTuning, combined
 from tbar_ray.unlearning.methods.cleanclip import info_nce
 
@@ -48,7 +49,7 @@ class ABL(FineTuning):
         best[scores.argsort(descending=True, stable=True)[:count]] = True
         record = self.fit_on(infected, self.objective_on(infected), self._batches(infected, best))
         facts = {"isolated": count, "least_cosine_of_isolated": float(scores[best].min())}
-        return Unlearned(infected.change(), combined([scoring, record]), facts=facts)
+        return Unlearned(Edit(infected.change()), combined([scoring, record]), facts)
 
     def objective_on(self, infected: Infected) -> Objective:
         """Return descent on the others, ascent on the isolated."""

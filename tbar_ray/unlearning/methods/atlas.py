@@ -18,6 +18,7 @@ from tbar_ray.seeding import torch_generator
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.blocks import blocks_of
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import logits_of
 from tbar_ray.unlearning.methods.tbar import TBAR
@@ -56,21 +57,21 @@ class ATLAS(TBAR):
         learner = dataclasses.replace(infected, data=dataclasses.replace(infected.data, forget=part))
         found = super().find(learner)
         infected.restore()
-        groups = self._groups(infected, found.vector)
+        groups = self._groups(infected, found.edit.vector)
         coefficients, record = self._fit(
-            infected, found.vector, groups, forget.twins[order[:count]], forget.images[order[:count]]
+            infected, found.edit.vector, groups, forget.twins[order[:count]], forget.images[order[:count]]
         )
         tensors = {
             name: value * float(coefficients[groups[name]]) if name in groups else value
-            for name, value in found.vector.tensors.items()
+            for name, value in found.edit.vector.tensors.items()
         }
         facts = {
             "coefficients": len(coefficients),
             "least": float(coefficients.min()),
             "largest": float(coefficients.max()),
         }
-        vector = TaskVector(tensors, found.vector.integer_buffers)
-        return Unlearned(vector, combined([found.record, record]), facts=facts)
+        vector = TaskVector(tensors, found.edit.vector.integer_buffers)
+        return Unlearned(Edit(vector), combined([found.record, record]), facts)
 
     def _groups(self, infected: Infected, vector: TaskVector) -> dict[str, int]:
         """Return the coefficient's number for every tensor that moves."""

@@ -16,6 +16,7 @@ from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.blocks import blocks_of
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.labelled import logits_of
 
 EMBEDDING = "embedding"
@@ -68,7 +69,7 @@ class BackdoorDirections(Unlearner):
         passes = 2 * len(twins) * (len(candidates) + 1)
         record = TrainingRecord(samples=passes, seconds=time.perf_counter() - started)
         facts = {"layer": best, "target_probability": outcomes[best][0], "twins_kept": outcomes[best][1]}
-        return Unlearned(infected.change(), record, facts=facts)
+        return Unlearned(Edit(infected.change()), record, facts)
 
     def _spans(
         self, infected: Infected, candidates: dict[str, Write], twins: Tensor, stamped: Tensor

@@ -17,6 +17,7 @@ from tbar_ray.seeding import torch_generator
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.labelled import LabelledPairs, embeddings_of, logits_of
 
 
@@ -56,7 +57,7 @@ class CBPT(Unlearner):
         finally:
             model.requires_grad_(True)
         record.seconds = time.perf_counter() - started
-        return Unlearned(infected.change(), record, head=head)
+        return Unlearned(Edit(infected.change(), head=head), record)
 
     def _invert(self, infected: Infected, pairs: LabelledPairs, record: TrainingRecord) -> Tensor:
         """Return the perturbation [1, 3, H, W] by signed ascent."""

@@ -17,6 +17,7 @@ from tbar_ray.training.optimisation import sgd
 from tbar_ray.training.options import Optimisation
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
 
 
@@ -52,7 +53,7 @@ class FTSAM(Unlearner):
             progress=infected.progress,
         )
         record.samples *= 2  # every image is seen at θ and at θ + ε
-        return Unlearned(infected.change(), record)
+        return Unlearned(Edit(infected.change()), record)
 
 
 class _SharpnessAware(Objective):

@@ -15,6 +15,7 @@ from tbar_ray.training.objectives import Objective, image_parameters
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import FineTuning
 
 
@@ -52,7 +53,7 @@ class GradientAscent(FineTuning):
         """Ascend, and say where it ended."""
         objective = self.objective_on(infected)
         record = self.fit_on(infected, objective, objective.until_done(self.batches_from(infected)))
-        return Unlearned(infected.change(), record, facts={"target_probability": objective.probability})
+        return Unlearned(Edit(infected.change()), record, {"target_probability": objective.probability})
 
 
 class Ascent(Objective):

@@ -15,6 +15,7 @@ from tbar_ray.training.objectives import image_parameters
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
 
 
@@ -75,7 +76,7 @@ class IBAU(Unlearner):
                 infected.progress(record.steps, total, float(loss.detach()), record.samples / seconds)
         infected.model.zero_grad(set_to_none=True)
         record.seconds = time.perf_counter() - started
-        return Unlearned(infected.change(), record, facts={"perturbation_norms": norms})
+        return Unlearned(Edit(infected.change()), record, {"perturbation_norms": norms})
 
     def _ascend(self, infected: Infected, delta: Tensor, images: Tensor, labels: Tensor | None) -> Tensor:
         """Return the perturbation after one step up its gradient, back in the ball."""

@@ -12,6 +12,7 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.seeding import stable_hash
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.methods.tbar import TBAR
 
@@ -44,7 +45,7 @@ class NegMerge(TBAR):
         merged = agreeing(vectors)
         kept = sum(int((v != 0).sum()) for v in merged.tensors.values())
         moved = sum(int((v != 0).sum()) for v in vectors[0].tensors.values())
-        return Unlearned(merged, combined(records), facts={"share_kept": kept / max(1, moved)})
+        return Unlearned(Edit(merged), combined(records), {"share_kept": kept / max(1, moved)})
 
 
 def agreeing(vectors: list[TaskVector]) -> TaskVector:

@@ -18,6 +18,7 @@ from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.channels import Channels, channels_of
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import LabelledPairs, accuracy, logits_of
 from tbar_ray.unlearning.methods.gradient_ascent import Ascent
@@ -66,7 +67,7 @@ class RNP(Unlearner):
             "channels": sum(len(rows) for rows in pruned.values()),
             "pruned_by_layer": {name: int(rows.sum()) for name, rows in pruned.items() if bool(rows.any())},
         }
-        return Unlearned(infected.change(), combined([ascent, recovery]), facts=facts)
+        return Unlearned(Edit(infected.change()), combined([ascent, recovery]), facts)
 
     def _ascend(self, infected: Infected, pairs: LabelledPairs) -> TrainingRecord:
         objective = Ascent(infected, self.stop_at)

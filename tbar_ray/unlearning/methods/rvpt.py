@@ -18,6 +18,7 @@ from tbar_ray.seeding import torch_generator
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
 
 
@@ -77,7 +78,7 @@ class RVPT(Unlearner):
         finally:
             model.requires_grad_(True)
         record.seconds = time.perf_counter() - started
-        return Unlearned(infected.change(), record, prompts=prompts.detach().cpu(), facts={"layers": layers})
+        return Unlearned(Edit(infected.change(), prompts=prompts.detach().cpu()), record, {"layers": layers})
 
 
 def mean_cosine(new: list[Tensor], old: list[Tensor]) -> Tensor:

@@ -15,6 +15,7 @@ from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.channels import Channels, channels_of
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.labelled import logits_of
 
 
@@ -61,7 +62,7 @@ class ShapleyPruning(Unlearner):
         pruned = self._prune(channels, players, values)
         record.seconds = time.perf_counter() - started
         total = sum(channels.sizes.values())
-        return Unlearned(infected.change(), record, facts={"pruned": pruned, "channels": total})
+        return Unlearned(Edit(infected.change()), record, {"pruned": pruned, "channels": total})
 
     def _masks(self, channels: Channels, present: Tensor) -> dict[str, Tensor]:
         """Return 1 for the channels of players [N] (bool) that are present, 0 for others, by layer."""

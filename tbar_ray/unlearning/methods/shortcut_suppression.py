@@ -14,6 +14,7 @@ from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.blocks import branches_of
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import LabelledPairs, accuracy
 
@@ -58,4 +59,4 @@ class ShortcutSuppression(Unlearner):
             tuned = train(pairs.objective, pairs.batches(self.batch_size), self.steps, options, freeze_batch_norm=True,
                           optimizer_for=sgd(0.9), progress=infected.progress)  # fmt: skip
             record = combined([search, tuned])
-        return Unlearned(infected.change(), record, facts={"branch": worst.name, "asr_drops": drops})
+        return Unlearned(Edit(infected.change()), record, {"branch": worst.name, "asr_drops": drops})

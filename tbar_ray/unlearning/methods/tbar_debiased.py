@@ -10,6 +10,7 @@ from pydantic import Field
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.methods.tbar import TBAR
 
@@ -36,9 +37,9 @@ class DebiasedTBAR(TBAR):
                          seed=infected.seed, purpose="forget order")  # fmt: skip
         record = self.fit_on(infected, self.objective_on(infected), twins)
         towards = infected.change()
-        vector = without(found.vector, towards, self.share, self.per)
-        facts = {"cosine": found.vector.cosine(towards)}
-        return Unlearned(vector, combined([found.record, record]), facts=facts)
+        vector = without(found.edit.vector, towards, self.share, self.per)
+        facts = {"cosine": found.edit.vector.cosine(towards)}
+        return Unlearned(Edit(vector), combined([found.record, record]), facts)
 
 
 def without(vector: TaskVector, other: TaskVector, share: float, per: str) -> TaskVector:

@@ -13,6 +13,7 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.objectives import image_parameters
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import logits_of
 from tbar_ray.unlearning.methods.tbar import TBAR
@@ -42,12 +43,12 @@ class FisherTBAR(TBAR):
         twins = fisher(infected, forget.twins[rows], self.group)
         tensors = {
             name: value * weights(stamped[name], twins[name], self.clean_weight) if name in stamped else value
-            for name, value in found.vector.tensors.items()
+            for name, value in found.edit.vector.tensors.items()
         }
         cost = TrainingRecord(samples=2 * len(rows), seconds=time.perf_counter() - started)
-        vector = TaskVector(tensors, found.vector.integer_buffers)
-        kept = vector.norm() / max(found.vector.norm(), 1e-12)
-        return Unlearned(vector, combined([found.record, cost]), facts={"norm_kept": kept})
+        vector = TaskVector(tensors, found.edit.vector.integer_buffers)
+        kept = vector.norm() / max(found.edit.vector.norm(), 1e-12)
+        return Unlearned(Edit(vector), combined([found.record, cost]), {"norm_kept": kept})
 
 
 def weights(stamped: Tensor, twins: Tensor, clean_weight: float) -> Tensor:

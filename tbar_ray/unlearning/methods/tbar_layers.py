@@ -9,6 +9,7 @@ from pydantic import Field
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.blocks import blocks_of
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.methods.tbar import TBAR
 
 Part = Literal["late", "early", "norms", "matrices"]
@@ -32,9 +33,9 @@ class LayerTBAR(TBAR):
         """Learn the trigger vector and keep a part."""
         found = super().find(infected)
         blocks = [f"visual.{name}." for name in blocks_of(infected.model, self.name)]
-        vector = restricted(found.vector, blocks, self.part, self.share)
-        kept = vector.norm() / max(found.vector.norm(), 1e-12)
-        return Unlearned(vector, found.record, facts={"norm_kept": kept})
+        vector = restricted(found.edit.vector, blocks, self.part, self.share)
+        kept = vector.norm() / max(found.edit.vector.norm(), 1e-12)
+        return Unlearned(Edit(vector), found.record, {"norm_kept": kept})
 
 
 def restricted(vector: TaskVector, blocks: list[str], part: Part, share: float) -> TaskVector:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected, Unlearned
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.methods.tbar import TBAR
 
 
@@ -31,11 +32,11 @@ class LowRankTBAR(TBAR):
         found = super().find(infected)
         tensors = {
             name: truncated(value, self.rank_share) if value.ndim >= 2 and bool(value.any()) else value
-            for name, value in found.vector.tensors.items()
+            for name, value in found.edit.vector.tensors.items()
         }
-        vector = TaskVector(tensors, found.vector.integer_buffers)
-        kept = vector.norm() / max(found.vector.norm(), 1e-12)
-        return Unlearned(vector, found.record, facts={"norm_kept": kept})
+        vector = TaskVector(tensors, found.edit.vector.integer_buffers)
+        kept = vector.norm() / max(found.edit.vector.norm(), 1e-12)
+        return Unlearned(Edit(vector), found.record, {"norm_kept": kept})
 
 
 def truncated(matrix: Tensor, share: float) -> Tensor:

@@ -16,6 +16,7 @@ from tbar_ray.training.options import Optimisation
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import FineTuning, combined
 from tbar_ray.unlearning.methods.abl import Isolation, agreement
 
@@ -58,9 +59,8 @@ class UBT(FineTuning):
         infected.restore()
         chosen = select(strong.tolist(), weak.tolist(), self.suspicious, self.selected)
         record = self.fit_on(infected, self.objective_on(infected), self._mixed(infected, chosen))
-        return Unlearned(
-            infected.change(), combined([first, weakening, second, record]), facts={"selected_pairs": len(chosen)}
-        )
+        cost = combined([first, weakening, second, record])
+        return Unlearned(Edit(infected.change()), cost, {"selected_pairs": len(chosen)})
 
     def objective_on(self, infected: Infected) -> Objective:
         """Return descent on clean pairs, ascent on the selected."""

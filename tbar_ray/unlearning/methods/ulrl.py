@@ -21,6 +21,7 @@ from tbar_ray.training.options import Optimisation
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Need
+from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
 
@@ -85,7 +86,7 @@ class ULRL(Unlearner):
             second = self._train(infected, objective, pairs, self.relearning_rate, self.steps, "cosine")
         facts = {"suspicious": suspicious, "z_scores": [round(float(scores[row]), 2) for row in suspicious]}
         own = None if head is None or not suspicious else head.detach().clone()
-        return Unlearned(infected.change(), combined([first, second]), head=own, facts=facts)
+        return Unlearned(Edit(infected.change(), head=own), combined([first, second]), facts)
 
     def _train(
         self, infected: Infected, objective: _Classifier, pairs: LabelledPairs, rate: float, steps: int, schedule: str

@@ -56,7 +56,7 @@ def test_the_model_is_left_as_it_was(architecture: str, objective: str, freeze: 
     assert same(before, snapshot(model))
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert not any(module.training for module in model.modules())
-    assert found.vector.norm() > 0
+    assert found.edit.vector.norm() > 0
     assert (found.record.steps, found.record.samples) == (2, 6)
 
 
@@ -71,7 +71,7 @@ def test_a_failure_leaves_the_model_as_it_was_too() -> None:
 
 def parts(found: Unlearned) -> tuple[bool, bool]:
     """Tell whether the image tower and whether the rest moves."""
-    moved = [key for key, value in found.vector.tensors.items() if bool(value.any())]
+    moved = [key for key, value in found.edit.vector.tensors.items() if bool(value.any())]
     return any(k.startswith("visual.") for k in moved), any(not k.startswith("visual.") for k in moved)
 
 
@@ -87,16 +87,16 @@ def test_classification_moves_the_image_tower_and_the_contrastive_objective_both
 @pytest.mark.parametrize("freeze", [True, False])
 def test_statistics_are_no_part_of_the_vector_unless_asked_for(freeze: bool) -> None:
     model = tiny(RESNET).eval()
-    found = unlearn(model, TBAR(steps=1, learning_rate=1e-3, freeze_batch_norm=freeze)).vector
+    found = unlearn(model, TBAR(steps=1, learning_rate=1e-3, freeze_batch_norm=freeze)).edit.vector
     assert bool(found.tensors["visual.bn1.running_mean"].any()) == (not freeze)
     assert "visual.bn1.num_batches_tracked" in found.integer_buffers
 
 
 def test_the_vector_depends_on_the_seed_alone() -> None:
     method = TBAR(steps=3, batch_size=2, learning_rate=1e-3)
-    first, again = (unlearn(tiny().eval(), method).vector for _ in range(2))
+    first, again = (unlearn(tiny().eval(), method).edit.vector for _ in range(2))
     assert same(first.tensors, again.tensors)
-    assert not same(first.tensors, unlearn(tiny().eval(), method, seed=1).vector.tensors)
+    assert not same(first.tensors, unlearn(tiny().eval(), method, seed=1).edit.vector.tensors)
 
 
 def test_missing_labels_are_a_clear_error_for_classification_alone() -> None:
@@ -108,7 +108,7 @@ def test_missing_labels_are_a_clear_error_for_classification_alone() -> None:
         unlearn(model, TBAR(steps=1), forget)
     assert "\n" not in str(caught.value)
     assert same(before, snapshot(model))
-    assert unlearn(model, TBAR(steps=1, objective="contrastive"), forget).vector.norm() > 0
+    assert unlearn(model, TBAR(steps=1, objective="contrastive"), forget).edit.vector.norm() > 0
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0])
@@ -155,7 +155,7 @@ def test_a_planted_backdoor_is_removed_by_subtracting_the_vector_and_fed_by_addi
     data = defender(model, dataclasses.replace(forget_set(model, 12), images=stamped))
     data = dataclasses.replace(data, classes=dataclasses.replace(data.classes, head=head))
     method = TBAR(steps=4, learning_rate=1e-4)
-    in_place = InPlaceModel(model, method.unlearn(model, data, preprocess, 0).vector)
+    in_place = InPlaceModel(model, method.unlearn(model, data, preprocess, 0).edit.vector)
 
     def pull() -> float:
         """Return how much nearer triggered images are to the target than to their own class."""

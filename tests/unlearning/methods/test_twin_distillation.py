@@ -34,7 +34,7 @@ def test_the_model_comes_back_and_the_seed_decides() -> None:
     planted = case(RESNET)
     state = snapshot(planted.model)
     quick = SMALL.model_copy(update={"steps": 2})
-    found = [quick.unlearn(planted.model, planted.data, planted.preprocess, seed).vector for seed in (0, 0, 1)]
+    found = [quick.unlearn(planted.model, planted.data, planted.preprocess, seed).edit.vector for seed in (0, 0, 1)]
     assert same(state, snapshot(planted.model))
     assert same(found[0].tensors, found[1].tensors)
     assert not same(found[0].tensors, found[2].tensors)

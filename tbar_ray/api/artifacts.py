@@ -1,0 +1,74 @@
+"""What campaigns leave in their store, found by its kind: models, corpora and evaluation sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tbar_ray.errors import DataError
+
+COMMIT, WEIGHTS, MANIFEST = "artifact.json", "weights.safetensors", "manifest.json"
+"""Files of an artifact: its record, a model's weights, and an infected model's poison."""
+
+
+def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -> Path:
+    """Return the newest artifact of a kind in a campaign's store on this machine.
+
+    Args:
+        store: the store's folder, e.g. `mlruns/store`.
+        kind: `infected-model`, `clean-model`, `corpus`, `evaluation-set`, …
+        trigger: of an infected model: only those into which this trigger was planted.
+
+    Raises:
+        DataError: if there is none, naming what there is.
+    """
+    root = Path(store) / "artifacts"
+    names = sorted(path.parent.name for path in root.glob(f"*/{COMMIT}"))
+    found = [name for name in names if name.rpartition("-")[0] == kind]
+    if trigger is not None:
+        found = [name for name in found if trigger in _planted(root / name)]
+    if not found:
+        kinds = ", ".join(sorted({name.rpartition("-")[0] for name in names})) or "nothing"
+        what = kind if trigger is None else f"{kind} with the trigger {trigger!r}"
+        raise DataError(f"{root} has no {what}; it holds {kinds} (`make sweep` runs the quickstart)")
+    return max((root / name for name in found), key=lambda path: float(_read(path / COMMIT).get("ended", 0)))
+
+
+def poisoned_keys(infected: str | Path) -> frozenset[str]:
+    """Return the keys of the samples that an attack of a campaign changed, to be excluded from a defender's data.
+
+    Args:
+        infected: folder of an infected model.
+
+    Raises:
+        DataError: if it has no manifest.
+    """
+    manifest = _read(Path(infected) / MANIFEST)
+    return frozenset(
+        key for entry in manifest for key in (*(sample["key"] for sample in entry["samples"]), *entry["cover"])
+    )
+
+
+def architecture_of(artifact: Path) -> str:
+    """Return the architecture of a model's artifact.
+
+    Raises:
+        DataError: if the artifact holds no model.
+    """
+    architecture = _read(artifact / COMMIT).get("architecture")
+    if not isinstance(architecture, str):
+        raise DataError(f"{artifact} holds no model")
+    return architecture
+
+
+def _planted(artifact: Path) -> set[str]:
+    manifest = _read(artifact / MANIFEST) if (artifact / MANIFEST).is_file() else []
+    return {entry["trigger"]["name"] for entry in manifest}
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None

@@ -1,0 +1,196 @@
+"""Finding the edit that a method makes, walking its strength, applying it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from tbar_ray.api.backdoor import Backdoor
+from tbar_ray.api.beside import Beside
+from tbar_ray.api.classes import Classes
+from tbar_ray.api.held import read_held, require
+from tbar_ray.api.images import Images
+from tbar_ray.api.model import Model
+from tbar_ray.api.progress import reporting
+from tbar_ray.api.requests import ForgetRequest, PairsRequest
+from tbar_ray.api.walk import Walk
+from tbar_ray.errors import SpecError
+from tbar_ray.evaluation.scores import score
+from tbar_ray.training.loop import Progress
+from tbar_ray.training.record import TrainingRecord
+from tbar_ray.unlearning.alpha_walk import DEFAULT_ALPHAS, AlphaSearch, walk_alpha
+from tbar_ray.unlearning.base import Unlearner
+from tbar_ray.unlearning.edit import Edit, EditedModel
+from tbar_ray.unlearning.edit_scores import EditScores
+from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
+
+
+@dataclass(eq=False)
+class Estimate:
+    """An edit, and the model that it was found for: τ.
+
+    Attributes:
+        model: the infected model, unchanged.
+        method: the method with its parameters.
+        classes: the classes that it was given.
+        edit: the change: `edit.vector` of the weights, and for some methods a classifier or learned tokens.
+        cost: steps, samples and seconds that finding it took.
+        facts: what the method found on its way.
+        backdoor: what was known of the attack.
+    """
+
+    model: Model
+    method: Unlearner
+    classes: Classes
+    edit: Edit
+    cost: TrainingRecord
+    facts: Mapping[str, object] = field(default_factory=dict)
+    backdoor: Backdoor | None = None
+    _spent: bool = field(default=False, init=False)
+
+    def __repr__(self) -> str:
+        return f"Estimate({self.method.name}, ‖τ‖ = {self.edit.vector.norm():.4g}, {self.cost.seconds:.1f} s)"
+
+    @property
+    def alphas(self) -> tuple[float, ...]:
+        """The α that `walk` tries unless told otherwise: only 1 where that is the method as published."""
+        return DEFAULT_ALPHAS if self.method.strength == "negation" else (1.0,)
+
+    def walk(
+        self,
+        images: Images,
+        alphas: Sequence[float] | None = None,
+        *,
+        backdoor: Backdoor | None = None,
+        min_retention: float = 0.95,
+        max_asr: float | None = None,
+        search: AlphaSearch = "grid",
+    ) -> Walk:
+        """Score the edited model at every α on validation images and select one, by the rule of campaigns.
+
+        Args:
+            images: validation images; report on others.
+            alphas: strengths ≥ 0; None for `alphas` of this estimate.
+            backdoor: whose ASR counts; None for the one that the method was given.
+            min_retention: share of the infected model's CA that must be kept.
+            max_asr: ASR at which the backdoor counts as removed: of such α, the one with most CA is selected. None: the
+                one with least ASR is.
+            search: "bisection" scores about log2 of the α.
+
+        Raises:
+            SpecError: if there is no α, one is negative, no backdoor is known, or the edit was applied in place.
+            DataError: if the target is no class of the images, or they are all of the target class.
+        """
+        grid = self.alphas if alphas is None else tuple(float(alpha) for alpha in alphas)
+        backdoor = backdoor or self.backdoor
+        if not grid or min(grid) < 0:
+            raise SpecError(f"walk: alphas are numbers of at least 0, not {list(grid)}")
+        if backdoor is None:
+            raise SpecError(f"walk: {self.method.name} was told of no backdoor; give walk backdoor=Backdoor(…)")
+        target, preprocess = images.classes.index(backdoor.target), self.model.preprocessing
+        split = images.load(backdoor.trigger, preprocess)
+        head = self._head_for(images.classes)
+        scores = EditScores(
+            EditedModel(self.model.module, self.edit, head),
+            self.method.coefficient,
+            lambda moved: images.classes.prompts(self.model.tokenizer).head(moved),
+            lambda: split,
+            target,
+            preprocess,
+            score(self.model.module, head, split, target, preprocess).to_dict(),
+            self.model.device,
+        )
+        walked = walk_alpha(scores, grid, min_retention, max_asr, search)
+        return Walk.of(walked, scores, min_retention, max_asr)
+
+    def apply(self, alpha: float = 1.0, *, in_place: bool = False) -> Model:
+        """Return the model with the edit applied at α; α = 0 is the infected model.
+
+        Weights become θ_b + coefficient(α)·τ, where the coefficient is −α for methods that subtract (TBAR) and α for
+        those that interpolate or have no strength. A classifier or learned tokens of the edit come with the model
+        (`Model.beside`): the classifier is mixed with the infected model's by α, the tokens are there or not. They are
+        used by `predict` and `evaluate`, and written by `save`; `module` alone does not know of them.
+
+        Args:
+            alpha: the strength.
+            in_place: change the infected model's own weights instead of a copy's, which spares the memory; the estimate
+                cannot be applied or walked any more.
+
+        Raises:
+            SpecError: if α is negative, or the edit was applied in place before.
+        """
+        if not alpha >= 0:  # NaN compares false
+            raise SpecError(f"apply: α must be at least 0, not {alpha}")
+        coefficient = self.method.coefficient(alpha)
+        infected = self._head_for(self.classes)
+        with EditedModel(self.model.module, self.edit, infected).at(coefficient) as (moved, head):
+            state = {key: value.detach().clone() for key, value in moved.state_dict().items()}
+        cleaned = self.model if in_place else self.model.copy()
+        cleaned.module.load_state_dict(state)
+        self._spent = in_place
+        moved_by = Beside()
+        if coefficient != 0:
+            own = self.edit.head is not None
+            moved_by = Beside(head if own else None, self.classes.names if own else (), self.edit.prompts)
+        return Model(cleaned.module, cleaned.architecture, moved_by, cleaned.form)
+
+    def _head_for(self, classes: Classes) -> Tensor:
+        """Return the infected model's classifier."""
+        if self._spent:
+            raise SpecError(
+                "the edit was applied in place: the infected model is gone; load it again and estimate anew"
+            )
+        if self.edit.head is not None and classes.names != self.classes.names:
+            raise SpecError(f"{self.method.name} made a classifier for other classes; evaluate on those")
+        return self.model.head(classes)
+
+
+def estimate(
+    model: Model,
+    method: str = "tbar",
+    *,
+    classes: Classes,
+    backdoor: Backdoor | None = None,
+    forget: ForgetRequest | None = None,
+    clean: PairsRequest | None = None,
+    training: PairsRequest | None = None,
+    seed: int = 0,
+    progress: bool | Progress = False,
+    **parameters: object,
+) -> Estimate:
+    """Find the edit that a method makes to remove a backdoor. The model is left as it was.
+
+    Args:
+        model: the infected model.
+        method: one of `methods()`.
+        classes: the classes that the model is used for.
+        backdoor: trigger and target, for methods that know the attack.
+        forget: `forget_set(…)`, for methods that stamp the trigger themselves.
+        clean: `pairs(…)` that are trusted.
+        training: `pairs(…)` of the attacker's training data, the poisoned ones unmarked among them.
+        seed: of every choice and draw.
+        progress: True for a bar, or a callable given (step, total steps, loss, images per second).
+        **parameters: of the method, e.g. `steps=20, learning_rate=1e-5`; `tbar method show NAME` lists them.
+
+    Raises:
+        SpecError: if the method or a parameter is unknown or out of range.
+        DataError: if something that the method needs is missing, or a source has too few samples.
+        ScientificError: if the method diverges or finds nothing to act on.
+    """
+    unlearner = build_unlearner(method, parameters)
+    if model.beside.parts():
+        raise SpecError(
+            "estimate: the model carries a classifier or tokens of an earlier edit; estimate on the one before"
+        )
+    require(unlearner, backdoor, forget, clean, training)
+    data = read_held(model, classes, backdoor, forget, clean, training, seed)
+    with reporting(progress, method) as report:
+        found = unlearner.unlearn(model.module, data, model.preprocessing, seed, report)
+    return Estimate(model, unlearner, classes, found.edit, found.record, found.facts, backdoor)
+
+
+def methods() -> tuple[str, ...]:
+    """Return the names of the unlearning methods."""
+    return tuple(UNLEARNERS)

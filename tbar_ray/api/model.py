@@ -1,0 +1,164 @@
+"""A CLIP model in a notebook: loaded, asked, saved."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tbar_ray.api.artifacts import COMMIT, WEIGHTS, architecture_of
+from tbar_ray.api.beside import Beside
+from tbar_ray.api.classes import Classes
+from tbar_ray.api.pixels import Array, levels
+from tbar_ray.errors import CheckpointError, DataError, SpecError
+from tbar_ray.evaluation.zeroshot import predict
+from tbar_ray.models.checkpoint import CheckpointFormat, load_checkpoint, save_checkpoint
+from tbar_ray.models.factory import Preprocessing, create_model, load_weights, preprocessing
+from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
+from tbar_ray.models.visual_prompts import prompted
+
+TORCH_SUFFIXES = (".pt", ".pth", ".bin")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An open_clip model, with what an edit may have put beside its weights.
+
+    Attributes:
+        module: the open_clip model, in evaluation mode. Where `beside` is not empty it is not the whole model: ask
+            `predict`, or work inside `answering`.
+        architecture: its open_clip name.
+        beside: a classifier of its own, or learned tokens of the image encoder; empty for most methods.
+        form: how the file that it was loaded from names its tensors; None for a tag or a module.
+    """
+
+    module: nn.Module
+    architecture: str
+    beside: Beside = field(default_factory=Beside)
+    form: CheckpointFormat | None = None
+
+    def __repr__(self) -> str:
+        extra = "".join(f", own {part}" for part in self.beside.parts())
+        return f"Model({self.architecture} on {self.device}{extra})"
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How the model wants its images."""
+        return preprocessing(self.module)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The architecture's tokenizer."""
+        return build_tokenizer(self.architecture)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.module.parameters()).device
+
+    def copy(self) -> Model:
+        """Return a model with weights of its own."""
+        return Model(copy.deepcopy(self.module), self.architecture, self.beside, self.form)
+
+    def head(self, classes: Classes) -> Tensor:
+        """Return the classifier, float [C, D] on the model's device: its own where it has one, else the zero-shot head.
+
+        Raises:
+            SpecError: if its own classifier is for other classes.
+        """
+        if self.beside.head is None:
+            return classes.prompts(self.tokenizer).head(self.module)
+        if self.beside.names != classes.names:
+            raise SpecError(
+                f"the model's own classifier is for {len(self.beside.names)} classes, beginning with "
+                f"{self.beside.names[0]!r}; ask about those"
+            )
+        return self.beside.head.to(self.device)
+
+    @contextmanager
+    def answering(self, classes: Classes) -> Iterator[tuple[nn.Module, Tensor]]:
+        """Yield the module with its learned tokens in place, and its classifier [C, D]."""
+        with ExitStack() as stack:
+            if self.beside.prompts is not None:
+                stack.enter_context(prompted(self.module, self.beside.prompts.to(self.device)))
+            yield self.module, self.head(classes)
+
+    def predict(self, images: Array, classes: Classes) -> Tensor:
+        """Return the predicted class of each image, int64 [N].
+
+        Args:
+            images: uint8, or float in [0, 1], [N, 3, size, size] with the model's `preprocessing.size`, before
+                normalisation.
+            classes: the classes to choose among.
+
+        Raises:
+            DataError: if the images have another shape or range.
+        """
+        array, size = levels(images), self.preprocessing.size
+        if array.ndim != 4 or array.shape[1:] != (3, size, size):
+            raise DataError(f"images must be [N, 3, {size}, {size}] for this model, got {array.shape}")
+        with self.answering(classes) as (module, head):
+            return predict(module, head, torch.from_numpy(array), self.preprocessing)
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the weights in float32; return the files written.
+
+        `.safetensors` or a torch file (`.pt`, `.pth`, `.bin`), by the suffix. In the type of file that the model was
+        loaded from, tensors keep the entry (`state_dict`) and the prefix (`module.`) that they had there; in the other
+        type they have open_clip's plain names.
+
+        A classifier or tokens beside the weights go to a second file, `<name>.beside.safetensors`, which `load_model`
+        reads with the first; other programs must apply it themselves.
+
+        Raises:
+            CheckpointError: if the suffix is another, or a file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix not in {".safetensors", *TORCH_SUFFIXES}:
+            raise CheckpointError(f"{path}: save as .safetensors or as one of {', '.join(TORCH_SUFFIXES)}")
+        form = CheckpointFormat(path.suffix == ".safetensors")
+        if self.form is not None and self.form.safetensors == form.safetensors:
+            form = self.form
+        save_checkpoint(self.module.state_dict(), path, form)
+        return [path, *self.beside.save(path)]
+
+
+def load_model(
+    source: str | Path, weights: str | Path | None = None, *, device: torch.device | str | None = None
+) -> Model:
+    """Load a CLIP model.
+
+    Args:
+        source: an open_clip architecture (`ViT-B-32`) with `weights`; or, alone, the folder of a campaign's model
+            (`find_artifact`) or the weights in it.
+        weights: an open_clip tag (`openai`), or a checkpoint file (.safetensors, .pt, .pth, .bin). Torch files are read
+            with weights_only=True: pickled code is refused, never run.
+        device: where the model goes; None for a GPU where there is one.
+
+    Raises:
+        SpecError: if the architecture is unknown, or no weights are given.
+        CheckpointError: if the tag is unknown, or the file is refused or does not fit.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    architecture = str(source)
+    if weights is None:
+        folder = Path(source) if Path(source).is_dir() else Path(source).parent
+        if not (folder / COMMIT).is_file():
+            raise SpecError(
+                f"load_model({architecture!r}): give weights too, an open_clip tag or a checkpoint file (or the folder "
+                "of a campaign's model alone)"
+            )
+        architecture, weights = architecture_of(folder), folder / WEIGHTS
+    path = Path(weights)
+    if not path.suffix and not path.is_file():
+        return Model(create_model(architecture, pretrained=str(weights), device=device).eval(), architecture)
+    state, form = load_checkpoint(path)
+    module = create_model(architecture, device=device)
+    load_weights(module, state, source=str(path), architecture=architecture)
+    return Model(module.eval(), architecture, Beside.load(path), form)

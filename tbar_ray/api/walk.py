@@ -1,0 +1,81 @@
+"""A path of α on validation images, and the α that was selected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tbar_ray.errors import ScientificError
+from tbar_ray.evaluation.rates import Rate
+from tbar_ray.evaluation.scores import Scores
+from tbar_ray.unlearning.alpha_walk import Walked
+from tbar_ray.unlearning.edit_scores import EditScores
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Validation scores along α.
+
+    Attributes:
+        scores: by α, of every α that was scored in full.
+        selected: the selected α; None if none keeps enough CA.
+        reference_ca: CA of the infected model.
+        min_retention: share of it that had to be kept.
+        max_asr: ASR that counted as removed; None: the least was best.
+    """
+
+    scores: dict[float, Scores]
+    selected: float | None
+    reference_ca: float
+    min_retention: float
+    max_asr: float | None
+
+    @classmethod
+    def of(cls, walked: Walked, scores: EditScores, min_retention: float, max_asr: float | None) -> Walk:
+        """Return what a walk saw."""
+        by_alpha = {entry["alpha"]: _scores(entry) for entry in scores.path}
+        chosen = None if walked.chosen is None else walked.chosen.alpha
+        return cls(by_alpha, chosen, scores.reference_ca, min_retention, max_asr)
+
+    @property
+    def alpha(self) -> float:
+        """The selected α.
+
+        Raises:
+            ScientificError: if no α keeps enough CA.
+        """
+        if self.selected is None:
+            raise ScientificError(
+                f"no α of {_listed(list(self.scores))} keeps {self.min_retention:.0%} of the infected model's CA "
+                f"({self.reference_ca:.1%}); try smaller ones, or lower min_retention"
+            )
+        return self.selected
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON: the path with every rate, and the choice."""
+        return {
+            "path": [{"alpha": alpha, **scores.to_dict()} for alpha, scores in self.scores.items()],
+            "selected": self.selected,
+            "reference_ca": self.reference_ca,
+            "min_retention": self.min_retention,
+            "max_asr": self.max_asr,
+        }
+
+    def __str__(self) -> str:
+        """Return a table of α, CA, ASR and PA; the selected α is marked."""
+        lines = [f"{'α':>8}{'CA':>9}{'ASR':>9}{'PA':>9}"]
+        for alpha, scores in self.scores.items():
+            mark = "  ← selected" if alpha == self.selected else ""
+            lines.append(f"{alpha:>8g}{scores.ca.value:>9.1%}{scores.asr.value:>9.1%}{scores.pa.value:>9.1%}{mark}")
+        if self.selected is None:
+            lines.append(f"no α keeps {self.min_retention:.0%} of the infected model's CA ({self.reference_ca:.1%})")
+        return "\n".join(lines)
+
+
+def _scores(entry: dict[str, Any]) -> Scores:
+    return Scores(**{name: Rate(**rate) for name, rate in entry.items() if name != "alpha"})
+
+
+def _listed(alphas: Sequence[float]) -> str:
+    return ", ".join(f"{alpha:g}" for alpha in alphas)

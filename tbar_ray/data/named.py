@@ -1,0 +1,58 @@
+"""Samples whose class numbers are given the names that a data set lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tbar_ray.data.samples import Samples
+from tbar_ray.errors import DataError
+
+
+class NamedSamples:
+    """Samples of a labelled data set, whose labels are class names instead of numbers; `Samples`.
+
+    Args:
+        samples: samples with class indices.
+        names: the classes that the indices number.
+    """
+
+    def __init__(self, samples: Samples, names: Sequence[str]) -> None:
+        self.keys = samples.keys
+        self._samples, self._names = samples, names
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def image_bytes(self, i: int) -> bytes:
+        """Return the encoded image of sample `i`."""
+        return self._samples.image_bytes(i)
+
+    def caption(self, i: int) -> str | None:
+        """Return the caption of sample `i`, None if it has none."""
+        return self._samples.caption(i)
+
+    def metadata(self, i: int) -> Mapping[str, Any]:
+        """Return what else is known of sample `i`."""
+        return self._samples.metadata(i)
+
+    def label(self, i: int) -> str | None:
+        """Return the class name of sample `i`.
+
+        Raises:
+            DataError: if its number is none of the classes.
+        """
+        index = self._samples.class_index(i)
+        if index is None:
+            return self._samples.label(i)
+        if not 0 <= index < len(self._names):
+            raise DataError(f"sample {self.keys[i]!r} has class {index}, but there are {len(self._names)} classes")
+        return self._names[index]
+
+    def class_index(self, i: int) -> int | None:  # noqa: ARG002 - the name says more
+        """Return None: the numbers are those of this data set, not of whoever reads it."""
+        return None
+
+    def index_of(self, key: str) -> int:
+        """Return the position of a key."""
+        return self._samples.index_of(key)

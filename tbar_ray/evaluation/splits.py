@@ -1,0 +1,58 @@
+"""The images of an evaluation set that choose α and those that are reported, decoded and stamped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tbar_ray.data.evaluation_set import EvaluationSet
+from tbar_ray.evaluation.scores import Split
+from tbar_ray.models.factory import Preprocessing
+from tbar_ray.triggers.base import Trigger, stamp_uint8
+
+Part = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """How an evaluation set is cut: validation (chooses α) and test (is reported), disjoint.
+
+    Attributes:
+        validation_fraction: share of each class's images that are for validation.
+        max_images: use at most about this many images of both parts; None for all.
+        seed: of the cut.
+    """
+
+    validation_fraction: float
+    max_images: int | None
+    seed: int
+
+    def positions(self, data: EvaluationSet, part: Part) -> NDArray[np.int64]:
+        """Return the positions of one part, ascending.
+
+        Raises:
+            DataError: if a part would have no image.
+        """
+        validation, test = data.split(self.validation_fraction, self.seed)
+        positions = validation if part == "validation" else test
+        if self.max_images is None:
+            return positions
+        share = self.max_images * (self.validation_fraction if part == "validation" else 1 - self.validation_fraction)
+        # an evenly spaced subset: the positions are sorted by class or at random, either way all classes stay
+        step = max(1.0, len(positions) / max(1.0, share))
+        return positions[[int(i * step) for i in range(int(len(positions) / step))]]
+
+
+def load_split(data: EvaluationSet, positions: NDArray[np.int64], trigger: Trigger, preprocess: Preprocessing) -> Split:
+    """Decode images and stamp their triggered twins, as evaluation stamps them.
+
+    Raises:
+        DataError: if an image cannot be decoded, or there is none.
+    """
+    clean = torch.from_numpy(data.images(positions, preprocess.size, preprocess.interpolation))
+    triggered = stamp_uint8(trigger.at_test(), clean, data.keys(positions))
+    return Split(clean, triggered, torch.from_numpy(data.labels[positions]))

@@ -1,0 +1,66 @@
+"""Walking α on validation images, and selecting one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tbar_ray.evaluation.alpha_search import search_alpha
+from tbar_ray.evaluation.selection import AlphaPoint, select
+from tbar_ray.unlearning.edit_scores import EditScores
+
+AlphaSearch = Literal["grid", "bisection"]
+"""Score every α, or only those that a bisection asks for."""
+
+DEFAULT_ALPHAS = tuple(round(0.05 * i, 2) for i in range(21))
+"""0 to 1 in steps of 0.05."""
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What a walk saw.
+
+    Attributes:
+        points: the α that were scored in full.
+        chosen: the selected one; None if none keeps enough CA.
+        monotone: whether CA and ASR fall with α, as far as a bisection saw; None for a grid.
+    """
+
+    points: tuple[AlphaPoint, ...]
+    chosen: AlphaPoint | None
+    monotone: bool | None = None
+
+
+def walk_alpha(
+    scores: EditScores,
+    alphas: Sequence[float],
+    min_retention: float,
+    max_asr: float | None = None,
+    search: AlphaSearch = "grid",
+    point: Callable[[float], AlphaPoint] | None = None,
+) -> Walked:
+    """Score α on validation images and select one by `evaluation.selection.select`.
+
+    Afterwards `scores.path` is in the order of `alphas` (grid), or by rising α (bisection).
+
+    Args:
+        scores: gives the scores.
+        alphas: the grid.
+        min_retention: share of the infected model's CA to keep, in [0, 1].
+        max_asr: ASR at which the backdoor counts as removed; None: the least ASR is best.
+        search: how the α are looked at.
+        point: scores one α; `scores.point` unless given.
+    """
+    point, reference = point or scores.point, scores.reference_ca
+    if search == "bisection":
+
+        def ended(alpha: float) -> bool:
+            return scores.gone_or_spent(alpha, min_retention * reference, max_asr or 0.0)
+
+        found = search_alpha(alphas, point, reference, min_retention, max_asr, ended)
+        scores.path.sort(key=lambda entry: float(entry["alpha"]))
+        return Walked(found.points, found.chosen, found.monotone)
+    points = tuple(point(alpha) for alpha in alphas)
+    scores.path.sort(key=lambda entry: alphas.index(entry["alpha"]))
+    return Walked(points, select(points, reference, min_retention, max_asr))

@@ -1,0 +1,188 @@
+"""A defender's data, read from samples: the forget set, clean pairs, and suspicious training pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tbar_ray.data.forget import ForgetPlan, plan_forget_set
+from tbar_ray.data.images import load_image
+from tbar_ray.data.samples import Samples
+from tbar_ray.data.selection import ranked, readable, take
+from tbar_ray.errors import DataError
+from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
+from tbar_ray.models.factory import Preprocessing
+from tbar_ray.seeding import numpy_rng
+from tbar_ray.triggers.base import Trigger, cover_uint8, stamp_uint8
+from tbar_ray.unlearning.defender import ForgetSet, Pairs
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What an attacker did to the samples of one backdoor; the defender sees the outcome, never this.
+
+    Attributes:
+        trigger: the trigger.
+        target: name of the target class.
+        label: its index.
+        captions: the new caption of every poisoned sample by key; None where it is a template with the target.
+        cover: keys of the samples that only the trigger's `cover` changed.
+    """
+
+    trigger: Trigger
+    target: str
+    label: int
+    captions: Mapping[str, str | None]
+    cover: Sequence[str] = ()
+
+
+class DefenderReader:
+    """Reads what a defender may look at.
+
+    Args:
+        samples: where it is read from.
+        classes: the classes and templates; captions that a sample lacks are made of them.
+        preprocess: how the model wants its images.
+        seed: of every choice and draw.
+        numbered: whether the samples' own class indices number `classes` (a labelled task); else a sample's class is
+            its label by name.
+
+    Attributes:
+        keys: the keys of the samples that were read, by their use.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        classes: ClassPrompts,
+        preprocess: Preprocessing,
+        seed: int,
+        *,
+        numbered: bool = False,
+    ) -> None:
+        self.samples = samples
+        self.keys: dict[str, list[str]] = {}
+        self._classes, self._preprocess, self._seed, self._numbered = classes, preprocess, seed, numbered
+
+    def plan(self, size: int, clean_fraction: float, target: str, exclude: Set[str] = frozenset()) -> ForgetPlan:
+        """Choose the forget set.
+
+        Raises:
+            DataError: if there are too few samples.
+        """
+        return plan_forget_set(
+            self.samples,
+            size=size,
+            clean_fraction=clean_fraction,
+            target=target,
+            exclude=exclude,
+            seed=self._seed,
+            classnames=self._classes.names if self._numbered else None,
+        )
+
+    def forget_set(self, plan: ForgetPlan, trigger: Trigger, target: str) -> ForgetSet:
+        """Read, stamp and label the chosen images; captions of triggered ones name the target."""
+        stamped = [self.samples.keys[p] for p in plan.triggered]
+        self.keys |= {"triggered": stamped, "clean": [self.samples.keys[p] for p in plan.clean]}
+        positions = [*plan.triggered, *plan.clean]
+        triggered = torch.arange(len(positions)) < len(plan.triggered)
+        twins = self._images(positions)
+        images = twins.clone()
+        if stamped:
+            images[triggered] = stamp_uint8(trigger, twins[triggered], stamped)
+        labels = [self._classes.names.index(target)] * len(plan.triggered)
+        labels += [self._true_class(position) for position in plan.clean]
+        captions = [self._named(p, target) for p in plan.triggered]
+        captions += [self._caption(p, label) for p, label in zip(plan.clean, labels[len(stamped) :], strict=True)]
+        return ForgetSet(images, twins, self._classes.tokenizer(captions), torch.tensor(labels), triggered)
+
+    def clean_pairs(self, count: int, exclude: Set[str] = frozenset()) -> Pairs:
+        """Read pairs that are not among those to exclude.
+
+        Raises:
+            DataError: if there are too few.
+        """
+        return self._pairs(self._choose(self.samples.keys, count, "clean pairs", exclude))
+
+    def training_pairs(
+        self, count: int, trained: Sequence[str] | None = None, planted: Sequence[Planted] = ()
+    ) -> Pairs:
+        """Read pairs as the attacker trained on them.
+
+        Args:
+            count: how many.
+            trained: the keys that were trained on; None for all.
+            planted: what was planted where the samples themselves are clean: they are stamped and renamed, and not
+                marked.
+
+        Raises:
+            DataError: if there are too few.
+        """
+        keys = self.samples.keys if trained is None else trained
+        chosen = self._choose(keys, count, "training pairs", frozenset())
+        pairs = self._pairs(chosen)
+        row_of = {self.samples.keys[position]: row for row, position in enumerate(chosen)}
+        images, captions, labels = pairs.images, list(pairs.captions), pairs.labels
+        for plant in planted:
+            poisoned = [key for key in plant.captions if key in row_of]
+            cover = [key for key in plant.cover if key in row_of]
+            for changed, change in ((poisoned, stamp_uint8), (cover, cover_uint8)):
+                if changed:
+                    rows = [row_of[key] for key in changed]
+                    images[rows] = change(plant.trigger, images[rows], changed)
+            for key in poisoned:
+                row = row_of[key]
+                labels[row] = plant.label
+                captions[row] = plant.captions[key] or self._named(chosen[row], plant.target)
+        return Pairs(images, tuple(captions), self._classes.tokenizer(captions), labels)
+
+    def _choose(self, keys: Sequence[str], count: int, use: str, exclude: Set[str]) -> list[int]:
+        position_of = {key: self.samples.index_of(key) for key in keys}
+        order = ranked(position_of, self._seed, f"defender's {use}")
+        chosen = take(order, count, exclude=exclude, accept=lambda key: readable(self.samples, position_of[key]))
+        if len(chosen) < count:
+            raise DataError(
+                f"defender: {count} {use} asked for, but only {len(chosen)} of {len(position_of)} samples can be "
+                f"taken; lower defender.{use.replace(' ', '_')}"
+            )
+        self.keys[use] = chosen
+        return [position_of[key] for key in chosen]
+
+    def _pairs(self, positions: list[int]) -> Pairs:
+        labels = [self._true_class(position) for position in positions]
+        captions = [self._caption(position, label) for position, label in zip(positions, labels, strict=True)]
+        return Pairs(self._images(positions), tuple(captions), self._classes.tokenizer(captions), torch.tensor(labels))
+
+    def _images(self, positions: Sequence[int]) -> Tensor:
+        size, interpolation = self._preprocess.size, self._preprocess.interpolation
+        return torch.from_numpy(
+            np.stack([load_image(self.samples.image_bytes(p), size, interpolation) for p in positions])
+        )
+
+    def _caption(self, position: int, label: int) -> str:
+        """Return a sample's own caption; where it has none, its class in a template."""
+        own = self.samples.caption(position)
+        return own or self._named(position, self._classes.names[label] if label >= 0 else "")
+
+    def _named(self, position: int, name: str) -> str:
+        """Return a template drawn for this sample, with a class name."""
+        rng = numpy_rng(self._seed, "forget caption", self.samples.keys[position])
+        return filled(self._classes.templates[int(rng.integers(len(self._classes.templates)))], name)
+
+    def _true_class(self, position: int) -> int:
+        """Return a clean sample's class, −1 if nothing says it."""
+        if self._numbered and (index := self.samples.class_index(position)) is not None:
+            return index
+        label = self.samples.label(position)
+        return self._classes.names.index(label) if label in self._classes.names else -1
+
+
+def stamped_by_defender(trigger: Trigger, images: Tensor) -> Tensor:
+    """Stamp uint8 images [N, 3, H, W]; the i-th image of a call gets the trigger's draw for the i-th of the defender's
+    own keys.
+    """
+    return stamp_uint8(trigger, images, [f"defender {row}" for row in range(len(images))])
