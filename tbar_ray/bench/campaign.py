@@ -20,7 +20,7 @@ from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.errors import ScientificError
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.stages.node import StageContext
+from tbar_ray.stages.node import Policy, StageContext
 from tbar_ray.store.store import Store
 
 CPUS = 2
@@ -208,7 +208,7 @@ def _plain_trial(config: dict[str, Any], trials: list[PlannedTrial], store: Stor
     with tempfile.TemporaryDirectory(prefix="tbar-bench-trial-") as out:
         path.unlearn.run(StageContext(store, Path(out), lambda _: None))
         data = scorer.open_data(store)
-        model = scorer.model.load(store, device_for(path.gpus))
+        model = scorer.model.load(store, device_for(Policy()))
         head, preprocess = scorer.head_of(model, data)
         split = load_split(data, scorer.splits.positions(data, "validation"), scorer.backdoor.build(store), preprocess)
         with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):

@@ -15,6 +15,7 @@ from tbar_ray.bench.speed import TrainingSpeed, training_speeds
 from tbar_ray.campaign.launch import launch
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.node import Policy
 from tbar_ray.stages.runtime import device_for
 from tbar_ray.store.store import Store
 
@@ -118,7 +119,7 @@ def profile_campaign(spec: CampaignSpec, folder: Path, cores: int) -> CampaignPr
         ended = float(record["ended"]) - began
         spans.append(Span(record["kind"], record["title"], ended - record["seconds"], ended, record["threads"]))
     spans.sort(key=lambda span: span.began)
-    speeds = training_speeds(stages, device_for(spec.resources.gpus))
+    speeds = training_speeds(stages, device_for(Policy.of(spec.resources)))
     return CampaignProfile(spec.name, seconds, cores, tuple(spans), tuple(speeds), found.records)
 
 
