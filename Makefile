@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 
 .PHONY: help install sweep test test-slow lint docs docs-reference clean
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 install: $(STAMP)
 
