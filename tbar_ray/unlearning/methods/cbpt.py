@@ -26,8 +26,10 @@ class CBPT(Unlearner):
 
     1. Invert: a universal perturbation δ, |δ| ≤ `bound`, that makes the frozen model wrong on clean images. 2. Tune:
     with both encoders frozen, context tokens of every class minimise CE(x) + trigger_weight·CE(x + δ) against the head
-    that the tuned prompts make. The edit is that head [C, D]. 2502.19269 (known to us at second hand) generates its
-    dummy trigger per class by contrastive means; one untargeted perturbation stands for it here.
+    that the tuned prompts make. The edit is that head [C, D].
+
+    Implemented from secondary sources. 2502.19269 generates its dummy trigger per class by contrastive means; one
+    untargeted perturbation stands for it here.
     """
 
     name: ClassVar[str] = "cbpt"

@@ -28,6 +28,8 @@ class RVPT(Unlearner):
     The tokens drive the class token's features away from the infected model's, towards what the labels need alone.
     2412.20392 §4: 50 tokens a layer from layer 3 on, weight 2, SGD 0.002, batch 32, 50 epochs of 16 images a class
     (ImageNet: 25,000 steps). The weights stay; the edit is the tokens. Vision transformers only.
+
+    Implemented from secondary sources.
     """
 
     name: ClassVar[str] = "rvpt"

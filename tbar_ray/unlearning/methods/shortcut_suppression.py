@@ -25,6 +25,8 @@ class ShortcutSuppression(Unlearner):
     ASR is measured on the defender's own stamped images, the drop is that at the best γ. Then the image encoder is
     fine-tuned on clean, labelled pairs: SGD 0.01, 10 epochs (of 5,000 pairs in batches of 128: 390 steps). Branches:
     the last BatchNorm of a ResNet's block; attention and MLP of a transformer's.
+
+    Implemented from secondary sources.
     """
 
     name: ClassVar[str] = "shortcut-suppression"

@@ -29,8 +29,8 @@ class UBT(FineTuning):
     best. 3. L = InfoNCE(clean pairs) + ascent·mean cosine(images, captions with a random part of the words), over the
     poisoned.
 
-    2409.19526 (known to us at second hand) overfits on weakly similar pairs and unlearns at the level of tokens; the
-    order of the two similarities and the random parts of captions are our reading of it.
+    Implemented from secondary sources. 2409.19526 overfits on weakly similar pairs and unlearns at the level of tokens;
+    the order of the two similarities and the random parts of captions are our reading of it.
     """
 
     name: ClassVar[str] = "ubt"
