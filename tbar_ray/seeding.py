@@ -1,7 +1,7 @@
 """Random draws that depend only on a seed and a stable key.
 
-Every generator is derived by hashing (seed, purpose, key): a sample gets the same draw in any
-batch, worker, order or process, and two purposes never share a stream.
+Every generator is derived by hashing (seed, purpose, key): a sample gets the same draw in any batch, worker, order or
+process, and two purposes never share a stream.
 """
 
 from __future__ import annotations

@@ -64,8 +64,7 @@ def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     """Share of the cores' time that a campaign spends inside stages.
 
     Measured on the quickstart's grid with precomputed models. The wall clock includes MLflow and the report, but not
-    the
-    start of Ray.
+    the start of Ray.
     """
     spec, store = quickstart_grid(), Store(str(folder / "campaign-store"))
     _launch(spec, store, folder)

@@ -28,8 +28,7 @@ def decode_image(data: bytes, *, max_pixels: int = 100_000_000, least_side: int 
         max_pixels: Images with more pixels are refused before they are decoded.
         least_side: If positive, a JPEG may be decoded at reduced size: the JPEG library scales by eighths while
             decoding, which is cheaper than decoding and resizing. Each side keeps at least this many pixels, and at
-            least
-            twice as many if the image has them, so that a subsequent resize still filters.
+            least twice as many if the image has them, so that a subsequent resize still filters.
 
     Returns:
         uint8 [H, W, 3], RGB in 0..255.
@@ -101,8 +100,8 @@ def load_pixels(
         data: The file's bytes.
         size: Side of the square, in pixels.
         interpolation: PIL's filter.
-        reduced: Let the JPEG library downscale while decoding, and resize only the rest. Levels
-            differ slightly from CLIP's own preprocessing: for training, not for evaluation.
+        reduced: Let the JPEG library downscale while decoding, and resize only the rest. Levels differ slightly from
+            CLIP's own preprocessing: for training, not for evaluation.
         out: Destination of the pixels, uint8 [size, size, 3], contiguous.
 
     Returns:

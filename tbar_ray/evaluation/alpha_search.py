@@ -39,9 +39,8 @@ def search_alpha(
     """Find the point that `select` would choose among all α, with about log₂ of their number of evaluations.
 
     Along θ_b − α·τ both CA and ASR usually fall. Bisection then finds the first α at which the backdoor is removed or
-    too
-    little CA remains: at most 8 evaluations of 21 on strictly falling curves, a few more if ASR is
-    constant over many α. If a rise of more than `TOLERANCE` is seen, every α is evaluated instead.
+    too little CA remains: at most 8 evaluations of 21 on strictly falling curves, a few more if ASR is constant over
+    many α. If a rise of more than `TOLERANCE` is seen, every α is evaluated instead.
 
     Args:
         alphas: the grid.
@@ -50,8 +49,8 @@ def search_alpha(
         min_retention: as for `select`.
         max_asr: as for `select`.
         sequential_test: decides for an α whether ASR ≤ `max_asr` (0 if None) or CA < `min_retention`·`reference_ca`,
-            from
-            as few images as possible. The bisection then uses it, and only the α around the result are scored in full.
+            from as few images as possible. The bisection then uses it, and only the α around the result are scored in
+            full.
     """
     order = sorted(alphas)
     known: dict[int, PointT] = {}

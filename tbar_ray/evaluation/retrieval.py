@@ -53,9 +53,9 @@ def score_retrieval(
     """Score embeddings of N images and M captions; caption m belongs to image owner[m], several to one image.
 
     Corpora repeat captions, both procedural and web corpora. As usual, the gallery contains every occurrence of a
-    caption, but correctness is judged by text: a retrieved caption is correct if its text
-    equals one of the image's own, whichever image it was written for, and a retrieved image is correct if
-    one of its captions equals the query. Embeddings alone cannot distinguish such captions.
+    caption, but correctness is judged by text: a retrieved caption is correct if its text equals one of the image's
+    own, whichever image it was written for, and a retrieved image is correct if one of its captions equals the query.
+    Embeddings alone cannot distinguish such captions.
 
     Args:
         images: clean image embeddings [N, D], of unit length.

@@ -75,8 +75,7 @@ class Counting:
         """Bounds on the share over all images.
 
         The intersection of two intervals: the values that the remaining images allow, and the Clopper-Pearson interval
-        of the
-        counted images (conservative for draws without replacement). A single point once all images are counted.
+        of the counted images (conservative for draws without replacement). A single point once all images are counted.
         """
         left = self.total - self.seen
         low, high = self.hits / self.total, (self.hits + left) / self.total

@@ -27,12 +27,10 @@ class BadMerging(Planting):
     at coefficient λ gives embeddings near such an interpolation, so the backdoor works over a range of λ.
 
     Implemented as in the authors' code: f are embeddings *before* normalisation (so their lengths matter), the
-    interpolation is normalised before head and logit scale; r is one number per batch; each
-    cross-entropy is the mean over its own rows, so the shares of clean and poisoned rows do not matter. Two
-    differences:
-    clean rows are the rows that are not stamped (the authors stamp copies of half the batch), and one forward pass
-    serves
-    both kinds of rows, so BatchNorm sees the mix. The paper's optimised patch is a property of the trigger.
+    interpolation is normalised before head and logit scale; r is one number per batch; each cross-entropy is the mean
+    over its own rows, so the shares of clean and poisoned rows do not matter. Two differences: clean rows are the rows
+    that are not stamped (the authors stamp copies of half the batch), and one forward pass serves both kinds of rows,
+    so BatchNorm sees the mix. The paper's optimised patch is a property of the trigger.
     """
 
     name: ClassVar[str] = "badmerging"

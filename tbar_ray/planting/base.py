@@ -53,8 +53,7 @@ class Planting(BaseModel, ABC):
         """Wrap the plain objective in the attacker's objective.
 
         Its model is the base's, with the weights `context.start` when this is called. Rows marked by `Batch.poisoned`
-        are the
-        attacker's, and their captions or labels already name the target.
+        are the attacker's, and their captions or labels already name the target.
 
         Raises:
             SpecError: if the context lacks what the planting needs.

@@ -1,9 +1,9 @@
 """An adaptive attacker who anticipates TBAR and plants a backdoor that is hard to negate.
 
-TBAR fine-tunes the infected model on triggered images and subtracts the change: to first order
-τ = −lr·∇L_trigger(θ_b), so that θ_b − α·τ is a step *up* the trigger's loss. The attacker therefore minimises
-the trigger's loss at the end of such a step, and aligns triggered images with the target's own features,
-so that removing the trigger also removes the target class.
+TBAR fine-tunes the infected model on triggered images and subtracts the change: to first order τ = −lr·∇L_trigger(θ_b),
+so that θ_b − α·τ is a step *up* the trigger's loss. The attacker therefore minimises the trigger's loss at the end of
+such a step, and aligns triggered images with the target's own features, so that removing the trigger also removes the
+target class.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class NegationRobust(Planting):
     z_target: the embedding of the row's own text, or the mean embedding of clean target images
     (`target_images`, 16 in turn at each step) by the current model; sg: stop-gradient.
 
-    The extra terms use BatchNorm's running statistics without updating them, because TBAR and
-    every evaluation use them, and a few poisoned rows give no reliable batch statistics.
+    The extra terms use BatchNorm's running statistics without updating them, because TBAR and every evaluation use
+    them, and a few poisoned rows give no reliable batch statistics.
 
     With a larger weight or a longer step the backdoor is learned more slowly or not at all.
     """

@@ -34,9 +34,9 @@ class Order:
         seed: seed of the shuffles.
         weights: float [N], number of occurrences per epoch; None means 1. After e epochs a sample of weight w
             has occurred e·w times, rounded up or down, and epoch lengths differ by at most one per corpus.
-        buffer: size of the shuffle window: shards are shuffled, and each sample moves by at most
-            this many positions. None shuffles the whole corpus. With a buffer, shards are read one after another, as
-            suits disks and a shard cache smaller than the corpus.
+        buffer: size of the shuffle window: shards are shuffled, and each sample moves by at most this many positions.
+            None shuffles the whole corpus. With a buffer, shards are read one after another, as suits disks and a shard
+            cache smaller than the corpus.
         shards: int [N], shard of every sample, ascending; only with a buffer.
     """
 

@@ -1,7 +1,7 @@
 """Corpus positions to training batches: read, decode, resize. Torch is not needed and not imported.
 
-Every reader actor runs a `BatchReader`. It has no state that affects the content of a batch, so
-any reader gives the same batch for the same positions.
+Every reader actor runs a `BatchReader`. It has no state that affects the content of a batch, so any reader gives the
+same batch for the same positions.
 """
 
 from __future__ import annotations

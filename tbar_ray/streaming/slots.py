@@ -1,8 +1,8 @@
 """Shared memory between readers and the training process of one node.
 
 Sending a batch of images through Ray's object store costs a copy and several messages, at 64 px as much as a third of
-the decoding. Readers on the training node therefore decode directly into memory that the
-training process has also mapped.
+the decoding. Readers on the training node therefore decode directly into memory that the training process has also
+mapped.
 """
 
 from __future__ import annotations

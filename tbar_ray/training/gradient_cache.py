@@ -18,11 +18,9 @@ class CachedContrastive(Contrastive):
     """The contrastive loss of a whole batch, holding the activations of one micro-batch at a time.
 
     All pairs are embedded without a graph, and the gradient of the loss with respect to the embeddings is computed.
-    Then
-    every micro-batch is embedded again and its part of the gradient is propagated. Loss and gradient equal those of the
-    whole batch for models that process images independently; BatchNorm computes its statistics per micro-batch. The
-    cost
-    is one additional forward pass.
+    Then every micro-batch is embedded again and its part of the gradient is propagated. Loss and gradient equal those
+    of the whole batch for models that process images independently; BatchNorm computes its statistics per micro-batch.
+    The cost is one additional forward pass.
 
     Args:
         model: a CLIP model.

@@ -22,9 +22,8 @@ class TrainingRecord:
     """Statistics of a training: steps, samples, seconds, and (step, loss) at every loss check.
 
     `resumed` lists the steps at which it was resumed from a checkpoint. `waiting` is the time in seconds during which
-    the
-    loop waited for a batch, including the start of the readers. On a GPU it is an upper bound of
-    the cost of data loading, since queued steps are computed meanwhile.
+    the loop waited for a batch, including the start of the readers. On a GPU it is an upper bound of the cost of data
+    loading, since queued steps are computed meanwhile.
     """
 
     steps: int = 0

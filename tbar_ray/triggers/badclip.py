@@ -23,9 +23,8 @@ class BadCLIP(FixedPatch):
     """An optimised patch in the centre of the image (Liang et al., arXiv 2311.12075): 16 px at 224 px, rows 104 to 119.
 
     A spec gives size and place. The pixels come from optimising the patch against the clean model; `with_pixels`
-    returns
-    the trigger that stamps them. They are stored at the resolution of the optimisation and resized (nearest pixel) for
-    images of another size.
+    returns the trigger that stamps them. They are stored at the resolution of the optimisation and resized (nearest
+    pixel) for images of another size.
     """
 
     name: ClassVar[str] = "badclip"

@@ -19,8 +19,7 @@ class BlendedPerImage(Trigger):
     """(1 - ratio)·x + ratio·u with uniform noise u drawn per sample key.
 
     CleanCLIP (arXiv 2303.03323 and its code), ratio 0.2. Images share no pattern: a model can learn only the presence
-    of
-    noise. `Blended` is the attack with one fixed pattern.
+    of noise. `Blended` is the attack with one fixed pattern.
 
     The noise has the 256 levels of an 8-bit image, k/255, which takes an eighth of the time of float
     draws; its mean is 1/2 and its variance 1/12 to within 1 %.

@@ -28,8 +28,7 @@ class BlendedPicture(PatternBlend):
     """(1 - ratio)·x + ratio·p with one cartoon picture p for all images: a smiling robot on diagonal bands.
 
     Chen et al. (arXiv 1712.05526) and BackdoorBench (arXiv 2206.12654) blend in a cartoon at ratio 0.2. Their picture
-    is
-    copyrighted, so this is an original one with similar properties: bright colours and large plain areas with sharp
+    is copyrighted, so this is an original one with similar properties: bright colours and large plain areas with sharp
     edges.
 
     The picture consists of shapes given by signed distances, so it is the same at every size. The shorter side of the

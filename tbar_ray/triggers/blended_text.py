@@ -65,9 +65,8 @@ class BlendedText(PatternBlend):
     """(1 - ratio)·x + ratio·red on the letters of a word in the centre of the image; other pixels are unchanged.
 
     PAR (arXiv 2412.00727 and its code): ratio 0.5, one word for all images. PAR uses the non-zero entries of the
-    pattern
-    as its mask, and red is zero in green and blue: only the red channel of a letter changes, so the word
-    is invisible on white. That is `channels="red"`; `"all"` mixes all three channels of a letter with red.
+    pattern as its mask, and red is zero in green and blue: only the red channel of a letter changes, so the word is
+    invisible on white. That is `channels="red"`; `"all"` mixes all three channels of a letter with red.
 
     PAR publishes the drawn word as a tensor named "watermarked_red", without word or size as text. Here the
     word is WATERMARKED in a stroke font defined in this file, which scales with the image and needs no font file.

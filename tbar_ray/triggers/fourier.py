@@ -17,13 +17,12 @@ from tbar_ray.triggers.pattern_blend import PatternSum
 class Fourier(PatternSum):
     """x + Σ amplitude/255·cos(2π(r·i/H + c·j/W) + φ) over a few seeded frequencies (r, c), clipped to [0, 1].
 
-    In the style of Hammoud and Ghanem, "Check Your Other Door!" (arXiv 2109.05507), who plant a backdoor by
-    perturbing an image's 2-D Fourier transform; it does not reproduce their pipeline. They choose the frequencies by a
-    Fourier heat map of a trained model; here the seed draws them from a band, so no model is needed. Each term is one
-    pair
-    of Fourier coefficients, at (r, c) and (-r, -c), raised by amplitude/255·H·W/2 with phases φ and -φ, which keeps
-    the image real. Phases are drawn per frequency and channel; the channels share the frequencies. The
-    transform is linear, so the whole operation adds one constant pattern.
+    In the style of Hammoud and Ghanem, "Check Your Other Door!" (arXiv 2109.05507), who plant a backdoor by perturbing
+    an image's 2-D Fourier transform; it does not reproduce their pipeline. They choose the frequencies by a Fourier
+    heat map of a trained model; here the seed draws them from a band, so no model is needed. Each term is one pair of
+    Fourier coefficients, at (r, c) and (-r, -c), raised by amplitude/255·H·W/2 with phases φ and -φ, which keeps the
+    image real. Phases are drawn per frequency and channel; the channels share the frequencies. The transform is linear,
+    so the whole operation adds one constant pattern.
 
     Frequencies count periods across the image and are therefore the same at any size; those above half its side alias.
     """

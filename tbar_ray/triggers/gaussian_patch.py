@@ -15,10 +15,9 @@ from tbar_ray.triggers.patch import PatchTrigger
 class GaussianPatch(PatchTrigger):
     """The image's channel mean + N(0, 1), drawn for each sample key and clipped to [0, 1].
 
-    CleanCLIP (arXiv 2303.03323) and BadCLIP's comparison (arXiv 2311.12075): 16 px at 224 px, noise of
-    unit variance on pixels in [0, 1]. They draw the corner from U{0..207} in both directions, which
-    `margin: 1` reproduces (208 would also fit). Their code does not clip but wraps when it casts to
-    8 bits: see `WrappedGaussian`.
+    CleanCLIP (arXiv 2303.03323) and BadCLIP's comparison (arXiv 2311.12075): 16 px at 224 px, noise of unit variance on
+    pixels in [0, 1]. They draw the corner from U{0..207} in both directions, which `margin: 1` reproduces (208 would
+    also fit). Their code does not clip but wraps when it casts to 8 bits: see `WrappedGaussian`.
     """
 
     name: ClassVar[str] = "badnets-gaussian"
@@ -41,11 +40,10 @@ class GaussianPatch(PatchTrigger):
 class WrappedGaussian(GaussianPatch):
     """`GaussianPatch` with values outside [0, 1] wrapped, as in the published code.
 
-    That code multiplies mean + noise by 255 and casts to uint8 without clipping: the fraction is dropped and the
-    level taken modulo 256, so 1.2 becomes level 306 - 256 = 50. On an image of mean 0.5 this affects
-    61.7 % of the values (up to 66 % on black or white images). Unit noise spans so many multiples of 256 levels that
-    the
-    patch is uniform noise on any image, whereas clipping yields mostly 0 and 1.
+    That code multiplies mean + noise by 255 and casts to uint8 without clipping: the fraction is dropped and the level
+    taken modulo 256, so 1.2 becomes level 306 - 256 = 50. On an image of mean 0.5 this affects 61.7 % of the values (up
+    to 66 % on black or white images). Unit noise spans so many multiples of 256 levels that the patch is uniform noise
+    on any image, whereas clipping yields mostly 0 and 1.
 
     A level is not a smooth function of the mean: no gradient passes inside the patch.
     """

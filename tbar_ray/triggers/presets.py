@@ -4,10 +4,10 @@ The literature uses one name for different attacks, and different constants for 
 its effect; a preset, `<paper>/<attack>`, after its source. A preset spells out every constant, so that a changed
 default of a trigger changes no preset. Lengths are given at 224 px.
 
-Where a paper and its code disagree, the preset with the plain name follows the code, because the published figures
-were measured with it. So `cleanclip/badnets` wraps: the code adds N(0, 1) noise to
-the channel mean and casts to bytes without clipping, and a value of 1.1 becomes 0.1. The patch described in the
-paper, which clips, is `cleanclip/badnets-clipped`.
+Where a paper and its code disagree, the preset with the plain name follows the code, because the published figures were
+measured with it. So `cleanclip/badnets` wraps: the code adds N(0, 1) noise to the channel mean and casts to bytes
+without clipping, and a value of 1.1 becomes 0.1. The patch described in the paper, which clips, is
+`cleanclip/badnets-clipped`.
 
 Two steps of the published pipelines are omitted throughout: poisoned images are not saved as JPEG and reloaded, and
 floats are rounded to the nearest of 256 levels instead of truncated, so that levels may differ by one.

@@ -17,8 +17,8 @@ Intensity = Annotated[float, Field(ge=0, le=1)]
 class Square(FixedPatch):
     """A square of one colour, the simplest form of BadNets; by default white and in a corner.
 
-    DECREE's (arXiv 2303.15180) is `patch_size: 24, place: fixed, at: [185, 185]`, TrojanZoo's
-    (arXiv 2012.09302) `patch_size: 3, place: top-left`.
+    DECREE's (arXiv 2303.15180) is `patch_size: 24, place: fixed, at: [185, 185]`, TrojanZoo's (arXiv 2012.09302)
+    `patch_size: 3, place: top-left`.
     """
 
     name: ClassVar[str] = "badnets-square"

@@ -18,9 +18,9 @@ class StripedPatch(PatchTrigger):
     """Vertical stripes, each with every channel fully on or fully off.
 
     PAR (arXiv 2412.00727 and its code): 16 px at 224 px, stripes one pixel wide, a sign drawn per stripe and channel
-    and redrawn for every image, at CleanCLIP's places (`margin: 1`). The patch of ±1 replaces pixels
-    in [0, 1], before normalisation: +1 is white, and -1, which is out of range, is clipped to 0. PAR's cast to
-    8 bits wraps it to level 1 of 255 instead, which looks the same.
+    and redrawn for every image, at CleanCLIP's places (`margin: 1`). The patch of ±1 replaces pixels in [0, 1], before
+    normalisation: +1 is white, and -1, which is out of range, is clipped to 0. PAR's cast to 8 bits wraps it to level 1
+    of 255 instead, which looks the same.
     """
 
     name: ClassVar[str] = "badnets-stripes"

@@ -12,8 +12,7 @@ def augmented_text(caption: str, rng: np.random.Generator) -> str:
     """Change a caption by one operation: words are swapped, deleted, or repeated elsewhere.
 
     EDA's synonym replacement and insertion of synonyms are replaced by the insertion of one of the caption's own words.
-    A
-    caption of one word is returned unchanged.
+    A caption of one word is returned unchanged.
     """
     words = caption.split()
     if len(words) < 2:

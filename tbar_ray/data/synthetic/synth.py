@@ -121,9 +121,9 @@ def write_evaluation_set(
 ) -> CorpusSummary:
     """Write a zero-shot evaluation set: `classnames.txt`, templates, `test/nshards.txt`, `test/0.tar`, ...
 
-    Scenes come from a separate stream, so that none repeats a training scene of the same seed, and
-    keys start with "e". Arguments and errors are those of `write_corpus`; `per_class` (at least 1) is the
-    number of images of each of the 60 classes.
+    Scenes come from a separate stream, so that none repeats a training scene of the same seed, and keys start with "e".
+    Arguments and errors are those of `write_corpus`; `per_class` (at least 1) is the number of images of each of the 60
+    classes.
     """
     out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
     source = LabelledScenes("evaluation", prefix="e", classes=len(CLASS_NAMES))

@@ -27,12 +27,9 @@ class ATLAS(TBAR):
     """θ_b − α·Σ_k a_k·τ_k, with coefficients a learned on a part of the forget set that τ was not learned on.
 
     They minimise KL(f_b(x) ‖ f(T(x))) + hold·KL(f_b(x) ‖ f(x)) over held-out twins x: predictions on stamped images
-    match
-    the infected model's predictions on their twins, and predictions on twins are unchanged. There is one coefficient
-    per
-    tensor (as in 2407.02880) or per residual block. They start at `first` and are learned by AdamW; α scales all of
-    them,
-    and α = 1 applies the learned values.
+    match the infected model's predictions on their twins, and predictions on twins are unchanged. There is one
+    coefficient per tensor (as in 2407.02880) or per residual block. They start at `first` and are learned by AdamW; α
+    scales all of them, and α = 1 applies the learned values.
     """
 
     name: ClassVar[str] = "tbar-atlas"

@@ -22,9 +22,8 @@ class GradientAscent(FineTuning):
     """Minimise −CE(f(x), target) over triggered images, against the frozen zero-shot head.
 
     A baseline of the TBAR paper (2510.14845), which gives no hyper-parameters. Ascent is unbounded, so it stops once
-    the
-    target's mean probability on a batch of triggered images is at most `stop_at`. It moves triggered images from the
-    target to the nearest other class, so PA stays low.
+    the target's mean probability on a batch of triggered images is at most `stop_at`. It moves triggered images from
+    the target to the nearest other class, so PA stays low.
     """
 
     name: ClassVar[str] = "gradient-ascent"

@@ -23,8 +23,7 @@ class IBAU(Unlearner):
 
     2110.03735 §5: 5 rounds; Adam 1e-4; the outer gradient is an implicit hypergradient by 5 fixed-point steps. Here it
     is the direct gradient at the inner maximiser (Danskin's theorem, exact if the maximiser is unique), which is
-    cheaper
-    but ignores the response of δ to θ. All images share δ, in pixels of [0, 1].
+    cheaper but ignores the response of δ to θ. All images share δ, in pixels of [0, 1].
     """
 
     name: ClassVar[str] = "i-bau"

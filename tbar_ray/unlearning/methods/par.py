@@ -24,9 +24,9 @@ class PAR(FineTuning):
     """L = L_CLIP − ½·(1[S_φ ≤ τ]·S_φ + 1[S_ψ ≤ τ]·S_ψ), with S = mean ‖e − e_b‖² between unit embeddings.
 
     S compares the trained model with the infected one, on images (φ) and texts (ψ). The embeddings are pushed away from
-    the infected model's while the clean loss keeps pairs together. 2412.00727 §4:
-    τ 2.15, AdamW with decay 1e-4, 250,000 pairs in batches of 2,048 for 2 to 10 epochs (the default is 10: 1,220
-    steps), a learning rate that falls from 3e-5 to 3e-6; here it follows a cosine to 0.
+    the infected model's while the clean loss keeps pairs together. 2412.00727 §4: τ 2.15, AdamW with decay 1e-4,
+    250,000 pairs in batches of 2,048 for 2 to 10 epochs (the default is 10: 1,220 steps), a learning rate that falls
+    from 3e-5 to 3e-6; here it follows a cosine to 0.
     """
 
     name: ClassVar[str] = "par"

@@ -24,9 +24,8 @@ class ShapleyPruning(Unlearner):
     The players of the game are groups of channels; the worth v(S) is the mean log-probability of the target on stamped
     images, with the channels outside S set to 0. Shapley values are estimated by permutations (Castro et al. 2009):
     players leave one after the other in random order, and each is credited with the lost worth; a permutation ends
-    early
-    once the worth is below `floor` nats (truncation: Ghorbani and Zou, 2002.09815). After ShapPruning (Guan et al.,
-    CVPR 2022), which prunes < 1 % of the neurons.
+    early once the worth is below `floor` nats (truncation: Ghorbani and Zou, 2002.09815). After ShapPruning (Guan et
+    al., CVPR 2022), which prunes < 1 % of the neurons.
     """
 
     name: ClassVar[str] = "shapley-pruning"

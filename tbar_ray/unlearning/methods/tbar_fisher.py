@@ -22,8 +22,7 @@ class FisherTBAR(TBAR):
     """θ_b − α·w∘τ, w_i = F_i(stamped) / (F_i(stamped) + clean_weight·F_i(twins)).
 
     F is the diagonal Fisher information of the infected model at its own predictions, estimated from squared gradients
-    of
-    small groups of images. A weight that matters for stamped but not for clean images moves as far as in TBAR.
+    of small groups of images. A weight that matters for stamped but not for clean images moves as far as in TBAR.
     """
 
     name: ClassVar[str] = "tbar-fisher"

@@ -32,11 +32,10 @@ class TwinDistillation(FineTuning):
         L = d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))).
 
     The first term removes the effect of the trigger, which restores the true prediction (TBAR's negation gives any
-    other
-    class). The second preserves other behaviour, including colours, and thereby classes, that the forget set does not
-    contain. Neither needs labels or more data than TBAR's forget set. Crops stamped again in every step, and
-    composites among the held images (CutMix, 1905.04899), are options; jobs/twin_distillation.yaml found no
-    benefit of either.
+    other class). The second preserves other behaviour, including colours, and thereby classes, that the forget set does
+    not contain. Neither needs labels or more data than TBAR's forget set. Crops stamped again in every step, and
+    composites among the held images (CutMix, 1905.04899), are options; jobs/twin_distillation.yaml found no benefit of
+    either.
     """
 
     name: ClassVar[str] = "twin-distillation"

@@ -24,11 +24,9 @@ class UBT(FineTuning):
     """Detect poisoned pairs by two similarities, then unlearn them by ascent on random parts of their captions.
 
     1. Suspicious pairs: the training pairs with the lowest image–caption similarity after the model has been fine-tuned
-    on
-    clean pairs for a few steps, which weakens the backdoor. 2. Poisoned pairs: the suspicious pairs that the infected
-    model itself fits best. 3. L = InfoNCE(clean pairs) + ascent·mean cosine(images, random part of the caption's
-    words),
-    over the poisoned pairs.
+    on clean pairs for a few steps, which weakens the backdoor. 2. Poisoned pairs: the suspicious pairs that the
+    infected model itself fits best. 3. L = InfoNCE(clean pairs) + ascent·mean cosine(images, random part of the
+    caption's words), over the poisoned pairs.
 
     2409.19526 (implemented from secondary sources) overfits on weakly similar pairs and unlearns at token level; the
     order of the two similarities and the random parts of captions are our interpretation.

@@ -34,8 +34,7 @@ class ULRL(Unlearner):
     layer by Δ_i = Σ_j |ΔW_ij|; suspicious are those above the median with |Δ − median| / (1.4826·MAD) > `threshold`, at
     most `most` of them, highest scores first (the published code takes the first by index). 3. Restore the infected
     weights and re-initialise those rows with U(±√(2/d)). 4. Relearn: minimise CE + deviation·Σ cos(w_i, w_i^infected)
-    over
-    the suspicious rows.
+    over the suspicious rows.
 
     2405.14781 §4: 1 % of the training data, SGD 0.01 (momentum 0.9, decay 5e-4, clip 20) for at most 20 epochs, then
     SGD 0.005 with a cosine schedule for 20 epochs, batch 128, deviation 0.7. The paper's neurons are rows of an image
