@@ -1,4 +1,4 @@
-"""Hyper-parameters of a training, as data: a spec is checked without importing torch."""
+"""Hyper-parameters of a training, as data without torch, so that specs can be checked quickly."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Optimisation(BaseModel):
 
 
 class Augmentation(BaseModel):
-    """Random changes of the training images, on the training's device and after stamping."""
+    """Random augmentation of the training images, on the training device and after stamping."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     crop: tuple[float, float] = Field(
-        default=(0.9, 1.0), description="least and largest share of an image's area that a random square crop keeps"
+        default=(0.9, 1.0), description="smallest and largest share of an image's area kept by a random square crop"
     )
     mirror: float = Field(default=0.0, ge=0, le=1, description="share of images mirrored left to right")
 
