@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install sweep test test-slow lint clean
+.PHONY: help install sweep test test-slow mutants lint clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -25,6 +25,9 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+mutants: install
+	$(BIN)/python -m tests.mutants
 
 lint: install
 	$(BIN)/ruff check .
