@@ -31,6 +31,6 @@ def test_the_edit_pulls_the_pairs_that_are_fitted_best_apart_and_learns_the_othe
         apart = (seen(infected, pairs.images[chosen]) * read(infected, pairs.tokens[chosen])).sum(1).mean()
         return learned + 2.0 * apart
 
-    assert distance(found.vector, trained(infected, [loss] * 2, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
+    assert distance(found.edit.vector, trained(infected, [loss] * 2, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
     assert found.facts["isolated"] == best.sum()
     assert found.facts["least_cosine_of_isolated"] == pytest.approx(cosines[best].min(), abs=1e-4)

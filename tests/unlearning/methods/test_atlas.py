@@ -37,7 +37,7 @@ def test_every_block_gets_the_coefficient_that_adam_finds_on_what_was_held_out()
     held, learned = order[:count], order[count:]
     part = ForgetSet(*(getattr(forget, field.name)[learned] for field in dataclasses.fields(forget)))
     data = dataclasses.replace(infected.data, forget=part)
-    tau = TBAR(**settings).find(dataclasses.replace(infected, data=data)).vector.tensors
+    tau = TBAR(**settings).find(dataclasses.replace(infected, data=data)).edit.vector.tensors
     infected.restore()
     blocks = sorted({home(name) for name, value in tau.items() if value.any()})
     answers = chances_of(infected, forget.twins[held])
@@ -61,7 +61,7 @@ def test_every_block_gets_the_coefficient_that_adam_finds_on_what_was_held_out()
         coefficients = rule("coefficients", coefficients, np.array(slope), RATE)
     scales = dict(zip(blocks, coefficients, strict=True))
     expected = {name: scales[home(name)] * value.double().numpy() for name, value in tau.items() if value.any()}
-    assert distance(found.vector, expected) < 0.01
-    assert distance(found.vector, {name: FIRST * tau[name].double().numpy() for name in expected}) > 0.05
+    assert distance(found.edit.vector, expected) < 0.01
+    assert distance(found.edit.vector, {name: FIRST * tau[name].double().numpy() for name in expected}) > 0.05
     assert found.facts["coefficients"] == 5
     assert found.facts["largest"] == pytest.approx(coefficients.max(), abs=0.05)

@@ -53,7 +53,7 @@ def test_the_direction_of_the_best_layer_is_projected_out_of_what_writes_it() ->
         good = [layer for layer, (_, kept) in enumerate(outcomes) if kept >= 0.9]
         best = min(good, key=lambda layer: outcomes[layer][0])
         assert len({chance for chance, _ in outcomes}) > 1
-        assert distance(found.vector, {name: value - start[name] for name, value in edits[best].items()}) < NEAR
+        assert distance(found.edit.vector, {name: value - start[name] for name, value in edits[best].items()}) < NEAR
         assert found.facts["target_probability"] == pytest.approx(outcomes[best][0], abs=1e-3)
         assert found.facts["twins_kept"] == pytest.approx(outcomes[best][1])
     finally:

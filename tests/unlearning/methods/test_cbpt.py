@@ -66,6 +66,6 @@ def test_the_head_is_that_of_prompts_tuned_on_clean_and_perturbed_images() -> No
     )  # fmt: skip
     with torch.no_grad():
         moved = (head() - first).double().numpy()
-    assert found.head is not None
-    assert distance({"head": found.head - first}, {"head": moved}) < NEAR
-    assert found.vector.norm() == 0
+    assert found.edit.head is not None
+    assert distance({"head": found.edit.head - first}, {"head": moved}) < NEAR
+    assert found.edit.vector.norm() == 0

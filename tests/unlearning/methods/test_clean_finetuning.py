@@ -39,4 +39,4 @@ def test_the_edit_is_what_adamw_learns_on_clean_pairs(objective: str) -> None:
         return info_nce(seen(infected, batch.images), read(infected, batch.tokens), infected.model.logit_scale.exp())
 
     names = image_names(infected) if objective == "classification" else all_names(infected)
-    assert distance(found.vector, trained(infected, [loss] * 2, names, AdamW(0.1), 1e-3)) < NEAR
+    assert distance(found.edit.vector, trained(infected, [loss] * 2, names, AdamW(0.1), 1e-3)) < NEAR

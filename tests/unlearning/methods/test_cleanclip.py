@@ -30,4 +30,4 @@ def test_the_edit_is_what_adamw_learns_from_pairs_and_their_augmented_copies() -
         own = info_nce(images, others, scale) + info_nce(texts, changed, scale)
         return info_nce(images, texts, scale) + 2.0 * own
 
-    assert distance(found.vector, trained(infected, [loss] * 2, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
+    assert distance(found.edit.vector, trained(infected, [loss] * 2, all_names(infected), AdamW(0.1), 1e-3)) < NEAR

@@ -11,7 +11,7 @@ from tests.unlearning.reference import NEAR, AdamW, all_names, distance, info_nc
 def test_the_edit_leads_to_the_conflict_model_and_alpha_is_the_weight_of_the_merge() -> None:
     infected = infected_of(VIT)
     method = ConflictMerging(steps=2, batch_size=8, learning_rate=1e-3, warmup_steps=0)
-    found = method.find(infected).vector
+    found = method.find(infected).edit.vector
     infected.restore()
     clean = infected.clean
     batches = shuffled(clean.images, None, clean.tokens, batch_size=8, seed=0, purpose="clean pairs order")

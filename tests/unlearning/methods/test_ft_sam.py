@@ -39,5 +39,5 @@ def test_the_edit_is_what_sgd_learns_from_the_gradient_at_the_worst_point_nearby
         }
         return smoothed(worst, batch)
 
-    assert distance(found.vector, trained(infected, [loss] * 2, names, SGD(), 0.05)) < NEAR
+    assert distance(found.edit.vector, trained(infected, [loss] * 2, names, SGD(), 0.05)) < NEAR
     assert found.record.samples == 2 * 2 * 8

@@ -24,7 +24,7 @@ def test_the_edit_climbs_the_targets_cross_entropy_on_triggered_images() -> None
         return -cross_entropy(chances, batch.labels)
 
     expected = trained(infected, [loss] * 3, image_names(infected), AdamW(0.1), 1e-4)
-    assert distance(found.vector, expected) < NEAR
+    assert distance(found.edit.vector, expected) < NEAR
     assert found.facts["target_probability"] == pytest.approx(probabilities[-1], rel=1e-3)
 
 

@@ -52,6 +52,6 @@ def test_the_edit_unlearns_the_perturbation_that_hurts_most_round_by_round() -> 
 
         for name, change in trained(infected, [loss] * 2, image_names(infected), rule, 1e-3, constant_rate).items():
             total[name] = total.get(name, 0.0) + change
-    assert distance(found.vector, total) < NEAR
+    assert distance(found.edit.vector, total) < NEAR
     assert found.facts["perturbation_norms"] == pytest.approx(norms, rel=1e-3)
     assert norms[0] == pytest.approx(1.5, rel=1e-3)

@@ -29,4 +29,4 @@ def test_the_edit_drives_embeddings_away_while_pairs_stay_together(threshold: fl
             value = value - 5.0 * (apart if float(apart) <= threshold else 0.0)
         return value
 
-    assert distance(found.vector, trained(infected, [loss] * 3, all_names(infected), AdamW(1e-4), 1e-3)) < NEAR
+    assert distance(found.edit.vector, trained(infected, [loss] * 3, all_names(infected), AdamW(1e-4), 1e-3)) < NEAR

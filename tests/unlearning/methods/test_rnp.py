@@ -74,4 +74,4 @@ def test_the_channels_that_do_not_recover_are_set_to_0() -> None:
             value = infected.start[part].double().numpy()
             expected[part] = -value * pruned.reshape(-1, *[1] * (value.ndim - 1))
     assert found.facts["pruned"] == lowest.sum() > 20
-    assert distance(found.vector, expected) < 0.05
+    assert distance(found.edit.vector, expected) < 0.05

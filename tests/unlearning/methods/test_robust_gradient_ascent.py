@@ -16,7 +16,7 @@ def test_the_edit_climbs_with_a_guard_that_follows_the_largest_class(largest: fl
     method = RobustGradientAscent(
         steps=3, batch_size=8, learning_rate=1e-4, stop_at=0.0, guard=2.0, largest_share=largest
     )
-    found = method.find(infected).vector
+    found = method.find(infected).edit.vector
     infected.restore()
     forget, guards = infected.forget, [2.0]
     order = shuffled(torch.arange(len(forget.images)), None, None, batch_size=8, seed=0, purpose="robust ascent order")

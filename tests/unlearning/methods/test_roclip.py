@@ -29,4 +29,4 @@ def test_the_edit_is_what_adamw_learns_with_matched_captions_in_every_second_ste
             texts = known[torch.from_numpy((texts.detach().numpy() @ known.numpy().T).argmax(1))]
         return info_nce(images, texts, infected.model.logit_scale.exp())
 
-    assert distance(found.vector, trained(infected, [loss] * 3, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
+    assert distance(found.edit.vector, trained(infected, [loss] * 3, all_names(infected), AdamW(0.1), 1e-3)) < NEAR

@@ -42,7 +42,7 @@ def test_the_tokens_are_what_sgd_learns_while_class_tokens_are_repelled(repulsio
         return cross_entropy(chances, batch.labels) + repulsion * torch.stack(cosines).mean()
 
     moved = trained(infected, [loss] * 3, [], SGD(0.0), 0.5, constant_rate, {"prompts": prompts}, clip=False)
-    assert found.prompts is not None
-    assert distance({"prompts": found.prompts - start.float()}, moved) < NEAR
-    assert found.vector.norm() == 0
+    assert found.edit.prompts is not None
+    assert distance({"prompts": found.edit.prompts - start.float()}, moved) < NEAR
+    assert found.edit.vector.norm() == 0
     assert found.facts["layers"] == 2

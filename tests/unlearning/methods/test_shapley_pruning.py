@@ -42,7 +42,7 @@ def test_the_channels_with_the_greatest_shapley_value_are_set_to_0() -> None:
         best = values.argsort()[::-1][:2].tolist()  # 26 % of 8 groups
         pruned = without(best)
         expected = {name: (pruned[name] - infected.start[name]).double().numpy() for name in pruned}
-        assert distance(found.vector, expected) < 1e-6
+        assert distance(found.edit.vector, expected) < 1e-6
         assert found.facts["pruned"] == 2 * GROUP
     finally:
         infected.restore()

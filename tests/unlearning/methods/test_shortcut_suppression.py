@@ -58,4 +58,4 @@ def test_the_branch_whose_scaling_lowers_asr_most_is_cut_and_the_rest_is_fine_tu
 
     tuned = trained(infected, [loss] * steps, image_names(infected), SGD(), 0.01)
     expected = {name: (cut[name] - infected.start[name]).double().numpy() + tuned[name] for name in tuned}
-    assert distance(found.vector, expected) < NEAR
+    assert distance(found.edit.vector, expected) < NEAR

@@ -195,7 +195,7 @@ def test_a_planted_backdoor_is_removed_by_subtracting_the_vector_and_fed_by_addi
 @pytest.mark.parametrize("objective", ["classification", "contrastive"])
 def test_the_vector_is_what_adamw_learns_on_the_forget_set(architecture: str, objective: str) -> None:
     infected = infected_of(architecture)
-    found = TBAR(steps=2, batch_size=8, learning_rate=1e-3, objective=objective).find(infected).vector
+    found = TBAR(steps=2, batch_size=8, learning_rate=1e-3, objective=objective).find(infected).edit.vector
     infected.restore()
     forget = infected.forget
     batches = shuffled(forget.images, forget.labels, forget.tokens, batch_size=8, seed=0, purpose="forget order")

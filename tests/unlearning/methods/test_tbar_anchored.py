@@ -10,7 +10,7 @@ from tests.unlearning.reference import NEAR, AdamW, cross_entropy, distance, ima
 
 def test_the_vector_is_learned_while_answers_on_twins_are_held() -> None:
     infected = infected_of(VIT)
-    found = AnchoredTBAR(steps=3, batch_size=8, learning_rate=1e-3, hold=5.0).find(infected).vector
+    found = AnchoredTBAR(steps=3, batch_size=8, learning_rate=1e-3, hold=5.0).find(infected).edit.vector
     infected.restore()
     forget = infected.forget
     with torch.no_grad():

@@ -28,7 +28,7 @@ def test_the_edit_is_the_vector_weighted_by_what_matters_to_stamped_images_alone
     settings = {"steps": 2, "batch_size": 8, "learning_rate": 1e-3}
     found = FisherTBAR(**settings, fisher_images=8, group=2, clean_weight=0.5).find(infected)
     infected.restore()
-    plain = as_change(TBAR(**settings).find(infected).vector)
+    plain = as_change(TBAR(**settings).find(infected).edit.vector)
     infected.restore()
     stamped = information(infected, infected.forget.images[:8], 2)
     twins = information(infected, infected.forget.twins[:8], 2)
@@ -36,7 +36,7 @@ def test_the_edit_is_the_vector_weighted_by_what_matters_to_stamped_images_alone
         name: plain[name] * np.divide(s, s + 0.5 * twins[name], out=np.ones_like(s), where=s + twins[name] > 0)
         for name, s in stamped.items()
     }
-    assert distance(found.vector, expected) < NEAR
-    assert distance(found.vector, plain) > 0.2
+    assert distance(found.edit.vector, expected) < NEAR
+    assert distance(found.edit.vector, plain) > 0.2
     norms = [np.sqrt(sum((value**2).sum() for value in values.values())) for values in (expected, plain)]
     assert found.facts["norm_kept"] == pytest.approx(norms[0] / norms[1], rel=1e-3)

@@ -23,8 +23,8 @@ def test_the_edit_is_the_vector_in_a_part_of_the_encoder_and_0_elsewhere(
     settings = {"steps": 2, "batch_size": 8, "learning_rate": 1e-3}
     found = LayerTBAR(**settings, part=part, share=share).find(infected)
     infected.restore()
-    plain = as_change(TBAR(**settings).find(infected).vector)
+    plain = as_change(TBAR(**settings).find(infected).edit.vector)
     expected = {name: value for name, value in plain.items() if name.removeprefix("visual.").startswith(kept)}
-    assert distance(found.vector, expected) < NEAR
+    assert distance(found.edit.vector, expected) < NEAR
     norms = [np.sqrt(sum((value**2).sum() for value in values.values())) for values in (expected, plain)]
     assert found.facts["norm_kept"] == pytest.approx(norms[0] / norms[1], rel=1e-3)

@@ -14,9 +14,9 @@ RATE, STEPS = 3e-3, 3
 
 def test_the_vector_is_learned_by_the_linearised_model() -> None:
     infected = infected_of(VIT)
-    found = TangentTBAR(steps=STEPS, batch_size=8, learning_rate=RATE).find(infected).vector
+    found = TangentTBAR(steps=STEPS, batch_size=8, learning_rate=RATE).find(infected).edit.vector
     infected.restore()
-    plain = TBAR(steps=STEPS, batch_size=8, learning_rate=RATE).find(infected).vector
+    plain = TBAR(steps=STEPS, batch_size=8, learning_rate=RATE).find(infected).edit.vector
     infected.restore()
     forget, model = infected.forget, infected.model
     batches = shuffled(forget.images, forget.labels, None, batch_size=8, seed=0, purpose="forget order")

@@ -89,7 +89,7 @@ def test_the_edit_is_what_adamw_learns_from_twins() -> None:
     method = TwinDistillation(
         steps=3, batch_size=8, learning_rate=1e-4, warmup_steps=0, hold=2.0, recoloured=0.0, restamp=False
     )
-    found = method.find(infected).vector
+    found = method.find(infected).edit.vector
     infected.restore()
     forget, scale = infected.forget, float(infected.model.logit_scale.detach().exp())
     order = torch.randperm(len(forget.images), generator=torch_generator(0, "twin distillation order", 0))

@@ -55,5 +55,5 @@ def test_the_edit_unlearns_the_words_of_pairs_that_fit_the_infected_model_alone(
         apart = (seen(infected, pairs.images[rows]) * read(infected, infected.data.tokenizer(texts))).sum(1).mean()
         return learned(next(others)) + 2.0 * apart
 
-    assert distance(found.vector, trained(infected, [loss] * 2, all_names(infected), rule(0.1), 1e-3)) < NEAR
+    assert distance(found.edit.vector, trained(infected, [loss] * 2, all_names(infected), rule(0.1), 1e-3)) < NEAR
     assert found.facts["selected_pairs"] == len(chosen)

@@ -65,9 +65,12 @@ def test_the_edit_unlearns_resets_the_suspicious_rows_and_relearns() -> None:
     reset = head.detach().double().numpy().copy()
     again = trained(infected, [phase(1, head, likeness)] * 2, names, SGD(), 0.02, cosine_rate, {"head": head})
     assert found.facts["suspicious"] == [worst]
-    assert found.head is not None
-    assert distance({"head": found.head - before}, {"head": reset + again.pop("head") - before.double().numpy()}) < NEAR
-    assert distance(found.vector, again) < NEAR
+    assert found.edit.head is not None
+    assert (
+        distance({"head": found.edit.head - before}, {"head": reset + again.pop("head") - before.double().numpy()})
+        < NEAR
+    )
+    assert distance(found.edit.vector, again) < NEAR
 
 
 def test_unlearning_ends_where_accuracy_is_low_enough() -> None:
@@ -75,4 +78,4 @@ def test_unlearning_ends_where_accuracy_is_low_enough() -> None:
     found = ULRL(samples=24, unlearning_steps=9, stop_at=0.999, threshold=1e9, batch_size=8).find(infected)
     assert found.record.steps == 1
     assert found.facts["suspicious"] == []
-    assert found.head is None
+    assert found.edit.head is None
