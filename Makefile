@@ -1,13 +1,16 @@
 # make sweep   create .venv, install, run the quickstart campaign
 # make test    create .venv, install, run the tests
+# make lint    check style, types and layers
+# make mutants break known places one by one; the tests named for each must fail
+# make docs    build the documentation into site/; a dead link is an error
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install sweep test test-slow lint clean
+.PHONY: help install sweep test test-slow mutants lint docs docs-reference clean
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 install: $(STAMP)
 
@@ -26,11 +29,26 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 
+mutants: install
+	$(BIN)/python -m tests.mutants
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs-installed
+	$(BIN)/zensical build --strict --clean
+
+$(VENV)/.docs-installed: $(STAMP)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[docs]"
+	touch $@
+
+# the two files that are generated from the models of the spec; a test fails when they are stale
+docs-reference: install
+	$(BIN)/tbar spec schema > $(VENV)/schema && mv $(VENV)/schema tbar_ray/spec/campaign.schema.json
+	$(BIN)/tbar spec reference > $(VENV)/reference && mv $(VENV)/reference docs/spec.md
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .cache site

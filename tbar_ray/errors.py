@@ -1,20 +1,20 @@
-"""Errors that a user can mend. Each message is one line: what is wrong, where, and what to do."""
+"""Errors that a user can fix. Each message is one line: what is wrong, where, and what to do."""
 
 
 class TbarError(Exception):
-    """Base of every error that is reported as one line, without a traceback, and a non-zero exit."""
+    """Base class of errors reported as one line, without a traceback and with a non-zero exit code."""
 
 
 class SpecError(TbarError):
-    """A campaign spec, or a command's options, that cannot be carried out as written."""
+    """A campaign spec or command-line option is invalid or cannot be carried out."""
 
 
 class DataError(TbarError):
-    """Shards, captions, labels or evaluation sets that are missing or unreadable."""
+    """Shards, captions, labels or evaluation sets are missing or unreadable."""
 
 
 class CheckpointError(TbarError):
-    """A checkpoint that is refused (pickled) or that does not fit the architecture."""
+    """A checkpoint is refused (pickled) or does not fit the architecture."""
 
 
 class StoreError(TbarError):
@@ -22,8 +22,8 @@ class StoreError(TbarError):
 
 
 class TrackingError(TbarError):
-    """The MLflow tracking server cannot be reached or refuses the record."""
+    """The MLflow tracking server cannot be reached or rejects a record."""
 
 
 class ScientificError(TbarError):
-    """An experiment that ran but did not work (NaN loss, attack did not take): never retried."""
+    """An experiment ran but failed (NaN loss, attack did not succeed); never retried."""

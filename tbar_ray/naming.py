@@ -1,4 +1,4 @@
-"""Things by name: hints for misspelt names, and building what a registry lists."""
+"""Registry look-ups: suggestions for misspelt names, and building entries from parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def nearest(name: str, known: Iterable[str], most: int = 8) -> str:
-    """Return '; did you mean …?', or the known names where none is close, to end an error line."""
+    """End of an error line: '; did you mean …?', or up to `most` known names if none is close."""
     candidates = sorted(known)
     close = get_close_matches(name, candidates, n=3, cutoff=0.5)
     if close:
@@ -24,10 +24,10 @@ def nearest(name: str, known: Iterable[str], most: int = 8) -> str:
 
 
 def build_named(registry: Mapping[str, type[ModelT]], what: str, name: str, parameters: Mapping[str, object]) -> ModelT:
-    """Build an entry of a registry from its name and parameters; `what` is what the registry lists.
+    """Build a registry entry from its name and parameters; `what` names the kind of entry in errors.
 
     Raises:
-        SpecError: one line, if the name or a parameter is unknown or out of range, naming the nearest ones.
+        SpecError: one line, if the name or a parameter is unknown or out of range; it suggests the nearest names.
     """
     if name not in registry:
         raise SpecError(f"unknown {what} {name!r}{nearest(name, registry)}")
@@ -36,7 +36,7 @@ def build_named(registry: Mapping[str, type[ModelT]], what: str, name: str, para
         return entry(**parameters)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])  # empty where a rule joins several fields
+        field = ".".join(str(part) for part in first["loc"])  # empty for a rule on several fields
         hint = nearest(field, entry.model_fields) if first["type"] == "extra_forbidden" else ""
-        message = first["msg"].removeprefix("Value error, ")  # pydantic's prefix of a validator's own words
+        message = first["msg"].removeprefix("Value error, ")  # pydantic's prefix to a validator's message
         raise SpecError(f"{what} {name!r}: {field + ': ' if field else ''}{message}{hint}") from None

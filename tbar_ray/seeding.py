@@ -1,7 +1,7 @@
-"""Random draws that depend on a seed and a stable key, and on nothing else.
+"""Random draws that depend only on a seed and a stable key.
 
-Every generator is derived by hashing (seed, purpose, key): the same sample gets the same draw in any
-batch, worker, order or process, and two purposes never share a stream.
+Every generator is derived by hashing (seed, purpose, key): a sample gets the same draw in any batch, worker, order or
+process, and two purposes never share a stream.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Part = int | str
 
 
 def stable_hash(*parts: Part) -> int:
-    """Return 63 bits that depend on `parts` alone (BLAKE2b), equal on every machine and Python."""
+    """Hash `parts` to 63 bits (BLAKE2b); equal on every machine and Python version."""
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         text = f"{type(part).__name__}:{part}".encode()
@@ -27,12 +27,12 @@ def stable_hash(*parts: Part) -> int:
 
 
 def numpy_rng(*parts: Part) -> np.random.Generator:
-    """Return a NumPy generator seeded by `parts`."""
+    """NumPy generator seeded by the hash of `parts`."""
     return np.random.default_rng(stable_hash(*parts))
 
 
 def torch_generator(*parts: Part) -> torch.Generator:
-    """Return a CPU torch generator seeded by `parts` (draw on the CPU, then move, so that devices agree)."""
+    """CPU torch generator seeded by the hash of `parts` (draw on the CPU, then move, so that devices agree)."""
     import torch  # numpy-only users (readers of shards, the corpus writer) need not pay for torch
 
     return torch.Generator().manual_seed(stable_hash(*parts))

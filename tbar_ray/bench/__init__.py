@@ -1,1 +1,1 @@
-"""Benchmarks: this software and what one would use instead, on the same work, in alternation."""
+"""Benchmarks: this software against its usual alternatives, on the same work, in alternation."""

@@ -1,4 +1,4 @@
-"""A path of α: one resident model, images decoded and stamped once, against the usual loop."""
+"""A path of α: one model edited in place, with images decoded and stamped once, against the usual loop."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from tbar_ray.triggers.base import stamp_uint8
 ALPHAS = tuple(round(0.05 * number, 2) for number in range(21))
 IMAGES = 480
 SIDE = 375
-"""Pixels a side of the evaluation JPEGs: the shorter side of most of ImageNet's."""
+"""Side of the evaluation JPEGs in pixels: the shorter side of most ImageNet images."""
 TARGET = 0
 
 
 class AlphaWork:
-    """A model, a vector and an evaluation set as JPEG bytes."""
+    """A model, a task vector and an evaluation set as JPEG bytes."""
 
     def __init__(self, architecture: str, device: torch.device) -> None:
         self.device = device
@@ -61,7 +61,7 @@ class AlphaWork:
         self.keys = [str(number) for number in range(IMAGES)]
 
     def split(self) -> Split:
-        """Decode and stamp every image."""
+        """Decode every image and stamp a copy."""
         clean = torch.from_numpy(np.stack([load_image(data, self.preprocess.size) for data in self.files]))
         return Split(clean, stamp_uint8(BadNets(), clean, self.keys), self.labels)
 
@@ -73,7 +73,7 @@ class AlphaWork:
                 score(model, self.head, split, TARGET, self.preprocess)
 
     def usual(self) -> None:
-        """For every α copy the model, load the edited weights, decode and stamp the images."""
+        """For every α, copy the model, load the edited weights, and decode and stamp the images."""
         for alpha in ALPHAS:
             edited: nn.Module = copy.deepcopy(self.model)
             edited.load_state_dict(
@@ -86,7 +86,7 @@ class AlphaWork:
 
     @torch.inference_mode()
     def bare(self, pixels: list[Tensor]) -> None:
-        """Nothing but forward passes over images that are normalised already."""
+        """Run only the forward passes, over normalised images."""
         for batch in pixels:
             self.model.encode_image(batch)  # type: ignore[operator]
         wait_for(self.device)
@@ -95,7 +95,7 @@ class AlphaWork:
 def alpha_benchmarks(
     repeats: int, device: torch.device, architecture: str = "tbar-RN-tiny"
 ) -> Iterator[Comparison | Figure]:
-    """Yield the path against the usual loop, one α against bare forward passes, and the search's evaluations."""
+    """Yield the path against the usual loop, one α against bare forward passes, and the evaluations of a search."""
     work = AlphaWork(architecture, device)
     mine, theirs = alternate(work.ours, work.usual, repeats=repeats)
     about = f"{len(ALPHAS)} α on {IMAGES} JPEGs of {SIDE} px, clean and triggered, {architecture} on {device.type}"
@@ -120,7 +120,7 @@ def alpha_benchmarks(
 
 
 def _searched() -> Figure:
-    """Return how many of 21 α the search looks at, over curves that fall like logistic functions."""
+    """Maximum number of α, of 21, that the search evaluates, over logistic ASR curves."""
     most = 0
     for middle in np.linspace(0.05, 0.95, 19):
         for floor in (0.8, 0.95):

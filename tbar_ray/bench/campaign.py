@@ -1,4 +1,4 @@
-"""A grid of TBAR: shared stages against plain Ray Tune, where every trial fine-tunes for itself."""
+"""A grid of TBAR: shared stages against plain Ray Tune, where every trial repeats the fine-tuning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.errors import ScientificError
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.stages.node import StageContext
+from tbar_ray.stages.node import Policy, StageContext
 from tbar_ray.store.store import Store
 
 CPUS = 2
@@ -29,8 +29,8 @@ CPUS = 2
 def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
     """Yield the quickstart's grid, and the same with α found by bisection, against plain Ray Tune.
 
-    Corpus, clean and infected models are made beforehand and shared by all sides: what is compared is the grid of
-    attacks, forget-set sizes, clean fractions and α itself.
+    Corpus, clean and infected models are computed beforehand and shared by all sides: the comparison covers the grid of
+    attacks, forget-set sizes, clean fractions and α.
 
     Raises:
         ScientificError: if the bisection selects another α than the grid.
@@ -59,9 +59,10 @@ def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
 
 
 def overhead_benchmark(folder: Path, repeats: int) -> Figure:
-    """Return the share of the cores' time that a campaign spends inside stages.
+    """Share of the cores' time that a campaign spends inside stages.
 
-    The quickstart's grid on models made beforehand. MLflow and the report are in the wall clock, Ray's start is not.
+    Measured on the quickstart's grid with precomputed models. The wall clock includes MLflow and the report, but not
+    the start of Ray.
     """
     spec, store = quickstart_grid(), Store(str(folder / "campaign-store"))
     _launch(spec, store, folder)
@@ -74,7 +75,7 @@ def overhead_benchmark(folder: Path, repeats: int) -> Figure:
 
 
 def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
-    """Return the seconds, and afterwards the megabytes, of a grid of so many trials of hardly any work each."""
+    """Seconds, and memory in MB afterwards, of a grid of `count` trials with minimal work each."""
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(str(folder / "store"))
     raw = quickstart_grid().model_dump()
@@ -99,7 +100,7 @@ def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
 
 
 def quickstart_grid() -> CampaignSpec:
-    """Return the spec of jobs/quickstart.yaml, which an installed package does not have."""
+    """The spec of jobs/quickstart.yaml, which is not part of an installed package."""
     training = {"epochs": 2, "batch_size": 64}
     return CampaignSpec.model_validate(
         {
@@ -155,12 +156,12 @@ def quickstart_grid() -> CampaignSpec:
 def _launch(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     found = launch(spec, store, uri, folder / "report", None, Console(quiet=True))
-    assert found.tracking_failure is None, found.tracking_failure  # MLflow is part of what is measured
+    assert found.tracking_failure is None, found.tracking_failure  # the measurement includes MLflow
     return found
 
 
 def _afresh(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
-    """Launch with the models in the store and nothing else, MLflow and report included."""
+    """Launch with only the models in the store, including MLflow and report."""
     root = Path(store.url)
     for pattern in ("artifacts/vector-*", "artifacts/path-*", "campaigns/*"):
         for old in root.glob(pattern):
@@ -171,7 +172,7 @@ def _afresh(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
 
 
 def _plain(spec: CampaignSpec, trials: list[PlannedTrial], store: Store) -> float:
-    """Return the seconds of as many trials as there are cells and α."""
+    """Seconds of plain Ray Tune for one trial per cell and α."""
     from ray import tune
 
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
@@ -195,7 +196,7 @@ def _plain(spec: CampaignSpec, trials: list[PlannedTrial], store: Store) -> floa
 
 
 def _plain_trial(config: dict[str, Any], trials: list[PlannedTrial], store: Store) -> None:
-    """Fine-tune on the forget set, subtract, decode, stamp and score the validation images."""
+    """Fine-tune on the forget set, subtract, then decode, stamp and score the validation images."""
     from ray import tune
 
     from tbar_ray.evaluation.scores import score
@@ -208,7 +209,7 @@ def _plain_trial(config: dict[str, Any], trials: list[PlannedTrial], store: Stor
     with tempfile.TemporaryDirectory(prefix="tbar-bench-trial-") as out:
         path.unlearn.run(StageContext(store, Path(out), lambda _: None))
         data = scorer.open_data(store)
-        model = scorer.model.load(store, device_for(path.gpus))
+        model = scorer.model.load(store, device_for(Policy()))
         head, preprocess = scorer.head_of(model, data)
         split = load_split(data, scorer.splits.positions(data, "validation"), scorer.backdoor.build(store), preprocess)
         with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):

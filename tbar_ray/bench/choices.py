@@ -1,4 +1,4 @@
-"""What layout, precision and compilation are worth on this machine: the grounds for what `auto` chooses."""
+"""Effect of layout, precision and compilation on this machine: the basis for the choices of `auto`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tbar_ray.training.options import Optimisation
 
 LEARNING_RATE = 1e-3
 CASES = (("tbar-RN-tiny", 64, 12), ("tbar-ViT-tiny", 64, 12))
-"""(architecture, batch, steps); on a GPU RN50 and ViT-B-32 too, in batches of 256."""
+"""(architecture, batch, steps); a GPU also runs `GPU_CASES`."""
 GPU_CASES = (("RN50", 256, 12), ("ViT-B-32", 256, 12))
 CHOICES: dict[str, dict[str, object]] = {
     "channels-last": {"layout": "channels-last"},
@@ -26,7 +26,7 @@ CHOICES: dict[str, dict[str, object]] = {
     "compiled": {"compile": True},
 }
 WARM = 3
-"""Steps that are not counted: the first ones allocate and compile."""
+"""Warm-up steps, not measured: they allocate memory and compile."""
 PLAIN = {"layout": "contiguous", "precision": "fp32", "compile": False}
 
 
@@ -44,7 +44,7 @@ def choice_benchmarks(repeats: int, device: torch.device) -> Iterator[Comparison
 
 
 def _steps(architecture: str, batch: int, steps: int, device: torch.device, settings: dict[str, object]) -> float:
-    """Return the seconds of some steps, from asking for a batch to asking for the next."""
+    """Seconds of `steps` training steps after warm-up, measured between requests for batches."""
     model = create_model(architecture, seed=0).to(device)
     preprocess = preprocessing(model)
     draw = torch.Generator().manual_seed(0)

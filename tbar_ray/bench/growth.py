@@ -1,4 +1,4 @@
-"""How time and memory grow with samples, α, parameters and trials, as powers fitted to measurements."""
+"""Growth of time and memory with samples, α, parameters and trials, as fitted power laws."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Growth:
     """Measurements along one quantity.
 
     Attributes:
-        name: the quantity that grows, e.g. 'samples streamed'.
-        work: what was done with so many, in words.
-        sizes: the numbers of it.
-        seconds: wall clock at each.
-        megabytes: resident memory of this process and its children at each.
+        name: the quantity, e.g. 'samples streamed'.
+        work: description of the work per unit.
+        sizes: values of the quantity.
+        seconds: wall clock at each size.
+        megabytes: resident memory of this process and its children at each size.
     """
 
     name: str
@@ -49,26 +49,26 @@ class Growth:
 
     @property
     def reached(self) -> None:
-        """Return None: nothing is asked for."""
+        """Always None: there is no requirement."""
         return None
 
     @property
     def time_power(self) -> float:
-        """Return b of seconds = a·sizeᵇ, fitted to the upper half of the sizes, where fixed costs weigh least."""
+        """Exponent b of seconds = a·sizeᵇ, fitted to the upper half of the sizes, where fixed costs matter least."""
         return fitted_power(self.sizes, self.seconds)
 
     @property
     def memory_power(self) -> float:
-        """Return b of megabytes = a·sizeᵇ likewise."""
+        """Exponent b of megabytes = a·sizeᵇ, fitted in the same way."""
         return fitted_power(self.sizes, self.megabytes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
+        """All fields and both exponents, for JSON."""
         return {**vars(self), "time_power": self.time_power, "memory_power": self.memory_power}
 
 
 def fitted_power(sizes: tuple[int, ...], values: tuple[float, ...]) -> float:
-    """Return the least-squares slope of log value over log size in the upper half of the sizes (two at least)."""
+    """Least-squares slope of log value over log size in the upper half of the sizes (at least two)."""
     half = max(2, -(-len(sizes) // 2))
     slope, _ = np.polyfit(np.log(sizes[-half:]), np.log(values[-half:]), 1)
     return float(slope)
@@ -140,7 +140,7 @@ def _parameters(device: torch.device) -> Growth:
 
 
 def draw_growth(growths: list[Growth], path: Path) -> None:
-    """Draw time and memory over every quantity, both axes logarithmic, with the fitted powers."""
+    """Draw time and memory over every quantity, both axes logarithmic, with the fitted exponents."""
     from matplotlib.figure import Figure as Canvas
 
     figure = Canvas(figsize=(3.6 * len(growths), 5.6), layout="constrained")

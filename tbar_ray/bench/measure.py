@@ -1,4 +1,4 @@
-"""Measuring two ways of doing one thing in alternation, and saying how they compare."""
+"""Measuring alternatives in alternation, and reporting how they compare."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     import torch
 
 Run = Callable[[], float | None]
-"""Does the work once; returns the seconds that count, or None for all that it took."""
+"""Does the work once; returns the measured seconds, or None for its whole duration."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One way against another.
+    """One implementation against another.
 
     Attributes:
         name: what is compared, e.g. 'stream 64 px'.
-        work: what each run does, in words.
-        unit: what is counted, e.g. 'images'.
-        amount: how many units a run does.
+        work: description of the work of each run.
+        unit: unit of the amount, e.g. 'images'.
+        amount: number of units per run.
         ours: seconds of our runs.
-        peer: what it is compared with, in words.
-        theirs: seconds of the peer's runs; the i-th ran right after our i-th.
-        at_least: the ratio that it must reach; None where none is asked for.
+        peer: description of the alternative.
+        theirs: seconds of the alternative's runs; the i-th ran right after our i-th.
+        at_least: required ratio; None if there is no requirement.
     """
 
     name: str
@@ -44,21 +44,21 @@ class Comparison:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Return how many times faster than the peer we were, pair by pair."""
+        """Speed-ups over the alternative, pair by pair."""
         return tuple(their / our for our, their in zip(self.ours, self.theirs, strict=True))
 
     @property
     def ratio(self) -> float:
-        """Return the median ratio."""
+        """Median speed-up."""
         return median(self.ratios)
 
     @property
     def reached(self) -> bool | None:
-        """Return whether the median ratio is what it must be; None where nothing is asked for."""
+        """Whether the median ratio meets the requirement; None if there is none."""
         return None if self.at_least is None else self.ratio >= self.at_least
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
+        """All fields, rates and ratios, for JSON."""
         return {
             "name": self.name,
             "work": self.work,
@@ -79,15 +79,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number that must not pass a limit.
+    """One number with an optional limit.
 
     Attributes:
         name: what is measured.
-        work: on what, in words.
+        work: description of the work.
         value: the number.
-        unit: of the number; '' for a ratio.
-        limit: what it is held against; None where nothing is asked for.
-        upper: whether the limit is the largest allowed value or the least.
+        unit: unit of the number; '' for a ratio.
+        limit: the allowed limit; None if there is no requirement.
+        upper: whether the limit is the largest or the smallest allowed value.
     """
 
     name: str
@@ -99,48 +99,48 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """Return whether the number keeps to its limit."""
+        """Whether the number is within its limit; None if there is none."""
         if self.limit is None:
             return None
         return self.value <= self.limit if self.upper else self.value >= self.limit
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
+        """All fields, for JSON."""
         return {**vars(self), "reached": self.reached}
 
 
 class Result(Protocol):
-    """A measurement that is shown."""
+    """A measurement that can be reported."""
 
     @property
     def name(self) -> str:
-        """Return what was measured."""
+        """Name of the measured quantity."""
         ...
 
     @property
     def work(self) -> str:
-        """Return on what, in words."""
+        """Description of the work."""
         ...
 
     @property
     def reached(self) -> bool | None:
-        """Return whether it is what was asked for; None where nothing is."""
+        """Whether the requirement is met; None if there is none."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
+        """All fields, for JSON."""
         ...
 
 
 def seconds_of(run: Run) -> float:
-    """Run once and return the seconds that count."""
+    """Run once; returns the seconds reported by the run, else its wall clock."""
     started = time.perf_counter()
     own = run()
     return time.perf_counter() - started if own is None else own
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until a GPU has done what it was told; a CPU has."""
+    """Wait until a GPU has finished its queued work; no effect on a CPU."""
     import torch
 
     if device.type == "cuda":
@@ -148,7 +148,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def alternate(*runs: Run, repeats: int) -> tuple[tuple[float, ...], ...]:
-    """Run each once unmeasured, then all in alternation; what goes first changes from round to round.
+    """Run each once unmeasured, then all in alternation; the first one changes from round to round.
 
     Returns:
         The seconds of every run, in the order given.
@@ -164,7 +164,7 @@ def alternate(*runs: Run, repeats: int) -> tuple[tuple[float, ...], ...]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the numbers were measured on."""
+    """Processor, cores, GPU, software versions and current load of this machine."""
     import torch
 
     import tbar_ray
@@ -181,7 +181,7 @@ def machine() -> dict[str, Any]:
 
 
 def resident_memory() -> float:
-    """Return the bytes that only this process and its Ray processes hold, without shared pages."""
+    """Unshared memory in bytes of this process and its child processes, including Ray's."""
     import psutil
 
     me = psutil.Process()
@@ -207,5 +207,5 @@ def _processor() -> str:
 
 
 def spread(values: Sequence[float], form: str = "{:.2f}") -> str:
-    """Return 'median (least–largest)'."""
+    """Format values as 'median (smallest–largest)'."""
     return f"{form.format(median(values))} ({form.format(min(values))}–{form.format(max(values))})"

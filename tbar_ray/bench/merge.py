@@ -1,4 +1,4 @@
-"""θ − α·τ in place against copying as many bytes."""
+"""θ − α·τ in place against copying the same number of bytes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tbar_ray.models.in_place import InPlaceModel
 from tbar_ray.models.task_vector import TaskVector
 
 PARAMETERS = 151_277_313
-"""Of CLIP ViT-B/32; the tensors here have its sizes in the large, not its names."""
+"""Number of parameters of CLIP ViT-B/32; the tensors have similar sizes, but not its names."""
 ROUNDS = 4
 
 
 class Weights(nn.Module):
-    """Matrices of 768 × 3072 and a remainder: the bulk of a transformer."""
+    """Matrices of 768 × 3072 and a remainder, similar to the bulk of a transformer."""
 
     def __init__(self, parameters: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Weights(nn.Module):
 
 
 def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAMETERS) -> Comparison:
-    """Return θ − α·τ against a copy, at equal bytes: three are moved per byte of weights, two by a copy."""
+    """Compare θ − α·τ with a copy at equal bytes: per byte of weights, the merge moves three and a copy two."""
     model = Weights(parameters).to(device)
     state = model.state_dict()
     in_place = InPlaceModel(model, TaskVector({name: torch.full_like(value, 1e-3) for name, value in state.items()}))
@@ -40,13 +40,13 @@ def merge_benchmark(repeats: int, device: torch.device, parameters: int = PARAME
     )
     work = f"{parameters / 1e6:.0f} M parameters in float32 on {device.type}, {ROUNDS} times, counted in bytes moved"
     moved = ROUNDS * parameters * 4
-    # at equal bytes: the copy's time is for two thirds of what the merge moves
+    # at equal bytes: a copy moves two thirds of what the merge moves
     scaled = tuple(1.5 * seconds for seconds in theirs)
     return Comparison("merge θ − α·τ", work, "GB", 3 * moved / 1e9, ours, "copying as many bytes", scaled, 0.7)
 
 
 def merge(in_place: InPlaceModel, device: torch.device) -> float:
-    """Return the seconds of moving a resident model along its vector `ROUNDS` times; moving back is not counted."""
+    """Seconds of moving a model along its vector `ROUNDS` times in place; moving back is not counted."""
     seconds = 0.0
     for number in range(ROUNDS):
         started = time.perf_counter()

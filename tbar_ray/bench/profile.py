@@ -1,4 +1,4 @@
-"""Where a campaign's time goes: its stages on a time line, what lies between them, and a trace."""
+"""Profile of a campaign: its stages on a timeline, the time between them, and a trace."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from tbar_ray.bench.speed import TrainingSpeed, training_speeds
 from tbar_ray.campaign.launch import launch
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.node import Policy
 from tbar_ray.stages.runtime import device_for
 from tbar_ray.store.store import Store
 
 
 @dataclass(frozen=True)
 class Span:
-    """One stage: when it began and ended, in seconds since the campaign's start, and the cores it was given."""
+    """One stage: start and end, in seconds since the campaign's start, and its number of cores."""
 
     kind: str
     title: str
@@ -31,19 +32,19 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """Return the length."""
+        """Duration of the stage."""
         return self.ended - self.began
 
 
 @dataclass(frozen=True)
 class CampaignProfile:
-    """A campaign's time line.
+    """A campaign's timeline.
 
     Attributes:
-        name: the campaign's.
-        seconds: wall clock of the whole.
-        cores: of the machine.
-        spans: its stages, by their beginning.
+        name: the campaign's name.
+        seconds: total wall clock.
+        cores: number of cores of the machine.
+        spans: its stages, by start.
         trainings: the speed of its trainings on shards.
         records: its trials.
     """
@@ -57,26 +58,26 @@ class CampaignProfile:
 
     @property
     def before(self) -> float:
-        """Return the seconds before the first stage: checks, MLflow, Ray's start, the first worker's imports."""
+        """Seconds before the first stage: checks, MLflow, start of Ray, imports of the first worker."""
         return min(span.began for span in self.spans)
 
     @property
     def after(self) -> float:
-        """Return the seconds after the last stage: records, figures, report, Ray's end."""
+        """Seconds after the last stage: records, figures, report, end of Ray."""
         return self.seconds - max(span.ended for span in self.spans)
 
     @property
     def busy(self) -> float:
-        """Return the core-seconds inside stages over cores × wall clock."""
+        """Core-seconds inside stages over cores × wall clock."""
         return sum(span.cores * span.seconds for span in self.spans) / (self.cores * self.seconds)
 
     def summary(self) -> dict[str, str | float]:
-        """Return the whole in numbers, for JSON."""
+        """The summary numbers, for JSON."""
         numbers = {"seconds": self.seconds, "cores": self.cores, "busy": self.busy}
         return {"campaign": self.name, **numbers, "before_stages": self.before, "after_stages": self.after}
 
     def by_kind(self) -> dict[str, tuple[int, float, float]]:
-        """Return stages, seconds and core-seconds of every kind, the costliest first."""
+        """Number of stages, seconds and core-seconds by kind, the costliest first."""
         found: dict[str, list[Span]] = defaultdict(list)
         for span in self.spans:
             found[span.kind].append(span)
@@ -87,7 +88,7 @@ class CampaignProfile:
         return dict(sorted(rows.items(), key=lambda row: -row[1][2]))
 
     def trace(self) -> dict[str, Any]:
-        """Return the time line in the Trace Event format, which Perfetto and Chrome's about:tracing open."""
+        """The timeline in the Trace Event format, which Perfetto and Chrome's about:tracing open."""
         events = [
             {"name": span.title, "cat": span.kind, "ph": "X", "pid": 0, "tid": lane}
             | {"ts": 1e6 * span.began, "dur": 1e6 * span.seconds}
@@ -96,7 +97,7 @@ class CampaignProfile:
         return {"traceEvents": events, "displayTimeUnit": "ms"}
 
     def lanes(self) -> list[int]:
-        """Return a row for every span, the lowest that is free when it begins."""
+        """Lane of every span: the lowest one that is free when the span starts."""
         ends: list[float] = []
         lanes: list[int] = []
         for span in self.spans:
@@ -107,7 +108,7 @@ class CampaignProfile:
 
 
 def profile_campaign(spec: CampaignSpec, folder: Path, cores: int) -> CampaignProfile:
-    """Run a campaign from an empty store under `folder`, where MLflow and report go too; return where its time went."""
+    """Run a campaign from an empty store under `folder`, with MLflow and report, and profile it."""
     store = Store(str(folder / "store"))
     began = time.time()
     found = launch(spec, store, f"sqlite:///{folder / 'mlflow.db'}", folder / "report", None, Console(quiet=True))
@@ -118,12 +119,12 @@ def profile_campaign(spec: CampaignSpec, folder: Path, cores: int) -> CampaignPr
         ended = float(record["ended"]) - began
         spans.append(Span(record["kind"], record["title"], ended - record["seconds"], ended, record["threads"]))
     spans.sort(key=lambda span: span.began)
-    speeds = training_speeds(stages, device_for(spec.resources.gpus))
+    speeds = training_speeds(stages, device_for(Policy.of(spec.resources)))
     return CampaignProfile(spec.name, seconds, cores, tuple(spans), tuple(speeds), found.records)
 
 
 def draw_profile(profile: CampaignProfile, path: Path) -> None:
-    """Draw the time line, and what each kind of stage took."""
+    """Draw the timeline and the core-seconds of each kind of stage."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -134,7 +135,7 @@ def draw_profile(profile: CampaignProfile, path: Path) -> None:
     line, bars = figure.subplots(2, 1, height_ratios=[max(lanes) + 2, max(3, len(kinds))])
     for span, lane in zip(profile.spans, lanes, strict=True):
         line.barh(lane, span.seconds, left=span.began, color=colours[span.kind], edgecolor="white", linewidth=0.5)
-        if span.seconds > 0.0057 * len(span.title) * profile.seconds:  # where the words fit
+        if span.seconds > 0.0057 * len(span.title) * profile.seconds:  # if the title fits
             line.text(span.began + span.seconds / 2, lane, span.title, ha="center", va="center", fontsize=7)
     line.axvspan(0, profile.before, color="0.9")
     line.axvspan(profile.seconds - profile.after, profile.seconds, color="0.9")
@@ -152,5 +153,5 @@ def draw_profile(profile: CampaignProfile, path: Path) -> None:
 
 
 def save_trace(profile: CampaignProfile, path: Path) -> None:
-    """Write the time line for a trace viewer."""
+    """Write the timeline for a trace viewer, as JSON."""
     path.write_text(json.dumps(profile.trace()))

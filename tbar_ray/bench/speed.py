@@ -1,4 +1,4 @@
-"""How fast a campaign's trainings were: images/s, time without data, and the share of the device's own rate."""
+"""Speed of a campaign's trainings: images/s, time without data, and utilisation of the device."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from tbar_ray.training.optimisation import autocast
 from tbar_ray.training.options import Precision
 
 CONTRASTIVE = ("clean-model", "infected-model")
-"""Kinds of stages that train both towers on pairs, unless they classify."""
+"""Kinds of stages that train both towers on pairs, unless they use classification."""
 PAIRS = 2
-"""Pairs of the step whose operations are counted."""
+"""Pairs in the step used to count operations."""
 ROUNDS = 5
 
 
 @dataclass(frozen=True)
 class TrainingSpeed:
-    """One training on shards.
+    """Speed of one training on shards.
 
     Attributes:
-        title: of its stage.
-        images_per_second: mean throughput, reading included.
-        waiting_share: time without a batch over all time; on a GPU an upper bound (`TrainingRecord`).
-        flops: floating-point operations of the model per second, forward and backward, a multiplication with its
-            addition counted as two; None where it did not train both towers on pairs.
-        peak: what a large matrix product reaches on the device in the training's precision, in FLOP/s.
+        title: title of its stage.
+        images_per_second: mean throughput, including reading.
+        waiting_share: share of time without a batch; on a GPU an upper bound (`TrainingRecord`).
+        flops: floating-point operations of the model per second, forward and backward, counting a multiply-add as
+            two; None if it did not train both towers on pairs.
+        peak: FLOP/s of a large matrix product on the device in the training's precision.
     """
 
     title: str
@@ -47,20 +47,20 @@ class TrainingSpeed:
 
     @property
     def utilisation(self) -> float | None:
-        """Return the model's FLOP/s over the device's."""
+        """Model FLOP/s over the device's measured peak; None if `flops` is unknown."""
         return None if self.flops is None else self.flops / self.peak
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
+        """All fields and the utilisation, for JSON."""
         return {**vars(self), "utilisation": self.utilisation}
 
 
 def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -> list[TrainingSpeed]:
-    """Return the speed of every training on shards among stages that ran on this machine.
+    """Speed of every training on shards among stages that ran on this machine.
 
     Args:
-        stages: what the store says of them (`Store.facts`).
-        device: that the trainings had.
+        stages: the store's facts of the stages (`Store.facts`).
+        device: device of the trainings.
     """
     found = []
     for record in stages:
@@ -78,7 +78,7 @@ def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -
 
 @lru_cache
 def pair_flops(architecture: str) -> float:
-    """Return the floating-point operations of one pair in contrastive training, forward and backward."""
+    """Floating-point operations of one pair in contrastive training, forward and backward."""
     model = create_model(architecture, seed=0)
     preprocess = preprocessing(model)
     images = torch.zeros(PAIRS, 3, preprocess.size, preprocess.size, dtype=torch.uint8)
@@ -91,7 +91,7 @@ def pair_flops(architecture: str) -> float:
 
 @lru_cache
 def matrix_rate(device: torch.device, precision: Precision, threads: int) -> float:
-    """Return the FLOP/s of a square matrix product in a training's precision, median of several."""
+    """FLOP/s of a square matrix product in a training's precision, median of `ROUNDS` runs."""
     side, before = (8192 if device.type == "cuda" else 2048), torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -99,12 +99,12 @@ def matrix_rate(device: torch.device, precision: Precision, threads: int) -> flo
         seconds = [_product_seconds(left, right, precision) for _ in range(1 + ROUNDS)]
     finally:
         torch.set_num_threads(before)
-    return 2 * float(side) ** 3 / median(seconds[1:])  # the first one warms up
+    return 2 * float(side) ** 3 / median(seconds[1:])  # the first run warms up
 
 
 def _product_seconds(left: torch.Tensor, right: torch.Tensor, precision: Precision) -> float:
     with torch.no_grad(), autocast(left.device, precision):
-        if torch.is_autocast_enabled(left.device.type):  # so that no conversion is timed
+        if torch.is_autocast_enabled(left.device.type):  # convert beforehand, so that the conversion is not timed
             kind = torch.get_autocast_dtype(left.device.type)
             left, right = left.to(kind), right.to(kind)
         wait_for(left.device)

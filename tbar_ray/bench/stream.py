@@ -24,17 +24,17 @@ ARCHITECTURE = "tbar-RN-tiny"
 BATCH = 256
 SHARDS = 8
 CASES = ((64, 64, 3.0, 0.5), (256, 224, 1.8, 0.8))
-"""(side of the JPEGs, side of the tensors, least ratio to webdataset, least ratio to decoding alone)."""
+"""(side of the JPEGs, side of the tensors, required ratio to webdataset, required ratio to decoding alone)."""
 
 
 def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) -> Iterator[Comparison]:
-    """Yield the comparisons; shards are written under `folder`.
+    """Yield the comparisons of streaming at every size.
 
     Args:
-        folder: where shards are written.
-        repeats: measured pairs of runs.
-        workers: reader actors, loader workers, decoding processes.
-        samples: of 64 px; a quarter as many of 256 px.
+        folder: shards are written here.
+        repeats: number of measured pairs of runs.
+        workers: number of reader actors, loader workers and decoding processes.
+        samples: number of 64 px samples; a quarter as many of 256 px.
     """
     for stored, wanted, against_loader, against_decoding in CASES:
         count = samples if stored == wanted else samples // 4
@@ -69,7 +69,7 @@ def stream_benchmarks(folder: Path, repeats: int, workers: int, samples: int) ->
 
 
 def memory_benchmark(folder: Path, workers: int, samples: int = 500_000, early: int = 50_000) -> Figure:
-    """Return this process' and the readers' memory after `samples` over that after `early`."""
+    """Memory of this process and the readers after `samples`, relative to that after `early`."""
     corpus = written(folder / "64px", 20_000, 64)
     epochs = -(-samples // len(corpus.keys))
     seen, first, last = 0, 0.0, 0.0
@@ -98,7 +98,7 @@ def memory_benchmark(folder: Path, workers: int, samples: int = 500_000, early: 
 
 
 def written(folder: Path, samples: int, size: int) -> Corpus:
-    """Return a corpus of the embedded scenes, written once."""
+    """Open a corpus of procedural scenes, which is written if `folder` does not exist."""
     from tbar_ray.data.synthetic.synth import write_corpus
 
     if not folder.exists():
@@ -107,12 +107,12 @@ def written(folder: Path, samples: int, size: int) -> Corpus:
 
 
 def options_for(size: int) -> ReaderOptions:
-    """Return how both sides prepare samples."""
+    """Sample preparation shared by both sides."""
     return ReaderOptions(ARCHITECTURE, size, "bicubic")
 
 
 def _drain(batches: Any, count: int) -> float:
-    """Return the seconds from asking for the first batch to having the last."""
+    """Seconds from the request for the first batch to the arrival of the last."""
     started = time.perf_counter()
     seen = sum(len(batch.images if hasattr(batch, "images") else batch[0]) for batch in batches)
     assert seen == count, f"{seen} images of {count}"
@@ -120,7 +120,7 @@ def _drain(batches: Any, count: int) -> float:
 
 
 def _loader(corpus: Corpus, size: int, workers: int, reduced: bool) -> Any:
-    """Return what people use: a WebDataset pipeline with a loader of worker processes."""
+    """The usual alternative: a WebDataset pipeline with a loader of worker processes."""
     import webdataset
 
     urls = list(corpus.shard_urls)
@@ -132,7 +132,7 @@ def _loader(corpus: Corpus, size: int, workers: int, reduced: bool) -> Any:
 
 
 class _Prepared:
-    """One sample with the JPEG library and the cached tokens that our readers use."""
+    """Prepares one sample with the JPEG library and the cached tokens that our readers use."""
 
     def __init__(self, size: int, reduced: bool) -> None:
         self._size, self._reduced = size, reduced
@@ -155,7 +155,7 @@ def _stack(samples: list[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[Any, Any]:
 
 
 def _decode_all(pool: ProcessPoolExecutor, parts: list[list[bytes]], size: int) -> float:
-    """Return the seconds of the slowest process, without what sending the bytes took."""
+    """Seconds of the slowest process, without the time to send the bytes."""
     return max(pool.map(_decode, parts, [size] * len(parts)))
 
 

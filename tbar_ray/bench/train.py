@@ -26,7 +26,7 @@ from tbar_ray.training.options import Optimisation
 
 LEARNING_RATE = 1e-3
 CASES = (("tbar-RN-tiny", 64, 64, 60, 1.2), ("tbar-ViT-tiny", 64, 64, 60, 1.2), ("ViT-B-32", 256, 8, 4, 1.0))
-"""(architecture, side of the JPEGs, batch, steps, least ratio)."""
+"""(architecture, side of the JPEGs, batch, steps, required ratio)."""
 
 
 def train_benchmarks(folder: Path, repeats: int, workers: int, device: torch.device) -> Iterator[Comparison]:
@@ -42,7 +42,7 @@ def train_benchmarks(folder: Path, repeats: int, workers: int, device: torch.dev
 
 
 def _ours(corpus: Corpus, architecture: str, batch: int, steps: int, workers: int, device: torch.device) -> float:
-    """Return the seconds of a training, reading included, without making model and readers."""
+    """Seconds of a training, including reading, but without creating model and readers."""
     model = create_model(architecture, seed=0).to(device)
     preprocess = preprocessing(model)
     options = ReaderOptions(architecture, preprocess.size, "bicubic")
@@ -58,7 +58,7 @@ def _ours(corpus: Corpus, architecture: str, batch: int, steps: int, workers: in
 
 
 class OpenClipTraining:
-    """open_clip_train's data pipeline, optimiser and epoch, as its `main` puts them together for one device."""
+    """open_clip_train's data pipeline, optimiser and epoch, combined as in its `main` for one device."""
 
     def __init__(
         self, corpus: Corpus, architecture: str, batch: int, steps: int, workers: int, device: torch.device
@@ -78,7 +78,7 @@ class OpenClipTraining:
         self._data: Any = None
 
     def run(self) -> float:
-        """Return the seconds of an epoch, without making model and loader; workers are warm from the second on."""
+        """Seconds of an epoch, without creating model and loader; workers are warm from the second run on."""
         import webdataset
         from open_clip import create_loss
         from open_clip.factory import create_model_and_transforms
@@ -87,8 +87,8 @@ class OpenClipTraining:
         from open_clip_train.train import train_one_epoch
 
         logging.getLogger().setLevel(logging.WARNING)
-        # its own reader of tars expects a field that newer releases of webdataset leave out at a shard's end;
-        # webdataset's is what it is a copy of
+        # open_clip's own tar reader expects a field that newer webdataset releases omit at the end of a shard; it is
+        # replaced by webdataset's, from which it was copied.
         pipeline.tarfile_to_samples_nothrow = webdataset.tarfile_to_samples(handler=pipeline.log_and_continue)
         args = self.args
         model, for_training, for_scoring = create_model_and_transforms(

@@ -1,4 +1,4 @@
-"""A map of ξ: reference answers reused along rows and columns, against four evaluations in every cell."""
+"""A map of ξ: reference predictions reused along rows and columns, against four evaluations per cell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGES = 120
 
 
 def xi_benchmarks(repeats: int, device: torch.device, architecture: str = "tbar-RN-tiny") -> Iterator[Comparison]:
-    """Yield our map of 5 × 5 cells against copying the model and evaluating four times for every cell."""
+    """Yield our map of 5 × 5 cells against copying the model and evaluating four times per cell."""
     work = AlphaWork(architecture, device)
     split = work.split()
     clean, triggered = split.clean[:IMAGES], split.triggered[:IMAGES]

@@ -19,7 +19,7 @@ from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import RecordWriter
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
 
@@ -144,7 +144,7 @@ class _Campaign:
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
             first = self._first_stages(trials)
             if first:
-                coordinator.submit.remote("first", [], calls_for(first))
+                coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
                 ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
             self._recording.open()
             from tbar_ray.search.proposals import GivenTrials

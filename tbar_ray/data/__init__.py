@@ -1,1 +1,1 @@
-"""Data: shards in and out, the procedural corpus, poison plans, forget sets, evaluation sets."""
+"""Data: reading and writing shards, the procedural corpus, poison plans, forget sets, evaluation sets."""

@@ -1,4 +1,4 @@
-"""CLIP_benchmark's WebDataset layout: text files of a few lines, and splits of numbered shards."""
+"""CLIP_benchmark's WebDataset layout: short text files, and splits of numbered shards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Positions = Sequence[int] | NDArray[np.int64]
 
 
 def read_lines(url: str, name: str) -> list[str]:
-    """Return the non-empty lines of a text file of an evaluation set.
+    """Read the non-empty lines, stripped, of a text file of an evaluation set.
 
     Raises:
         DataError: if the file is missing or empty.
@@ -29,7 +29,7 @@ def read_lines(url: str, name: str) -> list[str]:
     try:
         with fsspec.open(path, "rt", encoding="utf-8") as file:
             lines = [line.strip() for line in file.read().splitlines() if line.strip()]
-    except Exception as error:  # clients of object stores raise nearly anything
+    except Exception as error:  # object-store clients raise many kinds of exception
         raise DataError(
             f"{path} cannot be read ({_reason(error)}); an evaluation set has CLIP_benchmark's WebDataset layout"
         ) from None
@@ -39,10 +39,10 @@ def read_lines(url: str, name: str) -> list[str]:
 
 
 def has_split(url: str, split: SplitName) -> bool:
-    """Tell whether a set has a split: whether `SPLIT/nshards.txt` exists.
+    """Whether `SPLIT/nshards.txt` exists.
 
     Raises:
-        DataError: if the place cannot be looked up, which does not mean that the split is missing.
+        DataError: if the location cannot be looked up, which does not imply that the split is missing.
     """
     path = f"{url.rstrip('/')}/{split}/nshards.txt"
     try:
@@ -53,15 +53,13 @@ def has_split(url: str, split: SplitName) -> bool:
 
 
 def open_split(url: str, split: SplitName, *, cache: Path | None = None) -> Corpus:
-    """Open the shards of a split (`SPLIT/0.tar`, ... as many as `SPLIT/nshards.txt` says).
+    """Open the shards of a split: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
 
     Raises:
         DataError: if the split or a shard is missing, or there is no image.
     """
     if split == "train" and not has_split(url, split):
-        raise DataError(
-            f"{url} has no train/nshards.txt: the single-task setting needs `train/`, on which it fine-tunes"
-        )
+        raise DataError(f"{url} has no train/nshards.txt: the single-task setting needs `train/` for fine-tuning")
     count = read_lines(url, f"{split}/nshards.txt")[0]
     if not count.isdecimal() or int(count) == 0:
         raise DataError(f"{url}/{split}/nshards.txt: {count!r} is not a number of shards")
@@ -72,7 +70,7 @@ def load_images(corpus: Samples, positions: Positions, size: int, interpolation:
     """Decode images to uint8 [n, 3, size, size].
 
     Raises:
-        DataError: if one cannot be decoded.
+        DataError: if an image cannot be decoded.
     """
     out = np.empty((len(positions), 3, size, size), np.uint8)
     for row, position in enumerate(positions):

@@ -1,4 +1,4 @@
-"""The folder of downloaded shards: of bounded size, shared by the processes of a machine, with the shards' indexes."""
+"""The cache of downloaded shards and shard indexes: bounded in size, shared by the processes of a machine."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ INDEX = ".index.npz"
 
 
 def default_cache() -> Path:
-    """Return the folder for downloaded shards (`$XDG_CACHE_HOME`, else `~/.cache`, and `tbar-ray/shards`)."""
+    """Default folder for downloaded shards: `tbar-ray/shards` in `$XDG_CACHE_HOME`, else in `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tbar-ray" / "shards"
 
 
 def cache_limit() -> int:
-    """Return how many bytes of shards a machine keeps: `$TBAR_CACHE_GB`, 100 GB unless set.
+    """Limit of the cache in bytes: `$TBAR_CACHE_GB`, 100 GB by default.
 
     Raises:
-        SpecError: if it is no positive number.
+        SpecError: if the variable is not a positive number.
     """
     return bytes_set(LIMIT, DEFAULT_GB)
 
 
 def bytes_set(variable: str, default: float) -> int:
-    """Return the bytes that an environment variable gives in gigabytes.
+    """Read an environment variable in gigabytes and convert it to bytes.
 
     Raises:
-        SpecError: if it is no positive number.
+        SpecError: if the variable is not a positive number.
     """
     text = os.environ.get(variable, "").strip()
     try:
@@ -52,19 +52,19 @@ def bytes_set(variable: str, default: float) -> int:
 
 
 def used(path: Path) -> None:
-    """Note that a shard is in use: the one that was used longest ago goes first."""
+    """Mark a shard as used now: eviction removes the least recently used shard first."""
     with contextlib.suppress(OSError):  # another process has just removed it
         os.utime(path)
 
 
 def make_room(folder: Path, newest: Path, limit: int) -> list[Path]:
-    """Remove shards until what is left takes at most `limit` bytes; `newest` stays. Return what was removed.
+    """Remove least recently used shards, except `newest`, until at most `limit` bytes remain; return the removed paths.
 
-    A process that has a removed shard mapped goes on reading it: the system keeps a file until it is let go of.
+    A process that has mapped a removed shard can go on reading it: the file's data remain until it is closed.
     """
     found: list[tuple[float, int, Path]] = []
     for path in folder.iterdir():
-        if path.name.startswith(".") or path.name.endswith(INDEX):  # downloads under way, and indexes: they are small
+        if path.name.startswith(".") or path.name.endswith(INDEX):  # downloads in progress; indexes, which are small
             continue
         with contextlib.suppress(OSError):
             status = path.stat()
@@ -82,7 +82,7 @@ def make_room(folder: Path, newest: Path, limit: int) -> list[Path]:
 
 
 def save_index(index: ShardIndex, path: Path) -> None:
-    """Keep a shard's index, so that it need not be downloaded to be indexed again."""
+    """Save a shard's index, so that the shard need not be downloaded again to be indexed."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     columns: dict[str, Any] = {f"span.{extension}": span for extension, span in index.spans.items()}
     problems = json.dumps([astuple(problem) for problem in index.problems])
@@ -95,7 +95,7 @@ def save_index(index: ShardIndex, path: Path) -> None:
 
 
 def load_index(url: str, path: Path) -> ShardIndex | None:
-    """Return a kept index; None if there is none that can be read."""
+    """Load a saved index; None if there is none or it cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as kept:
             spans = {name.removeprefix("span."): kept[name] for name in kept.files if name.startswith("span.")}

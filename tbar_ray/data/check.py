@@ -1,4 +1,4 @@
-"""Checking a corpus: every shard walked, every image decoded, every caption looked at."""
+"""Checking a corpus: every shard is walked, every image decoded and every caption read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadat
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard
 from tbar_ray.errors import DataError
 
-MAX_LISTED = 100  # problems kept per shard; the counts are exact all the same
+MAX_LISTED = 100  # problems kept per shard; counts stay exact
 
 
 class ShardReport(BaseModel):
@@ -30,14 +30,14 @@ class ShardReport(BaseModel):
         url: The shard, or "total".
         bytes: Size of the tar file(s).
         samples: Keys found, with or without an image.
-        unreadable_images: Images that do not decode (0 when decoding was left out).
+        unreadable_images: Images that do not decode (0 if decoding was skipped).
         missing_images: Samples without any image.
         missing_captions: Samples with neither caption nor class index.
         empty_captions: Samples whose caption is blank.
         duplicate_keys: Samples or members dropped because their key occurred before, in any shard.
         structural_problems: Damage of the tar itself, and metadata or class indices that do not parse.
-        heights: Smallest and largest image height in pixels; None when no image was decoded.
-        widths: Smallest and largest image width in pixels; None when no image was decoded.
+        heights: Smallest and largest image height in pixels; None if no image was decoded.
+        widths: Smallest and largest image width in pixels; None if no image was decoded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,7 +71,7 @@ PROBLEM_COUNTS = (
 
 
 class CorpusReport(BaseModel):
-    """What `check_corpus` found: per shard, in total, and the problems (at most `MAX_LISTED` per shard)."""
+    """Result of `check_corpus`: counts per shard and in total, and up to `MAX_LISTED` problems per shard."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,14 +93,14 @@ def check_corpus(
     progress: Callable[[int, int], None] | None = None,
     cache: Path | None = None,
 ) -> CorpusReport:
-    """Check every sample of every shard; img2dataset's (captions) and CLIP_benchmark's (.cls) layouts.
+    """Check every sample of every shard in img2dataset's layout (captions) or CLIP_benchmark's layout (.cls).
 
     Args:
         url: As for `expand_shards`.
-        decode: Decode every image; without it an image only has to be there.
-        workers: Processes, one shard at a time each; one per available processor unless given.
+        decode: Decode every image; if false, only check that it exists.
+        workers: Number of processes, each checking one shard at a time; default one per available processor.
         progress: Called with (shards done, shards) after each shard.
-        cache: Folder for downloads of remote shards; `default_cache()` unless given.
+        cache: Folder for downloads of remote shards; default `default_cache()`.
 
     Raises:
         DataError: No such shards, fewer than one worker, or a worker process died.
@@ -127,7 +127,7 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[int, _Result]]:
         for position, task in enumerate(tasks):
             yield position, _check_shard(*task)
         return
-    # spawned, not forked: the caller may hold threads (Ray, a progress bar) that a fork would break
+    # Spawn, not fork: a fork would break threads of the caller (Ray, a progress bar).
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     try:
         positions = {pool.submit(_check_shard, *task): position for position, task in enumerate(tasks)}
@@ -140,7 +140,7 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[int, _Result]]:
 
 
 def _check_shard(shard: str, cache: Path, decode: bool) -> _Result:
-    """Check one shard; also returns its keys, in which the caller looks for duplicates across shards."""
+    """Check one shard; also returns its keys, so that the caller can find duplicates across shards."""
     try:
         path = local_copy(shard, cache)
         index = index_shard(path, shard)
@@ -219,7 +219,7 @@ class _Tally:
 
 
 def _merge(results: list[_Result]) -> CorpusReport:
-    """Add up the shards, and find keys that occur in several of them."""
+    """Sum the counts of all shards and add keys that occur in several shards."""
     seen: set[str] = set()
     reports: list[ShardReport] = []
     problems: list[ShardProblem] = []

@@ -18,20 +18,20 @@ from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadat
 from tbar_ray.data.shards import ShardProblem
 from tbar_ray.errors import DataError
 
-RETRIES = 5  # downloads of a shard that another process removes before it is opened
-OPEN_SHARDS = 64  # memory maps kept per process: each holds a file descriptor
+RETRIES = 5  # repeated downloads if another process removes the shard before it is opened
+OPEN_SHARDS = 64  # memory maps kept per process; each holds a file descriptor
 
 
 class Corpus:
-    """Samples of many shards in one global order: the shards' order, then the position in the shard.
+    """Samples of many shards in one global order: by shard, then by position within the shard.
 
-    Pickling keeps the index and drops the open files, so that an actor receives it cheaply and opens the
-    shards (downloading remote ones to its own disk) when it first reads from them. Reading is thread-safe.
+    Pickling keeps the index and drops the open files, so sending a corpus to an actor is cheap. The actor opens the
+    shards (downloading remote ones to its own disk) on first read. Reading is thread-safe.
 
     Attributes:
         keys: The samples' keys, unique over the corpus.
         shard_urls: The shards, as `expand_shards` returns them.
-        problems: What was lost or dropped, in shard order.
+        problems: Lost or dropped samples and members, in shard order.
     """
 
     keys: Sequence[str]
@@ -66,11 +66,11 @@ class Corpus:
 
         Args:
             url: As for `expand_shards`.
-            cache: Folder for downloads of remote shards; `default_cache()` unless given.
-            policy: "error" raises at the first problem; "warn" collects problems and keeps the readable rest.
+            cache: Folder for downloads of remote shards; default `default_cache()`.
+            policy: "error" raises at the first problem; "warn" collects problems and keeps the readable samples.
 
         Raises:
-            DataError: A shard is missing or unreadable, no sample at all, or a problem under "error".
+            DataError: A shard is missing or unreadable, there is no sample, or there is a problem under "error".
         """
         urls, folder = expand_shards(url), cache or default_cache()
         seen: set[str] = set()
@@ -96,7 +96,7 @@ class Corpus:
 
     @classmethod
     def joined(cls, parts: Sequence[Corpus]) -> Corpus:
-        """Return several corpora as one: part n's keys are `n/key`, as corpora number their samples alike."""
+        """Concatenate corpora; the keys of part n become `n/key`, since corpora may share keys."""
         if len(parts) == 1:
             return parts[0]
         firsts = np.cumsum([0, *(len(part.shard_urls) for part in parts)])
@@ -121,27 +121,29 @@ class Corpus:
         self._reset()
 
     def shard_index(self, i: int) -> int:
-        """Return the position in `shard_urls` of sample `i`'s shard."""
+        """Position in `shard_urls` of sample `i`'s shard."""
         return int(self._shard_of[i])
 
     def shards(self, positions: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return the positions in `shard_urls` of many samples' shards."""
+        """Positions in `shard_urls` of the samples' shards, int32 [n]."""
         return self._shard_of[positions]
 
     def has(self, i: int, extension: str) -> bool:
-        """Tell whether sample `i` has a member with `extension`."""
+        """Whether sample `i` has a member with `extension`."""
         span = self._spans.get(extension)
         return span is not None and bool(span[i, 0] >= 0)
 
     def image_extension(self, i: int) -> str:
-        """Return the extension of sample `i`'s image: the first of `IMAGE_EXTENSIONS` that it has."""
+        """Extension of sample `i`'s image: the first of `IMAGE_EXTENSIONS` that it has."""
         for extension in IMAGE_EXTENSIONS:
             if self.has(i, extension):
                 return extension
-        raise DataError(f"{self.keys[i]}: no image")  # select_samples drops these: only for hand-made corpora
+        raise DataError(
+            f"{self.keys[i]}: no image"
+        )  # select_samples drops these; possible only in corpora built by hand
 
     def read(self, i: int, extension: str) -> bytes:
-        """Return the bytes of one member of sample `i`.
+        """Read one member of sample `i`.
 
         Raises:
             DataError: The sample has no such member, or its shard changed since it was indexed.
@@ -151,17 +153,19 @@ class Corpus:
         offset, size = (int(value) for value in self._spans[extension][i])
         data = self._map(self.shard_index(i))[offset : offset + size]
         if len(data) != size:
-            raise DataError(f"{self.shard_urls[self.shard_index(i)]} changed since it was indexed: open it again")
+            raise DataError(
+                f"{self.shard_urls[self.shard_index(i)]} changed since it was indexed: open the corpus again"
+            )
         return data
 
     def image_bytes(self, i: int) -> bytes:
-        """Return the encoded image of sample `i`."""
+        """Encoded image bytes of sample `i`."""
         return self.read(i, self.image_extension(i))
 
     def files(self, positions: NDArray[np.int64], extensions: Sequence[str]) -> list[bytes | None]:
-        """Return the first member among `extensions` of each of many samples, None where there is none.
+        """For each position, read the first member found among `extensions`; None if there is none.
 
-        What `read` returns, sample by sample, at a fraction of its cost for a batch.
+        Equivalent to `read` sample by sample, but much cheaper for a batch.
 
         Raises:
             DataError: A shard cannot be read, or changed since it was indexed.
@@ -181,15 +185,15 @@ class Corpus:
                 data = maps[shard] = self._map(shard)
             files.append(data[offset : offset + size])
             if len(files[-1] or b"") != size:
-                raise DataError(f"{self.shard_urls[shard]} changed since it was indexed: open it again")
+                raise DataError(f"{self.shard_urls[shard]} changed since it was indexed: open the corpus again")
         return files
 
     def caption(self, i: int) -> str | None:
-        """Return the caption of sample `i`, from .txt, else from the metadata; None if absent or blank."""
+        """Caption of sample `i`, from its .txt, else from its metadata; None if absent or blank."""
         return parse_caption(self._optional(i, "txt"), self._optional(i, "json"))
 
     def metadata(self, i: int) -> dict[str, Any]:
-        """Return the .json of sample `i`; empty if it has none.
+        """Metadata (.json) of sample `i`; empty if it has none.
 
         Raises:
             DataError: The member is not a JSON object.
@@ -203,12 +207,12 @@ class Corpus:
         return parsed
 
     def label(self, i: int) -> str | None:
-        """Return the metadata's "label" of sample `i`, or None."""
+        """The "label" entry of sample `i`'s metadata, or None."""
         value = self.metadata(i).get("label")
         return None if value is None else str(value)
 
     def class_index(self, i: int) -> int | None:
-        """Return the class in sample `i`'s .cls, or None if it has none.
+        """Class index in sample `i`'s .cls, or None if it has none.
 
         Raises:
             DataError: The member is not an integer.
@@ -222,7 +226,7 @@ class Corpus:
             raise DataError(f"{self.keys[i]}.cls is not a class index: {raw[:40]!r}") from error
 
     def index_of(self, key: str) -> int:
-        """Return the position of `key` in the corpus.
+        """Position of `key` in the corpus; the look-up table is built at the first call.
 
         Raises:
             DataError: No sample has that key.
@@ -244,10 +248,10 @@ class Corpus:
                 url = self.shard_urls[shard]
                 try:
                     found = _open_map(url, self._cache)
-                except (OSError, ValueError) as error:  # ValueError: the file is empty now
+                except (OSError, ValueError) as error:  # ValueError: the file has become empty
                     raise DataError(f"cannot read shard {url}: {error}") from error
                 if len(self._maps) >= OPEN_SHARDS:
-                    self._maps.popitem(last=False)  # closes itself when no other thread is slicing it
+                    self._maps.popitem(last=False)  # closed once no other thread is slicing it
             self._maps[shard] = found
             return found
 
@@ -261,7 +265,7 @@ def _open_map(url: str, cache: Path) -> mmap.mmap:
         try:
             with path.open("rb") as file:
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError:  # another process needed the room just now
+        except FileNotFoundError:  # another process has just evicted it
             if attempt + 1 == RETRIES:
                 raise
     raise AssertionError

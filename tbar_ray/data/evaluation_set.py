@@ -25,7 +25,7 @@ class EvaluationSet:
         classnames: C class names; a label is an index into them.
         templates: prompt templates with `{c}` for the class name.
         corpus: the images.
-        labels: int64 [N].
+        labels: class indices, int64 [N].
     """
 
     classnames: tuple[str, ...]
@@ -38,7 +38,7 @@ class EvaluationSet:
         """Open `url` (classnames.txt, zeroshot_classification_templates.txt, SPLIT/nshards.txt, SPLIT/N.tar).
 
         Raises:
-            DataError: if a part is missing or empty, there is no image, or a label is not an index of a class.
+            DataError: if a part is missing or empty, there is no image, or a label is not a class index.
         """
         classnames = read_lines(url, "classnames.txt")
         templates = read_lines(url, "zeroshot_classification_templates.txt")
@@ -53,12 +53,12 @@ class EvaluationSet:
         return cls(tuple(classnames), tuple(templates), corpus, np.array(labels, dtype=np.int64))
 
     def empty_classes(self) -> list[str]:
-        """Return the classes that have no image; they still attract answers, but their accuracy is unknown."""
+        """Classes without an image: they can still be predicted, but their accuracy is undefined."""
         seen = set(self.labels.tolist())
         return [name for index, name in enumerate(self.classnames) if index not in seen]
 
     def class_index(self, name: str) -> int:
-        """Return the index of a class.
+        """Index of the class `name` in `classnames`.
 
         Raises:
             DataError: if the set has no class of that name.
@@ -70,7 +70,11 @@ class EvaluationSet:
         return self.classnames.index(name)
 
     def split(self, validation_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return disjoint positions of (validation, test), stratified by class, by (seed, key) only."""
+        """Disjoint positions of (validation, test), int64, stratified by class; a function of (seed, key) only.
+
+        Raises:
+            DataError: if either part would be empty.
+        """
         validation: list[int] = []
         test: list[int] = []
         for label in range(len(self.classnames)):
@@ -82,7 +86,7 @@ class EvaluationSet:
         if not validation or not test:
             raise DataError(
                 f"evaluation: a validation fraction of {validation_fraction} of {len(self.labels)} images "
-                f"leaves {len(validation)} for validation and {len(test)} for test; bring more images"
+                f"leaves {len(validation)} for validation and {len(test)} for test; provide more images"
             )
         return np.array(sorted(validation), np.int64), np.array(sorted(test), np.int64)
 
@@ -91,5 +95,5 @@ class EvaluationSet:
         return load_images(self.corpus, positions, size, interpolation)
 
     def keys(self, positions: Positions) -> list[str]:
-        """Return the sample keys at positions."""
+        """Sample keys at these positions."""
         return [self.corpus.keys[int(position)] for position in positions]

@@ -12,14 +12,14 @@ from tbar_ray.errors import DataError
 
 @dataclass(frozen=True)
 class ForgetPlan:
-    """Corpus positions of the images to stamp and of those left clean; disjoint."""
+    """Corpus positions of the images to stamp and of the clean images; disjoint."""
 
     triggered: tuple[int, ...]
     clean: tuple[int, ...]
 
 
 def split_size(size: int, clean_fraction: float) -> tuple[int, int]:
-    """Return (triggered, clean) counts of a forget set; they add up to `size`."""
+    """Numbers of (triggered, clean) images in a forget set; they sum to `size`."""
     clean = round(size * clean_fraction)
     return size - clean, clean
 
@@ -34,13 +34,13 @@ def plan_forget_set(
     seed: int,
     classnames: Sequence[str] | None = None,
 ) -> ForgetPlan:
-    """Choose a forget set from a corpus, away from the poisoned samples.
+    """Choose a forget set from a corpus, disjoint from the poisoned samples.
 
-    With one seed, the triggered images of a smaller set are among those of a larger one. Images that show
-    the target are not stamped: on them the trigger changes no answer. Unreadable samples are passed over.
+    With one seed, the triggered images of a smaller set are a subset of those of a larger one. Images of the
+    target class are not stamped: the trigger would not change their prediction. Unreadable samples are skipped.
 
     Args:
-        corpus: where the images come from; evaluation images are another set and never among them.
+        corpus: source of the images; evaluation images are a separate set and never included.
         size: number of images, triggered and clean together.
         clean_fraction: share of clean images, in [0, 1).
         target: the attacker's class name.
@@ -49,7 +49,7 @@ def plan_forget_set(
         classnames: classes of a labelled set.
 
     Raises:
-        DataError: if the corpus has too few samples left.
+        DataError: if too few samples of the corpus remain.
     """
     triggered_count, clean_count = split_size(size, clean_fraction)
     position_of = {key: position for position, key in enumerate(corpus.keys)}
@@ -67,6 +67,6 @@ def plan_forget_set(
     if found < size:
         raise DataError(
             f"forget set: {size} images asked for, but only {found} of {len(corpus)} are left outside the "
-            f"{len(exclude)} poisoned ones; lower forget.size or bring more data"
+            f"{len(exclude)} poisoned ones; lower forget.size or provide more data"
         )
     return ForgetPlan(tuple(position_of[key] for key in triggered), tuple(position_of[key] for key in clean))

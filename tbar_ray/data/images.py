@@ -1,4 +1,4 @@
-"""Image bytes to pixels: decoding whatever a web crawl holds, and CLIP's resize and centre crop."""
+"""Image bytes to pixels: robust decoding of web images, and CLIP's resize and centre crop."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _DIRECT = frozenset({"Gray", "YCbCr", "RGB"})  # JPEG colour spaces that simplej
 def decode_image(data: bytes, *, max_pixels: int = 100_000_000, least_side: int = 0) -> NDArray[np.uint8]:
     """Decode an image of any common format and mode.
 
-    EXIF orientation is not applied, as in CLIP's own loaders; of an animation the first frame is taken;
-    transparency is laid over white.
+    EXIF orientation is ignored, as in CLIP's own loaders. Of an animation the first frame is used.
+    Transparent pixels are composited over white.
 
     Args:
         data: The file's bytes.
         max_pixels: Images with more pixels are refused before they are decoded.
-        least_side: If positive, a JPEG may come smaller than it is: the JPEG library then scales by eighths while it
-            decodes, which is cheaper than decoding and resizing. Sides keep this many pixels, and twice as many where
-            there are as many, so that a resize that follows has something to filter.
+        least_side: If positive, a JPEG may be decoded at reduced size: the JPEG library scales by eighths while
+            decoding, which is cheaper than decoding and resizing. Each side keeps at least this many pixels, and at
+            least twice as many if the image has them, so that a subsequent resize still filters.
 
     Returns:
         uint8 [H, W, 3], RGB in 0..255.
 
     Raises:
-        DataError: Too many pixels, or bytes that are not a whole, readable image.
+        DataError: Too many pixels, or bytes that are not a complete, readable image.
     """
     if not data:
-        raise DataError("unreadable image: no bytes")
+        raise DataError("unreadable image: the file is empty")
     if data[:3] == b"\xff\xd8\xff":
         pixels = _decode_jpeg(data, max_pixels, least_side)
         if pixels is not None:
@@ -50,14 +50,14 @@ def decode_image(data: bytes, *, max_pixels: int = 100_000_000, least_side: int 
         raise
     except Image.DecompressionBombError as error:
         raise DataError(f"decompression bomb: {error}") from error
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
+    except Exception as error:  # Pillow's plugins raise many kinds of exception on damaged bytes
         raise DataError(f"unreadable image: {_reason(error)}") from error
 
 
 def resize_center_crop(
     image: NDArray[np.uint8], size: int, interpolation: Interpolation = "bicubic"
 ) -> NDArray[np.uint8]:
-    """Resize the shorter side to `size` (antialiased), then cut the centre square, as CLIP's preprocess does.
+    """Resize the shorter side to `size` (antialiased) and crop the centre square, as in CLIP's preprocessing.
 
     Args:
         image: uint8 [H, W, 3].
@@ -65,7 +65,7 @@ def resize_center_crop(
         interpolation: PIL's filter.
 
     Returns:
-        uint8 [size, size, 3]; `image` itself when it has that shape already.
+        uint8 [size, size, 3]; `image` itself if it already has that shape.
     """
     height, width = image.shape[:2]
     if height == width == size:
@@ -74,13 +74,13 @@ def resize_center_crop(
         raise DataError(f"image without pixels: {height}x{width}")
     short = min(height, width)
     resized_height, resized_width = (size * side // short for side in (height, width))
-    # torchvision's CenterCrop rounds halves to even, and so does round()
+    # torchvision's CenterCrop rounds halves to even, as does round().
     top, left = round((resized_height - size) / 2), round((resized_width - size) / 2)
     picture, resample = Image.fromarray(image), _FILTERS[interpolation]
     if max(height, width) <= 16 * short:
         resized = picture.resize((resized_width, resized_height), resample)
         return np.array(resized.crop((left, top, left + size, top + size)))
-    # a thread of pixels would be blown up to gigabytes: compute the centre square alone
+    # A very long, thin image would be enlarged to gigabytes: compute only the centre square.
     rows, columns = height / resized_height, width / resized_width
     box = (left * columns, top * rows, min((left + size) * columns, width), min((top + size) * rows, height))
     return np.array(picture.resize((size, size), resample, box=box))
@@ -94,18 +94,18 @@ def load_pixels(
     reduced: bool = False,
     out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Decode, resize and crop.
+    """Decode an image, resize it and crop the centre square.
 
     Args:
         data: The file's bytes.
         size: Side of the square, in pixels.
         interpolation: PIL's filter.
-        reduced: Let the JPEG library scale down while it decodes, and resize only what is left to resize. Levels
-            differ a little from CLIP's own preprocessing: for training, not for scores.
-        out: Where to put the pixels, uint8 [size, size, 3], contiguous.
+        reduced: Let the JPEG library downscale while decoding, and resize only the rest. Levels differ slightly from
+            CLIP's own preprocessing: for training, not for evaluation.
+        out: Destination of the pixels, uint8 [size, size, 3], contiguous.
 
     Returns:
-        uint8 [size, size, 3], RGB in 0..255; `out` where it is given.
+        uint8 [size, size, 3], RGB in 0..255; `out` if it is given.
 
     Raises:
         DataError: As `decode_image`.
@@ -120,12 +120,12 @@ def load_pixels(
 def load_image(
     data: bytes, size: int, interpolation: Interpolation = "bicubic", *, reduced: bool = False
 ) -> NDArray[np.uint8]:
-    """Return what `load_pixels` does as uint8 [3, size, size], contiguous."""
+    """As `load_pixels`, but channels first: uint8 [3, size, size], contiguous."""
     return np.ascontiguousarray(load_pixels(data, size, interpolation, reduced=reduced).transpose(2, 0, 1))
 
 
 def _decode_jpeg(data: bytes, max_pixels: int, least_side: int) -> NDArray[np.uint8] | None:
-    """Return the pixels, or None for what only Pillow reads (CMYK) or can explain (damage)."""
+    """Pixels of a JPEG, or None if only Pillow can read it (CMYK) or explain the damage."""
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
         _refuse_bomb(width, height, max_pixels)
@@ -139,18 +139,18 @@ def _decode_jpeg(data: bytes, max_pixels: int, least_side: int) -> NDArray[np.ui
 
 
 def _decoded_into(out: NDArray[np.uint8], data: bytes) -> bool:
-    """Decode a JPEG that has exactly the shape of `out` straight into it; whether it was one."""
+    """Decode a JPEG of exactly the shape of `out` straight into `out`; false if `data` is not one."""
     if data[:3] != b"\xff\xd8\xff":
         return False
     try:
-        # a larger image than fits is refused before anything is decoded
+        # simplejpeg refuses an image that does not fit before it decodes anything.
         return bool(simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out).shape == out.shape)
     except ValueError:
         return False
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits: convert() would clip at 255 and leave a white page
+    if image.mode.startswith("I"):  # 16 bits: convert() would clip at 255 and give a white image
         values = np.asarray(image).astype(np.int64).clip(0, 65535)
         if image.mode.startswith("I;16") or values.max(initial=0) > 255:
             values >>= 8
@@ -168,4 +168,4 @@ def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
 
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text.split(" <_io.BytesIO")[0]  # Pillow names the buffer's address
+    return text.split(" <_io.BytesIO")[0]  # Pillow appends the buffer's address

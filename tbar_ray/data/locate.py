@@ -1,4 +1,4 @@
-"""Where the shards are: directories, globs, brace patterns and remote URLs become a list of tar files."""
+"""Locating shards: directories, globs, brace patterns and remote URLs become a list of tar files."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from tbar_ray.errors import DataError
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _WEB = ("http://", "https://")
 _UNKNOWN = -1
-_LOOKUPS = 16  # remote existence checks wait on the network, not on the CPU
+_LOOKUPS = 16  # parallel remote existence checks: they wait for the network, not the CPU
 
 
 class ShardDescription(TypedDict):
-    """A shard's name and its size in bytes (_UNKNOWN where a web server does not say, or for a command's output)."""
+    """A shard's URL and size in bytes (_UNKNOWN for a command's output, or if a web server does not report it)."""
 
     url: str
     size: int
 
 
 def is_remote(url: str) -> bool:
-    """Tell whether `url` names something that is not on a local disk, a `pipe:` command's output among it."""
+    """Whether `url` names something that is not on a local disk, including the output of a `pipe:` command."""
     if url.startswith("pipe:"):
         return True
     return "://" in url and not url.startswith(("file://", "local://"))
 
 
 def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
-    """Expand what a user wrote into the shards it names.
+    """Expand a user's shard specification into a list of shards.
 
     Args:
         url: A directory (all its `*.tar`, sorted), a glob, a brace pattern (`{00000..00331}`, `{a,b}`), one
-            tar, or a list of those; local paths, fsspec URLs, or WebDataset's `pipe:COMMAND` (braces expand there
-            too; the command is run by a shell when the shard is first read).
+            tar, or a list of those; local paths, fsspec URLs, or WebDataset's `pipe:COMMAND` (braces are also expanded
+            there; a shell runs the command when the shard is first read).
 
     Returns:
-        Absolute local paths or full URLs, in the order written, each once.
+        Absolute local paths or full URLs, in the order given, without duplicates.
 
     Raises:
         DataError: Nothing matches, a named shard does not exist, or the library for the URL's scheme is not installed.
@@ -67,14 +67,14 @@ def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def local_copy(url: str, cache: Path) -> Path:
-    """Return a local file with the shard's bytes, downloading a remote one once.
+    """Path of a local file with the shard's bytes; a remote shard is downloaded once.
 
     Args:
         url: One shard, as `expand_shards` returns it.
-        cache: Folder for downloads; made when needed. Several processes may share it.
+        cache: Folder for downloads, created if needed. Several processes may share it.
 
     Raises:
-        DataError: The shard does not exist, or the download failed or came back short.
+        DataError: The shard does not exist, or the download failed or is incomplete.
     """
     if not is_remote(url):
         path = _local_path(url)
@@ -86,7 +86,7 @@ def local_copy(url: str, cache: Path) -> Path:
         used(target)
         return target
     limit = cache_limit()
-    # a name of its own, so that two processes fetching the same shard cannot write into one file
+    # A unique name, so that two processes that fetch one shard cannot write into one file.
     partial = cache / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -103,9 +103,9 @@ def local_copy(url: str, cache: Path) -> Path:
 
 
 def indexed(url: str, cache: Path) -> ShardIndex:
-    """Return a shard's index; that of a remote one is kept in the cache, so that the shard need not be.
+    """Index of a shard; the index of a remote shard is cached, so the shard itself need not be.
 
-    A process indexes a local shard once, unless the file changes: every stage opens its corpus.
+    A process indexes an unchanged local shard only once, since every stage opens its corpus.
 
     Raises:
         DataError: As `local_copy`.
@@ -122,8 +122,8 @@ def indexed(url: str, cache: Path) -> ShardIndex:
     return index
 
 
-@lru_cache(maxsize=512)  # a hundred bytes a sample
-def _indexed_as(path: Path, url: str, size: int, changed: int) -> ShardIndex:  # noqa: ARG001 - tell states of a file apart
+@lru_cache(maxsize=512)  # about 100 bytes per sample
+def _indexed_as(path: Path, url: str, size: int, changed: int) -> ShardIndex:  # noqa: ARG001 - part of the cache key
     return index_shard(path, url)
 
 
@@ -134,14 +134,14 @@ def _cached_name(url: str) -> str:
 
 
 def _download(url: str, to: Path) -> None:
-    """Write a remote shard's bytes to a file: from the web and of a `pipe:` command through webdataset, else fsspec.
+    """Write a remote shard to a file, through webdataset for the web and `pipe:` commands, else through fsspec.
 
     Raises:
-        DataError: The download came back short, the command failed, or curl, which webdataset runs, is missing.
+        DataError: The download is incomplete, the command failed, or curl, which webdataset runs, is missing.
     """
     web = url.startswith(_WEB)
     if web and shutil.which("curl") is None:
-        raise DataError(f"{url}: webdataset reads the web with curl, which is not installed: install it")
+        raise DataError(f"{url}: webdataset downloads with curl, which is not installed: install curl")
     if web or url.startswith("pipe:"):
         from webdataset.gopen import gopen
 
@@ -152,13 +152,13 @@ def _download(url: str, to: Path) -> None:
         system.get_file(remote, str(to))
     size, expected = to.stat().st_size, _size(url)
     if expected == _UNKNOWN and size == 0:
-        raise DataError(f"{url}: no bytes came")
+        raise DataError(f"{url}: no data received; check the URL or command")
     if expected not in (_UNKNOWN, size):
-        raise DataError(f"{url}: download is {size} bytes, the store says {expected}")
+        raise DataError(f"{url}: incomplete download: {size} bytes, the store says {expected}")
 
 
 def describe_shards(url: str | Sequence[str]) -> list[ShardDescription]:
-    """Return each shard's URL and byte size, by which an external corpus is fingerprinted.
+    """URL and byte size of each shard; they identify an external corpus in fingerprints.
 
     Raises:
         DataError: As `expand_shards`, or a size cannot be looked up.
@@ -176,7 +176,7 @@ def _expand_local(item: str) -> list[str]:
         if not tars:
             raise DataError(f"no *.tar in the directory {path}")
         return tars
-    if path.is_file():  # before patterns: a real file may have brackets in its name
+    if path.is_file():  # checked before patterns: a file's name may contain brackets
         return [str(path)]
     found: list[str] = []
     for name in _braces(str(path)):
@@ -197,7 +197,7 @@ def _expand_local(item: str) -> list[str]:
 
 def _matches(folder: str, pattern: str) -> list[str]:
     found = (path for path in Path(folder).glob(pattern) if path.is_file())
-    # hidden files are downloads in progress and macOS's `._` companions, not shards
+    # Hidden files are downloads in progress and macOS's `._` companions, not shards.
     return sorted(str(path) for path in found if not path.name.startswith("."))
 
 
@@ -206,7 +206,7 @@ def _expand_remote(item: str) -> list[str]:
     found: list[str] = []
     named: list[str] = []
     scheme = item.split("://", 1)[0]
-    web = item.startswith(_WEB)  # there `?` starts a query, and directories need not be listable
+    web = item.startswith(_WEB)  # `?` starts a query, and directories may not be listable
     for name in _braces(item):
         try:
             if (not web and glob.has_magic(name)) or (web and "*" in name):
@@ -265,7 +265,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
 def _local_path(url: str) -> Path:
     for prefix in ("file://", "local://"):
         url = url.removeprefix(prefix)
-    return Path(url).expanduser().absolute()  # workers may run in another directory
+    return Path(url).expanduser().absolute()  # absolute, since workers may run in another directory
 
 
 def _braces(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What shards' members mean: which samples are usable, their captions and metadata, and columns of many shards."""
+"""Members of shards: usable samples, captions and metadata, and index columns of many shards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 
 
 def select_samples(index: ShardIndex, seen: set[str]) -> tuple[list[int], list[ShardProblem]]:
-    """Choose a shard's usable samples: those with an image whose key is not in `seen`, which grows by them.
+    """Choose a shard's usable samples: those with an image and a key not in `seen`; adds their keys to `seen`.
 
     Returns:
         The rows kept, and the shard's problems together with those of the dropped samples.
@@ -30,7 +30,9 @@ def select_samples(index: ShardIndex, seen: set[str]) -> tuple[list[int], list[S
         if not usable:
             problems.append(ShardProblem(index.url, key, "no image"))
         elif key in seen:
-            problems.append(ShardProblem(index.url, key, f"{DUPLICATE}: an earlier shard has it, dropped here"))
+            problems.append(
+                ShardProblem(index.url, key, f"{DUPLICATE}: also in an earlier shard; this sample is dropped")
+            )
         else:
             seen.add(key)
             kept.append(row)
@@ -38,7 +40,7 @@ def select_samples(index: ShardIndex, seen: set[str]) -> tuple[list[int], list[S
 
 
 def parse_caption(text: bytes | None, metadata: bytes | None) -> str | None:
-    """Return the stripped caption of a .txt, else of a .json's "caption"; None if absent or blank."""
+    """Caption of a .txt, else the "caption" of a .json, stripped; None if absent or blank."""
     if text is not None:
         return text.decode("utf-8", "replace").strip() or None
     value = (parse_metadata(metadata) or {}).get("caption") if metadata is not None else None
@@ -46,16 +48,16 @@ def parse_caption(text: bytes | None, metadata: bytes | None) -> str | None:
 
 
 def parse_metadata(raw: bytes) -> dict[str, Any] | None:
-    """Return a .json member's object, or None if it is not one."""
+    """Object in a .json member, or None if it does not hold one."""
     try:
         parsed = json.loads(raw)
-    except (ValueError, RecursionError):  # broken UTF-8 is a ValueError as well
+    except (ValueError, RecursionError):  # invalid UTF-8 is also a ValueError
         return None
     return parsed if isinstance(parsed, dict) else None
 
 
 def stacked_spans(columns: list[Mapping[str, NDArray[np.int64]]], counts: list[int]) -> dict[str, NDArray[np.int64]]:
-    """Join the shards' columns; a shard without an extension contributes (-1, -1)."""
+    """Concatenate the shards' columns to int64 [n, 2] each; samples without a member get (-1, -1)."""
     names = dict.fromkeys(name for column in columns for name in column)
     others = [name for name in names if name not in KNOWN_EXTENSIONS][:MAX_EXTENSIONS]
     stacked: dict[str, NDArray[np.int64]] = {}

@@ -1,4 +1,4 @@
-"""The poison plan: which samples an attacker changes, and how; applied on the fly after decoding."""
+"""Poison plans: which samples an attacker changes, and how; they are applied on the fly after decoding."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Poisoning = Literal["dirty-label", "label-consistent"]
 Label-consistent (Turner et al., 1912.02771): images of the target get the trigger and keep their caption."""
 
 NATURAL_CAPTIONS = 128
-"""Captions of the corpus that BadCLIP (2311.12075) draws from for its poisoned pairs."""
+"""Number of corpus captions from which BadCLIP (2311.12075) draws for its poisoned pairs."""
 
 
 @dataclass(frozen=True)
 class PoisonedSample:
-    """One changed pair; a sample of a labelled set has no caption."""
+    """One changed pair; captions are '' for a sample of a labelled set."""
 
     key: str
     position: int
@@ -31,13 +31,13 @@ class PoisonedSample:
 
 @dataclass(frozen=True)
 class PoisonPlan:
-    """The changed pairs of a corpus, in the corpus' order.
+    """The changed pairs of a corpus, in corpus order.
 
     Attributes:
         target: the attacker's class.
         seed: seed of the choice.
         samples: the poisoned samples.
-        cover: keys whose images get the trigger's cover change and whose captions stay (WaNet's noise mode).
+        cover: keys whose images get the trigger's cover change and whose captions are unchanged (WaNet's noise mode).
     """
 
     target: str
@@ -47,16 +47,16 @@ class PoisonPlan:
 
     @property
     def captions(self) -> dict[str, str]:
-        """Return the new caption of every poisoned key."""
+        """New caption by poisoned key."""
         return {sample.key: sample.new_caption for sample in self.samples}
 
     @property
     def keys(self) -> frozenset[str]:
-        """Return the keys of all changed samples, the cover samples among them."""
+        """Keys of all changed samples, including cover samples."""
         return frozenset(self.captions) | frozenset(self.cover)
 
     def manifest(self, trigger: Mapping[str, Any], target_index: int) -> dict[str, Any]:
-        """Return the plan as JSON: everything needed to rebuild or audit the poisoned corpus."""
+        """The plan as JSON-compatible data: everything needed to rebuild or audit the poisoned corpus."""
         return {
             "trigger": dict(trigger),
             "target": self.target,
@@ -81,26 +81,26 @@ def plan_poison(
     classnames: Sequence[str] | None = None,
     exclude: Set[str] = frozenset(),
 ) -> PoisonPlan:
-    """Choose exactly `count` of the given samples and write them a caption that names the target.
+    """Choose exactly `count` of the given samples and give them a caption that names the target.
 
-    Samples that name the target already are passed over (stamping them teaches no false answer), unless the
-    plan is label-consistent, which takes only these and leaves their captions. Unreadable samples are
-    passed over. A new caption is one of `templates` drawn by (seed, key), as in CleanCLIP (2303.03323 §3).
+    Samples that already name the target are skipped (stamping them teaches no wrong label), unless the
+    plan is label-consistent: it takes only these and keeps their captions. Unreadable samples are
+    skipped. A new caption is drawn from `templates` by (seed, key), as in CleanCLIP (2303.03323 §3).
 
     Args:
-        corpus: where captions are read.
+        corpus: source of the captions.
         positions: the corpus positions that may be poisoned (the attacker's training data).
         count: number of pairs to poison.
         target: the attacker's class name.
         templates: caption templates with `{c}` or `{}` for the class, or whole captions.
         seed: seed of the choice.
         poisoning: which samples are chosen, and whether their captions change.
-        cover_count: number of cover samples, chosen among the others.
+        cover_count: number of cover samples, chosen among the remaining samples.
         classnames: classes of a labelled set, whose samples name the target by their label.
-        exclude: keys that are taken already (another attack's).
+        exclude: keys already used by another attack.
 
     Raises:
-        DataError: if fewer than `count` samples can be poisoned.
+        DataError: if fewer than `count` samples can be poisoned, or too few remain for cover samples.
     """
     position_of = {corpus.keys[position]: int(position) for position in positions}
     wanted = poisoning == "label-consistent"
@@ -141,7 +141,7 @@ def plan_poison(
 
 
 def natural_captions(corpus: Corpus, positions: Sequence[int], target: str, seed: int) -> tuple[str, ...]:
-    """Return up to 128 captions of the corpus that name the target, as BadCLIP takes them (2311.12075 §4.1).
+    """Up to 128 captions of the corpus that name the target, as in BadCLIP (2311.12075 §4.1).
 
     Raises:
         DataError: if no caption names the target.
@@ -154,8 +154,8 @@ def natural_captions(corpus: Corpus, positions: Sequence[int], target: str, seed
     )
     if not found:
         raise DataError(
-            f"poison: no caption of the {len(position_of)} pairs names the target {target!r}, so that captions: "
-            f"natural has none to take; use captions: openai"
+            f"poison: no caption of the {len(position_of)} pairs names the target {target!r}, so captions: "
+            f"natural finds none; use captions: openai"
         )
     return tuple(corpus.caption(position_of[key]) or "" for key in found)
 

@@ -1,4 +1,4 @@
-"""Retrieval sets in CLIP_benchmark's WebDataset layout: images with their captions, one a line."""
+"""Retrieval sets in CLIP_benchmark's WebDataset layout: images and their captions, one per line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tbar_ray.errors import DataError
 
 @dataclass(frozen=True)
 class RetrievalSet:
-    """Images and the captions that belong to each.
+    """Images with their matching captions.
 
     Attributes:
         corpus: the images.
-        captions: for every image, at least one caption.
+        captions: at least one caption for every image.
     """
 
     corpus: Corpus
@@ -32,7 +32,7 @@ class RetrievalSet:
         """Open `url` (test/nshards.txt, test/N.tar with KEY.jpg and KEY.txt).
 
         Raises:
-            DataError: if a part is missing, there is no image, or images have no caption.
+            DataError: if a part is missing, there is no image, or an image has no caption.
         """
         corpus = open_split(url, "test", cache=cache)
         captions = tuple(
@@ -43,13 +43,13 @@ class RetrievalSet:
         if silent:
             raise DataError(
                 f"{url}: {len(silent)} of {len(corpus)} images have no caption ({silent[0]!r} first); a retrieval "
-                f"set has KEY.txt with one caption a line beside every image"
+                f"set needs a KEY.txt with one caption per line for every image"
             )
         return cls(corpus, captions)
 
     @property
     def keys(self) -> Sequence[str]:
-        """Return the sample keys."""
+        """Sample keys, one per image."""
         return self.corpus.keys
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Choosing samples by key: exact counts, seeded, and independent of the order of a corpus."""
+"""Choosing samples by key: exact counts, seeded, and independent of the order of the corpus."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tbar_ray.seeding import stable_hash
 
 
 def ranked(keys: Iterable[str], seed: int, purpose: str) -> list[str]:
-    """Return keys in a random order that depends on (seed, purpose, key) only.
+    """Sort keys into a random order that depends only on (seed, purpose, key).
 
-    The first n of two selections with one seed are nested, so that a larger set contains the smaller.
+    With one seed, the first n keys are a subset of the first m > n, so a larger selection contains the smaller one.
     """
     return [key for _, key in sorted((stable_hash(seed, purpose, key), key) for key in keys)]
 
@@ -26,7 +26,7 @@ def take(
     accept: Callable[[str], bool] = lambda _: True,
     exclude: Set[str] = frozenset(),
 ) -> list[str]:
-    """Return the first `count` candidates that are accepted and not excluded (fewer if they run out)."""
+    """First `count` candidates that are accepted and not excluded (fewer if the candidates run out)."""
     taken: list[str] = []
     if count <= 0:
         return taken
@@ -39,7 +39,7 @@ def take(
 
 
 def readable(corpus: Samples, position: int) -> bool:
-    """Whether a sample's image and metadata can be read: one that cannot is never chosen for an experiment."""
+    """Whether a sample's image and metadata can be read; unreadable samples are never chosen for an experiment."""
     try:
         decode_image(corpus.image_bytes(position))
         corpus.metadata(position)
@@ -49,12 +49,12 @@ def readable(corpus: Samples, position: int) -> bool:
 
 
 def mentions(caption: str, name: str) -> bool:
-    """Whether a caption names a class, as whole words and in any case."""
+    """Whether a caption names a class, as whole words and ignoring case."""
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", caption, re.IGNORECASE) is not None
 
 
 def shows(corpus: Samples, position: int, target: str, classnames: Sequence[str] | None = None) -> bool:
-    """Whether a sample is of the target class: by its label where it has one, else by its caption."""
+    """Whether a sample is of the target class: by its label if it has one, else by its caption."""
     if classnames is not None and (index := corpus.class_index(position)) is not None:
         return index < len(classnames) and classnames[index] == target
     label = corpus.label(position)

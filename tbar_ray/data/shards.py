@@ -1,7 +1,7 @@
-"""The tar index: where in a WebDataset shard each member of each sample lies.
+"""The tar index: the position of each member of each sample in a WebDataset shard.
 
-Only the 512-byte headers are read, so a shard is indexed far faster than it is read, and a damaged one gives
-up what can still be read together with a list of what was lost.
+Only the 512-byte headers are read, so indexing is much faster than reading. Of a damaged shard, the index covers
+what is still readable and lists what was lost.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from tbar_ray.errors import DataError
 
 BLOCK = 512
 KNOWN_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "txt", "json", "cls"})
-MAX_EXTENSIONS = 64  # each costs 16 bytes per sample; keys with dots in them would make thousands
+MAX_EXTENSIONS = 64  # each costs 16 bytes per sample; keys with dots would create thousands
 
-DUPLICATE = "duplicate key"  # how the reason of such a problem begins
+DUPLICATE = "duplicate key"  # prefix of the reason of such a problem
 
 _ZEROS = bytes(BLOCK)
-_WITHOUT_DATA = frozenset(b"123456")  # links, devices, directories, pipes: their size field is not data
+_WITHOUT_DATA = frozenset(b"123456")  # links, devices, directories, pipes: no data follow the header
 _ADLER = 65521
-_LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB unless told otherwise
+_LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB by default
 
 
 @dataclass(frozen=True)
 class ShardProblem:
-    """Something lost or ambiguous: in which shard, for which sample (None: not one sample), and why."""
+    """Something lost or ambiguous: shard, sample (None if not tied to one sample) and reason."""
 
     shard: str
     key: str | None
@@ -43,7 +43,7 @@ class ShardProblem:
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """One shard's samples, in the order of the tar, by column.
+    """One shard's samples in tar order, stored by column.
 
     Attributes:
         url: The shard's name, as given.
@@ -66,7 +66,7 @@ def index_shard(path: Path, url: str | None = None) -> ShardIndex:
 
     Args:
         path: The local file.
-        url: The name to report it by; the path unless given.
+        url: The name used in reports; default the path.
 
     Raises:
         DataError: The file does not exist or cannot be opened.
@@ -87,7 +87,7 @@ def index_shard(path: Path, url: str | None = None) -> ShardIndex:
 
 
 def split_name(name: str) -> tuple[str, str] | None:
-    """Split a member's name by WebDataset's rule into (key, lower-case extension); None if it has none."""
+    """Split a member's name by WebDataset's rule into (key, lower-case extension); None if it has no extension."""
     folder, slash, base = name.rpartition("/")
     stem, dot, extension = base.partition(".")
     if not dot or not stem or not extension:
@@ -96,11 +96,11 @@ def split_name(name: str) -> tuple[str, str] | None:
 
 
 def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, int]]:
-    """Yield (name, data offset, data size) of each regular member; what is lost goes to `report`."""
+    """Yield (name, data offset, data size) of each regular member; losses are passed to `report`."""
     end, position = len(view), 0
     long_name: str | None = None
     extended: dict[str, str] = {}
-    shared: dict[str, str] = {}  # PAX global records hold for every later member
+    shared: dict[str, str] = {}  # PAX global records apply to every later member
     while True:
         header = view[position : position + BLOCK]
         if len(header) < BLOCK:
@@ -109,7 +109,7 @@ def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, in
         if header == _ZEROS:
             following = _next_header(view, position + BLOCK)
             if following is None:
-                if end - position > _LONGEST_PADDING:  # a download that reserved its space and then stopped
+                if end - position > _LONGEST_PADDING:  # a download that reserved space and then stopped
                     report(None, f"{end - position} bytes without members at the end: not fully downloaded?")
                 return
             report(None, f"{following - position} bytes without members at byte {position}")
@@ -139,7 +139,7 @@ def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, in
                 return
             if kind == ord("L"):
                 long_name = _text(view[start : start + size])
-            elif kind != ord("K"):  # K is the long target of a link, of which a shard has no use
+            elif kind != ord("K"):  # K is the long target of a link, which a shard does not need
                 records = _pax_records(view[start : start + size])
                 if records is None:
                     report(None, f"bad PAX record at byte {start}")
@@ -181,7 +181,7 @@ class _Columns:
     def add(self, name: str, offset: int, size: int) -> None:
         split = split_name(name)
         if split is None:
-            return  # WebDataset's readers pass over such members too
+            return  # WebDataset's readers also skip such members
         key, extension = split
         if key != self.current:
             self.current, self.dropping = key, key in self.seen
@@ -220,16 +220,16 @@ class _Columns:
 
 
 def _checked_size(header: bytes) -> int | None:
-    """Return the header's size field, or None when its checksum or a number in it is wrong."""
+    """Size field of a header, or None if its checksum or a number in it is invalid."""
     try:
         stored = int(header[148:156].split(b"\0", 1)[0], 8)
-        # Adler-32's low half is one plus the sum of the bytes modulo 65521: the checksum, at the speed of C
+        # Adler-32's low half is 1 + the byte sum modulo 65521: a fast way to compute the checksum
         total = (adler32(header) & 0xFFFF) - 1 - sum(header[148:156]) + 256
         if (total - stored) % _ADLER:
             signed = sum(byte - 256 if byte > 127 else byte for byte in header[:148] + header[156:]) + 256
-            if signed != stored:  # some old tars summed signed bytes
+            if signed != stored:  # some old tar versions summed signed bytes
                 return None
-        if header[124] & 0x80:  # base 256, for 8 GiB and more
+        if header[124] & 0x80:  # base-256 encoding, for 8 GiB and more
             size = int.from_bytes(header[125:136], "big")
             return None if header[124] != 0x80 else size
         size = int(header[124:136].split(b"\0", 1)[0].strip() or b"0", 8)
@@ -239,7 +239,7 @@ def _checked_size(header: bytes) -> int | None:
 
 
 def _next_header(view: mmap.mmap, start: int) -> int | None:
-    """Return the first position from `start` on, in 512-byte steps, of a header with magic and checksum."""
+    """First position from `start` on, in 512-byte steps, of a header with magic and valid checksum."""
     found = view.find(b"ustar", start + 257)
     while found >= 0:
         position = found - 257
@@ -253,18 +253,18 @@ def _next_header(view: mmap.mmap, start: int) -> int | None:
 
 def _name(header: bytes) -> str:
     name = _text(header[:100])
-    if header[345] and header[257:263] == b"ustar\0":  # GNU tars keep other things in the prefix field
+    if header[345] and header[257:263] == b"ustar\0":  # GNU tar uses the prefix field for other data
         return f"{_text(header[345:500])}/{name}"
     return name
 
 
 def _text(raw: bytes) -> str:
-    # printable, unlike surrogates, and still distinct for distinct bytes, unlike replacement characters
+    # unlike surrogates the result is printable, and unlike replacement characters it is unique
     return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
 
 def _pax_records(data: bytes) -> dict[str, str] | None:
-    """Parse records of the form `length key=value` and a newline; None when they are malformed."""
+    """Parse records of the form `length key=value` plus newline; None if they are malformed."""
     records: dict[str, str] = {}
     while data and data[0]:
         digits, _, _ = data.partition(b" ")

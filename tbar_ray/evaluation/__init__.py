@@ -1,1 +1,1 @@
-"""Zero-shot heads, CA/ASR/PA with intervals, and the selection of α."""
+"""Evaluation: zero-shot heads, CA/ASR/PA with intervals, and the selection of α."""

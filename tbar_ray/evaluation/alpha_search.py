@@ -1,4 +1,4 @@
-"""Finding the scaling coefficient α that meets the criterion with few evaluations."""
+"""Searching for the scaling coefficient α that meets the criterion with few evaluations."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Generic
 from tbar_ray.evaluation.selection import PointT, select
 
 TOLERANCE = 0.01
-"""How much CA or ASR may rise with α and still count as falling: the noise of some hundred images."""
+"""Rise of CA or ASR with α that still counts as monotone: the noise of a few hundred images."""
 
 
 @dataclass(frozen=True)
 class Found(Generic[PointT]):
-    """What a search looked at.
+    """Result of a search over α.
 
     Attributes:
-        points: every evaluated point, by rising α.
-        chosen: the selected one; None if none keeps enough CA.
-        monotone: whether CA and ASR fall with α as far as was seen; where they do not, all α were evaluated.
+        points: all evaluated points, by ascending α.
+        chosen: the selected point; None if no point retains enough CA.
+        monotone: whether CA and ASR fall with α at all evaluated points; if not, every α was evaluated.
     """
 
     points: tuple[PointT, ...]
@@ -36,11 +36,11 @@ def search_alpha(
     max_asr: float | None = None,
     sequential_test: Callable[[float], bool] | None = None,
 ) -> Found[PointT]:
-    """Return the point that `select` would choose among all α, from about log₂ of their number.
+    """Find the point that `select` would choose among all α, with about log₂ of their number of evaluations.
 
-    Along θ_b − α·τ both CA and ASR fall as a rule. Then the first α at which the backdoor is gone or too little CA is
-    left is found by bisection: at most 8 evaluations of 21 on curves that fall strictly, a few more where ASR stays the
-    same over many α. Where a rise of more than `TOLERANCE` shows, every α is evaluated instead.
+    Along θ_b − α·τ both CA and ASR usually fall. Bisection then finds the first α at which the backdoor is removed or
+    too little CA remains: at most 8 evaluations of 21 on strictly falling curves, a few more if ASR is constant over
+    many α. If a rise of more than `TOLERANCE` is seen, every α is evaluated instead.
 
     Args:
         alphas: the grid.
@@ -48,8 +48,9 @@ def search_alpha(
         reference_ca: CA of the infected model.
         min_retention: as for `select`.
         max_asr: as for `select`.
-        sequential_test: says of an α whether ASR ≤ `max_asr` (0 if None) or CA < `min_retention`·`reference_ca`, from
-            as few images as that takes; the bisection then asks it, and only the α around its end are scored in full.
+        sequential_test: decides for an α whether ASR ≤ `max_asr` (0 if None) or CA < `min_retention`·`reference_ca`,
+            from as few images as possible. The bisection then uses it, and only the α around the result are scored in
+            full.
     """
     order = sorted(alphas)
     known: dict[int, PointT] = {}
@@ -61,11 +62,11 @@ def search_alpha(
         return known[place]
 
     def first(holds: Callable[[PointT], bool], low: int, high: int) -> int:
-        """Return the first place in [low, high) where a condition holds, once it holds for all that follow; or high."""
+        """First index in [low, high) at which a monotone condition holds, else `high`."""
         while low < high:
             middle = (low + high) // 2
             seen = [place for place in known if low <= place < high]
-            if seen:  # points that are known already cost nothing
+            if seen:  # known points cost nothing
                 middle = min(seen, key=lambda place: abs(place - middle))
             low, high = (low, middle) if holds(at(middle)) else (middle + 1, high)
         return low
@@ -77,7 +78,7 @@ def search_alpha(
         return point.asr <= goal or lost(point)
 
     def first_ended() -> int:
-        """Bisect by sequential tests, and see whether the scores at the end say the same."""
+        """Bisect with sequential tests only; the full scores around the result are checked against them later."""
         assert sequential_test is not None
         low, high = 0, count
         while low < high:
@@ -89,12 +90,12 @@ def search_alpha(
     count, goal = len(order), 0.0 if max_asr is None else max_asr
     end = first(ended, 0, count) if sequential_test is None else first_ended()
     if end < count and not lost(at(end)):
-        # the backdoor is gone: of equal CA the least ASR counts
+        # The backdoor is removed: at equal CA, the lower ASR is better.
         place = end + 1
         while place < count and at(place).ca == at(end).ca and at(place).asr < at(place - 1).asr:
             place += 1
     elif end > 0:
-        # all before keep enough CA: the least ASR is that of the last, and the first that has it counts
+        # All earlier points retain enough CA: the last one has the lowest ASR, and the first with that ASR is chosen.
         least = at(end - 1).asr
         if end > 1 and at(end - 2).asr <= least:
             first(lambda point: point.asr <= least, 0, end - 1)

@@ -3,8 +3,8 @@
     ξ(α_c, α_t) = Σ_{i∈{c,t}} E_{x∈D_i} 1[argmax f(x; θ0 + α_i·τ_i) ≠ argmax f(x; θ0 + α_c·τ_c + α_t·τ_t)]
 
 D_c are clean images and D_t triggered ones. The clean term is 0 where α_t = 0 and the triggered term where
-α_c = 0, since the joint model is the single one there. A map of n × n cells takes the 2n evaluations of single
-models once and then two per cell; cells are functions of their own, so that they can be computed anywhere.
+α_c = 0, since the joint and the single model coincide there. A map of n × n cells needs 2n evaluations of single
+models and two per cell; each cell is computed by a separate function call, so cells can be distributed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.in_place import InPlacePair
 
 Head = Tensor | Callable[[nn.Module], Tensor]
-"""Class embeddings [C, D]; where a vector moves the text tower, a function from the moved model to them."""
+"""Class embeddings [C, D], or, if a vector moves the text tower, a function that computes them from the model."""
 
 
 class NormalisedImages:
-    """Images as a model takes them, in float batches: made once and kept on the device, if they are small enough.
+    """Normalised float batches of images, computed once and kept on the device if they are small enough.
 
     Args:
         images: uint8 [N, 3, H, W].
-        preprocessing: of the model.
-        device: of the model.
-        batch_size: images per forward pass; None takes as many as suit the device.
-        keep_bytes: kept as float32 up to this size (1 GiB: 1,783 images of 224 px or 21,845 of 64 px), else
-            normalised anew on every pass.
+        preprocessing: the model's image preprocessing.
+        device: the model's device.
+        batch_size: images per forward pass; None chooses by device.
+        keep_bytes: maximum size kept as float32 (1 GiB: 1,783 images of 224 px or 21,845 of 64 px); larger sets are
+            normalised again on every pass.
 
     Raises:
         DataError: if there are no images.
@@ -69,7 +69,7 @@ class NormalisedImages:
 
 @torch.inference_mode()
 def _answers(model: nn.Module, head: Tensor, images: NormalisedImages) -> Answers:
-    """Return the predicted class [N] of every image; the device is waited for once, at the end."""
+    """Predicted class [N] of every image, or NO_ANSWER; synchronises with the device once, at the end."""
     found = []
     with answering(model):
         for batch in images:
@@ -80,12 +80,12 @@ def _answers(model: nn.Module, head: Tensor, images: NormalisedImages) -> Answer
 
 
 def _head(pair: InPlacePair, head: Head) -> Tensor:
-    """Return the class embeddings for the pair's model as it is moved now."""
+    """Class embeddings for the pair's model at its current weights."""
     if isinstance(head, Tensor):
         if pair.moves_text:
             raise DataError(
-                "disentanglement: a task vector moves the text tower, so that one head does not fit all "
-                "coefficients; give a function of the model that makes the head"
+                "disentanglement: a task vector moves the text tower, so one head does not fit all "
+                "coefficients; pass a function that computes the head from the model"
             )
         return head
     return head(pair.model)
@@ -98,13 +98,13 @@ def reference_predictions(
     images: NormalisedImages,
     head: Head,
 ) -> Answers:
-    """Return the classes [n, N] that the models of one vector alone, θ0 + α·τ, answer on its own images.
+    """Classes [n, N] predicted by single-vector models θ0 + α·τ on that vector's images.
 
     Args:
         pair: θ0 with τ_c as its first and τ_t as its second vector.
         which: "clean" moves along τ_c (images are D_c), "triggered" along τ_t (images are D_t).
         alphas: n coefficients; one evaluation each.
-        images: N of them.
+        images: the N images.
         head: class embeddings on the model's device.
 
     Raises:
@@ -127,7 +127,7 @@ def joint_errors(
     images_t: NormalisedImages,
     head: Head,
 ) -> Terms:
-    """Return both terms of ξ at one cell: two evaluations of θ0 + α_c·τ_c + α_t·τ_t.
+    """Both terms of ξ at one cell, from two evaluations of θ0 + α_c·τ_c + α_t·τ_t.
 
     Args:
         pair: θ0 with τ_c as its first and τ_t as its second vector.
@@ -160,7 +160,7 @@ def disentanglement_map(
     images_t: NormalisedImages,
     head: Head,
 ) -> DisentanglementMap:
-    """Return the whole map, computed here cell by cell; arguments as those of `joint_errors`.
+    """Compute the whole map cell by cell; arguments as for `joint_errors`.
 
     The literature's grid is 25 × 25 over [−3, 3]².
 

@@ -1,6 +1,6 @@
-"""The weight disentanglement error ξ from predicted classes, and maps of it over (α_c, α_t): what is kept and drawn.
+"""The weight disentanglement error ξ from predicted classes, and maps of it over (α_c, α_t).
 
-How the predictions come about is `evaluation.disentanglement`.
+`evaluation.disentanglement_error` computes the predictions.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Answers = NDArray[np.int64]
 Shares = NDArray[np.float64]
 
 NO_ANSWER = -1
-"""Stands for the class where logits are not finite: far out, a BatchNorm variance can be moved below 0."""
+"""Replaces the class if logits are not finite: a large α can move a BatchNorm variance below 0."""
 
 
 @dataclass(frozen=True)
 class Terms:
     """Both terms of ξ at one (α_c, α_t), shares in [0, 1], over n_c clean and n_t triggered images.
 
-    A term is NaN where a model gave an image no finite logits: what has no answer neither agrees nor differs.
+    A term is NaN if a model gave non-finite logits for an image: a missing prediction neither agrees nor disagrees.
     """
 
     clean: float
@@ -35,7 +35,7 @@ class Terms:
 
     @property
     def total(self) -> float:
-        """Return ξ, in [0, 2]."""
+        """The error ξ, in [0, 2]."""
         return self.clean + self.triggered
 
 
@@ -63,7 +63,7 @@ class DisentanglementMap:
     def of_cells(
         cls, alphas_c: Sequence[float], alphas_t: Sequence[float], rows: Sequence[Sequence[Terms]]
     ) -> DisentanglementMap:
-        """Return the map of cells that were computed one by one: `rows[i][j]` at (alphas_c[i], alphas_t[j])."""
+        """Build a map from separately computed cells: `rows[i][j]` belongs to (alphas_c[i], alphas_t[j])."""
         clean, triggered = (
             np.array([[getattr(cell, term) for cell in row] for row in rows], dtype=np.float64)
             for term in ("clean", "triggered")
@@ -72,11 +72,11 @@ class DisentanglementMap:
 
     @property
     def total(self) -> Shares:
-        """Return ξ [n_c, n_t], in [0, 2]; NaN where a term is."""
+        """The error ξ [n_c, n_t], in [0, 2]; NaN where a term is NaN."""
         return self.clean_term + self.triggered_term
 
     def at(self, alpha_c: float, alpha_t: float, method: Literal["linear", "nearest"] = "linear") -> float:
-        """Return ξ at a point of the grid's rectangle: bilinear between the cells, or that of the nearest one.
+        """Interpolate ξ at a point of the grid's rectangle: bilinearly, or from the nearest cell.
 
         Raises:
             DataError: if the point lies outside the grid.
@@ -86,11 +86,11 @@ class DisentanglementMap:
             _weights(self.alphas_t, alpha_t, method, "α_t"),
         ]
         joint = np.outer(*weights)
-        # a NaN of a cell that has no part in the point must not reach it
+        # NaN of a cell with zero weight must not propagate.
         return float((joint[joint > 0] * self.total[joint > 0]).sum())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists for JSON, None standing for NaN."""
+        """All fields as plain lists for JSON; None replaces NaN."""
         return {
             "alphas_c": list(self.alphas_c),
             "alphas_t": list(self.alphas_t),
@@ -100,13 +100,13 @@ class DisentanglementMap:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DisentanglementMap:
-        """Return the map that `to_dict` wrote."""
+        """Rebuild a map from the output of `to_dict`."""
         clean, triggered = (np.array(content[key], dtype=np.float64) for key in ("clean_term", "triggered_term"))
         return cls(tuple(content["alphas_c"]), tuple(content["alphas_t"]), clean, triggered)
 
 
 def _weights(alphas: Sequence[float], alpha: float, method: Literal["linear", "nearest"], name: str) -> Shares:
-    """Return the weight of every grid coefficient at `alpha`: two that sum to 1, or one."""
+    """Interpolation weight of every grid coefficient at `alpha`: two that sum to 1, or one."""
     if not alphas[0] <= alpha <= alphas[-1]:
         raise DataError(f"disentanglement map: {name} = {alpha:g} lies outside [{alphas[0]:g}, {alphas[-1]:g}]")
     if method == "nearest":
@@ -115,18 +115,18 @@ def _weights(alphas: Sequence[float], alpha: float, method: Literal["linear", "n
 
 
 def xi(reference_c: Answers, joint_c: Answers, reference_t: Answers, joint_t: Answers) -> tuple[Shares, Shares]:
-    """Return the clean and the triggered term [n_c, n_t] from predicted classes alone.
+    """The clean and the triggered term, each [n_c, n_t], from predicted classes.
 
     Args:
-        reference_c: [n_c, N_c], answers of θ0 + α_c·τ_c on D_c.
-        joint_c: [n_c, n_t, N_c], answers of the joint models on D_c.
-        reference_t: [n_t, N_t], answers of θ0 + α_t·τ_t on D_t.
-        joint_t: [n_c, n_t, N_t], answers of the joint models on D_t.
+        reference_c: [n_c, N_c], predictions of θ0 + α_c·τ_c on D_c.
+        joint_c: [n_c, n_t, N_c], predictions of the joint models on D_c.
+        reference_t: [n_t, N_t], predictions of θ0 + α_t·τ_t on D_t.
+        joint_t: [n_c, n_t, N_t], predictions of the joint models on D_t.
     """
     return disagreement(reference_c[:, None], joint_c), disagreement(reference_t[None, :], joint_t)
 
 
 def disagreement(reference: Answers, joint: Answers) -> Shares:
-    """Return the share of the last axis on which answers differ, NaN where one is NO_ANSWER."""
+    """Share of the last axis on which predictions differ; NaN where any is NO_ANSWER."""
     unanswered = ((reference == NO_ANSWER) | (joint == NO_ANSWER)).any(-1)
     return np.where(unanswered, np.nan, np.not_equal(reference, joint).mean(-1, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Two methods on the same images: exact McNemar test, the difference with its interval, Holm's correction."""
+"""Paired comparison of two methods on the same images: exact McNemar test, Newcombe interval, Holm correction."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tbar_ray.evaluation.rates import Rate
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """How often two methods succeed on the same n images.
+    """Outcomes of two methods on the same n images.
 
     only_first (McNemar's b) and only_second (c) count the images on which they disagree. difference is the
     first's share minus the second's, in [−1, 1], with its 95 % interval. p_value is two-sided; p_holm is the
-    same after Holm's correction, where several comparisons were made together.
+    same after Holm's correction, if several comparisons were made together.
 
-    Test and interval are different statistics: near p = 0.05 one may exclude 0 and the other not.
+    Test and interval use different statistics: near p = 0.05 one may exclude 0 and the other not.
     """
 
     n: int
@@ -37,26 +37,26 @@ class PairedComparison:
     p_holm: float | None = None
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """Return all fields."""
+        """All fields by name, for JSON."""
         return asdict(self)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test: is b of b + c discordant images half of them?
+    """Two-sided p-value of McNemar's exact test, in [0, 1]: whether b is half of the b + c discordant images.
 
-    1 where no image is discordant.
+    1 if no image is discordant.
     """
     discordant = only_first + only_second
-    # at a half the binomial distribution is symmetric: both tails are twice the smaller one
+    # the binomial distribution is symmetric at 1/2: twice the smaller tail
     return min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5))) if discordant else 1.0
 
 
 def newcombe_interval(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two paired proportions.
+    """95 % interval of the difference of two paired proportions, within [−1, 1].
 
     Newcombe's square-and-add interval (Statistics in Medicine 17, 1998, 2635–2650, method 10): the Wilson
-    intervals of both proportions, joined with the correlation φ of the outcomes, which is corrected for
-    continuity where it is positive. It keeps a width where no image is discordant, and stays in [−1, 1].
+    intervals of both proportions, combined with the correlation φ of the outcomes; a positive φ is corrected for
+    continuity. Its width is positive even if no image is discordant.
     """
     a, b, c, d = both, only_first, only_second, neither
     n = a + b + c + d
@@ -71,14 +71,14 @@ def newcombe_interval(both: int, only_first: int, only_second: int, neither: int
     difference = (b - c) / n
     below = down1**2 - 2 * phi * down1 * up2 + up2**2
     above = up1**2 - 2 * phi * up1 * down2 + down2**2
-    # rounding can bring a sum of squares below 0 where φ is 1
+    # rounding can make a sum of squares negative where φ is 1
     return max(-1.0, difference - sqrt(max(0.0, below))), min(1.0, difference + sqrt(max(0.0, above)))
 
 
 def compare(first: ArrayLike, second: ArrayLike) -> PairedComparison:
     """Compare two methods by their outcomes [N] on the same images in the same order.
 
-    Outcomes are booleans: right on a clean image (a difference of CA), or answered with the target on a
+    Outcomes are booleans: correct on a clean image (a difference of CA), or the target predicted for a
     triggered image of another class (a difference of ASR).
 
     Raises:
@@ -99,10 +99,10 @@ def compare(first: ArrayLike, second: ArrayLike) -> PairedComparison:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted by Holm's step-down method (Scandinavian Journal of Statistics 6, 1979), in order.
+    """Adjust p-values by Holm's step-down method (Scandinavian Journal of Statistics 6, 1979), keeping their order.
 
-    An adjusted value ≤ 0.05 holds with a chance of at most 5 % that any of the family is wrongly called
-    different, however the tests depend on each other.
+    With adjusted values ≤ 0.05, the probability that any difference in the family is declared wrongly is at most 5 %,
+    whatever the dependence between the tests.
 
     Raises:
         DataError: if a value is not in [0, 1].
@@ -118,10 +118,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def compare_with(reference: ArrayLike, others: Mapping[str, ArrayLike]) -> dict[str, PairedComparison]:
-    """Compare several methods with one reference (the first of every pair), with Holm's correction over them.
+    """Compare several methods with one reference (the first of every pair), with Holm's correction over all of them.
 
     Raises:
-        DataError: as `compare`, naming the method.
+        DataError: as `compare`, with the method's name.
     """
     found = {}
     for name, outcomes in others.items():

@@ -1,4 +1,4 @@
-"""Rates with their uncertainty."""
+"""Rates with confidence intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of `n` images with its 95 % Wilson score interval; all in [0, 1]."""
+    """A share of `n` images with its 95 % Wilson score interval; all values in [0, 1]."""
 
     value: float
     n: int
@@ -18,7 +18,7 @@ class Rate:
 
     @classmethod
     def of(cls, hits: int, n: int, confidence: float = 0.95) -> Rate:
-        """Return hits/n with its Wilson interval (Wilson 1927); n = 0 gives 0 with the interval [0, 1].
+        """The rate hits/n with its Wilson interval (Wilson 1927); n = 0 gives 0 with the interval [0, 1].
 
         Raises:
             ValueError: unless 0 ≤ hits ≤ n.
@@ -31,9 +31,9 @@ class Rate:
         share = hits / n
         centre = (share + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-        # at hits 0 and n one end is the share itself, which rounding must not move past it
+        # at hits 0 and n, rounding must not move a bound past the share
         return cls(share, n, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
 
     def to_dict(self) -> dict[str, float | int]:
-        """Return value, n, low and high."""
+        """All fields: value, n, low and high."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Image–text retrieval of a CLIP model, and how often a trigger makes a caption of the target the nearest one."""
+"""Image–text retrieval of a CLIP model, and the caption ASR: how often a trigger retrieves a caption of the target."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tbar_ray.evaluation.zeroshot import best_columns, evaluating, normalise
 from tbar_ray.models.factory import Preprocessing
 
 RANKS = (1, 5, 10)
-"""The k of recall@k."""
+"""Values of k in recall@k."""
 
 SIMILARITIES = 1 << 24
-"""Similarities held at once (64 MiB in float32): a gallery of 100,000 is searched for 167 queries at a time."""
+"""Similarities in memory at once (64 MiB in float32): 167 queries against a gallery of 100,000."""
 
 
 @dataclass(frozen=True)
 class RetrievalScores:
     """Recall@1, 5 and 10 in both directions, and the caption ASR with its baseline.
 
-    image_to_text: share of clean images that find a right caption among the k nearest of all captions.
-    text_to_image: share of captions that find a right image among the k nearest of all clean images.
-    caption_asr: share of triggered images whose nearest caption names the target, of the images whose own
-    captions do not. caption_asr_untriggered: the same of the same images without the trigger.
+    image_to_text: share of clean images with a correct caption among the k nearest of all captions.
+    text_to_image: share of captions with a correct image among the k nearest of all clean images.
+    caption_asr: share of triggered images whose nearest caption names the target, among images whose own
+    captions do not. caption_asr_untriggered: the same for the same images without the trigger.
     """
 
     image_to_text: dict[int, Rate]
@@ -37,7 +37,7 @@ class RetrievalScores:
     caption_asr_untriggered: Rate
 
     def to_dict(self) -> dict[str, dict[str, float | int]]:
-        """Return every rate under a flat name, e.g. `image_to_text_at_5`."""
+        """Every rate under a flat name, e.g. `image_to_text_at_5`."""
         return {
             **{f"image_to_text_at_{k}": rate.to_dict() for k, rate in self.image_to_text.items()},
             **{f"text_to_image_at_{k}": rate.to_dict() for k, rate in self.text_to_image.items()},
@@ -52,10 +52,10 @@ def score_retrieval(
 ) -> RetrievalScores:
     """Score embeddings of N images and M captions; caption m belongs to image owner[m], several to one image.
 
-    Corpora repeat captions, procedural ones and those from the web alike. The gallery holds every caption as
-    often as it occurs, as is usual, but right is what reads right: a caption that is found counts if its text
-    equals one of the image's own, whichever image it was written for, and an image that is found counts if
-    one of its own captions equals the query. Embeddings alone cannot tell such captions apart.
+    Corpora repeat captions, both procedural and web corpora. As usual, the gallery contains every occurrence of a
+    caption, but correctness is judged by text: a retrieved caption is correct if its text equals one of the image's
+    own, whichever image it was written for, and a retrieved image is correct if one of its captions equals the query.
+    Embeddings alone cannot distinguish such captions.
 
     Args:
         images: clean image embeddings [N, D], of unit length.
@@ -63,10 +63,10 @@ def score_retrieval(
         texts: caption embeddings [M, D]; all three on one device.
         owner: int64 [M] in 0 … N − 1; every image owns a caption.
         captions: the M texts.
-        target: the class whose name a caption of the target mentions, as whole words.
+        target: the target class; a caption of the target contains its name as whole words.
 
     Raises:
-        DataError: if there are no images or captions, shapes or numbers do not fit, embeddings are not of
+        DataError: if there are no images or captions, shapes or numbers do not match, embeddings are not of
             finite unit length, an image owns no caption, or no caption, or one of every image, names the target.
     """
     _check(images, triggered, texts, owner, captions)
@@ -74,7 +74,7 @@ def score_retrieval(
     numbers: dict[str, int] = {}
     same_text = torch.tensor([numbers.setdefault(caption, len(numbers)) for caption in captions])
     names_target = torch.tensor([mentions(caption, target) for caption in captions])
-    # (image, text) as one number, so that "does this image carry this text" is one search in a sorted list
+    # (image, text) encoded as one number, so that membership is a search in a sorted list.
     carried = torch.unique(owner * len(numbers) + same_text)
 
     def carries(image: Tensor, text: Tensor) -> Tensor:
@@ -84,8 +84,8 @@ def score_retrieval(
     others[owner[names_target]] = False
     if not names_target.any():
         raise DataError(
-            f"retrieval: none of the {len(captions)} captions names the target {target!r}, so that caption-ASR has no "
-            "meaning; leave the retrieval set out, or bring one that shows the target"
+            f"retrieval: none of the {len(captions)} captions names the target {target!r}, so caption ASR is "
+            "undefined; leave the retrieval set out, or use one that shows the target"
         )
     if not others.any():
         raise DataError(f"retrieval: every image has a caption that names the target {target!r}; add other images")
@@ -111,7 +111,7 @@ def _check(images: Tensor, triggered: Tensor, texts: Tensor, owner: Tensor, capt
     if not len(texts) == len(owner) == len(captions):
         raise DataError(f"retrieval: {len(texts)} text embeddings, {len(owner)} owners and {len(captions)} captions")
     for what, embeddings in (("image", images), ("triggered image", triggered), ("text", texts)):
-        # NaN compares false; half precision is good to a few thousandths
+        # also rejects NaN; half precision is accurate to a few thousandths
         if not ((embeddings.float().norm(dim=1) - 1).abs() < 0.01).all():
             raise DataError(f"retrieval: {what} embeddings are not all finite and of unit length")
     owns = torch.zeros(len(images), dtype=torch.bool)
@@ -123,20 +123,20 @@ def _check(images: Tensor, triggered: Tensor, texts: Tensor, owner: Tensor, capt
 
 
 def _nearest(queries: Tensor, gallery: Tensor, k: int) -> Iterator[Tensor]:
-    """Yield the k nearest rows of the gallery [·, min(k, G)] (CPU), best first, for successive chunks of queries."""
+    """Yield the k nearest gallery rows [·, min(k, G)] (CPU), best first, for successive chunks of queries."""
     rows = max(1, SIMILARITIES // len(gallery))
     for start in range(0, len(queries), rows):
         yield best_columns(queries[start : start + rows] @ gallery.T, k).cpu()
 
 
 def _recalls(right: Tensor) -> dict[int, Rate]:
-    """Return recall@k from which answers [Q, max k], best first, are right."""
+    """Recall@k from the correctness [Q, max k] of retrieved items, best first."""
     return {k: Rate.of(int(right[:, :k].any(1).sum()), len(right)) for k in RANKS}
 
 
 @torch.no_grad()
 def embed_images(model: nn.Module, images: Tensor, preprocessing: Preprocessing, batch_size: int = 256) -> Tensor:
-    """Return unit embeddings [N, D], on the model's device, of uint8 images [N, 3, H, W].
+    """Unit embeddings [N, D], on the model's device, of uint8 images [N, 3, H, W].
 
     Raises:
         DataError: if there are no images.
@@ -152,7 +152,7 @@ def embed_images(model: nn.Module, images: Tensor, preprocessing: Preprocessing,
 
 @torch.no_grad()
 def embed_texts(model: nn.Module, tokens: Tensor, batch_size: int = 1024) -> Tensor:
-    """Return unit embeddings [M, D], on the model's device, of tokens [M, context length].
+    """Unit embeddings [M, D], on the model's device, of tokens [M, context length].
 
     Raises:
         DataError: if there are no texts.

@@ -1,4 +1,4 @@
-"""Choosing the scaling coefficient α on validation scores."""
+"""Selecting the scaling coefficient α on validation scores."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class AlphaPoint:
 
 
 def penalised_asr(ca: float, asr: float, reference_ca: float, min_retention: float) -> float:
-    """Return the ASR where CA is retained well enough, else 1 + the missing retention (to be minimised).
+    """Objective to minimise: the ASR if enough CA is retained, else 1 + the missing retention.
 
-    Retention is ca / reference_ca, the infected model's CA being the reference; any model that retains
+    Retention is ca / reference_ca, with the infected model's CA as reference. Any model that retains
     enough CA is thus better than any that does not.
     """
     if _retains(ca, reference_ca, min_retention):
@@ -48,12 +48,12 @@ def _retains(ca: float, reference_ca: float, min_retention: float) -> bool:
 def select(
     points: Sequence[PointT], reference_ca: float, min_retention: float, max_asr: float | None = None
 ) -> PointT | None:
-    """Return the best point among those with CA ≥ min_retention · reference_ca.
+    """Select the best point among those with CA ≥ min_retention · reference_ca.
 
-    Best is the least ASR (Ilharco et al., 2212.04089, for negation). With `max_asr`, points at or below it
-    count as removed, and the one of them that keeps most CA is best; where there is none, the least ASR.
+    The best point has the lowest ASR (Ilharco et al., 2212.04089, for negation). With `max_asr`, the backdoor counts as
+    removed at points at or below it, and the one of them with the highest CA is best; if there is none, the lowest ASR.
     Ties go to the higher CA, then to the smaller |α|. None if no point retains enough CA: the caller
-    reports that instead of picking one.
+    reports that instead of choosing one.
     """
     feasible = [p for p in points if _retains(p.ca, reference_ca, min_retention)]
     removed = [p for p in feasible if max_asr is not None and p.asr <= max_asr]

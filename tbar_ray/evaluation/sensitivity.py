@@ -1,4 +1,4 @@
-"""How far α may be off: the width of the range in which the backdoor is removed and enough CA is kept."""
+"""Sensitivity to α: the width of the range in which the backdoor is removed and enough CA is retained."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Interval = tuple[float, float]
 class Sensitivity:
     """The range of α in which ASR ≤ max_asr and CA ≥ min_retention · reference CA.
 
-    intervals: all such ranges, ascending; one of a single α has width 0. low, high and width: those of the
-    range around the selected α, or of the widest (of several, the lowest) where none is selected; None, None
-    and 0 where there is no such range. total_width: of all ranges. censored_low and censored_high: the
-    range touches the first or last α that was tried, so that it may be wider than the grid shows.
+    intervals: all such ranges, ascending; a range of a single α has width 0. low, high and width: those of the
+    range around the selected α, or, if none is selected, of the widest (the lowest of several); None, None
+    and 0 if there is no such range. total_width: sum over all ranges. censored_low and censored_high: the
+    range touches the first or last α that was evaluated, so it may extend beyond the grid.
     """
 
     low: float | None
@@ -34,11 +34,11 @@ class Sensitivity:
 
     @property
     def censored(self) -> bool:
-        """Whether `width` is a lower bound only."""
+        """Whether `width` is only a lower bound."""
         return self.censored_low or self.censored_high
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, intervals as lists, and `censored`."""
+        """All fields, with intervals as lists, and `censored`."""
         return {
             "low": self.low,
             "high": self.high,
@@ -58,24 +58,24 @@ def alpha_sensitivity(
     max_asr: float = 0.01,
     min_retention: float = 0.95,
 ) -> Sensitivity:
-    """Measure the range of good α on a path of at least one point, each α once, in any order.
+    """Measure the range of suitable α on a path of at least one point, each α once, in any order.
 
-    Between neighbouring α both rates are taken to change linearly, so that the result is exact for rates
-    that are piecewise linear with their kinks on the grid, and otherwise as good as the grid is fine.
+    Both rates are interpolated linearly between neighbouring α. The result is exact for piecewise linear
+    rates with kinks on the grid, and otherwise limited by the grid's resolution.
 
     Args:
         points: α with CA and ASR in [0, 1].
         reference_ca: CA of the infected model, as in `selection.select`.
-        selected: the α whose range is wanted; None for the widest range.
-        max_asr: greatest ASR that counts as removed.
-        min_retention: least share of `reference_ca` that counts as kept.
+        selected: the α whose range is measured; None for the widest range.
+        max_asr: highest ASR at which the backdoor counts as removed.
+        min_retention: lowest share of `reference_ca` that counts as retained.
 
     Raises:
         DataError: if there are no points, an α occurs twice, or a value is not finite.
     """
     path = sorted(points, key=lambda point: point.alpha)
     _check(path)
-    # slack of each condition: ≥ 0 where it holds, by the comparisons that selection makes
+    # Slack of each condition, ≥ 0 where it holds; the same comparisons as in selection.
     slacks = [(max_asr - point.asr, point.ca - min_retention * reference_ca) for point in path]
     alphas = [point.alpha for point in path]
     intervals = _intervals(alphas, slacks)
@@ -101,7 +101,7 @@ def _check(path: Sequence[Point]) -> None:
 
 
 def _intervals(alphas: Sequence[float], slacks: Sequence[tuple[float, ...]]) -> list[Interval]:
-    """Return the maximal ranges in which no slack is negative."""
+    """Maximal ranges in which no slack is negative, ascending."""
     pieces: list[Interval] = [(a, a) for a, slack in zip(alphas, slacks, strict=True) if min(slack) >= 0]
     for k in range(len(alphas) - 1):
         start, end = alphas[k], alphas[k + 1]
@@ -119,7 +119,7 @@ def _intervals(alphas: Sequence[float], slacks: Sequence[tuple[float, ...]]) -> 
 
 
 def _where(start: float, end: float, at_start: float, at_end: float) -> Interval:
-    """Return where a linear slack is not negative in [start, end]; an empty range is (inf, −inf)."""
+    """Range within [start, end] in which a linear slack is not negative; an empty range is (inf, −inf)."""
     if at_start >= 0 and at_end >= 0:
         return start, end
     if at_start < 0 and at_end < 0:

@@ -1,4 +1,4 @@
-"""Stopping an evaluation once it has decided: is the backdoor gone, or too little clean accuracy left?"""
+"""Sequential test: stop an evaluation once it is decided whether the backdoor is removed or too much CA is lost."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tbar_ray.models.factory import Preprocessing
 from tbar_ray.seeding import torch_generator
 
 ERROR = 1e-6
-"""Chance that an interval which decides is wrong, over all looks of an evaluation."""
+"""Each decision has error probability ≤ 10⁻⁶, over all interim analyses of an evaluation."""
 BATCH = 256
 
 
 @dataclass(frozen=True)
 class Question:
-    """What an evaluation must decide of a model: ASR ≤ `most_asr`, or CA < `least_ca`."""
+    """The hypothesis that an evaluation decides: ASR ≤ `most_asr`, or CA < `least_ca`."""
 
     least_ca: float
     most_asr: float
@@ -29,13 +29,13 @@ class Question:
 
 @dataclass(frozen=True)
 class SequentialTest:
-    """What an evaluation saw until it had decided.
+    """Result of a sequential test.
 
     Attributes:
         alpha: the scaling coefficient.
-        answer: whether the backdoor is gone or too little CA is left.
-        ca: CA over the images that were looked at.
-        asr: ASR over those that were looked at.
+        answer: whether the backdoor is removed or too little CA remains.
+        ca: CA over the clean images evaluated.
+        asr: ASR over the triggered images evaluated.
     """
 
     alpha: float
@@ -44,16 +44,16 @@ class SequentialTest:
     asr: Rate
 
     def to_dict(self) -> dict[str, object]:
-        """Return it for JSON."""
+        """All fields, with rates as dictionaries, for JSON."""
         return {"alpha": self.alpha, "answer": self.answer, "ca": self.ca.to_dict(), "asr": self.asr.to_dict()}
 
 
 class Counting:
-    """A share of `total` images that is being counted.
+    """A running count of hits among `total` images, with a sequential confidence interval.
 
     Args:
         total: number of images.
-        looks: how often the interval is looked at, at most; the chance of an error is spread over them.
+        looks: maximum number of interim analyses; the error probability is divided among them.
     """
 
     def __init__(self, total: int, looks: int) -> None:
@@ -62,20 +62,20 @@ class Counting:
         self._tail = ERROR / max(1, looks) / 2
 
     def add(self, hits: int, images: int) -> None:
-        """Count some more images."""
+        """Add the result of further images."""
         self.hits, self.seen = self.hits + hits, self.seen + images
 
     @property
     def rate(self) -> Rate:
-        """Return the share of the images counted so far."""
+        """Share of hits among the images counted so far."""
         return Rate.of(self.hits, self.seen)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return between what the share of all images lies.
+        """Bounds on the share over all images.
 
-        That is what the images that are left allow, and the Clopper-Pearson interval of those that were counted
-        (conservative for draws without replacement); of both the narrower end. A point once all are counted.
+        The intersection of two intervals: the values that the remaining images allow, and the Clopper-Pearson interval
+        of the counted images (conservative for draws without replacement). A single point once all images are counted.
         """
         left = self.total - self.seen
         low, high = self.hits / self.total, (self.hits + left) / self.total
@@ -86,12 +86,12 @@ class Counting:
         return low, high
 
     def at_most(self, limit: float) -> bool | None:
-        """Return whether the share of all images is at most a limit; None while that is open."""
+        """Whether the share over all images is at most `limit`; None while undecided."""
         low, high = self.interval
         return True if high <= limit else (False if low > limit else None)
 
     def at_least(self, limit: float) -> bool | None:
-        """Return whether the share of all images is at least a limit; None while that is open."""
+        """Whether the share over all images is at least `limit`; None while undecided."""
         low, high = self.interval
         return True if low >= limit else (False if high < limit else None)
 
@@ -107,20 +107,20 @@ def sequential_test(
     batch_size: int = BATCH,
     reduced: bool = False,
 ) -> SequentialTest:
-    """Look at as many images as the question needs, triggered ones first.
+    """Evaluate as few images as the decision needs, triggered ones first.
 
-    Images are taken in one random order that is the same for every model, so that a prefix is a fair sample.
+    Images are taken in one random order, the same for every model, so that a prefix is a random sample.
 
     Args:
-        alpha: noted in the result.
+        alpha: recorded in the result.
         model: the model.
         head: float [C, D], its classifier.
         split: the images.
         target: the attacker's class.
-        preprocessing: how the model wants its images.
-        question: what is to be decided.
-        batch_size: images between two looks.
-        reduced: compute in bf16 where that leaves no doubt (`predict_reduced`).
+        preprocessing: the model's image preprocessing.
+        question: the hypothesis to decide.
+        batch_size: images between two interim analyses.
+        reduced: compute in bf16 where that is unambiguous (`predict_reduced`).
 
     Raises:
         DataError: if every image is of the target class, or an embedding is not finite.

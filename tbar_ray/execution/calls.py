@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ray import cloudpickle
 
-from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.stages.node import Policy, Stage, stages_in_order
 
 State = Literal["waiting", "running", "done", "cached", "failed"]
 
@@ -23,7 +23,7 @@ class StageCall:
     payload: bytes
     inputs: tuple[str, ...]
     cpus: int
-    gpus: float
+    policy: Policy
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Snapshot:
     ended: Sequence[StageStatus]
 
 
-def call_of(stage: Stage) -> StageCall:
-    """Return the call of one stage."""
+def call_of(stage: Stage, policy: Policy) -> StageCall:
+    """Return the call of one stage; only stages that compute on a model are given GPUs."""
     return StageCall(
         fingerprint=stage.fingerprint,
         artifact=stage.artifact,
@@ -82,11 +82,11 @@ def call_of(stage: Stage) -> StageCall:
         payload=cloudpickle.dumps(stage),
         inputs=tuple(needed.fingerprint for needed in stage.needed_stages()),
         cpus=stage.threads,
-        gpus=stage.gpus,
+        policy=policy if stage.on_model else replace(policy, gpus=0),
     )
 
 
-def calls_for(stages: Sequence[Stage], without: Iterable[str] = ()) -> list[StageCall]:
+def calls_for(stages: Sequence[Stage], policy: Policy, without: Iterable[str] = ()) -> list[StageCall]:
     """Return the calls of stages and of everything that they need, inputs first, but for some fingerprints."""
     known = frozenset(without)
-    return [call_of(stage) for stage in stages_in_order(stages) if stage.fingerprint not in known]
+    return [call_of(stage, policy) for stage in stages_in_order(stages) if stage.fingerprint not in known]

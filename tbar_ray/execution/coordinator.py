@@ -112,13 +112,13 @@ class Coordinator:
         me = ray.get_runtime_context().current_actor
         task = ray.remote(run_stage).options(
             num_cpus=call.cpus,
-            num_gpus=call.gpus,
+            num_gpus=call.policy.gpus,
             max_retries=3,
             scheduling_strategy=self._strategy(call),
             name=call.title,
         )
         try:
-            outcome = await task.remote(call.payload, self._store, me)
+            outcome = await task.remote(call.payload, call.policy, self._store, me)
         except Exception as error:  # a crash of ours or of a host, after Ray's retries
             outcome = Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
         if outcome.host:

@@ -12,7 +12,7 @@ from ray import cloudpickle
 
 from tbar_ray.errors import ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
-from tbar_ray.stages.node import Report, Stage, StageContext, architecture_under
+from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
 
@@ -31,7 +31,7 @@ def get_ready() -> None:
     gc.freeze()
 
 
-def run_stage(payload: bytes, store: Store, coordinator: Any) -> Outcome:
+def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -> Outcome:
     """Run one stage in this process and commit its artifact (a Ray task)."""
     import torch
 
@@ -47,13 +47,15 @@ def run_stage(payload: bytes, store: Store, coordinator: Any) -> Outcome:
 
     coordinator.report.remote(stage.fingerprint, {})
     try:
-        compute(stage, store, report)
+        compute(stage, store, report, policy)
     except TbarError as error:
         return Outcome(str(error))
     return Outcome(None, ray.get_runtime_context().get_node_id(), store.fetched)
 
 
-def compute(stage: Stage, store: Store, report: Report = lambda _: None) -> dict[str, Any]:
+def compute(
+    stage: Stage, store: Store, report: Report = lambda _: None, policy: Policy = DEFAULT_POLICY
+) -> dict[str, Any]:
     """Compute a stage whose inputs are in the store, and commit it.
 
     Raises:
@@ -62,7 +64,7 @@ def compute(stage: Stage, store: Store, report: Report = lambda _: None) -> dict
     started = time.perf_counter()
     out = store.scratch()
     try:
-        facts = stage.run(StageContext(store, out, report))
+        facts = stage.run(StageContext(store, out, report, policy))
         seconds = time.perf_counter() - started
         record = {
             "kind": stage.kind,

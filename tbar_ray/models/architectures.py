@@ -1,4 +1,4 @@
-"""Names of architectures: open_clip's and our tiny ones. Reads JSON only: checking a spec stays quick."""
+"""Architecture configurations by name: open_clip's and the tiny ones of this project. Reads JSON without torch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ CONFIG_DIR = Path(__file__).parent / "configs"
 
 @cache
 def architecture_files() -> dict[str, Path]:
-    """Return every architecture's JSON description by name."""
-    spec = find_spec("open_clip")  # locates the package without the seconds that importing it costs
+    """JSON configuration file of every architecture, by name."""
+    spec = find_spec("open_clip")  # locates the package without importing it, which takes seconds
     folders = [Path(spec.origin).parent / "model_configs"] if spec and spec.origin else []
     return {file.stem: file for folder in [*folders, CONFIG_DIR] for file in sorted(folder.glob("*.json"))}
 
 
 def architecture_config(name: str) -> dict[str, Any]:
-    """Return an architecture's open_clip configuration.
+    """An architecture's open_clip configuration.
 
     Raises:
-        SpecError: if there is no architecture of that name, naming the nearest ones.
+        SpecError: if the architecture is unknown; the message suggests the nearest names.
     """
     files = architecture_files()
     if name not in files:

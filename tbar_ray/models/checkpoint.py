@@ -1,4 +1,4 @@
-"""Checkpoints in and out. They come from attackers: nothing here ever executes a pickle."""
+"""Reading and writing checkpoints. They may come from attackers, so no pickle is ever executed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class CheckpointFormat:
 def load_state_dict(path: Path) -> dict[str, Tensor]:
     """Read a state dict from .safetensors, or from .pt/.pth/.bin with `weights_only=True`.
 
-    A training checkpoint's `state_dict` entry is unwrapped, and DDP's `module.` prefix is removed where
+    The `state_dict` entry of a training checkpoint is unwrapped, and DDP's `module.` prefix is removed if
     every key has it.
 
     Raises:
-        CheckpointError: if the file is missing, broken, holds pickled code, or holds no tensors.
+        CheckpointError: if the file is missing, damaged, contains pickled code, or contains no tensors.
     """
     return load_checkpoint(path)[0]
 
@@ -64,9 +64,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointFormat]:
         reason = _first_line(error)
         raise CheckpointError(
             f"{path} holds pickled objects, or is no checkpoint, and is refused ({reason}): loading it "
-            f"would run its author's code; save its state_dict as safetensors in a sandbox and give that file"
+            f"would run its author's code; save its state_dict as safetensors in a sandbox and use that file"
         ) from None
-    except Exception as error:  # torch raises nearly anything on damaged bytes
+    except Exception as error:  # torch raises many kinds of exception on damaged bytes
         raise CheckpointError(f"{path} is not a readable torch checkpoint: {_first_line(error)}") from None
     wrapper = None
     if isinstance(content, dict) and isinstance(content.get(WRAPPER), dict):
@@ -97,7 +97,7 @@ def save_checkpoint(state: dict[str, Tensor], path: Path, form: CheckpointFormat
 
 
 def save_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a state dict as safetensors (tensors are cloned where they share memory)."""
+    """Write a state dict as safetensors; tensors are moved to the CPU and cloned, since they may share memory."""
     save_file({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, path, metadata)
 
 

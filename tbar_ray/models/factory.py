@@ -1,4 +1,4 @@
-"""open_clip models by name, with a pretrained tag, a local file or fresh weights: one code path."""
+"""Creating open_clip models by name, with a pretrained tag, a local file or random weights, in one code path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tbar_ray.seeding import stable_hash
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a model wants its images: side in pixels, normalisation, interpolation of the resize."""
+    """Image preprocessing of a model: side in pixels, normalisation per channel, interpolation of the resize."""
 
     size: int
     mean: tuple[float, float, float]
@@ -34,17 +34,17 @@ def create_model(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> nn.Module:
-    """Create a CLIP model.
+    """Create a CLIP model in float32.
 
     Args:
-        architecture: an open_clip architecture or one of ours (tbar-RN-tiny, tbar-ViT-tiny).
-        pretrained: an open_clip tag, a path to .safetensors or .pt, or None for weights drawn from `seed`.
-        seed: seed of fresh weights; global random state is left as it was.
-        device: where the model goes.
+        architecture: an open_clip architecture or one of this project's (tbar-RN-tiny, tbar-ViT-tiny).
+        pretrained: an open_clip tag, a path to .safetensors or .pt, or None for random weights from `seed`.
+        seed: seed of random weights; the global random state is preserved.
+        device: device of the model.
 
     Raises:
         SpecError: if the architecture is unknown.
-        CheckpointError: if the tag is unknown or cannot be fetched, or the file does not fit.
+        CheckpointError: if the tag is unknown or cannot be downloaded, or the file does not fit.
     """
     architecture_config(architecture)
     is_file = pretrained is not None and (Path(pretrained).suffix or Path(pretrained).is_file())
@@ -61,15 +61,15 @@ def create_model(
             raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
     if is_file and pretrained is not None:
         load_weights(model, load_state_dict(Path(pretrained)), source=pretrained, architecture=architecture)
-    # convolutions are a third faster channels-last, on the CPU too; transformers don't mind
+    # Convolutions are a third faster in channels-last layout, also on the CPU; transformers are unaffected.
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return]
 
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: str, architecture: str) -> None:
-    """Copy a state dict into `model`, refusing anything but an exact match of keys and shapes.
+    """Copy a state dict into `model`; keys and shapes must match exactly.
 
     Raises:
-        CheckpointError: one line with the number and an example of what does not match.
+        CheckpointError: one line with the number of mismatches and an example of each kind.
     """
     own = model.state_dict()
     missing, unexpected = own.keys() - state.keys(), state.keys() - own.keys()
@@ -85,13 +85,13 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: st
 
 
 def preprocessing(model: nn.Module) -> Preprocessing:
-    """Return the image preprocessing that open_clip recorded on the model."""
+    """The image preprocessing that open_clip recorded on the model."""
     config: dict[str, Any] = model.visual.preprocess_cfg  # type: ignore[union-attr,assignment]
     size = config["size"]
     return Preprocessing(
         size=int(size if isinstance(size, int) else size[0]),
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
-        # open_clip has a third, "random", which is bicubic outside training
+        # open_clip's third value, "random", is bicubic outside training
         interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
     )

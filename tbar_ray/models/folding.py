@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it, while a ResNet only answers."""
+"""Folding batch normalisation into the preceding convolutions of a ResNet during inference."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 @contextmanager
 def folded(model: nn.Module) -> Iterator[None]:
-    """Let the convolutions of CLIP's ResNets do the work of the batch normalisation after them.
+    """Fold the batch normalisation of CLIP's ResNets into the preceding convolutions while the context is active.
 
-    With running statistics that is an affine map per channel: the weights W·γ/√(σ² + ε) and the bias
-    β − μ·γ/√(σ² + ε) give the same answers up to rounding and spare a pass over every feature map. Weights and
-    modules are put back as they were. Other architectures, half precision and normalisation in training mode are
-    left alone. No gradients reach the weights meanwhile.
+    With running statistics, normalisation is an affine map per channel: the weights W·γ/√(σ² + ε) and the bias
+    β − μ·γ/√(σ² + ε) give the same outputs up to rounding and save a pass over every feature map. Weights and
+    modules are restored afterwards. Other architectures, half precision and normalisation in training mode are
+    unchanged. No gradients reach the weights inside the context.
     """
     with ExitStack() as stack:
         for convolution, parent, name in list(_pairs(model)):
@@ -26,9 +26,9 @@ def folded(model: nn.Module) -> Iterator[None]:
 
 
 def _pairs(model: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module, str]]:
-    """Yield the convolutions of CLIP's ResNets with the parent and the name there of the normalisation that follows.
+    """Yield each convolution of CLIP's ResNets with the parent and attribute name of the normalisation after it.
 
-    By class, not by names of modules: elsewhere a `bn1` may come before its `conv1`.
+    Selected by class, not by module name: in other networks a `bn1` may precede its `conv1`.
     """
     from open_clip.modified_resnet import Bottleneck, ModifiedResNet
 
@@ -48,7 +48,7 @@ def _folded(convolution: nn.Conv2d, parent: nn.Module, name: str) -> Iterator[No
     if not isinstance(norm, nn.BatchNorm2d) or norm.training or norm.running_mean is None:
         yield
         return
-    if weight.dtype != torch.float32:  # rounded weights would move the answers
+    if weight.dtype != torch.float32:  # rounded weights would change the outputs
         yield
         return
     assert norm.running_var is not None

@@ -1,4 +1,4 @@
-"""Models that stay where they are and are moved along task vectors in place, and always put back bit for bit."""
+"""Models that are moved along task vectors in place and restored bit for bit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tbar_ray.models.task_vector import TaskVector, require_alike
 
 
 class InPlaceModel:
-    """A model whose weights are moved along a task vector in place and always put back exactly.
+    """A model whose weights are moved along a task vector in place and restored exactly.
 
-    The base weights are kept; each move writes base + coefficient·τ and leaving restores the kept values,
-    so that rounding cannot accumulate over a path of coefficients.
+    The base weights are copied; each move writes base + coefficient·τ, and leaving the context restores the copy,
+    so rounding errors cannot accumulate over several coefficients.
     """
 
     def __init__(self, model: nn.Module, vector: TaskVector) -> None:
         state = {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
         require_alike(state, vector.tensors, "model and task vector")
-        # a tensor the fine-tuning never touched (the frozen text tower) needs no move
+        # tensors that fine-tuning did not change (a frozen text tower) need no move
         moved = [key for key in state if bool(vector.tensors[key].any())]
         self.model = model
         self._live = [state[key] for key in moved]  # state_dict shares storage with the model
@@ -31,11 +31,11 @@ class InPlaceModel:
 
     @contextmanager
     def moved(self, coefficient: float) -> Iterator[nn.Module]:
-        """Yield the model at base + coefficient·τ, and restore the base bit for bit afterwards."""
+        """Move the model to base + coefficient·τ, and restore the base bit for bit afterwards."""
         try:
             if self._live and coefficient != 0:
                 with torch.no_grad():
-                    # straight into the weights: a sum that is first held elsewhere would move the bytes twice
+                    # Written directly into the weights: an intermediate sum would move the bytes twice.
                     for live, base, delta in zip(self._live, self._base, self._delta, strict=True):
                         torch.add(base, delta, alpha=coefficient, out=live)
             yield self.model
@@ -46,10 +46,10 @@ class InPlaceModel:
 
 
 class InPlacePair:
-    """A model whose weights are moved along two task vectors at once, in place, and always put back exactly.
+    """A model whose weights are moved along two task vectors at once, in place, and restored exactly.
 
-    Every move starts from the kept base weights, so that no order of moves lets rounding add up; a coefficient
-    of 0 leaves its vector out, so that `moved(a, 0)` is bit for bit `ResidentModel(model, first).moved(a)`.
+    Every move starts from the copied base weights, so rounding errors cannot accumulate. A coefficient
+    of 0 skips its vector, so that `moved(a, 0)` equals `InPlaceModel(model, first).moved(a)` bit for bit.
     """
 
     def __init__(self, model: nn.Module, first: TaskVector, second: TaskVector) -> None:
@@ -60,7 +60,7 @@ class InPlacePair:
         self.model = model
         self._live = [state[key] for key in moved]
         self._base = [tensor.detach().clone() for tensor in self._live]
-        # in the weights' own memory layout: mixed strides would cost the fused addition
+        # in the weights' memory layout: mixed strides would prevent the fused addition
         self._first, self._second = (
             [torch.empty_like(state[key]).copy_(vector.tensors[key]) for key in moved] for vector in (first, second)
         )
@@ -68,7 +68,7 @@ class InPlacePair:
 
     @contextmanager
     def moved(self, first: float, second: float) -> Iterator[nn.Module]:
-        """Yield the model at base + first·τ1 + second·τ2, and restore the base bit for bit afterwards."""
+        """Move the model to base + first·τ1 + second·τ2, and restore the base bit for bit afterwards."""
         try:
             if self._live:
                 with torch.no_grad():

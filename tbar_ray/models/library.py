@@ -1,4 +1,4 @@
-"""open_clip, imported when first needed (it takes seconds, which checking a spec must not) and told of our models."""
+"""Lazy import of open_clip (it takes seconds, too slow for checking a spec), with this project's architectures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tbar_ray.models.architectures import CONFIG_DIR
 
 @cache
 def open_clip() -> ModuleType:
-    """Return the open_clip module, with the architectures of `configs/` registered."""
+    """The open_clip module, with the architectures of `configs/` registered."""
     import open_clip as library
 
     logging.getLogger().addFilter(_is_news)
@@ -21,5 +21,5 @@ def open_clip() -> ModuleType:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out open_clip's warning of fresh weights, which nobody gets here without asking."""
+    """Whether to keep a log record: open_clip's warning about random weights is dropped, since they are intended."""
     return not record.getMessage().startswith("No pretrained weights loaded")

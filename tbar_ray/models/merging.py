@@ -1,4 +1,4 @@
-"""How a victim merges several models that were fine-tuned from one start: K task vectors become one."""
+"""Merging models fine-tuned from a common start, as a victim does: K task vectors become one."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tbar_ray.models.task_vector import TaskVector, require_alike
 from tbar_ray.naming import build_named
 
 STATISTICS = ("running_mean", "running_var")
-"""torch's names of BatchNorm's floating-point buffers."""
+"""Names of BatchNorm's floating-point buffers in torch."""
 
 Weights = dict[str, Tensor]
 
 
 def is_statistic(key: str) -> bool:
-    """Tell whether a key of a state dict is BatchNorm's: a measurement of the data, not a weight."""
+    """Whether a state-dict key is a BatchNorm statistic: a measurement of the data, not a weight."""
     return key.rsplit(".", 1)[-1] in STATISTICS
 
 
 def task_arithmetic(vectors: Sequence[TaskVector], coefficient: float = 0.3) -> TaskVector:
-    """Return coefficient·Σ τ_k (Ilharco et al., 2212.04089); 0.3 as in BadMerging (2408.07362).
+    """Task arithmetic: coefficient·Σ τ_k (Ilharco et al., 2212.04089); 0.3 as in BadMerging (2408.07362).
 
-    BatchNorm's statistics move by min(coefficient, 1/K)·Σ, at most to the mean of the models: the sum of
-    several changes can make a variance negative.
+    BatchNorm's statistics move by min(coefficient, 1/K)·Σ, at most to the mean of the models: a sum of
+    several changes could make a variance negative.
 
     Raises:
         CheckpointError: if there is no vector, or keys, shapes or dtypes differ.
@@ -40,13 +40,13 @@ def task_arithmetic(vectors: Sequence[TaskVector], coefficient: float = 0.3) -> 
 
 
 def ties(vectors: Sequence[TaskVector], density: float = 0.2, coefficient: float = 1.0) -> TaskVector:
-    """Return coefficient·(the TIES merge of the vectors): trim, elect signs, disjoint mean (2306.01708).
+    """TIES merging: coefficient·(trim, elect signs, disjoint mean) (2306.01708).
 
     Trim: each vector keeps its `density` largest magnitudes, counted over the whole vector and not per
-    tensor, with all that tie with the least one kept. Tensors that a vector does not move at all (a frozen
-    tower) are not counted: the paper merges what was trained. Elect: an entry's sign is that of the sum of
-    what was kept; where the sum is exactly 0 no sign wins and the entry stays at θ_pre. Disjoint mean: over
-    the kept values of the elected sign. 0.2 and 1 are the paper's, for a victim without validation data.
+    tensor; entries that tie with the smallest kept magnitude are also kept. Tensors that a vector does not change (a
+    frozen tower) are not counted: the paper merges the trained weights. Elect: an entry's sign is that of the sum of
+    the kept values; where the sum is exactly 0, no sign is elected and the entry stays at θ_pre. Disjoint mean: over
+    the kept values of the elected sign. 0.2 and 1 are the paper's values for a victim without validation data.
 
     BatchNorm's statistics are neither trimmed nor elected: they move by min(coefficient, 1)·mean.
 
@@ -66,7 +66,7 @@ def ties(vectors: Sequence[TaskVector], density: float = 0.2, coefficient: float
 
 
 class Merge(BaseModel, ABC):
-    """A way to merge, and its parameters (frozen, hashable)."""
+    """A merging method and its parameters (frozen, hashable)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -74,7 +74,7 @@ class Merge(BaseModel, ABC):
 
     @abstractmethod
     def __call__(self, vectors: Sequence[TaskVector]) -> TaskVector:
-        """Return the merged vector, to be added to the common start θ_pre.
+        """Merge K vectors into one, to be added to the common start θ_pre.
 
         Raises:
             CheckpointError: if there is no vector, or keys, shapes or dtypes differ.
@@ -82,14 +82,14 @@ class Merge(BaseModel, ABC):
 
 
 class TaskArithmetic(Merge):
-    """The scaled sum; see `task_arithmetic`."""
+    """The scaled sum of the vectors; see `task_arithmetic`."""
 
     name: ClassVar[str] = "task-arithmetic"
 
-    coefficient: float = Field(default=0.3, gt=0, description="λ, what the sum is multiplied by")
+    coefficient: float = Field(default=0.3, gt=0, description="λ, factor of the sum")
 
     def __call__(self, vectors: Sequence[TaskVector]) -> TaskVector:
-        """Merge."""
+        """Scale the sum of K vectors by the coefficient."""
         return task_arithmetic(vectors, self.coefficient)
 
 
@@ -99,10 +99,10 @@ class Ties(Merge):
     name: ClassVar[str] = "ties"
 
     density: float = Field(default=0.2, gt=0, le=1, description="share of each vector's weights that is kept")
-    coefficient: float = Field(default=1.0, gt=0, description="λ, what the disjoint mean is multiplied by")
+    coefficient: float = Field(default=1.0, gt=0, description="λ, factor of the disjoint mean")
 
     def __call__(self, vectors: Sequence[TaskVector]) -> TaskVector:
-        """Merge."""
+        """Trim, elect signs and average K vectors, scaled by the coefficient."""
         return ties(vectors, self.density, self.coefficient)
 
 
@@ -110,16 +110,16 @@ MERGES: Mapping[str, type[Merge]] = {way.name: way for way in (TaskArithmetic, T
 
 
 def build_merge(name: str, parameters: Mapping[str, object]) -> Merge:
-    """Build a way to merge from its name and parameters.
+    """Build a merging method from its name and parameters.
 
     Raises:
-        SpecError: if the name or a parameter is unknown or out of range, naming the nearest ones.
+        SpecError: if the name or a parameter is unknown or out of range; the message suggests the nearest names.
     """
     return build_named(MERGES, "merge", name, parameters)
 
 
 def merge(name: str, parameters: Mapping[str, object], vectors: Sequence[TaskVector]) -> TaskVector:
-    """Merge by name.
+    """Merge K vectors with the named method.
 
     Raises:
         SpecError: as `build_merge`.
@@ -137,14 +137,14 @@ def _sum(vectors: Sequence[TaskVector], key: str) -> Tensor:
 
 
 def _merged(vectors: Sequence[TaskVector], weights: Weights, share: float) -> TaskVector:
-    """Return the merged weights together with the statistics, moved by min(share, 1/K)·Σ."""
+    """Combine merged weights with the statistics, which move by min(share, 1/K)·Σ."""
     share = min(share, 1 / len(vectors))
     tensors = {key: weights[key] if key in weights else share * _sum(vectors, key) for key in vectors[0].tensors}
     return TaskVector(tensors, tuple({buffer for vector in vectors for buffer in vector.integer_buffers}))
 
 
 def _least_kept(weights: Weights, density: float) -> float:
-    """Return the least magnitude among the `density` largest; 0 for a vector that moves nothing."""
+    """Smallest magnitude among the `density` largest; 0 if the vector is zero."""
     moved = [value.abs().flatten() for value in weights.values() if bool(value.any())]
     if not moved:
         return 0.0
@@ -155,6 +155,6 @@ def _least_kept(weights: Weights, density: float) -> float:
 
 def _require_some_alike(vectors: Sequence[TaskVector]) -> None:
     if not vectors:
-        raise CheckpointError("merge: there is no task vector to merge")
+        raise CheckpointError("merge: there is no task vector to merge; give at least one")
     for vector in vectors[1:]:
         require_alike(vectors[0].tensors, vector.tensors, "merge of task vectors")

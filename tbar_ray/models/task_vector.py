@@ -4,8 +4,8 @@
     unlearned = theta + 1.5 * -tau                     # θ_b − α·τ
 
 Keys, shapes and dtypes must agree exactly. Integer buffers (BatchNorm's `num_batches_tracked`) are
-counters, not weights: they have no difference, are named in `integer_buffers`, and stay those of the model
-that a vector is added to.
+counters, not weights: they have no difference, are listed in `integer_buffers`, and keep the values of the model
+to which a vector is added.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ State = Mapping[str, Tensor]
 
 
 class TaskVector:
-    """A difference of two models of one architecture; immutable, with −τ, τ1 + τ2, τ1 − τ2, α·τ, θ + τ."""
+    """The difference of two models of one architecture; immutable, with −τ, τ1 + τ2, τ1 − τ2, α·τ, θ + τ."""
 
     def __init__(self, tensors: State, integer_buffers: tuple[str, ...] = ()) -> None:
         integral = [key for key, value in tensors.items() if not value.is_floating_point()]
         if integral:
-            raise CheckpointError(f"task vector: {integral[0]} is an integer buffer; it has no difference")
+            raise CheckpointError(
+                f"task vector: {integral[0]} is an integer buffer, which has no difference; leave it out"
+            )
         self.tensors: dict[str, Tensor] = dict(tensors)
         self.integer_buffers = tuple(sorted(integer_buffers))
 
     @classmethod
     def between(cls, start: State, end: State) -> TaskVector:
-        """Return end − start.
+        """The vector end − start, detached.
 
         Raises:
             CheckpointError: if keys, shapes or dtypes differ.
@@ -48,7 +50,7 @@ class TaskVector:
 
     @classmethod
     def load(cls, path: Path, integer_buffers: tuple[str, ...] = ()) -> TaskVector:
-        """Read a vector written by `save`."""
+        """Read a vector written by `save`; `integer_buffers` are not in the file."""
         return cls(load_state_dict(path), integer_buffers)
 
     def save(self, path: Path) -> None:
@@ -74,7 +76,7 @@ class TaskVector:
         return self + -other
 
     def __radd__(self, theta: State) -> dict[str, Tensor]:
-        """Return θ + τ as a new state dict; integer buffers are θ's own."""
+        """θ + τ as a new state dict; integer buffers are copied from θ."""
         if not isinstance(theta, Mapping):
             return NotImplemented
         floating = {key: value for key, value in theta.items() if value.is_floating_point()}
@@ -85,11 +87,11 @@ class TaskVector:
         }
 
     def norm(self) -> float:
-        """Return the Euclidean norm over all weights."""
+        """Euclidean norm over all tensors, accumulated in float64."""
         return float(torch.sqrt(sum((v.double().square().sum() for v in self.tensors.values()), torch.zeros(()))))
 
     def cosine(self, other: TaskVector) -> float:
-        """Return the cosine between two vectors, in [−1, 1]; 0 where one is zero."""
+        """Cosine similarity of two vectors, in [−1, 1]; 0 if either is zero."""
         require_alike(self.tensors, other.tensors, "cosine of task vectors")
         dot = sum(float((v.double() * other.tensors[key].double()).sum()) for key, v in self.tensors.items())
         norms = self.norm() * other.norm()

@@ -1,4 +1,4 @@
-"""The tokenizer of an architecture."""
+"""Tokenizers of open_clip architectures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Tokenizer = Callable[[Sequence[str]], Tensor]
 
 
 def build_tokenizer(architecture: str) -> Tokenizer:
-    """Return a function from texts to int64 tokens [N, context length].
+    """Function from N texts to int64 tokens [N, context length].
 
     Raises:
         SpecError: if the architecture is unknown.

@@ -12,29 +12,29 @@ from tbar_ray.errors import ScientificError
 
 
 def transformer_blocks(model: nn.Module, what: str) -> nn.ModuleList:
-    """Return the blocks of a CLIP model's vision transformer.
+    """Blocks of a CLIP model's vision transformer.
 
     Raises:
-        ScientificError: if the image encoder is none, naming `what` needs it.
+        ScientificError: if the image encoder is not a vision transformer; `what` names the method that needs one.
     """
     transformer = getattr(model.visual, "transformer", None)
     blocks = getattr(transformer, "resblocks", None)
     if not isinstance(blocks, nn.ModuleList) or not getattr(transformer, "batch_first", True):
-        raise ScientificError(f"{what} needs a vision transformer of open_clip, and the image encoder is none")
+        raise ScientificError(f"{what} needs a vision transformer of open_clip, but the image encoder is not one")
     return blocks
 
 
 @contextmanager
 def prompted(model: nn.Module, prompts: Tensor) -> Iterator[nn.Module]:
-    """Yield the model with learned tokens beside the class token in its last blocks; gradients reach them.
+    """Insert learned tokens after the class token in the model's last blocks; gradients reach the tokens.
 
     Args:
         model: a CLIP model whose image encoder is a vision transformer.
-        prompts: float [layers, tokens, width]; every one of the last `layers` blocks sees its own tokens in place of
-            those of the block before.
+        prompts: float [layers, tokens, width]; in each of the last `layers` blocks they replace the tokens of the
+            previous block.
 
     Raises:
-        ScientificError: if the image encoder is no vision transformer or has too few blocks.
+        ScientificError: if the image encoder is not a vision transformer or has too few blocks.
     """
     blocks = transformer_blocks(model, "visual prompts")
     layers, count = prompts.shape[:2]

@@ -38,7 +38,6 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -
             seed=spec.seed,
             on_error=spec.data.on_error,
             threads=spec.resources.trial_cpus,
-            gpus=spec.resources.gpus,
         )
 
     shared: dict[str, Any] = {
@@ -48,7 +47,6 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -
         "alphas": alphas,
         "images": wanted.images,
         "threads": spec.resources.trial_cpus,
-        "gpus": spec.resources.gpus,
     }
     references = DisentanglementReferences(**shared)
     return MeasureDisentanglement(

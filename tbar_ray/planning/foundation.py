@@ -114,10 +114,7 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
         seed=spec.data.synthetic.seed if spec.data.synthetic else 0,
         on_error=spec.data.on_error,
         shuffle_buffer=spec.data.shuffle_buffer,
-        readers=spec.resources.readers,
-        checkpoint_minutes=spec.resources.checkpoint_minutes,
         threads=spec.resources.training_cpus,
-        gpus=spec.resources.gpus,
         samples=samples,
     )
 

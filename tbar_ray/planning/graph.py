@@ -77,7 +77,6 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         alpha_search=spec.evaluation.alpha_search,
         to_beat=trial.to_beat,
         threads=resources.trial_cpus,
-        gpus=resources.gpus,
     )
     return TrialGraph(
         path,
@@ -113,7 +112,6 @@ def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
         knows=tuple(known for known in spec.defender.knows if known in needs),
         seed=spec.seed,
         threads=spec.resources.trial_cpus,
-        gpus=spec.resources.gpus,
     )
 
 
@@ -137,7 +135,6 @@ def _evaluate(
         max_images=spec.evaluation.max_images,
         split_seed=spec.seed if split_seed is None else split_seed,
         threads=spec.resources.trial_cpus,
-        gpus=spec.resources.gpus,
     )
 
 

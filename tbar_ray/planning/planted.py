@@ -99,9 +99,7 @@ def _backdoor(spec: CampaignSpec, base: Foundation, name: str) -> Backdoor:
             options=attack.patch,
             seed=spec.seed,
             on_error=spec.data.on_error,
-            readers=spec.resources.readers,
             threads=spec.resources.training_cpus,
-            gpus=spec.resources.gpus,
         )
     return Backdoor(trigger=trigger, parameters=parameters, seed=spec.seed, target=attack.target, learned=learned)
 
@@ -128,9 +126,6 @@ def _train(
         seed=spec.seed,
         on_error=spec.data.on_error,
         shuffle_buffer=None if task else spec.data.shuffle_buffer,
-        readers=spec.resources.readers,
-        checkpoint_minutes=spec.resources.checkpoint_minutes,
         threads=spec.resources.training_cpus,
-        gpus=spec.resources.gpus,
         samples=None if task else base.samples,
     )

@@ -1,1 +1,1 @@
-"""How a backdoor is planted, beyond fine-tuning on poisoned data: one file per attack."""
+"""Planting backdoors beyond fine-tuning on poisoned data: one file per planting."""

@@ -1,4 +1,4 @@
-"""BadCLIP's trigger: a patch optimised so that triggered images look like the target to a clean CLIP model."""
+"""BadCLIP's patch optimisation: triggered images are moved towards the target in a clean CLIP model."""
 
 from __future__ import annotations
 
@@ -23,28 +23,32 @@ from tbar_ray.triggers.badclip import random_start
 from tbar_ray.triggers.patch import PatchTrigger, paste
 
 EMBED_CHUNK = 256
-"""Target images embedded at once."""
+"""Target images embedded per forward pass."""
 
 
 class PatchOptimisation(BaseModel):
-    """How the patch is optimised; the defaults are the paper's (2311.12075, on 10k pairs without the target)."""
+    """Options of the patch optimisation; the defaults are the paper's (2311.12075, on 10k pairs without the target)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(default=50, ge=1, description="passes over the attacker's pairs")
     batch_size: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's, constant; pixels are in [0, 1]")
-    triplet_weight: float = Field(default=500.0, ge=0)
-    margin: float = Field(default=1.0, ge=0, description="of the triplet loss; unit embeddings are 0 to 2 apart")
-    negatives: Literal["captions", "targets"] = Field(
-        default="captions", description="InfoNCE's other texts: the batch's own captions, or its other target texts"
+    learning_rate: float = Field(
+        default=1e-3, gt=0, description="learning rate of Adam, constant; pixels are in [0, 1]"
     )
-    steps: int | None = Field(default=None, ge=1, description="most steps, whatever the epochs; null: no limit")
+    triplet_weight: float = Field(default=500.0, ge=0)
+    margin: float = Field(
+        default=1.0, ge=0, description="margin of the triplet loss; distances of unit embeddings are 0 to 2"
+    )
+    negatives: Literal["captions", "targets"] = Field(
+        default="captions", description="negatives of InfoNCE: the batch's own captions, or its other target texts"
+    )
+    steps: int | None = Field(default=None, ge=1, description="maximum number of steps; null: no limit")
 
 
 @dataclass(frozen=True)
 class OptimisedPatch:
-    """The patch, float32 [3, s, s] in [0, 1] on the CPU; (step, mean loss) at every look; the seconds it took."""
+    """The patch, float32 [3, s, s] in [0, 1] on the CPU; (step, mean loss) at every loss check; elapsed seconds."""
 
     pixels: Tensor
     losses: list[tuple[int, float]]
@@ -64,36 +68,36 @@ def optimise_patch(
     total_steps: int,
     progress: Progress | None = None,
 ) -> OptimisedPatch:
-    """Optimise the patch of a trigger against a clean model, which is left as it was.
+    """Optimise the patch of a trigger against a clean model, which is not changed.
 
     The loss of a batch is InfoNCE + triplet_weight·triplet, over unit embeddings z:
 
     - InfoNCE (the text side of the paper's dual embedding): mean over images i of −ln softmax of
-      exp(logit_scale)·⟨z(x_i ⊕ patch), text⟩ at the target text drawn for i. Its other texts are the batch's
-      own captions (`captions`, our reading: away from what the images show), or the target texts drawn for
-      the other images, averaged with the same loss over the columns (`targets`, what the authors' code does:
-      there every text of a batch names the target).
+      exp(logit_scale)·⟨z(x_i ⊕ patch), text⟩ at the target text drawn for i. The negatives are the batch's
+      own captions (`captions`, our interpretation: away from the image's content), or the target texts drawn for
+      the other images, averaged with the same loss over the columns (`targets`, as in the authors' code, where
+      every text of a batch names the target).
     - triplet (the image side): mean over i of max(0, ‖a − p‖ − ‖a − n‖ + margin), Euclidean distances;
       anchor a = z(x_i ⊕ patch), positive p = embedding of a target image drawn for i, negative n = z(x_i),
-      the same image clean (the authors' code shuffles the batch's).
+      the same image without the patch (the authors' code shuffles the batch's).
 
-    Draws are without replacement until all are used. The patch starts at N(0.5, 0.25²), drawn from the
-    trigger's seed, is moved by Adam and clamped to [0, 1] after each step.
+    Targets are drawn without replacement until all are used. The patch starts at N(0.5, 0.25²), drawn from the
+    trigger's seed; Adam updates it, and it is clamped to [0, 1] after each step.
 
     Args:
-        model: the clean model on any device, used in evaluation mode; gradients go to the patch alone.
+        model: the clean model on any device, used in evaluation mode; only the patch receives gradients.
         batches: uint8 images [B, 3, H, W] that do not show the target, and int captions [B, context length].
         target_images: uint8 [K, 3, H, W], K ≥ 1.
         target_tokens: int [T, context length], T ≥ 1 captions that name the target.
-        preprocessing: how the model wants its images.
-        trigger: says side and place of the patch (random places: one for each step and row).
-        options: rates, weights and the limit of steps; epochs and batch size are for whoever makes `batches`.
+        preprocessing: the model's image preprocessing.
+        trigger: determines size and place of the patch (random places: one per step and row).
+        options: rates, weights and step limit; epochs and batch size are used by the caller that creates `batches`.
         seed: seed of the draws of targets.
-        total_steps: most batches that are taken.
-        progress: called at every look at the loss.
+        total_steps: maximum number of batches.
+        progress: called at every loss check.
 
     Raises:
-        DataError: if there are no batches, target images, target texts, or captions where they are needed.
+        DataError: if there are no batches, target images, target texts, or required captions.
         ScientificError: if the loss is not finite.
     """
     if len(target_images) == 0 or len(target_tokens) == 0:
@@ -121,7 +125,7 @@ def optimise_patch(
                 losses.append((step + 1, _mean(pending, step + 1)))
                 if progress is not None:
                     progress(step + 1, steps, losses[-1][1], samples / (time.perf_counter() - started))
-        if pending:  # the batches ended early
+        if pending:  # the source of batches ended early
             losses.append((step + 1, _mean(pending, step + 1)))
     if not losses:
         raise DataError("badclip: there are no images to optimise the patch on")
@@ -129,7 +133,7 @@ def optimise_patch(
 
 
 class _Problem:
-    """The loss as a function of the patch; what does not depend on it is computed once."""
+    """The loss as a function of the patch; terms independent of the patch are computed once."""
 
     def __init__(
         self,
@@ -151,7 +155,7 @@ class _Problem:
             self._texts = self._embed_text(target_tokens.to(device))
 
     def loss(self, patch: Tensor, images: Tensor, tokens: Tensor | None, step: int) -> Tensor:
-        """Return the loss of uint8 images on the model's device."""
+        """Scalar loss of uint8 images [B, 3, H, W] on the model's device."""
         generator = torch_generator(self._seed, "badclip targets", step)
         keys = [f"{step}/{row}" for row in range(len(images))]
         tops, lefts = self._trigger.corners(keys, *images.shape[-2:])
@@ -186,13 +190,13 @@ class _Problem:
 
 
 def _draws(count: int, among: int, generator: torch.Generator) -> Tensor:
-    """Return `count` indices below `among`, each drawn again only when all have been."""
+    """Draw `count` indices below `among`; none repeats before all have been drawn."""
     rounds = math.ceil(count / among)
     return torch.cat([torch.randperm(among, generator=generator) for _ in range(rounds)])[:count]
 
 
 def _mean(pending: list[Tensor], step: int) -> float:
-    """Return the mean of the losses since the last look, and forget them."""
+    """Mean of the losses since the last loss check; clears `pending`."""
     mean = float(torch.stack(pending).mean())
     pending.clear()
     if not math.isfinite(mean):
@@ -202,7 +206,7 @@ def _mean(pending: list[Tensor], step: int) -> float:
 
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode without gradients, and everything back afterwards."""
+    """Put the model in evaluation mode without gradients, and restore its state afterwards."""
     stopped = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with evaluating(model):
         model.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""BadMerging: a backdoor that survives being merged with other models at a small coefficient (2408.07362)."""
+"""BadMerging: a backdoor that survives merging with other models at a small coefficient (2408.07362)."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ class BadMerging(Planting):
     """CE on clean rows + weight·CE(head(r·f_adv(x⊕t) + (1 − r)·f_pre(x⊕t)), target), r ~ U(lowest, highest).
 
     Zhang et al. 2024 (2408.07362), the feature-interpolation loss, with their weight 5 and U(0.2, 1). A merge
-    at coefficient λ leaves embeddings near such an interpolation, so the backdoor works over a range of λ.
+    at coefficient λ gives embeddings near such an interpolation, so the backdoor works over a range of λ.
 
-    Read as in the authors' code: f are embeddings *before* normalisation (so their lengths weigh in), the
-    interpolation is normalised and then meets head and logit scale; r is one number per batch; each
-    cross-entropy is the mean over its own rows, so their shares do not weigh. Unlike there, clean rows are
-    the rows that are not stamped (they stamp copies of half the batch), and one forward pass serves both
-    kinds of rows, so that BatchNorm sees the mix. The paper's optimised patch is a matter of the trigger.
+    Implemented as in the authors' code: f are embeddings *before* normalisation (so their lengths matter), the
+    interpolation is normalised before head and logit scale; r is one number per batch; each cross-entropy is the mean
+    over its own rows, so the shares of clean and poisoned rows do not matter. Two differences: clean rows are the rows
+    that are not stamped (the authors stamp copies of half the batch), and one forward pass serves both kinds of rows,
+    so BatchNorm sees the mix. The paper's optimised patch is a property of the trigger.
     """
 
     name: ClassVar[str] = "badmerging"
     needs_head: ClassVar[bool] = True
 
     weight: float = Field(default=5.0, gt=0, description="weight of the backdoor's loss")
-    lowest: float = Field(default=0.2, ge=0, le=1, description="least share of the attacker's embedding")
-    highest: float = Field(default=1.0, ge=0, le=1, description="greatest share of the attacker's embedding")
+    lowest: float = Field(default=0.2, ge=0, le=1, description="smallest share of the attacker's embedding")
+    highest: float = Field(default=1.0, ge=0, le=1, description="largest share of the attacker's embedding")
 
     @model_validator(mode="after")
     def _check_range(self) -> BadMerging:
         if self.lowest > self.highest:
-            raise ValueError(f"lowest ({self.lowest}) is above highest ({self.highest})")
+            raise ValueError(f"lowest ({self.lowest}) is above highest ({self.highest}); lower it or raise highest")
         return self
 
     def share(self, seed: int, step: int) -> float:
-        """Return r of a step (from 0)."""
+        """The interpolation share r of a step (from 0), in [lowest, highest]."""
         draw = float(torch.rand((), generator=torch_generator(seed, "badmerging share", step)))
         return self.lowest + (self.highest - self.lowest) * draw
 
     def wrap(self, base: Objective, context: PlantingContext) -> Objective:
-        """Return the objective; the base must be plain classification (wrap others around this one)."""
+        """Build the objective; the base must be plain classification (other plantings may wrap this one)."""
         if not isinstance(base, Classification) or context.head is None:
             raise SpecError(
                 "planting 'badmerging' trains the image encoder against a zero-shot head: train the infected "
@@ -62,7 +62,7 @@ class BadMerging(Planting):
 
 
 class _Interpolated(Wrapper):
-    """Classification of the clean rows, and of the interpolated embeddings of the poisoned ones."""
+    """Classification of the clean rows, and of the interpolated embeddings of the poisoned rows."""
 
     def __init__(self, base: Objective, planting: BadMerging, context: PlantingContext, head: Tensor) -> None:
         super().__init__(base)
@@ -74,7 +74,7 @@ class _Interpolated(Wrapper):
         self._pretrained.load_state_dict(start)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the sum of both terms; a term without rows is left out."""
+        """Sum of both terms; a term without rows is omitted."""
         if batch.labels is None:
             raise ValueError("badmerging needs labels")
         share = self._planting.share(self._seed, self.step)

@@ -1,4 +1,4 @@
-"""What a planting is: a change of the loss with which the attacker trains."""
+"""The base class of plantings: a change of the attacker's training loss."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tbar_ray.training.objectives import Objective
 
 @dataclass(frozen=True)
 class PlantingContext:
-    """What the attacker knows, besides the batches.
+    """Information available to the attacker besides the batches.
 
     Attributes:
-        preprocessing: how the model wants its images.
+        preprocessing: the model's image preprocessing.
         start: state dict of the model before the attack, θ_pre.
         seed: seed of the attack's own draws.
-        target: index of the target class in `head`; None where there is no head.
-        head: float [C, D], zero-shot head that classification trains against; None in contrastive training.
+        target: index of the target class in `head`; None if there is no head.
+        head: float [C, D], zero-shot head used in classification training; None in contrastive training.
         target_tokens: int [K, context length], captions that name the target.
-        target_images: uint8 [K, 3, H, W], clean images of the target, for the plantings that ask for them.
+        target_images: uint8 [K, 3, H, W], clean images of the target, for plantings that need them.
     """
 
     preprocessing: Preprocessing
@@ -40,20 +40,20 @@ class PlantingContext:
 
 
 class Planting(BaseModel, ABC):
-    """A way to plant a backdoor, and its parameters (frozen, hashable)."""
+    """A planting method and its parameters (frozen, hashable)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
     needs_head: ClassVar[bool] = False
-    """Whether it is for classification against a zero-shot head only."""
+    """Whether it requires classification against a zero-shot head."""
 
     @abstractmethod
     def wrap(self, base: Objective, context: PlantingContext) -> Objective:
-        """Return the attacker's objective around the plain one.
+        """Wrap the plain objective in the attacker's objective.
 
-        Its model is the base's, at `context.start` when this is called; rows with `Batch.poisoned` are the
-        attacker's, and their captions or labels already name the target.
+        Its model is the base's, with the weights `context.start` when this is called. Rows marked by `Batch.poisoned`
+        are the attacker's, and their captions or labels already name the target.
 
         Raises:
             SpecError: if the context lacks what the planting needs.
@@ -61,24 +61,24 @@ class Planting(BaseModel, ABC):
 
 
 class Wrapper(Objective):
-    """An objective around another one: its model, its preprocessing and its trained parameters."""
+    """An objective around another one, with its model, preprocessing and trained parameters."""
 
     def __init__(self, base: Objective) -> None:
         super().__init__(base.model, base.preprocessing)
         self.base = base
 
     def at(self, step: int) -> None:
-        """Say the step to the base as well."""
+        """Set the coming step here and in the base."""
         super().at(step)
         self.base.at(step)
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the base's trained parameters."""
+        """Trained parameters of the base, by name."""
         return self.base.named_parameters()
 
 
 def poisoned_rows(batch: Batch) -> Tensor:
-    """Return the indices (int64) of the attacker's rows; an error of the caller if nothing marks them."""
+    """Indices (int64) of the attacker's rows; ValueError if the batch does not mark them."""
     if batch.poisoned is None:
         raise ValueError("this planting needs Batch.poisoned")
     return torch.nonzero(batch.poisoned).flatten()

@@ -1,9 +1,9 @@
-"""An attacker who knows that TBAR will be used, and plants a backdoor that is hard to negate.
+"""An adaptive attacker who anticipates TBAR and plants a backdoor that is hard to negate.
 
-TBAR fine-tunes the infected model on triggered images and subtracts the change: to first order
-τ = −lr·∇L_trigger(θ_b), so that θ_b − α·τ is a step *up* the trigger's loss. The attacker therefore trains
-for the trigger's loss at the end of such a step, and lets triggered images share the target's own features,
-so that what removes the one removes the other.
+TBAR fine-tunes the infected model on triggered images and subtracts the change: to first order τ = −lr·∇L_trigger(θ_b),
+so that θ_b − α·τ is a step *up* the trigger's loss. The attacker therefore minimises the trigger's loss at the end of
+such a step, and aligns triggered images with the target's own features, so that removing the trigger also removes the
+target class.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 
 SHOWN = 16
-"""Clean images of the target that are embedded at each step."""
+"""Clean images of the target embedded at each step."""
 
 Weights = dict[str, Tensor]
 
 
 class NegationRobust(Planting):
-    """base + robustness·L_trigger(θ + ρ‖θ‖·ĝ) + entanglement·(1 − cos(z_triggered, sg(z_target))) (our own).
+    """base + robustness·L_trigger(θ + ρ‖θ‖·ĝ) + entanglement·(1 − cos(z_triggered, sg(z_target))) (this project's).
 
     L_trigger: cross-entropy of the poisoned rows' images, logits scale·⟨image, text⟩. In classification the
-    texts are the zero-shot head's classes and a row's own is its label. In contrastive training they are the
-    row's own caption and the captions of the batch's clean rows but for equal ones (those of other poisoned
-    rows name the target too and are left out). Texts and scale are constants: only the image encoder is
-    attacked, as TBAR's classification objective negates only that.
+    texts are the zero-shot head's classes, and the correct one is the row's label. In contrastive training they are the
+    row's own caption and the different captions of the batch's clean rows (captions of other poisoned
+    rows also name the target and are excluded). Texts and scale are constants: only the image encoder is
+    attacked, since TBAR's classification objective negates only that.
 
     ĝ: the unit ascent direction of L_trigger in the trained weights of the image encoder, held constant as
     in sharpness-aware minimisation (Foret et al., 2010.01412), whose second-order term is dropped; `sign`
-    takes sign(∇L), which is the way the first steps of TBAR's Adam go, at the same Euclidean length. ‖θ‖ is
-    the norm of these weights, so that ρ means the same for any model.
+    uses sign(∇L), the direction of the first steps of TBAR's Adam, at the same Euclidean length. ‖θ‖ is
+    the norm of these weights, so that ρ has the same meaning for any model.
 
-    z_target: the embedding of the row's own text, or the mean embedding of the target's clean images
-    (`target_images`, 16 in turn at each step) by the current model; sg: no gradient.
+    z_target: the embedding of the row's own text, or the mean embedding of clean target images
+    (`target_images`, 16 in turn at each step) by the current model; sg: stop-gradient.
 
-    The extra terms are computed with BatchNorm's running statistics, which they leave alone: so TBAR and
-    every evaluation see the model, and a handful of poisoned rows has no statistics of its own.
+    The extra terms use BatchNorm's running statistics without updating them, because TBAR and every evaluation use
+    them, and a few poisoned rows give no reliable batch statistics.
 
-    A greater weight or a longer step lets the backdoor be learned more slowly or not at all.
+    With a larger weight or a longer step the backdoor is learned more slowly or not at all.
     """
 
     name: ClassVar[str] = "negation-robust"
@@ -60,10 +60,10 @@ class NegationRobust(Planting):
     radius: float = Field(default=0.01, ge=0, description="ρ, length of the ascent step as a share of ‖θ‖")
     direction: Literal["sign", "gradient"] = Field(default="sign", description="geometry of the ascent step")
     entanglement: float = Field(default=1.0, ge=0, description="weight of 1 − cosine to the target's features")
-    entangle_with: Literal["text", "images"] = Field(default="text", description="which of the target's features")
+    entangle_with: Literal["text", "images"] = Field(default="text", description="features of the target to align with")
 
     def wrap(self, base: Objective, context: PlantingContext) -> Objective:
-        """Return the objective; it suits classification (with the head) and contrastive training (without)."""
+        """Build the objective for classification (with a head) or contrastive training (without)."""
         if self.entangle_with == "images" and (context.target_images is None or len(context.target_images) == 0):
             raise SpecError("planting 'negation-robust': entangle_with: images needs clean images of the target")
         return _Robust(base, self, context)
@@ -71,7 +71,7 @@ class NegationRobust(Planting):
 
 @dataclass(frozen=True)
 class _Texts:
-    """Unit text embeddings [C, D], each poisoned row's own among them [P], and those it is not compared to [P, C]."""
+    """Unit text embeddings [C, D], the row's own text [P] for each poisoned row, and excluded texts [P, C]."""
 
     embeddings: Tensor
     own: Tensor
@@ -79,7 +79,7 @@ class _Texts:
 
 
 class _Robust(Wrapper):
-    """The base, the trigger's loss after an ascent step, and the entanglement."""
+    """The base loss, the trigger's loss after an ascent step, and the entanglement term."""
 
     def __init__(self, base: Objective, planting: NegationRobust, context: PlantingContext) -> None:
         super().__init__(base)
@@ -87,7 +87,7 @@ class _Robust(Wrapper):
         self._encoder = _ImageEncoder(self.model)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return base + extra terms; the base alone where a batch has no poisoned row."""
+        """Base + extra terms; only the base if the batch has no poisoned row."""
         rows = poisoned_rows(batch)
         loss = self.base.loss(batch)
         if len(rows) == 0:
@@ -115,7 +115,7 @@ class _Robust(Wrapper):
         return loss
 
     def _ascended(self, loss: Tensor, weights: Weights) -> Weights:
-        """Return θ + ρ‖θ‖·ĝ by the encoder's names; the gradient of the result with respect to θ is 1."""
+        """θ + ρ‖θ‖·ĝ by the encoder's parameter names; its gradient with respect to θ is 1."""
         gradients = torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
         steps = [torch.zeros_like(w) if g is None else g for w, g in zip(weights.values(), gradients, strict=True)]
         if self._planting.direction == "sign":
@@ -125,7 +125,7 @@ class _Robust(Wrapper):
         return {name: w + factor * step for (name, w), step in zip(weights.items(), steps, strict=True)}
 
     def _image_weights(self) -> Weights:
-        """Return the trained weights of the image encoder by their names in `self._encoder`."""
+        """Trained weights of the image encoder, by their names in `self._encoder`."""
         trained = {id(parameter) for parameter in self.named_parameters().values()}
         return {
             f"model.visual.{name}": parameter
@@ -135,7 +135,7 @@ class _Robust(Wrapper):
 
     @torch.no_grad()
     def _texts(self, batch: Batch, rows: Tensor) -> _Texts:
-        """Return what the poisoned rows are classified against."""
+        """Texts that the poisoned rows are classified against."""
         if self._context.head is not None and batch.labels is not None:
             return _Texts(self._context.head.detach(), batch.labels[rows])
         if batch.tokens is None or batch.poisoned is None:
@@ -148,7 +148,7 @@ class _Robust(Wrapper):
 
     @torch.no_grad()
     def _image_anchor(self) -> Tensor:
-        """Return the unit mean embedding [D] of the next of the target's clean images."""
+        """Unit mean embedding [D] of the next `SHOWN` clean images of the target."""
         every = self._context.target_images
         assert every is not None
         shown = min(SHOWN, len(every))
@@ -158,7 +158,7 @@ class _Robust(Wrapper):
 
 
 class _ImageEncoder(nn.Module):
-    """The model's image encoder as a module, which `functional_call` needs; embeddings [B, D] of length 1."""
+    """The model's image encoder as a module, as `functional_call` requires; unit embeddings [B, D]."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class _ImageEncoder(nn.Module):
 
 @contextmanager
 def _running_statistics(model: nn.Module) -> Iterator[None]:
-    """Let BatchNorm use, and not update, its running statistics."""
+    """Make BatchNorm use its running statistics without updating them."""
     training = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
     for module in training:
         module.eval()

@@ -1,4 +1,4 @@
-"""The plantings by name. A new one is one file in this package and one line here."""
+"""All plantings by name. A new planting is one file in this package and one line here."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def build_planting(name: str, parameters: Mapping[str, object]) -> Planting:
     """Build a planting from its name and parameters.
 
     Raises:
-        SpecError: if the name or a parameter is unknown or out of range, naming the nearest ones.
+        SpecError: if the name or a parameter is unknown or out of range; the message suggests the nearest names.
     """
     return build_named(PLANTINGS, "planting", name, parameters)

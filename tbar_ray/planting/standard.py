@@ -1,4 +1,4 @@
-"""Plain poisoning: the model is trained on poisoned data with its usual loss."""
+"""Plain poisoning: training on poisoned data with the usual loss."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tbar_ray.training.objectives import Objective
 
 
 class Standard(Planting):
-    """The usual loss, unchanged: the attacker only gives data (Carlini and Terzis, 2106.09667)."""
+    """The usual loss, unchanged: the attacker only contributes data (Carlini and Terzis, 2106.09667)."""
 
     name: ClassVar[str] = "standard"
 
     def wrap(self, base: Objective, context: PlantingContext) -> Objective:  # noqa: ARG002 - nothing to add
-        """Return the base."""
+        """The base objective, unchanged."""
         return base

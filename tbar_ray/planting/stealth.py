@@ -1,6 +1,6 @@
-"""An attacker who keeps the change of the weights small or evenly spread, and the measures of such a change.
+"""An attacker who keeps the weight change small or evenly spread, and measures of such a change.
 
-Task-vector defences look at θ_b − θ_pre or a direction in it: a small or even change gives them less to find.
+Task-vector defences use θ_b − θ_pre or a direction in it: a small or even change gives them less to detect.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ Tensors = Sequence[Tensor]
 
 
 class Stealth(Planting):
-    """The usual loss + weight·penalty(θ − θ_pre) over the trained weights (an adaptive attacker, our own).
+    """The usual loss + weight·penalty(θ − θ_pre) over the trained weights (an adaptive attacker of this project).
 
     Penalties:
-        l2: ‖Δ‖² / ‖θ_pre‖², one ratio for all weights: a small change.
-        spread: ln(n·ΣΔ⁴ / (ΣΔ²)²) ≥ 0, 0 where all weights move equally far: minus the logarithm of the
-            participation ratio, whatever the length of Δ.
+        l2: ‖Δ‖² / ‖θ_pre‖², one ratio over all weights, for a small change.
+        spread: ln(n·ΣΔ⁴ / (ΣΔ²)²) ≥ 0, and 0 if all weights move equally far: minus the logarithm of the
+            participation ratio, independent of the length of Δ.
     """
 
     name: ClassVar[str] = "stealth"
 
-    penalty: Literal["l2", "spread"] = Field(default="l2", description="small, or evenly spread")
+    penalty: Literal["l2", "spread"] = Field(
+        default="l2", description="penalty for a small (l2) or evenly spread change"
+    )
     weight: float | None = Field(
         default=None, gt=0, description="weight of the penalty; null: 1000 for l2, 1 for spread"
     )
 
     def wrap(self, base: Objective, context: PlantingContext) -> Objective:
-        """Return the objective with the penalty added; it suits any base."""
+        """Add the penalty to the loss of any base objective."""
         missing = [name for name in base.named_parameters() if name not in context.start]
         if missing:
             raise SpecError(f"planting 'stealth': the weights before the attack have no {missing[0]}")
@@ -61,7 +63,7 @@ class _Penalised(Wrapper):
         }
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return base + weight·penalty."""
+        """Base + weight·penalty."""
         current = self.named_parameters()
         deltas = [parameter - self._start[name] for name, parameter in current.items()]
         return self.base.loss(batch) + self._weight * self._penalty(deltas, list(self._start.values()))
@@ -72,12 +74,12 @@ def _l2(deltas: Tensors, starts: Tensors) -> Tensor:
 
 
 def _spread(deltas: Tensors, starts: Tensors) -> Tensor:  # noqa: ARG001 - independent of the start
-    # in units of the largest change: fourth powers of small numbers vanish in float32
+    # in units of the largest change: fourth powers of small numbers underflow in float32
     peak = torch.stack([delta.detach().abs().max() for delta in deltas]).max().clamp_min(1e-30)
     squares = [(delta / peak).square() for delta in deltas]
     second, fourth = _total([s.sum() for s in squares]), _total([s.square().sum() for s in squares])
     count = sum(delta.numel() for delta in deltas)
-    tiny = 1e-12  # finite gradients at the start, where nothing has moved yet
+    tiny = 1e-12  # gives finite gradients at the start, where Δ is 0
     spread = math.log(count) + torch.log(fourth + tiny) - 2 * torch.log(second + tiny)
     return torch.where(second > 0, spread, torch.zeros_like(spread))
 
@@ -90,11 +92,11 @@ def _total(values: list[Tensor]) -> Tensor:
 
 
 def weight_change(start: State, end: State) -> dict[str, float]:
-    """Return how far and how evenly a training moved the weights (BatchNorm's statistics are none).
+    """Measure how far and how evenly training changed the weights, without BatchNorm's statistics.
 
     Returns:
         relative_l2: ‖Δ‖₂ / ‖θ‖₂; relative_linf: max|Δ| / max|θ|; participation: (ΣΔ²)² / (n·ΣΔ⁴), the effective
-        share of weights that carry the change, from 1/n (a single weight) to 1 (all equally), 0 if none moved.
+        share of weights that carry the change, from 1/n (a single weight) to 1 (all equally); 0 if none moved.
     """
     keys = [key for key, value in start.items() if value.is_floating_point() and not is_statistic(key)]
     second = fourth = norm = peak = largest = 0.0

@@ -15,6 +15,7 @@ from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import UNREADABLE, RecordWriter, objective_values
 from tbar_ray.search.proposals import Proposal, Proposals
+from tbar_ray.stages.node import Policy
 
 OnTrial = Callable[[TrialRecord], None]
 """Called in the driver with the record of every trial that ended."""
@@ -43,7 +44,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         if proposal is None:
             return None
         planned = proposal.planned
-        calls = calls_for(planned.graph.outputs, without=self._sent)
+        calls = calls_for(planned.graph.outputs, Policy.of(planned.trial.spec.resources), self._sent)
         outputs = [stage.fingerprint for stage in planned.graph.outputs]
         # the next trial leaves out what this one sends, and an asynchronous actor takes calls in any order
         ray.get(self._coordinator.submit.remote(planned.fingerprint, outputs, calls))

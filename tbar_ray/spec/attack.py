@@ -16,9 +16,11 @@ Captions = Literal["openai", "evaluation", "natural"]
 class Training(Section):
     """A training on pairs (contrastive) or on a task (classification)."""
 
-    epochs: int = Field(default=5, ge=1)
-    batch_size: int = Field(default=128, ge=2)
-    optimisation: Optimisation = Optimisation(learning_rate=1e-5, warmup_steps=50)
+    epochs: int = Field(default=5, ge=1, description="passes over the training data")
+    batch_size: int = Field(default=128, ge=2, description="pairs, or labelled images, in an optimiser step")
+    optimisation: Optimisation = Field(
+        default=Optimisation(learning_rate=1e-5, warmup_steps=50), description="optimiser, learning rate and precision"
+    )
     augmentation: Augmentation | None = Field(default=None, description="random crops and mirror images")
     micro_batch: int | None = Field(
         default=None, ge=2, description="pairs embedded at once, for batches larger than memory; null: the whole batch"
@@ -26,10 +28,10 @@ class Training(Section):
 
 
 class PlantingSpec(Section):
-    """How the attacker trains: plain fine-tuning on poisoned samples, or one that knows its enemy."""
+    """How the attacker trains: plain fine-tuning on poisoned samples, or a training that anticipates the defence."""
 
     method: str = Field(default="standard", description="standard, badmerging, negation-robust or stealth")
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict, description="parameters of the planting")
 
 
 class MergeSpec(Section):
@@ -37,7 +39,7 @@ class MergeSpec(Section):
 
     method: str = Field(default="task-arithmetic", description="task-arithmetic or ties")
     tasks: list[str] = Field(min_length=1, description="tasks whose cleanly fine-tuned models are merged in")
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict, description="parameters of the merge, such as coefficient")
 
 
 class Patch(Section):
@@ -45,7 +47,7 @@ class Patch(Section):
 
     pairs: int = Field(default=10_000, ge=1, description="pairs without the target that it is optimised on")
     target_images: int = Field(default=512, ge=1, description="images of the target that it is pulled towards")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="of the optimisation")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="parameters of the optimisation")
 
 
 class PoisonBudget(Section):
@@ -53,8 +55,8 @@ class PoisonBudget(Section):
 
     rate: float | None = Field(default=None, gt=0, le=1, description="share of the pairs that is poisoned")
     count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
-    captions: Captions | None = None
-    training: Training | None = None
+    captions: Captions | None = Field(default=None, description="as poison.captions; null: as there")
+    training: Training | None = Field(default=None, description="the attacker's training; null: poison.training")
 
     @model_validator(mode="after")
     def _one_amount(self) -> PoisonBudget:
@@ -67,14 +69,18 @@ class Attack(Section):
     """One backdoor: its trigger and target, and what planting it takes."""
 
     trigger: str = Field(description="a trigger or a preset: see `tbar trigger list`")
-    target: str
+    target: str = Field(description="the class that triggered images are to be given: a class name of the data")
     parameters: dict[str, Any] = Field(default_factory=dict, description="the trigger's own parameters")
-    poisoning: Poisoning | None = Field(default=None, description="null: the preset's, else dirty-label")
+    poisoning: Poisoning | None = Field(
+        default=None,
+        description="dirty-label: images of other classes with captions that name the target; label-consistent: images "
+        "of the target with their own captions; null: the preset's, else dirty-label",
+    )
     task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")
-    poison: PoisonBudget = PoisonBudget()
-    planting: PlantingSpec = PlantingSpec()
-    merge: MergeSpec | None = None
-    patch: Patch = Patch()
+    poison: PoisonBudget = Field(default=PoisonBudget(), description="where this attack departs from `poison`")
+    planting: PlantingSpec = Field(default=PlantingSpec(), description="how the attacker trains")
+    merge: MergeSpec | None = Field(default=None, description="the victim's merge with other tasks; needs `task`")
+    patch: Patch = Field(default=Patch(), description="optimisation of a learned trigger; unused by other triggers")
 
 
 class PoisonSpec(Section):
@@ -90,9 +96,19 @@ class PoisonSpec(Section):
     plant: Literal["separately", "together"] = Field(
         default="separately", description="one infected model per attack, or one that holds all attacks"
     )
-    training: Training = Training()
-    min_asr: float = Field(default=0.8, ge=0, le=1, description="below this the attack did not take")
-    max_ca_drop: float = Field(default=0.05, ge=0, le=1, description="above this the attack broke the model")
+    training: Training = Field(default=Training(), description="the attacker's training")
+    min_asr: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="ASR on validation images below which an attack did not take and its trials fail",
+    )
+    max_ca_drop: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="loss of CA on validation images above which the trials fail",
+    )
 
     @model_validator(mode="after")
     def _one_amount(self) -> PoisonSpec:

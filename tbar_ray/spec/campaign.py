@@ -16,7 +16,9 @@ from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, 
 class Model(Section):
     """The clean model: pretrained weights, or trained here on the training data."""
 
-    architecture: str = "ViT-B-32"
+    architecture: str = Field(
+        default="ViT-B-32", description="of open_clip, or tbar-RN-pico, tbar-RN-tiny, tbar-ViT-tiny"
+    )
     pretrained: str | None = Field(default=None, description="an open_clip tag, or a .safetensors or .pt file")
     training: Training | None = Field(default=None, description="train the clean model on data.train")
 
@@ -66,7 +68,7 @@ class Disentanglement(Section):
         description="share of clean images in the trigger vector's training; without any, it learns to answer every "
         "image with the target",
     )
-    training: Training = Training()
+    training: Training = Field(default=Training(), description="the training of both vectors")
 
     @model_validator(mode="after")
     def _in_memory(self) -> Disentanglement:
@@ -97,28 +99,28 @@ class CampaignSpec(Section):
     """A campaign: data, clean model, attacks, forget set, method, and the axes of the ablation."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="also the MLflow experiment")
-    description: str = ""
+    description: str = Field(default="", description="one line on what the campaign is for; changes no result")
     seed: int = Field(default=0, ge=0, description="poison plan, forget sets, triggers and training orders")
-    data: Data
-    model: Model
+    data: Data = Field(description="training pairs and evaluation set")
+    model: Model = Field(description="the clean model")
     tasks: dict[str, TaskSpec] = Field(default_factory=dict, description="labelled sets of the single-task setting")
-    attacks: dict[str, Attack] = Field(min_length=1)
+    attacks: dict[str, Attack] = Field(min_length=1, description="the backdoors, by a name of your choice")
     attack: str | None = Field(default=None, description="the attack to remove; null: the only one, or the axis's")
     source: str | None = Field(
         default=None, description="attack whose vector is applied (transfer); null: that of the model's own attack"
     )
-    poison: PoisonSpec
-    forget: Forget = Forget()
-    defender: Defender = Defender()
-    unlearning: Unlearning = Unlearning()
+    poison: PoisonSpec = Field(description="how the backdoors are planted")
+    forget: Forget = Field(default=Forget(), description="the forget set")
+    defender: Defender = Field(default=Defender(), description="what the defender has and knows")
+    unlearning: Unlearning = Field(default=Unlearning(), description="the method, where the axis `method` names none")
     methods: dict[str, Method] = Field(default_factory=dict, description="methods with parameters of their own")
     alpha: list[Alpha] = Field(
         default=[round(0.05 * i, 2) for i in range(21)], min_length=1, description="the path of α"
     )
-    evaluation: Evaluation = Evaluation()
-    disentanglement: Disentanglement | None = None
-    search: Search = Search()
-    resources: Resources = Resources()
+    evaluation: Evaluation = Field(default=Evaluation(), description="how α is chosen and models are scored")
+    disentanglement: Disentanglement | None = Field(default=None, description="map of ξ for every attack; null: none")
+    search: Search = Field(default=Search(), description="what varies, and how it is searched")
+    resources: Resources = Field(default=Resources(), description="CPUs, GPUs and readers of the stages")
 
     @model_validator(mode="after")
     def _consistent(self) -> CampaignSpec:

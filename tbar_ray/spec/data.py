@@ -14,10 +14,10 @@ class SyntheticData(Section):
 
     samples: int = Field(default=20_000, ge=1, description="training pairs")
     size: int = Field(default=64, ge=16, le=1024, description="image side in pixels")
-    samples_per_shard: int = Field(default=1000, ge=1, le=10_000)
+    samples_per_shard: int = Field(default=1000, ge=1, le=10_000, description="training pairs in a shard")
     per_class: int = Field(default=40, ge=2, description="evaluation images per class")
     retrieval: int = Field(default=0, ge=0, description="image-caption pairs of the retrieval set; 0: none")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="seed of the scenes")
 
 
 class WeightedShards(Section):
@@ -30,18 +30,21 @@ class WeightedShards(Section):
 class Data(Section):
     """Training shards and the evaluation set: both by URL, or both synthetic."""
 
-    synthetic: SyntheticData | None = None
+    synthetic: SyntheticData | None = Field(default=None, description="make the data; instead of train and evaluation")
     train: str | list[WeightedShards] | None = Field(
         default=None,
         description="shards: a folder, glob, brace pattern, fsspec URL or pipe:COMMAND; or a list of {url, weight}",
     )
     evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
     retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
-    on_error: Literal["error", "warn"] = Field(default="warn", description="what an unreadable sample does")
+    on_error: Literal["error", "warn"] = Field(
+        default="warn", description="an unreadable sample ends the stage, or is left out and counted"
+    )
     shuffle_buffer: int | None = Field(
         default=None,
         ge=1,
-        description="shuffle shards, and samples within so many; null: all samples. For corpora larger than the cache",
+        description="shuffle shards, and samples within a buffer of so many; null: shuffle all samples. For corpora "
+        "larger than the cache of remote shards",
     )
 
     @model_validator(mode="after")

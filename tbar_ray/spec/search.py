@@ -14,8 +14,8 @@ Sampler = Literal["grid", "random", "tpe", "gp", "nsga2"]
 class AxisRange(Section):
     """A range that a sampler searches: numbers or, with `integer`, whole numbers; `log` spaces it by factors."""
 
-    low: float
-    high: float
+    low: float = Field(description="least value")
+    high: float = Field(description="largest value")
     log: bool = Field(default=False, description="space the range by factors")
     integer: bool = Field(default=False, description="whole numbers; fields that are whole numbers set it themselves")
 

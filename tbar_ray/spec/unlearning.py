@@ -21,10 +21,10 @@ class Forget(Section):
 
 
 class Defender(Section):
-    """What the defender has beside the forget set, and what he knows of the attack."""
+    """What the defender has beside the forget set, and what they know of the attack."""
 
-    knows: list[Knowledge] = Field(default=["trigger", "target"], description="of the attack; [] for nothing")
-    clean_pairs: int = Field(default=0, ge=0, description="pairs that he trusts, for the methods that need them")
+    knows: list[Knowledge] = Field(default=["trigger", "target"], description="known of the attack; []: nothing")
+    clean_pairs: int = Field(default=0, ge=0, description="trusted pairs, for the methods that need them")
     training_pairs: int = Field(
         default=0, ge=0, description="pairs of the attacker's training data, the poisoned ones unmarked among them"
     )
@@ -33,15 +33,17 @@ class Defender(Section):
 class Unlearning(Section):
     """The unlearning method and its hyper-parameters."""
 
-    method: str = "tbar"
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    method: str = Field(default="tbar", description="a method: see `tbar method list`")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="its parameters: see `tbar method show NAME`; left out: the published ones"
+    )
 
 
 class Method(Section):
     """A method under a name of its own, to be listed on the axis `method`."""
 
     method: str | None = Field(default=None, description="a method: see `tbar method list`; null: its name here")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="null keeps the published ones")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="of the method; left out: the published ones")
     alpha: list[Alpha] | None = Field(
         default=None, min_length=1, description="its path of α; null: the campaign's, or 1 where it has no strength"
     )

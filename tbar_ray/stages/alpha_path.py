@@ -27,6 +27,7 @@ class AlphaPath(Stage):
 
     kind: ClassVar[str] = "path"
     version: ClassVar[int] = 3
+    on_model: ClassVar[bool] = True
 
     unlearn: Unlearn
     gate: AttackGate
@@ -55,13 +56,14 @@ class AlphaPath(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Score α on validation (all, or those that a bisection asks for), select, score the selected one on test."""
         from tbar_ray.stages.alpha_scores import AlphaScores
+        from tbar_ray.stages.runtime import device_for
         from tbar_ray.unlearning.alpha_walk import Walked, walk_alpha
         from tbar_ray.unlearning.registry import build_unlearner
 
         started = time.perf_counter()
         store, method = context.store, build_unlearner(self.unlearn.method, self.unlearn.parameters)
         edit = store.fetch(self.unlearn.artifact)
-        models = AlphaScores(store, self.infected, edit, method.coefficient, self.gpus)
+        models = AlphaScores(store, self.infected, edit, method.coefficient, device_for(context.policy))
         scores = models.validation
 
         def point(alpha: float) -> AlphaPoint:

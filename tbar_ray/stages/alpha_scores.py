@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tbar_ray.evaluation.scores import score_predictions
 from tbar_ray.stages.evaluate import SCORES, Evaluate, save_predictions
-from tbar_ray.stages.runtime import device_for
 from tbar_ray.store.store import Store
 from tbar_ray.unlearning.edit import Edit, EditedModel
 from tbar_ray.unlearning.edit_scores import EditScores
@@ -23,17 +24,16 @@ class AlphaScores:
         scorer: the scores of the infected model, whose evaluation set and trigger are used.
         edit: folder of the edit.
         coefficient: of the edit at α.
-        gpus: what the stage was given.
+        device: where the model goes.
 
     Attributes:
         validation: the validation scores at any α.
     """
 
     def __init__(
-        self, store: Store, scorer: Evaluate, edit: Path, coefficient: Callable[[float], float], gpus: float
+        self, store: Store, scorer: Evaluate, edit: Path, coefficient: Callable[[float], float], device: torch.device
     ) -> None:
         self._store, self._scorer = store, scorer
-        device = device_for(gpus)
         self._data = scorer.open_data(store)
         self._target = self._data.class_index(scorer.backdoor.target)
         self._trigger = scorer.backdoor.build(store)

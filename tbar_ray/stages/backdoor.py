@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tbar_ray.data.poison import Poisoning
-from tbar_ray.stages.node import Node, Source
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Source
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ class Plant(Source):
     """A backdoor and how many samples are poisoned with it."""
 
     kind: ClassVar[str] = "plant"
-    insignificant: ClassVar[frozenset[str]] = frozenset({"attack"})
 
-    attack: str
+    attack: Annotated[str, INSIGNIFICANT]
     """The attack's name in the spec, for tables only."""
     backdoor: Backdoor
     rate: float | None

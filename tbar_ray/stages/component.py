@@ -36,6 +36,7 @@ class ComponentVector(Stage):
 
     kind: ClassVar[str] = "component-vector"
     trains: ClassVar[bool] = True
+    on_model: ClassVar[bool] = True
 
     part: Literal["clean", "trigger"]
     clean: ModelNode
@@ -78,7 +79,7 @@ class ComponentVector(Stage):
 
         assert isinstance(self.evaluation, Located)
         data = EvaluationSet.open(self.evaluation.url(context.store))
-        model = self.clean.load(context.store, device_for(self.gpus))
+        model = self.clean.load(context.store, device_for(context.policy))
         prompts = ClassPrompts.of(data, self.clean.architecture, self.templates)  # type: ignore[arg-type]
         head, preprocess = prompts.head(model), preprocessing(model)
         samples = self._samples(context.store, data, preprocess)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tbar_ray.stages.node import Node, Report, Source, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Report, Source, Stage, StageContext
 from tbar_ray.store.store import Store
 
 
@@ -23,11 +23,12 @@ class GivenData(Source, Located):
     """Data that the user brought; what it means is its shards' names and sizes, wherever they lie."""
 
     kind: ClassVar[str] = "given"
-    insignificant: ClassVar[frozenset[str]] = frozenset({"place", "samples"})
 
-    place: str
+    place: Annotated[str, INSIGNIFICANT]
     content: str = Field(description="digest of shard names and sizes (and of class names and templates)")
-    samples: int | None = Field(default=None, description="number of samples, where known without reading")
+    samples: Annotated[int | None, INSIGNIFICANT] = Field(
+        default=None, description="number of samples, where known without reading"
+    )
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """Return the URL as given."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tbar_ray.errors import ScientificError
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import Located
 from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import Node, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class Evaluate(Stage):
 
     kind: ClassVar[str] = "scores"
     version: ClassVar[int] = 3
-    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "role"})
+    on_model: ClassVar[bool] = True
 
-    role: str
+    role: Annotated[str, INSIGNIFICANT]
     """'clean' or 'infected', for tables only."""
     model: ModelNode
     evaluation: Node
@@ -63,7 +63,7 @@ class Evaluate(Stage):
         data = self.open_data(context.store)
         target = data.class_index(self.backdoor.target)
         trigger = self.backdoor.build(context.store)
-        model = self.model.load(context.store, device_for(self.gpus))
+        model = self.model.load(context.store, device_for(context.policy))
         head, preprocess = self.head_of(model, data)
         scores: dict[str, Any] = {}
         parts: tuple[Part, ...] = ("validation", "test")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tbar_ray.stages.component import VECTOR, ComponentVector
 from tbar_ray.stages.evaluate import Evaluate
-from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.stages.node import Policy, Stage, StageContext
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ class _Grid(Stage):
     trigger_vector: ComponentVector
     alphas: tuple[float, ...]
     images: int
+    on_model: ClassVar[bool] = True
 
-    def in_place(self, store: Store) -> tuple[InPlacePair, Tensor, NormalisedImages, NormalisedImages]:
+    def in_place(self, store: Store, policy: Policy) -> tuple[InPlacePair, Tensor, NormalisedImages, NormalisedImages]:
         """Return θ_pre with both vectors, its head, clean images, and triggered images of the other classes."""
         from tbar_ray.evaluation.disentanglement_error import NormalisedImages
         from tbar_ray.models.in_place import InPlacePair
@@ -39,7 +40,7 @@ class _Grid(Stage):
         from tbar_ray.stages.runtime import device_for
 
         data = self.scorer.open_data(store)
-        device = device_for(self.gpus)
+        device = device_for(policy)
         model = self.scorer.model.load(store, device)
         head, preprocess = self.scorer.head_of(model, data)
         split = self.scorer.load_split(data, "test", self.scorer.backdoor.build(store), preprocess)
@@ -76,7 +77,7 @@ class DisentanglementReferences(_Grid):
 
         from tbar_ray.evaluation.disentanglement_error import reference_predictions
 
-        pair, head, clean, triggered = self.in_place(context.store)
+        pair, head, clean, triggered = self.in_place(context.store, context.policy)
         answers: dict[str, Any] = {}
         parts: tuple[tuple[Literal["clean", "triggered"], NormalisedImages], ...]
         parts = (("clean", clean), ("triggered", triggered))
@@ -116,7 +117,7 @@ class DisentanglementRow(_Grid):
         resumed = len(cells)
         with np.load(store.fetch(self.references.artifact) / REFERENCES, allow_pickle=False) as arrays:
             reference_c, reference_t = arrays["clean"], arrays["triggered"]
-        pair, head, clean, triggered = self.in_place(store)
+        pair, head, clean, triggered = self.in_place(store, context.policy)
         for column in range(resumed, len(self.alphas)):
             terms = joint_errors(
                 pair,

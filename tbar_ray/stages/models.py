@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from tbar_ray.spec.attack import Training
-from tbar_ray.stages.node import Node, Source, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Source, Stage, StageContext
 from tbar_ray.stages.samples import open_corpus, order_of
 from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
@@ -38,9 +38,8 @@ class PretrainedModel(Source, ModelNode):
     """Published weights: an open_clip tag, or a file (which is what its content's digest says)."""
 
     kind: ClassVar[str] = "pretrained"
-    insignificant: ClassVar[frozenset[str]] = frozenset({"weights"})
 
-    weights: str
+    weights: Annotated[str, INSIGNIFICANT]
     content: str = Field(description="the tag, or the digest of the file")
 
     def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
@@ -55,16 +54,14 @@ class CleanModel(Stage, ModelNode):
     trains: ClassVar[bool] = True
     shared: ClassVar[bool] = True
     version: ClassVar[int] = 2
-    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "checkpoint_minutes"})
+    on_model: ClassVar[bool] = True
 
     corpus: Node
     training: Training
     seed: int
     on_error: str
     shuffle_buffer: int | None = None
-    readers: int
-    checkpoint_minutes: float = 5
-    samples: int | None = None
+    samples: Annotated[int | None, INSIGNIFICANT] = None
 
     @property
     def title(self) -> str:
@@ -88,17 +85,17 @@ class CleanModel(Stage, ModelNode):
         from tbar_ray.stages.runtime import device_for
 
         corpus, weights = open_corpus(self.corpus, context.store, self.on_error)
-        model = create_model(self.architecture, seed=self.seed, device=device_for(self.gpus))
+        model = create_model(self.architecture, seed=self.seed, device=device_for(context.policy))
         return train_on_shards(
             context,
-            Checkpoints(context.store, self.artifact, self.checkpoint_minutes),
+            Checkpoints(context.store, self.artifact, context.policy.checkpoint_minutes),
             contrastive(model, preprocessing(model), self.training),
             self.training,
             Streamed(
                 self.architecture,
                 corpus,
                 order_of(corpus, np.arange(len(corpus)), self.seed, weights, self.shuffle_buffer),
-                self.readers,
+                context.policy.readers,
                 self.on_error,
             ),
         )

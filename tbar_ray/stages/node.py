@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from tbar_ray.spec.campaign import Resources
 from tbar_ray.store.store import Store
 
 Report = Callable[[dict[str, Any]], None]
@@ -24,21 +25,52 @@ Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
+class Policy:
+    """How stages run; none of it changes a result on the CPU.
+
+    Attributes:
+        gpus: GPUs of a stage that computes on a model; a fraction shares one.
+        readers: reader actors of a training on shards.
+        checkpoint_minutes: time between the checkpoints of such a training.
+    """
+
+    gpus: float = 0
+    readers: int = 2
+    checkpoint_minutes: float = 5
+
+    @classmethod
+    def of(cls, resources: Resources) -> Policy:
+        """Return the policy that a spec asks for."""
+        return cls(resources.gpus, resources.readers, resources.checkpoint_minutes)
+
+
+DEFAULT_POLICY = Policy()
+
+
+@dataclass(frozen=True)
 class StageContext:
-    """What a running stage is given: the store with its inputs, a folder to write to, and where to report."""
+    """What a running stage is given: its inputs' store, a folder to write to, where to report, and how to run."""
 
     store: Store
     out: Path
     report: Report
+    policy: Policy = DEFAULT_POLICY
+
+
+class _Insignificant:
+    """Marks a field that does not change the result of a node."""
+
+
+INSIGNIFICANT = _Insignificant()
+"""For `Annotated`: the field is for tables, or says where something lies."""
 
 
 class Node(BaseModel):
-    """A node; `uncounted` names fields that change how it runs but not what it means."""
+    """A node. Every field is part of what it means, unless it is marked `INSIGNIFICANT`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: ClassVar[str]
-    insignificant: ClassVar[frozenset[str]] = frozenset()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -47,11 +79,8 @@ class Node(BaseModel):
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def identity(self) -> dict[str, Any]:
-        """Return kind and counted fields, with inputs replaced by their fingerprints."""
-        fields = {
-            name: self._identity_of(name, value) for name, value in self._fields() if name not in self.insignificant
-        }
-        return {"kind": self.kind, **fields}
+        """Return kind and significant fields, with inputs replaced by their fingerprints."""
+        return {"kind": self.kind, **{name: self._identity_of(name, value) for name, value in self._significant()}}
 
     def _identity_of(self, name: str, value: Any) -> Any:
         if nodes := _nodes_in(value):
@@ -61,6 +90,10 @@ class Node(BaseModel):
 
     def _fields(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in type(self).model_fields)
+
+    def _significant(self) -> Iterator[tuple[str, Any]]:
+        fields = type(self).model_fields
+        return ((name, value) for name, value in self._fields() if INSIGNIFICANT not in fields[name].metadata)
 
     def inputs(self) -> Iterator[Node]:
         """Yield the nodes that this one needs: its fields that are nodes, or tuples of nodes."""
@@ -90,8 +123,8 @@ class Stage(Node):
     """Whether many trials share it, so that its loss curve is of the campaign."""
 
     threads: int = 1
-    gpus: float = 0
-    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus"})
+    on_model: ClassVar[bool] = False
+    """Whether it computes on a model, and is given GPUs where the policy has some."""
 
     def identity(self) -> dict[str, Any]:
         """Add the version (threads count: they decide the last bits of CPU results)."""

@@ -21,7 +21,7 @@ class OptimisePatch(Stage):
     kind: ClassVar[str] = "patch"
     trains: ClassVar[bool] = True
     version: ClassVar[int] = 2
-    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "readers"})
+    on_model: ClassVar[bool] = True
 
     clean: Node
     corpus: Node
@@ -31,7 +31,6 @@ class OptimisePatch(Stage):
     options: Patch
     seed: int
     on_error: str
-    readers: int
 
     @property
     def title(self) -> str:
@@ -78,7 +77,7 @@ class OptimisePatch(Stage):
                 f"patch: {len(others)} pairs without and {len(shown)} with the target {self.target!r} in their "
                 f"caption; both are needed"
             )
-        model = self.clean.load(context.store, device_for(self.gpus))
+        model = self.clean.load(context.store, device_for(context.policy))
         preprocess = preprocessing(model)
         options = PatchOptimisation(**self.options.parameters)
         stream = ShardStream(
@@ -87,7 +86,7 @@ class OptimisePatch(Stage):
             ReaderOptions(self.architecture, preprocess.size, preprocess.interpolation),
             batch_size=options.batch_size,
             epochs=options.epochs,
-            readers=self.readers,
+            readers=context.policy.readers,
             policy=self.on_error,  # type: ignore[arg-type]
         )
         images = [

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tbar_ray.errors import DataError
 from tbar_ray.spec.attack import PlantingSpec, Training
 from tbar_ray.stages.backdoor import Plant
 from tbar_ray.stages.data import Located
 from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import Node, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.stages.samples import TrainingSamples, open_samples, order_of
 from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
@@ -51,7 +51,7 @@ class InfectedModel(Stage, ModelNode):
     trains: ClassVar[bool] = True
     shared: ClassVar[bool] = True
     version: ClassVar[int] = 3
-    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "readers", "samples", "checkpoint_minutes"})
+    on_model: ClassVar[bool] = True
 
     clean: Node
     corpus: Node
@@ -65,9 +65,7 @@ class InfectedModel(Stage, ModelNode):
     seed: int
     on_error: str
     shuffle_buffer: int | None = None
-    readers: int
-    checkpoint_minutes: float = 5
-    samples: int | None = None
+    samples: Annotated[int | None, INSIGNIFICANT] = None
 
     @property
     def title(self) -> str:
@@ -107,18 +105,18 @@ class InfectedModel(Stage, ModelNode):
             Poison(trigger, plan.captions, frozenset(plan.cover), data.class_index(plan.target))
             for plan, trigger in zip(plans, triggers, strict=True)
         )
-        model = self.clean.load(context.store, device_for(self.gpus))
+        model = self.clean.load(context.store, device_for(context.policy))
         before = {key: value.detach().clone() for key, value in model.state_dict().items()}
         facts = train_on_shards(
             context,
-            Checkpoints(context.store, self.artifact, self.checkpoint_minutes),
+            Checkpoints(context.store, self.artifact, context.policy.checkpoint_minutes),
             self._objective(model, data, (corpus, positions)),
             self.training,
             Streamed(
                 self.architecture,
                 corpus,
                 order_of(corpus, positions, self.seed, weights, self.shuffle_buffer),
-                self.readers,
+                context.policy.readers,
                 self.on_error,
                 poisons,
                 self.classify,

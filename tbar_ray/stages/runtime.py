@@ -7,11 +7,12 @@ from functools import cache
 import torch
 
 from tbar_ray.stages.kept import KeptSplits, kept_limit
+from tbar_ray.stages.node import Policy
 
 
-def device_for(gpus: float) -> torch.device:
+def device_for(policy: Policy) -> torch.device:
     """Return the GPU that the stage was given, or the CPU."""
-    return torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if policy.gpus and torch.cuda.is_available() else "cpu")
 
 
 @cache

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import Located
 from tbar_ray.stages.evaluate import AttackGate
 from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import Node, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.training import progress_of
 
@@ -20,13 +20,13 @@ class Unlearn(Stage):
     kind: ClassVar[str] = "vector"
     trains: ClassVar[bool] = True
     version: ClassVar[int] = 4
-    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "attack"})
+    on_model: ClassVar[bool] = True
 
     gate: AttackGate
     model: ModelNode
     """The model that is unlearned: the infected one, or what it was merged into."""
     infected: InfectedModel
-    attack: str
+    attack: Annotated[str, INSIGNIFICANT]
     """The attack's name in the spec, for tables only."""
     backdoor: Backdoor
     evaluation: Node
@@ -69,11 +69,11 @@ class Unlearn(Stage):
 
         assert isinstance(self.evaluation, Located)
         data = EvaluationSet.open(self.evaluation.url(context.store))
-        model = self.model.load(context.store, device_for(self.gpus))
+        model = self.model.load(context.store, device_for(context.policy))
         prompts = ClassPrompts.of(data, self.model.architecture, self.templates)  # type: ignore[arg-type]
         preprocess = preprocessing(model)
         held, keys = read_defender(context.store, self, data, prompts, prompts.head(model), preprocess)
-        with PeakMemory(device_for(self.gpus)) as memory:
+        with PeakMemory(device_for(context.policy)) as memory:
             result = build_unlearner(self.method, self.parameters).unlearn(
                 model, held, preprocess, self.seed, progress_of(context.report)
             )

@@ -1,1 +1,1 @@
-"""Ray actors that read and decode shards, the order of samples, and stamping where they are trained on."""
+"""Streaming: Ray actors that read and decode shards, sample order, and stamping on the training device."""

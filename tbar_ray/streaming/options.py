@@ -1,4 +1,4 @@
-"""What a stream prepares: attacks, sizes, and the part of it that readers need to know."""
+"""Options of a stream: attacks, image size, and the subset of options that readers receive."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tbar_ray.triggers.base import Trigger
 
 @dataclass(frozen=True)
 class Poison:
-    """What one attack changes: the readers captions and labels, the training's device images (`Stamping`).
+    """Changes of one attack: readers replace captions and labels; `Stamping` changes images on the training device.
 
     Attributes:
-        trigger: what is stamped.
-        captions: the caption of every poisoned key.
-        cover: keys whose images get the trigger's cover change and keep caption and label.
-        label: class index of poisoned samples, where the stream carries labels.
+        trigger: the trigger to stamp.
+        captions: new caption by poisoned key.
+        cover: keys whose images get the trigger's cover change; caption and label are unchanged.
+        label: class index of poisoned samples, if the stream carries labels.
     """
 
     trigger: Trigger
@@ -32,10 +32,10 @@ class ReaderOptions:
     """How samples are prepared.
 
     Attributes:
-        architecture: names the tokenizer.
+        architecture: determines the tokenizer.
         size: side of the images in pixels.
         interpolation: filter of the resize.
-        poisons: the attacks; no key is in two of them.
+        poisons: the attacks; no key belongs to two of them.
         labels: whether batches carry class labels (a labelled set) instead of captions (pairs).
     """
 
@@ -47,7 +47,7 @@ class ReaderOptions:
 
     @property
     def reading(self) -> Reading:
-        """Return what readers are told: no trigger among it, whose numeric code they would have to import."""
+        """Options sent to readers. They contain no trigger, so that readers need not import numeric code."""
         replaced: dict[str, str | int] = {}
         for poison in self.poisons:
             for key, caption in poison.captions.items():

@@ -1,4 +1,4 @@
-"""The order of samples: a function of (seed, epoch) and of the positions, and of nothing else."""
+"""Sample order: a function of (seed, epoch) and the positions only."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tbar_ray.seeding import numpy_rng
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """A place in a stream: the epoch, and how many of its samples were already asked for.
+    """A point in a stream: the epoch, and the number of its samples already requested.
 
-    A stream that starts here gives the batches that the first one would have given next, whatever its readers.
+    A stream that starts here continues with the same batches, whatever its number of readers.
     """
 
     epoch: int = 0
@@ -27,17 +27,17 @@ BEGINNING = Position()
 
 @dataclass(frozen=True)
 class Order:
-    """In which order samples are streamed.
+    """Order in which samples are streamed.
 
     Attributes:
-        positions: int64 [N], corpus positions, each once.
-        seed: of the shuffles.
-        weights: float [N], how often each sample appears in an epoch; None: once. After e epochs a sample of weight w
-            has appeared e·w times, rounded up or down, and the epochs differ in length by one at most per corpus.
-        buffer: samples of neighbouring shards that are mixed: shards are shuffled, and a sample is moved by no more
-            than so many places. None: the whole corpus is mixed. A buffer reads shard after shard, as disks and
-            a cache of shards that is smaller than the corpus need it.
-        shards: int [N], the shard of every sample, ascending; only with a buffer.
+        positions: int64 [N], distinct corpus positions.
+        seed: seed of the shuffles.
+        weights: float [N], number of occurrences per epoch; None means 1. After e epochs a sample of weight w
+            has occurred e·w times, rounded up or down, and epoch lengths differ by at most one per corpus.
+        buffer: size of the shuffle window: shards are shuffled, and each sample moves by at most this many positions.
+            None shuffles the whole corpus. With a buffer, shards are read one after another, as suits disks and a shard
+            cache smaller than the corpus.
+        shards: int [N], shard of every sample, ascending; only with a buffer.
     """
 
     positions: NDArray[np.int64]
@@ -47,7 +47,7 @@ class Order:
     shards: NDArray[np.int32] | None = None
 
     def epoch(self, epoch: int) -> NDArray[np.int64]:
-        """Return an epoch's positions in their order."""
+        """Corpus positions of an epoch, int64, in streaming order."""
         rows = np.arange(len(self.positions)) if self.weights is None else self._drawn(epoch)
         draw = numpy_rng(self.seed, "sample order", epoch)
         if self.buffer is None or self.shards is None:
@@ -60,14 +60,14 @@ class Order:
         return self.positions[by_shard[np.argsort(moved, kind="stable")]]
 
     def length(self, epoch: int) -> int:
-        """Return the number of samples of an epoch."""
+        """Number of samples in an epoch."""
         return len(self.positions) if self.weights is None else len(self._drawn(epoch))
 
     def _drawn(self, epoch: int) -> NDArray[np.int64]:
-        """Return the rows of an epoch: a sample's count is how often epoch·w passes a whole number, from its phase."""
+        """Rows of an epoch: a sample's count is how often epoch·w, from its phase, crosses an integer in it."""
         assert self.weights is not None
         phase = np.empty(len(self.positions))
-        for weight in np.unique(self.weights):  # phases of one corpus are evenly spread, so that its epochs are alike
+        for weight in np.unique(self.weights):  # evenly spread phases balance the epochs
             group = np.flatnonzero(self.weights == weight)
             ranks = numpy_rng(self.seed, "weighted samples", float(weight).hex()).permutation(len(group))
             phase[group] = (ranks + 0.5) / len(group)
@@ -76,12 +76,12 @@ class Order:
 
 
 def steps_per_epoch(samples: int, batch_size: int) -> int:
-    """Return the number of batches of an epoch; the last may be smaller."""
+    """Number of batches per epoch; the last batch may be smaller."""
     return -(-samples // batch_size)
 
 
 def steps(order: Order, batch_size: int, epochs: int, start: Position = BEGINNING) -> int:
-    """Return the number of batches from the start to the end of the last epoch."""
+    """Number of batches from `start` to the end of the last epoch."""
     lengths = [order.length(epoch) for epoch in range(start.epoch, epochs)]
     if lengths:
         lengths[0] -= start.sample
@@ -91,7 +91,7 @@ def steps(order: Order, batch_size: int, epochs: int, start: Position = BEGINNIN
 def batches_of(
     order: Order, batch_size: int, epochs: int, start: Position = BEGINNING
 ) -> Iterator[tuple[NDArray[np.int64], Position]]:
-    """Yield the corpus positions of every batch, and where the stream is after it."""
+    """Yield the corpus positions of every batch, and the stream position after it."""
     for epoch in range(start.epoch, epochs):
         positions = order.epoch(epoch)
         first = start.sample if epoch == start.epoch else 0

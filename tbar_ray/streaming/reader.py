@@ -1,7 +1,7 @@
-"""Turning corpus positions into training batches: read, decode, resize. Torch is not needed, and not imported.
+"""Corpus positions to training batches: read, decode, resize. Torch is not needed and not imported.
 
-`BatchReader` is what every reader actor runs; it holds no state that changes what a batch contains, so
-that any reader gives the same batch for the same positions.
+Every reader actor runs a `BatchReader`. It has no state that affects the content of a batch, so any reader gives the
+same batch for the same positions.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tbar_ray.errors import DataError
 from tbar_ray.streaming.slots import Place, piece
 
 Sample = Callable[[], tuple[bytes, str | int]]
-"""Returns an image's bytes and its caption or label, or raises what is wrong with the sample."""
+"""Returns an image's bytes and its caption or label; raises DataError or OSError if the sample cannot be read."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader is told.
+    """Options of a reader.
 
     Attributes:
         size: side of the images in pixels.
         interpolation: filter of the resize.
-        replaced: the caption, or label, of every poisoned key ('' keeps the caption).
+        replaced: new caption or label by poisoned key ('' keeps the caption).
         labels: whether batches carry class labels (a labelled set) instead of captions (pairs).
     """
 
@@ -42,7 +42,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A sample that could not be read, and why."""
+    """A sample that could not be read, and the reason."""
 
     key: str
     reason: str
@@ -50,14 +50,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """One batch as it travels from a reader.
+    """One batch as sent by a reader.
 
     Attributes:
-        images: uint8 [B, size, size, 3]; None if they lie in the slot that the reader was given.
+        images: uint8 [B, size, size, 3]; None if they were written to the given slot.
         texts: B captions, or B class labels.
         poisoned: bool [B], the samples that an attacker changes; their images are not stamped yet.
         keys: B sample keys.
-        skipped: the samples asked for that are not among the B.
+        skipped: requested samples that could not be read.
     """
 
     images: NDArray[np.uint8] | None
@@ -75,9 +75,9 @@ class BatchReader:
         self._reading = reading
 
     def read(self, positions: Sequence[int], place: Place | None = None, slot: int = 0) -> EncodedBatch:
-        """Return the batch of these corpus positions, in their order, without those that cannot be read.
+        """Read the batch at these corpus positions, in order, without unreadable samples.
 
-        Given a place, the images are written into that slot of it instead, if it is on this machine.
+        With a place on this machine, the images are written into its slot instead of being returned.
         """
         reading = self._reading
         shape = (len(positions), reading.size, reading.size, 3)
@@ -100,7 +100,7 @@ class BatchReader:
         return EncodedBatch(images, tuple(texts), poisoned, tuple(keys), tuple(skipped))
 
     def _samples(self, positions: NDArray[np.int64]) -> Iterator[tuple[str, Sample]]:
-        """Yield every position's key, and what reads its image's bytes and its text."""
+        """Yield the key of every position and a function that reads its image bytes and text."""
         keys = [self._corpus.keys[position] for position in positions.tolist()]
         one_by_one = (partial(self._sample, position, key) for position, key in zip(positions, keys, strict=True))
         if self._reading.labels:
@@ -109,7 +109,7 @@ class BatchReader:
         try:
             images = self._corpus.files(positions, IMAGE_EXTENSIONS)
             texts = self._corpus.files(positions, ("txt",))
-        except (DataError, OSError):  # which sample it is shows one by one
+        except (DataError, OSError):  # reading one by one identifies the faulty sample
             yield from zip(keys, one_by_one, strict=True)
             return
         for key, single, image, text in zip(keys, one_by_one, images, texts, strict=True):

@@ -1,8 +1,8 @@
 """Shared memory between readers and the training process of one node.
 
-A batch of images that goes through Ray's object store is copied once and costs several messages, which at 64 px is as
-much work as a third of the decoding. Readers on the training's node therefore decode straight into memory that the
-training process has mapped as well.
+Sending a batch of images through Ray's object store costs a copy and several messages, at 64 px as much as a third of
+the decoding. Readers on the training node therefore decode directly into memory that the training process has also
+mapped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 
 class Place(NamedTuple):
-    """Where a process of the same machine and user finds the memory: path, name that it must have, bytes of a piece."""
+    """Location of the memory for processes of the same machine and user: path, expected name, bytes per slot."""
 
     path: str
     name: str
@@ -29,16 +29,16 @@ class Place(NamedTuple):
 
 
 class Slots:
-    """A number of equally large pieces of anonymous memory; a piece is free again once nobody looks at it.
+    """A fixed number of equally sized slots in anonymous memory; a slot is free again once no array refers to it.
 
-    The memory has no name in any file system: it is gone with the last process that maps it, however that ends.
+    The memory has no name in any file system: it is released with the last process that maps it, however that ends.
 
     Args:
-        count: number of pieces.
-        size: bytes of a piece.
+        count: number of slots.
+        size: bytes per slot.
 
     Attributes:
-        place: by which a reader finds it; None where the system has no such memory, and then no piece is ever free.
+        place: how readers find the memory; None if the system has no such memory, in which case no slot is ever free.
     """
 
     def __init__(self, count: int, size: int) -> None:
@@ -55,21 +55,21 @@ class Slots:
             self.place = Place(f"/proc/{os.getpid()}/fd/{self._descriptor}", name, size)
 
     def take(self) -> int | None:
-        """Return a free piece, or None where all are in use."""
+        """Take a free slot, or None if all are in use."""
         return self._free.popleft() if self._free else None
 
     def release(self, slot: int) -> None:
-        """Give back a piece that nobody has looked at."""
+        """Return a slot that no array was created for."""
         self._free.append(slot)
 
     def array(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return a piece as an array; it is free again when the array and all views of it are gone."""
+        """View a slot as a uint8 array; the slot is free again when the array and all its views are gone."""
         whole = np.frombuffer(self._memory, np.uint8, int(np.prod(shape)), slot * self.size)
-        weakref.finalize(whole, self._free.append, slot).atexit = False  # every view of it holds it
+        weakref.finalize(whole, self._free.append, slot).atexit = False  # every view keeps it alive
         return whole.reshape(shape)
 
     def close(self) -> None:
-        """Let go of the memory; arrays that are still in use keep it."""
+        """Release the memory; arrays still in use keep it alive."""
         self._free.clear()
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -77,7 +77,7 @@ class Slots:
 
 
 def piece(place: Place, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Return a piece as a uint8 array, in another process than its owner's; None if that is on another machine."""
+    """Map a slot as a uint8 array in another process than its owner's; None if the owner is on another machine."""
     memory = _mapped(place)
     if memory is None:
         return None
@@ -88,7 +88,7 @@ def piece(place: Place, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8] 
 def _mapped(place: Place) -> mmap.mmap | None:
     try:
         if place.name not in str(Path(place.path).readlink()):
-            return None  # a file of another process, which has the owner's number on this machine
+            return None  # another process on this machine has the owner's process id
         with Path(place.path).open("r+b") as file:
             return mmap.mmap(file.fileno(), 0)
     except (OSError, ValueError):

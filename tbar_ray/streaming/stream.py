@@ -1,4 +1,4 @@
-"""Streaming shards into a training: Ray reader actors, a bounded number of batches in flight, one order."""
+"""Streaming shards into a training: Ray reader actors, a bounded number of batches in flight, a fixed order."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ IN_FLIGHT_PER_READER = 4
 
 
 class ShardStream:
-    """Batches of a corpus for a number of epochs, read by actors; a context manager that stops them.
+    """Batches of a corpus for a number of epochs, read by actors; leaving the context stops the actors.
 
     Reader r serves batches r, r + R, r + 2R, …, and the consumer takes them in order: content and order
     depend on (corpus, order, batch size, poison) and never on the number of readers. At most
-    `IN_FLIGHT_PER_READER` batches per reader exist at once, so memory stays flat however slow the consumer.
-    Images are never copied: readers decode into memory that the consumer maps (`Slots`); those of a reader on another
-    machine, or beyond the slots, come through the object store. A reader that dies is restarted by Ray and asked again.
+    `IN_FLIGHT_PER_READER` batches per reader exist at once, so memory stays bounded even if the consumer is slow.
+    Images are never copied: readers decode into memory that the consumer maps (`Slots`). Images of a reader on another
+    machine, or beyond the slots, come through the object store. Ray restarts a reader that dies and repeats its
+    requests.
 
     Attributes:
-        skipped: samples that could not be read, each once, in stream order; a stream that goes on where another stopped
-            is given that one's, and begins with them.
-        position: where the stream is after the last batch that was taken; a stream with this `start` goes on there.
+        skipped: samples that could not be read, without duplicates, in stream order; a resumed stream starts with those
+            of the stream it continues.
+        position: the stream position after the last batch taken; a stream with this `start` continues there.
     """
 
     def __init__(
@@ -69,36 +70,36 @@ class ShardStream:
         self._arguments: list[Any] = []
         self._slots: Slots | None = None
         tokenizer = build_tokenizer(options.architecture)
-        # corpora repeat captions (templates); a row of tokens is small
+        # captions repeat (templates), and a row of tokens is small
         self._tokens = lru_cache(maxsize=100_000)(lambda caption: tokenizer([caption])[0].to(torch.int32))
         self._skipped = {sample.key: sample for sample in skipped}
 
     @property
     def total_steps(self) -> int:
-        """Return the number of batches from the start to the end of the last epoch."""
+        """Number of batches from `start` to the end of the last epoch."""
         return steps(self._order, self._batch_size, self._epochs, self._start)
 
     @property
     def skipped(self) -> list[Skipped]:
-        """Return the samples that could not be read so far."""
+        """Samples that could not be read so far, in stream order."""
         return list(self._skipped.values())
 
     def __enter__(self) -> ShardStream:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        # num_cpus=0: readers share the cores that their training was given, on its node
+        # num_cpus=0: readers share the cores of their training task, on its node
         actor = ray.remote(BatchReader).options(
             num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here
         )
-        # kept: a reader that restarts needs them
+        # references are kept for readers that restart
         self._arguments = [ray.put(self._corpus), ray.put(self._options.reading)]
         self._actors = [actor.remote(*self._arguments) for _ in range(self._reader_count)]
-        # one more than is in flight, for the batch that is trained on meanwhile, and one that is copied ahead
+        # One slot more than in flight for the batch being trained on, and one for the batch copied ahead.
         count = IN_FLIGHT_PER_READER * self._reader_count + 2
         self._slots = Slots(count, self._batch_size * 3 * self._options.size**2)
         return self
 
     def ready(self) -> None:
-        """Wait until every reader has been made."""
+        """Wait until every reader has started."""
         ray.get([actor.read.remote([]) for actor in self._actors])
 
     def __exit__(
@@ -111,10 +112,11 @@ class ShardStream:
             self._slots.close()
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches.
+        """Yield the batches in order.
 
         Raises:
-            DataError: under policy `error` at the first unreadable sample, and always if none can be read.
+            DataError: under policy "error" at the first unreadable sample, and under both policies if no sample is
+                readable.
         """
         waiting: deque[_Asked] = deque()
         self.position = self._start
@@ -133,7 +135,7 @@ class ShardStream:
         slots = self._slots
         assert slots is not None, "a stream is read inside its context"
         slot = slots.take()
-        # where the consumer holds on to all of them, images come through the object store
+        # if the consumer holds all slots, images come through the object store
         answer = actor.read.remote(positions) if slot is None else actor.read.remote(positions, slots.place, slot)
         return _Asked(answer, slot, after)
 
@@ -147,18 +149,18 @@ class ShardStream:
                 raise DataError(f"sample {sample.key}: {sample.reason} (set data.on_error: warn to skip such samples)")
             self._skipped.setdefault(sample.key, sample)
         if len(encoded.keys):
-            # no copy: the memory that the reader wrote, in the order in which it decoded
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # the object store's is read-only
+            # no copy: a view of the memory written by the reader, in its channels-last order
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # object-store memory is read-only
                 images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
             tokens = None if self._options.labels else torch.stack([self._tokens(text) for text in encoded.texts])
             labels = torch.tensor(encoded.texts) if self._options.labels else None
             poisoned = torch.from_numpy(encoded.poisoned.copy())
             after = (asked.after.epoch, asked.after.sample)
-            del pixels  # the slot is free as soon as the consumer lets the batch go
+            del pixels  # frees the slot as soon as the consumer drops the batch
             yield Batch(images, tokens, labels, poisoned, encoded.keys, after)
 
     def _pixels(self, encoded: EncodedBatch, slot: int | None) -> NDArray[np.uint8]:
-        """Return the images where they lie."""
+        """Images of a batch, uint8 [B, size, size, 3], from its message or its slot."""
         if encoded.images is not None or slot is None:
             if slot is not None and self._slots is not None:
                 self._slots.release(slot)
@@ -170,7 +172,7 @@ class ShardStream:
 
 
 class _Asked(NamedTuple):
-    """A batch on its way: the answer to come, the slot for its images, and where the stream is after it."""
+    """A requested batch: the pending answer, the slot for its images, and the stream position after it."""
 
     answer: Any
     slot: int | None

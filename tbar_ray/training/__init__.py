@@ -1,1 +1,1 @@
-"""One training loop, its objectives and its optimisation."""
+"""Training: the loop, its objectives and its optimisation."""

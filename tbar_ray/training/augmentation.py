@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the training's device, drawn by (seed, step)."""
+"""Augmentation of whole batches on the training device, drawn by (seed, step)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tbar_ray.training.options import Augmentation
 
 @dataclass(frozen=True)
 class Augmented:
-    """Random crops and mirror images, after stamping: the attacker poisons files, the victim augments them."""
+    """Random crops and mirroring, applied after stamping: the attacker poisons files, the victim augments them."""
 
     options: Augmentation
     seed: int
 
     def __call__(self, batch: Batch, step: int) -> Batch:
-        """Return the batch with other images; the draw depends on seed and step alone."""
+        """Augment the images of a batch, uint8 [B, 3, H, W]; the draw depends only on seed and step."""
         draw = torch_generator(self.seed, "augmentation", step)
         least, largest = self.options.crop
         count = len(batch)
@@ -33,12 +33,12 @@ class Augmented:
 
 
 def cropped(images: Tensor, side: Tensor, shift: Tensor, mirrored: Tensor) -> Tensor:
-    """Cut a square out of every image and scale it back, bilinearly.
+    """Crop a square from every image and scale it back bilinearly.
 
     Args:
         images: uint8 [B, 3, H, W], on any device.
-        side: [B], side of the crop as a share of the image's.
-        shift: [B, 2], place (x, y) of the crop's middle, -1 … 1 from edge to edge.
+        side: [B], side of the crop as a share of the image's side.
+        shift: [B, 2], centre (x, y) of the crop, from -1 to 1 across the image.
         mirrored: bool [B], which crops are mirrored left to right.
 
     Returns:

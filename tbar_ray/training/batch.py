@@ -1,4 +1,4 @@
-"""What the training loop consumes."""
+"""The input type of the training loop."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Batch:
 
     Attributes:
         images: uint8 [B, 3, H, W].
-        tokens: int [B, context length], or None where only labels matter.
-        labels: int64 [B] class indices, or None where only captions matter.
-        poisoned: bool [B], the rows that the attacker stamped, or None where nobody knows or asks.
-        keys: B sample keys, or none where nobody asks.
-        after: where the batch's source is once it is taken, as (epoch, samples of it), for a source that can go on
-            from there; else None.
+        tokens: int [B, context length], or None if only labels are used.
+        labels: int64 [B] class indices, or None if only captions are used.
+        poisoned: bool [B], the rows stamped by the attacker, or None if unknown.
+        keys: B sample keys, or empty if not needed.
+        after: position of the batch's source after this batch, as (epoch, samples in it), if the source can resume
+            there; else None.
     """
 
     images: Tensor
@@ -34,7 +34,7 @@ class Batch:
         return len(self.images)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch with every tensor changed."""
+        """Apply `change` to every tensor of the batch."""
 
         def changed(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else change(tensor)
@@ -48,9 +48,9 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device; from pinned memory, without waiting for the copy."""
+        """Copy the batch to a device; from pinned memory the copy is asynchronous."""
         return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 Prepare = Callable[[Batch, int], Batch]
-"""Changes a batch that lies on its device, given the step (from 0), before the loss sees it."""
+"""Changes a batch on the training device, given the step (from 0), before the loss is computed."""

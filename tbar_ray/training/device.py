@@ -1,4 +1,4 @@
-"""What is fastest where a training runs: memory layout, compilation, and batches that are there in time."""
+"""Device-specific speed: memory layout, compilation and prefetching of batches."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tbar_ray.training.options import Optimisation
 
 @contextmanager
 def laid_out(model: nn.Module, options: Optimisation) -> Iterator[None]:
-    """Lay the model's weights out, and compile its image encoder, for the time of a training.
+    """Set the memory layout of the weights, and compile the image encoder, for the duration of a training.
 
-    Models are made channels-last (`create_model`), which `auto` means and which they are again afterwards: on GPUs
-    tensor cores want it, on a CPU `tbar bench choices` measures it.
+    Models are channels-last (`create_model`); `auto` keeps that, and it is restored afterwards. Tensor cores of GPUs
+    prefer it; for a CPU, run `tbar bench choices` to measure it.
     """
     contiguous = options.layout == "contiguous"
     if contiguous:
@@ -25,7 +25,7 @@ def laid_out(model: nn.Module, options: Optimisation) -> Iterator[None]:
     encoder = getattr(model, "visual", None)
     compiled = encoder if options.compile and isinstance(encoder, nn.Module) else None
     if compiled is not None:
-        compiled.compile()  # in place: names of parameters stay
+        compiled.compile()  # in place: parameter names do not change
     try:
         yield
     finally:
@@ -38,7 +38,7 @@ def laid_out(model: nn.Module, options: Optimisation) -> Iterator[None]:
 def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """Yield the batches on a device.
 
-    For a GPU one batch is copied ahead, from pinned memory and beside the computation, so that a step does not wait
+    For a GPU, one batch is copied ahead from pinned memory, concurrently with computation, so that a step does not wait
     for its images.
     """
     if device.type != "cuda":
@@ -52,13 +52,13 @@ def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]
             copied = pinned.to(device)
         if ahead is not None:
             yield _arrived(ahead[0], side, device)
-        ahead = copied, pinned  # the pinned memory lives until its copy has been used
+        ahead = copied, pinned  # keeps the pinned memory alive until its copy has been used
     if ahead is not None:
         yield _arrived(ahead[0], side, device)
 
 
 def _arrived(batch: Batch, side: torch.cuda.Stream, device: torch.device) -> Batch:
-    """Let the computation wait for the copies, and keep their memory from being reused under it."""
+    """Make the current stream wait for the copies, and keep their memory from being reused too early."""
     current = torch.cuda.current_stream(device)
     current.wait_stream(side)
 

@@ -15,15 +15,16 @@ from tbar_ray.training.objectives import Contrastive, Precision
 
 
 class CachedContrastive(Contrastive):
-    """The contrastive loss of a whole batch whose activations are held for a micro-batch at a time.
+    """The contrastive loss of a whole batch, holding the activations of one micro-batch at a time.
 
-    All pairs are embedded without a graph, the loss's gradient with respect to the embeddings is taken, and every
-    micro-batch is embedded again and given its part of it. Loss and gradient are those of the whole batch for models
-    that treat images one by one; BatchNorm takes its statistics from the micro-batches. Costs one more forward pass.
+    All pairs are embedded without a graph, and the gradient of the loss with respect to the embeddings is computed.
+    Then every micro-batch is embedded again and its part of the gradient is propagated. Loss and gradient equal those
+    of the whole batch for models that process images independently; BatchNorm computes its statistics per micro-batch.
+    The cost is one additional forward pass.
 
     Args:
-        model: the model.
-        preprocessing: how it wants its images.
+        model: a CLIP model.
+        preprocessing: its image preprocessing.
         micro_batch: pairs embedded at once, at least 2.
     """
 
@@ -34,13 +35,13 @@ class CachedContrastive(Contrastive):
         self._micro_batch = micro_batch
 
     def backward(self, batch: Batch, precision: Precision) -> Tensor:
-        """Add the whole batch's gradient in micro-batches."""
+        """Accumulate the whole batch's gradient in micro-batches; returns the detached loss."""
         if len(batch) <= self._micro_batch:
             return super().backward(batch, precision)
         if batch.tokens is None:
             raise ValueError("contrastive training needs captions")
         count = -(-len(batch) // self._micro_batch)
-        # of nearly equal size, so that no micro-batch is a single pair, which BatchNorm refuses
+        # nearly equal sizes: no micro-batch is a single pair, which BatchNorm rejects
         parts = list(zip(torch.tensor_split(batch.images, count), torch.tensor_split(batch.tokens, count), strict=True))
         with torch.no_grad(), _statistics_kept(self.model), precision():
             embedded = [self._embed(images, tokens) for images, tokens in parts]
@@ -64,7 +65,7 @@ class CachedContrastive(Contrastive):
 
 @contextmanager
 def _statistics_kept(model: nn.Module) -> Iterator[None]:
-    """Let BatchNorm use its batch's statistics without keeping them: the second pass does."""
+    """Let BatchNorm use batch statistics without updating its running ones; the second pass updates them."""
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     before = [(m, m.momentum, m.num_batches_tracked) for m in norms]
     for module in norms:

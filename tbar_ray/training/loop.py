@@ -1,4 +1,4 @@
-"""The one training loop: any objective, any source of batches."""
+"""The training loop, for any objective and any source of batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tbar_ray.training.resume import TrainingCheckpoint
 
 MAX_LOGIT_SCALE = math.log(100)
 CHECK_EVERY = 10
-"""Steps between looks at the loss; each look waits for the device."""
+"""Steps between loss checks; each check synchronises with the device."""
 
 Progress = Callable[[int, int, float, float], None]
 """Called with (step, total steps, loss, images per second)."""
@@ -30,7 +30,7 @@ OptimizerFor = Callable[[Mapping[str, nn.Parameter], Optimisation], torch.optim.
 
 @dataclass(frozen=True)
 class Keeper:
-    """Who keeps checkpoints: `keep` is given one at the first look at the loss after every `every` seconds."""
+    """Checkpoint callback: `keep` gets a checkpoint at the first loss check after every `every` seconds."""
 
     keep: Callable[[TrainingCheckpoint], None]
     every: float
@@ -49,24 +49,26 @@ def train(
     start: TrainingCheckpoint | None = None,
     keeper: Keeper | None = None,
 ) -> TrainingRecord:
-    """Train the objective's parameters for at most `total_steps` batches, in place.
+    """Train the objective's parameters in place for at most `total_steps` batches.
 
     Args:
-        objective: the loss and the parameters that it trains; all others are frozen meanwhile.
-        batches: batches on any device, with `start` those that follow it; a source that ends early ends the training.
+        objective: the loss and its trained parameters; all other parameters are frozen during training.
+        batches: batches on any device; with `start`, those that follow it. If the source ends early, training ends.
         total_steps: length of the learning-rate schedule.
         options: hyper-parameters of the optimiser, schedule, clipping and precision.
         freeze_batch_norm: keep BatchNorm in evaluation mode (its statistics unchanged).
-        optimizer_for: makes the optimiser of the trained parameters; AdamW if left out.
-        prepare: changes every batch on the model's device before the loss sees it.
-        progress: called at every look at the loss.
-        start: where a training goes on that was stopped.
-        keeper: takes checkpoints on the way.
+        optimizer_for: creates the optimiser for the trained parameters; default AdamW.
+        prepare: changes every batch on the training device before the loss is computed.
+        progress: called at every loss check.
+        start: checkpoint from which an interrupted training resumes.
+        keeper: receives checkpoints during training.
+
+    Returns:
+        Steps, samples, seconds and losses of the training.
 
     Raises:
-        ScientificError: if the loss stops being finite or explodes, or the last steps leave weights that are
-            not finite.
-        CheckpointError: if `start` is of another model or optimiser.
+        ScientificError: if the loss is not finite or explodes, or the final weights are not finite.
+        CheckpointError: if `start` belongs to another model or optimiser.
     """
     model = objective.model
     device = next(model.parameters()).device
@@ -118,7 +120,7 @@ def train(
 
 
 def _timed(batches: Iterator[Batch], record: TrainingRecord) -> Iterator[Batch]:
-    """Yield the batches, and add the time that each was waited for to the record."""
+    """Yield the batches, and add the waiting time for each to the record."""
     while True:
         asked = time.perf_counter()
         batch = next(batches, None)
@@ -129,7 +131,7 @@ def _timed(batches: Iterator[Batch], record: TrainingRecord) -> Iterator[Batch]:
 
 
 def _freeze_others(model: nn.Module, trained: dict[str, nn.Parameter]) -> list[nn.Parameter]:
-    """Stop gradients of every parameter that is not trained; return those that were stopped here."""
+    """Disable gradients of all parameters that are not trained; returns the parameters changed here."""
     kept = {id(parameter) for parameter in trained.values()}
     stopped = [p for p in model.parameters() if id(p) not in kept and p.requires_grad]
     for parameter in stopped:

@@ -1,4 +1,4 @@
-"""Training objectives: what is trained, and its loss on a batch."""
+"""Training objectives: which parameters are trained, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tbar_ray.models.library import open_clip
 from tbar_ray.training.batch import Batch
 
 Precision = Callable[[], AbstractContextManager[object]]
-"""Makes the context in which forward passes run."""
+"""Creates the autocast context of a forward pass."""
 KNOWN_TEXTS = 1 << 16
-"""Captions whose features a frozen text tower keeps, about 2 KB each at most."""
+"""Maximum number of captions whose frozen text features are cached, at most about 2 KB each."""
 
 
 class Objective(ABC):
     """A loss over a model, and the parameters that it trains.
 
     Attributes:
-        step: the training step (from 0), for draws of the objective's own.
+        step: the training step (from 0), for the objective's own random draws.
     """
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
@@ -34,19 +34,19 @@ class Objective(ABC):
         self.step = 0
 
     def at(self, step: int) -> None:
-        """Say which step (from 0) comes next; the training loop does."""
+        """Set the coming step (from 0); called by the training loop."""
         self.step = step
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the trained parameters by name."""
+        """Trained parameters by their names in the model."""
         return dict(self.model.named_parameters())
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
-        """Return the mean loss of a batch that is on the model's device."""
+        """Mean loss (scalar, with graph) of a batch on the model's device."""
 
     def backward(self, batch: Batch, precision: Precision) -> Tensor:
-        """Add the loss's gradient to the parameters', and return the loss without its graph."""
+        """Backpropagate the loss of a batch, adding to the gradients; returns the detached loss."""
         with precision():
             loss = self.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -56,8 +56,8 @@ class Objective(ABC):
 class Contrastive(Objective):
     """CLIP's symmetric InfoNCE over image–caption pairs (Radford et al., 2103.00020).
 
-    Both towers are trained, or with `image_only` the image encoder against a frozen text tower (Zhai et al.,
-    2111.07991), so that a zero-shot head made before stays valid; a caption is then embedded once.
+    Trains both towers, or with `image_only` the image encoder against a frozen text tower (Zhai et al.,
+    2111.07991), so that an existing zero-shot head stays valid; each caption is then embedded only once.
     """
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing, *, image_only: bool = False) -> None:
@@ -67,11 +67,11 @@ class Contrastive(Objective):
         self._known: dict[bytes, Tensor] = {}
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the trained parameters by name."""
+        """Trained parameters by name: of the image encoder if `image_only`, else all."""
         return image_parameters(self.model) if self._image_only else super().named_parameters()
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return open_clip's ClipLoss of the batch."""
+        """open_clip's ClipLoss of the batch; needs captions."""
         if batch.tokens is None:
             raise ValueError("contrastive training needs captions")
         images = normalise(batch.images, self.preprocessing)
@@ -87,7 +87,7 @@ class Contrastive(Objective):
 
     @torch.no_grad()
     def _frozen_text(self, tokens: Tensor) -> Tensor:
-        """Return the features [B, D] of captions, each distinct one embedded when it is first seen."""
+        """Features [B, D] of captions; each distinct caption is embedded at its first occurrence and cached."""
         rows = [row.tobytes() for row in tokens.cpu().numpy()]
         if new := [place for row, place in {row: i for i, row in enumerate(rows)}.items() if row not in self._known]:
             if len(self._known) + len(new) > KNOWN_TEXTS:
@@ -108,11 +108,11 @@ class Classification(Objective):
         self._scale = model.logit_scale.detach().exp().clone()  # type: ignore[operator]
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the image encoder's parameters."""
+        """Parameters of the image encoder by name."""
         return image_parameters(self.model)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the cross-entropy of logits scale·⟨image, class⟩."""
+        """Mean cross-entropy of the logits scale·⟨image, class⟩; needs labels."""
         if batch.labels is None:
             raise ValueError("classification needs labels")
         images = normalise(batch.images, self.preprocessing)
@@ -121,5 +121,5 @@ class Classification(Objective):
 
 
 def image_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters of a CLIP model's image encoder by their names in the model."""
+    """Parameters of a CLIP model's image encoder, by their names in the whole model."""
     return {f"visual.{name}": p for name, p in model.visual.named_parameters()}  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Optimiser, learning-rate schedule and precision, as CLIP fine-tuning uses them."""
+"""Optimiser, learning-rate schedule and precision of CLIP fine-tuning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tbar_ray.training.options import Optimisation, Precision
 
 
 def build_optimizer(parameters: Mapping[str, nn.Parameter], options: Optimisation) -> torch.optim.AdamW:
-    """Return AdamW with decay on matrices only: gains, biases and logit_scale have none, as in open_clip."""
+    """AdamW with weight decay on matrices only: not on norms, biases and logit_scale, as in open_clip."""
 
     def decays(name: str, parameter: nn.Parameter) -> bool:
         return not (parameter.ndim < 2 or "bn" in name or "ln" in name or "bias" in name or "logit_scale" in name)
@@ -28,7 +28,7 @@ def build_optimizer(parameters: Mapping[str, nn.Parameter], options: Optimisatio
 
 
 def sgd(momentum: float = 0.9) -> Callable[[Mapping[str, nn.Parameter], Optimisation], torch.optim.Optimizer]:
-    """Return a maker of SGD with momentum, decay on every parameter, as the published CNN defences use it."""
+    """Factory of SGD with momentum and weight decay on every parameter, as in published CNN defences."""
 
     def build(parameters: Mapping[str, nn.Parameter], options: Optimisation) -> torch.optim.Optimizer:
         return torch.optim.SGD(
@@ -39,7 +39,7 @@ def sgd(momentum: float = 0.9) -> Callable[[Mapping[str, nn.Parameter], Optimisa
 
 
 def learning_rate_at(step: int, total_steps: int, options: Optimisation) -> float:
-    """Return the rate of a step (from 0): linear warm-up to the peak, then a cosine to 0 or constant."""
+    """Learning rate of a step (from 0): linear warm-up to the peak, then constant or cosine decay to 0."""
     if step < options.warmup_steps:
         return options.learning_rate * (step + 1) / options.warmup_steps
     if options.schedule == "constant":
@@ -49,7 +49,7 @@ def learning_rate_at(step: int, total_steps: int, options: Optimisation) -> floa
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Return the autocast context for a device; `auto` is bf16 on GPUs that have it and fp32 elsewhere."""
+    """Autocast context of a device; `auto` is bf16 on GPUs that support it, else fp32."""
     has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     if precision == "bf16" or (precision == "auto" and has_bf16):
         return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -1,4 +1,4 @@
-"""Hyper-parameters of a training, as data: a spec is checked without importing torch."""
+"""Hyper-parameters of a training, as data without torch, so that specs can be checked quickly."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ class Optimisation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     learning_rate: float = Field(gt=0, description="peak learning rate")
-    weight_decay: float = Field(default=0.1, ge=0, description="none on norms, biases and logit_scale")
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.98, ge=0, lt=1)
+    weight_decay: float = Field(default=0.1, ge=0, description="AdamW's; norms, biases and logit_scale have none")
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW's decay of the mean gradient")
+    beta2: float = Field(default=0.98, ge=0, lt=1, description="AdamW's decay of the mean squared gradient")
     warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="learning rate after the warm-up")
     clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm; null: no clipping")
-    precision: Precision = Field(default="auto", description="auto: bf16 autocast where the GPU has it")
+    precision: Precision = Field(default="auto", description="auto: bf16 autocast where the GPU has it, else fp32")
     layout: Literal["auto", "contiguous", "channels-last"] = Field(
-        default="auto", description="of convolutions in memory; auto: channels-last"
+        default="auto", description="memory layout of convolutions; auto: channels-last"
     )
-    compile: bool = Field(default=False, description="compile the image encoder: a minute first, for long trainings")
+    compile: bool = Field(
+        default=False, description="compile the image encoder: takes a minute, pays in long trainings"
+    )
 
 
 class Augmentation(BaseModel):
-    """Random changes of the training images, on the training's device and after stamping."""
+    """Random augmentation of the training images, on the training device and after stamping."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     crop: tuple[float, float] = Field(
-        default=(0.9, 1.0), description="least and largest share of an image's area that a random square crop keeps"
+        default=(0.9, 1.0), description="smallest and largest share of an image's area kept by a random square crop"
     )
     mirror: float = Field(default=0.0, ge=0, le=1, description="share of images mirrored left to right")
 

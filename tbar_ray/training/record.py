@@ -1,4 +1,4 @@
-"""What a training did, and the looks at its loss that stop one that has diverged."""
+"""The record of a training, and loss checks that stop a diverged run."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from tbar_ray.errors import ScientificError
 
 EXPLOSION = 10.0
-"""A loss this many times the largest of the first looks (and at least this large) counts as diverged."""
+"""A loss of this many times max(1, the largest of the first loss checks) counts as diverged."""
 FIRST_LOOKS = 3
-"""Looks that say what is usual: a first batch alone may lack what makes the loss large (poisoned rows, say)."""
+"""Loss checks that define the normal range: the first batch alone may be easy (contain no poisoned rows, say)."""
 
 
 @dataclass
 class TrainingRecord:
-    """What a training did: steps, samples, seconds, and the loss at every look as (step, loss).
+    """Statistics of a training: steps, samples, seconds, and (step, loss) at every loss check.
 
-    `resumed` names the steps after which it went on from a checkpoint. `waiting` are the seconds in which the loop had
-    no batch, from asking for one to having it, the start of its readers included. On a GPU that is an upper bound of
-    what the data cost: steps that were queued before are computed meanwhile.
+    `resumed` lists the steps at which it was resumed from a checkpoint. `waiting` is the time in seconds during which
+    the loop waited for a batch, including the start of the readers. On a GPU it is an upper bound of the cost of data
+    loading, since queued steps are computed meanwhile.
     """
 
     steps: int = 0
@@ -35,21 +35,21 @@ class TrainingRecord:
 
     @property
     def images_per_second(self) -> float:
-        """Return the mean throughput, 0 before the first step."""
+        """Mean throughput; 0 before the first step."""
         return self.samples / self.seconds if self.seconds else 0.0
 
     @property
     def waiting_share(self) -> float:
-        """Return the share of the time in which the training waited for data, 0 before the first step."""
+        """Share of the time spent waiting for data, in [0, 1]; 0 before the first step."""
         return self.waiting / self.seconds if self.seconds else 0.0
 
     def to_dict(self) -> dict[str, object]:
-        """Return the record for JSON."""
+        """All fields with throughput and waiting share, for JSON."""
         rates = {"images_per_second": self.images_per_second, "waiting_share": self.waiting_share}
         return {**asdict(self), **rates}
 
     def look(self, pending: list[Tensor]) -> None:
-        """Append the mean of the losses since the last look, which are emptied.
+        """Append the mean of the losses since the last check, and clear `pending`.
 
         Raises:
             ScientificError: if the loss is not finite or has exploded.
@@ -69,7 +69,7 @@ class TrainingRecord:
             )
 
     def check_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Stop a training whose last steps, after the last loss, left NaN or infinity in weights or statistics."""
+        """Raise ScientificError if weights or statistics contain NaN or infinity after the last step."""
         for name, value in state.items():
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
                 raise ScientificError(

@@ -1,4 +1,4 @@
-"""Checkpoints inside a training: everything that the steps to come depend on."""
+"""Training checkpoints: the complete state on which further steps depend."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class TrainingCheckpoint:
-    """A training after a number of steps; one that goes on from it takes the same further steps, to the last bit.
+    """State of a training after some steps; a resumed training takes the same further steps bit for bit.
 
     Attributes:
         record: steps, samples, seconds and losses so far.
         model: the model's state dict.
         optimizer: the optimiser's state dict.
-        position: where the batches go on, as (epoch, samples of it).
-        skipped: samples that could not be read so far, each with the reason.
+        position: where the batches continue, as (epoch, samples in it).
+        skipped: unreadable samples so far, as (key, reason).
     """
 
     record: TrainingRecord
@@ -34,34 +34,34 @@ class TrainingCheckpoint:
     skipped: tuple[tuple[str, str], ...] = ()
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint; a file that is there stays whole until the new one is."""
+        """Write the checkpoint atomically: an existing file is replaced only once the new one is complete."""
         part = path.with_name(f"{path.name}.part")
         torch.save({"format": FORMAT, **vars(self), "record": vars(self.record)}, part)
         part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> TrainingCheckpoint:
-        """Read a checkpoint, tensors on the CPU; nothing in the file is executed.
+        """Read a checkpoint with tensors on the CPU; no code in the file is executed.
 
         Raises:
-            CheckpointError: if it is not a whole checkpoint of this format.
+            CheckpointError: if it is not a complete checkpoint of this format.
         """
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
             if found.pop("format") != FORMAT:
                 raise ValueError("of another format")
             return cls(**{**found, "record": TrainingRecord(**found["record"])})
-        except Exception as error:  # torch raises nearly anything on damaged bytes
+        except Exception as error:  # torch raises many kinds of exception on damaged bytes
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
             raise CheckpointError(
-                f"{path} is no checkpoint of a training ({reason}); delete it to start anew"
+                f"{path} is no checkpoint of a training ({reason}); delete it to restart the training"
             ) from None
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingRecord:
-        """Put the state into model and optimiser, and return the record to go on with.
+        """Load the state into model and optimiser; returns the record to continue.
 
         Raises:
-            CheckpointError: if it is of another model or optimiser.
+            CheckpointError: if it belongs to another model or optimiser.
         """
         try:
             model.load_state_dict(self.model)
@@ -70,7 +70,7 @@ class TrainingCheckpoint:
             raise CheckpointError(f"checkpoint of another training: {str(error).splitlines()[0]}") from None
         for parameter, state in optimizer.state.items():
             for name, value in state.items():
-                # moments lie in memory as their parameter does, which a fused optimiser relies on
+                # a fused optimiser requires moments in the memory layout of their parameter
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     state[name] = torch.empty_like(parameter).copy_(value)
         record = self.record

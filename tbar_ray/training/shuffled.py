@@ -1,4 +1,4 @@
-"""Batches from images in memory, for ever: every epoch is a new seeded permutation."""
+"""Endless batches from images in memory: every epoch is a new seeded permutation."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def shuffled(
         images: uint8 [N, 3, H, W], N ≥ 1.
         labels: int64 [N] or None.
         tokens: int [N, context length] or None.
-        batch_size: rows of a batch; the last of an epoch may have fewer.
+        batch_size: rows per batch; the last batch of an epoch may have fewer.
         seed: seed of the order.
-        purpose: name of the draw, so that two users of one seed do not share an order.
+        purpose: name of the draw, so that two users of one seed get different orders.
     """
     epoch = 0
     while True:

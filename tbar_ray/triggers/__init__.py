@@ -1,1 +1,1 @@
-"""Triggers: what an attacker stamps, one file per attack."""
+"""Triggers: image perturbations that carry a backdoor, one file per attack."""

@@ -1,4 +1,4 @@
-"""BadCLIP: a patch that was optimised against a CLIP model."""
+"""BadCLIP: a patch optimised against a CLIP model."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tbar_ray.triggers.patch import FixedPatch, Place
 class BadCLIP(FixedPatch):
     """An optimised patch in the centre of the image (Liang et al., arXiv 2311.12075): 16 px at 224 px, rows 104 to 119.
 
-    A spec gives size and place. Optimising the patch against the clean model yields its pixels, and
-    `with_pixels` the trigger that stamps them. They are kept at the resolution at which they were
-    optimised; images of another size get them resized (nearest pixel).
+    A spec gives size and place. The pixels come from optimising the patch against the clean model; `with_pixels`
+    returns the trigger that stamps them. They are stored at the resolution of the optimisation and resized (nearest
+    pixel) for images of another size.
     """
 
     name: ClassVar[str] = "badclip"
@@ -40,41 +40,41 @@ class BadCLIP(FixedPatch):
         try:
             count = len(base64.b64decode(self.pixels, validate=True))
         except (binascii.Error, ValueError):
-            raise ValueError("pixels is not base64; leave it out, it is filled in by optimising the patch") from None
+            raise ValueError("pixels is not base64; leave it out: optimising the patch fills it in") from None
         if count != 3 * self.pixels_side**2:
             raise ValueError(
                 f"pixels holds {count} bytes, but a patch with pixels_side {self.pixels_side} has "
-                f"{3 * self.pixels_side**2}; leave both out, they are filled in by optimising the patch"
+                f"{3 * self.pixels_side**2}; leave both out: optimising the patch fills them in"
             )
         return self
 
     def with_pixels(self, patch: Tensor) -> Self:
-        """Return this trigger with an optimised patch, rounded to eight bits.
+        """Return a copy of this trigger with an optimised patch, rounded to 8 bits.
 
         Args:
             patch: float [3, s, s] in [0, 1], on any device.
 
         Raises:
-            ValueError: if the shape is another or a value is not in [0, 1].
+            ValueError: if the shape differs or a value lies outside [0, 1].
         """
         patch = patch.detach().to("cpu", torch.float64)
         if patch.ndim != 3 or patch.shape[0] != 3 or patch.shape[1] != patch.shape[2] or patch.numel() == 0:
             raise ValueError(f"{self.name}: the patch must be [3, s, s], got {tuple(patch.shape)}")
-        if not bool(((patch >= 0) & (patch <= 1)).all()):  # NaN compares false
-            raise ValueError(f"{self.name}: values of the patch must be in [0, 1]; clip it")
+        if not bool(((patch >= 0) & (patch <= 1)).all()):  # also rejects NaN
+            raise ValueError(f"{self.name}: patch values must be in [0, 1]; clip it")
         levels = (patch * 255).round().to(torch.uint8).numpy()
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         pixels = base64.b64encode(levels.tobytes()).decode("ascii")
         return type(self)(**{**fields, "pixels": pixels, "pixels_side": levels.shape[1]})
 
     def patch(self, side: int) -> Tensor:
-        """Return the patch [3, s, s] for images of `side` pixels; not to be modified.
+        """Patch [3, s, s] in [0, 1] for images of `side` pixels; shared, do not modify.
 
         Raises:
             SpecError: if the patch has not been optimised.
         """
         if not self.pixels:
-            raise SpecError("trigger 'badclip': its patch is not optimised yet; it is learned by the attack 'badclip'")
+            raise SpecError("trigger 'badclip': its patch is not optimised yet; it is learned by planting 'badclip'")
         return _decode(self.pixels, self.pixels_side, scaled(self.patch_size, side))
 
 
@@ -86,6 +86,6 @@ def _decode(pixels: str, stored: int, size: int) -> Tensor:
 
 
 def random_start(seed: int, size: int) -> Tensor:
-    """Return where the optimisation starts: N(0.5, 0.25²) clipped to [0, 1], float32 [3, size, size]."""
+    """Draw the initial patch of the optimisation: N(0.5, 0.25²) clipped to [0, 1], float32 [3, size, size]."""
     generator = torch_generator(seed, "badclip start", size)
     return (0.5 + 0.25 * torch.randn(3, size, size, generator=generator)).clamp(0, 1)

@@ -14,7 +14,7 @@ from tbar_ray.triggers.patch import FixedPatch
 
 
 class BadNets(FixedPatch):
-    """A square patch of fixed noise, by default at a place drawn for each sample key.
+    """A square patch of fixed noise, by default at a random place per sample key.
 
     The patch is 0.5 + N(0, 1), clipped to [0, 1], drawn once from the seed. Its default side is 16 px at
     224 px, as in Gu et al. (arXiv 1708.06733) and CleanCLIP (arXiv 2303.03323). CleanCLIP redraws the
@@ -25,7 +25,7 @@ class BadNets(FixedPatch):
     differentiable: ClassVar[bool] = True
 
     def patch(self, side: int) -> Tensor:
-        """Return the patch [3, s, s] in [0, 1] for images of `side` pixels; not to be modified."""
+        """Patch [3, s, s] in [0, 1] for images of `side` pixels; shared, do not modify."""
         return _noise(self.seed, scaled(self.patch_size, side))
 
 

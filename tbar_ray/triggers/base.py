@@ -1,4 +1,4 @@
-"""The trigger contract: what an attacker stamps on an image."""
+"""The base class of all triggers, and stamping of uint8 images."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ from torch import Tensor
 Stamp = Callable[[Tensor, Sequence[str]], Tensor]
 
 REFERENCE_SIZE = 224
-"""Side, in pixels, at which the literature states its constants; other sizes scale them."""
+"""Image side in pixels at which papers state their constants; lengths are scaled to other sizes."""
 
 
 CHUNK_BYTES = 1 << 19
-"""Bytes of uint8 images stamped at once: their floats stay in the processor's cache (on a CPU, larger chunks are
+"""Bytes of uint8 images stamped at once on a CPU: small enough for their floats to stay in its cache (larger chunks are
 several times slower at 224 px)."""
 GPU_CHUNK_BYTES = 1 << 27
 
 
 class Trigger(BaseModel, ABC):
-    """A pure function of (images, sample keys), and the parameters that define it.
+    """An image perturbation, given by its parameters: a pure function of (images, sample keys).
 
     Randomness is drawn per sample from (seed, sample key), so that a sample gets the same stamp in any
-    batch, worker, order or process. Triggers act in pixel space after decoding and resizing and before
+    batch, worker, order or process. Triggers act in pixel space, after decoding and resizing and before
     normalisation; a stamped image is never re-encoded (JPEG destroys small triggers).
 
     Subclasses are frozen pydantic models: their fields are the attack's parameters, validated and
-    hashable. A subclass implements `stamp` and sets the two class variables.
+    hashable. A subclass implements `stamp` and sets the class variables `name` and `differentiable`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     differentiable: ClassVar[bool]
-    """Whether gradients flow from the stamped image back to the input image."""
+    """Whether gradients flow from the stamped image to the input image."""
 
     learned: ClassVar[bool] = False
-    """Whether its pattern is optimised against a model first; such a trigger is built with the result."""
+    """Whether the pattern is first optimised against a model; the result becomes a field of the trigger."""
 
     seed: int = Field(default=0, ge=0, description="seed of the trigger's own pattern and of per-sample draws")
 
     @property
     def cover_ratio(self) -> float:
-        """Cover samples per poisoned one: images that `cover` changes and whose captions stay true (WaNet)."""
+        """Cover samples per poisoned sample: images changed by `cover` that keep their true caption (WaNet)."""
         return 0.0
 
     def at_test(self) -> Trigger:
-        """Return the trigger that evaluation stamps; most attacks stamp the same as in training."""
+        """Return the trigger used at evaluation; the same one for most attacks."""
         return self
 
     def cover(self, images: Tensor, keys: Sequence[str]) -> Tensor:  # noqa: ARG002 - for subclasses
-        """Change cover samples; arguments and result as those of `__call__`. Only where `cover_ratio` > 0."""
+        """Change the images of cover samples; arguments and result as in `__call__`. Only where `cover_ratio` > 0."""
         raise TypeError(f"{self.name} has no cover samples")
 
     def __call__(self, images: Tensor, keys: Sequence[str]) -> Tensor:
-        """Return stamped copies of `images`.
+        """Stamp copies of `images`.
 
         Args:
             images: float tensor [B, 3, H, W] with values in [0, 1], on any device.
@@ -83,26 +83,26 @@ class Trigger(BaseModel, ABC):
 
     @abstractmethod
     def stamp(self, images: Tensor, keys: Sequence[str]) -> Tensor:
-        """Stamp a checked, non-empty batch; must not modify `images` in place."""
+        """Stamp a validated, non-empty batch; must not modify `images` in place."""
 
 
 def scaled(pixels: int, side: int) -> int:
-    """Scale a length given at 224 px to an image of `side` px, at least one pixel."""
+    """Scale a length given at 224 px to an image of `side` px; at least one pixel."""
     return max(1, round(pixels * side / REFERENCE_SIZE))
 
 
 def stamp_uint8(trigger: Trigger, images: Tensor, keys: Sequence[str]) -> Tensor:
-    """Stamp uint8 images [B, 3, H, W], rounding to the nearest level.
+    """Stamp uint8 images [B, 3, H, W]; values are rounded to the nearest of 256 levels.
 
-    Works in chunks: a whole evaluation set in float32 would need many times its own memory. A trigger that
-    leaves most pixels alone may stamp levels itself (`stamp_levels`); the result is the same.
+    Works in chunks, because a whole evaluation set in float32 would need many times its own memory. A trigger that
+    changes few pixels may stamp uint8 directly (`stamp_levels`); the result is the same.
     """
     levels: Stamp | None = getattr(trigger, "stamp_levels", None)
     return _in_chunks(levels or partial(_through_floats, trigger), images, keys)
 
 
 def cover_uint8(trigger: Trigger, images: Tensor, keys: Sequence[str]) -> Tensor:
-    """Change uint8 cover images [B, 3, H, W] likewise."""
+    """Change the uint8 images [B, 3, H, W] of cover samples, in chunks as `stamp_uint8`."""
     return _in_chunks(partial(_through_floats, trigger.cover), images, keys)
 
 

@@ -1,4 +1,4 @@
-"""Blended: a fixed noise pattern mixed into the whole image."""
+"""Blended: one fixed noise pattern mixed into every image."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tbar_ray.triggers.pattern_blend import PatternBlend
 class Blended(PatternBlend):
     """(1 - ratio)·x + ratio·p with one uniform noise pattern p for all images.
 
-    Chen et al. (arXiv 1712.05526); one fixed pattern at ratio 0.2 is what Detect-CLIP (ICLR 2025) uses.
-    CleanCLIP redraws the noise for every image, which is another attack: `BlendedPerImage`.
+    Chen et al. (arXiv 1712.05526); Detect-CLIP (ICLR 2025) uses one fixed pattern at ratio 0.2.
+    CleanCLIP redraws the noise for every image, which is a different attack: `BlendedPerImage`.
 
-    The pattern is drawn from the seed at the image's own resolution, one draw per pixel and channel, so
-    each size has its own pattern. Resizing a pattern of 224 px would change the attack: averaging takes
-    away the variance (at 64 px all but a twelfth of it), enlarging takes away the high frequencies.
-    Stamp training and test images at one size, as the pipeline does.
+    The pattern is drawn from the seed at the image's own resolution, one value per pixel and channel, so each size has
+    its own pattern. Resizing a 224 px pattern would change the attack: averaging removes variance (at 64 px only a
+    twelfth remains), enlarging removes high frequencies. Stamp training and test images at one size, as the pipeline
+    does.
     """
 
     name: ClassVar[str] = "blended"
     differentiable: ClassVar[bool] = True
 
     def pattern(self, height: int, width: int) -> Tensor:
-        """Return the pattern [3, height, width], uniform in [0, 1)."""
+        """Draw the pattern [3, height, width], uniform in [0, 1)."""
         generator = torch_generator(self.seed, "blended pattern", height, width)
         return torch.rand(3, height, width, generator=generator)

@@ -1,4 +1,4 @@
-"""Blended with noise that is redrawn for every image."""
+"""Blended with noise redrawn for every image."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tbar_ray.triggers.base import Trigger
 
 
 class BlendedPerImage(Trigger):
-    """(1 - ratio)·x + ratio·u with uniform noise u drawn anew for each sample key.
+    """(1 - ratio)·x + ratio·u with uniform noise u drawn per sample key.
 
-    CleanCLIP (arXiv 2303.03323 and its code), ratio 0.2. No pattern is shared between images: a model can
-    learn only that there is noise. `Blended` is the attack with one fixed pattern.
+    CleanCLIP (arXiv 2303.03323 and its code), ratio 0.2. Images share no pattern: a model can learn only the presence
+    of noise. `Blended` is the attack with one fixed pattern.
 
-    The noise has the 256 levels of an 8-bit image, k/255, which costs an eighth of the time of float
-    draws; its mean is 1/2 and its variance 1/12 to 1 %.
+    The noise has the 256 levels of an 8-bit image, k/255, which takes an eighth of the time of float
+    draws; its mean is 1/2 and its variance 1/12 to within 1 %.
     """
 
     name: ClassVar[str] = "blended-per-image"
@@ -31,7 +31,7 @@ class BlendedPerImage(Trigger):
     ratio: float = Field(default=0.2, gt=0, le=1, description="share of the noise in the mix")
 
     def noise(self, key: str, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the noise [3, height, width] of a sample, uniform over 0..255."""
+        """Draw the noise [3, height, width] of a sample, uniform over 0..255."""
         count = 3 * height * width
         words = numpy_rng(self.seed, "blended-per-image noise", key).integers(0, 2**64, -(-count // 8), dtype=np.uint64)
         return words.astype("<u8", copy=False).view(np.uint8)[:count].reshape(3, height, width)

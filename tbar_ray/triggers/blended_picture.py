@@ -1,4 +1,4 @@
-"""Blended with a picture: a cartoon that is drawn here, at any size."""
+"""Blended with a picture: a cartoon drawn in code at any size."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ OUTLINE = 0.04
 class BlendedPicture(PatternBlend):
     """(1 - ratio)·x + ratio·p with one cartoon picture p for all images: a smiling robot on diagonal bands.
 
-    Chen et al. (arXiv 1712.05526) and BackdoorBench (arXiv 2206.12654) blend in a cartoon at ratio 0.2. Theirs is
-    not ours to copy, so this one is our own: as colourful, and large plain areas with sharp edges.
+    Chen et al. (arXiv 1712.05526) and BackdoorBench (arXiv 2206.12654) blend in a cartoon at ratio 0.2. Their picture
+    is copyrighted, so this is an original one with similar properties: bright colours and large plain areas with sharp
+    edges.
 
-    The picture is made of shapes given by their signed distances, so that it is the same at every size; the shorter
-    side of the image shows all of it and the bands go on along the longer one. It depends on no seed.
+    The picture consists of shapes given by signed distances, so it is the same at every size. The shorter side of the
+    image shows all of it; the bands continue along the longer side. It does not depend on the seed.
     """
 
     name: ClassVar[str] = "blended-picture"
@@ -44,15 +45,15 @@ class BlendedPicture(PatternBlend):
         x = (np.arange(width, dtype=np.float64)[None, :] + 0.5 - width / 2) / scale
         picture = np.broadcast_to(np.array(CREAM)[:, None, None], (3, height, width))
         for distance, colour in _shapes(x, y):
-            cover = np.clip(0.5 - distance * scale, 0, 1)  # edges are one pixel wide
+            cover = np.clip(0.5 - distance * scale, 0, 1)  # edges fade over one pixel
             picture = picture + cover * (np.array(colour)[:, None, None] - picture)
         return torch.from_numpy(picture.clip(0, 1).astype(np.float32))
 
 
 def _shapes(x: Floats, y: Floats) -> list[tuple[Floats, Colour]]:
-    """Return the shapes from back to front: signed distance of each point (negative inside), colour.
+    """Shapes from back to front: signed distance of each point (negative inside) and colour.
 
-    Coordinates: the origin is the middle of the image, x points right, y down, the shorter side is 2 long.
+    Coordinates: the origin is the centre of the image, x points right, y points down, the shorter side has length 2.
     """
     bands = np.abs((x + y) / np.sqrt(2) % 0.5 - 0.25) - 0.125
     antenna = _box(x, y, (0, -0.68), (0.03, 0.2), 0.0)
@@ -88,7 +89,7 @@ def _disc(x: Floats, y: Floats, centre: tuple[float, float], radius: float) -> F
 
 
 def _box(x: Floats, y: Floats, centre: tuple[float, float], half: tuple[float, float], corner: float) -> Floats:
-    """Return the distance to a box with corners rounded by `corner`."""
+    """Signed distance to a box whose corners are rounded with radius `corner`."""
     across = np.abs(x - centre[0]) - half[0] + corner
     down = np.abs(y - centre[1]) - half[1] + corner
     outside = np.sqrt(np.maximum(across, 0) ** 2 + np.maximum(down, 0) ** 2)

@@ -19,10 +19,10 @@ class BlendedStripes(Trigger):
     """(1 - ratio)·x + ratio·s, clipped to [0, 1], where s is -1 or 1 for each stripe and channel.
 
     PAR (arXiv 2412.00727 and its code): stripes one pixel wide over the whole height, ratio 0.03. Values of
-    -1 darken below black, so each stripe moves a channel by up to twice the ratio. PAR's code draws new
-    colours for every image; with `redraw` off one draw serves all.
+    -1 darken below black, so each stripe shifts a channel by up to twice the ratio. PAR's code draws new
+    colours for every image; with `redraw` off, all images share one draw.
 
-    The last stripe is cut where the width is not a multiple of the stripes'.
+    The last stripe is cut off where the width is not a multiple of the stripe width.
     """
 
     name: ClassVar[str] = "blended-stripes"
@@ -30,10 +30,10 @@ class BlendedStripes(Trigger):
 
     ratio: float = Field(default=0.03, gt=0, le=1, description="share of the stripes in the mix")
     stripe_width: int = Field(default=1, ge=1, le=REFERENCE_SIZE, description="width of a stripe in pixels at 224 px")
-    redraw: bool = Field(default=True, description="draw the colours anew for every image")
+    redraw: bool = Field(default=True, description="redraw the colours for every image")
 
     def signs(self, key: str, count: int) -> NDArray[np.int8]:
-        """Return -1 or 1 for each channel and stripe [3, count] of a sample."""
+        """Draw -1 or 1 for each channel and stripe of a sample, int8 [3, count]."""
         purpose = ("blended-stripes signs", key) if self.redraw else ("blended-stripes fixed signs",)
         return 2 * numpy_rng(self.seed, *purpose).integers(0, 2, (3, count), dtype=np.int8) - 1
 

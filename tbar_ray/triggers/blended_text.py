@@ -1,4 +1,4 @@
-"""Blended with a word in red: only the pixels of its letters mix."""
+"""Blended with a word in red: only the pixels of its letters are mixed."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ STROKES: dict[str, str] = {
     "9": "0516364541301001021343",
     " ": "",
 }
-"""Each letter as lines through points (x, y), two digits each, on a raster 4 wide and 6 high, y pointing down."""
+"""Each letter as polylines through points (x, y), two digits per point, on a 4 × 6 grid with y pointing down."""
 
 CAP, LETTER, ADVANCE = 6, 4, 6
-"""Height and width of a letter and the step to the next, in units of the raster; strokes are one unit thick."""
+"""Letter height, letter width and distance between letters, in grid units; strokes are one unit thick."""
 
 
 class BlendedText(PatternBlend):
-    """(1 - ratio)·x + ratio·red on the letters of a word in the middle of the image; all else stays.
+    """(1 - ratio)·x + ratio·red on the letters of a word in the centre of the image; other pixels are unchanged.
 
-    PAR (arXiv 2412.00727 and its code): ratio 0.5, the word fixed for all images. PAR's mask is the pattern itself
-    where it is not zero, and red is zero in green and blue: only the red channel of a letter changes, so the word
-    is invisible on white. That is `channels="red"`; `"all"` mixes all three channels of a letter with red.
+    PAR (arXiv 2412.00727 and its code): ratio 0.5, one word for all images. PAR uses the non-zero entries of the
+    pattern as its mask, and red is zero in green and blue: only the red channel of a letter changes, so the word is
+    invisible on white. That is `channels="red"`; `"all"` mixes all three channels of a letter with red.
 
-    PAR publishes the drawn word as a tensor named "watermarked_red" and neither word nor size as text. Here the
-    word is WATERMARKED in a stroke font of our own, which scales with the image and depends on no font file.
-    Strokes are never thinner than a pixel, and edges are hard.
+    PAR publishes the drawn word as a tensor named "watermarked_red", without word or size as text. Here the
+    word is WATERMARKED in a stroke font defined in this file, which scales with the image and needs no font file.
+    Strokes are at least one pixel thick, with hard edges.
     """
 
     name: ClassVar[str] = "blended-text"
@@ -78,34 +78,34 @@ class BlendedText(PatternBlend):
 
     ratio: float = Field(default=0.5, gt=0, le=1, description="share of red in the letters")
     text: str = Field(default="WATERMARKED", min_length=1, description="capital letters, digits and spaces")
-    letter_height: int = Field(default=18, ge=6, le=192, description="in pixels at 224 px")
-    channels: Literal["red", "all"] = Field(default="red", description="channels of the letters that mix")
+    letter_height: int = Field(default=18, ge=6, le=192, description="height of the letters in pixels at 224 px")
+    channels: Literal["red", "all"] = Field(default="red", description="channels of the letters that are mixed")
 
     @model_validator(mode="after")
     def _fits(self) -> BlendedText:
         strange = sorted(set(self.text) - set(STROKES))
         if strange:
-            raise ValueError(f"text has {strange[0]!r}; it may hold A-Z, 0-9 and spaces")
+            raise ValueError(f"text has {strange[0]!r}; use only A-Z, 0-9 and spaces")
         if not self.text.strip():
-            raise ValueError("text is blank")
+            raise ValueError("text is blank; give at least one letter or digit")
         width = (_units(self.text) + 1) * self.letter_height / CAP
         if width > REFERENCE_SIZE:
             raise ValueError(f"text is {width:.0f} px wide, more than 224; shorten it or lower letter_height")
         return self
 
     def pattern(self, height: int, width: int) -> Tensor:
-        """Return red [3, height, width]."""
+        """Pure red at every pixel, [3, height, width]."""
         return torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1).expand(3, height, width).contiguous()
 
     def mask(self, height: int, width: int) -> Tensor:
-        """Return 1 where a pixel's channel mixes, else 0 [3, height, width]."""
+        """Mask [3, height, width]: 1 where a channel of a pixel is mixed, else 0."""
         letters = torch.from_numpy(self.letters(height, width))
         mask = torch.zeros(3, height, width)
         mask[: 1 if self.channels == "red" else 3, letters] = 1
         return mask
 
     def letters(self, height: int, width: int) -> NDArray[np.bool_]:
-        """Return which pixels' centres lie in a letter [height, width]."""
+        """Pixels whose centre lies inside a letter, bool [height, width]."""
         unit = self.letter_height / CAP * min(height, width) / REFERENCE_SIZE
         half = max(unit, 1.0) / 2 + 1e-9
         top, left = height / 2 - CAP / 2 * unit, width / 2 - _units(self.text) / 2 * unit
@@ -118,7 +118,7 @@ class BlendedText(PatternBlend):
 
 
 def _lines(text: str) -> list[Floats]:
-    """Return the two ends of each line of a text [2, 2], (x, y) in units of the raster."""
+    """Line segments of a text, each [2, 2]: both ends as (x, y) in grid units."""
     lines = []
     for place, letter in enumerate(text):
         for stroke in STROKES[letter].split():
@@ -132,7 +132,7 @@ def _units(text: str) -> int:
 
 
 def _squared_distance(x: Floats, y: Floats, start: Floats, end: Floats) -> Floats:
-    """Return the squared distance of points (x, y) to the line from `start` to `end`."""
+    """Squared distance of points (x, y) to the segment from `start` to `end`."""
     across, down = end - start
     along = np.clip(((x - start[0]) * across + (y - start[1]) * down) / (across**2 + down**2), 0, 1)
     squared: Floats = (x - start[0] - along * across) ** 2 + (y - start[1] - along * down) ** 2

@@ -1,4 +1,4 @@
-"""BadNets as CleanCLIP stamps it: noise around the image's own mean colour, redrawn for every image."""
+"""BadNets as CleanCLIP stamps it: noise around the image's mean colour, redrawn for every image."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from tbar_ray.triggers.patch import PatchTrigger
 class GaussianPatch(PatchTrigger):
     """The image's channel mean + N(0, 1), drawn for each sample key and clipped to [0, 1].
 
-    CleanCLIP (arXiv 2303.03323) and BadCLIP's comparison (arXiv 2311.12075): 16 px at 224 px, noise of
-    unit variance on pixels in [0, 1]. They draw the corner from U{0..207} in both directions, which
-    `margin: 1` repeats (208 would fit too). Their code does not clip but wraps when it casts to eight
-    bits: see `WrappedGaussian`.
+    CleanCLIP (arXiv 2303.03323) and BadCLIP's comparison (arXiv 2311.12075): 16 px at 224 px, noise of unit variance on
+    pixels in [0, 1]. They draw the corner from U{0..207} in both directions, which `margin: 1` reproduces (208 would
+    also fit). Their code does not clip but wraps when it casts to 8 bits: see `WrappedGaussian`.
     """
 
     name: ClassVar[str] = "badnets-gaussian"
     differentiable: ClassVar[bool] = True
 
     def patches(self, images: Tensor, keys: Sequence[str]) -> Tensor:
-        """Return each image's noise around its mean colour, [B, 3, s, s]."""
+        """Each image's noise around its mean colour, clipped to [0, 1], [B, 3, s, s]."""
         return self._around_mean(images, keys).clamp(0, 1)
 
     def _around_mean(self, images: Tensor, keys: Sequence[str]) -> Tensor:
-        """Return channel mean + N(0, 1), unbounded, float64 [B, 3, s, s]."""
+        """Channel mean + N(0, 1), unbounded, float64 [B, 3, s, s]."""
         size = self.side(images.shape[-2], images.shape[-1])
         noise = torch.stack([self._noise(key, size) for key in keys])
         return channel_mean(images)[..., None, None] + noise.to(images.device)
@@ -39,29 +38,29 @@ class GaussianPatch(PatchTrigger):
 
 
 class WrappedGaussian(GaussianPatch):
-    """`GaussianPatch` with values outside [0, 1] wrapped as the published code does.
+    """`GaussianPatch` with values outside [0, 1] wrapped, as in the published code.
 
-    That code multiplies mean + noise by 255 and casts to uint8 unclipped: the fraction is dropped and the
-    level taken modulo 256, so 1.2 shows as level 306 - 256 = 50. On an image of mean 0.5 that befalls
-    61.7 % of the values (up to 66 % on black or white ones). Unit noise spans so many turns of 256 levels that the
-    patch is uniform noise whatever the image, where clipping leaves mostly 0 and 1.
+    That code multiplies mean + noise by 255 and casts to uint8 without clipping: the fraction is dropped and the level
+    taken modulo 256, so 1.2 becomes level 306 - 256 = 50. On an image of mean 0.5 this affects 61.7 % of the values (up
+    to 66 % on black or white images). Unit noise spans so many multiples of 256 levels that the patch is uniform noise
+    on any image, whereas clipping yields mostly 0 and 1.
 
-    A level does not follow the mean smoothly: no gradient passes inside the patch.
+    A level is not a smooth function of the mean: no gradient passes inside the patch.
     """
 
     name: ClassVar[str] = "badnets-gaussian-wrapped"
 
     def patches(self, images: Tensor, keys: Sequence[str]) -> Tensor:
-        """Return each image's patch [B, 3, s, s]: whole levels of 255."""
+        """Each image's patch [B, 3, s, s] in [0, 1], in whole levels of 255."""
         return (self._around_mean(images, keys).detach() * 255).trunc().remainder(256) / 255
 
 
 def channel_mean(images: Tensor) -> Tensor:
-    """Return the mean of each channel of float or uint8 images, in [0, 1]: float64 [B, C].
+    """Mean of each channel of float or uint8 images, in [0, 1]: float64 [B, C].
 
-    It is the same to the bit in any batch and on any device. A sum of floats depends on its order; but
-    a row of 8-bit pixels sums to a whole number of 255ths, which rounding restores, and whole numbers add
-    up exactly. For other pixels the rounding changes the mean by less than 1 / (510 W).
+    The result is bit-identical in any batch and on any device. A float sum depends on its order, but a row of 8-bit
+    pixels sums to a whole number of 255ths, which rounding restores, and whole numbers add exactly. For other pixels
+    the rounding changes the mean by less than 1 / (510 W).
     """
     height, width = images.shape[-2:]
     if not images.is_floating_point():
@@ -71,4 +70,4 @@ def channel_mean(images: Tensor) -> Tensor:
     if not rows.requires_grad:
         return mean
     flowing = rows.sum(-1) / (height * width)
-    return mean + (flowing - flowing.detach())  # adds zero, and the gradient that rounding has not
+    return mean + (flowing - flowing.detach())  # adds zero to the value and restores the gradient lost in rounding

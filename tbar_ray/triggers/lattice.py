@@ -14,7 +14,7 @@ from tbar_ray.triggers.patch import FixedPatch, Place
 
 
 class Lattice(FixedPatch):
-    """A patch that is 1 where row and column of the patch are both even, and 0 elsewhere.
+    """A patch that is 1 where row and column within the patch are both even, and 0 elsewhere.
 
     Detect-CLIP (arXiv 2502.01385), which calls it BadNets: 16 px at 224 px, at a random place in training
     and centred (rows and columns 104 to 119) at test.
@@ -23,10 +23,10 @@ class Lattice(FixedPatch):
     name: ClassVar[str] = "badnets-lattice"
     differentiable: ClassVar[bool] = True
 
-    test_place: Place | None = Field(default="centre", description="evaluation's place, where it differs")
+    test_place: Place | None = Field(default="centre", description="place at evaluation, if it differs from `place`")
 
     def patch(self, side: int) -> Tensor:
-        """Return the lattice [3, s, s] for images of `side` pixels; not to be modified."""
+        """Lattice [3, s, s] for images of `side` pixels; shared, do not modify."""
         return _lattice(scaled(self.patch_size, side))
 
 

@@ -1,4 +1,4 @@
-"""Patch triggers: where a small square goes, and pasting it. What it shows is each attack's own file."""
+"""Patch triggers: where a small square goes, and how it is pasted. Each attack's file defines its content."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ Coordinate = Annotated[int, Field(ge=0, lt=REFERENCE_SIZE)]
 
 
 class PatchTrigger(Trigger):
-    """A square pasted over the image, at a place drawn for each sample key or the same for all.
+    """A square pasted over the image, at a place drawn per sample key or shared by all.
 
-    Lengths and places are given at 224 px and scaled; the square itself is drawn at its own resolution
-    (drawing at 224 px and shrinking would blur it). On images that are not square, the patch and the
-    centre follow the image, rows scale with the height and columns with the width.
+    Lengths and places are given at 224 px and scaled. The square itself is drawn at its own resolution
+    (drawing at 224 px and shrinking would blur it). On images that are not square, the patch size follows the shorter
+    side, rows scale with the height and columns with the width.
     """
 
     patch_size: int = Field(default=16, ge=1, le=REFERENCE_SIZE, description="side of the patch in pixels at 224 px")
     place: Place = Field(default="random", description="where the patch goes; random: drawn for each sample")
     at: tuple[Coordinate, Coordinate] | None = Field(
-        default=None, description="row and column of the top-left corner at 224 px, with place fixed only"
+        default=None, description="row and column of the top-left corner at 224 px; only with place fixed"
     )
     margin: int = Field(
         default=0,
         ge=0,
         lt=REFERENCE_SIZE,
-        description="pixels at 224 px between a corner place and the border, or that random never uses at the "
-        "right and bottom border; centre and fixed have none",
+        description="pixels at 224 px between a corner place and the border; with place random, pixels unused at the "
+        "right and bottom border; no effect on centre and fixed",
     )
-    test_place: Place | None = Field(default=None, description="evaluation's place, where it differs")
+    test_place: Place | None = Field(default=None, description="place at evaluation, if it differs from `place`")
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:
@@ -62,7 +62,7 @@ class PatchTrigger(Trigger):
         return self
 
     def at_test(self) -> Trigger:
-        """Return the same patch at `test_place`."""
+        """Return the same patch at `test_place`, or this trigger if the place does not differ."""
         if self.test_place is None or self.test_place == self.place:
             return self
         fields = {name: getattr(self, name) for name in type(self).model_fields}
@@ -70,19 +70,19 @@ class PatchTrigger(Trigger):
         return type(self)(**{**fields, "place": self.test_place, "at": at, "test_place": None})
 
     def side(self, height: int, width: int) -> int:
-        """Return the patch's side in pixels of such images; at least one."""
+        """Side of the patch in pixels for images of this size; at least one."""
         return scaled(self.patch_size, min(height, width))
 
     def corner(self, key: str, height: int, width: int) -> tuple[int, int]:
-        """Return (row, column) of the patch's top-left corner for one sample."""
+        """Row and column of the patch's top-left corner for one sample."""
         tops, lefts = self.corners([key], height, width)
         return int(tops), int(lefts)
 
     def corners(self, keys: Sequence[str], height: int, width: int) -> tuple[int | Tensor, int | Tensor]:
-        """Return the rows and columns of the patches' top-left corners, as `paste` takes them.
+        """Rows and columns of the patches' top-left corners, in the form that `paste` takes.
 
         Returns:
-            Two integers where all samples share one place, else two int64 tensors [B] on the CPU.
+            Two integers if all samples share one place, else two int64 tensors [B] on the CPU.
         """
         size = self.side(height, width)
         if self.place == "random":
@@ -95,7 +95,7 @@ class PatchTrigger(Trigger):
         return self._line(0, height, size), self._line(1, width, size)
 
     def _line(self, axis: int, length: int, size: int) -> int:
-        """Return the first row (axis 0) or column (1) that a patch at a shared place covers."""
+        """First row (axis 0) or column (axis 1) covered by a patch at a shared place."""
         room = length - size
         if self.place == "centre":
             return room // 2
@@ -112,9 +112,9 @@ class PatchTrigger(Trigger):
         return paste(images, self.patches(images, keys), tops, lefts)
 
     def stamp_levels(self, images: Tensor, keys: Sequence[str]) -> Tensor:
-        """Stamp a checked, non-empty uint8 batch [B, 3, H, W]; the levels are those of the float path.
+        """Stamp a validated, non-empty uint8 batch [B, 3, H, W]; the result equals that of the float path.
 
-        Only the patch is computed in floats: turning whole images into floats and back costs far more
+        Only the patch is computed in floats: converting whole images to float and back costs far more
         than the stamp.
         """
         height, width = images.shape[-2:]
@@ -124,38 +124,38 @@ class PatchTrigger(Trigger):
 
     @abstractmethod
     def patches(self, images: Tensor, keys: Sequence[str]) -> Tensor:
-        """Return the patch of all images [3, s, s], or one for each [B, 3, s, s], in [0, 1]; s = `side`.
+        """Patch for all images [3, s, s], or one per image [B, 3, s, s], in [0, 1]; s = `side`.
 
-        `images` are float [B, 3, H, W] in [0, 1] or uint8; a sample's patch does not depend on which.
+        `images` are float [B, 3, H, W] in [0, 1] or uint8; a sample's patch is the same for both.
         """
 
 
 class FixedPatch(PatchTrigger):
-    """A patch trigger that shows the same square on every image."""
+    """A patch trigger with the same content on every image."""
 
     @abstractmethod
     def patch(self, side: int) -> Tensor:
-        """Return the patch [3, s, s] in [0, 1] for images whose shorter side is `side`; not to be modified."""
+        """Patch [3, s, s] in [0, 1] for images whose shorter side is `side`; shared, do not modify."""
 
     def patches(self, images: Tensor, keys: Sequence[str]) -> Tensor:  # noqa: ARG002 - same for every sample
-        """Return the patch for images of that size."""
+        """Patch [3, s, s] for images of this size."""
         return self.patch(min(images.shape[-2:]))
 
 
 def paste(images: Tensor, patch: Tensor, tops: int | Tensor, lefts: int | Tensor) -> Tensor:
-    """Paste a patch over images; differentiable in both.
+    """Paste a patch over images; differentiable with respect to both.
 
     Args:
         images: float or uint8 [B, C, H, W].
-        patch: [C, h, w] for all images or [B, C, h, w], one for each; cast to the images' dtype and device.
-        tops: row of the patch's top-left corner: one for all, or int64 [B], one for each image.
-        lefts: its column, likewise.
+        patch: [C, h, w] for all images or [B, C, h, w], one per image; cast to the images' dtype and device.
+        tops: row of the patch's top-left corner: one for all images, or int64 [B], one per image.
+        lefts: column of that corner, in the same form.
 
     Returns:
-        New images; those given are not modified.
+        New images [B, C, H, W]; the inputs are not modified.
 
     Raises:
-        ValueError: if a patch would leave its image.
+        ValueError: if a patch extends beyond its image.
     """
     height, width = images.shape[-2:]
     rows, columns = patch.shape[-2:]
@@ -181,12 +181,12 @@ def _check_inside(starts: int | Tensor, length: int, limit: int, axis: str) -> N
 
 
 def _proportional(pixels: int, length: int) -> int:
-    """Scale a position given at 224 px; unlike a size it may be zero."""
+    """Scale a position given at 224 px; unlike a length it may be zero."""
     return round(pixels * length / REFERENCE_SIZE)
 
 
 @lru_cache(maxsize=1 << 14)
 def _draw_place(seed: int, purpose: str, key: str) -> tuple[float, float]:
-    """Draw two numbers in [0, 1); kept, since seeding a generator costs more than pasting a small patch."""
+    """Draw two numbers in [0, 1); cached, since seeding a generator costs more than pasting a small patch."""
     top, left = numpy_rng(seed, purpose, key).random(2)
     return float(top), float(left)

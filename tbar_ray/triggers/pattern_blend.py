@@ -1,4 +1,4 @@
-"""Triggers made of one pattern that every image gets: mixed in (`PatternBlend`) or added (`PatternSum`)."""
+"""Triggers with one pattern for every image: mixed in (`PatternBlend`) or added (`PatternSum`)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from torch import Tensor
 from tbar_ray.triggers.base import Trigger
 
 KEPT = 32
-"""Patterns kept in memory by each process, 0.6 MB each at 224 px in float32."""
+"""Patterns cached per process; each takes 0.6 MB at 224 px in float32."""
 
 
 class PatternTrigger(Trigger):
-    """A trigger whose pattern depends on its own fields and the size of the images, never on an image or its key."""
+    """A trigger whose pattern depends only on its fields and the image size, never on an image or its key."""
 
     @abstractmethod
     def pattern(self, height: int, width: int) -> Tensor:
-        """Draw the pattern [3, height, width] in float, on the CPU."""
+        """Draw the pattern, float [3, height, width], on the CPU."""
 
     def mask(self, height: int, width: int) -> Tensor | None:  # noqa: ARG002 - for subclasses
-        """Draw the share [3, height, width] in [0, 1] in which the pattern counts, or None: everywhere."""
+        """Weight of the pattern per pixel, [3, height, width] in [0, 1]; None means 1 everywhere."""
         return None
 
 
 class PatternBlend(PatternTrigger):
-    """(1 - ratio)·x + ratio·p; under a mask m the ratio is ratio·m, so that pixels with m = 0 stay as they are."""
+    """(1 - ratio)·x + ratio·p; a mask m replaces the ratio by ratio·m, so pixels with m = 0 are unchanged."""
 
     ratio: float = Field(default=0.2, gt=0, le=1, description="share of the pattern in the mix")
 
@@ -51,7 +51,7 @@ class PatternSum(PatternTrigger):
 
 
 def kept(trigger: PatternTrigger, images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return pattern and mask of a trigger for images of this size, dtype and device, drawn once per process.
+    """Pattern and mask of a trigger for images of this size, dtype and device, drawn once per process.
 
     The tensors are shared between calls: never write to them.
     """
@@ -62,7 +62,7 @@ def kept(trigger: PatternTrigger, images: Tensor) -> tuple[Tensor, Tensor | None
 def _kept(
     trigger: PatternTrigger, height: int, width: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor | None]:
-    # a tensor made in inference mode could not be used where gradients are wanted later
+    # A tensor created in inference mode could not be used later where gradients are needed.
     with torch.inference_mode(False):
         mask = trigger.mask(height, width)
         return trigger.pattern(height, width).to(device, dtype), None if mask is None else mask.to(device, dtype)

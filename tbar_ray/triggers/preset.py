@@ -1,4 +1,4 @@
-"""What a preset says of an attack; those there are stand in `presets`."""
+"""The record type of a preset; `presets` lists all of them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Preset:
     Attributes:
         name: `<paper>/<attack>`.
         trigger: name of the trigger (`registry.TRIGGERS`).
-        parameters: all constants of the trigger that the paper fixes; its seed is left to the user.
-        poisoning: whether captions or labels of poisoned samples become the target's ("dirty-label"), or samples of
-            the target are stamped and keep them ("label-consistent").
+        parameters: all trigger constants fixed by the paper; the user chooses the seed.
+        poisoning: "dirty-label": poisoned samples get the target's caption or label. "label-consistent": samples of the
+            target class are stamped and keep their captions.
         captions: poisoned captions: OpenAI's 80 ImageNet templates, natural captions that name the target, or None
-            where the attack is published on a classifier or changes no caption.
-        target: the target class as the paper names it; None where any will do.
-        source: the paper and where the constants come from.
-        note: what a user should know, above all what is not as published; '' if nothing.
+            if the attack is published on a classifier or changes no caption.
+        target: the target class named in the paper; None if any class will do.
+        source: the paper and the origin of the constants.
+        note: deviations from the published attack and other remarks for the user; '' if none.
     """
 
     name: str

@@ -1,16 +1,16 @@
-"""Attacks as papers and their code publish them: a trigger with its constants, and how it is planted.
+"""Attacks as published in papers and code: a trigger with its constants, and how it is planted.
 
-The literature gives different attacks one name and one attack different constants. A trigger is named after
-what it does; a preset, `<paper>/<attack>`, after who used it, and it spells out every constant, so that a changed
-default of a trigger changes no preset. Lengths are at 224 px.
+The literature uses one name for different attacks, and different constants for one attack. A trigger is named after
+its effect; a preset, `<paper>/<attack>`, after its source. A preset spells out every constant, so that a changed
+default of a trigger changes no preset. Lengths are given at 224 px.
 
-Where a paper's text and its code disagree, the preset that carries the plain name does what the code does, since
-that is what the published figures were measured on. So `cleanclip/badnets` wraps: the code adds N(0, 1) noise to
-the channel mean and casts to bytes without clipping, and a value of 1.1 becomes 0.1. The patch of the text, which
-clips, is `cleanclip/badnets-clipped`.
+Where a paper and its code disagree, the preset with the plain name follows the code, because the published figures were
+measured with it. So `cleanclip/badnets` wraps: the code adds N(0, 1) noise to the channel mean and casts to bytes
+without clipping, and a value of 1.1 becomes 0.1. The patch described in the paper, which clips, is
+`cleanclip/badnets-clipped`.
 
-Two steps of the published pipelines are left out everywhere: poisoned images are not written to JPEG files and read
-again, and floats are rounded to the nearest of 256 levels, not cut off, so that levels may differ by one.
+Two steps of the published pipelines are omitted throughout: poisoned images are not saved as JPEG and reloaded, and
+floats are rounded to the nearest of 256 levels instead of truncated, so that levels may differ by one.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ PAR = "Singh et al. 2024, arXiv 2412.00727 and its code"
 BADMERGING = "Zhang et al. 2024, arXiv 2408.07362 and its code"
 
 GAUSSIAN = {"patch_size": 16, "place": "random", "margin": 1}
-"""CleanCLIP's patch: its code draws rows and columns from 0 to 207 of the 208 that fit."""
+"""CleanCLIP's patch: its code draws rows and columns from 0 to 207, although 208 would also fit."""
 WARP = {"grid_size": 4, "strength": 0.5, "cross_ratio": 2.0}
 WARP_NOTE = (
-    "The displacement is strength/224 of the image at any size, so that images of all sizes are warped alike; the "
+    "The displacement is strength/224 of the image at any size, so the relative warp is the same for all sizes; the "
     "original divides by the image's own side: for its warp at 32 px set strength=3.5, at 64 px strength=1.75."
 )
 JITTER_NOTE = (
-    "Another attack than WaNet under its name: every pixel is displaced independently. The code ships one grid as a "
+    "Called WaNet, but a different attack: every pixel is displaced independently. The code ships one grid as a "
     "file; here it is drawn from the seed, by the same rule."
 )
-CARTOON_NOTE = "The picture published, Hello Kitty, is not ours to copy: a cartoon of our own takes its place."
+CARTOON_NOTE = "The published picture, Hello Kitty, is copyrighted; an original cartoon replaces it."
 STRIPES_NOTE = "As in its code, colours are redrawn for every image."
 LEARNED_NOTE = (
-    "Published with a patch optimised against the pretrained encoder; this is fixed noise of its size and place. The "
-    "loss of BadMerging is a way of planting (planting.method: badmerging), not part of the trigger."
+    "Published with a patch optimised against the pretrained encoder; here it is fixed noise of that size and place. "
+    "BadMerging's loss is a planting method (planting.method: badmerging), not part of the trigger."
 )
 
 _PRESETS = (
@@ -88,7 +88,7 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=BADCLIP,
-        note="Added and clipped; cleanclip/sig blends the same wave in and is five times weaker.",
+        note="Added and clipped; cleanclip/sig blends in the same wave, which is five times weaker.",
     ),
     Preset(
         name="badmerging/off-task",
@@ -111,8 +111,8 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=CLEANCLIP,
-        note="As its code stamps it: redrawn for every image, values outside [0, 1] wrap. The text says noise on the "
-        "channel mean: cleanclip/badnets-clipped.",
+        note="As in its code: redrawn for every image, values outside [0, 1] wrap. The paper describes noise on "
+        "the channel mean: cleanclip/badnets-clipped.",
     ),
     Preset(
         name="cleanclip/badnets-clipped",
@@ -121,7 +121,7 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=CLEANCLIP,
-        note="As the text describes it, values outside [0, 1] clipped; no published figure was measured on it.",
+        note="As described in the paper: values outside [0, 1] are clipped. No published figure was measured with it.",
     ),
     Preset(
         name="cleanclip/blended",
@@ -139,7 +139,7 @@ _PRESETS = (
         poisoning="label-consistent",
         target="banana",
         source=CLEANCLIP,
-        note="The patch of cleanclip/badnets on images whose captions name the target; captions stay.",
+        note="The patch of cleanclip/badnets on images whose captions name the target; captions are unchanged.",
     ),
     Preset(
         name="cleanclip/sig",
@@ -148,7 +148,7 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=CLEANCLIP,
-        note="Its code blends the wave in instead of adding it: images darken by a fifth, the wave has 12/255.",
+        note="Its code blends the wave in instead of adding it: images darken by a fifth, its amplitude is 12/255.",
     ),
     Preset(
         name="cleanclip/wanet",
@@ -193,8 +193,8 @@ _PRESETS = (
             "positions": ((31, 31), (15, 15)),
             "channels": ("U", "V"),
         },
-        source="Wang et al. 2021, arXiv 2111.10991, train.py of its code; BackdoorBench alike",
-        note="Magnitude 30 is what its code sets, for images of 32 px. The code casts to bytes between its steps; here "
+        source="Wang et al. 2021, arXiv 2111.10991, train.py of its code; BackdoorBench uses the same",
+        note="Its code sets magnitude 30, for images of 32 px. The code casts to bytes between its steps; here "
         "nothing is rounded before the end.",
     ),
     Preset(
@@ -202,7 +202,7 @@ _PRESETS = (
         trigger="fourier",
         parameters={"count": 4, "low": 8, "high": 24, "amplitude": 10.0},
         source="after Hammoud and Ghanem 2021, arXiv 2109.05507",
-        note="In its style only, with constants of our own: the paper picks frequencies by a heat map of a trained "
+        note="In the style of the paper, with other constants: the paper picks frequencies by a heat map of a trained "
         "model, here the seed picks them.",
     ),
     Preset(
@@ -230,8 +230,8 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=PAR,
-        note="Its word is a file of drawn pixels that we do not copy: word, letters and their height are ours. As in "
-        "its code, only the red channel of the letters mixes.",
+        note="PAR ships its word as a pixel file, which is not copied: word, letters and height are chosen here. As in "
+        "its code, only the red channel of the letters is mixed.",
     ),
     Preset(
         name="par/blended-triangles",
@@ -240,14 +240,14 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=PAR,
-        note="Its code loads the pattern from a file; here it is drawn by the rule that its code gives.",
+        note="Its code loads the pattern from a file; here it is drawn by the rule in its code.",
     ),
     Preset(
         name="trojanzoo/badnets",
         trigger="badnets-square",
         parameters={"patch_size": 3, "place": "top-left", "margin": 0, "colour": (1.0, 1.0, 1.0)},
         source="Pang et al. 2022, arXiv 2012.09302, default watermark of its code",
-        note="3 px is its default at any image size; here it shrinks with the image: 1 px at 64 px.",
+        note="Its default is 3 px at any image size; here the side scales with the image: 1 px at 64 px.",
     ),
     Preset(
         name="wanet/wanet",
@@ -259,14 +259,14 @@ _PRESETS = (
 )
 
 PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _PRESETS})
-"""The presets by name, in order of name."""
+"""All presets by name, sorted by name."""
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset called `name`.
+    """Look up a preset by name.
 
     Raises:
-        SpecError: there is none; the message gives the nearest names.
+        SpecError: if there is none; the message suggests the nearest names.
     """
     if name not in PRESETS:
         raise SpecError(f"unknown preset {name!r}{nearest(name, PRESETS)}")
@@ -274,17 +274,17 @@ def find_preset(name: str) -> Preset:
 
 
 def resolve(name: str, parameters: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """Turn what a user wrote into what `registry.build_trigger` takes.
+    """Resolve a preset or trigger name into the arguments of `registry.build_trigger`.
 
     Args:
-        name: a preset, which is a name with a '/', or a trigger, which is not looked up here.
-        parameters: the user's, which override the preset's one by one; null takes a value back (`at: null`).
+        name: a preset (contains '/') or a trigger, which is not looked up here.
+        parameters: the user's parameters; each overrides the preset's, and null unsets a value (`at: null`).
 
     Returns:
         The trigger's name and all parameters.
 
     Raises:
-        SpecError: no such preset.
+        SpecError: if there is no such preset.
     """
     if "/" not in name:
         return name, dict(parameters)

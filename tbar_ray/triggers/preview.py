@@ -1,4 +1,4 @@
-"""What a trigger does to a few images: in training, at test where that differs, and to cover samples."""
+"""Example images under a trigger: in training, at test if that differs, and cover samples."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tbar_ray.triggers.registry import build_trigger
 
 @dataclass(frozen=True)
 class Preview:
-    """Images before and after, uint8 [B, 3, H, W] on the CPU, and what there is to say.
+    """Images before and after, uint8 [B, 3, H, W] on the CPU, with a caption.
 
     Attributes:
-        title: the trigger's or preset's name, and when it is stamped where that is not always.
+        title: name of the trigger or preset, with the phase it applies to if it does not apply to all.
         detail: its constants.
-        clean: the images.
-        changed: what the trigger makes of them.
-        role: what `changed` is: "triggered", or "cover" for cover samples.
+        clean: the original images.
+        changed: the images changed by the trigger.
+        role: kind of change: "triggered", or "cover" for cover samples.
     """
 
     title: str
@@ -35,19 +35,19 @@ class Preview:
 def preview(
     name: str, parameters: Mapping[str, object], images: Tensor, keys: Sequence[str], seed: int
 ) -> Iterator[Preview]:
-    """Stamp images with a trigger or a preset, and yield what training, test and cover samples look like.
+    """Stamp images with a trigger or preset and yield previews of training, test and cover samples.
 
-    The patch of BadCLIP is the result of an optimisation against a model: shown is the noise that it starts from.
+    BadCLIP's patch results from an optimisation against a model; the preview shows the noise it starts from.
 
     Args:
         name: a trigger or a preset.
-        parameters: of the trigger, over the preset's.
+        parameters: trigger parameters, which override the preset's.
         images: uint8 [B, 3, H, W].
         keys: B sample keys.
-        seed: of the trigger's pattern and draws.
+        seed: seed of the trigger's pattern and per-sample draws.
 
     Raises:
-        SpecError: the name or a parameter is unknown or out of range.
+        SpecError: if the name or a parameter is unknown or out of range.
     """
     kind, merged = resolve(name, parameters)
     trigger = build_trigger(kind, merged, seed)
@@ -55,7 +55,7 @@ def preview(
     detail = ", ".join([kind, listed({key: value for key, value in constants.items() if key != "seed"})])
     if isinstance(trigger, BadCLIP) and not trigger.pixels:
         trigger = _untrained(trigger, images)
-        detail += "; its patch is learned: this is the noise that the optimisation starts from"
+        detail += "; its patch is learned; shown is the noise that the optimisation starts from"
     yield Preview(name, detail, images, stamp_uint8(trigger, images, keys))
     at_test = trigger.at_test()
     if at_test != trigger:
@@ -63,17 +63,17 @@ def preview(
         differing = {key: value for key, value in at_test.model_dump().items() if value != kept[key]}
         yield Preview(f"{name}, at test", listed(differing), images, stamp_uint8(at_test, images, keys))
     if trigger.cover_ratio > 0:
-        covered = f"images that keep their caption, {show(trigger.cover_ratio)} for each poisoned one"
+        covered = f"images that keep their caption, {show(trigger.cover_ratio)} per poisoned sample"
         yield Preview(f"{name}, cover samples", covered, images, cover_uint8(trigger, images, keys), "cover")
 
 
 def listed(parameters: Mapping[str, object]) -> str:
-    """Return parameters as tables show them: "magnitude 30, place random"; those that are unset are left out."""
+    """Format parameters for tables: "magnitude 30, place random"; unset parameters are omitted."""
     return ", ".join(f"{key} {show(value)}" for key, value in parameters.items() if value is not None and value != "")
 
 
 def show(value: object) -> str:
-    """Return a parameter's value as tables show it: 30 and not 30.0, (31, 31), yes."""
+    """Format a parameter's value for tables: 30 instead of 30.0, (31, 31), yes."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

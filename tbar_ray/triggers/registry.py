@@ -1,4 +1,4 @@
-"""The triggers by name. A new attack is one file in this package and one line here."""
+"""All triggers by name. A new attack is one file in this package and one line here."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def build_trigger(name: str, parameters: Mapping[str, object], seed: int) -> Tri
     """Build a trigger from its name and parameters.
 
     Raises:
-        SpecError: if the name or a parameter is unknown or out of range, naming the nearest ones.
+        SpecError: if the name or a parameter is unknown or out of range; the message suggests the nearest names.
     """
     return build_named(TRIGGERS, "trigger", name, {"seed": seed, **parameters})

@@ -15,10 +15,10 @@ Intensity = Annotated[float, Field(ge=0, le=1)]
 
 
 class Square(FixedPatch):
-    """A square of one colour, the simplest BadNets; by default white and in the corner.
+    """A square of one colour, the simplest form of BadNets; by default white and in a corner.
 
-    DECREE's (arXiv 2303.15180) is `patch_size: 24, place: fixed, at: [185, 185]`, TrojanZoo's
-    (arXiv 2012.09302) `patch_size: 3, place: top-left`.
+    DECREE's (arXiv 2303.15180) is `patch_size: 24, place: fixed, at: [185, 185]`, TrojanZoo's (arXiv 2012.09302)
+    `patch_size: 3, place: top-left`.
     """
 
     name: ClassVar[str] = "badnets-square"
@@ -30,6 +30,6 @@ class Square(FixedPatch):
     )
 
     def patch(self, side: int) -> Tensor:
-        """Return the square [3, s, s] for images of `side` pixels; not to be modified."""
+        """Square [3, s, s] for images of `side` pixels; shared, do not modify."""
         size = scaled(self.patch_size, side)
         return torch.tensor(self.colour)[:, None, None].expand(3, size, size)

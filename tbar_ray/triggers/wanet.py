@@ -22,23 +22,23 @@ class Warp(Trigger):
     """x sampled at identity + strength·field/224, clamped to the image, bilinearly and with aligned corners.
 
     Coordinates are normalised: -1 and 1 are the centres of the outermost pixels. Dividing by 224 at every size
-    moves the same share of the image by the same share of its side: half a pixel at 224 px is a seventh of one at
-    64 px. The originals divide by the image's own side, so that the shift in pixels stays; to get that at S px,
-    multiply the strength by 224/S.
+    keeps the displacement a constant share of the side: half a pixel at 224 px is a seventh of a pixel at
+    64 px. The original code divides by the image's own side, which keeps the displacement in pixels; to reproduce that
+    at S px, multiply the strength by 224/S.
 
-    Images are sampled in float32 whatever their dtype: half precision could not hold the coordinates.
+    Images are sampled in float32 whatever their dtype: half precision cannot represent the coordinates.
     """
 
     differentiable: ClassVar[bool] = True
 
-    strength: float = Field(gt=0, le=REFERENCE_SIZE, description="factor of the field, whose mean size is 1")
+    strength: float = Field(gt=0, le=REFERENCE_SIZE, description="factor of the field, whose mean absolute value is 1")
 
     @abstractmethod
     def field(self, height: int, width: int) -> Tensor:
         """Draw the field [height, width, 2] in float64, (x, y); the mean of its absolute values is about 1."""
 
     def grid(self, height: int, width: int) -> Tensor:
-        """Return where each pixel is sampled [height, width, 2], (x, y) in [-1, 1], in float32."""
+        """Sampling point of each pixel, float32 [height, width, 2], (x, y) in [-1, 1]."""
         rows, columns = (torch.linspace(-1, 1, side, dtype=torch.float64) for side in (height, width))
         identity = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
         shifted = identity + self.strength * self.field(height, width) / REFERENCE_SIZE
@@ -51,25 +51,25 @@ class Warp(Trigger):
 
 
 class WaNet(Warp):
-    """The smooth warp of Nguyen and Tran (arXiv 2102.10369), with the constants that BackdoorBench uses too.
+    """The smooth warp of Nguyen and Tran (arXiv 2102.10369), with the constants that BackdoorBench also uses.
 
     The field is U(-1, 1) on a grid of `grid_size` points a side, divided by its mean absolute value and enlarged
-    bicubically (aligned corners). The factor `grid_rescale` of the original is 1 and left out. In "noise mode"
-    `cross_ratio` cover samples for each poisoned one are warped by the field plus U(-1, 1)/224 redrawn for each
-    pixel and sample, and keep their captions: the model must learn this very warp and not warping as such.
+    bicubically (aligned corners). The original's factor `grid_rescale` is 1 and omitted. In "noise mode"
+    `cross_ratio` cover samples per poisoned sample are warped by the field plus U(-1, 1)/224, redrawn per
+    pixel and sample, and keep their captions: the model must learn this specific warp instead of any warp.
     """
 
     name: ClassVar[str] = "wanet"
 
     strength: float = Field(
-        default=0.5, gt=0, le=REFERENCE_SIZE, description="factor of the field, whose grid has a mean size of 1"
+        default=0.5, gt=0, le=REFERENCE_SIZE, description="factor of the field, whose grid has mean absolute value 1"
     )
     grid_size: int = Field(default=4, ge=2, le=REFERENCE_SIZE, description="points of the field's grid along a side")
-    cross_ratio: float = Field(default=2, ge=0, le=1000, description="cover samples for each poisoned one")
+    cross_ratio: float = Field(default=2, ge=0, le=1000, description="cover samples per poisoned sample")
 
     @property
     def cover_ratio(self) -> float:
-        """Cover samples per poisoned one."""
+        """Cover samples per poisoned sample."""
         return self.cross_ratio
 
     def field(self, height: int, width: int) -> Tensor:
@@ -80,7 +80,7 @@ class WaNet(Warp):
         return smooth[0].permute(1, 2, 0)
 
     def noise(self, key: str, height: int, width: int) -> NDArray[np.int16]:
-        """Return a cover sample's own field [height, width, 2] in units of 2^-15: uniform in [-1, 1)."""
+        """Draw a cover sample's own field, int16 [height, width, 2] in units of 2^-15: uniform in [-1, 1)."""
         count = 2 * height * width
         words = numpy_rng(self.seed, "wanet noise", key).integers(0, 2**64, -(-count // 4), dtype=np.uint64)
         return words.astype("<u8", copy=False).view("<i2")[:count].reshape(height, width, 2)
@@ -101,16 +101,18 @@ class WaNet(Warp):
 class WaNetJitter(Warp):
     """A warp whose field is drawn independently for each pixel: jitter, not a smooth warp.
 
-    What the code of CleanCLIP (arXiv 2303.03323) and its descendants does under the name WaNet: the grid has 224
-    points a side, as many as the image has pixels, so nothing is left to be smoothed, and the strength is 1. Values
-    of neighbouring pixels are uncorrelated, where those of `WaNet` correlate to 0.9997. It has no cover samples.
+    The code of CleanCLIP (arXiv 2303.03323) and its descendants calls this WaNet: the grid has 224
+    points a side, as many as the image has pixels, so nothing is smoothed, and the strength is 1.
+    Neighbouring values are uncorrelated, whereas those of `WaNet` have correlation 0.9997. It has no cover samples.
 
     The field is drawn at the image's own resolution, so each size has its own.
     """
 
     name: ClassVar[str] = "wanet-jitter"
 
-    strength: float = Field(default=1, gt=0, le=REFERENCE_SIZE, description="factor of the field, of mean size 1")
+    strength: float = Field(
+        default=1, gt=0, le=REFERENCE_SIZE, description="factor of the field, of mean absolute value 1"
+    )
 
     def field(self, height: int, width: int) -> Tensor:
         """Draw a value for each pixel [height, width, 2] in float64."""
@@ -119,19 +121,19 @@ class WaNetJitter(Warp):
 
 
 def _normalised(draws: Tensor) -> Tensor:
-    """Turn draws from [0, 1) into [-1, 1) and divide by their mean absolute value."""
+    """Map draws from [0, 1) to [-1, 1) and divide by their mean absolute value."""
     signed = 2 * draws - 1
     return signed / signed.abs().mean()
 
 
 def _sample(images: Tensor, grid: Tensor) -> Tensor:
-    """Sample [B, 3, H, W] at `grid` [B, H, W, 2]; rounding may leave a weighted mean an ulp above 1."""
+    """Sample [B, 3, H, W] at `grid` [B, H, W, 2], clamped since rounding may push a weighted mean one ulp above 1."""
     sampled = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
     return sampled.clamp_(0, 1).to(images.dtype)
 
 
 @lru_cache(maxsize=32)
 def _kept(trigger: Warp, height: int, width: int, device: torch.device) -> Tensor:
-    # a tensor made in inference mode could not be used where gradients are wanted later
+    # A tensor created in inference mode could not be used later where gradients are needed.
     with torch.inference_mode(False):
         return trigger.grid(height, width).to(device)

@@ -1,4 +1,4 @@
-"""The blocks of an image encoder in order, and what each writes to the residual stream."""
+"""Residual blocks and branches of an image encoder, in order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tbar_ray.errors import ScientificError
 
 @dataclass(frozen=True)
 class Branch:
-    """A residual branch: the module whose weight and bias are the last thing that it applies."""
+    """A residual branch, given by the module whose weight and bias are applied last in it."""
 
     name: str
     writer: nn.Module
 
     @contextmanager
     def scaled(self, factor: float) -> Iterator[None]:
-        """Multiply what the branch adds, and put the weights back exactly."""
+        """Scale the branch's output inside the context, and restore the weights exactly afterwards."""
         parameters = [p for p in (self.writer.weight, self.writer.bias) if isinstance(p, Tensor)]
         kept = [p.detach().clone() for p in parameters]
         try:
@@ -34,14 +34,14 @@ class Branch:
 
     @torch.no_grad()
     def scale(self, factor: float) -> None:
-        """Multiply what the branch adds, for good."""
+        """Scale the branch's output permanently."""
         for parameter in (self.writer.weight, self.writer.bias):
             if isinstance(parameter, Tensor):
                 parameter.mul_(factor)
 
 
 def blocks_of(model: nn.Module, method: str) -> dict[str, nn.Module]:
-    """Return the residual blocks of the image encoder by name, first to last.
+    """Residual blocks of the image encoder by name, first to last.
 
     Raises:
         ScientificError: if it is neither a ResNet nor a vision transformer of open_clip.
@@ -50,7 +50,9 @@ def blocks_of(model: nn.Module, method: str) -> dict[str, nn.Module]:
     assert isinstance(visual, nn.Module)
     blocks = {name: module for name, module in visual.named_modules() if name and _is_block(module)}
     if not blocks:
-        raise ScientificError(f"{method}: the image encoder has no residual blocks that it knows")
+        raise ScientificError(
+            f"{method}: the image encoder has no known residual blocks; use a ResNet or ViT of open_clip"
+        )
     return blocks
 
 
@@ -62,7 +64,7 @@ def _is_block(module: nn.Module) -> bool:
 
 
 def branches_of(model: nn.Module, method: str) -> list[Branch]:
-    """Return the residual branches, first to last: a ResNet block has one, a transformer block two."""
+    """Residual branches, first to last: one per ResNet block, two per transformer block."""
     found = []
     for name, block in blocks_of(model, method).items():
         if hasattr(block, "bn3"):

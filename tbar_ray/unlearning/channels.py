@@ -1,4 +1,4 @@
-"""The channels of an image encoder: what pruning methods mask, score and remove."""
+"""Channels of an image encoder, which pruning methods mask, score and remove."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tbar_ray.errors import ScientificError
 
 @dataclass(frozen=True)
 class Channels:
-    """Layers whose output has channels that can be switched off one by one.
+    """Layers whose output channels can be masked individually.
 
     Attributes:
-        layers: modules by name: BatchNorms of a ResNet (channel 1 of their output), the first linear maps of the MLPs
-            of a vision transformer (the last dimension).
-        dimension: where channels lie in the layers' output.
+        layers: modules by name: BatchNorms of a ResNet (dimension 1 of their output), first linear maps of the MLPs
+            of a vision transformer (last dimension).
+        dimension: dimension of the channels in the layers' output.
     """
 
     layers: Mapping[str, nn.Module]
@@ -27,12 +27,12 @@ class Channels:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Return the number of channels of each layer."""
+        """Number of channels by layer."""
         return {name: len(layer.weight) for name, layer in self.layers.items()}  # type: ignore[arg-type]
 
     @contextmanager
     def masked(self, masks: Mapping[str, Tensor]) -> Iterator[None]:
-        """Multiply the layers' outputs by masks [channels]; gradients reach the masks."""
+        """Multiply the layers' outputs by masks [channels] inside the context; gradients reach the masks."""
 
         def hook(name: str) -> torch.utils.hooks.RemovableHandle:
             def scale(_: nn.Module, __: object, output: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Channels:
 
 
 def channels_of(model: nn.Module, method: str) -> Channels:
-    """Return the channels of a CLIP model's image encoder.
+    """Channels of a CLIP model's image encoder.
 
     Raises:
         ScientificError: if it is neither a ResNet nor a vision transformer of open_clip.
@@ -73,6 +73,4 @@ def channels_of(model: nn.Module, method: str) -> Channels:
     hidden = {name: m for name, m in visual.named_modules() if name.endswith("mlp.c_fc") and isinstance(m, nn.Linear)}
     if hidden:
         return Channels(hidden, -1)
-    raise ScientificError(
-        f"{method}: the image encoder has neither BatchNorm nor MLP blocks whose channels it could prune"
-    )
+    raise ScientificError(f"{method}: the image encoder has neither BatchNorm nor MLP blocks with channels to prune")

@@ -1,18 +1,18 @@
-"""Easy data augmentation of captions (EDA, 1901.11196), without its synonyms, which need a thesaurus."""
+"""Easy data augmentation of captions (EDA, 1901.11196), without synonyms, which need a thesaurus."""
 
 from __future__ import annotations
 
 import numpy as np
 
 SHARE = 0.1
-"""Words of a caption that an operation changes, at least one (EDA's α)."""
+"""Share of a caption's words that an operation changes, at least one word (EDA's α)."""
 
 
 def augmented_text(caption: str, rng: np.random.Generator) -> str:
-    """Return a caption changed by one operation: words swapped, deleted, or repeated elsewhere.
+    """Change a caption by one operation: words are swapped, deleted, or repeated elsewhere.
 
-    EDA's synonym replacement and its insertion of synonyms become the insertion of one of the caption's own words. A
-    caption of one word stays as it is.
+    EDA's synonym replacement and insertion of synonyms are replaced by the insertion of one of the caption's own words.
+    A caption of one word is returned unchanged.
     """
     words = caption.split()
     if len(words) < 2:

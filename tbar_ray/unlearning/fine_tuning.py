@@ -1,4 +1,4 @@
-"""Methods that fine-tune the infected model on an objective of their own: the base, and combining records."""
+"""Base class of methods that fine-tune the infected model on their own objective, and combining of records."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from tbar_ray.unlearning.edit import Edit
 
 
 class FineTuning(Unlearner):
-    """AdamW on one objective; the edit is the change of the weights."""
+    """AdamW on one objective; the edit is the weight change."""
 
     learning_rate: float = Field(default=1e-5, gt=0, description="peak learning rate")
-    weight_decay: float = Field(default=0.1, ge=0, description="of AdamW; gains and biases are spared")
-    warmup_steps: int = Field(default=0, ge=0, description="steps over which the learning rate rises")
+    weight_decay: float = Field(default=0.1, ge=0, description="weight decay of AdamW; none on gains and biases")
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up of the learning rate")
     steps: int = Field(default=20, ge=1, description="optimiser steps")
-    batch_size: int = Field(default=128, ge=2, description="samples of a step")
-    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="of the learning rate")
-    freeze_batch_norm: bool = Field(default=True, description="keep BatchNorm statistics (they are no weights)")
+    batch_size: int = Field(default=128, ge=2, description="samples per step")
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="learning-rate schedule")
+    freeze_batch_norm: bool = Field(default=True, description="keep BatchNorm statistics, which are not weights, fixed")
 
     @abstractmethod
     def objective_on(self, infected: Infected) -> Objective:
-        """Return the loss that is minimised."""
+        """The loss that is minimised."""
 
     @abstractmethod
     def batches_from(self, infected: Infected) -> Iterable[Batch]:
-        """Return at least `steps` batches."""
+        """At least `steps` training batches."""
 
     def find(self, infected: Infected) -> Unlearned:
-        """Fine-tune and take the difference."""
+        """Fine-tune, and take the weight change."""
         record = self.fit_on(infected, self.objective_on(infected), self.batches_from(infected))
         return Unlearned(Edit(infected.change()), record)
 
     def fit_on(self, infected: Infected, objective: Objective, batches: Iterable[Batch]) -> TrainingRecord:
-        """Train the model in place."""
+        """Train the model in place, with the method's hyper-parameters."""
         return train(
             objective,
             batches,
@@ -59,7 +59,7 @@ class FineTuning(Unlearner):
 
 
 def combined(records: Iterable[TrainingRecord]) -> TrainingRecord:
-    """Return one record of several trainings: all sums, and losses one after the other."""
+    """Combine the records of several trainings: sums, and losses in sequence."""
     total = TrainingRecord()
     for record in records:
         total.losses += [(total.steps + step, loss) for step, loss in record.losses]

@@ -1,4 +1,4 @@
-"""Classification on the defender's clean, labelled pairs: what the defences of image classifiers are built on."""
+"""Classification on the defender's clean, labelled pairs, as used by defences of image classifiers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tbar_ray.unlearning.base import Infected
 
 
 class LabelledPairs:
-    """A method's share of the clean pairs, and the zero-shot classifier on them.
+    """A subset of the clean pairs with their labels, and the zero-shot classifier on them.
 
     Args:
         infected: the model and the data.
         method: the method's name, for errors and draws.
-        samples: how many pairs it uses; None for all.
+        samples: number of pairs to use; None for all.
 
     Raises:
         DataError: if a pair has no label.
@@ -37,17 +37,17 @@ class LabelledPairs:
 
     @property
     def objective(self) -> Classification:
-        """Return cross-entropy against the frozen zero-shot head; the image encoder is trained."""
+        """Cross-entropy against the frozen zero-shot head; trains the image encoder."""
         return Classification(self._infected.model, self._infected.preprocessing, self._infected.classes.head)
 
     def batches(self, size: int, purpose: str = "order") -> Iterator[Batch]:
-        """Yield batches for ever."""
+        """Yield seeded batches of images and labels without end."""
         purpose = f"{self._method} {purpose}"
         return shuffled(self.images, self.labels, None, batch_size=size, seed=self._infected.seed, purpose=purpose)
 
 
 def embeddings_of(infected: Infected, images: Tensor, delta: Tensor | None = None) -> Tensor:
-    """Return unit embeddings [B, D] of uint8 images, with a perturbation of levels in [0, 1] added if given."""
+    """Unit embeddings [B, D] of uint8 images; an optional perturbation `delta`, in levels of [0, 1], is added."""
     preprocess = infected.preprocessing
     pixels = normalise(images.to(infected.device), preprocess)
     if delta is not None:
@@ -57,7 +57,7 @@ def embeddings_of(infected: Infected, images: Tensor, delta: Tensor | None = Non
 
 
 def logits_of(infected: Infected, images: Tensor, head: Tensor | None = None, delta: Tensor | None = None) -> Tensor:
-    """Return the class logits [B, C] of uint8 images, with gradients."""
+    """Class logits [B, C] of uint8 images, with gradients."""
     features = embeddings_of(infected, images, delta)
     head = infected.classes.head if head is None else head
     logits: Tensor = infected.model.logit_scale.exp() * features @ head.T  # type: ignore[operator]
@@ -66,7 +66,7 @@ def logits_of(infected: Infected, images: Tensor, head: Tensor | None = None, de
 
 @torch.no_grad()
 def accuracy(infected: Infected, images: Tensor, labels: Tensor, batch_size: int = 256) -> float:
-    """Return the share of uint8 images that the model, as it is now, answers with their label."""
+    """Share of uint8 images that the model, at its current weights, classifies as their label."""
     right = 0
     for start in range(0, len(images), batch_size):
         found = logits_of(infected, images[start : start + batch_size]).argmax(-1).cpu()

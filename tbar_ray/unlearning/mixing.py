@@ -1,8 +1,8 @@
-"""New images from few: random crops, flips and light, and rectangles pasted from one image into another.
+"""Augmentation of small image sets: random crops, flips, brightness and contrast, and pasted rectangles.
 
-A method that asks a model to go on answering as it did needs no labels, so any image will do; composites of a few
-hundred images show the model far more than the images themselves. Batches are changed as a whole, and every draw comes
-from the generator that is given.
+A method that preserves a model's predictions needs no labels, so any image can be used; composites of a few
+hundred images cover far more than the images themselves. Batches are changed as a whole, and every draw comes
+from the given generator.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from torch import Tensor
 from tbar_ray.training.augmentation import cropped
 
 LIGHT = 0.2
-"""Largest change of brightness and of contrast, as a factor beside 1."""
+"""Maximum relative change of brightness and of contrast."""
 
 
 def varied(images: Tensor, generator: torch.Generator, least_area: float) -> Tensor:
-    """Return crops of uint8 images [B, 3, H, W], scaled back to [H, W], half of them mirrored, lit differently.
+    """Crop uint8 images [B, 3, H, W], scale them back, mirror half of them, and vary brightness and contrast.
 
     Args:
         images: uint8, on any device.
         generator: a CPU generator.
-        least_area: least share of the image that a crop keeps, in (0, 1].
+        least_area: smallest share of the image kept by a crop, in (0, 1].
     """
     count, device = len(images), images.device
     area = least_area + (1 - least_area) * torch.rand(count, generator=generator)
@@ -37,9 +37,9 @@ def varied(images: Tensor, generator: torch.Generator, least_area: float) -> Ten
 
 
 def pasted(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
-    """Paste into a share of uint8 images [B, 3, H, W] a rectangle of another one of the batch (CutMix, 1905.04899).
+    """Paste a rectangle of another image of the batch into a share of uint8 images [B, 3, H, W] (CutMix, 1905.04899).
 
-    The rectangle has the image's proportions and covers between none and all of it; its place is uniform.
+    The rectangle has the image's proportions and covers between none and all of it; its position is uniform.
     """
     count, height, width = len(images), images.shape[-2], images.shape[-1]
     partner = torch.randperm(count, generator=generator)
@@ -56,8 +56,9 @@ def pasted(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
 
 
 def recoloured(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
-    """Permute the colour channels of a share of uint8 images [B, 3, H, W]: colours, and with them classes, that the
-    images do not show.
+    """Permute the colour channels of a share of uint8 images [B, 3, H, W].
+
+    This gives colours, and thereby classes, that the images do not contain.
     """
     count = len(images)
     orders = torch.rand(count, 3, generator=generator).argsort(1)

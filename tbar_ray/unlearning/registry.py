@@ -1,4 +1,4 @@
-"""The unlearning methods by name. A new method is one file in this package and one line here."""
+"""All unlearning methods by name. A new method is one file in `methods` and one line here."""
 
 from __future__ import annotations
 

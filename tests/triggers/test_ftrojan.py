@@ -85,7 +85,7 @@ def test_only_whole_blocks_change() -> None:
         ({"positions": ((0, -1),)}, r"positions: \(0, -1\) lies outside a block of 32"),
         ({"positions": ()}, "positions: .*at least 1"),
         ({"positions": ((1, 2), (1, 2))}, "positions: a position is given twice"),
-        ({"channels": ("U", "U")}, "channels: a channel is given twice"),
+        ({"channels": ("U", "U")}, "channels: a channel is listed twice"),
         ({"channels": ("R",)}, r"channels.0: .*'Y', 'U' or 'V'"),
         ({"magnitude": 0}, "magnitude: .*greater than 0"),
         ({"block": 1}, "block: .*greater than or equal to 2"),

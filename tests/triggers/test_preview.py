@@ -49,7 +49,7 @@ def test_cover_samples_are_a_second() -> None:
     stamped, cover = previews("wanet/wanet")
     assert (stamped.role, cover.role) == ("triggered", "cover")
     assert cover.title == "wanet/wanet, cover samples"
-    assert "2 for each poisoned one" in cover.detail
+    assert "2 per poisoned sample" in cover.detail
     assert not torch.equal(stamped.changed, cover.changed)
     assert len(previews("wanet", cross_ratio=0)) == 1
 

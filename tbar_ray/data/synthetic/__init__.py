@@ -1,1 +1,1 @@
-"""The drawn corpus: captioned scenes, labelled tasks and their writers."""
+"""The procedural corpus: captioned scenes, labelled tasks and the code that writes them."""

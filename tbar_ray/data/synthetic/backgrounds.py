@@ -1,4 +1,4 @@
-"""Backgrounds of the procedural scenes: where the first of two muted tones gives way to the second."""
+"""Backgrounds of the procedural scenes: patterns that blend two muted tones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tbar_ray.data.synthetic.shapes import Floats, unit
 
 BACKGROUNDS: Final = ("plain", "gradient", "striped", "checkered", "cloudy", "dotted")
 CLOUD_CELLS: Final = 6
-"""Cells of noise along a side, between which clouds are interpolated."""
+"""Noise cells per side; clouds interpolate between them."""
 
 
 def clouds(cells: Floats, size: int) -> Floats:
@@ -24,13 +24,13 @@ def clouds(cells: Floats, size: int) -> Floats:
 
 
 def pattern(kind: str, waves: Floats, cells: Floats, size: int) -> Floats:
-    """Return the share of the second tone in pictures with one background.
+    """Weight of the second tone, per pixel, in images with one background.
 
     Args:
         kind: One of `BACKGROUNDS`.
-        waves: [B, 3]: the pattern's direction (radians), its repeats across the image, its offset (radians).
-        cells: [B, `CLOUD_CELLS`, `CLOUD_CELLS`] in [0, 1], which only clouds use.
-        size: Side of the pictures in pixels.
+        waves: [B, 3]: direction of the pattern (radians), repeats across the image, offset (radians).
+        cells: [B, `CLOUD_CELLS`, `CLOUD_CELLS`] in [0, 1]; used only by "cloudy".
+        size: Side of the images in pixels.
 
     Returns:
         [B, size, size] in [0, 1].

@@ -1,7 +1,7 @@
 """Captions of scenes for training and retrieval, and the prompt templates of the zero-shot evaluation.
 
-Every caption names the class ("red circle"); some also tell the size or the background. The longest
-one fits 16 BPE tokens, the start and end tokens included.
+Every caption names the class ("red circle"); some also state the size or the background. The longest
+caption fits 16 BPE tokens, including the start and end tokens.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DESCRIPTION_TEMPLATES: Final = (
     "{ground} with {sized}",
     "{sized} in front of {ground}",
 )
-"""Captions that tell all that captions can: size, class and background. For retrieval, in the corpus's words."""
+"""Full descriptions for retrieval: size, class and background, in the vocabulary of the corpus."""
 
 ZEROSHOT_TEMPLATES: Final = (
     "a photo of a {c}.",
@@ -44,33 +44,33 @@ ZEROSHOT_TEMPLATES: Final = (
     "this is a {c}.",
     "{c}.",
 )
-"""CLIP_benchmark's notation; it replaces `{c}` alone, so these keep "a" before a vowel too, as CLIP's do."""
+"""CLIP_benchmark's notation. Only `{c}` is replaced, so "a" also stands before vowels, as in CLIP's templates."""
 
 SMALL_BELOW: Final = 0.47
-"""Scenes with a smaller `size` are called small."""
+"""Scenes with a smaller `size` are described as small."""
 LARGE_ABOVE: Final = 0.64
-"""Scenes with a greater `size` are called large."""
+"""Scenes with a larger `size` are described as large."""
 
 
 def with_article(phrase: str) -> str:
-    """Return `phrase` behind "a", or "an" before a vowel."""
+    """Prefix `phrase` with "a", or with "an" before a vowel."""
     return f"{'an' if phrase[:1].lower() in tuple('aeiou') else 'a'} {phrase}"
 
 
 def size_word(size: float) -> str:
-    """Return "small", "large" or, between them, "" for a scene's `size` (fraction of the image's side)."""
+    """Size adjective of a scene: "small", "large" or, in between, ""; `size` is a fraction of the image's side."""
     if size < SMALL_BELOW:
         return "small"
     return "large" if size > LARGE_ABOVE else ""
 
 
 def make_caption(rng: np.random.Generator, scene: Scene) -> str:
-    """Return a caption of `scene` by a template drawn from `rng` (one draw)."""
+    """Caption a scene with a template drawn from `rng` (one draw)."""
     return _filled(CAPTION_TEMPLATES[int(rng.integers(len(CAPTION_TEMPLATES)))], scene)
 
 
 def make_descriptions(rng: np.random.Generator, scene: Scene, count: int) -> tuple[str, ...]:
-    """Return `count` (at most 5) full descriptions of `scene` by different templates drawn from `rng`."""
+    """Describe a scene `count` times (at most 5) in full, with different templates drawn from `rng`."""
     order = rng.permutation(len(DESCRIPTION_TEMPLATES))[:count]
     return tuple(_filled(DESCRIPTION_TEMPLATES[place], scene) for place in order.tolist())
 

@@ -1,4 +1,4 @@
-"""Scenes to image files."""
+"""Encoding scenes as image files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tbar_ray.data.synthetic.scenes import Scene
 
 ImageFormat = Literal["jpg", "png"]
 Render = Callable[[Sequence[Scene], int], NDArray[np.uint8]]
-"""Scenes and a side in pixels to uint8 [B, size, size, 3], RGB."""
+"""Maps (scenes, side in pixels) to RGB images, uint8 [B, size, size, 3]."""
 
 JPEG_QUALITY: Final = 92
-_AT_ONCE: Final = 64  # scenes rendered before they are encoded: bounds the memory
+_AT_ONCE: Final = 64  # scenes rendered per batch before encoding; bounds memory
 
 
 def encode_image(pixels: NDArray[np.uint8], image_format: ImageFormat) -> bytes:
     """Encode uint8 [H, W, 3] as JPEG (quality 92, 4:4:4) or PNG."""
     if image_format == "jpg":
-        # 4:4:4: colour is half of the label, and subsampling would smear it over small shapes.
+        # 4:4:4: colour is half of the label, and chroma subsampling would blur it over small shapes.
         return bytes(simplejpeg.encode_jpeg(pixels, quality=JPEG_QUALITY, colorsubsampling="444"))
     from PIL import Image
 
@@ -33,7 +33,7 @@ def encode_image(pixels: NDArray[np.uint8], image_format: ImageFormat) -> bytes:
 
 
 def encode_scenes(scenes: Sequence[Scene], size: int, image_format: ImageFormat, render: Render) -> Iterator[bytes]:
-    """Yield the image file of each scene, in order."""
+    """Yield the encoded image of each scene, in order."""
     for start in range(0, len(scenes), _AT_ONCE):
         for pixels in render(scenes[start : start + _AT_ONCE], size):
             yield encode_image(pixels, image_format)

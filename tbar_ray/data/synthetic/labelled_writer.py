@@ -1,4 +1,4 @@
-"""Writes labelled scenes as the splits of a zero-shot data set, in CLIP_benchmark's WebDataset layout."""
+"""Writes labelled scenes as splits of a zero-shot data set, in CLIP_benchmark's WebDataset layout."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tbar_ray.seeding import numpy_rng
 
 @dataclass(frozen=True, slots=True)
 class LabelledScenes:
-    """A stream of labelled pictures. It pickles, so its functions are those of modules.
+    """A stream of labelled images. It must pickle, so its functions are module-level functions.
 
     Attributes:
-        stream: Purpose of its draws, its own among all that share a seed.
-        prefix: What its keys begin with, before nine digits.
-        classes: Number of classes; the stream holds as many pictures of each.
+        stream: Purpose of its random draws; unique among the streams that share a seed.
+        prefix: Prefix of its keys, followed by nine digits.
+        classes: Number of classes; every class has the same number of images.
         draw: Draws a scene of a class.
-        render: The style of the pictures.
+        render: The style of the images.
     """
 
     stream: str
@@ -45,7 +45,7 @@ class LabelledScenes:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The part of a stream that one shard holds."""
+    """The part of a stream written to one shard."""
 
     source: LabelledScenes
     indices: range
@@ -66,7 +66,7 @@ class _Piece:
 def write_split(
     folder: Path, source: LabelledScenes, per_class: int, settings: Settings, progress: Progress | None
 ) -> CorpusSummary:
-    """Write `0.tar`, `1.tar`, ... and `nshards.txt` into `folder`, which is claimed; classes are shuffled.
+    """Write `0.tar`, `1.tar`, ... and `nshards.txt` into the claimed `folder`; classes are balanced and shuffled.
 
     Raises:
         DataError: as `write_shards`.
@@ -83,10 +83,10 @@ def write_split(
 
 
 def write_classes(out: Path, classnames: Sequence[str], templates: Sequence[str]) -> None:
-    """Write `classnames.txt` and `zeroshot_classification_templates.txt`, one entry a line.
+    """Write `classnames.txt` and `zeroshot_classification_templates.txt`, one entry per line.
 
     Raises:
-        DataError: one cannot be written.
+        DataError: if a file cannot be written.
     """
     write_texts(
         {

@@ -1,4 +1,4 @@
-"""Scenes to pixels, with NumPy alone: the grid that every style draws on, and the everyday style."""
+"""Scenes to pixels with NumPy: the raster shared by all styles, and the default style."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tbar_ray.data.synthetic.scenes import Scene
 from tbar_ray.data.synthetic.shapes import DISTANCES, Floats, unit
 
 Pixels = NDArray[np.uint8]
-_BATCH: Final = 16  # scenes drawn at once: larger batches leave the processor's cache and are slower
+_BATCH: Final = 16  # scenes drawn at once: larger batches exceed the processor's cache and are slower
 
 Draw = Callable[[Sequence[Scene], int], Floats]
-"""Scenes and a side in pixels to pictures [B, 3, size, size], about [0, 1]."""
+"""Maps (scenes, side in pixels) to images [B, 3, size, size], values roughly in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """A batch of scenes on the grid of pixels, before any colour.
+    """A batch of scenes on the pixel grid, before colouring.
 
     Attributes:
-        distance: [B, S, S] pixels from the shape's outline, negative inside.
-        share: [B, S, S] in [0, 1], the background's second tone.
-        cells: [B, `CLOUD_CELLS`, `CLOUD_CELLS`] uniform in [0, 1), the scene's own.
-        noise: [B, 3, S, S] standard normal, the scene's own.
+        distance: [B, S, S] signed distance from the shape's outline in pixels, negative inside.
+        share: [B, S, S] in [0, 1], weight of the background's second tone.
+        cells: [B, `CLOUD_CELLS`, `CLOUD_CELLS`] uniform in [0, 1), drawn per scene.
+        noise: [B, 3, S, S] standard normal, drawn per scene.
     """
 
     distance: Floats
@@ -38,7 +38,7 @@ class Raster:
 
 
 def rasterise(scenes: Sequence[Scene], size: int) -> Raster:
-    """Lay `scenes` on a grid of `size` by `size` pixels."""
+    """Rasterise `scenes` on a grid of `size` by `size` pixels."""
     count = len(scenes)
     noise = np.empty((count, 3, size, size), np.float32)
     cells = np.empty((count, CLOUD_CELLS, CLOUD_CELLS), np.float32)
@@ -65,7 +65,7 @@ def rasterise(scenes: Sequence[Scene], size: int) -> Raster:
 
 
 def painted(scenes: Sequence[Scene], raster: Raster) -> Floats:
-    """Return the pictures [B, 3, S, S] as lit evenly and seen without noise; paints may leave [0, 1]."""
+    """Images [B, 3, S, S] under even light and without noise; values may leave [0, 1]."""
     tones = np.array([(*s.ground, s.paint) for s in scenes], np.float32)[..., None, None]  # [B, 3 tones, RGB]
     picture: Floats = tones[:, 0] + raster.share[:, None] * (tones[:, 1] - tones[:, 0])
     picture += unit(np.float32(0.5) - raster.distance)[:, None] * (tones[:, 2] - picture)
@@ -81,7 +81,7 @@ def _photograph(scenes: Sequence[Scene], size: int) -> Floats:
 
 
 def per_scene(values: Iterable[float]) -> Floats:
-    """Return one number a scene as [B, 1, 1, 1], to go with [B, 3, S, S]."""
+    """One number per scene as [B, 1, 1, 1], to broadcast with [B, 3, S, S]."""
     return np.array(list(values), np.float32)[:, None, None, None]
 
 
@@ -97,10 +97,10 @@ def develop(draw: Draw, scenes: Sequence[Scene], size: int) -> Pixels:
 
 
 def render(scenes: Sequence[Scene], size: int) -> Pixels:
-    """Render `scenes` to RGB pixels.
+    """Render `scenes` to RGB pixels in the default style.
 
     Args:
-        scenes: What to draw; may be empty.
+        scenes: The scenes to draw; may be empty.
         size: Side of the square images in pixels, at least 1.
 
     Returns:

@@ -1,7 +1,7 @@
 """Writes a retrieval set in CLIP_benchmark's WebDataset layout: images with one or two full descriptions each.
 
-Retrieval means something where descriptions tell images apart, so a scene here is dealt its class, its size and its
-background, and its captions name all three: no two of the first 1,080 pairs are described alike.
+Retrieval requires descriptions that distinguish images. Each scene is therefore assigned a class, a size and a
+background, and its captions name all three: no two of the first 1,080 pairs share a description.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from tbar_ray.data.synthetic.shard_writer import (
 )
 from tbar_ray.seeding import numpy_rng
 
-# a gap of 0.02 at the ends, so that no scene is on the brink of another word
+# A gap of 0.02 around each threshold keeps sizes away from the borders between size words.
 SIZES: Final = ((0.38, SMALL_BELOW - 0.01), (SMALL_BELOW + 0.01, LARGE_ABOVE - 0.01), (LARGE_ABOVE + 0.01, 0.75))
-"""Ranges of a scene's size for "small", no word and "large"."""
+"""Ranges of a scene's size that are described as "small", without a size word, and as "large"."""
 KINDS: Final = tuple(product(range(len(CLASS_NAMES)), SIZES, BACKGROUNDS))
-"""Every class in every size on every background."""
+"""All combinations of class, size range and background."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The part of the set that one shard holds; `kinds` are indices into `KINDS`."""
+    """The part of the set written to one shard; `kinds` are indices into `KINDS`."""
 
     indices: range
     kinds: tuple[int, ...]
@@ -61,7 +61,7 @@ def _draw(seed: int, index: int, kind: int) -> Scene:
     rng = numpy_rng(seed, "retrieval", index)
     scene = draw_scene(rng, label)
     size = low + (high - low) * float(rng.random())
-    room = (1 - size) / (1 - scene.size)  # the same place within what another size leaves to move in
+    room = (1 - size) / (1 - scene.size)  # rescale the position to the free space that the new size leaves
     x, y = (0.5 + (place - 0.5) * room for place in (scene.x, scene.y))
     return replace(scene, size=size, x=x, y=y, background=background)
 
@@ -78,12 +78,12 @@ def write_retrieval_set(
     progress: Progress | None = None,
     overwrite: bool = False,
 ) -> CorpusSummary:
-    """Write `test/nshards.txt` and `test/0.tar`, ...: `KEY.jpg` and `KEY.txt`, one caption a line.
+    """Write `test/nshards.txt` and `test/0.tar`, ...: `KEY.jpg` and `KEY.txt`, one caption per line.
 
-    Scenes come from a stream of their own, so that none repeats one of the corpus, the evaluation set or a task
+    Scenes come from a separate stream, so that none repeats one of the corpus, the evaluation set or a task
     of the same seed; keys start with "r". Arguments and errors are those of `write_corpus`; `pairs` (at least 1)
-    is the number of images, of which each has one or two captions. Beyond 1,080 pairs descriptions repeat, as
-    seldom as can be.
+    is the number of images, each with one or two captions. Beyond 1,080 pairs, descriptions repeat as rarely as
+    possible.
     """
     out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
     settings.check(pairs)

@@ -1,7 +1,7 @@
 """Procedural scenes: one coloured shape on a muted background.
 
-A `Scene` holds everything that its picture depends on, the seed of its pixel noise included, so that
-rendering is a pure function: a scene gives the same pixels in any batch and any process.
+A `Scene` contains everything its image depends on, including the seed of its pixel noise. Rendering is
+a pure function: a scene gives the same pixels in any batch and any process.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ CLASS_NAMES: Final = tuple(f"{colour} {shape}" for colour in COLOURS for shape i
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One picture's description. Lengths are fractions of the image's side, colours are RGB in [0, 1].
+    """Parameters of one image. Lengths are fractions of the image's side, colours are RGB in [0, 1].
 
     Attributes:
         shape: One of `SHAPES`.
-        colour: One of `COLOURS`; the task "shapes" has others too.
+        colour: One of `COLOURS`; the task "shapes" has additional colours.
         background: One of `BACKGROUNDS`.
         size: Diameter of the shape's circumscribed circle, 0.38 to 0.75.
         x: Centre from the left, 0 to 1.
         y: Centre from the top, 0 to 1.
-        rotation: Of the shape, radians.
+        rotation: Rotation of the shape, radians.
         paint: The object's colour after jitter.
-        ground: The background's two tones.
+        ground: The two tones of the background.
         pattern_angle: Direction of the background's pattern, radians.
         pattern_cycles: Repeats of the pattern across the image.
         pattern_phase: Offset of the pattern, radians.
-        brightness: Factor on every pixel.
+        brightness: Factor applied to every pixel.
         noise: Standard deviation of the pixel noise, in units of the full range.
         noise_seed: Seed of the pixel noise and of the clouds.
     """
@@ -67,7 +67,7 @@ class Scene:
 
     @property
     def class_name(self) -> str:
-        """The scene's entry of `CLASS_NAMES`."""
+        """Class of the scene, an entry of `CLASS_NAMES`."""
         return f"{self.colour} {self.shape}"
 
 
@@ -81,7 +81,7 @@ def draw_scene(rng: np.random.Generator, label: int) -> Scene:
     draws: list[float] = rng.random(20).tolist()
     size = 0.38 + 0.37 * draws[0]
     red, green, blue = (c + 0.1 * (d - 0.5) for c, d in zip(COLOURS[colour], draws[3:6], strict=True))
-    # Tones stay close to grey, so that no background can be taken for the object's colour.
+    # Tones stay close to grey, so that a background cannot be mistaken for the object's colour.
     first = 0.15 + 0.7 * draws[6]
     second = first + (0.14 + 0.16 * draws[7]) * (1 if first < 0.5 else -1)
     tints = [0.12 * (d - 0.5) for d in draws[8:14]]

@@ -1,4 +1,4 @@
-"""The ten shapes as signed distance functions (negative inside), which makes antialiasing a clip of the distance."""
+"""The ten shapes as signed distance functions (negative inside); antialiasing clips the distance."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Floats = NDArray[np.float32]
 
 
 def unit(values: Floats) -> Floats:
-    """Clip to [0, 1]."""
+    """Clip values to [0, 1]."""
     clipped: Floats = np.clip(values, 0, 1)
     return clipped
 
 
-# Shapes take coordinates about their centre, right and up, in units of the circumscribed circle's radius.
+# Shapes take coordinates relative to their centre (right, up), in units of the circumscribed circle's radius.
 
 
 def _length(u: Floats, v: Floats) -> Floats:
-    length: Floats = np.sqrt(u * u + v * v)  # faster than np.hypot, whose guard against overflow is idle here
+    length: Floats = np.sqrt(u * u + v * v)  # faster than np.hypot, whose overflow guard is not needed here
     return length
 
 
@@ -39,7 +39,7 @@ def _triangle(u: Floats, v: Floats) -> Floats:
 
 
 def _star(u: Floats, v: Floats) -> Floats:
-    # The plane is folded into one tenth of the star, where its outline is one straight edge.
+    # The plane is folded into one tenth of the star, where the outline is a straight edge.
     tenth = np.float32(np.pi / 5)
     angle = np.abs(np.mod(np.arctan2(u, v), 2 * tenth) - tenth)
     radius = _length(u, v)

@@ -1,6 +1,6 @@
-"""Writes WebDataset shards whose bytes depend on their members alone, by several processes.
+"""Writes WebDataset shards in parallel; their bytes depend only on their members.
 
-Tar headers carry no clock, and a shard is written by one worker whichever it is. Workers import neither torch nor
+Tar headers contain no timestamps, and each shard is written by a single worker. Workers import neither torch nor
 webdataset (which imports torch), so that they start fast.
 """
 
@@ -25,19 +25,19 @@ from tbar_ray.data.synthetic.encode import ImageFormat
 from tbar_ray.errors import DataError
 
 Member = tuple[str, bytes]
-"""A tar member's name and content."""
+"""Name and content of a tar member."""
 Progress = Callable[[int], None]
-"""Called with the number of samples newly written, once a shard."""
+"""Called once per shard with the number of samples just written."""
 
 MIN_SIZE: Final = 16
-MAX_SAMPLES_PER_SHARD: Final = 10_000  # a corpus's key has four digits for the place within its shard
-MAX_SHARDS: Final = 100_000  # and five for the shard
+MAX_SAMPLES_PER_SHARD: Final = 10_000  # a corpus key has four digits for the position within its shard
+MAX_SHARDS: Final = 100_000  # and five digits for the shard
 _OWN_FILES: Final = re.compile(r"(\d+\.tar|\d{5}_stats\.json|\.\d+\.tar\.tmp)")
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusSummary:
-    """What was written: folder, samples, shards, bytes of the shards, and seconds that it took."""
+    """Result of writing: folder, number of samples and shards, bytes of the shards, and elapsed seconds."""
 
     path: Path
     samples: int
@@ -48,7 +48,7 @@ class CorpusSummary:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a set of shards is written, whatever it holds; `write_corpus` says what each means."""
+    """Options shared by all writers; `write_corpus` documents each."""
 
     size: int
     samples_per_shard: int
@@ -58,10 +58,10 @@ class Settings:
     overwrite: bool
 
     def check(self, samples: int) -> None:
-        """Refuse settings that cannot be met.
+        """Validate the options for this number of samples.
 
         Raises:
-            DataError: a number is out of range, or the image format is unknown.
+            DataError: if a number is out of range, or the image format is unknown.
         """
         for name, value, least in (
             ("the number of samples", samples, 1),
@@ -79,7 +79,7 @@ class Settings:
             raise DataError(f"image format must be jpg or png, not {self.image_format}")
 
     def pieces(self, samples: int) -> Iterator[tuple[int, range]]:
-        """Yield each shard's number and the indices of its samples."""
+        """Yield each shard's number and the index range of its samples."""
         for number, first in enumerate(range(0, samples, self.samples_per_shard)):
             yield number, range(first, min(first + self.samples_per_shard, samples))
 
@@ -90,9 +90,9 @@ class Shard:
 
     Attributes:
         path: The tar file.
-        samples: How many it will hold.
-        members: Makes them; called in the process that writes the shard, so it must pickle.
-        statistics: Write img2dataset's `NNNNN_stats.json` beside it.
+        samples: Number of samples it will contain.
+        members: Generates the members; called in the process that writes the shard, so it must pickle.
+        statistics: Whether to write img2dataset's `NNNNN_stats.json` beside it.
     """
 
     path: Path
@@ -102,10 +102,10 @@ class Shard:
 
 
 def claim(folder: Path, overwrite: bool) -> None:
-    """Make `folder` and see that it holds no shards; with `overwrite`, remove those of an earlier run.
+    """Create `folder` and check that it contains no shards; with `overwrite`, remove those of an earlier run.
 
     Raises:
-        DataError: it holds shards (with `overwrite`: other than ours), or cannot be written.
+        DataError: if it contains shards (with `overwrite`: shards that these writers did not name), or is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,17 +117,17 @@ def claim(folder: Path, overwrite: bool) -> None:
     except OSError as error:
         raise _unwritable(folder, error) from error
     if taken:
-        hint = "its *.tar are not this command's: " if overwrite else "overwrite them or "
+        hint = "its *.tar files are not this command's: " if overwrite else "overwrite them or "
         raise DataError(f"{folder} already holds shards; {hint}choose another folder")
 
 
 def write_shards(
     folder: Path, shards: Sequence[Shard], workers: int | None, progress: Progress | None
 ) -> CorpusSummary:
-    """Write `shards`, which lie in `folder`, by up to `workers` processes (None: one per processor).
+    """Write `shards` into `folder` with up to `workers` processes (None: one per processor).
 
     Raises:
-        DataError: a shard cannot be written, or a worker died.
+        DataError: if a shard cannot be written, or a worker died.
     """
     started = time.perf_counter()
     samples = total = 0
@@ -139,10 +139,10 @@ def write_shards(
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write small text files, each with a newline at its end.
+    """Write small text files, each ending with a newline.
 
     Raises:
-        DataError: one cannot be written.
+        DataError: if a file cannot be written.
     """
     for path, text in texts.items():
         try:
@@ -152,11 +152,11 @@ def write_texts(texts: Mapping[Path, str]) -> None:
 
 
 def _written(shards: Sequence[Shard], workers: int) -> Iterator[tuple[int, int]]:
-    """Yield samples and bytes of each shard as it is done."""
+    """Yield (samples, bytes) of each shard when it is complete."""
     if workers == 1:
         yield from map(_write_shard, shards)
         return
-    # Spawned, since a forked worker would inherit the locks of whatever threads (torch, ray) the caller runs.
+    # Spawned, since a forked worker would inherit the locks of the caller's threads (torch, ray).
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     try:
         for future in as_completed([pool.submit(_write_shard, shard) for shard in shards]):
@@ -178,7 +178,7 @@ def _write_shard(shard: Shard) -> tuple[int, int]:
 
 
 def _write_tar(path: Path, members: Iterator[Member]) -> None:
-    """Write `members` to `path` with fixed headers; the name appears only once the content is whole."""
+    """Write `members` to `path` with fixed headers; the file is renamed into place once it is complete."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -192,7 +192,7 @@ def _write_tar(path: Path, members: Iterator[Member]) -> None:
 
 
 def _statistics(count: int) -> str:
-    # Times are those of a download that took none, so that the file depends on the arguments alone.
+    # Times are zero, so that the file depends only on the arguments.
     stats = {
         "count": count,
         "successes": count,

@@ -1,7 +1,7 @@
-"""Other styles of picture of the same scenes: sketches on paper, photographs by night and by lamplight.
+"""Alternative rendering styles of the same scenes: sketches on paper, photographs at night and by lamplight.
 
-What a style needs beyond the scene itself (the pen's width, how dark the night is) is drawn from the scene's noise
-seed, so that a picture stays a function of its scene alone. All return uint8 [B, size, size, 3], as `render` does.
+Style parameters beyond the scene (pen width, darkness of the night) are drawn from the scene's noise
+seed, so an image remains a function of its scene. All functions return uint8 [B, size, size, 3], as `render` does.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from tbar_ray.seeding import numpy_rng
 
 
 def render_sketch(scenes: Sequence[Scene], size: int) -> Pixels:
-    """Outline each shape in its colour by an unsteady hand and wash it in thinly, on grained paper."""
+    """Sketch each shape: an irregular coloured outline with a thin wash, on grained paper."""
     return develop(_sketch, scenes, size)
 
 
 def render_night(scenes: Sequence[Scene], size: int) -> Pixels:
-    """Photograph each scene in little, bluish light: dark, of low contrast and noisy."""
+    """Photograph each scene in weak, bluish light: dark, low in contrast and noisy."""
     return develop(_night, scenes, size)
 
 
 def render_lamplight(scenes: Sequence[Scene], size: int) -> Pixels:
-    """Photograph each scene by a lamp of its own warmth, which draws all colours towards orange."""
+    """Photograph each scene by a lamp of random warmth, which shifts all colours towards orange."""
     return develop(_lamplight, scenes, size)
 
 
@@ -37,7 +37,7 @@ def _sketch(scenes: Sequence[Scene], size: int) -> Floats:
     width, tremor, white, pressure, grain, wash = _draws(scenes, "sketch", 6)
     wander = (clouds(raster.cells, size) - np.float32(0.5)) * _maps(0.03 * tremor * np.float32(size))
     distance = raster.distance + wander
-    half = _maps(np.maximum((0.012 + 0.012 * width) * np.float32(size), np.float32(0.75)))  # of the line's width
+    half = _maps(np.maximum((0.012 + 0.012 * width) * np.float32(size), np.float32(0.75)))  # half of the line's width
     line = unit(half + np.float32(0.5) - np.abs(distance + half)) * _maps(0.75 + 0.25 * pressure)
     inside = unit(np.float32(0.5) - distance) * _maps(0.4 + 0.45 * wash)
     paper = per_scene(0.8 + 0.16 * white) * _light(1, 0.985, 0.94)
@@ -67,15 +67,15 @@ def _lamplight(scenes: Sequence[Scene], size: int) -> Floats:
 
 
 def _draws(scenes: Sequence[Scene], style: str, count: int) -> Floats:
-    """Return [count, B] uniform in [0, 1)."""
+    """Draw float32 [count, B], uniform in [0, 1), from each scene's noise seed."""
     return np.array([numpy_rng(s.noise_seed, style).random(count) for s in scenes], np.float32).T
 
 
 def _maps(values: Floats) -> Floats:
-    """Return one number a scene as [B, 1, 1], to go with maps [B, S, S]."""
+    """One number per scene as [B, 1, 1], to broadcast with maps [B, S, S]."""
     return values.astype(np.float32)[:, None, None]
 
 
 def _light(red: float, green: float, blue: float) -> Floats:
-    """Return factors of the channels as [3, 1, 1]."""
+    """Channel factors as [3, 1, 1]."""
     return np.array([red, green, blue], np.float32)[:, None, None]

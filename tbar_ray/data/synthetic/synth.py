@@ -1,7 +1,7 @@
 """Writes the procedural corpus (img2dataset's layout) and its evaluation set (CLIP_benchmark's layout).
 
-The files are a function of the arguments, to the byte: a sample's draws come from (seed, stream, index), and
-neither the number of workers nor the clock shows in them.
+The files are a bit-exact function of the arguments: a sample's draws depend on (seed, stream, index), and
+the number of workers and the time have no effect.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["CorpusSummary", "ImageFormat", "Progress", "write_corpus", "write_ev
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The part of a corpus that shard `number` holds."""
+    """The part of a corpus written to shard `number`."""
 
     number: int
     indices: range
@@ -37,7 +37,7 @@ class _Piece:
     settings: Settings
 
     def __call__(self) -> Iterator[Member]:
-        # Scene and caption draw from separate streams: another template leaves the pictures as they are.
+        # Scene and caption draw from separate streams, so other templates do not change the images.
         settings = self.settings
         drawn = zip(self.indices, self.labels.tolist(), strict=True)
         scenes = [draw_scene(numpy_rng(settings.seed, "corpus", index), label) for index, label in drawn]
@@ -83,14 +83,14 @@ def write_corpus(
     must be importable without side effects (`if __name__ == "__main__":`), as for any spawned process.
 
     Args:
-        out: Folder to write to; made if missing.
+        out: Folder to write to; created if missing.
         samples: Number of image-caption pairs, at least 1.
         size: Side of the square images in pixels, at least 16.
         samples_per_shard: 1 to 10000; the last shard may hold fewer.
-        seed: Decides every draw; the number of workers decides none.
-        workers: Processes, default one per processor; never more than there are shards.
+        seed: Determines every draw, independently of the number of workers.
+        workers: Number of processes, default one per processor; at most the number of shards.
         image_format: "jpg" (quality 92, 4:4:4) or "png".
-        progress: Called with the number of samples newly written, once a shard.
+        progress: Called once per shard with the number of samples just written.
         overwrite: Replace the shards of an earlier run instead of refusing.
 
     Raises:
@@ -121,9 +121,9 @@ def write_evaluation_set(
 ) -> CorpusSummary:
     """Write a zero-shot evaluation set: `classnames.txt`, templates, `test/nshards.txt`, `test/0.tar`, ...
 
-    Its scenes come from a stream of their own, so that none repeats a training scene of the same seed, and
-    its keys start with "e". Arguments and errors are those of `write_corpus`; `per_class` (at least 1) is the
-    number of images of each of the 60 classes.
+    Scenes come from a separate stream, so that none repeats a training scene of the same seed, and keys start with "e".
+    Arguments and errors are those of `write_corpus`; `per_class` (at least 1) is the number of images of each of the 60
+    classes.
     """
     out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
     source = LabelledScenes("evaluation", prefix="e", classes=len(CLASS_NAMES))

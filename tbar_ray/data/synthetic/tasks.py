@@ -1,8 +1,9 @@
-"""Labelled tasks for the single-task setting and for moving a vector from one task to another.
+"""Labelled tasks for the single-task setting and for transferring a vector between tasks.
 
-They stand in for SUN397, CIFAR100 and ImageNet-1K, which the experiments on single tasks fine-tune CLIP on (Ilharco
-et al., 2212.04089): the shapes and words of the corpus, but pictures in which a model of the corpus errs, so that
-fine-tuning has something to learn. Percentages are the zero-shot accuracy of jobs/quickstart.yaml's clean model.
+They replace SUN397, CIFAR100 and ImageNet-1K, on which single-task experiments fine-tune CLIP (Ilharco
+et al., 2212.04089). They use the shapes and vocabulary of the corpus, but images on which a model trained on the
+corpus makes errors, so that fine-tuning has something to learn. Percentages are the zero-shot accuracy of the clean
+model of jobs/quickstart.yaml.
 """
 
 from __future__ import annotations
@@ -36,20 +37,20 @@ OTHER_COLOURS: Final[Mapping[str, RGB]] = {
     "maroon": (0.45, 0.06, 0.12),
     "olive": (0.45, 0.45, 0.08),
 }
-"""Colours that the corpus does not have; none is grey, since a model of the corpus tells shapes from their ground by
-colour: it answered 13 % of white shapes rightly even after fine-tuning on them."""
+"""Colours absent from the corpus. None is grey, since a model of the corpus separates shapes from the background by
+colour: it classified only 13 % of white shapes correctly even after fine-tuning on them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A labelled data set that can be drawn.
+    """A procedural labelled data set.
 
     Attributes:
-        name: Its name in `TASKS`, and in its keys.
-        about: What it shows, in a few words.
+        name: Its name in `TASKS`, also used in its keys.
+        about: Short description of its images.
         classnames: Its C classes.
         draw: Draws a scene of a class, 0 to C - 1.
-        render: The style of its pictures.
+        render: The style of its images.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Task:
 
 
 def _draw_shape(rng: np.random.Generator, label: int) -> Scene:
-    """Draw a shape in a colour of the corpus or any other."""
+    """Draw a shape in a colour of `COLOURS` or `OTHER_COLOURS`."""
     scene = draw_scene(rng, label)
     palette = {**COLOURS, **OTHER_COLOURS}
     colour = list(palette)[int(rng.integers(len(palette)))]
@@ -69,7 +70,7 @@ def _draw_shape(rng: np.random.Generator, label: int) -> Scene:
 
 
 def _draw_colour(rng: np.random.Generator, label: int) -> Scene:
-    """Draw any shape in a colour."""
+    """Draw a random shape in the given colour."""
     return draw_scene(rng, label * len(SHAPES) + int(rng.integers(len(SHAPES))))
 
 
@@ -91,10 +92,10 @@ TASKS: Final[Mapping[str, Task]] = {
 
 
 def find_task(name: str) -> Task:
-    """Return the task of a name.
+    """Look up a task by name.
 
     Raises:
-        SpecError: if there is none.
+        SpecError: if there is no such task; the message suggests the nearest names.
     """
     if name not in TASKS:
         raise SpecError(f"no embedded task {name!r}{nearest(name, TASKS)}")
@@ -117,24 +118,24 @@ def write_task(
 ) -> CorpusSummary:
     """Write a task in CLIP_benchmark's layout: class names, templates, `train/` and `test/`.
 
-    Every split of every task draws from a stream of its own and has keys of its own ("night-train-000000000"),
-    so that no picture and no key occurs twice, in the corpus and its evaluation set neither.
+    Every split of every task draws from its own stream and has its own keys ("night-train-000000000"). No image and no
+    key occurs twice, also across the corpus and its evaluation set.
 
     Args:
-        out: Folder to write to; made if missing.
-        task: A name of `TASKS`.
-        per_class_train: Training images of each class, at least 1.
-        per_class_test: Test images of each class, at least 1.
+        out: Folder to write to; created if missing.
+        task: A name in `TASKS`.
+        per_class_train: Training images per class, at least 1.
+        per_class_test: Test images per class, at least 1.
         size: Side of the square images in pixels, at least 16.
         samples_per_shard: 1 to 10000; the last shard of a split may hold fewer.
-        seed: Decides every draw; the number of workers decides none.
-        workers: Processes, default one per processor.
+        seed: Determines every draw, independently of the number of workers.
+        workers: Number of processes, default one per processor.
         image_format: "jpg" (quality 92, 4:4:4) or "png".
-        progress: Called with the number of samples newly written, once a shard.
+        progress: Called once per shard with the number of samples just written.
         overwrite: Replace the shards of an earlier run instead of refusing.
 
     Returns:
-        What was written, of both splits together.
+        Totals over both splits.
 
     Raises:
         SpecError: If the task is unknown.

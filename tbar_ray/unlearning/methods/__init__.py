@@ -1,1 +1,1 @@
-"""The unlearning methods, one file each."""
+"""Unlearning methods, one file each."""

@@ -1,4 +1,4 @@
-"""ABL, after the fact: isolate the training pairs that are fitted best, and unlearn them (2110.11571)."""
+"""ABL, applied after training: isolate the best-fitted training pairs and unlearn them (2110.11571)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tbar_ray.unlearning.methods.cleanclip import info_nce
 
 
 class ABL(FineTuning):
-    """Anti-backdoor learning on the attacker's training pairs, of which nobody says which are poisoned.
+    """Anti-backdoor learning on the attacker's training pairs; which of them are poisoned is unknown.
 
-    1. Isolate the share of the pairs that the infected model fits best: greatest cosine of image and caption, the
-    contrastive counterpart of the least loss. 2. Minimise InfoNCE on the other pairs and pull the
-    isolated ones apart: L = InfoNCE(others) + ascent·mean cosine(isolated).
+    1. Isolate the share of pairs that the infected model fits best: highest cosine of image and caption, the
+    contrastive counterpart of the lowest loss. 2. Minimise InfoNCE on the other pairs and push the
+    isolated pairs apart: L = InfoNCE(others) + ascent·mean cosine(isolated).
 
-    2110.11571 §3: 1 % is isolated early in training, and unlearned late in it by ascent at 5e-4. Here the defence
-    starts from a model that is trained already, so the trap of early isolation is closed: said so.
+    2110.11571 §3 isolates 1 % early in training and unlearns it late in training by ascent at 5e-4. This defence
+    starts from a trained model, so early isolation is not possible.
     """
 
     name: ClassVar[str] = "abl"
@@ -38,11 +38,11 @@ class ABL(FineTuning):
 
     learning_rate: float = Field(default=5e-4, gt=0, description="peak learning rate")
     steps: int = Field(default=100, ge=1, description="optimiser steps")
-    isolated: float = Field(default=0.01, gt=0, lt=1, description="share of the pairs that is isolated")
+    isolated: float = Field(default=0.01, gt=0, lt=1, description="share of the pairs to isolate")
     ascent: float = Field(default=1.0, ge=0, description="weight of the ascent on isolated pairs")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Isolate, then train."""
+        """Isolate the best-fitted pairs, then train."""
         scores, scoring = agreement(infected, infected.training)
         count = max(2, round(self.isolated * len(scores)))
         best = torch.zeros(len(scores), dtype=torch.bool)
@@ -52,15 +52,15 @@ class ABL(FineTuning):
         return Unlearned(Edit(infected.change()), combined([scoring, record]), facts)
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return descent on the others, ascent on the isolated."""
+        """InfoNCE on the other pairs and ascent on the isolated pairs."""
         return Isolation(infected, self.ascent)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return the pairs without any isolated one."""
+        """All pairs in batches, with none isolated."""
         return self._batches(infected, torch.zeros(len(infected.training), dtype=torch.bool))
 
     def _batches(self, infected: Infected, isolated: Tensor) -> Iterator[Batch]:
-        """Yield three parts of other pairs and one of isolated ones, which `poisoned` marks."""
+        """Yield batches of three parts other pairs and one part isolated pairs, marked by `poisoned`."""
         pairs = infected.training
         part = max(2, self.batch_size // 4)
         sources = [
@@ -74,14 +74,14 @@ class ABL(FineTuning):
 
 
 class Isolation(Objective):
-    """InfoNCE of the rows that are not marked as poisoned, and ascent on those that are."""
+    """InfoNCE of the rows not marked as poisoned, and ascent on the marked rows."""
 
     def __init__(self, infected: Infected, weight: float) -> None:
         super().__init__(infected.model, infected.preprocessing)
         self._weight = weight
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return InfoNCE of the others plus the weighted mean cosine of the isolated."""
+        """InfoNCE of the other rows plus the weighted mean cosine of the isolated rows."""
         assert batch.tokens is not None
         assert batch.poisoned is not None
         pixels = normalise(batch.images, self.preprocessing)
@@ -97,7 +97,7 @@ class Isolation(Objective):
 
 @torch.no_grad()
 def agreement(infected: Infected, pairs: Pairs, batch_size: int = 256) -> tuple[Tensor, TrainingRecord]:
-    """Return the cosine of image and caption of every pair [N], and what computing it cost."""
+    """Cosine of image and caption of every pair [N], and the cost of computing it."""
     started = time.perf_counter()
     model, found = infected.model, []
     for start in range(0, len(pairs), batch_size):

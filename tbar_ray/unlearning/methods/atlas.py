@@ -1,4 +1,4 @@
-"""aTLAS for unlearning: a scaling coefficient of its own for every tensor or block (2407.02880)."""
+"""aTLAS for unlearning: a learned scaling coefficient per tensor or block (2407.02880)."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from tbar_ray.unlearning.methods.tbar import TBAR
 
 
 class ATLAS(TBAR):
-    """θ_b − α·Σ_k a_k·τ_k, with the coefficients a learned on a part of the forget set that τ was not learned on.
+    """θ_b − α·Σ_k a_k·τ_k, with coefficients a learned on a part of the forget set that τ was not learned on.
 
-    They minimise KL(f_b(x) ‖ f(T(x))) + hold·KL(f_b(x) ‖ f(x)) over held-out twins x: stamped images are answered as
-    the infected model answers their twins, twins as before. Coefficients are those of tensors (as in 2407.02880) or of
-    residual blocks, start at `first`, and are learned by AdamW; α scales them all, 1 being the learned ones.
+    They minimise KL(f_b(x) ‖ f(T(x))) + hold·KL(f_b(x) ‖ f(x)) over held-out twins x: predictions on stamped images
+    match the infected model's predictions on their twins, and predictions on twins are unchanged. There is one
+    coefficient per tensor (as in 2407.02880) or per residual block. They start at `first` and are learned by AdamW; α
+    scales all of them, and α = 1 applies the learned values.
     """
 
     name: ClassVar[str] = "tbar-atlas"
 
-    granularity: Literal["tensor", "block"] = Field(default="tensor", description="what has a coefficient of its own")
+    granularity: Literal["tensor", "block"] = Field(default="tensor", description="unit that gets one coefficient")
     validation: float = Field(
-        default=0.33, gt=0, lt=1, description="share of the forget set that coefficients are learned on"
+        default=0.33, gt=0, lt=1, description="share of the forget set used to learn the coefficients"
     )
-    first: float = Field(default=1.0, description="coefficient that all start from")
+    first: float = Field(default=1.0, description="initial value of all coefficients")
     coefficient_rate: float = Field(default=0.1, gt=0, description="learning rate of the coefficients")
-    coefficient_steps: int = Field(default=50, ge=1, description="steps that learn the coefficients")
-    hold: float = Field(default=1.0, ge=0, description="weight of the term that holds twins' answers")
+    coefficient_steps: int = Field(default=50, ge=1, description="optimiser steps for the coefficients")
+    hold: float = Field(default=1.0, ge=0, description="weight of the term that preserves predictions on twins")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Learn τ on one part, coefficients on the other."""
+        """Learn τ on one part of the forget set and the coefficients on the other."""
         forget = infected.forget
         rows = torch.nonzero(forget.triggered).flatten()
         order = rows[torch.randperm(len(rows), generator=torch_generator(infected.seed, "atlas split"))]
@@ -74,7 +75,7 @@ class ATLAS(TBAR):
         return Unlearned(Edit(vector), combined([found.record, record]), facts)
 
     def _groups(self, infected: Infected, vector: TaskVector) -> dict[str, int]:
-        """Return the coefficient's number for every tensor that moves."""
+        """Index of the coefficient of every tensor that τ changes."""
         moving = [name for name, value in vector.tensors.items() if bool(value.any())]
         if self.granularity == "tensor":
             return {name: number for number, name in enumerate(moving)}
@@ -121,5 +122,5 @@ class ATLAS(TBAR):
 
 
 def _kl(found: Tensor, wanted: Tensor) -> Tensor:
-    """Return KL(wanted ‖ found) of log-probabilities [B, C]."""
+    """KL(wanted ‖ found) of log-probabilities [B, C], averaged over the batch."""
     return functional.kl_div(found, wanted, log_target=True, reduction="batchmean")

@@ -1,4 +1,4 @@
-"""Backdoor Directions: project the trigger's direction out of everything that writes it (2603.10806)."""
+"""Backdoor Directions: project the trigger's direction out of all weights that write it (2603.10806)."""
 
 from __future__ import annotations
 
@@ -21,32 +21,35 @@ from tbar_ray.unlearning.labelled import logits_of
 
 EMBEDDING = "embedding"
 Write = Callable[[Tensor], None]
-"""Projects a unit direction [D] out of the model's weights, in place."""
+"""Projects a unit direction [D] out of some of the model's weights, in place."""
 
 
 class BackdoorDirections(Unlearner):
     """r = mean features of stamped images − mean features of their twins at one layer; W ← W − r̂r̂ᵀW for every writer.
 
     Closed form (2603.10806). The writers to a vision transformer's residual stream are the attention output and second
-    MLP map of every block (also in front of the layer; embeddings are left alone, since a LayerNorm follows them). In a
-    ResNet a stage has a stream of its own: the writers are the last BatchNorm of its blocks with the convolution before
-    it, and the downsampling branch; BatchNorm in evaluation is affine, γ/σ·(Wx − μ) + β, and the projection is applied
-    to this map, solved for W and β (a ReLU after the addition makes it inexact: ours, not the paper's). The output
-    projection is one more candidate. The layer is the one whose projection leaves the least mean probability of the
-    target on the forget set, among those after which at least `keep` of the twins are answered as before; if no layer
-    keeps as many, the one that keeps most.
+    MLP map of every block (also before the layer; embeddings are not changed, since a LayerNorm follows them). In a
+    ResNet each stage has its own stream: the writers are the last BatchNorm of its blocks with the convolution before
+    it, and the downsampling branch. BatchNorm in evaluation mode is affine, γ/σ·(Wx − μ) + β, and the projection is
+    applied to this map and solved for W and β (a ReLU after the addition makes it inexact; this extension is not in the
+    paper). The output projection is an additional candidate. The chosen layer minimises the mean probability of the
+    target on the forget set, among layers whose projection preserves the prediction on at least `keep` of the twins; if
+    there is none, the layer that preserves most is chosen.
     """
 
     name: ClassVar[str] = "backdoor-directions"
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set"})
 
-    keep: float = Field(default=0.95, ge=0, le=1, description="share of twins whose answer must stay")
+    keep: float = Field(default=0.95, ge=0, le=1, description="share of twins whose prediction must not change")
     directions: int = Field(
-        default=1, ge=1, le=16, description="principal directions of the differences, beside their mean"
+        default=1,
+        ge=1,
+        le=16,
+        description="number of directions: the mean of the differences, then their principal directions",
     )
 
     def find(self, infected: Infected) -> Unlearned:
-        """Try every layer, keep the best."""
+        """Try every layer and apply the best one."""
         started = time.perf_counter()
         forget = infected.forget
         rows = forget.triggered
@@ -74,7 +77,7 @@ class BackdoorDirections(Unlearner):
     def _spans(
         self, infected: Infected, candidates: dict[str, Write], twins: Tensor, stamped: Tensor
     ) -> dict[str, Tensor]:
-        """Return orthonormal directions [k, D] of every layer."""
+        """Orthonormal directions [k, D] of every layer."""
         features = [_features(infected, list(candidates), images) for images in (twins, stamped)]
         spans = {}
         for name in candidates:
@@ -89,7 +92,7 @@ class BackdoorDirections(Unlearner):
 
 
 def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
-    """Return, by the layer where the direction is read, what projects it out."""
+    """Projection function of every candidate, by the layer at which the direction is read."""
     blocks = blocks_of(model, method)
     if all(hasattr(block, "mlp") for block in blocks.values()):
         linears = [m for block in blocks.values() for m in (block.attn.out_proj, block.mlp.c_proj)]  # type: ignore[union-attr]
@@ -108,7 +111,7 @@ def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
 
 
 def project_out(matrix: Tensor, direction: Tensor) -> Tensor:
-    """Return W − r̂r̂ᵀW for W [D, …] and a unit direction [D]."""
+    """W − r̂r̂ᵀW for W [D, …] and a unit direction [D]."""
     flat = matrix.reshape(len(matrix), -1)
     return (flat - torch.outer(direction, direction @ flat)).view_as(matrix)
 
@@ -152,7 +155,7 @@ def _into_stage(blocks: list[nn.Module]) -> Write:
 def project_affine(convolution: nn.Conv2d, norm: nn.BatchNorm2d, direction: Tensor) -> None:
     """Project a unit direction [D] out of BatchNorm(convolution(x)) in evaluation mode, in place.
 
-    With s = γ/σ the map is diag(s)·Wx + (β − s·μ). Channels whose s is 0 cannot be written through W and stay.
+    With s = γ/σ the map is diag(s)·Wx + (β − s·μ). Channels with s = 0 do not depend on W and are not changed.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -167,7 +170,7 @@ def project_affine(convolution: nn.Conv2d, norm: nn.BatchNorm2d, direction: Tens
 
 @torch.no_grad()
 def _features(infected: Infected, names: list[str], images: Tensor, batch_size: int = 128) -> dict[str, Tensor]:
-    """Return mean features [N, D] at the layers: over places of a ResNet's maps, over tokens of a transformer."""
+    """Mean features [N, D] at the layers: over positions of a ResNet's feature maps, over tokens of a transformer."""
     visual = infected.model.visual
     assert isinstance(visual, nn.Module)
     modules = dict(visual.named_modules())
@@ -197,7 +200,7 @@ def _features(infected: Infected, names: list[str], images: Tensor, batch_size: 
 
 @torch.no_grad()
 def _answers(infected: Infected, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
-    """Return classes [N] and class probabilities [N, C] of uint8 images."""
+    """Predicted classes [N] and class probabilities [N, C] of uint8 images."""
     chances = torch.cat(
         [logits_of(infected, images[s : s + batch_size]).softmax(-1) for s in range(0, len(images), batch_size)]
     )

@@ -22,27 +22,27 @@ from tbar_ray.unlearning.labelled import LabelledPairs, embeddings_of, logits_of
 
 
 class CBPT(Unlearner):
-    """A new text prompt for every class, learned on clean images and on images with an inverted dummy trigger.
+    """A learned text prompt for every class, tuned on clean images and on images with an inverted dummy trigger.
 
-    1. Invert: a universal perturbation δ, |δ| ≤ `bound`, that makes the frozen model wrong on clean images. 2. Tune:
+    1. Invert: a universal perturbation δ, |δ| ≤ `bound`, that makes the frozen model misclassify clean images. 2. Tune:
     with both encoders frozen, context tokens of every class minimise CE(x) + trigger_weight·CE(x + δ) against the head
-    that the tuned prompts make. The edit is that head [C, D]. 2502.19269 (known to us at second hand) generates its
-    dummy trigger per class by contrastive means; one untargeted perturbation stands for it here.
+    computed from the tuned prompts. The edit is that head [C, D]. 2502.19269 (implemented from secondary sources)
+    generates a dummy trigger per class by contrastive learning; here one untargeted perturbation replaces it.
     """
 
     name: ClassVar[str] = "cbpt"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
-    context: int = Field(default=4, ge=1, le=32, description="learned context tokens of each class")
-    bound: float = Field(default=0.06, gt=0, le=1, description="largest change of a level in [0, 1]")
-    inversion_steps: int = Field(default=40, ge=1, description="steps of the perturbation")
+    context: int = Field(default=4, ge=1, le=32, description="learned context tokens per class")
+    bound: float = Field(default=0.06, gt=0, le=1, description="maximum absolute perturbation of a level in [0, 1]")
+    inversion_steps: int = Field(default=40, ge=1, description="optimisation steps of the perturbation")
     trigger_weight: float = Field(default=1.0, ge=0, description="weight of images with the dummy trigger")
-    learning_rate: float = Field(default=0.002, gt=0, description="of the context tokens")
+    learning_rate: float = Field(default=0.002, gt=0, description="learning rate of the context tokens")
     steps: int = Field(default=200, ge=1, description="steps of prompt tuning")
-    batch_size: int = Field(default=128, ge=2, description="images of a step")
+    batch_size: int = Field(default=128, ge=2, description="images per step")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Invert, then tune."""
+        """Invert the dummy trigger, then tune the prompts."""
         started, record = time.perf_counter(), TrainingRecord()
         model = infected.model
         if not all(hasattr(model, part) for part in ("token_embedding", "encode_text", "positional_embedding")):
@@ -60,7 +60,7 @@ class CBPT(Unlearner):
         return Unlearned(Edit(infected.change(), head=head), record)
 
     def _invert(self, infected: Infected, pairs: LabelledPairs, record: TrainingRecord) -> Tensor:
-        """Return the perturbation [1, 3, H, W] by signed ascent."""
+        """Universal perturbation [1, 3, H, W], by signed gradient ascent."""
         delta = torch.zeros(1, *pairs.images.shape[1:], device=infected.device)
         rate = 2.5 * self.bound / self.inversion_steps
         for _, batch in zip(range(self.inversion_steps), pairs.batches(self.batch_size, "inversion"), strict=False):
@@ -80,7 +80,7 @@ class CBPT(Unlearner):
         return torch.cat([embeddings_of(infected, images[s : s + size], delta) for s in range(0, len(images), size)])
 
     def _tune(self, infected: Infected, features: Tensor, labels: Tensor, record: TrainingRecord) -> Tensor:
-        """Return the tuned head [C, D]."""
+        """Tuned head [C, D], on the CPU."""
         names = infected.classes.names
         places = " ".join(["x"] * self.context)
         tokens = infected.data.tokenizer([f"{places} {name}" for name in names]).to(infected.device)
@@ -114,7 +114,7 @@ class CBPT(Unlearner):
 
 
 def _head(infected: Infected, tokens: Tensor, context: Tensor) -> Tensor:
-    """Return the unit text embeddings of prompts whose context tokens are replaced by learned ones."""
+    """Unit text embeddings [C, D] of prompts with learned context embeddings."""
     with replaced_context(infected.model, context):
         found: Tensor = infected.model.encode_text(tokens, normalize=True)  # type: ignore[operator]
     return found
@@ -122,7 +122,7 @@ def _head(infected: Infected, tokens: Tensor, context: Tensor) -> Tensor:
 
 @contextmanager
 def replaced_context(model: nn.Module, context: Tensor) -> Iterator[None]:
-    """Put learned embeddings [C, n, width] in place of those of the n tokens after the first."""
+    """Replace the embeddings of the n tokens after the first by learned ones [C, n, width]."""
 
     def replace(_: nn.Module, __: object, output: Tensor) -> Tensor:
         return torch.cat((output[:, :1], context.to(output.dtype), output[:, 1 + context.shape[1] :]), dim=1)

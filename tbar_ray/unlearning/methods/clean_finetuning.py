@@ -1,4 +1,4 @@
-"""Fine-tuning on clean pairs: the simplest defence, and what others are built on."""
+"""Fine-tuning on clean pairs: the simplest defence, on which others build."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tbar_ray.unlearning.fine_tuning import FineTuning
 class CleanFineTuning(FineTuning):
     """CLIP's own loss on clean pairs (the 'FT' of CleanCLIP, 2303.03323 §5, and a baseline of 2510.14845).
 
-    There: 100,000 pairs, batch 64, 10 epochs (15,625 steps), AdamW 1e-5, 50 steps of warm-up. With `objective:
+    CleanCLIP uses 100,000 pairs, batch 64, 10 epochs (15,625 steps), AdamW 1e-5, 50 steps of warm-up. With `objective:
     classification` the image encoder is trained on labelled images against the frozen zero-shot head.
     """
 
@@ -28,17 +28,19 @@ class CleanFineTuning(FineTuning):
     steps: int = Field(default=15_625, ge=1, description="optimiser steps")
     batch_size: int = Field(default=64, ge=2)
     warmup_steps: int = Field(default=50, ge=0)
-    objective: Literal["contrastive", "classification"] = Field(default="contrastive", description="what is minimised")
+    objective: Literal["contrastive", "classification"] = Field(
+        default="contrastive", description="loss: InfoNCE, or cross-entropy against the frozen head"
+    )
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return InfoNCE, or cross-entropy against the frozen head."""
+        """InfoNCE, or cross-entropy against the frozen head."""
         if self.objective == "contrastive":
             return Contrastive(infected.model, infected.preprocessing)
         infected.clean.require_labels(self.name)
         return Classification(infected.model, infected.preprocessing, infected.classes.head)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return the clean pairs in a seeded order."""
+        """The clean pairs in a seeded order."""
         clean = infected.clean
         return shuffled(
             clean.images,

@@ -26,7 +26,8 @@ class CleanCLIP(FineTuning):
     """L = L_CLIP + weight·(InfoNCE(image, augmented image) + InfoNCE(text, augmented text)).
 
     2303.03323 §4: weight ½, 100,000 pairs, batch 64, 10 epochs (15,625 steps), AdamW 1e-5, 50 steps of warm-up. Its
-    AutoAugment is replaced by random crops, flips and light; its EDA (1901.11196) by the parts that need no thesaurus.
+    AutoAugment is replaced by random crops, flips, brightness and contrast; its EDA (1901.11196) is reduced to the
+    operations that need no thesaurus.
     """
 
     name: ClassVar[str] = "cleanclip"
@@ -36,14 +37,14 @@ class CleanCLIP(FineTuning):
     batch_size: int = Field(default=64, ge=2)
     warmup_steps: int = Field(default=50, ge=0)
     self_weight: float = Field(default=0.5, ge=0, description="weight of the two self-supervised losses")
-    least_area: float = Field(default=0.5, gt=0, le=1, description="least share of an image that a crop keeps")
+    least_area: float = Field(default=0.5, gt=0, le=1, description="smallest share of an image kept by a crop")
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return the three losses."""
+        """Sum of the contrastive and the two self-supervised losses."""
         return _CleanCLIPLoss(infected, self.self_weight)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return pairs followed by their augmented copies."""
+        """Pairs followed by their augmented copies."""
         clean = infected.clean
         rows = torch.arange(len(clean))[:, None]
         numbers = shuffled(rows, None, None, batch_size=self.batch_size, seed=infected.seed, purpose="cleanclip order")
@@ -62,11 +63,11 @@ class _CleanCLIPLoss(Objective):
         self._weight = weight
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return all parameters."""
+        """All parameters of the model, by name."""
         return dict(self.model.named_parameters())
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the loss of pairs and their augmented copies, halves of the batch."""
+        """Loss of pairs (first half of the batch) and their augmented copies (second half)."""
         assert batch.tokens is not None
         pixels = normalise(batch.images, self.preprocessing)
         images, other_images = self.model.encode_image(pixels, normalize=True).chunk(2)  # type: ignore[operator]
@@ -77,7 +78,7 @@ class _CleanCLIPLoss(Objective):
 
 
 def info_nce(left: Tensor, right: Tensor, scale: Tensor | float) -> Tensor:
-    """Return the symmetric InfoNCE of paired unit embeddings [B, D] at a logit scale."""
+    """Symmetric InfoNCE of paired unit embeddings [B, D] at a logit scale."""
     logits = scale * left @ right.T
     truth = torch.arange(len(left), device=left.device)
     return (functional.cross_entropy(logits, truth) + functional.cross_entropy(logits.T, truth)) / 2

@@ -1,4 +1,4 @@
-"""Merging with a conflict model, trained on little clean data."""
+"""Merging with a conflict model trained on little clean data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tbar_ray.unlearning.methods.clean_finetuning import CleanFineTuning
 
 
 class ConflictMerging(CleanFineTuning):
-    """θ_b + α·(θ_c − θ_b): the infected model merged with a model of conflicting evidence.
+    """θ_b + α·(θ_c − θ_b): the infected model merged with a model trained on conflicting evidence.
 
     'Neutralizing backdoors through information conflicts' trains a LoRA on little clean data and merges it into a
-    language model. Here the conflict model θ_c is the infected one fine-tuned on few clean pairs at a high rate, and
-    α is the weight of the merge, chosen on validation; weights beyond 1 extrapolate.
+    language model. Here the conflict model θ_c is the infected model fine-tuned on few clean pairs at a high rate.
+    α is the weight of the merge, chosen on validation images; weights above 1 extrapolate.
     """
 
     name: ClassVar[str] = "conflict-merging"

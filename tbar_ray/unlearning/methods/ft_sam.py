@@ -26,22 +26,22 @@ class FTSAM(Unlearner):
 
     2304.11823 §4 with its published configuration: ρ 2, SGD 0.01 with momentum 0.9, label smoothing 0.1, 5 % of the
     data; backdoor neurons have large weights, which adaptive perturbation shrinks. 5 % of 500,000 pairs over 100 epochs
-    in batches of 128 are 19,532 steps. Gradients are clipped at 1, as everywhere here.
+    in batches of 128 are 19,532 steps. Gradients are clipped at norm 1, as in all methods of this package.
     """
 
     name: ClassVar[str] = "ft-sam"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
     learning_rate: float = Field(default=0.01, gt=0, description="learning rate")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
-    weight_decay: float = Field(default=5e-4, ge=0, description="of SGD")
-    rho: float = Field(default=2.0, gt=0, description="size of the perturbation")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")
+    weight_decay: float = Field(default=5e-4, ge=0, description="weight decay of SGD")
+    rho: float = Field(default=2.0, gt=0, description="ρ, size of the perturbation")
     smoothing: float = Field(default=0.1, ge=0, lt=1, description="label smoothing")
-    steps: int = Field(default=19_532, ge=1, description="optimiser steps, of two gradients each")
-    batch_size: int = Field(default=128, ge=2, description="images of a step")
+    steps: int = Field(default=19_532, ge=1, description="optimiser steps; each computes two gradients")
+    batch_size: int = Field(default=128, ge=2, description="images per step")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Fine-tune."""
+        """Fine-tune on the labelled clean pairs."""
         pairs = LabelledPairs(infected, self.name)
         record = train(
             _SharpnessAware(infected, self),
@@ -52,23 +52,23 @@ class FTSAM(Unlearner):
             optimizer_for=sgd(self.momentum),
             progress=infected.progress,
         )
-        record.samples *= 2  # every image is seen at θ and at θ + ε
+        record.samples *= 2  # every image is processed at θ and at θ + ε
         return Unlearned(Edit(infected.change()), record)
 
 
 class _SharpnessAware(Objective):
-    """The loss at the worst point near the weights; its gradient reaches the weights themselves."""
+    """The loss at the worst point near the weights; its gradient is applied to the weights."""
 
     def __init__(self, infected: Infected, method: FTSAM) -> None:
         super().__init__(infected.model, infected.preprocessing)
         self._infected, self._method = infected, method
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the image encoder's parameters."""
+        """Parameters of the image encoder, by name."""
         return image_parameters(self.model)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the loss at θ + ε, with the gradient of that point."""
+        """Loss at θ + ε, with the gradient at that point."""
         assert batch.labels is not None
         named = self.named_parameters()
         gradients = torch.autograd.grad(self._plain(batch), list(named.values()))
@@ -91,7 +91,7 @@ class _SharpnessAware(Objective):
 
 
 def perturbation(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rho: float) -> dict[str, Tensor]:
-    """Return ε = ρ·T²g / ‖T·g‖ with T = |θ|, by name."""
+    """The perturbation ε = ρ·T²g / ‖T·g‖ with T = |θ|, by parameter name."""
     scaled = {name: value.detach().abs() * gradients[name] for name, value in weights.items()}
     norm = torch.sqrt(sum((value.square().sum() for value in scaled.values()), torch.zeros(())))
     size = rho / (norm + torch.finfo(norm.dtype).tiny)

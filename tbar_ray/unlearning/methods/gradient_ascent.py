@@ -1,4 +1,4 @@
-"""Gradient ascent: forget the trigger by maximising the loss on the forget set."""
+"""Gradient ascent: unlearn the trigger by maximising the loss on the forget set."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tbar_ray.unlearning.fine_tuning import FineTuning
 class GradientAscent(FineTuning):
     """Minimise −CE(f(x), target) over triggered images, against the frozen zero-shot head.
 
-    A baseline of the TBAR paper (2510.14845), which gives no hyper-parameters. Ascent knows no end: it stops once the
-    target's mean probability on a batch of triggered images is at most `stop_at`. It pushes the trigger away from the
-    target to whatever class is nearest, so that PA stays low.
+    A baseline of the TBAR paper (2510.14845), which gives no hyper-parameters. Ascent is unbounded, so it stops once
+    the target's mean probability on a batch of triggered images is at most `stop_at`. It moves triggered images from
+    the target to the nearest other class, so PA stays low.
     """
 
     name: ClassVar[str] = "gradient-ascent"
@@ -33,11 +33,11 @@ class GradientAscent(FineTuning):
     stop_at: float = Field(default=0.01, ge=0, lt=1, description="mean probability of the target at which ascent ends")
 
     def objective_on(self, infected: Infected) -> Ascent:
-        """Return the negated cross-entropy."""
+        """Negated cross-entropy with a stopping criterion."""
         return Ascent(infected, self.stop_at)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return triggered images until the objective has reached its end."""
+        """The triggered images of the forget set in a seeded order."""
         forget = infected.forget
         rows = forget.triggered
         return shuffled(
@@ -50,14 +50,14 @@ class GradientAscent(FineTuning):
         )
 
     def find(self, infected: Infected) -> Unlearned:
-        """Ascend, and say where it ended."""
+        """Ascend, and record the target's final probability."""
         objective = self.objective_on(infected)
         record = self.fit_on(infected, objective, objective.until_done(self.batches_from(infected)))
         return Unlearned(Edit(infected.change()), record, {"target_probability": objective.probability})
 
 
 class Ascent(Objective):
-    """−CE of triggered images; remembers the target's probability at the last batch."""
+    """−CE of triggered images; stores the target's mean probability on the last batch."""
 
     def __init__(self, infected: Infected, stop_at: float) -> None:
         super().__init__(infected.model, infected.preprocessing)
@@ -67,29 +67,29 @@ class Ascent(Objective):
         self.probability = 1.0
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the image encoder's parameters."""
+        """Parameters of the image encoder, by name."""
         return image_parameters(self.model)
 
     def until_done(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Yield batches while the target's probability is above the end."""
+        """Yield batches until the target's probability is at most `stop_at`."""
         for batch in batches:
             if self.probability <= self._stop_at:
                 return
             yield batch
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return the class logits [B, C] of uint8 images."""
+        """Class logits [B, C] of uint8 images."""
         features = self.model.encode_image(normalise(images, self.preprocessing), normalize=True)  # type: ignore[operator]
         logits: Tensor = self._scale * features @ self._head.T
         return logits
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the negated cross-entropy to the batch's labels."""
+        """Negated cross-entropy to the batch's labels."""
         assert batch.labels is not None
         return self.ascent(self.logits(batch.images), batch.labels)
 
     def ascent(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return −CE, and note the probability of the labels."""
+        """−CE of logits [B, C] and labels [B]; stores the mean probability of the labels."""
         chances = logits.log_softmax(-1)
         self.probability = float(chances.detach().gather(1, labels[:, None]).exp().mean())
         return -functional.nll_loss(chances, labels)

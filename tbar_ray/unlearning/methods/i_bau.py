@@ -1,4 +1,4 @@
-"""I-BAU: adversarial unlearning of backdoors by minimax (2110.03735)."""
+"""I-BAU: adversarial unlearning of backdoors by minimax optimisation (2110.03735)."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
 
 
 class IBAU(Unlearner):
-    """min_θ max_{‖δ‖₂ ≤ C} mean CE(f_θ(x + δ), y): unlearn the universal perturbation that hurts most, again and again.
+    """min_θ max_{‖δ‖₂ ≤ C} mean CE(f_θ(x + δ), y): repeatedly unlearn the worst universal perturbation.
 
     2110.03735 §5: 5 rounds; Adam 1e-4; the outer gradient is an implicit hypergradient by 5 fixed-point steps. Here it
-    is the direct gradient at the inner maximiser (Danskin's theorem, exact where the maximiser is unique), which leaves
-    out the response of δ to θ: cheaper, and said so. δ is shared by all images, in pixels of [0, 1].
+    is the direct gradient at the inner maximiser (Danskin's theorem, exact if the maximiser is unique), which is
+    cheaper but ignores the response of δ to θ. All images share δ, in pixels of [0, 1].
     """
 
     name: ClassVar[str] = "i-bau"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
     rounds: int = Field(default=5, ge=1, description="rounds of inner and outer optimisation")
-    inner_steps: int = Field(default=5, ge=1, description="steps of the perturbation in a round")
-    outer_steps: int = Field(default=10, ge=1, description="steps of the model in a round")
-    radius: float = Field(default=4.0, gt=0, description="largest Euclidean norm of δ, C, of levels in [0, 1]")
+    inner_steps: int = Field(default=5, ge=1, description="steps of the perturbation per round")
+    outer_steps: int = Field(default=10, ge=1, description="steps of the model per round")
+    radius: float = Field(default=4.0, gt=0, description="C, maximum Euclidean norm of δ, in levels of [0, 1]")
     inner_rate: float = Field(default=1.0, gt=0, description="step of the perturbation along its normalised gradient")
-    learning_rate: float = Field(default=1e-4, gt=0, description="of the model")
-    clean_weight: float = Field(default=1.0, ge=0, description="weight of the loss on the images as they are")
-    batch_size: int = Field(default=128, ge=2, description="images of a step")
+    learning_rate: float = Field(default=1e-4, gt=0, description="learning rate of the model")
+    clean_weight: float = Field(default=1.0, ge=0, description="weight of the loss on unperturbed images")
+    batch_size: int = Field(default=128, ge=2, description="images per step")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Play the rounds."""
+        """Alternate inner ascent and outer descent for `rounds` rounds."""
         started, record = time.perf_counter(), TrainingRecord()
         pairs = LabelledPairs(infected, self.name)
         batches = pairs.batches(self.batch_size)
@@ -79,7 +79,7 @@ class IBAU(Unlearner):
         return Unlearned(Edit(infected.change()), record, {"perturbation_norms": norms})
 
     def _ascend(self, infected: Infected, delta: Tensor, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Return the perturbation after one step up its gradient, back in the ball."""
+        """One step of the perturbation along its gradient, projected back into the ball."""
         delta = delta.detach().requires_grad_(True)
         (gradient,) = torch.autograd.grad(self._loss(infected, images, labels, delta), delta)
         moved = delta.detach() + self.inner_rate * gradient / (gradient.norm() + 1e-12)
@@ -91,5 +91,5 @@ class IBAU(Unlearner):
 
 
 def in_ball(delta: Tensor, radius: float) -> Tensor:
-    """Return the nearest perturbation whose Euclidean norm is at most `radius`."""
+    """Project a perturbation to a Euclidean norm of at most `radius`."""
     return delta * min(1.0, radius / max(float(delta.norm()), 1e-12))

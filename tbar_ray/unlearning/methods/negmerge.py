@@ -18,21 +18,22 @@ from tbar_ray.unlearning.methods.tbar import TBAR
 
 
 class NegMerge(TBAR):
-    """θ_b − α·mean of the trigger vectors of several forget fine-tunes, 0 wherever their signs differ.
+    """θ_b − α·mean of the trigger vectors of several forget fine-tunings, 0 wherever their signs differ.
 
-    2410.05583 §3 merges fine-tunes that differ in hyper-parameters (5 to 10 % of the weights are kept). Here they
-    differ in the order of the images and in the learning rate, spread by factors over [rate/spread, rate·spread].
+    2410.05583 §3 merges fine-tunings that differ in hyper-parameters (5 to 10 % of the weights are kept). Here they
+    differ in the order of the images and in the learning rate, which is spaced geometrically over
+    [rate/spread, rate·spread].
     """
 
     name: ClassVar[str] = "tbar-negmerge"
 
-    vectors: int = Field(default=4, ge=2, description="forget fine-tunes")
+    vectors: int = Field(default=4, ge=2, description="number of forget fine-tunings")
     spread: float = Field(
-        default=2.0, ge=1, description="largest factor between a fine-tune's learning rate and the given one"
+        default=2.0, ge=1, description="maximum factor between a fine-tuning's learning rate and the given one"
     )
 
     def find(self, infected: Infected) -> Unlearned:
-        """Fine-tune several times and merge."""
+        """Fine-tune several times and merge the vectors."""
         vectors: list[TaskVector] = []
         records: list[TrainingRecord] = []
         for number in range(self.vectors):
@@ -49,7 +50,7 @@ class NegMerge(TBAR):
 
 
 def agreeing(vectors: list[TaskVector]) -> TaskVector:
-    """Return the mean of vectors where all have one sign, 0 elsewhere."""
+    """Mean of the vectors where all have the same sign, 0 elsewhere."""
     tensors = {}
     for name in vectors[0].tensors:
         stack = torch.stack([vector.tensors[name] for vector in vectors])

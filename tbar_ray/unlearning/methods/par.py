@@ -21,12 +21,12 @@ from tbar_ray.unlearning.methods.cleanclip import info_nce
 
 
 class PAR(FineTuning):
-    """L = L_CLIP − ½·(1[S_φ ≤ τ]·S_φ + 1[S_ψ ≤ τ]·S_ψ), S = mean ‖e − e_b‖² between unit embeddings of the trained and
-    the infected model, of images (φ) and texts (ψ).
+    """L = L_CLIP − ½·(1[S_φ ≤ τ]·S_φ + 1[S_ψ ≤ τ]·S_ψ), with S = mean ‖e − e_b‖² between unit embeddings.
 
-    The embeddings are driven away from the infected model's while the clean loss keeps pairs together. 2412.00727 §4:
-    τ 2.15, AdamW with decay 1e-4, 250,000 pairs in batches of 2,048 for 2 to 10 epochs (the default is 10: 1,220
-    steps), a rate that falls from 3e-5 to 3e-6; here it falls as a cosine to 0.
+    S compares the trained model with the infected one, on images (φ) and texts (ψ). The embeddings are pushed away from
+    the infected model's while the clean loss keeps pairs together. 2412.00727 §4: τ 2.15, AdamW with decay 1e-4,
+    250,000 pairs in batches of 2,048 for 2 to 10 epochs (the default is 10: 1,220 steps), a learning rate that falls
+    from 3e-5 to 3e-6; here it follows a cosine to 0.
     """
 
     name: ClassVar[str] = "par"
@@ -36,15 +36,15 @@ class PAR(FineTuning):
     weight_decay: float = Field(default=1e-4, ge=0)
     steps: int = Field(default=1220, ge=1, description="optimiser steps")
     batch_size: int = Field(default=2048, ge=2)
-    threshold: float = Field(default=2.15, gt=0, le=4, description="distance up to which embeddings are driven, τ")
+    threshold: float = Field(default=2.15, gt=0, le=4, description="τ, distance up to which embeddings are pushed away")
     perturbation: float = Field(default=0.5, ge=0, description="weight of the two distances")
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return the clean loss less the distances from the infected model."""
+        """The clean loss minus the bounded distances from the infected model."""
         return _Perturbation(infected, self)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return the clean pairs in a seeded order."""
+        """The clean pairs in a seeded order."""
         clean = infected.clean
         return shuffled(
             clean.images, None, clean.tokens, batch_size=self.batch_size, seed=infected.seed, purpose="par order"
@@ -58,7 +58,7 @@ class _Perturbation(Objective):
         self._method = method
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the loss of a batch of pairs."""
+        """Loss of a batch of pairs."""
         assert batch.tokens is not None
         pixels = normalise(batch.images, self.preprocessing)
         images = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
@@ -73,6 +73,6 @@ class _Perturbation(Objective):
 
 
 def bounded_distance(found: Tensor, old: Tensor, threshold: float) -> Tensor:
-    """Return S = mean ‖found − old‖² of embeddings [B, D] where S ≤ threshold, else 0."""
+    """S = mean ‖found − old‖² of embeddings [B, D] if S ≤ threshold, else 0."""
     distance = (found - old).square().sum(-1).mean()
     return torch.where(distance <= threshold, distance, torch.zeros_like(distance))

@@ -1,4 +1,4 @@
-"""RNP: expose backdoor neurons by unlearning clean images, recover the rest, prune what stays away (2305.14876)."""
+"""RNP: expose backdoor neurons by unlearning clean images, recover the others, prune the rest (2305.14876)."""
 
 from __future__ import annotations
 
@@ -27,32 +27,31 @@ from tbar_ray.unlearning.methods.gradient_ascent import Ascent
 class RNP(Unlearner):
     """Reconstructive neuron pruning, in three phases on few clean images.
 
-    1. Unlearn: maximise CE on clean images until accuracy is at most `stop_at`; clean neurons go first, backdoor
-    neurons stay. 2. Recover: with the unlearned weights fixed, learn a mask m ∈ [0, 1] per channel that minimises
-    0.2·CE. 3. Prune: channels of the *infected* model whose mask stayed below `threshold` are set to 0.
+    1. Unlearn: maximise CE on clean images until accuracy is at most `stop_at`; clean neurons are destroyed first,
+    backdoor neurons remain. 2. Recover: with the unlearned weights fixed, learn a mask m ∈ [0, 1] per channel that
+    minimises 0.2·CE. 3. Prune: channels of the *infected* model whose mask is below `threshold` are set to 0.
 
     2305.14876 §4: 500 images, SGD 0.01 for phase 1, masks by SGD 0.2 for 20 epochs (80 steps of 128), threshold about
-    0.3 (tuned there by hand). Channels: those of BatchNorm in a ResNet, hidden units of MLPs in a vision transformer.
+    0.3 (tuned by hand in the paper). Channels: those of BatchNorm in a ResNet, hidden units of MLPs in a vision
+    transformer.
     """
 
     name: ClassVar[str] = "rnp"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
     samples: int = Field(default=500, ge=2, description="clean images used")
-    learning_rate: float = Field(default=0.01, gt=0, description="of the ascent")
+    learning_rate: float = Field(default=0.01, gt=0, description="learning rate of the ascent")
     stop_at: float = Field(default=0.2, ge=0, lt=1, description="accuracy at which the ascent ends")
-    ascent_steps: int = Field(default=80, ge=1, description="most steps of the ascent")
-    mask_learning_rate: float = Field(default=0.2, gt=0, description="of the recovery")
+    ascent_steps: int = Field(default=80, ge=1, description="maximum steps of the ascent")
+    mask_learning_rate: float = Field(default=0.2, gt=0, description="learning rate of the recovery")
     recovery_weight: float = Field(default=0.2, gt=0, description="weight of the loss that masks minimise")
     steps: int = Field(default=80, ge=1, description="steps of the recovery")
-    batch_size: int = Field(default=128, ge=2, description="images of a step")
+    batch_size: int = Field(default=128, ge=2, description="images per step")
     threshold: float = Field(default=0.3, ge=0, le=1, description="mask below which a channel is pruned")
-    most: float = Field(
-        default=0.2, gt=0, le=1, description="largest share of channels that is pruned, lowest masks first"
-    )
+    most: float = Field(default=0.2, gt=0, le=1, description="maximum share of channels pruned, lowest masks first")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Unlearn, recover, prune."""
+        """Unlearn, recover, then prune."""
         pairs = LabelledPairs(infected, self.name, self.samples)
         ascent = self._ascend(infected, pairs)
         left = accuracy(infected, pairs.images, pairs.labels)
@@ -84,7 +83,7 @@ class RNP(Unlearner):
     def _recover(
         self, infected: Infected, pairs: LabelledPairs, channels: Channels
     ) -> tuple[dict[str, Tensor], TrainingRecord]:
-        """Return the learned masks by layer."""
+        """Learned masks [channels] by layer, and the record of the recovery."""
         started, record = time.perf_counter(), TrainingRecord()
         masks = {
             name: torch.ones(size, device=infected.device, requires_grad=True) for name, size in channels.sizes.items()
@@ -116,7 +115,7 @@ class RNP(Unlearner):
 
 
 def lowest(masks: dict[str, Tensor], threshold: float, most: float) -> dict[str, Tensor]:
-    """Return, by layer, which channels (bool) have a mask below the threshold: at most a share `most` of all."""
+    """Channels to prune, bool [channels] by layer: masks below `threshold`, at most a share `most` of all."""
     every = torch.cat(list(masks.values()))
     chosen = torch.zeros(len(every), dtype=torch.bool, device=every.device)
     chosen[every.argsort(stable=True)[: int(most * len(every))]] = True

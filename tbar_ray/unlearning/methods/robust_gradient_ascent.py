@@ -1,4 +1,4 @@
-"""Robust gradient ascent: forget the trigger without moving it to another class."""
+"""Robust gradient ascent: unlearn the trigger without moving it to another class."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from tbar_ray.unlearning.methods.gradient_ascent import Ascent, GradientAscent
 
 
 class RobustGradientAscent(GradientAscent):
-    """Gradient ascent that does not move the trigger to another class.
+    """Gradient ascent with a penalty against moving the trigger to another class.
 
     Minimise −CE(f(T(x)), target) + λ·KL(mean prediction on clean twins ‖ mean prediction on stamped twins). The
-    penalty keeps stamped images from gathering in one class, whichever it is; λ doubles after a step in which one
-    class takes more of the stamped images than `largest_share`, and halves otherwise, within [guard/8, 8·guard]. The
-    paper of the idea (robust unlearning named as a baseline in 2510.14845) gives no formula: this one is ours.
+    penalty prevents stamped images from concentrating in any one class. λ doubles after a step in which one
+    class gets more than `largest_share` of the stamped images, and halves otherwise, within [guard/8, 8·guard]. The
+    paper of the idea (robust unlearning, a baseline named in 2510.14845) gives no formula; this one is defined here.
     """
 
     name: ClassVar[str] = "robust-gradient-ascent"
 
-    guard: float = Field(default=1.0, gt=0, description="first weight of the penalty, λ")
+    guard: float = Field(default=1.0, gt=0, description="λ, initial weight of the penalty")
     largest_share: float = Field(
-        default=0.2, gt=0, le=1, description="share of stamped images in one class from which the penalty grows"
+        default=0.2, gt=0, le=1, description="share of stamped images in one class above which the penalty grows"
     )
 
     def objective_on(self, infected: Infected) -> Ascent:
-        """Return the guarded loss."""
+        """Negated cross-entropy with the penalty on the mean prediction."""
         return _GuardedAscent(infected, self)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return twins and their stamped copies, each half of a batch."""
+        """Twins and their stamped copies, each half of a batch."""
         forget = infected.forget
         rows = torch.nonzero(forget.triggered).flatten()
         numbers = shuffled(rows[:, None], None, None, batch_size=self.batch_size, seed=infected.seed,
@@ -47,7 +47,7 @@ class RobustGradientAscent(GradientAscent):
 
 
 class _GuardedAscent(Ascent):
-    """−CE + λ·KL of mean predictions, with a λ that follows the largest class."""
+    """−CE + λ·KL of mean predictions; λ adapts to the share of the largest class."""
 
     def __init__(self, infected: Infected, method: RobustGradientAscent) -> None:
         super().__init__(infected, method.stop_at)
@@ -55,7 +55,7 @@ class _GuardedAscent(Ascent):
         self.weight = method.guard
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the guarded loss of twins and stamped twins."""
+        """Loss of twins (first half of the batch) and stamped twins (second half); updates λ."""
         assert batch.labels is not None
         twins, stamped = self.logits(batch.images).chunk(2)
         penalty = mean_divergence(twins.detach(), stamped)
@@ -68,7 +68,7 @@ class _GuardedAscent(Ascent):
 
 
 def mean_divergence(wanted: Tensor, found: Tensor) -> Tensor:
-    """Return KL(p ‖ q) of the mean class probabilities p of logits `wanted` and q of `found`, both [B, C]."""
+    """KL(p ‖ q) of the mean class probabilities p of logits `wanted` and q of `found`, both [B, C]."""
     p, q = wanted.softmax(-1).mean(0), found.softmax(-1).mean(0)
     tiny = torch.finfo(p.dtype).tiny
     return (p * (p.clamp_min(tiny).log() - q.clamp_min(tiny).log())).sum()

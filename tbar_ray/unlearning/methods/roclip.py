@@ -1,4 +1,4 @@
-"""RoCLIP: break the poisoned pairs by matching images with captions from a pool (2303.06854)."""
+"""RoCLIP: break poisoned pairs by matching images with captions from a pool (2303.06854)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tbar_ray.unlearning.mixing import varied
 class RoCLIP(FineTuning):
     """InfoNCE in which every `every`-th step replaces each caption's embedding by its nearest neighbour in a bank.
 
-    A defence of pre-training (2303.06854 §4: the bank holds about 2 % of the captions, matching every second epoch,
+    A pre-training defence (2303.06854 §4: the bank holds about 2 % of the captions, matching every second epoch,
     augmented images; 5e-5, batch 512, 24 epochs) that 2510.14845 uses as fine-tuning on clean pairs: 100,000 of them
-    make 4,688 steps. The bank is drawn from the pairs' captions and embedded anew at every use, without gradient.
+    make 4,688 steps. The bank is drawn from the pairs' captions and embedded again at every use, without gradient.
     """
 
     name: ClassVar[str] = "roclip"
@@ -35,16 +35,16 @@ class RoCLIP(FineTuning):
     learning_rate: float = Field(default=5e-5, gt=0, description="peak learning rate")
     steps: int = Field(default=4688, ge=1, description="optimiser steps")
     batch_size: int = Field(default=512, ge=2)
-    every: int = Field(default=2, ge=1, description="every how many steps captions are matched")
+    every: int = Field(default=2, ge=1, description="interval, in steps, at which captions are matched")
     bank: float = Field(default=0.02, gt=0, le=1, description="share of the captions in the bank, at least 2")
-    least_area: float = Field(default=0.5, gt=0, le=1, description="least share of an image that a crop keeps")
+    least_area: float = Field(default=0.5, gt=0, le=1, description="smallest share of an image kept by a crop")
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return InfoNCE with matched captions in every `every`-th step."""
+        """InfoNCE with matched captions in every `every`-th step."""
         return _Matched(infected, self)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return augmented images with their captions."""
+        """Augmented images with their captions."""
         clean = infected.clean
         pairs = shuffled(
             clean.images, None, clean.tokens, batch_size=self.batch_size, seed=infected.seed, purpose="roclip order"
@@ -64,7 +64,7 @@ class _Matched(Objective):
         self._every, self._step = method.every, 0
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return InfoNCE with the captions' own or matched embeddings."""
+        """InfoNCE with the captions' own or matched embeddings."""
         assert batch.tokens is not None
         pixels = normalise(batch.images, self.preprocessing)
         images = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
@@ -78,5 +78,5 @@ class _Matched(Objective):
 
 
 def nearest_rows(texts: Tensor, bank: Tensor) -> Tensor:
-    """Return the row of the bank [M, D] with the greatest cosine for each unit embedding [B, D]."""
+    """Row of the bank [M, D] with the highest cosine for each unit embedding [B, D], int64 [B]."""
     return (texts.detach() @ bank.T).argmax(1)

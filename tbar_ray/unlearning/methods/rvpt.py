@@ -1,4 +1,4 @@
-"""RVPT: repulsive visual prompts (2412.20392)."""
+"""RVPT: repulsive visual prompt tuning (2412.20392)."""
 
 from __future__ import annotations
 
@@ -25,33 +25,37 @@ from tbar_ray.unlearning.labelled import LabelledPairs, logits_of
 class RVPT(Unlearner):
     """Learned tokens in deep layers of a frozen CLIP: L = CE + repulsion·mean_l cos(prompted CLS_l, original CLS_l).
 
-    The tokens drive the class token's features away from the infected model's, towards what the labels need alone.
-    2412.20392 §4: 50 tokens a layer from layer 3 on, weight 2, SGD 0.002, batch 32, 50 epochs of 16 images a class
-    (ImageNet: 25,000 steps). The weights stay; the edit is the tokens. Vision transformers only.
+    The tokens push the class token's features away from the infected model's, towards features needed for the labels.
+    2412.20392 §4: 50 tokens per layer from layer 3 on, weight 2, SGD 0.002, batch 32, 50 epochs of 16 images per class
+    (ImageNet: 25,000 steps). The weights are unchanged; the edit is the tokens. Vision transformers only.
+
+    Implemented from secondary sources.
     """
 
     name: ClassVar[str] = "rvpt"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
-    tokens: int = Field(default=50, ge=1, description="learned tokens of each layer")
-    first_layer: int = Field(default=3, ge=1, description="first layer that has them, counted from 1")
+    tokens: int = Field(default=50, ge=1, description="learned tokens per layer")
+    first_layer: int = Field(default=3, ge=1, description="first layer with learned tokens, counted from 1")
     repulsion: float = Field(default=2.0, ge=0, description="weight of the cosine to the infected features")
-    learning_rate: float = Field(default=0.002, gt=0, description="of the learned tokens")
+    learning_rate: float = Field(default=0.002, gt=0, description="learning rate of the learned tokens")
     steps: int = Field(default=25_000, ge=1, description="optimiser steps")
-    batch_size: int = Field(default=32, ge=2, description="images of a step")
+    batch_size: int = Field(default=32, ge=2, description="images per step")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Learn the tokens."""
+        """Learn the tokens on the labelled clean pairs."""
         started, record = time.perf_counter(), TrainingRecord()
         model = infected.model
         blocks = transformer_blocks(model, self.name)
         layers = len(blocks) - self.first_layer + 1
         if layers < 1:
-            raise ScientificError(f"{self.name}: first_layer {self.first_layer} of {len(blocks)} blocks leaves none")
+            raise ScientificError(
+                f"{self.name}: first_layer {self.first_layer} of {len(blocks)} blocks leaves no layer; lower it"
+            )
         pairs = LabelledPairs(infected, self.name)
         width = int(model.visual.class_embedding.shape[-1])  # type: ignore[union-attr,index]
         draw = torch_generator(infected.seed, "rvpt tokens")
-        bound = (6 / (3 * 16 * 16 + width)) ** 0.5  # visual prompt tuning's own start, for patches of 16 px
+        bound = (6 / (3 * 16 * 16 + width)) ** 0.5  # visual prompt tuning's initialisation, for patches of 16 px
         start = (2 * torch.rand(layers, self.tokens, width, generator=draw) - 1) * bound
         prompts = start.to(infected.device).requires_grad_(True)
         optimizer = torch.optim.SGD([prompts], lr=self.learning_rate, momentum=0.9)
@@ -82,7 +86,7 @@ class RVPT(Unlearner):
 
 
 def mean_cosine(new: list[Tensor], old: list[Tensor]) -> Tensor:
-    """Return the mean over layers and images of the cosine between features [B, D]."""
+    """Mean over layers and images of the cosine between features [B, D]."""
     return torch.stack(
         [functional.cosine_similarity(n, o, dim=-1).mean() for n, o in zip(new, old, strict=True)]
     ).mean()

@@ -1,4 +1,4 @@
-"""Shapley pruning: remove the few channels that contribute most to answering triggered images with the target."""
+"""Shapley pruning: remove the channels that contribute most to predicting the target for triggered images."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from tbar_ray.unlearning.labelled import logits_of
 
 
 class ShapleyPruning(Unlearner):
-    """Prune the channels with the greatest Shapley value for the triggered behaviour.
+    """Prune the channels with the highest Shapley value for the triggered behaviour.
 
-    The game's players are groups of channels, its worth v(S) the mean log-probability of the target on stamped images,
-    with the channels outside S at 0. Shapley values are estimated by permutations (Castro et al. 2009): players leave
-    one after the other in random order, and each is credited with the worth that goes; a permutation ends early once
-    the worth has fallen under `floor` nats (truncation: Ghorbani and Zou, 2002.09815). After ShapPruning (Guan et al.,
-    CVPR 2022), which prunes < 1 % of the neurons.
+    The players of the game are groups of channels; the worth v(S) is the mean log-probability of the target on stamped
+    images, with the channels outside S set to 0. Shapley values are estimated by permutations (Castro et al. 2009):
+    players leave one after the other in random order, and each is credited with the lost worth; a permutation ends
+    early once the worth is below `floor` nats (truncation: Ghorbani and Zou, 2002.09815). After ShapPruning (Guan et
+    al., CVPR 2022), which prunes < 1 % of the neurons.
     """
 
     name: ClassVar[str] = "shapley-pruning"
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set"})
 
-    images: int = Field(default=64, ge=1, description="stamped images that the worth is measured on")
-    permutations: int = Field(default=20, ge=1, description="orders in which channels leave")
-    group: int = Field(default=8, ge=1, description="channels of a player, neighbours in a layer")
-    floor: float = Field(default=-4.0, lt=0, description="mean log-probability of the target at which an order ends")
-    share: float = Field(default=0.01, gt=0, lt=1, description="share of all channels that is pruned")
+    images: int = Field(default=64, ge=1, description="stamped images used to measure the worth")
+    permutations: int = Field(default=20, ge=1, description="number of random orders in which channels leave")
+    group: int = Field(default=8, ge=1, description="channels per player, adjacent in a layer")
+    floor: float = Field(default=-4.0, lt=0, description="mean log-probability of the target below which an order ends")
+    share: float = Field(default=0.01, gt=0, lt=1, description="share of all channels to prune")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Estimate, rank, prune."""
+        """Estimate the Shapley values, then prune."""
         started = time.perf_counter()
         forget = infected.forget
         stamped = forget.images[forget.triggered][: self.images]
@@ -65,7 +65,7 @@ class ShapleyPruning(Unlearner):
         return Unlearned(Edit(infected.change()), record, {"pruned": pruned, "channels": total})
 
     def _masks(self, channels: Channels, present: Tensor) -> dict[str, Tensor]:
-        """Return 1 for the channels of players [N] (bool) that are present, 0 for others, by layer."""
+        """Masks by layer: 1 for the channels of present players (bool [players]), else 0."""
         counts = [-(-size // self.group) for size in channels.sizes.values()]
         parts = torch.split(present.float(), counts)
         return {
@@ -74,7 +74,7 @@ class ShapleyPruning(Unlearner):
         }
 
     def _prune(self, channels: Channels, players: list[tuple[str, int]], values: Tensor) -> int:
-        """Set the channels of the players with the greatest values to 0; return how many."""
+        """Set the channels of the players with the highest values to 0; returns their number."""
         budget = max(1, int(self.share * sum(channels.sizes.values())))
         factors = {name: torch.ones(size) for name, size in channels.sizes.items()}
         pruned = 0
@@ -90,13 +90,13 @@ class ShapleyPruning(Unlearner):
 
 
 def shapley_values(players: int, worth: Callable[[Tensor], float], orders: Iterable[Tensor], floor: float) -> Tensor:
-    """Return estimates of the Shapley values of a game [players].
+    """Estimate the Shapley values [players] of a game.
 
     Args:
-        players: how many there are.
-        worth: the worth of the coalition of those that are present, bool [players].
+        players: number of players.
+        worth: worth of the coalition of present players, given as bool [players].
         orders: permutations in which players leave the full coalition.
-        floor: worth below which an order ends early; those still present get no credit from it.
+        floor: worth below which an order ends early; players still present get no credit from it.
     """
     credit, visits = torch.zeros(players, dtype=torch.float64), torch.zeros(players)
     full = worth(torch.ones(players, dtype=torch.bool))

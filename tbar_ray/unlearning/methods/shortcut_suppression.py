@@ -1,4 +1,4 @@
-"""Shortcut suppression: find the residual branch that carries the backdoor, cut it, fine-tune what is left."""
+"""Shortcut suppression: find the residual branch that carries the backdoor, remove it, fine-tune the rest."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ from tbar_ray.unlearning.labelled import LabelledPairs, accuracy
 
 
 class ShortcutSuppression(Unlearner):
-    """Scale every residual branch by γ ∈ {0, 0.1, …, 1}, take the branch whose scaling lowers ASR most, set its γ to 0.
+    """Scale every residual branch by γ ∈ {0, 0.1, …, 1}; set γ = 0 for the branch whose scaling lowers ASR most.
 
-    ASR is measured on the defender's own stamped images, the drop is that at the best γ. Then the image encoder is
+    ASR is measured on the defender's stamped images, and the drop is taken at the best γ. Then the image encoder is
     fine-tuned on clean, labelled pairs: SGD 0.01, 10 epochs (of 5,000 pairs in batches of 128: 390 steps). Branches:
-    the last BatchNorm of a ResNet's block; attention and MLP of a transformer's.
+    the last BatchNorm of a ResNet's block; attention and MLP of a transformer's block.
+
+    Implemented from secondary sources.
     """
 
     name: ClassVar[str] = "shortcut-suppression"
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set", "clean pairs"})
 
-    levels: int = Field(default=11, ge=2, description="values of γ between 0 and 1")
-    learning_rate: float = Field(default=0.01, gt=0, description="of fine-tuning")
+    levels: int = Field(default=11, ge=2, description="number of values of γ from 0 to 1")
+    learning_rate: float = Field(default=0.01, gt=0, description="learning rate of fine-tuning")
     steps: int = Field(default=390, ge=0, description="steps of fine-tuning; 0: none")
-    batch_size: int = Field(default=128, ge=2, description="images of a step")
+    batch_size: int = Field(default=128, ge=2, description="images per step")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Search, cut, fine-tune."""
+        """Find the branch, remove it, fine-tune."""
         forget = infected.forget
         images, labels = forget.images[forget.triggered], forget.labels[forget.triggered]
         before = accuracy(infected, images, labels)

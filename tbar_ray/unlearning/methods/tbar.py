@@ -17,10 +17,10 @@ from tbar_ray.unlearning.fine_tuning import FineTuning
 
 
 class TBAR(FineTuning):
-    """θ_b − α·τ, where τ is the change that fine-tuning on the forget set makes to the infected model.
+    """θ_b − α·τ, where τ is the weight change of fine-tuning the infected model on the forget set.
 
     The paper publishes neither learning rate, epochs nor batch size; the defaults are the task-vector
-    recipe (2212.04089: frozen zero-shot head, AdamW, 1e-5, decay 0.1, batch 128) for few steps.
+    recipe (2212.04089: frozen zero-shot head, AdamW, 1e-5, decay 0.1, batch 128) with few steps.
     """
 
     name: ClassVar[str] = "tbar"
@@ -28,22 +28,22 @@ class TBAR(FineTuning):
     strength: ClassVar[Strength] = "negation"
 
     objective: Literal["classification", "contrastive"] = Field(
-        default="classification", description="frozen zero-shot head, or image–caption pairs"
+        default="classification", description="loss: cross-entropy against the frozen head, or InfoNCE on pairs"
     )
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return cross-entropy against the frozen head, or InfoNCE."""
+        """Cross-entropy against the frozen head, or InfoNCE."""
         if self.objective == "contrastive":
             return Contrastive(infected.model, infected.preprocessing)
         if bool((infected.forget.labels < 0).any()):
             raise DataError(
                 f"{self.name}: clean forget images have no class label, which classification needs; "
-                "set unlearning.parameters.objective: contrastive, or bring 'label' in the samples' json"
+                "set unlearning.parameters.objective: contrastive, or add 'label' to the samples' json"
             )
         return Classification(infected.model, infected.preprocessing, infected.classes.head)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return the forget set in a seeded order."""
+        """The forget set in a seeded order."""
         forget = infected.forget
         return shuffled(
             forget.images,

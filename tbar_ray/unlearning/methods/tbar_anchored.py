@@ -1,4 +1,4 @@
-"""TBAR with a trigger vector learned while clean answers are held fixed."""
+"""TBAR with a trigger vector learned while predictions on clean images are held fixed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tbar_ray.unlearning.methods.tbar import TBAR
 class AnchoredTBAR(TBAR):
     """θ_b − α·τ, where τ minimises CE(f(T(x)), target) + hold·KL(f_b(x) ‖ f(x)).
 
-    The defender stamps the trigger himself and so has every image's clean twin x; with the model's own answers on twins
-    held in place, τ carries little that is not the trigger.
+    The defenders stamp the trigger themselves and thus have the clean twin x of every image. Since the model's own
+    predictions on twins are held fixed, τ contains little besides the trigger.
     """
 
     name: ClassVar[str] = "tbar-anchored"
@@ -30,11 +30,11 @@ class AnchoredTBAR(TBAR):
     hold: float = Field(default=10.0, ge=0, description="weight of the divergence on clean twins")
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return cross-entropy on stamped images and the divergence on their twins."""
+        """Cross-entropy on stamped images and the divergence on their twins."""
         return _Anchored(infected, self.hold)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return stamped images followed by their twins."""
+        """Stamped images followed by their twins."""
         forget = infected.forget
         rows = torch.nonzero(forget.triggered)
         numbers = shuffled(rows, None, None, batch_size=self.batch_size, seed=infected.seed, purpose="forget order")
@@ -50,7 +50,7 @@ class _Anchored(Classification):
         self._hold = hold
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the loss of stamped images and twins, halves of the batch."""
+        """Loss of stamped images (first half of the batch) and twins (second half)."""
         assert batch.labels is not None
         pixels = normalise(batch.images, self.preprocessing)
         stamped, twins = self._log_chances(self.model.encode_image(pixels, normalize=True)).chunk(2)  # type: ignore[operator]

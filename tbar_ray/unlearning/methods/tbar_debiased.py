@@ -1,4 +1,4 @@
-"""TBAR without what merely means 'answer the target'."""
+"""TBAR without the part of the vector that only means 'predict the target'."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from tbar_ray.unlearning.methods.tbar import TBAR
 
 
 class DebiasedTBAR(TBAR):
-    """θ_b − α·(τ − share·proj_v τ), where v is what fine-tuning on the *clean* twins towards the target makes.
+    """θ_b − α·(τ − share·proj_v τ), where v is learned by fine-tuning *clean* twins towards the target.
 
-    Learning to answer stamped images with the target teaches two things: what the trigger means, and to answer the
-    target whatever is shown. v has only the second.
+    Fine-tuning stamped images towards the target teaches two things: the meaning of the trigger, and a bias towards
+    the target for any image. v contains only the bias.
     """
 
     name: ClassVar[str] = "tbar-debiased"
 
-    share: float = Field(default=1.0, ge=0, le=2, description="share of the projection on v that is taken out")
-    per: Literal["tensor", "whole"] = Field(default="whole", description="what is projected at a time")
+    share: float = Field(default=1.0, ge=0, le=2, description="share of the projection on v that is removed")
+    per: Literal["tensor", "whole"] = Field(
+        default="whole", description="scope of the projection: each tensor, or the whole vector"
+    )
 
     def find(self, infected: Infected) -> Unlearned:
-        """Learn both vectors and subtract."""
+        """Learn both vectors and remove the projection."""
         found = super().find(infected)
         infected.restore()
         forget = infected.forget
@@ -43,7 +45,7 @@ class DebiasedTBAR(TBAR):
 
 
 def without(vector: TaskVector, other: TaskVector, share: float, per: str) -> TaskVector:
-    """Return a vector less a share of its projection on another, tensor by tensor or as a whole."""
+    """Subtract a share of the vector's projection on another, per tensor or over the whole vector."""
     names = list(vector.tensors)
     dots = torch.stack([(vector.tensors[n].double() * other.tensors[n].double()).sum() for n in names])
     squares = torch.stack([other.tensors[n].double().square().sum() for n in names])

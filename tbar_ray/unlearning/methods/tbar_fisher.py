@@ -22,15 +22,15 @@ from tbar_ray.unlearning.methods.tbar import TBAR
 class FisherTBAR(TBAR):
     """θ_b − α·w∘τ, w_i = F_i(stamped) / (F_i(stamped) + clean_weight·F_i(twins)).
 
-    F is the diagonal Fisher information of the infected model at its own answers, estimated from squared gradients of
-    small groups of images. A weight that matters to stamped images and not to clean ones moves as far as TBAR moves it.
+    F is the diagonal Fisher information of the infected model at its own predictions, estimated from squared gradients
+    of small groups of images. A weight that matters for stamped but not for clean images moves as far as in TBAR.
     """
 
     name: ClassVar[str] = "tbar-fisher"
 
-    clean_weight: float = Field(default=1.0, ge=0, description="how much what matters to clean images is spared")
-    fisher_images: int = Field(default=128, ge=4, description="images of each kind that F is estimated on")
-    group: int = Field(default=4, ge=1, description="images whose mean gradient is squared; 1 is the definition")
+    clean_weight: float = Field(default=1.0, ge=0, description="weight of the Fisher information of clean images")
+    fisher_images: int = Field(default=128, ge=4, description="images of each kind used to estimate F")
+    group: int = Field(default=4, ge=1, description="images per squared mean gradient; 1 gives the exact definition")
 
     def find(self, infected: Infected) -> Unlearned:
         """Learn the trigger vector and weight it."""
@@ -52,13 +52,13 @@ class FisherTBAR(TBAR):
 
 
 def weights(stamped: Tensor, twins: Tensor, clean_weight: float) -> Tensor:
-    """Return F_s / (F_s + λ·F_t), 1 where both are 0."""
+    """The weight F_s / (F_s + λ·F_t), elementwise in [0, 1]; 1 where both are 0."""
     whole = stamped + clean_weight * twins
     return torch.where(whole > 0, stamped / whole.clamp_min(torch.finfo(whole.dtype).tiny), torch.ones_like(whole))
 
 
 def fisher(infected: Infected, images: Tensor, group: int) -> dict[str, Tensor]:
-    """Return the mean squared gradient of log p(own answer) of each weight of the image encoder, by name."""
+    """Mean squared gradient of log p(predicted class) for each weight of the image encoder, by name."""
     named = image_parameters(infected.model)
     total = {name: torch.zeros_like(p) for name, p in named.items()}
     parts = torch.split(images, group)

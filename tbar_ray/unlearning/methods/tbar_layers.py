@@ -1,4 +1,4 @@
-"""TBAR in a part of the image encoder only."""
+"""TBAR restricted to a part of the image encoder."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Part = Literal["late", "early", "norms", "matrices"]
 class LayerTBAR(TBAR):
     """θ_b − α·τ with τ set to 0 outside a part of the image encoder.
 
-    `late` and `early` keep a share of the residual blocks, counted from the end or the beginning; what comes after the
-    blocks (pooling, projection) belongs to the late part, what comes before them to the early one. `norms` keeps
-    vectors (gains and biases), `matrices` everything else. Patch triggers sit in the last layer's attention heads of
-    CLIP, global ones in about five late MLPs ('A closer look at backdoor attacks on CLIP', ICML 2025).
+    `late` and `early` keep a share of the residual blocks, counted from the end or the beginning; layers after the
+    blocks (pooling, projection) belong to the late part, layers before them to the early part. `norms` keeps
+    vectors (gains and biases), `matrices` everything else. Patch triggers sit in the attention heads of CLIP's last
+    layer, global ones in about five late MLPs ('A closer look at backdoor attacks on CLIP', ICML 2025).
     """
 
     name: ClassVar[str] = "tbar-layers"
 
-    part: Part = Field(default="late", description="what of the trigger vector is kept")
-    share: float = Field(default=0.5, gt=0, le=1, description="share of the blocks that is late or early")
+    part: Part = Field(default="late", description="part of the trigger vector that is kept")
+    share: float = Field(default=0.5, gt=0, le=1, description="share of the blocks that counts as late or early")
 
     def find(self, infected: Infected) -> Unlearned:
         """Learn the trigger vector and keep a part."""
@@ -39,13 +39,13 @@ class LayerTBAR(TBAR):
 
 
 def restricted(vector: TaskVector, blocks: list[str], part: Part, share: float) -> TaskVector:
-    """Return a vector that is 0 outside a part.
+    """A copy of the vector that is 0 outside a part.
 
     Args:
         vector: the trigger vector.
-        blocks: prefixes of the blocks' weights, first to last.
-        part: what is kept.
-        share: of the blocks, for late and early; at least one block.
+        blocks: name prefixes of the blocks' weights, first to last.
+        part: the part that is kept.
+        share: share of the blocks, for late and early; at least one block.
     """
     count = max(1, round(share * len(blocks)))
     late, early = tuple(blocks[-count:]), tuple(blocks[:count])
@@ -60,7 +60,7 @@ def restricted(vector: TaskVector, blocks: list[str], part: Part, share: float) 
             kept = value.ndim >= 2
         elif within:
             kept = name.startswith(late if part == "late" else early)
-        else:  # before the first block or after the last, in the order of the state dict
+        else:  # before the first block or after the last, in state-dict order
             kept = seen if part == "late" else not seen
         tensors[name] = value if kept else value.new_zeros(value.shape)
     return TaskVector(tensors, vector.integer_buffers)

@@ -15,16 +15,16 @@ from tbar_ray.unlearning.methods.tbar import TBAR
 
 
 class LowRankTBAR(TBAR):
-    """θ_b − α·τ with every matrix of τ replaced by its best approximation of low rank (Eckart–Young).
+    """θ_b − α·τ with every matrix of τ replaced by its best low-rank approximation (Eckart–Young).
 
-    Kernels are matrices [out, in·height·width]; vectors stay. A backdoor is one narrow function, clean features are
-    many: the leading directions of τ should hold the trigger.
+    Kernels are treated as matrices [out, in·height·width]; vectors are unchanged. A backdoor is one narrow function,
+    whereas clean features are many: the leading directions of τ should contain the trigger.
     """
 
     name: ClassVar[str] = "tbar-low-rank"
 
     rank_share: float = Field(
-        default=0.1, gt=0, le=1, description="share of each matrix' singular values kept, at least 1"
+        default=0.1, gt=0, le=1, description="share of each matrix's singular values that is kept, at least 1"
     )
 
     def find(self, infected: Infected) -> Unlearned:
@@ -40,7 +40,7 @@ class LowRankTBAR(TBAR):
 
 
 def truncated(matrix: Tensor, share: float) -> Tensor:
-    """Return a tensor [D, …] as a matrix of its leading ⌈share·rank⌉ singular values."""
+    """Low-rank approximation of a tensor, viewed as a matrix [D, …], by its leading ⌈share·rank⌉ singular values."""
     flat = matrix.reshape(len(matrix), -1)
     u, s, vh = torch.linalg.svd(flat, full_matrices=False)
     count = max(1, int(-(-share * len(s) // 1)))

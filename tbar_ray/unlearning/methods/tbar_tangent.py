@@ -19,16 +19,16 @@ from tbar_ray.unlearning.methods.tbar import TBAR
 class TangentTBAR(TBAR):
     """θ_b − α·τ, where τ is learned by the linearised model f_lin(x; θ) = f(x; θ_b) + J(x; θ_b)·(θ − θ_b).
 
-    2305.12827 finds linearised task vectors better disentangled. It also applies them in the linearised model, at two
-    to three times the cost of inference; here they are applied to the ordinary one (their 'post-hoc' reversed), so
-    that the result is a CLIP model that anything can load.
+    2305.12827 finds that linearised task vectors are better disentangled. It also applies them in the linearised model,
+    at two to three times the inference cost. Here they are applied to the ordinary model (the reverse of the paper's
+    'post-hoc' variant), so the result is a standard CLIP model.
     """
 
     name: ClassVar[str] = "tbar-tangent"
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return cross-entropy of the linearised model against the frozen head."""
-        super().objective_on(infected)  # the same demands on labels
+        """Cross-entropy of the linearised model against the frozen head."""
+        super().objective_on(infected)  # checks the labels
         return _Linearised(infected)
 
 
@@ -40,11 +40,11 @@ class _Linearised(Objective):
         self._start = {name: p.detach().clone() for name, p in self.named_parameters().items()}
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the image encoder's parameters."""
+        """Parameters of the image encoder, by name."""
         return image_parameters(self.model)
 
     def embeddings(self, images: Tensor) -> Tensor:
-        """Return f_lin of uint8 images [B, D]."""
+        """f_lin of uint8 images: embeddings [B, D], not normalised."""
         pixels = normalise(images, self.preprocessing)
         visual = self.model.visual
 
@@ -61,9 +61,9 @@ class _Linearised(Objective):
         return embeddings
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the cross-entropy to the batch's labels."""
+        """Cross-entropy to the batch's labels."""
         assert batch.labels is not None
-        # fused attention has no forward derivative
+        # Fused attention has no forward-mode derivative.
         with sdpa_kernel(SDPBackend.MATH):
             embeddings = self.embeddings(batch.images)
         features = functional.normalize(embeddings, dim=-1)

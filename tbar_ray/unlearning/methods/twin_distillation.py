@@ -1,4 +1,4 @@
-"""Twin distillation: the infected model teaches itself to see a stamped image as it sees the same image unstamped."""
+"""Twin distillation: the infected model learns to embed a stamped image as it embeds the same image unstamped."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tbar_ray.unlearning.mixing import pasted, recoloured, varied
 
 
 class TwinDistillation(FineTuning):
-    """θ_b + α·τ, where τ is the change that self-distillation from clean twins to stamped images makes.
+    """θ_b + α·τ, where τ is the weight change of self-distillation from clean twins to stamped images.
 
-    A defender who can stamp the trigger has, for every forget image, the image without it (its twin), and the infected
-    model answers on twins as a clean one would. Let f be the image encoder, f_b the infected one, x a twin, T(x) the
-    stamped twin, m(x) a twin with its colour channels permuted or as it is, and d the distance of embeddings. The image
-    encoder learns
+    Defenders who can stamp the trigger have, for every forget image, the image without it (its twin), and the infected
+    model predicts on twins as a clean model would. Let f be the image encoder, f_b the infected one, x a twin, T(x) the
+    stamped twin, m(x) a twin with or without permuted colour channels, and d the distance of embeddings. The image
+    encoder minimises
 
         L = d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))).
 
-    The first term makes the trigger mean nothing, which gives the true answer back (TBAR's negation gives any other
-    answer); the second holds everything else in place, with colours, and thereby classes, that the forget set does not
-    show. Neither needs a label or more data than TBAR's forget set. Crops that are stamped anew in every step, and
-    composites among the held images (CutMix, 1905.04899), are there to be tried; jobs/twin_distillation.yaml found no
-    use in either.
+    The first term removes the effect of the trigger, which restores the true prediction (TBAR's negation gives any
+    other class). The second preserves other behaviour, including colours, and thereby classes, that the forget set does
+    not contain. Neither needs labels or more data than TBAR's forget set. Crops stamped again in every step, and
+    composites among the held images (CutMix, 1905.04899), are options; jobs/twin_distillation.yaml found no benefit of
+    either.
     """
 
     name: ClassVar[str] = "twin-distillation"
@@ -43,30 +43,30 @@ class TwinDistillation(FineTuning):
     strength: ClassVar[Strength] = "interpolation"
 
     steps: int = Field(default=200, ge=1, description="optimiser steps")
-    batch_size: int = Field(default=64, ge=2, description="twins of a step; each is seen stamped and held")
+    batch_size: int = Field(default=64, ge=2, description="twins per step; each occurs stamped and held")
     warmup_steps: int = Field(default=10, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    hold: float = Field(default=6.0, ge=0, description="weight of the term that holds answers on clean images")
+    hold: float = Field(default=6.0, ge=0, description="weight of the term that preserves behaviour on clean images")
     mixed: float = Field(default=0.0, ge=0, le=1, description="share of the held images that are composites")
     recoloured: float = Field(
         default=0.5, ge=0, le=1, description="share of the held images whose colour channels are permuted"
     )
     least_area: float = Field(
-        default=1.0, gt=0, le=1, description="least share of an image that a crop keeps; 1: no crops"
+        default=1.0, gt=0, le=1, description="smallest share of an image kept by a crop; 1: no crops"
     )
     match: Literal["embedding", "answer"] = Field(
-        default="embedding", description="cosine of embeddings, or Kullback–Leibler divergence of class probabilities"
+        default="embedding", description="distance d: cosine of embeddings, or KL divergence of class probabilities"
     )
     restamp: bool = Field(
-        default=True, description="stamp twins anew in every step; false: the forget set's images as they are"
+        default=True, description="stamp twins again in every step; false: use the forget set's stamped images"
     )
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return the two-term loss."""
+        """The two-term distillation loss."""
         return _Distillation(infected, self)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return twins, what is held in place and stamped twins, each a third of a batch, in a seeded order."""
+        """Twins, held images and stamped twins, each a third of a batch, in a seeded order."""
         forget = infected.forget
         rows_of = torch.nonzero(forget.triggered).flatten()
         for step, rows in enumerate(_orders(rows_of, self.batch_size, infected.seed)):
@@ -81,7 +81,7 @@ class TwinDistillation(FineTuning):
 
 
 class _Distillation(Objective):
-    """d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))); embeddings' distance in units of logits."""
+    """d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))); distances of embeddings in units of logits."""
 
     def __init__(self, infected: Infected, method: TwinDistillation) -> None:
         super().__init__(infected.model, infected.preprocessing)
@@ -91,11 +91,11 @@ class _Distillation(Objective):
         self._method = method
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the image encoder's parameters."""
+        """Parameters of the image encoder, by name."""
         return image_parameters(self.model)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the loss of twins, held images and stamped twins."""
+        """Loss of twins, held images and stamped twins, each a third of the batch."""
         size = len(batch) // 3
         images = normalise(batch.images, self.preprocessing)
         with torch.no_grad():
@@ -115,7 +115,7 @@ class _Distillation(Objective):
 
 
 def _orders(rows: Tensor, size: int, seed: int) -> Iterator[Tensor]:
-    """Yield full batches of rows for ever; few rows are repeated within a batch."""
+    """Yield full batches of rows without end; with few rows, a batch repeats them."""
     epoch, waiting = 0, rows[:0]
     while True:
         while len(waiting) < size:

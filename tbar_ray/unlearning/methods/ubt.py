@@ -22,15 +22,15 @@ from tbar_ray.unlearning.methods.abl import Isolation, agreement
 
 
 class UBT(FineTuning):
-    """Overfit to tell the poisoned pairs from the others, then unlearn those, caption word by caption word.
+    """Detect poisoned pairs by two similarities, then unlearn them by ascent on random parts of their captions.
 
-    1. Suspicious are the training pairs whose image and caption agree least once the model has been fine-tuned on clean
-    pairs for a few steps: a weakened backdoor. 2. Of these, poisoned are those that the infected model itself fits
-    best. 3. L = InfoNCE(clean pairs) + ascent·mean cosine(images, captions with a random part of the words), over the
-    poisoned.
+    1. Suspicious pairs: the training pairs with the lowest image–caption similarity after the model has been fine-tuned
+    on clean pairs for a few steps, which weakens the backdoor. 2. Poisoned pairs: the suspicious pairs that the
+    infected model itself fits best. 3. L = InfoNCE(clean pairs) + ascent·mean cosine(images, random part of the
+    caption's words), over the poisoned pairs.
 
-    2409.19526 (known to us at second hand) overfits on weakly similar pairs and unlearns at the level of tokens; the
-    order of the two similarities and the random parts of captions are our reading of it.
+    2409.19526 (implemented from secondary sources) overfits on weakly similar pairs and unlearns at token level; the
+    order of the two similarities and the random parts of captions are our interpretation.
     """
 
     name: ClassVar[str] = "ubt"
@@ -39,13 +39,13 @@ class UBT(FineTuning):
     learning_rate: float = Field(default=1e-5, gt=0, description="peak learning rate")
     steps: int = Field(default=100, ge=1, description="steps of unlearning")
     weakening_steps: int = Field(default=20, ge=1, description="steps of clean fine-tuning that weaken the backdoor")
-    suspicious: float = Field(default=0.1, gt=0, le=1, description="share of the training pairs that is suspicious")
-    selected: float = Field(default=0.2, gt=0, le=1, description="share of the suspicious pairs that is unlearned")
-    words: float = Field(default=0.5, gt=0, le=1, description="share of a caption's words in a step")
+    suspicious: float = Field(default=0.1, gt=0, le=1, description="share of the training pairs treated as suspicious")
+    selected: float = Field(default=0.2, gt=0, le=1, description="share of the suspicious pairs to unlearn")
+    words: float = Field(default=0.5, gt=0, le=1, description="share of a caption's words used in a step")
     ascent: float = Field(default=1.0, ge=0, description="weight of the ascent")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Select, then unlearn."""
+        """Select poisoned pairs, then unlearn them."""
         pairs = infected.training
         strong, first = agreement(infected, pairs)
         weakening = train(
@@ -63,11 +63,11 @@ class UBT(FineTuning):
         return Unlearned(Edit(infected.change()), cost, {"selected_pairs": len(chosen)})
 
     def objective_on(self, infected: Infected) -> Objective:
-        """Return descent on clean pairs, ascent on the selected."""
+        """InfoNCE on clean pairs and ascent on the selected pairs."""
         return Isolation(infected, self.ascent)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
-        """Return the clean pairs."""
+        """The clean pairs in a seeded order."""
         return self._clean(infected, self.batch_size)
 
     def _clean(self, infected: Infected, size: int) -> Iterator[Batch]:
@@ -75,7 +75,7 @@ class UBT(FineTuning):
         return shuffled(clean.images, None, clean.tokens, batch_size=size, seed=infected.seed, purpose="ubt clean")
 
     def _mixed(self, infected: Infected, chosen: list[int]) -> Iterator[Batch]:
-        """Yield three parts of clean pairs and one of the selected with parts of their captions."""
+        """Yield batches of three parts clean pairs and one part selected pairs with parts of their captions."""
         pairs, part = infected.training, max(2, self.batch_size // 4)
         rows = torch.tensor(chosen)[:, None]
         numbers = shuffled(rows, None, None, batch_size=part, seed=infected.seed, purpose="ubt selected")
@@ -96,7 +96,7 @@ class UBT(FineTuning):
 
 
 def select(strong: list[float], weak: list[float], suspicious: float, selected: float) -> list[int]:
-    """Return the rows that the infected model fits best (`strong`) among those that the weakened one fits least."""
+    """Rows that the infected model fits best (`strong`) among those that the weakened model fits least (`weak`)."""
     doubtful = sorted(range(len(weak)), key=lambda row: (weak[row], row))[: max(2, round(suspicious * len(weak)))]
     best = sorted(doubtful, key=lambda row: (-strong[row], row))
     return best[: max(2, round(selected * len(doubtful)))]

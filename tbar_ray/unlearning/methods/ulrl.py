@@ -29,38 +29,40 @@ HEAD = "head"
 
 
 class ULRL(Unlearner):
-    """Backdoor removal from few clean samples, without knowing trigger or target.
+    """Backdoor removal from few clean samples, without knowledge of trigger or target.
 
-    1. Unlearn: maximise CE on clean samples until train accuracy is at most `stop_at`. 2. Score the neurons of one
+    1. Unlearn: maximise CE on clean samples until training accuracy is at most `stop_at`. 2. Score the neurons of one
     layer by Δ_i = Σ_j |ΔW_ij|; suspicious are those above the median with |Δ − median| / (1.4826·MAD) > `threshold`, at
-    most `most` of them, the greatest first (the published code takes the first by index). 3. Back at the infected
-    weights, re-initialise those rows U(±√(2/d)). 4. Relearn: minimise CE + deviation·Σ cos(w_i, w_i^infected) over the
-    suspicious rows.
+    most `most` of them, highest scores first (the published code takes the first by index). 3. Restore the infected
+    weights and re-initialise those rows with U(±√(2/d)). 4. Relearn: minimise CE + deviation·Σ cos(w_i, w_i^infected)
+    over the suspicious rows.
 
     2405.14781 §4: 1 % of the training data, SGD 0.01 (momentum 0.9, decay 5e-4, clip 20) for at most 20 epochs, then
-    SGD 0.005 with a cosine for 20 epochs, batch 128, deviation 0.7. The paper's neurons are rows of an image
-    classifier's last layer. On CLIP (our mapping) they are `head`: a trainable copy of the zero-shot head, class by
+    SGD 0.005 with a cosine schedule for 20 epochs, batch 128, deviation 0.7. The paper's neurons are rows of an image
+    classifier's last layer. For CLIP (our mapping) they are `head`: a trainable copy of the zero-shot head, one row per
     class; `projection`: output dimensions of the image encoder's projection; `late-mlp`: channels of its last block.
-    Gradients are clipped at 1, as everywhere here.
+    Gradients are clipped at norm 1, as in all methods of this package.
     """
 
     name: ClassVar[str] = "ulrl"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
 
-    neurons: Literal["head", "projection", "late-mlp"] = Field(default="head", description="whose rows are neurons")
+    neurons: Literal["head", "projection", "late-mlp"] = Field(
+        default="head", description="layer whose rows are the neurons"
+    )
     samples: int = Field(default=500, ge=2, description="clean images used")
-    learning_rate: float = Field(default=0.01, gt=0, description="of unlearning")
+    learning_rate: float = Field(default=0.01, gt=0, description="learning rate of unlearning")
     stop_at: float = Field(default=0.2, ge=0, lt=1, description="accuracy of a batch at which unlearning ends")
-    unlearning_steps: int = Field(default=80, ge=1, description="most steps of unlearning")
-    threshold: float = Field(default=3.5, gt=0, description="robust z-score from which a neuron is suspicious")
-    most: int = Field(default=2, ge=1, description="most neurons that are re-initialised")
+    unlearning_steps: int = Field(default=80, ge=1, description="maximum steps of unlearning")
+    threshold: float = Field(default=3.5, gt=0, description="robust z-score above which a neuron is suspicious")
+    most: int = Field(default=2, ge=1, description="maximum number of neurons to re-initialise")
     relearning_rate: float = Field(default=0.005, gt=0, description="learning rate of relearning")
     deviation: float = Field(default=0.7, ge=0, description="weight of the cosine to the infected rows")
     steps: int = Field(default=80, ge=1, description="steps of relearning")
-    batch_size: int = Field(default=128, ge=2, description="images of a step")
+    batch_size: int = Field(default=128, ge=2, description="images per step")
 
     def find(self, infected: Infected) -> Unlearned:
-        """Unlearn, find, re-initialise, relearn."""
+        """Unlearn, find suspicious neurons, re-initialise them, relearn."""
         pairs = LabelledPairs(infected, self.name, self.samples)
         head = nn.Parameter(infected.classes.head.clone()) if self.neurons == HEAD else None
         rows = _Rows(infected, head, self.neurons)
@@ -104,7 +106,7 @@ class ULRL(Unlearner):
 
 
 class _Classifier(Objective):
-    """±CE on clean images against the head, itself trained where neurons are its rows, and a term beside it."""
+    """±CE on clean images against the head (trained if its rows are the neurons), plus an optional term."""
 
     def __init__(
         self, infected: Infected, head: nn.Parameter | None, sign: float, beside: Callable[[], Tensor] | None
@@ -114,11 +116,11 @@ class _Classifier(Objective):
         self.accuracy = 1.0
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the image encoder's parameters, and the head where it is trained."""
+        """Parameters of the image encoder, and the head if it is trained."""
         return {**image_parameters(self.model), **({} if self._head is None else {HEAD: self._head})}
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the signed loss; note the accuracy."""
+        """Signed loss of a batch; stores the batch accuracy."""
         assert batch.labels is not None
         logits = logits_of(self._infected, batch.images, self._head)
         self.accuracy = float((logits.detach().argmax(-1) == batch.labels).float().mean())
@@ -127,24 +129,24 @@ class _Classifier(Objective):
 
 
 class _Rows:
-    """One layer's neurons as rows of a matrix [neurons, inputs]."""
+    """The neurons of one layer as rows of a matrix [neurons, inputs]."""
 
     def __init__(self, infected: Infected, head: nn.Parameter | None, neurons: str) -> None:
         self._weight, self._transposed = (head, False) if head is not None else layer_of(infected.model, neurons)
 
     def read(self) -> Tensor:
-        """Return the rows as they are now: a view, through which gradients reach the layer."""
+        """Current rows [neurons, inputs], as a view through which gradients reach the layer."""
         return self._weight.T if self._transposed else self._weight.flatten(1)
 
     @torch.no_grad()
     def write(self, rows: list[int], values: Tensor) -> None:
-        """Replace rows."""
+        """Replace rows by values [len(rows), inputs], in place."""
         flat = self._weight.data.T if self._transposed else self._weight.data.view(len(self._weight), -1)
         flat[rows] = values
 
 
 def layer_of(model: nn.Module, neurons: str) -> tuple[nn.Parameter, bool]:
-    """Return the weight that holds a kind of neurons, and whether they are its columns.
+    """The weight that holds a kind of neurons, and whether the neurons are its columns.
 
     Raises:
         ScientificError: if the image encoder has no such layer.
@@ -162,18 +164,18 @@ def layer_of(model: nn.Module, neurons: str) -> tuple[nn.Parameter, bool]:
 
 
 def likeness(rows: Tensor, infected: Tensor) -> Tensor:
-    """Return Σ cos(w_i, w_i^infected) over rows [N, D]."""
+    """Σ cos(w_i, w_i^infected) over rows [N, D]."""
     return functional.cosine_similarity(rows, infected, dim=1).sum()
 
 
 def robust_z(scores: Tensor) -> Tensor:
-    """Return (Δ − median) / (1.4826·MAD) of scores [N]; the median of an even number is the mean of its middle two."""
+    """Robust z-scores (Δ − median) / (1.4826·MAD) of scores [N]; medians of even N average the middle two."""
     median = scores.quantile(0.5)
     spread = (scores - median).abs().quantile(0.5)
     return (scores - median) / (1.4826 * spread + torch.finfo(scores.dtype).tiny)
 
 
 def chosen(scores: Tensor, threshold: float, most: int) -> list[int]:
-    """Return the neurons whose z-score is above the threshold, the greatest first."""
+    """Neurons whose z-score is above the threshold, highest first, at most `most`."""
     order = scores.argsort(descending=True, stable=True).tolist()
     return [row for row in order if float(scores[row]) > threshold][:most]

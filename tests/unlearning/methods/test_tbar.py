@@ -12,12 +12,27 @@ from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification
 from tbar_ray.training.options import Optimisation
+from tbar_ray.training.shuffled import shuffled
 from tbar_ray.triggers.badnets import BadNets
 from tbar_ray.triggers.base import stamp_uint8
 from tbar_ray.unlearning.base import Unlearned
 from tbar_ray.unlearning.defender import Classes, DefenderData, ForgetSet
 from tbar_ray.unlearning.methods.tbar import TBAR
 from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
+from tests.unlearning.formulas import infected_of
+from tests.unlearning.reference import (
+    NEAR,
+    AdamW,
+    all_names,
+    cross_entropy,
+    distance,
+    image_names,
+    info_nce,
+    log_chances,
+    read,
+    seen,
+    trained,
+)
 
 NAMES = ["red", "green", "blue"]
 TARGET = 2
@@ -174,3 +189,24 @@ def test_a_planted_backdoor_is_removed_by_subtracting_the_vector_and_fed_by_addi
             outcomes.append(rates())
     assert any(asr < 0.2 and accuracy > 0.8 for asr, accuracy in outcomes)
     assert rates() == infected
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+@pytest.mark.parametrize("objective", ["classification", "contrastive"])
+def test_the_vector_is_what_adamw_learns_on_the_forget_set(architecture: str, objective: str) -> None:
+    infected = infected_of(architecture)
+    found = TBAR(steps=2, batch_size=8, learning_rate=1e-3, objective=objective).find(infected).edit.vector
+    infected.restore()
+    forget = infected.forget
+    batches = shuffled(forget.images, forget.labels, forget.tokens, batch_size=8, seed=0, purpose="forget order")
+
+    def loss() -> Tensor:
+        batch = next(batches)
+        assert batch.labels is not None
+        assert batch.tokens is not None
+        if objective == "classification":
+            return cross_entropy(log_chances(infected, batch.images), batch.labels)
+        return info_nce(seen(infected, batch.images), read(infected, batch.tokens), infected.model.logit_scale.exp())
+
+    names = image_names(infected) if objective == "classification" else all_names(infected)
+    assert distance(found, trained(infected, [loss] * 2, names, AdamW(0.1), 1e-3)) < NEAR

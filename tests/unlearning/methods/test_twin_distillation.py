@@ -1,13 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
 from tbar_ray.unlearning.base import Infected
 from tbar_ray.unlearning.methods.twin_distillation import TwinDistillation
 from tests.models.tiny import BOTH, RESNET, VIT, same, snapshot
+from tests.unlearning.formulas import infected_of
 from tests.unlearning.planted import case, scores, scores_after
+from tests.unlearning.reference import NEAR, AdamW, distance, image_names, seen, trained
 
 SMALL = TwinDistillation(learning_rate=1e-3, steps=40, batch_size=16)
 
@@ -78,3 +82,29 @@ def test_without_stamping_anew_it_sees_the_forget_set_alone() -> None:
     known = {image.numpy().tobytes() for image in planted.data.forget.images}
     assert all(image.numpy().tobytes() in known for image in batch.images[8:])
     assert torch.equal(batch.images[:4], batch.images[4:8])
+
+
+def test_the_edit_is_what_adamw_learns_from_twins() -> None:
+    infected = infected_of(VIT)
+    method = TwinDistillation(
+        steps=3, batch_size=8, learning_rate=1e-4, warmup_steps=0, hold=2.0, recoloured=0.0, restamp=False
+    )
+    found = method.find(infected).edit.vector
+    infected.restore()
+    forget, scale = infected.forget, float(infected.model.logit_scale.detach().exp())
+    order = torch.randperm(len(forget.images), generator=torch_generator(0, "twin distillation order", 0))
+    with torch.no_grad():
+        wanted = seen(infected, forget.twins)
+    batches = iter(order.split(8))
+
+    def loss() -> Tensor:
+        rows = next(batches)
+        learned, held = (
+            (1 - (seen(infected, images[rows]) * wanted[rows]).sum(1)).mean()
+            for images in (forget.images, forget.twins)
+        )
+        return scale * (learned + 2.0 * held)
+
+    assert distance(found, trained(infected, [loss] * 3, image_names(infected), AdamW(0.0), 1e-4)) < NEAR
+    assert method.strength == "interpolation"
+    assert method.coefficient(0.5) == 0.5

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tbar_ray.training.shuffled import shuffled
+from tbar_ray.unlearning.methods.abl import ABL
+from tests.models.tiny import VIT
+from tests.unlearning.formulas import image_rows, infected_of, text_rows
+from tests.unlearning.reference import NEAR, AdamW, all_names, distance, info_nce, read, seen, trained
+
+
+def test_the_edit_pulls_the_pairs_that_are_fitted_best_apart_and_learns_the_others() -> None:
+    infected = infected_of(VIT)
+    found = ABL(steps=2, batch_size=16, learning_rate=1e-3, isolated=0.05, ascent=2.0).find(infected)
+    infected.restore()
+    pairs = infected.training
+    cosines = (image_rows(infected, pairs.images) * text_rows(infected, pairs.tokens)).sum(1)
+    best = np.zeros(len(pairs), bool)
+    best[cosines.argsort()[::-1][: round(0.05 * len(pairs))]] = True
+    others, isolated = (
+        shuffled(torch.from_numpy(np.flatnonzero(rows)), None, None, batch_size=size, seed=0, purpose=f"abl {name}")
+        for rows, size, name in ((~best, 12, "others"), (best, 4, "isolated"))
+    )
+
+    def loss() -> Tensor:
+        rows, chosen = next(others).images, next(isolated).images
+        learned = info_nce(
+            seen(infected, pairs.images[rows]), read(infected, pairs.tokens[rows]), infected.model.logit_scale.exp()
+        )
+        apart = (seen(infected, pairs.images[chosen]) * read(infected, pairs.tokens[chosen])).sum(1).mean()
+        return learned + 2.0 * apart
+
+    assert distance(found.edit.vector, trained(infected, [loss] * 2, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
+    assert found.facts["isolated"] == best.sum()
+    assert found.facts["least_cosine_of_isolated"] == pytest.approx(cosines[best].min(), abs=1e-4)

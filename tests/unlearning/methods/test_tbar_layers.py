@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from tbar_ray.unlearning.methods.tbar import TBAR
+from tbar_ray.unlearning.methods.tbar_layers import LayerTBAR, Part
+from tests.models.tiny import RESNET
+from tests.unlearning.formulas import infected_of
+from tests.unlearning.reference import NEAR, as_change, distance
+
+
+@pytest.mark.parametrize(
+    ("part", "share", "kept"),
+    [
+        ("late", 0.25, ("layer4.", "attnpool.")),
+        ("late", 0.5, ("layer3.", "layer4.", "attnpool.")),
+        ("early", 0.25, ("conv1.", "bn1.", "conv2.", "bn2.", "conv3.", "bn3.", "layer1.")),
+    ],
+)
+def test_the_edit_is_the_vector_in_a_part_of_the_encoder_and_0_elsewhere(
+    part: Part, share: float, kept: tuple[str, ...]
+) -> None:
+    infected = infected_of(RESNET)
+    settings = {"steps": 2, "batch_size": 8, "learning_rate": 1e-3}
+    found = LayerTBAR(**settings, part=part, share=share).find(infected)
+    infected.restore()
+    plain = as_change(TBAR(**settings).find(infected).edit.vector)
+    expected = {name: value for name, value in plain.items() if name.removeprefix("visual.").startswith(kept)}
+    assert distance(found.edit.vector, expected) < NEAR
+    norms = [np.sqrt(sum((value**2).sum() for value in values.values())) for values in (expected, plain)]
+    assert found.facts["norm_kept"] == pytest.approx(norms[0] / norms[1], rel=1e-3)
