@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tbar_ray.records.record import OtherBackdoor
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
 from tbar_ray.report.retrieval import retrieval
@@ -15,15 +16,15 @@ def test_sections_are_empty_where_a_campaign_has_nothing_for_them() -> None:
 
 
 def test_retrieval_of_clean_and_infected_models_precedes_that_after_removal() -> None:
-    scores = {**retrieved(0.7, "_clean"), **retrieved(0.6, "_infected"), **retrieved(0.5)}
-    none = dict.fromkeys(retrieved(0))
-    records = [record(**scores), record(size=300, **scores), {**infeasible("sig"), **scores, **none}]
+    models = {"clean": retrieved(0.7), "infected": retrieved(0.6)}
+    every = {**models, "removed": retrieved(0.5)}
+    records = [record(retrieval=every), record(size=300, retrieval=every), infeasible("sig", retrieval=models)]
     rows = rows_of(retrieval(records))
     assert [(row["attack"], row["model"]) for row in rows] == [
         ("badnets", "clean"), ("badnets", "infected"), ("badnets", "after removal"), ("badnets", "after removal"),
         ("sig", "clean"), ("sig", "infected"), ("sig", "after removal"),
     ]  # fmt: skip
-    assert [row["forget size" if "forget size" in row else "forget set"] for row in rows[:4]] == ["", "", "100", "300"]
+    assert [row["forget set"] for row in rows[:4]] == ["", "", "100", "300"]
     assert rows[0]["image → text R@1"] == "70.0%"
     assert rows[1]["image → text R@5"] == "70.0%"
     assert rows[2]["text → image R@10"] == "70.0%"
@@ -31,12 +32,28 @@ def test_retrieval_of_clean_and_infected_models_precedes_that_after_removal() ->
     assert rows[6]["caption-ASR"] == "–"
 
 
+def test_retrieval_of_an_infected_model_names_what_made_it() -> None:
+    every = {"clean": retrieved(0.7), "infected": retrieved(0.6), "removed": retrieved(0.5)}
+    made = [record(axes={"model.training.epochs": e, "tbar.steps": s}, retrieval=every) for e in (1, 3) for s in (5, 9)]
+    rows = rows_of(retrieval(made))
+    assert [(row["model"], row["epochs"], row["steps"]) for row in rows] == [
+        ("clean", "1", ""), ("infected", "1", ""), ("after removal", "1", "5"), ("after removal", "1", "9"),
+        ("clean", "3", ""), ("infected", "3", ""), ("after removal", "3", "5"), ("after removal", "3", "9"),
+    ]  # fmt: skip
+
+
+def kept(ca: float) -> str:
+    before = record().value("ca", "infected")
+    assert before is not None
+    return f"{ca / before:.1%}"
+
+
 def test_transfer_is_a_matrix_with_the_own_vector_in_bold() -> None:
     records = [moved("a", "a", 0.01), moved("a", "b", 0.6, ca=0.4), moved("b", "a", 0.3), failed("b", size=100)]
     rows = rows_of(transfer(records))
     assert [row["model"] for row in rows] == ["**a**", "**b**"]
-    assert rows[0]["vector of a"] == f"**1.0% / {0.8 / 0.857:.1%}**"
-    assert rows[0]["vector of b"] == f"60.0% / {0.4 / 0.857:.1%}"
+    assert rows[0]["vector of a"] == f"**1.0% / {kept(0.8)}**"
+    assert rows[0]["vector of b"] == f"60.0% / {kept(0.4)}"
     assert rows[1]["vector of b"] == "**failed**"
     assert rows[0]["ASR before"] == "97.9%"
     assert rows[0]["clean model's ASR"] == "1.2%"
@@ -54,7 +71,7 @@ def test_transfer_averages_seeds_and_keeps_other_factors_apart() -> None:
 
 
 def test_the_error_map_is_summed_up_over_the_cells_that_are_known() -> None:
-    maps = {**error_map(0.25), "at_negated": 0.125, "alpha": 0.5}
+    maps = error_map(0.25).model_copy(update={"at_negated": 0.125, "alpha": 0.5})
     (row,) = rows_of(disentanglement([record(disentanglement=maps), record(size=300, disentanglement=maps)]))
     assert row["ξ(1, 1)"] == "0.500"
     assert row["ξ(1, −α)"] == "0.125"
@@ -72,7 +89,10 @@ def test_a_negated_point_outside_the_grid_is_a_dash() -> None:
 
 
 def test_other_backdoors_of_a_model_are_shown_before_and_after() -> None:
-    others = {"blended": {"asr_infected": 0.97, "asr": 0.4}, "sig": {"asr_infected": 0.9, "asr": None}}
+    others = {
+        "blended": OtherBackdoor(asr_infected=0.97, asr=0.4),
+        "sig": OtherBackdoor(asr_infected=0.9, asr=None),
+    }
     first, second = rows_of(other_backdoors([record(others=others), record("alone", others={})]))
     assert (first["removed"], first["other backdoor"]) == ("badnets", "blended")
     assert (first["its ASR before"], first["clean model's ASR"]) == ("97.9%", "1.2%")
