@@ -37,7 +37,8 @@ def test_every_score_has_its_mean_and_interval_over_seeds() -> None:
 
 def test_seeds_without_a_result_are_counted_but_not_averaged() -> None:
     records = [
-        record(seed=0, removed=scores(0.5, 0, 0)), record(seed=1, removed=scores(0.7, 0, 0)), failed(seed=2), infeasible(seed=3),
+        record(seed=0, removed=scores(0.5, 0, 0)), record(seed=1, removed=scores(0.7, 0, 0)), failed(seed=2),
+        infeasible(seed=3),
     ]  # fmt: skip
     (row,) = rows_of(across_seeds(records))
     assert row["seeds"] == "2 of 4"

@@ -6,7 +6,9 @@ from tbar_ray.report.text import Markdown, bold, bullets, code, escape, paragrap
 from tests.report.reading import rows_of
 
 HOSTILE = "a|b <img src=x onerror=y> `c` ![d](http://e) [f](g) [h]: i *j* _k_ &lt; \\ ~l~"
-SAFE = "a\\|b &lt;img src=x onerror=y&gt; \\`c\\` \\![d\\](http://e) [f\\](g) [h\\]: i \\*j\\* \\_k\\_ &amp;lt; \\\\ \\~l\\~"
+SAFE = "a\\|b &lt;img src=x onerror=y&gt; " + (
+    "\\`c\\` \\![d\\](http://e) [f\\](g) [h\\]: i \\*j\\* \\_k\\_ &amp;lt; \\\\ \\~l\\~"
+)
 
 
 def test_nothing_that_markdown_acts_on_passes() -> None:
