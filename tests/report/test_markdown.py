@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,25 +68,32 @@ def test_summary_lists_reasons(store: Store) -> None:
 
 def test_the_results_of_a_grid_read_as_ever(store: Store) -> None:
     text = summary(SPEC, grid(), store, [])
-    assert "| badnets | 20 | 0% | 0.5 | 82.2% [80.0, 84.3] | 92.2% [90.5, 93.6] | 14.8% [12.9, 17.0] | 97.9% |" in text
+    assert "| badnets | 20 | 0% | 0.5 | 82.2% [80.0, 84.3] | 92.2% [90.6, 93.6] | 14.8% [12.9, 17.0] | 97.9% |" in text
 
 
 def test_nothing_that_a_user_names_acts_as_markdown(store: Store) -> None:
     evil = "<img src=x>|`a`![b](c)"
     model = SPEC.model.model_copy(update={"architecture": evil})
     spec = SPEC.model_copy(update={"description": f"# {evil}\n{evil}", "model": model})
-    axes = {f"attacks.{evil}.parameters.x": 1}
+    axis = f"attacks.{evil}.parameters.{evil}"
     others = {evil: OtherBackdoor(asr_infected=0.9, asr=0.8)}
     found = {"clean": retrieved(0.7), "infected": retrieved(0.6), "removed": retrieved(0.5)}
-    more = {"trigger": evil, "target": evil, "others": others, "retrieval": found, "disentanglement": error_map()}
+    more: dict[str, Any] = {
+        "trigger": evil,
+        "target": evil,
+        "others": others,
+        "retrieval": found,
+        "disentanglement": error_map(),
+    }
     records = [
-        record(evil, method=evil, axes=axes, **more),
-        record(evil, method=evil, axes=dict.fromkeys(axes, 2), seed=1, **more),
-        record(evil, method=evil, axes=axes, seed=2, **more),
+        record(evil, method=evil, axes={axis: 1}, **more),
+        record(evil, method=evil, axes={axis: 2}, seed=1, **more),
+        record(evil, method=evil, axes={axis: 1}, seed=2, **more),
         record("a", source=evil, task=evil, planting=evil, merge=evil),
         failed(evil, reason=f"{evil}\n# {evil}", method=f"{evil} other"),
     ]
     text = summary(spec, records, store, [])
+    assert "## What &lt;img" in text
     assert "&lt;img src=x&gt;\\|\\`a\\`\\![b\\](c)" in text
     for active in ("<img", "|`", "![", "\n# &lt;", "](c"):
         assert active not in text.replace("\\![", "").replace("\\](c", ""), active

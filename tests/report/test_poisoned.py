@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
         for plant, more in (("first", 9), ("second", 5))
         for part, array in (("clean", images), ("triggered", images + more), ("captions", captions))
     }
-    np.savez_compressed(folder / "examples.npz", **arrays)
+    np.savez_compressed(folder / "examples.npz", **arrays)  # type: ignore[arg-type]
     store.commit("infected-model", folder, {})
     return store
 
