@@ -76,6 +76,10 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
                 reason = f"no record of the trial: {type(error).__name__}: {error}"
         return self._writer.failed(planned, reason)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher when it starts, and this one holds what lives in the driver alone."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing is kept: a campaign resumes from the store."""
 

@@ -14,7 +14,7 @@ import ray
 
 from tbar_ray.execution.calls import Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
-from tbar_ray.stages.node import Stage
+from tbar_ray.stages.node import DEFAULT_POLICY, Stage
 from tbar_ray.store.store import Store
 from tests.execution.small_stages import DONE, Crashing, Noted
 
@@ -35,7 +35,11 @@ class Bench:
         return Counter(note.name.split("-")[0] for note in self.notes.iterdir())
 
     def submit(self, trial: str, *outputs: Stage) -> None:
-        ray.get(self.actor.submit.remote(trial, [stage.fingerprint for stage in outputs], calls_for(outputs)))
+        ray.get(
+            self.actor.submit.remote(
+                trial, [stage.fingerprint for stage in outputs], calls_for(outputs, DEFAULT_POLICY)
+            )
+        )
 
     def answers(self, *trials: str) -> list[str | None]:
         found: list[str | None] = ray.get([self.actor.wait_for.remote(trial) for trial in trials], timeout=60)

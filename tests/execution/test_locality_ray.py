@@ -14,7 +14,7 @@ from ray.cluster_utils import Cluster
 
 from tbar_ray.execution.calls import calls_for
 from tbar_ray.execution.coordinator import Coordinator
-from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.stages.node import DEFAULT_POLICY, Stage, StageContext
 from tbar_ray.store.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(300)]
@@ -55,7 +55,7 @@ def where(store: Store, coordinator: Any, stages: list[Stage]) -> list[str]:
     """Return the nodes that stages ran on, asked for at once."""
     names = [f"trial of {stage.fingerprint}" for stage in stages]
     for name, stage in zip(names, stages, strict=True):
-        coordinator.submit.remote(name, [stage.fingerprint], calls_for([stage]))
+        coordinator.submit.remote(name, [stage.fingerprint], calls_for([stage], DEFAULT_POLICY))
     assert ray.get([coordinator.wait_for.remote(name) for name in names]) == [None] * len(stages)
     return [store.facts(stage.artifact)["facts"]["node"] for stage in stages]
 

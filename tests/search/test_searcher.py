@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 
 from tbar_ray.errors import StoreError
 from tbar_ray.execution.calls import StageCall
@@ -189,6 +191,12 @@ def test_a_trial_that_is_proposed_twice_is_one(tmp_path: Path) -> None:
     assert len(sweep.ledger.read()) == 1
     assert len(sweep.proposals.told) == 2  # the study waits for both
     assert sweep.searcher.handed_out == [planned.fingerprint] * 2
+
+
+def test_tune_can_pickle_a_searcher_that_holds_locks(sweep: Sweep) -> None:
+    lock = threading.Lock()
+    searcher = CampaignSearcher(sweep.proposals, lock, sweep.ledger, lambda _: None)
+    assert cloudpickle.loads(cloudpickle.dumps(searcher)).__dict__ == {}
 
 
 def test_an_end_is_heard_once_and_of_known_trials_only(sweep: Sweep) -> None:
