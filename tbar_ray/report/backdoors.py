@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tbar_ray.records.cells import one_per_cell
-from tbar_ray.report.text import Record, factors, heads, rate, section, share, table, values
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.columns import columns_of, heads, values
+from tbar_ray.report.text import Markdown, rate, section, share, table
 
 NOTE = "The model holds all backdoors; the vector is that of the removed one. ASR of the others at its selected α."
 
 
-def other_backdoors(records: Sequence[Record]) -> str:
+def other_backdoors(records: Sequence[TrialRecord]) -> Markdown:
     """Return the ASR of the other backdoors before and after; '' where models hold one backdoor each."""
-    shown = [r for r in one_per_cell(records) if r.get("others")]
-    names = factors(shown, always=()) if shown else []
+    shown = [r for r in one_per_cell(records) if r.others]
+    axes = columns_of(shown, always=())
     rows = [
         [
-            record["attack"],
-            *values(record, names),
-            share(record.get("asr_infected")),
-            rate(record, "asr"),
-            share(record.get("asr_clean")),
+            record.attack,
+            *values(record, axes),
+            share(record.value("asr", "infected")),
+            rate(record.rate("asr")),
+            share(record.value("asr", "clean")),
             other,
-            share(scores.get("asr_infected")),
-            share(scores.get("asr")),
+            share(found.asr_infected),
+            share(found.asr),
         ]
         for record in shown
-        for other, scores in record["others"].items()
+        for other, found in record.others.items()
     ]
-    head = ["removed", *heads(names), "its ASR before", "its ASR after", "clean model's ASR"]
+    head = ["removed", *heads(axes), "its ASR before", "its ASR after", "clean model's ASR"]
     head += ["other backdoor", "ASR before", "ASR after"]
     return section("Other backdoors of the same model", NOTE, table(head, rows) if rows else "")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.disentanglement_figure import maps_of, total_of
-from tbar_ray.report.text import Record, section, share, table
+from tbar_ray.report.text import Markdown, section, share, table
 
 LOW = 0.1
 """ξ below which a cell counts as disentangled."""
@@ -17,29 +18,30 @@ NOTE = (
 )
 
 
-def disentanglement(records: Sequence[Record]) -> str:
+def disentanglement(records: Sequence[TrialRecord]) -> Markdown:
     """Return a row per map; '' for a campaign without maps."""
     import numpy as np
 
     rows = []
-    for record in sorted(maps_of(records), key=lambda r: str(r["attack"])):
-        content = record["disentanglement"]
+    for record in sorted(maps_of(records), key=lambda r: r.attack):
+        content = record.disentanglement
+        assert content is not None
         total = total_of(content)
         known = total[np.isfinite(total)]
-        alpha = content.get("alpha")
         rows.append(
             [
-                record["attack"],
-                str(record["seed"]),
-                _number(content.get("at_planted")),
-                _number(content.get("at_negated")),
-                "–" if alpha is None else f"{alpha:.3g}",
+                record.attack,
+                str(record.seed),
+                _number(content.at_planted),
+                _number(content.at_negated),
+                "–" if content.alpha is None else f"{content.alpha:.3g}",
                 _number(float(known.mean()) if known.size else None),
                 share(float((known < LOW).mean()) if known.size else None),
                 f"{known.size:,}" if known.size == total.size else f"{known.size:,} of {total.size:,}",
             ]
         )
-    head = ["attack", "seed", "ξ(1, 1)", "ξ(1, −α)", "α", "mean ξ", f"cells with ξ < {LOW:g}", "cells known"]
+    below = Markdown(f"cells with ξ < {LOW:g}")
+    head = ["attack", "seed", "ξ(1, 1)", "ξ(1, −α)", "α", "mean ξ", below, "cells known"]
     return section("Weight disentanglement", NOTE, table(head, rows) if rows else "")
 
 

@@ -1,84 +1,102 @@
-"""What a factor of the ablation does, in sentences computed from the trials."""
+"""What an axis of the ablation does, in sentences computed from the trials."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
-from typing import Any
 
-from tbar_ray.records.cells import Levels, cell_of, counted, fraction_levels, grouped, interval, size_levels
+from tbar_ray.planning.axes import Factor, Setting
+from tbar_ray.records.cells import Levels, cell_of, counted, grouped, interval
+from tbar_ray.records.record import TrialRecord
 
-Record = dict[str, Any]
 METRICS = ("asr", "ca")
+Pair = tuple[TrialRecord, TrialRecord]
 
 
-def effect_sentences(records: Sequence[Record], factor: str) -> list[str]:
-    """Return sentences on what `forget_size` or `clean_fraction` does to test ASR and CA.
+def effect_sentences(records: Sequence[TrialRecord], factor: Factor) -> list[str]:
+    """Return sentences on what an axis does to test ASR and CA.
 
-    First the mean at each level over all other factors, then, because means of different cells mislead,
-    the change between cells that differ in nothing else.
+    First the mean at each level over all other axes, then, because means of different cells mislead, the change
+    between cells that differ in nothing else: from the least to the greatest number, or from the first name to each
+    of the others.
 
     Args:
-        records: one per cell; only feasible trials with test scores count.
-        factor: the field of a record that varies.
+        records: one per cell; only feasible trials that have the axis and test scores count.
+        factor: the axis that varies.
     """
-    measured = [r for r in records if r["status"] == "done" and r.get("ca") is not None]
-    levels = (size_levels if factor == "forget_size" else fraction_levels)(measured)
+    measured = [
+        r for r in records if r.status == "done" and factor.name in r.settings and None not in map(r.value, METRICS)
+    ]
+    levels = Levels(measured, factor)
     if len(levels) == 0:
         return ["No feasible trial has test scores."]
     if len(levels) == 1:
         return [f"All feasible trials ({len(measured)}) are at {levels.labels[0]}: there is nothing to compare."]
-    sentences = [_means(measured, factor, levels, metric) for metric in METRICS]
-    low, high = levels.values[0], levels.values[-1]
-    label: Callable[[float], str] = lambda v: f"{v:,.0f}" if factor == "forget_size" else f"{v * 100:.3g}%"  # noqa: E731
-    pairs = _matched(measured, factor, low, high)
-    if not pairs:
-        sentences.append(
-            f"No two feasible trials differ in this factor alone between {label(low)} and {label(high)}, "
-            f"so the means above mix it with the other factors."
-        )
-        return sentences
-    sentences += [_change(pairs, label(low), label(high), metric) for metric in METRICS]
-    attacks = list(dict.fromkeys(a["attack"] for a, _ in pairs))
-    if len(attacks) > 1:
-        for attack in attacks:
-            own = [pair for pair in pairs if pair[0]["attack"] == attack]
-            asr, ca = (fmean(_differences(own, metric)) * 100 for metric in METRICS)
-            sentences.append(f"For {attack} alone: ASR {asr:+.1f} points, CA {ca:+.1f} points ({_pairs(own)}).")
-    if len(levels.values) > 2 and not levels.binned:
-        sentences += [_steps(measured, factor, levels, label, metric) for metric in METRICS]
+    sentences = [_means(measured, levels, metric) for metric in METRICS]
+    if not levels.numeric:
+        first, *others = levels.values
+        return sentences + [line for other in others for line in _comparison(measured, factor, first, other)]
+    sentences += _comparison(measured, factor, levels.values[0], levels.values[-1])
+    if len(levels.values) > 2 and not levels.binned and _matched(measured, factor, levels.values[0], levels.values[-1]):
+        sentences += [_steps(measured, levels, metric) for metric in METRICS]
     return sentences
 
 
-def _means(measured: Sequence[Record], factor: str, levels: Levels, metric: str) -> str:
+def _comparison(measured: Sequence[TrialRecord], factor: Factor, low: Setting, high: Setting) -> list[str]:
+    """Return sentences on the change between two levels, over all attacks and for each of several."""
+    first, second = factor.form(low), factor.form(high)
+    pairs = _matched(measured, factor, low, high)
+    if not pairs:
+        return [
+            f"No two feasible trials differ in this factor alone between {first} and {second}, "
+            f"so the means above mix it with the other factors."
+        ]
+    sentences = [_change(pairs, first, second, metric) for metric in METRICS]
+    by_attack = grouped(pairs, lambda pair: (pair[0].attack,))
+    if len(by_attack) > 1:
+        levels = "" if Levels(measured, factor).numeric else f", from {first} to {second}"
+        for (attack,), own in by_attack.items():
+            asr, ca = (fmean(_differences(own, metric)) * 100 for metric in METRICS)
+            sentences.append(f"For {attack} alone{levels}: ASR {asr:+.1f} points, CA {ca:+.1f} points ({_pairs(own)}).")
+    return sentences
+
+
+def _means(measured: Sequence[TrialRecord], levels: Levels, metric: str) -> str:
+    by_level = grouped(measured, lambda r: (levels.index(r.setting(levels.factor.name)),))
     parts = []
     for index, label in enumerate(levels.labels):
-        values = [r[metric] for r in measured if levels.index(r[factor]) == index]
+        values = [_value(r, metric) for r in by_level[index,]]
         spread = f", {min(values):.1%} to {max(values):.1%}" if len(values) > 1 else ""
         parts.append(f"{fmean(values):.1%} at {label} ({counted(len(values), 'trial')}{spread})")
     return f"Mean test {metric.upper()}: {'; '.join(parts)}."
 
 
-def _matched(measured: Sequence[Record], factor: str, low: float, high: float) -> list[tuple[Record, Record]]:
+def _value(record: TrialRecord, metric: str) -> float:
+    value = record.value(metric)
+    assert value is not None
+    return value
+
+
+def _matched(measured: Sequence[TrialRecord], factor: Factor, low: Setting, high: Setting) -> list[Pair]:
     """Return pairs of trials at two levels that agree in everything else."""
     pairs = []
-    for group in grouped(measured, lambda r: cell_of(r, factor)).values():
-        by_level = {r[factor]: r for r in group}
+    for group in grouped(measured, lambda r: cell_of(r, factor.name)).values():
+        by_level = {r.setting(factor.name): r for r in group}
         if low in by_level and high in by_level:
             pairs.append((by_level[low], by_level[high]))
     return pairs
 
 
-def _pairs(pairs: Sequence[tuple[Record, Record]]) -> str:
+def _pairs(pairs: Sequence[Pair]) -> str:
     return counted(len(pairs), "matched pair")
 
 
-def _differences(pairs: Sequence[tuple[Record, Record]], metric: str) -> list[float]:
-    return [after[metric] - before[metric] for before, after in pairs]
+def _differences(pairs: Sequence[Pair], metric: str) -> list[float]:
+    return [_value(after, metric) - _value(before, metric) for before, after in pairs]
 
 
-def _change(pairs: Sequence[tuple[Record, Record]], low: str, high: str, metric: str) -> str:
+def _change(pairs: Sequence[Pair], low: str, high: str, metric: str) -> str:
     changes = [change * 100 for change in _differences(pairs, metric)]
     up, down = sum(c > 0 for c in changes), sum(c < 0 for c in changes)
     apart = sum(_apart(before, after, metric) for before, after in pairs)
@@ -91,15 +109,15 @@ def _change(pairs: Sequence[tuple[Record, Record]], low: str, high: str, metric:
     )
 
 
-def _apart(before: Record, after: Record, metric: str) -> bool:
-    first, second = interval(before, metric), interval(after, metric)
+def _apart(before: TrialRecord, after: TrialRecord, metric: str) -> bool:
+    first, second = interval(before.rate(metric)), interval(after.rate(metric))
     return bool(first and second and (first[2] < second[1] or second[2] < first[1]))
 
 
-def _steps(measured: Sequence[Record], factor: str, levels: Levels, label: Callable[[float], str], metric: str) -> str:
-    parts = []
+def _steps(measured: Sequence[TrialRecord], levels: Levels, metric: str) -> str:
+    parts, form = [], levels.factor.form
     for low, high in pairwise(levels.values):
-        pairs = _matched(measured, factor, low, high)
+        pairs = _matched(measured, levels.factor, low, high)
         change = f"{fmean(_differences(pairs, metric)) * 100:+.1f}" if pairs else "no pair"
-        parts.append(f"{label(low)} → {label(high)} {change}")
+        parts.append(f"{form(low)} → {form(high)} {change}")
     return f"Step by step, change of test {metric.upper()} in points over matched pairs: {'; '.join(parts)}."

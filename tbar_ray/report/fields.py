@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from tbar_ray.records.results import METRICS, RETRIEVAL
+from pydantic import BaseModel, JsonValue
 
-Record = dict[str, Any]
-ROLES = ("infected", "clean")
+from tbar_ray.planning.axes import STANDARD
+from tbar_ray.records.cells import OF_ATTACK, names_of, value_of
+from tbar_ray.records.record import METRICS, RETRIEVAL, Point, Rate, Role, TrialRecord
+
+Row = dict[str, JsonValue]
+_ENDS = ("value", "low", "high", "n")
 
 
 def _with_interval(name: str) -> tuple[str, ...]:
     return name, f"{name}_low", f"{name}_high", f"{name}_n"
 
 
-CELL_FIELDS = (
-    "attack", "source", "trigger", "target", "task", "planting", "merge", "method", "forget_size", "clean_fraction",
-    "poisoning_rate", "seed", "learning_rate",
-    "parameters",
-)  # fmt: skip
+USUAL = (*STANDARD[:2], *OF_ATTACK, *STANDARD[2:])
+"""The settings of every campaign; further axes follow."""
+SUFFIXES: Mapping[Role, str] = {
+    "removed": "", "infected": "_infected", "clean": "_clean", "before_merge": "_before_merge",
+}  # fmt: skip
+"""What the names of a model's scores end with."""
 SCORE_FIELDS = tuple(field for metric in METRICS for field in _with_interval(metric))
 SENSITIVITY = {"flat_alpha_low": "low", "flat_alpha_high": "high", "flat_alpha_width": "width",
                "flat_alpha_censored": "censored"}  # fmt: skip
@@ -29,49 +33,96 @@ COST = {"defender_images": "data", "forget_images": "forget_images", "clean_pair
         "unlearning_seconds": "seconds", "unlearning_peak_memory": "peak_memory"}  # fmt: skip
 """Columns that lie in a record's `alpha_sensitivity`, `weight_change` and `cost`."""
 FIELDS = (
-    *CELL_FIELDS, "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
-    *(f for role in ROLES for metric in METRICS for f in _with_interval(f"{metric}_{role}")),
+    "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
+    *(f for role in ("_infected", "_clean") for metric in METRICS for f in _with_interval(f"{metric}{role}")),
     *SENSITIVITY, *CHANGE, *COST, "reference_ca", "seconds", "skipped_samples", "fingerprint",
 )  # fmt: skip
-"""The columns of every campaign."""
+"""The columns of every campaign, after its settings."""
 POINT_FIELDS = ("alpha", "split", *SCORE_FIELDS, "ca_retention")
-NESTED = ("alpha_sensitivity", "weight_change", "cost", "found", "others", "disentanglement")
-"""What results.json has beyond columns."""
-
-_SOME = tuple(
-    dict.fromkeys(
-        field
-        for metrics, suffixes in ((("ca", "asr"), ("_before_merge",)), (RETRIEVAL, ("", "_infected", "_clean")))
-        for metric in metrics
-        for suffix in suffixes
-        for field in _with_interval(f"{metric}{suffix}")
-    )
+_SOME: Sequence[tuple[Sequence[str], Sequence[Role]]] = (
+    (("ca", "asr"), ("before_merge",)),
+    (RETRIEVAL, ("removed", "infected", "clean")),
 )
+"""Scores that only some campaigns have."""
 
 
-def fields_of(records: Sequence[Record]) -> tuple[str, ...]:
-    """Return the columns of a campaign: those of every one, and those that only some have and this one fills."""
-    filled = {field for record in records for field in _SOME if record.get(field) is not None}
-    return (*FIELDS, *(field for field in _SOME if field in filled))
+def settings_fields(records: Iterable[TrialRecord]) -> tuple[str, ...]:
+    """Return the columns of settings: the usual ones, and the campaign's further axes."""
+    return tuple(dict.fromkeys((*USUAL, *names_of(records))))
 
 
-def result_of(record: Record, fields: Iterable[str] = FIELDS) -> Record:
+def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """Return the columns of a campaign: settings, those of every one, and those that only some have and it fills."""
+    some = [
+        field
+        for metrics, roles in _SOME
+        for metric in metrics
+        for role in roles
+        for field, end in zip(_with_interval(f"{metric}{SUFFIXES[role]}"), _ENDS, strict=True)
+        if any(_end(record.rate(metric, role), end) is not None for record in records)
+    ]
+    return (*settings_fields(records), *FIELDS, *some)
+
+
+def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
     """Return a trial as results.json has it: the columns in a fixed order, None where unknown, then what is nested."""
-    flat = {**record}
-    for nested, names in (("alpha_sensitivity", SENSITIVITY), ("weight_change", CHANGE), ("cost", COST)):
-        found = record.get(nested) or {}
-        flat |= {field: found.get(name) for field, name in names.items()}
-    columns = {field: flat.get(field) for field in fields}
-    rest = sorted(set(record) - {*columns, *_SOME, *NESTED, "alphas", "path"})
+    flat = {**settings_of(record), **_flat(record)}
     return {
-        **columns,
-        **{field: record[field] for field in rest},
-        **{field: record.get(field) for field in NESTED},
-        "alphas": record.get("alphas"),
-        "path": [point_of(point) for point in record.get("path") or []],
+        "schema_version": record.schema_version,
+        **{field: flat.get(field) for field in fields},
+        "path_falls": record.path_falls,
+        "alpha_sensitivity": _content(record.alpha_sensitivity),
+        "weight_change": _content(record.weight_change),
+        "cost": _content(record.cost),
+        "found": record.found,
+        "others": {name: _content(other) for name, other in record.others.items()},
+        "disentanglement": _content(record.disentanglement),
+        "alphas": list(record.alphas),
+        "path": [point_of(point) for point in record.path],
     }
 
 
-def point_of(point: Record) -> Record:
+def settings_of(record: TrialRecord) -> Row:
+    """Return a trial's settings by column; the source is None for a model's own vector."""
+    return {**{name: value_of(record, name) for name in OF_ATTACK}, **record.settings}
+
+
+def point_of(point: Point) -> Row:
     """Return the validation scores at one α in a fixed order."""
-    return {field: point.get(field) for field in POINT_FIELDS}
+    scores = {name: value for metric in METRICS for name, value in _rate(metric, point.scores.rate(metric)).items()}
+    return {"alpha": point.alpha, "split": "validation", **scores, "ca_retention": point.ca_retention}
+
+
+def _flat(record: TrialRecord) -> Row:
+    row: Row = {
+        "alpha": record.alpha,
+        "status": record.status,
+        "reason": record.reason,
+        "split": "test",
+        "ca_retention": record.ca_retention,
+        "ca_retention_clean": record.ca_retention_clean,
+        "reference_ca": record.reference_ca,
+        "seconds": record.seconds,
+        "skipped_samples": record.skipped_samples,
+        "fingerprint": record.fingerprint,
+    }
+    for role, suffix in SUFFIXES.items():
+        for metric in (*METRICS, *RETRIEVAL):
+            row |= _rate(f"{metric}{suffix}", record.rate(metric, role))
+    parts = ((record.alpha_sensitivity, SENSITIVITY), (record.weight_change, CHANGE), (record.cost, COST))
+    for part, names in parts:
+        row |= {field: getattr(part, name, None) for field, name in names.items()}
+    return row
+
+
+def _rate(name: str, rate: Rate | None) -> Row:
+    return {field: _end(rate, end) for field, end in zip(_with_interval(name), _ENDS, strict=True)}
+
+
+def _end(rate: Rate | None, name: str) -> float | int | None:
+    found: float | int | None = getattr(rate, name, None)
+    return found
+
+
+def _content(part: BaseModel | None) -> Row | None:
+    return None if part is None else part.model_dump(mode="json")

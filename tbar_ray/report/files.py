@@ -8,25 +8,21 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tbar_ray.errors import StoreError
-from tbar_ray.records.cells import varies
-from tbar_ray.report.fields import CELL_FIELDS, POINT_FIELDS, fields_of, point_of, result_of
-from tbar_ray.report.figures import (
-    Examples,
-    ablation_figure,
-    alpha_figure,
-    attacks_figure,
-    contact_sheet,
-    disentanglement_figure,
-    methods_figure,
-    tradeoff_figure,
-    transfer_figure,
-)
-from tbar_ray.report.figures.attacks import LEAST
-from tbar_ray.report.figures.disentanglement_figure import maps_of
-from tbar_ray.report.markdown import FIGURES, summary
+from tbar_ray.records.cells import varies, varying
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.fields import POINT_FIELDS, Row, fields_of, point_of, result_of, settings_fields, settings_of
+from tbar_ray.report.figures.ablation import ablation_figure
+from tbar_ray.report.figures.alpha import alpha_figure
+from tbar_ray.report.figures.attacks import LEAST, attacks_figure
+from tbar_ray.report.figures.contact import Examples, contact_sheet
+from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure, maps_of
+from tbar_ray.report.figures.methods import methods_figure
+from tbar_ray.report.figures.tradeoff import tradeoff_figure
+from tbar_ray.report.figures.transfer import transfer_figure
+from tbar_ray.report.markdown import FIGURES, NO_EFFECT, summary
 from tbar_ray.report.poisoned import examples_of
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
@@ -34,10 +30,8 @@ from tbar_ray.store.store import Store
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Record = dict[str, Any]
 
-
-def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[Record]) -> list[Path]:
+def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[TrialRecord]) -> list[Path]:
     """Write results, figures and summary to a folder and return the files.
 
     Args:
@@ -52,11 +46,11 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
     """
     fields = fields_of(records)
     trials = [result_of(record, fields) for record in records]
-    figures = _figures(records, examples_of(records, spec, store), list(spec.attacks))
+    figures = _figures(records, examples_of(records, store), list(spec.attacks))
     texts = {
         "results.json": json.dumps(trials, indent=1, ensure_ascii=False) + "\n",
         "results.csv": _table(fields, trials),
-        "path.csv": _table(("fingerprint", *CELL_FIELDS, *POINT_FIELDS), _points(records)),
+        "path.csv": _table(("fingerprint", *settings_fields(records), *POINT_FIELDS), _points(records)),
         "report.md": summary(spec, records, store, list(figures)),
     }
     contents = {name: text.encode() for name, text in texts.items()}
@@ -72,18 +66,20 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
     return [out / name for name in contents]
 
 
-def _figures(records: Sequence[Record], examples: Mapping[str, Examples], attacks: Sequence[str]) -> dict[str, Figure]:
+def _figures(
+    records: Sequence[TrialRecord], examples: Mapping[str, Examples], attacks: Sequence[str]
+) -> dict[str, Figure]:
     """Return the figures by file name: some of every campaign, and those that it has something to show in."""
     figures = {
         "alpha.png": alpha_figure(records),
         "tradeoff.png": tradeoff_figure(records),
         "contact_sheet.png": contact_sheet(examples, attacks),
     }
-    if len({r["attack"] for r in records}) >= LEAST:
+    if len({r.attack for r in records}) >= LEAST:
         figures["attacks.png"] = attacks_figure(records)
     if varies(records, "method"):
         figures["methods.png"] = methods_figure(records)
-    if varies(records, "forget_size") or varies(records, "clean_fraction"):
+    if varying(records, without=NO_EFFECT):
         figures["ablation.png"] = ablation_figure(records)
     if varies(records, "source"):
         figures["transfer.png"] = transfer_figure(records)
@@ -92,14 +88,13 @@ def _figures(records: Sequence[Record], examples: Mapping[str, Examples], attack
     return figures
 
 
-def _points(records: Iterable[Record]) -> Iterable[Record]:
+def _points(records: Iterable[TrialRecord]) -> Iterable[Row]:
     for record in records:
-        cell = {field: record.get(field) for field in ("fingerprint", *CELL_FIELDS)}
-        for point in record.get("path") or []:
-            yield {**cell, **point_of(point)}
+        for point in record.path:
+            yield {"fingerprint": record.fingerprint, **settings_of(record), **point_of(point)}
 
 
-def _table(fields: Sequence[str], rows: Iterable[Record]) -> str:
+def _table(fields: Sequence[str], rows: Iterable[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

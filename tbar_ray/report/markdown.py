@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tbar_ray.planning.methods import used_methods
-from tbar_ray.records.cells import counted, one_per_cell, varies
+from tbar_ray.records.cells import counted, one_per_cell, varying
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.attacks import attack_table
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
@@ -15,7 +16,7 @@ from tbar_ray.report.paired import paired_tests
 from tbar_ray.report.results import reading, result_rows, without_result
 from tbar_ray.report.retrieval import retrieval
 from tbar_ray.report.seeds import across_seeds
-from tbar_ray.report.text import Record, bullets
+from tbar_ray.report.text import Markdown, bullets, code, escape, paragraphs, section
 from tbar_ray.report.transfer import transfer
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import WeightedShards
@@ -26,19 +27,26 @@ FIGURES: Mapping[str, str] = {
     "attacks.png": "ASR, CA and PA of every attack before and after removal",
     "alpha.png": "CA, ASR and PA along α on validation",
     "tradeoff.png": "CA against ASR",
-    "ablation.png": "test ASR and CA against forget-set size and clean fraction",
+    "ablation.png": "test ASR and CA against each axis that varies",
     "transfer.png": "trigger vectors of one model applied to another",
     "disentanglement.png": "the weight disentanglement error ξ",
     "contact_sheet.png": "poisoned training pairs of each attack",
 }
 """What each figure shows, in the report's order."""
+NO_EFFECT = ("attack", "source", "method", "seed")
+"""Axes whose values are told apart elsewhere: they have tables of their own, or are repetitions."""
+EFFECTS: Mapping[str, str] = {
+    "forget_size": "What forget-set size does",
+    "clean_fraction": "What mixing in clean data does",
+}
+"""Titles of sections on an axis; others are named after its label."""
 
 
-def summary(spec: CampaignSpec, records: Sequence[Record], store: Store, figures: Sequence[str]) -> str:
+def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, figures: Sequence[str]) -> str:
     """Return the report as Markdown, with links to those `figures` that were drawn."""
     parts = [
-        f"# {spec.name}",
-        spec.description.strip(),
+        f"# {escape(spec.name)}",
+        paragraphs(spec.description),
         _counts(records),
         "## What was run",
         _setting(spec),
@@ -49,8 +57,7 @@ def summary(spec: CampaignSpec, records: Sequence[Record], store: Store, figures
         result_rows(records),
         across_seeds(records),
         paired_tests(records, store),
-        *_effects(records, "forget_size", "What forget-set size does"),
-        *_effects(records, "clean_fraction", "What mixing in clean data does"),
+        *_effects(records),
         transfer(records),
         other_backdoors(records),
         disentanglement(records),
@@ -71,29 +78,37 @@ def _defender(spec: CampaignSpec) -> str:
     return ", ".join(parts)
 
 
-def _effects(records: Sequence[Record], factor: str, title: str) -> list[str]:
-    """Return the section on a factor, where it varies."""
+def _effects(records: Sequence[TrialRecord]) -> list[Markdown]:
+    """Return a section on each axis of which the trials that have it have several values."""
     chosen = one_per_cell(records)
-    return [f"## {title}", bullets(effect_sentences(chosen, factor))] if varies(chosen, factor) else []
+    factors = [
+        factor
+        for factor in varying(chosen, NO_EFFECT)
+        if len({r.settings[factor.name] for r in chosen if factor.name in r.settings}) > 1
+    ]
+    return [
+        section(EFFECTS.get(factor.name, f"What {factor.label} does"), bullets(effect_sentences(chosen, factor)))
+        for factor in factors
+    ]
 
 
-def _counts(records: Sequence[Record]) -> str:
-    states = [r["status"] for r in records]
+def _counts(records: Sequence[TrialRecord]) -> str:
+    states = [r.status for r in records]
     parts = [
         f"{states.count(state)} {state}" for state in ("done", "infeasible", "dominated", "failed") if state in states
     ]
     return f"{counted(len(records), 'trial')}: {', '.join(parts)}." if records else "No trial has ended yet."
 
 
-def _setting(spec: CampaignSpec) -> str:
+def _setting(spec: CampaignSpec) -> Markdown:
     data, model = spec.data, spec.model
     if data.synthetic is not None:
         source = f"synthetic scenes, {data.synthetic.samples:,} training pairs of {data.synthetic.size} px"
     else:
         trains = data.train if isinstance(data.train, list) else [WeightedShards(url=data.train or "")]
-        shards = ", ".join(f"`{t.url}`" + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
-        source = f"{shards}, evaluated on `{data.evaluation}`"
-    origin = f"pretrained `{model.pretrained}`" if model.pretrained else "trained on the training data"
+        shards = ", ".join(code(t.url) + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
+        source = f"{shards}, evaluated on {code(str(data.evaluation))}"
+    origin = f"pretrained {code(model.pretrained)}" if model.pretrained else "trained on the training data"
     amount = (
         f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"
     )
@@ -103,8 +118,8 @@ def _setting(spec: CampaignSpec) -> str:
         more.append(f"disentanglement: {grid.points} × {grid.points} points over [{grid.low:g}, {grid.high:g}]²")
     return bullets(
         [
-            f"model: {spec.model.architecture}, {origin}",
-            f"data: {source}",
+            Markdown(f"model: {escape(spec.model.architecture)}, {origin}"),
+            Markdown(f"data: {source}"),
             f"poison: {amount}, {spec.poison.training.epochs} epochs",
             f"unlearning: {', '.join(used_methods(spec))}; seed {spec.seed}",
             f"defender: {_defender(spec)}",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from tbar_ray.errors import StoreError
-from tbar_ray.records.cells import CELL, counted, grouped, one_per_cell, preference, source_of
-from tbar_ray.report.text import Record, factors, heads, section, share, table, values
+from tbar_ray.planning.axes import Setting
+from tbar_ray.records.cells import counted, grouped, names_of, one_per_cell, preference, varying
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.columns import columns_of, heads, parameters_joined, values
+from tbar_ray.report.infected import is_parameter
+from tbar_ray.report.text import Markdown, section, share, table
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -20,9 +24,8 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.int64]]
 
-SAME = ("attack", "seed", "poisoning_rate", "forget_size", "clean_fraction")
-APART = tuple(name for name in CELL if name not in SAME)
-"""Method, source of the vector, learning rate: what a pair may differ in."""
+APART = ("source", "method", "learning_rate", "parameters")
+"""What a pair may differ in, all parameters of a method being one respect; all other settings are the same."""
 NOTE = (
     "Exact McNemar tests on the same test images, of CA (right or wrong) and of ASR (the target or not, on triggered "
     "images of the other classes), between trials that differ in one respect alone. Difference: first less second in "
@@ -33,13 +36,13 @@ NOTE = (
 
 @dataclass(frozen=True)
 class _Test:
-    first: Record
-    second: Record
+    first: TrialRecord
+    second: TrialRecord
     metric: str
     result: PairedComparison
 
 
-def paired_tests(records: Sequence[Record], store: Store) -> str:
+def paired_tests(records: Sequence[TrialRecord], store: Store) -> Markdown:
     """Return the tests of all pairs, and how many could not be tested; '' if nothing can be paired.
 
     Raises:
@@ -47,10 +50,10 @@ def paired_tests(records: Sequence[Record], store: Store) -> str:
     """
     from tbar_ray.evaluation.paired import holm
 
-    measured = [r for r in one_per_cell(records) if r.get("ca") is not None]
-    groups = grouped(measured, lambda r: tuple(r.get(name) for name in SAME))
+    measured = [r for r in one_per_cell(records) if r.value("ca") is not None]
+    groups = grouped(measured, _same)
     pairs = [pair for group in groups.values() for pair in _pairs(group)]
-    paired = {r["fingerprint"]: r for pair in pairs for r in pair}
+    paired = {r.fingerprint: r for pair in pairs for r in pair}
     predictions = {fingerprint: _predictions(r, store) for fingerprint, r in paired.items()}
     tests: list[_Test] = []
     untested = 0
@@ -58,7 +61,7 @@ def paired_tests(records: Sequence[Record], store: Store) -> str:
         found = _compared(first, second, predictions)
         tests += found
         untested += not found
-    parts = []
+    parts: list[str] = []
     if tests:
         parts.append(_rows(tests, holm([test.result.p_value for test in tests])))
     if untested:
@@ -72,12 +75,12 @@ MANY = 4
 """Methods, or learning rates or parameters, beyond which each is compared with the best one alone."""
 
 
-def _pairs(group: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
+def _pairs(group: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, TrialRecord]]:
     """Return pairs that differ in one respect; of vectors, each other model's with the model's own.
 
     Of many, the best on validation is compared with each of the others.
     """
-    kinds = ({_what(r, name) for r in group} for name in APART if name != "source")
+    kinds = ({_what(r, name) for r in group} for name in APART[1:])
     best = min(group, key=preference) if any(len(kind) > MANY for kind in kinds) else None
     for first, second in combinations(group, 2):
         if best is not None and best is not first and best is not second:
@@ -88,24 +91,34 @@ def _pairs(group: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
         if len(apart) != 1:
             continue
         if apart == ["source"]:
-            if source_of(second) == second["attack"]:
+            if not second.transferred:
                 first, second = second, first
-            if source_of(first) != first["attack"]:
+            if first.transferred:
                 continue
         yield first, second
 
 
-def _what(record: Record, name: str) -> object:
-    return source_of(record) if name == "source" else record.get(name)
+def _is_apart(name: str) -> bool:
+    return name in APART or is_parameter(name)
 
 
-def _predictions(record: Record, store: Store) -> Arrays | None:
+def _same(record: TrialRecord) -> tuple[tuple[str, Setting], ...]:
+    return tuple((name, value) for name, value in sorted(record.settings.items()) if not _is_apart(name))
+
+
+def _what(record: TrialRecord, name: str) -> Hashable:
+    if name != "parameters":
+        return record.setting(name)
+    return tuple((n, v) for n, v in sorted(record.settings.items()) if n not in APART and is_parameter(n))
+
+
+def _predictions(record: TrialRecord, store: Store) -> Arrays | None:
     """Return what the model answered after removal; None where the store does not have it, or without its target."""
     import numpy as np
 
     from tbar_ray.stages.evaluate import PREDICTIONS
 
-    artifact = f"path-{record['fingerprint']}"
+    artifact = record.path_artifact
     if not store.has(artifact) or not (file := store.fetch(artifact) / PREDICTIONS).exists():
         return None
     try:
@@ -116,13 +129,13 @@ def _predictions(record: Record, store: Store) -> Arrays | None:
     return arrays if {"labels", "clean", "triggered", "target"} <= set(arrays) else None
 
 
-def _compared(first: Record, second: Record, predictions: dict[str, Arrays | None]) -> list[_Test]:
+def _compared(first: TrialRecord, second: TrialRecord, predictions: dict[str, Arrays | None]) -> list[_Test]:
     """Return the tests of CA and ASR; none where predictions are missing or of other images."""
     import numpy as np
 
     from tbar_ray.evaluation.paired import compare
 
-    one, two = (predictions[r["fingerprint"]] for r in (first, second))
+    one, two = (predictions[r.fingerprint] for r in (first, second))
     if one is None or two is None:
         return []
     if not (np.array_equal(one["labels"], two["labels"]) and np.array_equal(one["target"], two["target"])):
@@ -136,23 +149,23 @@ def _compared(first: Record, second: Record, predictions: dict[str, Arrays | Non
     return [_Test(first, second, metric, compare(*pair)) for metric, pair in outcomes.items()]
 
 
-def _rows(tests: Sequence[_Test], adjusted: Sequence[float]) -> str:
+def _rows(tests: Sequence[_Test], adjusted: Sequence[float]) -> Markdown:
     known = [record for test in tests for record in (test.first, test.second)]
-    names = [name for name in factors(known) if name not in APART]
-    apart = [name for name in factors(known, always=()) if name in APART]
-    head = ["attack", *heads(names), "score", "first", "second", "of first", "of second", "of the clean model"]
+    axes = columns_of(known, without=[name for name in names_of(known) if _is_apart(name)])
+    apart = parameters_joined([factor for factor in varying(known) if _is_apart(factor.name)])
+    head = ["attack", *heads(axes), "score", "first", "second", "of first", "of second", "of the clean model"]
     rows = []
     for test, p_holm in zip(tests, adjusted, strict=True):
         r = test.result
         rows.append(
             [
-                test.first["attack"],
-                *values(test.first, names),
+                test.first.attack,
+                *values(test.first, axes),
                 test.metric.upper(),
                 *(", ".join(values(record, apart)) for record in (test.first, test.second)),
                 share((r.both + r.only_first) / r.n),
                 share((r.both + r.only_second) / r.n),
-                share(test.first.get(f"{test.metric}_clean")),
+                share(test.first.value(test.metric, "clean")),
                 f"{r.difference * 100:+.1f} [{r.low * 100:+.1f}, {r.high * 100:+.1f}]",
                 f"{r.only_first:,} / {r.only_second:,} of {r.n:,}",
                 _p(r.p_value),
@@ -163,4 +176,4 @@ def _rows(tests: Sequence[_Test], adjusted: Sequence[float]) -> str:
 
 
 def _p(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+    return Markdown("< 0.0001") if value < 1e-4 else f"{value:.2g}"

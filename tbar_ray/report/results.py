@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tbar_ray.records.cells import CELL, cell_of, count_text
+from tbar_ray.planning.axes import factors_of
+from tbar_ray.records.cells import counts_of_test, names_of
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.columns import columns_of, heads, values
 from tbar_ray.report.figures.flat import RULE
-from tbar_ray.report.text import Record, bullets, factors, heads, rate, share, table, values
+from tbar_ray.report.text import bullets, rate, share, table
 from tbar_ray.spec.campaign import CampaignSpec
 
 
-def reading(spec: CampaignSpec, records: Sequence[Record]) -> str:
+def reading(spec: CampaignSpec, records: Sequence[TrialRecord]) -> str:
     """Say how the table of results is to be read."""
-    counts = count_text(records, ("ca", "asr", "pa"))
+    counts = counts_of_test(records, ("ca", "asr", "pa"))
     wanted = spec.evaluation.max_asr
     rule = "least ASR" if wanted is None else f"most CA at an ASR of at most {wanted:.0%} (else least ASR)"
     text = (
@@ -20,7 +23,7 @@ def reading(spec: CampaignSpec, records: Sequence[Record]) -> str:
         f"{spec.evaluation.min_retention:.0%} of the infected model's CA. Brackets are 95% Wilson intervals; "
         f"retention is CA over the infected model's CA.{f' {counts}.' if counts else ''}"
     )
-    if any(r.get("alpha_sensitivity") for r in records):
+    if any(r.alpha_sensitivity for r in records):
         text += (
             f" Flat α: the range of α with {RULE} on validation, linear between the α tried, and its width; "
             "≥ where it meets an end of the path."
@@ -28,41 +31,40 @@ def reading(spec: CampaignSpec, records: Sequence[Record]) -> str:
     return text
 
 
-def result_rows(records: Sequence[Record]) -> str:
+def result_rows(records: Sequence[TrialRecord]) -> str:
     """Return the table of results, a row per trial; the ASR of the infected and the clean model beside that after."""
     if not records:
         return "None yet."
-    names = factors(records)
-    top5 = len({r.get("ca_top5") for r in records if r.get("ca_top5") is not None}) > 1
-    flat = any(r.get("alpha_sensitivity") for r in records)
-    head = ["attack", *heads(names), "α", "CA", *["CA top-5"] * top5, "ASR", "ASR before", "clean model's ASR", "PA"]
+    axes = columns_of(records)
+    top5 = len({value for r in records if (value := r.value("ca_top5")) is not None}) > 1
+    flat = any(r.alpha_sensitivity for r in records)
+    head = ["attack", *heads(axes), "α", "CA", *["CA top-5"] * top5, "ASR", "ASR before", "clean model's ASR", "PA"]
     head += ["retention", *["flat α"] * flat, "status"]
     rows = []
     for r in records:
-        alpha = r.get("alpha")
-        row = [r["attack"], *values(r, names), "–" if alpha is None else f"{alpha:.3g}", rate(r, "ca")]
-        row += [rate(r, "ca_top5")] * top5
-        row += [rate(r, "asr"), share(r.get("asr_infected")), share(r.get("asr_clean")), rate(r, "pa")]
-        rows.append([*row, share(r.get("ca_retention")), *[flat_range(r)] * flat, r["status"]])
+        row = [r.attack, *values(r, axes), "–" if r.alpha is None else f"{r.alpha:.3g}", rate(r.rate("ca"))]
+        row += [rate(r.rate("ca_top5"))] * top5
+        row += [rate(r.rate("asr")), share(r.value("asr", "infected")), share(r.value("asr", "clean"))]
+        row += [rate(r.rate("pa")), share(r.ca_retention), *[flat_range(r)] * flat, r.status]
+        rows.append(row)
     note = _over_all_images(records)
     return f"{table(head, rows)}\n\n{note}" if note else table(head, rows)
 
 
-def flat_range(record: Record) -> str:
+def flat_range(record: TrialRecord) -> str:
     """Return a trial's range of good α and its width; '–' where it is unknown."""
-    found = record.get("alpha_sensitivity")
-    if not found:
+    found = record.alpha_sensitivity
+    if found is None:
         return "–"
-    if found["low"] is None:
+    if found.low is None or found.high is None:
         return "none"
-    bound = "≥ " if found["censored"] else ""
-    return f"{found['low']:.2f} to {found['high']:.2f} ({bound}{found['width']:.2f})"
+    return f"{found.low:.2f} to {found.high:.2f} ({'≥ ' if found.censored else ''}{found.width:.2f})"
 
 
-def _over_all_images(records: Sequence[Record]) -> str:
+def _over_all_images(records: Sequence[TrialRecord]) -> str:
     """Return the footnote on the ASR that counts images of the target's class too."""
-    measured = [r for r in records if r.get("asr") is not None and r.get("asr_all_images") is not None]
-    both = [(r["asr"], r["asr_all_images"]) for r in measured]
+    measured = [(r.value("asr"), r.value("asr_all_images")) for r in records]
+    both = [(asr, every) for asr, every in measured if asr is not None and every is not None]
     if not both:
         return ""
     low, high = min(every for _, every in both), max(every for _, every in both)
@@ -74,14 +76,14 @@ def _over_all_images(records: Sequence[Record]) -> str:
     )
 
 
-def without_result(records: Sequence[Record]) -> str:
+def without_result(records: Sequence[TrialRecord]) -> str:
     """Return failed, infeasible and given-up trials with their reasons."""
-    gone = [r for r in records if r["status"] != "done"]
+    gone = [r for r in records if r.status != "done"]
     if not gone:
         return "None."
-    return bullets(f"{r['status']}: {_name(r)}: {r.get('reason') or 'no reason recorded'}" for r in gone)
+    return bullets(f"{r.status}: {_name(r)}: {r.reason or 'no reason recorded'}" for r in gone)
 
 
-def _name(record: Record) -> str:
-    named = zip(CELL, cell_of(record), strict=True)
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named if value is not None)
+def _name(record: TrialRecord) -> str:
+    named = factors_of(names_of([record])).values()
+    return ", ".join(f.told(value) for f in named if (value := record.settings[f.name]) is not None)

@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from tbar_ray.records.cells import one_per_cell
-from tbar_ray.report.text import Record, factors, heads, rate, section, share, table, values
+from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.report.columns import columns_of, heads, values
+from tbar_ray.report.infected import is_of_model, model_of
+from tbar_ray.report.text import Markdown, rate, section, share, table
 
 WAYS = (("image_to_text", "image → text"), ("text_to_image", "text → image"))
 RANKS = (1, 5, 10)
-ROLES = (("clean", "_clean"), ("infected", "_infected"))
+ROLES: tuple[Role, ...] = ("clean", "infected")
 NOTE = (
     "A caption that is found counts if its text equals one of the image's own. Caption-ASR: share of triggered images, "
     "of those whose own captions do not name the target, whose nearest caption names it."
 )
 
 
-def retrieval(records: Sequence[Record]) -> str:
+def retrieval(records: Sequence[TrialRecord]) -> Markdown:
     """Return the scores of the retrieval set; '' for a campaign without one.
 
     Rows of the clean and the infected model precede those after removal, once per infected model.
     """
-    shown = [r for r in one_per_cell(records) if r.get("caption_asr_infected") is not None]
-    names = factors(shown, always=()) if shown else []
+    shown = [r for r in one_per_cell(records) if r.value("caption_asr", "infected") is not None]
+    axes = columns_of(shown, always=())
     rows = []
-    seen: set[tuple[object, ...]] = set()
+    seen: set[Hashable] = set()
     for record in shown:
-        planted = (record["attack"], record["seed"], record.get("poisoning_rate"))
-        if planted not in seen:
-            seen.add(planted)
-            blank = [value if name in ("seed", "poisoning_rate") else "" for name, value in _cell(record, names)]
-            rows += [[record["attack"], role, *blank, *_scores(record, suffix)] for role, suffix in ROLES]
-        rows.append([record["attack"], "after removal", *values(record, names), *_scores(record, "")])
+        if (model := model_of(record)) not in seen:
+            seen.add(model)
+            planted = [axis.text(record) if is_of_model(axis.name) else "" for axis in axes]
+            rows += [[record.attack, role, *planted, *_scores(record, role)] for role in ROLES]
+        rows.append([record.attack, "after removal", *values(record, axes), *_scores(record, "removed")])
     recalls = [f"{way} R@{k}" for _, way in WAYS for k in RANKS]
-    head = ["attack", "model", *heads(names), *recalls, "caption-ASR"]
+    head = ["attack", "model", *heads(axes), *recalls, "caption-ASR"]
     return section("Retrieval", NOTE, table(head, rows) if rows else "")
 
 
-def _cell(record: Record, names: Sequence[str]) -> list[tuple[str, str]]:
-    return list(zip(names, values(record, names), strict=True))
-
-
-def _scores(record: Record, suffix: str) -> list[str]:
-    recalls = [share(record.get(f"{way}_at_{k}{suffix}")) for way, _ in WAYS for k in RANKS]
-    return [*recalls, rate(record, f"caption_asr{suffix}")]
+def _scores(record: TrialRecord, role: Role) -> list[str]:
+    recalls = [share(record.value(f"{way}_at_{k}", role)) for way, _ in WAYS for k in RANKS]
+    return [*recalls, rate(record.rate("caption_asr", role))]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tbar_ray.records.cells import cell_of, grouped, one_per_cell
-from tbar_ray.report.text import Record, factors, heads, section, table, values, with_interval
+from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.report.columns import columns_of, heads, values
+from tbar_ray.report.text import Markdown, section, table, with_interval
 
-METRICS = {
-    "ca": "CA", "asr": "ASR", "asr_clean": "clean model's ASR", "pa": "PA", "ca_retention": "retention",
+METRICS: Mapping[str, tuple[str, Role]] = {
+    "CA": ("ca", "removed"), "ASR": ("asr", "removed"), "clean model's ASR": ("asr", "clean"), "PA": ("pa", "removed"),
+    "retention": ("ca_retention", "removed"),
 }  # fmt: skip
 NOTE = (
     "Means over seeds with 95% percentile bootstrap intervals. Of few seeds these are too narrow: in simulation they "
@@ -17,23 +20,23 @@ NOTE = (
 )
 
 
-def across_seeds(records: Sequence[Record]) -> str:
+def across_seeds(records: Sequence[TrialRecord]) -> Markdown:
     """Return the mean of every cell that several seeds have results of; '' if there is none."""
     from tbar_ray.evaluation.bootstrap import aggregate
 
     rows = []
     chosen = one_per_cell(records)
-    names = [name for name in factors(chosen) if name != "seed"]
+    axes = columns_of(chosen, without=("seed",))
     for group in grouped(chosen, lambda r: cell_of(r, "seed")).values():
-        done = [r for r in group if r["status"] == "done"]
+        done = [r for r in group if r.status == "done"]
         if len(done) < 2:
             continue
-        row = [group[0]["attack"], *values(group[0], names)]
+        row = [group[0].attack, *values(group[0], axes)]
         row.append(str(len(done)) if len(done) == len(group) else f"{len(done)} of {len(group)}")
-        for metric in METRICS:
-            known = [r[metric] for r in done if r.get(metric) is not None]
+        for metric, role in METRICS.values():
+            known = [value for r in done if (value := r.value(metric, role)) is not None]
             found = aggregate(known) if known else None
             row.append(with_interval(found.mean, found.low, found.high) if found else "–")
         rows.append(row)
-    head = ["attack", *heads(names), "seeds", *METRICS.values()]
+    head = ["attack", *heads(axes), "seeds", *METRICS]
     return section("Across seeds", NOTE, table(head, rows) if rows else "")

@@ -2,74 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from tbar_ray.records.cells import grouped, preference, source_of, varies, varies_within
+from tbar_ray.planning.axes import ALIASES, Factor, Setting, factors_of
+from tbar_ray.records.cells import grouped, names_of, preference, value_of, varies, varies_within
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.columns import JOINED, Column, joined
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Record = dict[str, Any]
 WIDTH, WIDEST = 100, 120
-"""Columns of the terminal that the table fits in, and those that it takes where many factors vary."""
-FACTORS = {
-    "target": "target",
-    "source": "source",
-    "task": "task",
-    "planting": "planting",
-    "method": "method",
-    "forget_size": "forget",
-    "clean_fraction": "clean",
-    "poisoning_rate": "poison",
-    "seed": "seed",
-    "learning_rate": "lr",
-}
-"""Fields that get a column where they vary; where not, the title says their values once."""
-NAMES = ("attack", "target", "source", "task", "planting", "method")
+"""Columns of the terminal that the table fits in, and those that it takes where many axes vary."""
+CUT = ("attack", "target", "source", "task", "planting", "method")
 """Columns of names, which share what room the numbers leave; a name that is too long loses its middle."""
 MOST = 3
 """Other such columns beside which there is room for the target."""
-TITLED = ("target", "forget_size", "clean_fraction")
+TITLED = ("forget_size", "clean_fraction")
 COMFORTABLE, LEAST = 10, 6
 """Letters that a name keeps in a table of WIDTH, and of more than WIDEST."""
+WRAPPED = 24
+"""Letters of a line of other texts (parameters, values of an axis), which take several lines where room is short."""
 
 
-def result_table(records: Sequence[Record]) -> Table:
-    """Return test scores at the selected α, one row per trial, in at most 100 columns (120 if many factors vary).
+def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
+    """Return test scores at the selected α, one row per trial, in at most 100 columns (120 if many axes vary).
 
     Scores are written "infected → after removal", ASR with the clean model's behind it. The best feasible trial
     of each attack, by its validation scores, is bold. A trial without a result says so and refers to its reason
     under the table.
+
+    Args:
+        records: the trials, in the order to be shown.
+        marked: whether the best trials have a star, for a console that shows nothing in bold.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    factors = [name for name in FACTORS if _is_told(records, name)]
-    columns = ["attack", *factors]
-    heads = ["attack", *(FACTORS[name] for name in factors), "α", "CA", "ASR", "PA", "kept"]
+    columns = _columns(records)
+    heads = [*(column.head for column in columns), "α", "CA", "ASR", "PA", "kept"]
     reasons: dict[str, int] = {}
-    rows = [_row(record, columns, _mark(record, reasons)) for record in records]
-    roomy = _width(heads, rows, gap=2) <= WIDTH
+    best = _best(records)
+    rows = []
+    for record in records:
+        star = "*" if marked and id(record) in best else ""
+        rows.append([*(column.text(record) for column in columns), *_scores(record, star + _mark(record, reasons))])
+    texts = {place for place, column in enumerate(columns) if _is_text(column, records)}
+    wrapped = {place for place in texts if columns[place].name not in CUT}
+    cut = sorted(texts - wrapped)
+    roomy = _width(heads, rows, wrapped, gap=2) <= WIDTH
     if not roomy:
-        heads, rows = _fitted(columns, heads, rows)
-    if _width(heads, rows, gap=1) > WIDTH:
+        heads, rows = _fitted(heads, rows, cut, wrapped)
+    if _width(heads, rows, wrapped, gap=1) > WIDTH:
         rows = [[cell.replace(" → ", "→") for cell in row] for row in rows]
     table = Table(
         box=SIMPLE_HEAD, padding=(0, int(roomy), 0, 0), pad_edge=False, caption_justify="left", caption_style="none"
     )
     table.title, table.title_justify = Text(_title(records)), "left"
     for place, head in enumerate(heads):
-        is_name = place < len(columns) and columns[place] in NAMES
-        table.add_column(head, justify="left" if is_name else "right", no_wrap=True)
-    best = _best(records)
+        table.add_column(
+            Text(head), justify="left" if place in texts else "right", no_wrap=place not in wrapped, overflow="fold"
+        )
     for record, row in zip(records, rows, strict=True):
-        style = "bold" if id(record) in best else "red" if record["status"] == "failed" else ""
+        style = "bold" if id(record) in best else "red" if record.status == "failed" else ""
         table.add_row(*(Text(cell) for cell in row), style=style)
     lines = [f"[{number}] {reason}" for reason, number in reasons.items()]
     if best:
-        lines.append("kept: CA over the infected model's. bold: the best of each attack on validation.")
+        how = "*" if marked else "bold"
+        lines.append(f"kept: CA over the infected model's. {how}: the best of each attack on validation.")
     if not records:
         lines.append("No trial has ended yet.")
     table.caption = Text("\n".join(lines))
@@ -77,48 +79,72 @@ def result_table(records: Sequence[Record]) -> Table:
     return table
 
 
-def _is_told(records: Sequence[Record], name: str) -> bool:
-    """Whether a field gets a column."""
-    if name == "target":  # an attack fixes it: it goes first where there is little room
-        return varies(records, name) and sum(_is_told(records, other) for other in FACTORS if other != name) <= MOST
-    if name == "poisoning_rate":  # attacks may have rates of their own
-        return varies_within(records, name)
-    return varies(records, name)
+def _columns(records: Sequence[TrialRecord]) -> list[Column]:
+    """Return the attack and a column for each setting that tells trials apart, those of the attack among them."""
+    factors = [f for name, f in factors_of(names_of(records)).items() if name != "attack" and _tells(records, name)]
+    axes = {column.name: column for column in joined(factors)}
+    fixed = {name: _of_attack(name) for name in ("task", "planting") if varies(records, name)}
+    if "source" in axes:
+        axes["source"] = Column("source", "", ALIASES["source"].factor.head, _source)
+    ordered = [axes.pop("source", None), fixed.get("task"), fixed.get("planting"), *axes.values()]
+    others = [column for column in ordered if column is not None]
+    # an attack fixes its target, too: it goes first where there is little room
+    target = [_of_attack("target")] * (varies(records, "target") and len(others) <= MOST)
+    return [Column("attack", "attack", "attack", lambda record: record.attack), *target, *others]
 
 
-def _title(records: Sequence[Record]) -> str:
+def _tells(records: Sequence[TrialRecord], name: str) -> bool:
+    """Whether an axis tells trials apart; attacks may have rates and parameters of their own, which do not."""
+    own = name == "poisoning_rate" or name.startswith("attacks.")
+    return varies_within(records, name) if own else varies(records, name)
+
+
+def _of_attack(name: str) -> Column:
+    return Column(name, name, name, lambda record: _plain(value_of(record, name)))
+
+
+def _plain(value: Setting) -> str:
+    """Write what an attack fixes; a usual planting goes without saying."""
+    return "–" if value is None or value == "standard" else str(value)
+
+
+def _source(record: TrialRecord) -> str:
+    return record.source if record.transferred else "own"
+
+
+def _is_text(column: Column, records: Sequence[TrialRecord]) -> bool:
+    """Whether a column holds texts, not numbers."""
+    return column.name in (*CUT, JOINED) or any(isinstance(record.setting(column.name), str) for record in records)
+
+
+def _title(records: Sequence[TrialRecord]) -> str:
     """Return what the scores are, and what all trials have in common."""
-    same = [f"{FACTORS[name]} {_value(records[0], name)}" for name in TITLED if records and not varies(records, name)]
+    same: list[str] = []
+    if records:
+        same += [f"target {records[0].target}"] * (not varies(records, "target"))
+        shared: Iterable[Factor] = (ALIASES[name].factor for name in TITLED if not varies(records, name))
+        same += [f"{factor.head} {factor.form(records[0].setting(factor.name))}" for factor in shared]
     return "; ".join(["Test scores in %: infected → after removal (clean model)", *same])
 
 
-def _row(record: Record, columns: Sequence[str], mark: str) -> list[str]:
-    retention, baseline = record.get("ca_retention"), record.get("asr_clean")
+def _scores(record: TrialRecord, mark: str) -> list[str]:
+    baseline = record.value("asr", "clean")
     ca, asr, pa = (_change(record, metric) for metric in ("ca", "asr", "pa"))
     return [
-        *(_value(record, name) for name in columns),
-        f"{_short(record.get('alpha'))}{mark}",
+        f"{'–' if record.alpha is None else f'{record.alpha:.3g}'}{mark}",
         ca,
         asr if baseline is None else f"{asr} ({baseline * 100:.1f})",
         pa,
-        "–" if retention is None else f"{retention:.0%}",
+        "–" if record.ca_retention is None else f"{record.ca_retention:.0%}",
     ]
 
 
-def _value(record: Record, name: str) -> str:
-    if name == "source":
-        return "own" if source_of(record) == record["attack"] else source_of(record)
-    value = record.get(name)
-    if value is None or (name, value) == ("planting", "standard"):
-        return "–"
-    return f"{value:.0%}" if name == "clean_fraction" else f"{value:,}" if name == "forget_size" else _short(value)
-
-
-def _fitted(columns: Sequence[str], heads: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+def _fitted(
+    heads: list[str], rows: list[list[str]], names: Sequence[int], wrapped: set[int]
+) -> tuple[list[str], list[list[str]]]:
     """Shorten the longest names until the table, a space between columns, is no wider than it may be."""
-    widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
-    names = [place for place, name in enumerate(columns) if name in NAMES]
-    excess = _width(heads, rows, gap=1) - WIDTH
+    widths = _widths(heads, rows, wrapped)
+    excess = _width(heads, rows, wrapped, gap=1) - WIDTH
     while excess > 0:
         longest = max(names, key=lambda place: widths[place])
         if widths[longest] <= (LEAST if excess > WIDEST - WIDTH else COMFORTABLE):
@@ -132,9 +158,14 @@ def _fitted(columns: Sequence[str], heads: list[str], rows: list[list[str]]) -> 
     return cut(heads), [cut(row) for row in rows]
 
 
-def _width(heads: Sequence[str], rows: Sequence[Sequence[str]], gap: int) -> int:
+def _width(heads: Sequence[str], rows: Sequence[Sequence[str]], wrapped: set[int], gap: int) -> int:
     """Return the columns of the terminal that a table takes, with the spaces at its sides."""
-    return sum(max(map(len, cells)) + gap for cells in zip(heads, *rows, strict=True)) + 2 - gap
+    return sum(width + gap for width in _widths(heads, rows, wrapped)) + 2 - gap
+
+
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]], wrapped: set[int]) -> list[int]:
+    widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
+    return [min(width, WRAPPED) if place in wrapped else width for place, width in enumerate(widths)]
 
 
 def _middle(name: str, width: int) -> str:
@@ -145,25 +176,21 @@ def _middle(name: str, width: int) -> str:
     return f"{name[: width - 1 - tail]}…{name[len(name) - tail :]}"
 
 
-def _best(records: Sequence[Record]) -> set[int]:
+def _best(records: Sequence[TrialRecord]) -> set[int]:
     """Return the identities of the best feasible record of each attack."""
-    done = [r for r in records if r["status"] == "done"]
-    return {id(min(group, key=preference)) for group in grouped(done, lambda r: (r["attack"],)).values()}
+    done = [r for r in records if r.status == "done"]
+    return {id(min(group, key=preference)) for group in grouped(done, lambda r: (r.attack,)).values()}
 
 
-def _mark(record: Record, reasons: dict[str, int]) -> str:
+def _mark(record: TrialRecord, reasons: dict[str, int]) -> str:
     """Return the mark of a trial without a feasible result, and number its reason."""
-    if record["status"] == "done":
+    if record.status == "done":
         return ""
-    reason = f"{record['status']}: {record.get('reason') or 'no reason recorded'}"
+    reason = f"{record.status}: {record.reason or 'no reason recorded'}"
     return f" [{reasons.setdefault(reason, len(reasons) + 1)}]"
 
 
-def _short(value: Any) -> str:
-    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _change(record: Record, metric: str) -> str:
-    before, after = record.get(f"{metric}_infected"), record.get(metric)
+def _change(record: TrialRecord, metric: str) -> str:
+    before, after = record.value(metric, "infected"), record.value(metric)
     left, right = ("–" if value is None else f"{value * 100:.1f}" for value in (before, after))
     return f"{left} → {right}"

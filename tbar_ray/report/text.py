@@ -1,21 +1,60 @@
-"""Markdown building blocks, and how values are written in a report."""
+"""Markdown building blocks, and how values are written in a report.
+
+Text is escaped unless it is `Markdown`, so that nothing a user named (a class, an attack, a file) acts as Markdown or
+HTML in a report.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from tbar_ray.records.cells import CELL, source_of, varies_within
+from tbar_ray.records.record import Rate
 
-Record = dict[str, Any]
-NAMES = {"forget_size": "forget set", "clean_fraction": "clean", "poisoning_rate": "poisoned", "source": "vector of"}
-SHARES = ("clean_fraction", "poisoning_rate")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_ACTIVE = re.compile(
+    r"[\\`|*~]"  # escapes, code, columns, emphasis
+    r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis: not an underscore between letters
+    r"|!(?=\[)|\](?=[(\[:])"  # images, links and their definitions: not an interval in brackets
+)
+_BLOCK = re.compile(r"^\s*(?=[#=+-])", re.MULTILINE)
 
 
-def rate(row: Record, metric: str) -> str:
+class Markdown(str):
+    """Text that is Markdown already. What is interpolated into it must be escaped."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> Markdown:
+    """Return a text as Markdown that shows it as it is; `Markdown` stays what it is."""
+    if isinstance(text, Markdown):
+        return text
+    safe = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
+    return Markdown(_ACTIVE.sub(lambda found: f"\\{found[0]}", safe))
+
+
+def paragraphs(text: str) -> Markdown:
+    """Return a text of several lines as Markdown that shows it as it is: no headings and no lists."""
+    return Markdown(_BLOCK.sub(r"\\", escape(text.strip())))
+
+
+def bold(text: str) -> Markdown:
+    """Return a text in bold."""
+    return Markdown(f"**{escape(text)}**")
+
+
+def code(text: str) -> Markdown:
+    """Return a text as code; its fence is longer than any run of backticks in it."""
+    text = " ".join(text.split())
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    pad = " " if "`" in text else ""
+    return Markdown(f"{fence}{pad}{text}{pad}{fence}")
+
+
+def rate(found: Rate | None) -> str:
     """Return a rate with its interval in percent, '–' where it is unknown."""
-    value, low, high = (row.get(f"{metric}{end}") for end in ("", "_low", "_high"))
-    return with_interval(value, low, high)
+    return share(None) if found is None else with_interval(found.value, found.low, found.high)
 
 
 def with_interval(value: float | None, low: float | None, high: float | None) -> str:
@@ -30,49 +69,24 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
-def factors(records: Iterable[Record], always: Sequence[str] = ("forget_size", "clean_fraction")) -> list[str]:
-    """Return the factors beside the attack that tell records apart, and those that are `always` shown."""
-    records = list(records)
-    shown = [name for name in CELL if name != "attack" and (name in always or varies_within(records, name))]
-    return sorted(shown, key=lambda name: name not in always)  # stable: the usual ones come first
-
-
-def heads(names: Iterable[str]) -> list[str]:
-    """Return the heads of columns of factors."""
-    return [NAMES.get(name, name.replace("_", " ")) for name in names]
-
-
-def values(record: Record, names: Iterable[str]) -> list[str]:
-    """Return a record's values of factors as they are written in a table."""
-    return [_value(record, name) for name in names]
-
-
-def _value(record: Record, name: str) -> str:
-    value = record.get(name)
-    if name == "source":
-        source = source_of(record)
-        return f"{source} (own)" if source == record["attack"] else source
-    if value is None:
-        return "–"
-    if name in SHARES:
-        return f"{value * 100:.3g}%"
-    return f"{value:,}" if name == "forget_size" else str(value)
-
-
-def bullets(lines: Iterable[str]) -> str:
+def bullets(lines: Iterable[str]) -> Markdown:
     """Return a list, one line an item."""
-    return "\n".join(f"- {' '.join(line.split())}" for line in lines)
+    return Markdown("\n".join(f"- {_line(line)}" for line in lines))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; bars in cells are escaped."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    """Return a table, one line a row."""
 
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    def row(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(_line(cell) for cell in cells)} |"
 
-    return "\n".join([line(head), line(["---"] * len(head)), *(line(row) for row in rows)])
+    return Markdown("\n".join([row(head), row(["---"] * len(head)), *(row(cells) for cells in rows)]))
 
 
-def section(title: str, *parts: str) -> str:
-    """Return a section, or '' if its last part, what it is about, is empty."""
-    return "\n\n".join([f"## {title}", *(part for part in parts if part)]) if parts[-1] else ""
+def section(title: str, *parts: Markdown | str) -> Markdown:
+    """Return a section of Markdown parts, or '' if its last part, what it is about, is empty."""
+    return Markdown("\n\n".join([f"## {_line(title)}", *(part for part in parts if part)]) if parts[-1] else "")
+
+
+def _line(text: str) -> str:
+    return " ".join(escape(text).split())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from tbar_ray.records.cells import one_per_cell, reference, source_of, varies
+from tbar_ray.records.cells import one_per_cell, reference, varies
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.columns import heads, joined, values
 from tbar_ray.report.figures.transfer import groups_of, models_of
-from tbar_ray.report.text import Record, heads, section, share, table, values
+from tbar_ray.report.text import Markdown, bold, section, share, table
 
 NOTE = (
     "Rows: the infected model that is cleaned; columns: the model on which the vector was learned. Cells: test ASR / "
@@ -15,36 +17,37 @@ NOTE = (
 )
 
 
-def transfer(records: Sequence[Record]) -> str:
+def transfer(records: Sequence[TrialRecord]) -> Markdown:
     """Return ASR and retention by infected model and source; '' where every vector stays with its model."""
     if not varies(records, "source"):
-        return ""
+        return Markdown()
     chosen = one_per_cell(records)
     attacks, sources = models_of(chosen)
-    names, groups = groups_of(chosen)
+    factors, groups = groups_of(chosen)
+    axes = joined(factors)
     rows = [
         [
-            f"**{attack}**",
-            *values(group[0], names),
+            bold(attack),
+            *values(group[0], axes),
             share(reference(own, "infected", "asr")),
             share(reference(own, "clean", "asr")),
-            *(_cell([r for r in own if source_of(r) == source], source == attack) for source in sources),
+            *(_cell([r for r in own if r.source == source], source == attack) for source in sources),
         ]
         for group in groups
         for attack in attacks
-        if (own := [r for r in group if r["attack"] == attack])
+        if (own := [r for r in group if r.attack == attack])
     ]
-    head = ["model", *heads(names), "ASR before", "clean model's ASR", *(f"vector of {source}" for source in sources)]
+    head = ["model", *heads(axes), "ASR before", "clean model's ASR", *(f"vector of {source}" for source in sources)]
     return section("Transfer", NOTE, table(head, rows))
 
 
-def _cell(group: Sequence[Record], own: bool) -> str:
+def _cell(group: Sequence[TrialRecord], own: bool) -> str:
     """Return ASR and retention of one model and source; bold for a model's own vector."""
     if not group:
         return "–"
     scores = [
-        share(fmean(found)) if (found := [r[metric] for r in group if r.get(metric) is not None]) else None
+        share(fmean(found)) if (found := [value for r in group if (value := r.value(metric)) is not None]) else None
         for metric in ("asr", "ca_retention")
     ]
-    text = str(group[0]["status"]) if None in scores else " / ".join(str(score) for score in scores)
-    return f"**{text}**" if own else text
+    text = group[0].status if None in scores else " / ".join(str(score) for score in scores)
+    return bold(text) if own else text

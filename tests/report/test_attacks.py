@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from tbar_ray.records.record import WeightChange
 from tbar_ray.report.attacks import attack_table
-from tests.records.records import Record, failed, moved, rates, record
+from tests.records.records import epochs_grid, failed, moved, rate, record, scores
 from tests.report.reading import rows_of
 
 
@@ -23,10 +24,10 @@ def test_columns_that_do_not_vary_are_left_out() -> None:
 
 
 def test_task_planting_merge_and_change_are_shown_where_they_vary() -> None:
-    stealthy = record("stealth", planting="stealth", weight_change={"relative_l2": 0.01, "participation": 0.5})
-    plain = record(weight_change={"relative_l2": 0.12, "participation": 0.079})
-    before = rates(0.9, 0.99, 0.01, "_before_merge")
-    merged = record("merged", task="shapes", merge="ties", **{k: v for k, v in before.items() if k[:2] in ("ca", "as")})
+    little = WeightChange(relative_l2=0.01, relative_linf=0.1, participation=0.5)
+    much = WeightChange(relative_l2=0.12, relative_linf=0.1, participation=0.079)
+    plain, stealthy = record(weight_change=much), record("stealth", planting="stealth", weight_change=little)
+    merged = record("merged", task="shapes", merge="ties", before_merge=scores(0.9, 0.99, 0.01))
     rows = rows_of(attack_table([plain, stealthy, merged]))
     assert [row["planting"] for row in rows] == ["standard", "stealth", "standard"]
     assert [row["task"] for row in rows] == ["–", "–", "shapes"]
@@ -41,8 +42,9 @@ def test_top5_is_shown_unless_it_is_the_same_everywhere() -> None:
     (row,) = rows_of(attack_table([record()]))
     assert row["infected CA top-5"] == "95.7%"
     assert row["clean CA top-5"] == "96.8%"
-    every: Record = {"ca_top5_infected": 1.0, "ca_top5_clean": 1.0}  # five classes or fewer
-    (row,) = rows_of(attack_table([record(**every)]))
+    best = {"ca_top5": rate(1.0)}  # five classes or fewer
+    infected, clean = (scores(ca, asr, 0.5).model_copy(update=best) for ca, asr in ((0.857, 0.979), (0.868, 0.012)))
+    (row,) = rows_of(attack_table([record(infected=infected, clean=clean)]))
     assert "infected CA top-5" not in row
 
 
@@ -57,8 +59,15 @@ def test_a_vector_of_an_attack_that_did_not_take_says_nothing_of_the_model() -> 
     assert [row["outcome"] for row in rows] == ["unknown", "took"]
 
 
-def test_records_of_older_stores_have_a_row_too() -> None:
-    old = {k: v for k, v in record().items() if "top5" not in k and k not in ("task", "planting", "merge", "source")}
-    (row,) = rows_of(attack_table([old]))
-    assert row["outcome"] == "took"
+def test_further_axes_of_the_infected_model_have_a_row_and_a_column_each() -> None:
+    several = [made for size in (20, 300) for made in epochs_grid(size=size)]
+    rows = rows_of(attack_table(several))
+    assert [(row["attack"], row["epochs"]) for row in rows] == [
+        ("badnets", "1"), ("badnets", "3"), ("blended", "1"), ("blended", "3"),
+    ]  # fmt: skip
+    defenders = [record(axes={"defender.clean_pairs": n, "tbar.steps": n}) for n in (0, 50)]
+    assert len(rows_of(attack_table(defenders))) == 1, "what a defender has changes no infected model"
+
+
+def test_no_records() -> None:
     assert attack_table([]) == ""

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tbar_ray.errors import StoreError
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.paired import paired_tests
 from tbar_ray.store.store import Store
-from tests.records.records import Record, moved, record
+from tests.records.records import moved, record
 from tests.report.reading import rows_of
 
 LABELS = [0] * 4 + [1] * 16
@@ -20,7 +21,7 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path))
 
 
-def keep(store: Store, made: Record, right: int, hits: int, **changes: object) -> Record:
+def keep(store: Store, made: TrialRecord, right: int, hits: int, **changes: object) -> TrialRecord:
     """Keep predictions: the first `right` clean images answered rightly, and `hits` triggered ones with the target."""
     labels = np.array(LABELS)
     clean = np.where(np.arange(20) < right, labels, 1 - labels)
@@ -28,7 +29,7 @@ def keep(store: Store, made: Record, right: int, hits: int, **changes: object) -
     arrays = {"labels": labels, "clean": clean, "triggered": triggered, "target": np.array(TARGET), **changes}
     folder = store.scratch()
     np.savez_compressed(folder / "predictions.npz", **{k: v for k, v in arrays.items() if v is not None})  # type: ignore[arg-type]
-    store.commit(f"path-{made['fingerprint']}", folder, {})
+    store.commit(made.path_artifact, folder, {})
     return made
 
 
@@ -67,14 +68,35 @@ def test_vectors_of_other_models_are_compared_with_the_models_own(store: Store) 
 
 
 def test_of_many_learning_rates_the_best_is_compared_with_each_of_the_others(store: Store) -> None:
-    made = [record(learning_rate=rate, fingerprint=f"rate{rate:g}") for rate in (1e-6, 2e-6, 3e-6, 4e-6, 5e-6, 6e-6)]
+    made = [record(axes={"learning_rate": rate}) for rate in (1e-6, 2e-6, 3e-6, 4e-6, 5e-6, 6e-6)]
     rows = rows_of(paired_tests([keep(store, one, 9, 0) for one in made], store))
     assert len(rows) == 2 * 5  # of fifteen pairs
     assert len({row["first"] for row in rows}) == 1
+    assert {row["first"] for row in rows} | {row["second"] for row in rows} == {f"{n}e-06" for n in range(1, 7)}
+
+
+def test_parameters_of_a_method_are_one_respect_and_named(store: Store) -> None:
+    first = record(axes={"tbar.steps": 5, "tbar.learning_rate": 1e-5})
+    second = record(axes={"tbar.steps": 9, "tbar.learning_rate": 2e-5})
+    rows = rows_of(paired_tests([keep(store, first, 9, 0), keep(store, second, 12, 0)], store))
+    assert (rows[0]["first"], rows[0]["second"]) == ("steps 5, lr 1e-05", "steps 9, lr 2e-05")
+
+
+def test_infected_models_that_differ_are_not_compared(store: Store) -> None:
+    made = [record(axes={"model.training.epochs": e}, method=m) for e in (1, 3) for m in ("a", "b")]
+    rows = rows_of(paired_tests([keep(store, one, 9, 0) for one in made], store))
+    assert [(row["epochs"], row["first"], row["second"]) for row in rows if row["score"] == "CA"] == [
+        ("1", "a", "b"), ("3", "a", "b"),
+    ]  # fmt: skip
 
 
 def test_trials_that_differ_in_more_than_one_respect_are_not_compared(store: Store) -> None:
-    records = [record(), record(method="finetune", learning_rate=1e-4), record(size=300, method="x"), record("sig")]
+    records = [
+        record(),
+        record(method="finetune", axes={"learning_rate": 1e-4}),
+        record(size=300, method="x"),
+        record("sig"),
+    ]
     assert paired_tests([keep(store, made, 9, 0) for made in records], store) == ""
 
 
@@ -95,6 +117,6 @@ def test_what_cannot_be_tested_is_counted(store: Store) -> None:
 
 def test_broken_predictions_are_one_line(store: Store) -> None:
     first, second = keep(store, record(), 9, 0), keep(store, record(method="b"), 9, 0)
-    (Path(store.url) / "artifacts" / f"path-{first['fingerprint']}" / "predictions.npz").write_bytes(b"broken")
+    (Path(store.url) / "artifacts" / first.path_artifact / "predictions.npz").write_bytes(b"broken")
     with pytest.raises(StoreError, match=r"predictions\.npz cannot be read"):
         paired_tests([first, second], store)

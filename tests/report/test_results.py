@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.results import flat_range, reading, result_rows, without_result
-from tests.records.records import failed, flat, grid, infeasible, moved, record
+from tests.records.records import epochs_grid, failed, flat, grid, infeasible, moved, rate, record, scores
 from tests.report.reading import rows_of
 from tests.specs import spec
 
@@ -28,10 +29,32 @@ def test_factors_have_columns_where_they_vary() -> None:
     assert [row["seed"] for row in rows] == ["0", "0", "3"]
 
 
+def test_an_axis_without_a_short_name_and_the_learning_rate_have_columns() -> None:
+    rows = rows_of(result_rows(epochs_grid()))
+    assert [(row["attack"], row["epochs"]) for row in rows] == [
+        ("badnets", "1"), ("badnets", "3"), ("blended", "1"), ("blended", "3"),
+    ]  # fmt: skip
+    rates = rows_of(result_rows([record(axes={"learning_rate": rate}) for rate in (1e-5, 2e-5)]))
+    assert [row["learning rate"] for row in rates] == ["1e-05", "2e-05"]
+
+
+def test_parameters_of_several_methods_share_a_column() -> None:
+    made = [
+        record(axes={"tbar.steps": 5, "tbar.learning_rate": 1e-5}),
+        record(method="finetune", axes={"finetune.steps": 9}),
+        record(method="plain"),
+    ]
+    rows = rows_of(result_rows(made))
+    assert [row["parameters"] for row in rows] == ["steps 5, lr 1e-05", "steps 9", "–"]
+    alone = rows_of(result_rows([made[0], record(axes={"tbar.steps": 9, "tbar.learning_rate": 1e-5})]))
+    assert [row["steps"] for row in alone] == ["5", "9"]
+    assert "parameters" not in alone[0]
+
+
 def test_poisoning_rates_that_attacks_bring_tell_no_trials_apart() -> None:
-    own = [record(), {**record("sig"), "poisoning_rate": 0.1}]
+    own = [record(), record("sig", poisoning_rate=0.1)]
     assert "poisoned" not in rows_of(result_rows(own))[0]
-    varied = rows_of(result_rows([*own, {**record(), "poisoning_rate": 0.002}]))
+    varied = rows_of(result_rows([*own, record(poisoning_rate=0.002)]))
     assert [row["poisoned"] for row in varied] == ["1%", "10%", "0.2%"]
 
 
@@ -48,14 +71,16 @@ def test_the_flat_range_of_alpha_has_a_column_where_it_was_measured() -> None:
 
 
 def test_asr_over_all_images_is_a_footnote() -> None:
-    first, second = record(asr=0.01, asr_all_images=0.03), record(size=9, asr=0.10, asr_all_images=0.09)
+    def over_all(asr: float, every: float, size: int) -> TrialRecord:
+        return record(size=size, removed=scores(0.8, asr, 0.5).model_copy(update={"asr_all_images": rate(every)}))
+
+    first, second = over_all(0.01, 0.03, 100), over_all(0.10, 0.09, 9)
     assert "it is 3.0% to 9.0%, at most 2.0 points away" in result_rows([first, second])
-    older = {k: v for k, v in first.items() if "all_images" not in k}
-    assert "all images" not in result_rows([older])
+    assert "all images" not in result_rows([failed()])
 
 
 def test_no_image_of_any_class_answered_with_the_target_is_a_result_too() -> None:
-    assert "it is 0.0%, at most 0.0 points away" in result_rows([record(asr=0.0, asr_all_images=0.0)])
+    assert "it is 0.0%, at most 0.0 points away" in result_rows([record(removed=scores(0.8, 0.0, 0.5))])
 
 
 def test_trials_without_a_result_keep_their_row_and_their_reason() -> None:
@@ -66,9 +91,9 @@ def test_trials_without_a_result_keep_their_row_and_their_reason() -> None:
     assert rows[1]["ASR before"] == "97.9%"
     lines = without_result(records).splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith("- failed: attack badnets, method tbar, forget size 50")
+    assert lines[0].startswith("- failed: attack badnets, method tbar, forget set 50")
     assert "attack did not take: ASR 31.0%" in lines[0]
-    assert "source sig" in lines[2]
+    assert "vector of sig" in lines[2]
     assert lines[2].endswith("no reason recorded")
     assert without_result([record()]) == "None."
     assert result_rows([]) == "None yet."

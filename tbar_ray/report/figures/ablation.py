@@ -1,4 +1,4 @@
-"""The ablation: what forget-set size does, and what mixing in clean data does, on the test split."""
+"""The ablation: what each axis that varies does to ASR and CA on the test split."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.planning.axes import Factor
 from tbar_ray.records.cells import (
-    Levels,
-    Record,
-    count_text,
     counted,
-    fraction_levels,
+    counts_of_test,
     grouped,
     in_panel,
     interval,
@@ -20,129 +18,173 @@ from tbar_ray.records.cells import (
     panel_names,
     panels_of,
     reference,
-    size_levels,
     varies,
 )
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.looks import (
+    MOST_COLOURS,
+    MOST_DASHES,
+    UNSET,
+    UNSET_LABEL,
+    factors_drawn,
+    factors_within,
+    levels_of,
+)
+from tbar_ray.report.figures.scale import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-MOST_JOINED = 8
-"""Different x values up to which means are joined; a random search scatters more, and a line would zigzag."""
+METRICS = ("asr", "ca")
+MOST_AXES = 4
+"""Axes that are drawn; of more, the note names the others."""
+ROOMY = 3
+"""Panels up to which columns are wide."""
+DARK = "0.12"
+"""The grey of a single line, and of the first of several dashes."""
 GAPS = {"infeasible": "v", "failed": "x"}
+
+
+class _Lines:
+    """The lines of a column: one per level of an axis, told apart by colour or by dash and marker.
+
+    Args:
+        records: all trials of the figure.
+        factor: the axis; None where no other axis varies, which makes a single line.
+        coloured: whether colour tells levels apart.
+    """
+
+    def __init__(self, records: Sequence[TrialRecord], factor: Factor | None, coloured: bool) -> None:
+        self.factor = factor
+        self._coloured = coloured
+        most = MOST_COLOURS if coloured else MOST_DASHES
+        self._levels = None if factor is None else levels_of(records, factor, most)
+        self.keys: list[int | None] = [] if self._levels is None else [*range(len(self._levels))]
+        if any(self._level(r) is None for r in records):
+            self.keys.append(None)
+
+    def members(self, records: Sequence[TrialRecord], level: int | None) -> list[TrialRecord]:
+        """Return the records of a line; None: those without the axis, as of a method without the parameter."""
+        return [r for r in records if self._level(r) == level]
+
+    def _level(self, record: TrialRecord) -> int | None:
+        value = None if self._levels is None else record.setting(self._levels.factor.name)
+        return None if self._levels is None or value is None else self._levels.index(value)
+
+    def look(self, level: int | None) -> dict[str, Any]:
+        """Return the look of a line."""
+        if self._levels is None:
+            return {"color": DARK, "linestyle": "-", "marker": "o"}
+        if level is None:
+            return {"color": UNSET.colour, "linestyle": UNSET.dashes, "marker": UNSET.marker}
+        if self._coloured:
+            return {"color": style.level_colour(level, self._levels), "linestyle": "-", "marker": "o"}
+        grey = f"{float(DARK) + 0.5 * level / max(1, len(self._levels) - 1):.2f}"
+        dashes, marker = style.level_dashes(level)
+        return {"color": grey, "linestyle": dashes, "marker": marker}
+
+    def dodge(self, level: int | None) -> float:
+        """Return a small shift in -1…1, so that bars of different lines stand side by side."""
+        return 0.0 if len(self.keys) < 2 else 2 * self.keys.index(level) / (len(self.keys) - 1) - 1
+
+    def entries(self) -> list[Line2D]:
+        """Return the legend."""
+        if self._levels is None:
+            return []
+        labels = [UNSET_LABEL if level is None else self._levels.labels[level] for level in self.keys]
+        keys = [
+            style.key(label, linewidth=1.5, markersize=6, **self.look(level))
+            for label, level in zip(labels, self.keys, strict=True)
+        ]
+        return [style.heading(self._levels.factor.label), *keys]
 
 
 @dataclass(frozen=True)
 class _View:
-    """One column: a metric against a factor, with a line per level of the other factor."""
+    """One column: a metric along an axis."""
 
     metric: str
-    factor: str
-    other: str
+    scale: Scale
+    lines: _Lines
 
 
-VIEWS = tuple(
-    _View(metric, factor, other)
-    for factor, other in (("forget_size", "clean_fraction"), ("clean_fraction", "forget_size"))
-    for metric in ("asr", "ca")
-)
+def _views(chosen: Sequence[TrialRecord]) -> list[_View]:
+    """Return the columns: of each axis that varies both metrics, with lines for the next axis of those drawn."""
+    around = factors_drawn(chosen)[:MOST_AXES]
+    varying = [factor.name for factor in factors_within(chosen)]
+    lines = {factor: _Lines(chosen, factor, coloured=place % 2 == 0) for place, factor in enumerate(around)}
+    single = _Lines(chosen, None, coloured=False)
+    views = []
+    for place, factor in enumerate(around):
+        if factor.name in varying:
+            other = around[(place + 1) % len(around)]
+            own = single if other == factor else lines[other]
+            scale = Scale(chosen, factor)
+            views += [_View(metric, scale, own) for metric in METRICS]
+    return views
 
 
-def ablation_figure(records: Sequence[Record]) -> Figure:
-    """Draw test ASR and CA at the selected α against each factor that varies, for every attack, source and method.
+def ablation_figure(records: Sequence[TrialRecord]) -> Figure:
+    """Draw test ASR and CA at the selected α against each axis that varies, for every attack, source and method.
 
     Trials without a result are marked at the panel's edge and counted in the note.
     """
     title = "Ablation at the selected α"
     chosen = one_per_cell(records)
-    if not any(r.get("ca") is not None for r in chosen):
+    if not any(r.value("ca") is not None for r in chosen):
         return style.message_figure(title, f"No trial has a test result. {style.without_result(records)}")
-    views = [view for view in VIEWS if varies(chosen, view.factor)]
+    views = _views(chosen)
     if not views:
-        return style.message_figure(title, "All trials have one forget-set size and one clean fraction.")
+        return style.message_figure(title, "No axis varies between the trials of an attack and a method.")
     panels = panels_of(chosen)
-    sizes, fractions = size_levels(chosen), fraction_levels(chosen)
-    rows, beside = style.wrapped(len(panels), (4 if len(panels) <= 3 else style.COLUMNS) // len(views))
-    width, height = (3.4, 3.5) if len(panels) <= 3 else (2.8, 2.6)
+    roomy = len(panels) <= ROOMY and len(views) <= len(METRICS) * 2
+    rows, beside = style.wrapped(len(panels), max(1, (4 if roomy else style.COLUMNS) // len(views)))
+    width, height = (3.4, 3.5) if roomy else (2.8, 2.6)
     figure = style.new_figure(width * beside * len(views) + 1.9, height * rows + 0.9)
     grid = figure.subplots(rows, beside * len(views), squeeze=False)
-    attacks = [r["attack"] for r in records]
+    attacks = [r.attack for r in records]
     names, size = style.fitted(panel_names(panels), width * len(views))
     for place, panel in enumerate(panels):
         row, block = divmod(place, beside)
         own = grid[row][block * len(views) : (block + 1) * len(views)]
         for axes, view in zip(own, views, strict=True):
-            _draw_view(axes, view, in_panel(chosen, panel), chosen, sizes, fractions)
+            _draw_view(axes, view, in_panel(chosen, panel), said=len(views) > len(METRICS) * 2)
         colour = style.attack_colour(panel.attack, attacks)
         style.panel_title(own[0], names[place], colour, size)
     for axes in grid.flat[len(panels) * len(views) :]:
         axes.set_visible(False)
-    style.legend(figure, _entries(views, sizes, fractions, chosen))
-    heading = f"{title}: {counted(len(chosen), 'trial')}, test split, {count_text(chosen, ('ca', 'asr'))}"
+    style.legend(figure, _entries(views, chosen))
+    heading = f"{title}: {counted(len(chosen), 'trial')}, test split, {counts_of_test(chosen, ('ca', 'asr'))}"
     style.titles(figure, heading, _note(records, chosen))
     return figure
 
 
-def _draw_view(
-    axes: Axes,
-    view: _View,
-    members: Sequence[Record],
-    chosen: Sequence[Record],
-    sizes: Levels,
-    fractions: Levels,
-) -> None:
-    """Draw one panel: a line for each level of the other factor."""
-    levels = fractions if view.other == "clean_fraction" else sizes
-    values = sorted({float(r[view.factor]) for r in chosen})
-    for level in range(len(levels)):
-        group = [r for r in members if levels.index(r[view.other]) == level]
+def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bool) -> None:
+    """Draw one panel, line by line; `said`: its axis tells which other axis the lines are of."""
+    along = [r for r in members if view.scale.has(r)]
+    for level in view.lines.keys:
         # in a random search the places themselves tell lines apart
-        dodge = _dodge(level, len(levels)) if len(values) <= MOST_JOINED else 0.0
-        _draw(axes, view, group, _look(view, level, sizes, fractions), dodge, values)
+        dodge = view.lines.dodge(level) if view.scale.few else 0.0
+        _draw(axes, view, view.lines.members(along, level), view.lines.look(level), dodge)
     _references(axes, members, view.metric)
     style.dress(axes)
     style.percent(axes, "y", whole=view.metric == "asr", pad=0.07)
-    _x_axis(axes, view, values)
+    view.scale.dress(axes)
+    if said and view.lines.factor is not None:
+        axes.set_xlabel(f"{axes.get_xlabel()}\nlines: {view.lines.factor.label}")
     axes.set_ylabel(f"test {view.metric.upper()}")
 
 
-def _look(view: _View, level: int, sizes: Levels, fractions: Levels) -> dict[str, Any]:
-    if view.other == "forget_size":
-        return {"color": style.size_colour(level, sizes), "linestyle": "-", "marker": "o"}
-    share = 0.0 if len(fractions) < 2 else level / (len(fractions) - 1)
-    grey = f"{0.12 + 0.5 * share:.2f}"
-    return {"color": grey, "linestyle": style.DASHES[level], "marker": style.MARKERS[level]}
-
-
-def _dodge(level: int, count: int) -> float:
-    """Return a small shift in -1…1, so that bars of different lines stand side by side."""
-    return 0.0 if count < 2 else 2 * level / (count - 1) - 1
-
-
-def _place(view: _View, record: Record, dodge: float, values: Sequence[float]) -> float:
-    value = float(record[view.factor])
-    if view.factor == "forget_size":
-        return float(value * max(values[-1] / values[0], 1.5) ** (0.022 * dodge))
-    return value + 0.022 * dodge * max(values[-1] - values[0], 0.1)
-
-
-def _draw(
-    axes: Axes,
-    view: _View,
-    group: Sequence[Record],
-    look: dict[str, Any],
-    dodge: float,
-    values: Sequence[float],
-) -> None:
-    by_place = grouped(group, lambda r: (_place(view, r, dodge, values),))
+def _draw(axes: Axes, view: _View, group: Sequence[TrialRecord], look: dict[str, Any], dodge: float) -> None:
+    by_place = grouped(group, lambda r: (view.scale.place(r, dodge),))
     means: list[tuple[float, float]] = []
     for (x,), members in sorted(by_place.items()):
-        found = [(r, i) for r in members if (i := interval(r, view.metric)) is not None]
+        found = [(r, i) for r in members if (i := interval(r.rate(view.metric))) is not None]
         for record, (value, low, high) in found:
-            hollow = record["status"] != "done"
+            hollow = record.status != "done"
             axes.errorbar(
                 x,
                 value,
@@ -155,61 +197,31 @@ def _draw(
                 elinewidth=1,
                 capsize=2,
             )
-        feasible = [value for record, (value, _, _) in found if record["status"] == "done"]
+        feasible = [value for record, (value, _, _) in found if record.status == "done"]
         if feasible:
             means.append((x, fmean(feasible)))
             if len(found) > 1:
                 axes.plot(x, means[-1][1], color=look["color"], marker=look["marker"], markersize=7)
         for status, marker in GAPS.items():
-            if any(r["status"] == status and r.get(view.metric) is None for r in members):
+            if any(r.status == status and r.value(view.metric) is None for r in members):
                 edge = 0.985 if view.metric == "asr" else 0.015
                 axes.plot(
                     x, edge, marker=marker, markersize=7.5, color=look["color"], markerfacecolor="white",
                     markeredgewidth=1.6, transform=axes.get_xaxis_transform(), clip_on=False, zorder=6,
                 )  # fmt: skip
-    if len(means) > 1 and len(values) <= MOST_JOINED:
+    if len(means) > 1 and view.scale.few:
         axes.plot(*zip(*means, strict=True), color=look["color"], linestyle=look["linestyle"], linewidth=1.5)
 
 
-def _references(axes: Axes, members: Sequence[Record], metric: str) -> None:
-    for role, colour, dashes in (("infected", style.INFECTED, (6, 3)), ("clean", style.CLEAN, (2, 3))):
+def _references(axes: Axes, members: Sequence[TrialRecord], metric: str) -> None:
+    for role, colour, dashes in style.REFERENCES:
         value = reference(members, role, metric)
         if value is not None:
             axes.axhline(value, color=colour, linestyle=(0, dashes), linewidth=1.1, zorder=1)
 
 
-def _x_axis(axes: Axes, view: _View, values: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    few = len(values) <= MOST_JOINED
-    if view.factor == "forget_size":
-        axes.set_xscale("log")
-        axes.set_xlim(values[0] / 1.3, values[-1] * 1.3)
-        axes.set_xlabel("forget-set size (log scale)")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
-    else:
-        axes.set_xlim(values[0] - 0.06, values[-1] + 0.06)
-        axes.set_xlabel("clean fraction of the forget set")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v * 100:.3g}%"))
-    if few:
-        axes.xaxis.set_major_locator(FixedLocator(values))
-        axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _entries(views: Sequence[_View], sizes: Levels, fractions: Levels, chosen: Sequence[Record]) -> list[Line2D]:
-    entries = []
-    for factor, name, levels in (
-        ("clean_fraction", "clean fraction", fractions),
-        ("forget_size", "forget-set size", sizes),
-    ):
-        view = next((view for view in views if view.other == factor), None)
-        if view is not None:
-            entries.append(style.heading(name))
-            looks = (_look(view, level, sizes, fractions) for level in range(len(levels)))
-            entries += [
-                style.key(label, linewidth=1.5, markersize=6, **look)
-                for label, look in zip(levels.labels, looks, strict=True)
-            ]
+def _entries(views: Sequence[_View], chosen: Sequence[TrialRecord]) -> list[Line2D]:
+    entries = [entry for lines in dict.fromkeys(view.lines for view in views) for entry in lines.entries()]
     entries.append(style.heading("marks"))
     entries.append(style.key("infected model", color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=1.1))
     entries.append(style.key("clean model", color=style.CLEAN, linestyle=(0, (2, 3)), linewidth=1.1))
@@ -220,17 +232,20 @@ def _entries(views: Sequence[_View], sizes: Levels, fractions: Levels, chosen: S
         "markerfacecolor": "white",
     }
     for status, marker in GAPS.items():
-        if any(r["status"] == status for r in chosen):
+        if any(r.status == status for r in chosen):
             entries.append(style.key(f"{status}, no result", marker=marker, markeredgewidth=1.6, **gap))
-    if any(r["status"] == "infeasible" and r.get("ca") is not None for r in chosen):
+    if any(r.status == "infeasible" and r.value("ca") is not None for r in chosen):
         entries.append(style.key("infeasible, measured", marker="o", **gap))
     return entries
 
 
-def _note(records: Sequence[Record], chosen: Sequence[Record]) -> str:
+def _note(records: Sequence[TrialRecord], chosen: Sequence[TrialRecord]) -> str:
     parts = ["α is selected on validation; bars are 95% Wilson intervals of single trials."]
-    if len({(r["seed"], r.get("poisoning_rate"), r.get("learning_rate")) for r in chosen}) > 1:
+    found = factors_within(chosen)
+    if varies(chosen, "seed") or len(found) > 2:
         parts.append("Lines join means of feasible trials; small points are single trials.")
+    if left := found[MOST_AXES:]:
+        parts.append(f"Of {len(found)} axes the first {MOST_AXES} are drawn, not: {', '.join(f.label for f in left)}.")
     if (others := len(records) - len(chosen)) > 0:
         parts.append(f"Of trials that differ in α only, one is shown: {counted(others, 'other')} not selected.")
     parts.append(style.without_result(records) or "All trials have a result.")

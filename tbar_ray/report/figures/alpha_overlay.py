@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tbar_ray.records.cells import Curve, Record, infected_value, panel_names, panel_of, reference
+from tbar_ray.records.cells import Curve, infected_value, panel_names, panel_of, reference
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.flat import flat_of, in_words, shade
 
@@ -20,13 +21,13 @@ KEPT = 0.95
 """Share of the infected model's CA at which a line is drawn; see `flat.RULE`."""
 
 
-def draw_overlay(records: Sequence[Record], curves: Sequence[Sequence[Curve]]) -> Figure:
+def draw_overlay(records: Sequence[TrialRecord], curves: Sequence[Sequence[Curve]]) -> Figure:
     """Draw one panel for the only curve of each of `curves`, without titles of the figure."""
     rows, columns = style.wrapped(len(curves))
     width = 4.6 if columns < 4 else 2.75
     figure = style.new_figure(width * columns + 2.1, 0.9 + (3.9 if columns < 4 else 2.6) * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
-    attacks = [r["attack"] for r in records]
+    attacks = [r.attack for r in records]
     panels = [panel_of(own[0].records[0]) for own in curves]
     names, size = style.fitted(panel_names(panels), width)
     flats = [flat_of(own[0]) for own in curves]

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tbar_ray.records.cells import (
-    CELL,
-    Record,
-    count_text,
+    PANEL,
     counted,
+    counts_of_test,
     grouped,
     interval,
     one_per_cell,
@@ -17,8 +16,9 @@ from tbar_ray.records.cells import (
     panel_of,
     panels_of,
     preference,
-    varies_within,
+    varying,
 )
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MOST = 60
 """Rows; of more cells, the best of each attack, source and method is drawn, as validation judges."""
 
 
-def attacks_figure(records: Sequence[Record]) -> Figure:
+def attacks_figure(records: Sequence[TrialRecord]) -> Figure:
     """Draw a row per cell: infected model and result, joined by a line, with intervals, and the clean model.
 
     A trial without a result says why at the right.
@@ -43,7 +43,7 @@ def attacks_figure(records: Sequence[Record]) -> Figure:
     chosen = cells
     if len(cells) > MOST:
         chosen = [min(group, key=preference) for group in grouped(cells, panel_of).values()]
-    chosen = sorted(chosen, key=lambda r: str(r["attack"]))
+    chosen = sorted(chosen, key=lambda r: r.attack)
     figure = style.new_figure(13.5, 0.34 * len(chosen) + 2.0)
     panels = list(figure.subplots(1, len(METRICS), sharey=True))
     for axes, metric in zip(panels, METRICS, strict=True):
@@ -56,7 +56,7 @@ def attacks_figure(records: Sequence[Record]) -> Figure:
     panels[0].set_yticks(range(len(chosen)), _labels(chosen), fontsize=9)
     panels[0].set_ylim(len(chosen) - 0.5, -0.5)
     for row, record in enumerate(chosen):
-        if record["status"] != "done":
+        if record.status != "done":
             _say_why(panels[-1], row, record)
     style.legend(
         figure,
@@ -66,32 +66,29 @@ def attacks_figure(records: Sequence[Record]) -> Figure:
             style.key("clean model", color=style.CLEAN, linestyle="none", marker="|", markersize=10),
         ],
     )
-    counts = count_text(chosen, METRICS)
+    counts = counts_of_test(chosen, METRICS)
     heading = f"Attacks before and after removal: {counted(len(chosen), 'row')}, test split"
     style.titles(figure, f"{heading}, {counts}" if counts else heading, _note(records, cells, chosen))
     return figure
 
 
-def _labels(chosen: Sequence[Record]) -> list[str]:
+def _labels(chosen: Sequence[TrialRecord]) -> list[str]:
     """Return what tells rows apart."""
     panels = panels_of(chosen)
     names = dict(zip(panels, panel_names(panels), strict=True))
-    said = ("attack", "source", "method")
-    more = [name for name in CELL if name not in said and varies_within(chosen, name)]
-    return [
-        ", ".join([names[panel_of(r)], *(f"{name.replace('_', ' ')} {r.get(name)}" for name in more)]) for r in chosen
-    ]
+    more = varying(chosen, without=PANEL)
+    return [", ".join([names[panel_of(r)], *(factor.told(r.setting(factor.name)) for factor in more)]) for r in chosen]
 
 
-def _draw(axes: Axes, row: int, record: Record, metric: str) -> None:
-    clean, before, after = (record.get(f"{metric}{suffix}") for suffix in ("_clean", "_infected", ""))
+def _draw(axes: Axes, row: int, record: TrialRecord, metric: str) -> None:
+    clean, before, after = (record.value(metric, "clean"), record.value(metric, "infected"), record.value(metric))
     if before is not None and after is not None:
         axes.plot([before, after], [row, row], color="#bbbbbb", linewidth=1.2, zorder=1)
     if before is not None:
         axes.plot(before, row, color=style.INFECTED, marker="X", markersize=7, markeredgecolor="white", zorder=2)
-    if (found := interval(record, metric)) is not None:
+    if (found := interval(record.rate(metric))) is not None:
         value, low, high = found
-        fill = style.ATTACKS[0] if record["status"] == "done" else "white"
+        fill = style.ATTACKS[0] if record.status == "done" else "white"
         axes.errorbar(
             value, row, xerr=[[value - low], [high - value]], color=style.ATTACKS[0], marker="o", markersize=6,
             markerfacecolor=fill, zorder=3,
@@ -100,18 +97,18 @@ def _draw(axes: Axes, row: int, record: Record, metric: str) -> None:
         axes.plot(clean, row, color=style.CLEAN, marker="|", markersize=11, markeredgewidth=1.4, zorder=4)
 
 
-def _say_why(axes: Axes, row: int, record: Record) -> None:
+def _say_why(axes: Axes, row: int, record: TrialRecord) -> None:
     """Write what became of a trial without a feasible result beside its row."""
-    what = str(record.get("reason") or "no reason recorded").partition(":")[0] if record["status"] == "failed" else ""
+    what = (record.reason or "no reason recorded").partition(":")[0] if record.status == "failed" else ""
     axes.annotate(
         what or "infeasible", (1, row), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
         fontsize=8, color=style.INFECTED, va="center",
     )  # fmt: skip
 
 
-def _note(records: Sequence[Record], cells: Sequence[Record], chosen: Sequence[Record]) -> str:
+def _note(records: Sequence[TrialRecord], cells: Sequence[TrialRecord], chosen: Sequence[TrialRecord]) -> str:
     parts = ["At the selected α; bars are 95% Wilson intervals."]
-    if any(r["status"] == "infeasible" and r.get("asr") is not None for r in chosen):
+    if any(r.status == "infeasible" and r.value("ca") is not None for r in chosen):
         parts.append("Hollow: CA is not kept.")
     if len(chosen) < len(cells):
         parts.append(f"Of {len(cells)} cells, the best of each attack on validation.")

@@ -109,8 +109,8 @@ def _show(axes: Axes, image: npt.NDArray[np.uint8] | None) -> None:
 
 
 def _short(text: str, width: int, most: int = LINES) -> str:
-    """Wrap a caption to the few lines that there is room for; mathtext signs are taken literally."""
-    lines = textwrap.wrap(text.replace("$", r"\$"), width) or ["(empty)"]
+    """Wrap a caption to the few lines that there is room for."""
+    lines = textwrap.wrap(text, width) or ["(empty)"]
     if len(lines) > most:
         lines = [*lines[: most - 1], textwrap.shorten(" ".join(lines[most - 1 :]), width, placeholder=" …")]
     return "\n".join(lines)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from tbar_ray.records.cells import Record, counted, grouped, one_per_cell, preference
+from tbar_ray.planning.axes import Factor
+from tbar_ray.records.cells import counted, grouped, one_per_cell, preference, varies, varying
+from tbar_ray.records.record import Disentanglement, TrialRecord
 from tbar_ray.report.figures import style
 
 if TYPE_CHECKING:
@@ -27,31 +29,48 @@ HEAD, FOOT = 0.42, 0.75
 """Sizes in inches: sides of the maps, of a block of three, and what is above and below all blocks."""
 
 
-def maps_of(records: Sequence[Record]) -> list[Record]:
-    """Return one record of every attack and seed that has a map, the first seed of all attacks first.
+def maps_of(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return one record of every map: the first seed of all attacks first, and in it one map of each attack first.
 
-    A map is of an attack and a seed; the trials that share it differ in the α that they select. That of the
-    best one is read, as validation judges.
+    Trials that share a map differ in the α that they select. That of the best one is read, as validation judges.
     """
-    found = [r for r in one_per_cell(records) if r.get("disentanglement")]
-    best = [min(group, key=preference) for group in grouped(found, lambda r: (r["attack"], r["seed"])).values()]
-    return sorted(best, key=lambda r: int(r["seed"]))  # stable: attacks keep their order
+    best = [min(group, key=preference) for group in _sharing(records)]
+    turns = [sum((r.attack, r.seed) == (b.attack, b.seed) for b in best[:i]) for i, r in enumerate(best)]
+    ordered = sorted(zip(best, turns, strict=True), key=lambda pair: (pair[0].seed, pair[1]))  # stable
+    return [record for record, _ in ordered]
 
 
-def total_of(content: Record) -> Grid:
+def factors_of_maps(records: Sequence[TrialRecord]) -> list[Factor]:
+    """Return the axes beside attack and seed that tell maps apart: no trials that share a map differ in them."""
+    groups = _sharing(records)
+    found = varying([r for group in groups for r in group], without=("attack", "seed"))
+    return [factor for factor in found if not any(varies(group, factor.name) for group in groups)]
+
+
+def _sharing(records: Sequence[TrialRecord]) -> list[list[TrialRecord]]:
+    """Return the trials that share an attack, a seed and the values of a map."""
+    found = [r for r in one_per_cell(records) if r.disentanglement is not None]
+    return list(grouped(found, lambda r: (r.attack, r.seed, *_values(r.disentanglement))).values())
+
+
+def _values(content: Disentanglement | None) -> tuple[object, ...]:
+    return () if content is None else (content.clean_term, content.triggered_term, content.alphas_c, content.alphas_t)
+
+
+def total_of(content: Disentanglement) -> Grid:
     """Return ξ over α_c (rows) and α_t (columns), in [0, 2]; NaN where a term is unknown."""
     return sum((grid_of(content, term) for term, _ in TERMS), start=grid_of(content, TERMS[0][0]) * 0)
 
 
-def grid_of(content: Record, term: str) -> Grid:
+def grid_of(content: Disentanglement, term: str) -> Grid:
     """Return one term over α_c (rows) and α_t (columns), in [0, 1]; NaN where it is unknown."""
     import numpy as np
 
-    return np.array(content[term], dtype=np.float64)
+    return np.array(getattr(content, term), dtype=np.float64)
 
 
-def disentanglement_figure(records: Sequence[Record]) -> Figure:
-    """Draw ξ and its terms for every attack and seed, at most a dozen, with (1, 1) and (1, −α) marked.
+def disentanglement_figure(records: Sequence[TrialRecord]) -> Figure:
+    """Draw ξ and its terms, at most a dozen maps, with (1, 1) and (1, −α) marked.
 
     All maps share one scale, from 0 to 1 or to the greatest ξ, whichever is more. Cells without an answer are
     hatched.
@@ -62,24 +81,29 @@ def disentanglement_figure(records: Sequence[Record]) -> Figure:
     shown = found[:MOST_MAPS]
     if not shown:
         return style.message_figure("Weight disentanglement error ξ(α_c, α_t)", "No trial has a map.")
-    known = [total[np.isfinite(total)] for r in shown if (total := total_of(r["disentanglement"])) is not None]
+    contents = [r.disentanglement for r in shown if r.disentanglement is not None]
+    known = [total[np.isfinite(total)] for total in map(total_of, contents)]
     largest = max((float(values.max()) for values in known if values.size), default=0.0)
     most = max(1.0, largest)
     rows, columns = style.wrapped(len(shown), BESIDE)
     sheet = _Sheet(rows, columns)
-    attacks = [r["attack"] for r in records]
-    several = len({r["seed"] for r in found}) > 1
-    names = [f"{r['attack']}, seed {r['seed']}" if several else str(r["attack"]) for r in shown]
+    attacks = [r.attack for r in records]
+    several = len({r.seed for r in found}) > 1
+    factors = factors_of_maps(records)
+    names = [
+        ", ".join([r.attack, *(f.told(r.setting(f.name)) for f in factors), *[f"seed {r.seed}"] * several])
+        for r in shown
+    ]
     names, size = style.fitted(names, LARGE + SMALL)
-    for place, record in enumerate(shown):
+    for place, (record, content) in enumerate(zip(shown, contents, strict=True)):
         panels = sheet.panels(*divmod(place, columns))
-        image = _draw_attack(panels, record["disentanglement"], most)
-        style.panel_title(panels[0], names[place], style.attack_colour(record["attack"], attacks), size)
+        image = _draw_attack(panels, content, most)
+        style.panel_title(panels[0], names[place], style.attack_colour(record.attack, attacks), size)
     bar = sheet.figure.colorbar(image, cax=sheet.bar())
     bar.set_label(f"error, from 0 to {most:.3g}", fontsize=9, color=style.INK)
     bar.ax.tick_params(labelsize=8.5)
     number = f"{len(shown)} of {len(found)} maps" if len(found) > len(shown) else counted(len(shown), "map")
-    style.titles(sheet.figure, f"Weight disentanglement error ξ(α_c, α_t): {number}", _note(shown, largest))
+    style.titles(sheet.figure, f"Weight disentanglement error ξ(α_c, α_t): {number}", _note(shown, contents, largest))
     return sheet.figure
 
 
@@ -107,7 +131,7 @@ class _Sheet:
         return self.figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
-def _draw_attack(panels: Sequence[Axes], content: Record, most: float) -> Any:
+def _draw_attack(panels: Sequence[Axes], content: Disentanglement, most: float) -> Any:
     """Draw ξ into the first panel and its terms into the others."""
     large, *small = panels
     image = _heat(large, content, total_of(content), most)
@@ -118,21 +142,21 @@ def _draw_attack(panels: Sequence[Axes], content: Record, most: float) -> Any:
         axes.set_title(name, fontsize=8.5, color=style.INK, loc="left", pad=3)
         axes.tick_params(labelsize=7)
         axes.locator_params(nbins=4, integer=True)
-    low, high = float(content["alphas_t"][0]), float(content["alphas_t"][-1])
-    _mark(large, 1.0, "o", "(1, 1)", content.get("at_planted"), above=True)
+    low, high = content.alphas_t[0], content.alphas_t[-1]
+    _mark(large, 1.0, "o", "(1, 1)", content.at_planted, above=True)
     near_foot = low + 0.2 * (high - low)
-    alpha = content.get("alpha")
+    alpha = content.alpha
     if alpha is not None and low <= -alpha <= high:
-        _mark(large, -float(alpha), "v", f"(1, −{alpha:.3g})", content.get("at_negated"), above=-alpha < near_foot)
+        _mark(large, -alpha, "v", f"(1, −{alpha:.3g})", content.at_negated, above=-alpha < near_foot)
     return image
 
 
-def _heat(axes: Axes, content: Record, values: Grid, most: float) -> Any:
+def _heat(axes: Axes, content: Disentanglement, values: Grid, most: float) -> Any:
     """Draw a grid with α_c to the right and α_t upwards, both axes at 0, and hatch what is unknown."""
     axes.set_facecolor("white")
     axes.patch.set(hatch="////", edgecolor="#888888", linewidth=0)
     image = axes.pcolormesh(
-        content["alphas_c"], content["alphas_t"], values.T, cmap=COLOURS, vmin=0, vmax=most, shading="nearest"
+        content.alphas_c, content.alphas_t, values.T, cmap=COLOURS, vmin=0, vmax=most, shading="nearest"
     )
     axes.set_aspect("equal")
     for line in (axes.axhline, axes.axvline):
@@ -152,17 +176,16 @@ def _mark(axes: Axes, alpha_t: float, marker: str, name: str, value: float | Non
     )  # fmt: skip
 
 
-def _note(shown: Sequence[Record], largest: float) -> str:
-    contents = [r["disentanglement"] for r in shown]
+def _note(shown: Sequence[TrialRecord], contents: Sequence[Disentanglement], largest: float) -> str:
     counts = " and ".join(
         f"{low:,}{f'–{high:,}' if high > low else ''} {kind}"
-        for key, kind in (("n_c", "clean"), ("n_t", "triggered images"))
-        for low, high in [_ends([c[key] for c in contents if c.get(key) is not None])]
+        for found, kind in (([c.n_c for c in contents], "clean"), ([c.n_t for c in contents], "triggered images"))
+        for low, high in [(min(found), max(found))]
     )
     outside = [
-        f"{r['attack']} (1, −{c['alpha']:.3g})"
+        f"{r.attack} (1, −{c.alpha:.3g})"
         for r, c in zip(shown, contents, strict=True)
-        if c.get("alpha") is not None and not c["alphas_t"][0] <= -c["alpha"] <= c["alphas_t"][-1]
+        if c.alpha is not None and not c.alphas_t[0] <= -c.alpha <= c.alphas_t[-1]
     ]
     return " ".join(
         [
@@ -173,7 +196,3 @@ def _note(shown: Sequence[Record], largest: float) -> str:
             f"Outside the grid: {', '.join(outside)}." if outside else "",
         ]
     ).strip()
-
-
-def _ends(counts: Sequence[int]) -> tuple[int, int]:
-    return (min(counts), max(counts)) if counts else (0, 0)

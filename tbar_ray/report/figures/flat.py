@@ -45,18 +45,17 @@ class Flat:
 
 def flat_of(curve: Curve) -> Flat | None:
     """Return a curve's flat range; None where no trial says (older stores, paths of one α)."""
-    told: list[dict[str, Any]] = [s for r in curve.records if (s := r.get("alpha_sensitivity"))]
+    told = [r.alpha_sensitivity for r in curve.records if r.alpha_sensitivity is not None]
     if not told:
         return None
-    ranges = [s for s in told if s.get("low") is not None]
-    if len(ranges) < len(told):
-        return Flat(None, None, False, len(ranges), len(told))
-    lowest, highest = max(ranges, key=lambda s: s["low"]), min(ranges, key=lambda s: s["high"])
-    if lowest["low"] > highest["high"]:
-        return Flat(None, None, False, len(ranges), len(told))
-    either = lowest["censored"] or highest["censored"]
-    censored = bool(lowest.get("censored_low", either) or highest.get("censored_high", either))
-    return Flat(float(lowest["low"]), float(highest["high"]), censored, len(ranges), len(told))
+    known = [(s.low, s.high, s) for s in told if s.low is not None and s.high is not None]
+    if len(known) < len(told):
+        return Flat(None, None, False, len(known), len(told))
+    low, _, lowest = max(known, key=lambda found: found[0])
+    _, high, highest = min(known, key=lambda found: found[1])
+    if low > high:
+        return Flat(None, None, False, len(known), len(told))
+    return Flat(low, high, lowest.censored_low or highest.censored_high, len(known), len(told))
 
 
 def shade(axes: Axes, flat: Flat | None) -> None:

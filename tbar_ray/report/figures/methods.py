@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tbar_ray.records.cells import Record, counted, grouped, reference
+from tbar_ray.records.cells import counted, grouped, reference
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.looks import alike, factors_within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,28 +17,28 @@ if TYPE_CHECKING:
 COLUMNS = 3
 
 
-def methods_figure(records: Sequence[Record]) -> Figure:
+def methods_figure(records: Sequence[TrialRecord]) -> Figure:
     """Draw a panel per attack: test results as points, validation points along α as lines.
 
     Every method has one look in all panels; a hollow mark did not keep CA. Seeds are drawn each.
     """
     title = "Unlearning methods: clean accuracy against attack success"
-    shown = [r for r in records if r.get("ca") is not None]
+    shown = [r for r in records if r.value("ca") is not None]
     if not shown:
         return style.message_figure(title, f"No trial has a result yet. {style.without_result(records)}")
-    methods = sorted({r["method"] for r in records})
-    groups = grouped(shown, lambda r: (r["attack"],))
+    methods = sorted({r.method for r in records})
+    groups = grouped(shown, lambda r: (r.attack,))
     rows, columns = style.wrapped(len(groups), COLUMNS)
     figure = style.new_figure(4.6 * columns + 2.6, 3.9 * rows + 0.9)
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, ((attack,), members) in zip(places, groups.items(), strict=False):
         for record in members:
-            _draw(axes, record, style.attack_look(record["method"], methods))
-        for role, colour, marker in (("infected", style.INFECTED, "X"), ("clean", style.CLEAN, "P")):
+            _draw(axes, record, style.attack_look(record.method, methods))
+        for role, colour, marker in style.MODELS:
             ca, asr = reference(members, role, "ca"), reference(members, role, "asr")
             if ca is not None and asr is not None:
                 axes.plot([asr], [ca], color=colour, marker=marker, markersize=9, markeredgecolor="white", zorder=5)
-        style.panel_title(axes, str(attack), style.INK)
+        style.panel_title(axes, attack, style.INK)
     for place, axes in enumerate(places):
         axes.set_visible(place < len(groups))
         style.dress(axes)
@@ -46,22 +48,29 @@ def methods_figure(records: Sequence[Record]) -> Figure:
         if place % columns == 0:
             axes.set_ylabel("CA — higher is better")
     style.legend(figure, _entries(methods, shown))
-    note = "Points: test split at the selected α. Lines: validation along α. Hollow: CA is not kept. "
-    style.titles(figure, f"{title}: {counted(len(shown), 'trial')}", note + style.without_result(records))
+    note = [
+        "Points: test split at the selected α. Lines: validation along α. Hollow: CA is not kept.",
+        alike("Points", factors_within(shown)),
+        style.without_result(records),
+    ]
+    style.titles(figure, f"{title}: {counted(len(shown), 'trial')}", " ".join(filter(None, note)))
     return figure
 
 
-def _draw(axes: Axes, record: Record, look: dict[str, Any]) -> None:
-    path = sorted(record.get("path") or [], key=lambda p: float(p["alpha"]))
+def _draw(axes: Axes, record: TrialRecord, look: dict[str, Any]) -> None:
+    path = sorted(record.path, key=lambda point: point.alpha)
     if len(path) > 1:
-        asr, ca = [p["asr"] for p in path], [p["ca"] for p in path]
-        axes.plot(asr, ca, color=look["color"], linewidth=1.0, alpha=0.6, zorder=2)
-    fill = look["color"] if record["status"] == "done" else "white"
-    axes.plot(record["asr"], record["ca"], **look, markersize=7, markerfacecolor=fill, alpha=0.9, zorder=3)
+        across, up = [point.asr for point in path], [point.ca for point in path]
+        axes.plot(across, up, color=look["color"], linewidth=1.0, alpha=0.6, zorder=2)
+    ca, asr = record.value("ca"), record.value("asr")
+    if ca is None or asr is None:
+        return
+    fill = look["color"] if record.status == "done" else "white"
+    axes.plot(asr, ca, **look, markersize=7, markerfacecolor=fill, alpha=0.9, zorder=3)
 
 
-def _entries(methods: Sequence[str], shown: Sequence[Record]) -> list[Any]:
-    drawn = {r["method"] for r in shown}
+def _entries(methods: Sequence[str], shown: Sequence[TrialRecord]) -> list[Any]:
+    drawn = {r.method for r in shown}
     entries = [style.heading("method")]
     entries += [
         style.key(name, **style.attack_look(name, methods), linewidth=1.0, markersize=6.5)

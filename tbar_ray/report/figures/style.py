@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.records.cells import Levels, counted
+from tbar_ray.records.record import Role, TrialRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e6e6e6"
 INFECTED, CLEAN = "#b2182b", "#2b2b2b"
+MODELS: tuple[tuple[Role, str, str], ...] = (("infected", INFECTED, "X"), ("clean", CLEAN, "P"))
+"""Colour and marker of the models that results are compared with."""
+REFERENCES: tuple[tuple[Role, str, tuple[int, int]], ...] = (("infected", INFECTED, (6, 3)), ("clean", CLEAN, (2, 3)))
+"""Colour and dashes of their lines."""
 ATTACKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Okabe and Ito's palette, which the colour-blind can tell apart; after six attacks the marker changes."""
 METRICS = {"ca": "#0072B2", "asr": "#D55E00", "pa": "#009E73"}
@@ -50,8 +56,8 @@ def wrapped(count: int, most: int = COLUMNS) -> tuple[int, int]:
     return rows, max(1, -(-count // rows))
 
 
-def size_colour(level: int, levels: Levels) -> tuple[float, float, float, float]:
-    """Return the colour of a level of forget-set size: dark for small, light for large."""
+def level_colour(level: int, levels: Levels) -> tuple[float, float, float, float]:
+    """Return the colour of a level of an axis: dark for the first (least), light for the last."""
     from matplotlib import colormaps
 
     share = 0.25 if len(levels) < 2 else level / (len(levels) - 1) * 0.82
@@ -59,14 +65,42 @@ def size_colour(level: int, levels: Levels) -> tuple[float, float, float, float]
     return float(red), float(green), float(blue), float(opacity)
 
 
-def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
-    """Return an empty figure that arranges itself, or one whose parts the caller puts in their places."""
-    from matplotlib.figure import Figure
+def level_dashes(level: int) -> tuple[Any, str]:
+    """Return the dash pattern and the marker of a level of an axis; sixteen levels all differ."""
+    turn, place = divmod(level, len(DASHES))
+    return DASHES[place], MARKERS[(place + turn) % len(MARKERS)]
 
-    if not arranged:
-        return Figure(figsize=(width, height), dpi=150, facecolor="white")
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)  # type: ignore[union-attr,call-arg]
+
+@cache
+def _literal_figure() -> type[Figure]:
+    """Return the class of all figures: it draws every text as it is written.
+
+    Names of attacks and classes, paths and captions may hold `$`, which matplotlib would read as mathematics, or fail
+    to. Each text of a figure is told before it is drawn; the setting tells those that come to be while it is drawn.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backend_bases import RendererBase
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    class LiteralFigure(Figure):
+        def draw(self, renderer: RendererBase) -> None:
+            with rc_context({"text.parse_math": False}):
+                for text in self.findobj(Text):
+                    text.set_parse_math(False)
+                super().draw(renderer)
+
+    return LiteralFigure
+
+
+def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
+    """Return an empty figure that arranges itself, or one whose parts the caller puts in their places.
+
+    It draws all text literally.
+    """
+    figure = _literal_figure()(figsize=(width, height), dpi=150, facecolor="white")
+    if arranged:
+        figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)
     return figure
 
 
@@ -144,18 +178,6 @@ def legend(figure: Figure, entries: Sequence[Line2D]) -> None:
             text.set(fontweight="bold", position=(-26, 0))
 
 
-def factor_entries(sizes: Levels, fractions: Levels) -> list[Line2D]:
-    """Return the legend of lines coloured by forget-set size and dashed and marked by clean fraction."""
-    entries = [heading("forget-set size")]
-    entries += [key(label, color=size_colour(i, sizes), linewidth=2.4) for i, label in enumerate(sizes.labels)]
-    entries.append(heading("clean fraction"))
-    entries += [
-        key(label, color=FAINT, linestyle=DASHES[i], marker=MARKERS[i], markersize=5, linewidth=1.4)
-        for i, label in enumerate(fractions.labels)
-    ]
-    return entries
-
-
 def fitted(names: Sequence[str], width: float) -> tuple[list[str], float]:
     """Return titles of panels of a width in inches, and one size of letters in which all of them fit.
 
@@ -180,10 +202,10 @@ def panel_title(axes: Axes, name: str, colour: str, size: float = 11.0, line: st
         )
 
 
-def without_result(records: Sequence[dict[str, Any]]) -> str:
+def without_result(records: Sequence[TrialRecord]) -> str:
     """Return a sentence that counts failed and infeasible trials; '' if there are none."""
-    failed = sum(r["status"] == "failed" for r in records)
-    infeasible = sum(r["status"] == "infeasible" for r in records)
+    failed = sum(r.status == "failed" for r in records)
+    infeasible = sum(r.status == "infeasible" for r in records)
     parts = [f"{failed} failed"] * bool(failed)
     parts += [f"{infeasible} infeasible (no α retains enough CA)"] * bool(infeasible)
     return f"Of {counted(len(records), 'trial')}, {' and '.join(parts)}." if parts else ""

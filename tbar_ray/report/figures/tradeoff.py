@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from tbar_ray.records.cells import (
     Curve,
-    Levels,
-    Record,
-    count_text,
     counted,
+    counts_of_test,
     curves_of,
-    fraction_levels,
     in_panel,
     interval,
     one_per_cell,
     panel_names,
     panels_of,
     reference,
-    size_levels,
 )
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.looks import Look, Looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,39 +31,39 @@ FEW = 3
 """Panels up to which no panel compares them all."""
 
 
-def tradeoff_figure(records: Sequence[Record]) -> Figure:
+def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
     """Draw CA against ASR: validation points joined along α, and test results at the selected α.
 
     Before many panels, one compares them: the test results of all, marked as the titles of the panels are.
     """
     title = "Clean accuracy against attack success"
-    shown = [r for r in records if r.get("path")]
+    shown = [r for r in records if r.path]
     if not shown:
         return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
     panels = panels_of(shown)
-    sizes, fractions = size_levels(shown), fraction_levels(shown)
+    looks = Looks(shown)
     compared = int(len(panels) > FEW)
     count = len(panels) + compared
     rows, columns = style.wrapped(count, FEW if count <= 2 * FEW else style.COLUMNS)
     width = 4.7 if columns <= FEW else 2.8
     figure = style.new_figure(width * columns + 2.1, width * 0.9 * rows + 0.9)
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
-    looks = [style.attack_look(panel.attack, [r["attack"] for r in records]) for panel in panels]
+    marks = [style.attack_look(panel.attack, [r.attack for r in records]) for panel in panels]
     if compared:
-        _compare(places[0], [in_panel(shown, panel) for panel in panels], looks)
+        _compare(places[0], [in_panel(shown, panel) for panel in panels], marks)
         style.panel_title(places[0], "all, selected α (test)", style.INK)
     names = panel_names(panels)
     if compared:
-        names = [f"{style.GLYPHS[look['marker']]} {name}" for name, look in zip(names, looks, strict=True)]
+        names = [f"{style.GLYPHS[mark['marker']]} {name}" for name, mark in zip(names, marks, strict=True)]
     names, size = style.fitted(names, width)
-    for axes, panel, name, look in zip(places[compared:], panels, names, looks, strict=False):
+    for axes, panel, name, mark in zip(places[compared:], panels, names, marks, strict=False):
         members = in_panel(shown, panel)
         for curve in curves_of(members, ("ca", "asr"), mean_of_seeds=False):
-            _draw_path(axes, curve, sizes, fractions)
+            _draw_path(axes, curve, looks.of(curve))
         for record in one_per_cell(members):
-            _draw_test(axes, record, sizes, fractions)
+            _draw_test(axes, record, looks.of(record))
         _draw_models(axes, members)
-        style.panel_title(axes, name, look["color"], size)
+        style.panel_title(axes, name, mark["color"], size)
     for place, axes in enumerate(places):
         axes.set_visible(place < count)
         style.dress(axes)
@@ -75,25 +73,29 @@ def tradeoff_figure(records: Sequence[Record]) -> Figure:
         if place % columns == 0:
             axes.set_ylabel("clean accuracy (CA) — higher is better" if width > 4 else "CA — higher is better")
     _share_scale(places[:count])
-    style.legend(figure, _entries(shown, sizes, fractions))
-    counts = count_text(shown, ("ca", "asr"))
-    note = "Lines join validation points along α; bars are 95% Wilson intervals. " + style.without_result(records)
+    style.legend(figure, _entries(shown, looks))
+    counts = counts_of_test(shown, ("ca", "asr"))
+    note = [
+        "Lines join validation points along α; bars are 95% Wilson intervals.",
+        looks.note(),
+        style.without_result(records),
+    ]
     heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
-    style.titles(figure, f"{heading}, test {counts}" if counts else heading, note)
+    style.titles(figure, f"{heading}, test {counts}" if counts else heading, " ".join(filter(None, note)))
     return figure
 
 
-def _entries(shown: Sequence[Record], sizes: Levels, fractions: Levels) -> list[Line2D]:
+def _entries(shown: Sequence[TrialRecord], looks: Looks) -> list[Line2D]:
     look = {"color": "#aaaaaa", "linestyle": "none", "marker": "o"}
     entries = [
-        *style.factor_entries(sizes, fractions),
+        *looks.entries(),
         style.heading("points"),
         style.key("one α, validation", **{**look, "markersize": 4}),
         style.key("selected α, test", **{**look, "markersize": 9, "markeredgecolor": style.INK}),
         style.key("infected, test", color=style.INFECTED, linestyle="none", marker="X", markersize=9),
         style.key("clean, test", color=style.CLEAN, linestyle="none", marker="P", markersize=9),
     ]
-    if any(r["status"] == "infeasible" and r.get("ca") is not None for r in shown):
+    if any(r.status == "infeasible" and r.value("ca") is not None for r in shown):
         entries.append(style.key("infeasible, test", **{**look, "markersize": 8, "markerfacecolor": "white"}))
     return entries
 
@@ -106,53 +108,52 @@ def _share_scale(panels: Sequence[Axes]) -> None:
         style.percent(axes, "y")
 
 
-def _compare(axes: Axes, groups: Sequence[Sequence[Record]], looks: Sequence[dict[str, Any]]) -> None:
+def _compare(axes: Axes, groups: Sequence[Sequence[TrialRecord]], looks: Sequence[dict[str, Any]]) -> None:
     """Draw the test results of every panel, hollow where CA is not kept, and the mean of the infected models."""
     for members, look in zip(groups, looks, strict=True):
         for record in one_per_cell(members):
-            if record.get("asr") is not None and record.get("ca") is not None:
-                fill = look["color"] if record["status"] == "done" else "white"
-                axes.plot(record["asr"], record["ca"], **look, markersize=6.5, markerfacecolor=fill, alpha=0.85)
+            asr, ca = record.value("asr"), record.value("ca")
+            if asr is not None and ca is not None:
+                fill = look["color"] if record.status == "done" else "white"
+                axes.plot(asr, ca, **look, markersize=6.5, markerfacecolor=fill, alpha=0.85)
     _draw_models(axes, [record for members in groups for record in members])
 
 
-def _draw_path(axes: Axes, curve: Curve, sizes: Levels, fractions: Levels) -> None:
-    kind = fractions.index(curve.clean_fraction)
+def _draw_path(axes: Axes, curve: Curve, look: Look) -> None:
     axes.plot(
         [value for value, _, _ in curve.scores["asr"]],
         [value for value, _, _ in curve.scores["ca"]],
-        color=style.size_colour(sizes.index(curve.forget_size), sizes),
-        linestyle=style.DASHES[kind],
+        color=look.colour,
+        linestyle=look.dashes,
         linewidth=1.1,
-        marker=style.MARKERS[kind],
+        marker=look.marker,
         markersize=3,
         alpha=0.75,
     )
 
 
-def _draw_test(axes: Axes, record: Record, sizes: Levels, fractions: Levels) -> None:
-    ca, asr = interval(record, "ca"), interval(record, "asr")
+def _draw_test(axes: Axes, record: TrialRecord, look: Look) -> None:
+    ca, asr = interval(record.rate("ca")), interval(record.rate("asr"))
     if ca is None or asr is None:
         return
-    colour = style.size_colour(sizes.index(record["forget_size"]), sizes)
-    feasible = record["status"] == "done"
+    feasible = record.status == "done"
     axes.errorbar(
         asr[0],
         ca[0],
         xerr=[[asr[0] - asr[1]], [asr[2] - asr[0]]],
         yerr=[[ca[0] - ca[1]], [ca[2] - ca[0]]],
-        color=colour,
+        color=look.colour,
         elinewidth=1,
-        marker=style.MARKERS[fractions.index(record["clean_fraction"])],
+        marker=look.marker,
         markersize=8.5,
-        markeredgecolor=style.INK if feasible else colour,
-        markerfacecolor=colour if feasible else "white",
+        markeredgecolor=style.INK if feasible else look.colour,
+        markerfacecolor=look.colour if feasible else "white",
         zorder=4,
     )
 
 
-def _draw_models(axes: Axes, members: Sequence[Record]) -> None:
-    for role, colour, marker in (("infected", style.INFECTED, "X"), ("clean", style.CLEAN, "P")):
+def _draw_models(axes: Axes, members: Sequence[TrialRecord]) -> None:
+    for role, colour, marker in style.MODELS:
         ca, asr = reference(members, role, "ca"), reference(members, role, "asr")
         if ca is not None and asr is not None:
             axes.plot([asr], [ca], color=colour, marker=marker, markersize=9, markeredgecolor="white", zorder=5)

@@ -1,0 +1,94 @@
+"""An axis of the spec as the x axis of a panel: numbers in their place, names side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tbar_ray.planning.axes import Factor, Setting, count
+from tbar_ray.records.cells import Levels
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.figures.looks import levels_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_TICKS = 8
+"""Values up to which each has a tick and means are joined; a random search scatters more, and a line would zigzag."""
+DODGE = 0.022
+"""The greatest shift of a line's marks, as a share of the axis."""
+LONG = 30
+"""Letters of all names up to which they are written flat."""
+
+
+class Scale:
+    """Where the values of an axis lie.
+
+    Numbers that span more than a factor of ten lie by their logarithm, and so do counts, which are chosen by factors.
+    Names lie at 0, 1, … in order of appearance.
+
+    Args:
+        records: all trials of the figure, so that panels share the scale.
+        factor: the axis.
+    """
+
+    def __init__(self, records: Sequence[TrialRecord], factor: Factor) -> None:
+        self.factor = factor
+        self._levels: Levels = levels_of(records, factor, most=len(records))
+        self._values: list[float] = (
+            [_number(value) for value in self._levels.values]
+            if self._levels.numeric
+            else [float(place) for place in range(len(self._levels))]
+        )
+        self.few = len(self._values) <= MOST_TICKS
+        self.by_factor = self._levels.by_factor or (
+            self._levels.numeric and factor.form is count and self._values[0] > 0
+        )
+
+    def has(self, record: TrialRecord) -> bool:
+        """Whether a trial has the axis; those of another method may not."""
+        return record.setting(self.factor.name) is not None
+
+    def place(self, record: TrialRecord, dodge: float = 0.0) -> float:
+        """Return the place of a trial, moved by `dodge` in -1…1."""
+        value = record.setting(self.factor.name)
+        x = self._values[self._levels.index(value)]
+        if self.by_factor:
+            return float(x * max(self._values[-1] / self._values[0], 1.5) ** (DODGE * dodge))
+        return x + DODGE * dodge * (self._values[-1] - self._values[0])
+
+    def dress(self, axes: Axes) -> None:
+        """Give a panel the scale, its limits, label and ticks."""
+        from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+        low, high = self._values[0], self._values[-1]
+        if self.by_factor:
+            axes.set_xscale("log")
+            axes.set_xlim(low / 1.3, high * 1.3)
+        else:
+            margin = 0.12 * (high - low) if self._levels.numeric else 0.5
+            axes.set_xlim(low - margin, high + margin)
+        axes.set_xlabel(f"{self.factor.label} (log scale)" if self.by_factor else self.factor.label)
+        if not self._levels.numeric:
+            axes.set_xticks(self._values, self._levels.labels)
+            if sum(map(len, self._levels.labels)) > LONG:
+                for label in axes.get_xticklabels():
+                    label.set(rotation=20, ha="right", rotation_mode="anchor")
+            return
+        if self.few:
+            axes.xaxis.set_major_locator(FixedLocator(self._values))
+            axes.xaxis.set_minor_locator(NullLocator())
+        elif self.by_factor:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: self.factor.form(_whole(value))))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _number(value: Setting) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _whole(value: float) -> int | float:
+    """Return a whole number as such, since counts are written with separators."""
+    return int(value) if value.is_integer() else value

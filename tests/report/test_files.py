@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tbar_ray.errors import StoreError
+from tbar_ray.records.record import METRICS, Cost, TrialRecord, WeightChange
+from tbar_ray.report.files import write_report
+from tbar_ray.store.store import Store
+from tests.records.records import (
+    epochs_grid,
+    error_map,
+    failed,
+    flat,
+    grid,
+    infeasible,
+    moved,
+    record,
+    retrieved,
+    scores,
+)
+from tests.report.campaign import SPEC
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+def test_writes_every_file(store: Store, tmp_path: Path) -> None:
+    records = [*grid(), failed(size=50), infeasible(size=70)]
+    out = tmp_path / "new" / "report"
+    files = write_report(SPEC, store, out, records)
+    assert sorted(f.name for f in files) == sorted(f.name for f in out.iterdir())
+    assert {f.name for f in files} == {
+        "results.json", "results.csv", "path.csv", "report.md", "alpha.png", "tradeoff.png", "ablation.png",
+        "contact_sheet.png",
+    }  # fmt: skip
+    trials = json.loads((out / "results.json").read_text())
+    assert len(trials) == 10
+    assert len({tuple(trial) for trial in trials}) == 1  # one order of keys, also for a failed trial
+    asr = records[0].rate("asr")
+    assert asr is not None
+    assert [trials[0][f"asr{end}"] for end in ("", "_low", "_high", "_n")] == [asr.value, asr.low, asr.high, asr.n]
+    assert {trial["schema_version"] for trial in trials} == {2}
+    assert trials[8]["ca"] is None
+    assert trials[8]["reason"].startswith("attack did not take")
+    rows = list(csv.DictReader((out / "results.csv").open()))
+    assert len(rows) == 10
+    assert "path" not in rows[0]
+    assert float(rows[0]["ca"]) == records[0].value("ca")
+    points = list(csv.DictReader((out / "path.csv").open()))
+    assert len(points) == 9 * 11
+    assert {p["split"] for p in points} == {"validation"}
+
+
+def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(store: Store, tmp_path: Path) -> None:
+    some = {"attacks.png", "ablation.png", "transfer.png", "disentanglement.png"}
+    always = {"alpha.png", "tradeoff.png", "contact_sheet.png"}
+    every = [record(disentanglement=error_map()), record("blended"), record("sig"), record(size=20)]
+    out = tmp_path / "report"
+
+    def pictures(records: list[TrialRecord]) -> set[str]:
+        files = {file.name for file in write_report(SPEC, store, out, records) if file.suffix == ".png"}
+        assert files == {file.name for file in out.glob("*.png")}
+        text = (out / "report.md").read_text()
+        assert {name for name in some | always if f"]({name})" in text} == files
+        return files - always
+
+    assert pictures([*every, moved("badnets", "sig", 0.2)]) == some
+    assert pictures([record()]) == set()
+    assert pictures([record(), moved("badnets", "sig", 0.2)]) == {"transfer.png"}
+    assert pictures([record(), failed(size=20)]) == {"ablation.png"}
+    assert pictures([made for made in epochs_grid() if made.attack == "badnets"]) == {"ablation.png"}
+    assert pictures([record(), record(seed=1), record("blended", poisoning_rate=0.2)]) == set()
+    assert pictures([failed(name) for name in ("a", "b", "c")]) == {"attacks.png"}
+
+
+def test_columns_hold_what_lies_deeper_in_a_record(store: Store, tmp_path: Path) -> None:
+    change = WeightChange(relative_l2=0.125, relative_linf=0.5, participation=0.25)
+    cost = Cost(
+        data=7, forget_images=6, clean_pairs=5, training_pairs=4, samples=3, steps=2, seconds=1.5, peak_memory=1
+    )
+    sensitivity = flat(0.25, 0.75, end=True)
+    first = record(alpha_sensitivity=sensitivity, weight_change=change, cost=cost, task="shapes", planting="stealth")
+    write_report(SPEC, store, tmp_path, [first, moved("badnets", "sig", 0.2), failed("blended")])
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [row["source"] for row in rows] == ["", "sig", ""]
+    assert (rows[0]["task"], rows[0]["planting"], rows[0]["merge"]) == ("shapes", "stealth", "")
+    assert float(rows[0]["ca_top5"]) == first.value("ca_top5")
+    assert float(rows[0]["pa_clean"]) == first.value("pa", "clean")
+    assert float(rows[0]["ca_retention_clean"]) == first.ca_retention_clean
+    flat_alpha = [rows[0][f"flat_alpha_{end}"] for end in ("low", "high", "width", "censored")]
+    assert flat_alpha == ["0.25", "0.75", "0.5", "True"]
+    moves = [float(rows[0][f"weights_{name}"]) for name in ("relative_l2", "relative_linf", "participation")]
+    assert moves == [0.125, 0.5, 0.25]
+    assert (rows[0]["defender_images"], rows[0]["unlearning_seconds"]) == ("7", "1.5")
+    assert rows[1]["flat_alpha_width"] == rows[2]["weights_relative_l2"] == rows[1]["unlearning_steps"] == ""
+    trials = json.loads((tmp_path / "results.json").read_text())
+    assert trials[0]["alpha_sensitivity"] == sensitivity.model_dump(mode="json")
+    assert trials[1]["weight_change"] is None
+    points = list(csv.DictReader((tmp_path / "path.csv").open()))
+    assert [points[0]["source"], points[11]["source"]] == ["", "sig"]
+    assert [float(points[3][metric]) for metric in METRICS] == [
+        first.path[3].scores.rate(metric).value for metric in METRICS
+    ]
+
+
+def test_retrieval_and_merging_have_columns_where_a_campaign_has_them(store: Store, tmp_path: Path) -> None:
+    write_report(SPEC, store, tmp_path, [record()])
+    head = set(csv.DictReader((tmp_path / "results.csv").open()).fieldnames or ())
+    assert not {name for name in head if "_at_" in name or "caption" in name or "before_merge" in name}
+    found = {"clean": retrieved(0.7), "infected": retrieved(0.6), "removed": retrieved(0.5)}
+    merged = record(size=20, before_merge=scores(0.9, 0.5, 0.1, n=120), retrieval=found)
+    write_report(SPEC, store, tmp_path, [failed(), merged])
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert float(rows[1]["image_to_text_at_1_infected"]) == 0.6
+    assert float(rows[1]["caption_asr_n"]) == 1000
+    assert float(rows[1]["asr_before_merge"]) == 0.5
+    assert "pa_before_merge" not in rows[1]
+    assert rows[0]["text_to_image_at_10_clean"] == ""
+    trials = json.loads((tmp_path / "results.json").read_text())
+    assert len({tuple(trial) for trial in trials}) == 1
+
+
+def test_an_axis_without_a_short_name_has_a_column_after_the_usual_ones(store: Store, tmp_path: Path) -> None:
+    axis = "model.training.epochs"
+    write_report(SPEC, store, tmp_path, [*epochs_grid(), record(axes={"learning_rate": 1e-5})])
+    for name, copies in (("results.csv", 1), ("path.csv", 11)):
+        rows = list(csv.DictReader((tmp_path / name).open()))
+        assert [row[axis] for row in rows] == [e for e in ("1", "3", "1", "3", "") for _ in range(copies)]
+        assert [row["learning_rate"] for row in rows[-copies:]] == ["1e-05"] * copies
+        names = [field for field in rows[0] if field != "fingerprint"]
+        assert names[: names.index("alpha")] == [
+            "attack", "source", "trigger", "target", "task", "planting", "merge", "method", "forget_size",
+            "clean_fraction", "poisoning_rate", "seed", "learning_rate", axis,
+        ]  # fmt: skip
+    trials = json.loads((tmp_path / "results.json").read_text())
+    assert [trial[axis] for trial in trials] == [1, 3, 1, 3, None]
+
+
+def test_unwritable_folder_is_one_line(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"^report .* cannot be written: .*$"):
+        write_report(SPEC, store, tmp_path / "file", [])
+
+
+def test_no_records(store: Store, tmp_path: Path) -> None:
+    write_report(SPEC, store, tmp_path / "out", [])
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == []
+    assert "No trial has ended yet." in (tmp_path / "out" / "report.md").read_text()
