@@ -69,6 +69,49 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"search__axes__poisoning_rate": [0.01, 0.99], "forget__size": 5},
         "search.axes.poisoning_rate: 0.99: forget.size: 5 images asked for, but 400 samples less 396 poisoned leave 4",
     ),
+    "unknown axis": (
+        {"search__axes__atack": ["badnets"]},
+        "search.axes: unknown axis 'atack'; did you mean 'attack'",
+    ),
+    "unknown section": (
+        {"search__axes": {"attack": ["badnets"], "modle.training.epochs": [1]}},
+        "search.axes.modle.training.epochs: no trial has the method 'modle'; did you mean 'model'",
+    ),
+    "section that is not given": (
+        {"model": {"architecture": "ViT-B-32", "pretrained": "openai"}, "search__axes__model.training.epochs": [1]},
+        "search.axes.model.training.epochs: the spec has no model.training; give that section first",
+    ),
+    "end of a range": (
+        {"search": {"sampler": "random", "trials": 2, "axes": {"attack": ["badnets"], "seed": {"low": -1, "high": 2}}}},
+        "search.axes: seed -1.0: seed: Input should be greater than or equal to 0",
+    ),
+    "trigger axis": (
+        {"search__axes__attacks.badnets.parameters.patch_size": [16, 999]},
+        "search.axes.attacks.badnets.parameters.patch_size: 999: attacks.badnets: trigger 'badnets': patch_size: ",
+    ),
+    "target axis": (
+        {"search__axes__attacks.badnets.target": ["red circel"]},
+        "search.axes.attacks.badnets.target: 'red circel': attacks.badnets.target: 'red circel' is not a class",
+    ),
+    "architecture axis": (
+        {"search__axes__model.architecture": ["ViT-B32"]},
+        "search.axes.model.architecture: 'ViT-B32': unknown model architecture 'ViT-B32'; did you mean 'ViT-B-32'",
+    ),
+    "corpus axis": (
+        {"search__axes__data.synthetic.samples": [400, 21], "forget__size": 21},
+        "search.axes.data.synthetic.samples: 21: forget.size: 21 images asked for, but 21 samples less 1 poisoned",
+    ),
+    "axis that one of the methods does not have": (
+        {
+            "search__axes": {"attack": ["badnets"], "method": ["tbar", "backdoor-directions"], "learning_rate": [1e-5]},
+            "defender": {"clean_pairs": 9, "training_pairs": 9},
+        },
+        "search.axes.learning_rate: 1e-05: methods.backdoor-directions: unlearning method 'backdoor-directions': learning_rate: Extra inputs",
+    ),
+    "rate axis with a count": (
+        {"search__axes__poisoning_rate": [0.1], "attacks__badnets__poison": {"count": 3}},
+        "search.axes.poisoning_rate: set poison.rate, not poison.count",
+    ),
     "two axes": (
         {"search__axes__forget_size": [5, 300], "search__axes__poisoning_rate": [0.01, 0.5]},
         "forget.size: 300 images asked for, but 400 samples less 200 poisoned leave 200",
