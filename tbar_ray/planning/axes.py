@@ -147,7 +147,9 @@ def keys_of(spec: CampaignSpec, name: str, method: str) -> list[Keys]:
     if first not in CampaignSpec.model_fields:
         raise SpecError(f"search.axes: unknown axis {name!r}{nearest(name, [*ALIASES, *CampaignSpec.model_fields])}")
     if name in ("attacks", "methods"):
-        raise SpecError(f"search.axes.{name}: not all of them at once; give a field of one, as {name}.NAME.parameters.x")
+        raise SpecError(
+            f"search.axes.{name}: not all of them at once; give a field of one, as {name}.NAME.parameters.x"
+        )
     if first in FIXED:
         raise SpecError(f"search.axes.{name}: {first!r} is of the whole campaign and cannot vary between its trials")
     return [_split(spec.model_dump(mode="python"), name)]

@@ -85,7 +85,10 @@ def test_usual_axes_come_first_and_others_as_given() -> None:
         (["attacks.badnets.parameters.patch_size"], ["patch size"]),
         (["attacks.a.parameters.ratio", "attacks.b.parameters.ratio"], ["a ratio", "b ratio"]),
         (["seed", "data.synthetic.seed"], ["seed", "synthetic seed"]),
-        (["learning_rate", "poison.training.optimisation.learning_rate"], ["learning rate", "optimisation learning rate"]),
+        (
+            ["learning_rate", "poison.training.optimisation.learning_rate"],
+            ["learning rate", "optimisation learning rate"],
+        ),
         (["forget_size", "clean_fraction", "alpha"], ["forget set", "clean", "α"]),
     ],
 )  # fmt: skip
@@ -118,8 +121,16 @@ def test_what_is_no_number_is_written_as_it_is(form: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "held"),
-    [(3, 3), (0.5, 0.5), (None, None), (True, True), ("a", "a"), ([0, 1], "[0, 1]"), ({"b": 1, "a": 2}, '{"a": 2, "b": 1}')],
-)  # fmt: skip
+    [
+        (3, 3),
+        (0.5, 0.5),
+        (None, None),
+        (True, True),
+        ("a", "a"),
+        ([0, 1], "[0, 1]"),
+        ({"b": 1, "a": 2}, '{"a": 2, "b": 1}'),
+    ],
+)
 def test_a_record_holds_scalars(value: Any, held: Setting) -> None:
     assert setting_of(value) == held
     assert type(setting_of(value)) is type(held)

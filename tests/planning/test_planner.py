@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,19 +131,20 @@ def test_a_bound_to_beat_is_kept_with_the_trial() -> None:
     assert planned.trial.to_beat == planned.graph.path.to_beat == 0.25
 
 
-def test_data_that_are_not_there_are_missing_or_an_error(tmp_path: Any) -> None:
+def test_data_that_are_not_there_are_missing_or_an_error(tmp_path: Path) -> None:
     axes = {"attack": ["badnets"], "data.train": [str(tmp_path / "a"), str(tmp_path / "b")]}
     made = spec(data={"train": str(tmp_path / "a"), "evaluation": str(tmp_path / "e")}, search__axes=axes)
     planner = Planner(made, without_data=True)
-    assert planner.missing == ()
+    before = planner.missing
     planner.grid()
+    assert before == ()
     assert len(planner.missing) == 3, "a, e and b, each once"
     assert {line.split()[-1] for line in planner.missing} >= {f"{tmp_path}/a", f"{tmp_path}/b"}
     with pytest.raises(DataError, match="no such shard"):
         Planner(made).plan({})
 
 
-RATES = {"attack": ["badnets"], "learning_rate": [1e-6 * (i + 1) for i in range(1000)]}
+RATES = [1e-6 * (i + 1) for i in range(1000)]
 
 
 def test_a_thousand_learning_rates_are_checked_without_building_an_attack_again(
@@ -163,13 +165,15 @@ def test_a_thousand_learning_rates_are_checked_without_building_an_attack_again(
         counted(preflight, name)
     counted(planner_module, "lay_foundation")
     counted(planner_module, "build_graph")
-    planner = Planner(spec(search__axes={**RATES, "forget_size": list(range(1, 21))}))
+    planner = Planner(
+        spec(search__axes={"attack": ["badnets"], "learning_rate": RATES, "forget_size": list(range(1, 21))})
+    )
     preflight.check_campaign(planner)
     assert calls == {
         "build_trigger": 2, "build_planting": 2, "_check_model_and_tasks": 1, "lay_foundation": 1, "_check_sizes": 20,
         "build_method": 1 + 1 + 1000 + 20,
     }, "a sum over the axes, never their product"  # fmt: skip
-    planned = Planner(spec(search__axes={**RATES, "learning_rate": RATES["learning_rate"][:50]})).grid()
+    planned = Planner(spec(search__axes={"attack": ["badnets"], "learning_rate": RATES[:50]})).grid()
     assert len(planned) == calls["build_graph"] == 50
     assert calls["lay_foundation"] == 2
 
@@ -182,7 +186,13 @@ def test_a_campaigns_fingerprint_changes_with_what_it_computes_and_how_it_search
         spec(resources={"readers": 7}),
         spec(resources={"checkpoint_minutes": 1}),
     ]
-    other = [spec(seed=1), spec(forget__size=19), spec(resources={"trial_cpus": 2}), spec(search__trials=1), spec(name="x")]
+    other = [
+        spec(seed=1),
+        spec(forget__size=19),
+        spec(resources={"trial_cpus": 2}),
+        spec(search__trials=1),
+        spec(name="x"),
+    ]
     assert {campaign_fingerprint(each) for each in same} == {campaign_fingerprint(made)}
     assert len({campaign_fingerprint(each) for each in [made, *other]}) == 1 + len(other)
     assert len(campaign_fingerprint(made)) == 16

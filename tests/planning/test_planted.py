@@ -123,7 +123,9 @@ def test_what_cannot_be_planted_is_one_line_before_anything_runs(attack: dict[st
 
 @pytest.mark.parametrize("axis", ["attack", "source"])
 def test_an_attack_that_does_not_exist_is_no_value_of_an_axis(axis: str) -> None:
-    with pytest.raises(SpecError, match=rf"^search.axes.{axis}: 'badnet' is not under 'attacks'; did you mean 'badnets'"):
+    with pytest.raises(
+        SpecError, match=rf"^search.axes.{axis}: 'badnet' is not under 'attacks'; did you mean 'badnets'"
+    ):
         graphs(search__axes={"attack": ["badnets"], "source": ["badnets"], axis: ["badnet"]})
 
 

@@ -106,7 +106,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
             "search__axes": {"attack": ["badnets"], "method": ["tbar", "backdoor-directions"], "learning_rate": [1e-5]},
             "defender": {"clean_pairs": 9, "training_pairs": 9},
         },
-        "search.axes.learning_rate: 1e-05: methods.backdoor-directions: unlearning method 'backdoor-directions': learning_rate: Extra inputs",
+        "search.axes.learning_rate: 1e-05: methods.backdoor-directions: unlearning method 'backdoor-directions': "
+        "learning_rate: Extra inputs",
     ),
     "rate axis with a count": (
         {"search__axes__poisoning_rate": [0.1], "attacks__badnets__poison": {"count": 3}},

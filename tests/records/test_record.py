@@ -32,7 +32,13 @@ def test_a_record_reads_back_as_it_was(made: TrialRecord) -> None:
 
 def test_settings_are_read_by_name() -> None:
     made = record("badnets", size=30, fraction=0.5, seed=4, method="gentle", axes={"tbar.steps": 7})
-    assert (made.attack, made.method, made.seed, made.forget_size, made.clean_fraction) == ("badnets", "gentle", 4, 30, 0.5)
+    assert (made.attack, made.method, made.seed, made.forget_size, made.clean_fraction) == (
+        "badnets",
+        "gentle",
+        4,
+        30,
+        0.5,
+    )
     assert (made.setting("tbar.steps"), made.setting("none")) == (7, None)
     assert list(made.settings) == [*STANDARD, "tbar.steps"]
 

@@ -45,7 +45,9 @@ def test_one_method_needs_no_table() -> None:
 
 
 def test_of_a_search_the_best_of_each_method_is_shown() -> None:
-    tried = [record(method="tbar", axes={"learning_rate": rate}, alphas=alphas) for rate, alphas in ((1e-5, (0.0, 0.1)),)]
+    tried = [
+        record(method="tbar", axes={"learning_rate": rate}, alphas=alphas) for rate, alphas in ((1e-5, (0.0, 0.1)),)
+    ]
     tried += [record(method="tbar", axes={"learning_rate": 1e-4}), record(method="weak", alphas=(0.0, 0.1))]
     rows = rows_of(methods_table(tried, 0.5))
     assert [row["method"] for row in rows] == ["none (infected)", "**tbar**", "weak"]
