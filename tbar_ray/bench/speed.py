@@ -66,7 +66,7 @@ def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -
     for record in stages:
         if record["kind"] not in CONTRASTIVE:
             continue
-        training, identity = record["facts"]["training"], record["meaning"]
+        training, identity = record["facts"]["training"], record["identity"]
         rate = training["images_per_second"]
         classifies = identity.get("classify", False)
         flops = None if classifies else rate * pair_flops(record["architecture"])

@@ -36,7 +36,7 @@ class Coordinator:
         self._locality = Locality()
 
     async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> None:
-        """Start the stages of a trial.
+        """Start the stages of a trial. Who then leaves out what was sent here must wait for this call to return.
 
         Args:
             trial: the trial's fingerprint, for `wait_for`.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import isfinite, nan
 from typing import Any
 
+from tbar_ray.errors import TbarError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.record import (
@@ -30,6 +32,8 @@ from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.store.store import Store
 
 Content = dict[str, Any]
+UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
+"""What reading an artifact raises that says something else than it should."""
 MOST_KEPT = 256
 """Files whose content a writer keeps: trials of a campaign share scores and facts."""
 
@@ -47,7 +51,12 @@ class RecordWriter:
         stages: tuple[tuple[Role, Evaluate], ...] = (("infected", graph.infected), ("clean", graph.clean))
         if graph.plain != graph.infected:
             stages = (*stages, ("before_merge", graph.plain))
-        known = {role: self._scores(stage, "test") for role, stage in stages if self._store.has(stage.artifact)}
+        known = {}
+        for role, stage in stages:
+            # scores that cannot be read may be why it failed
+            with suppress(TbarError, *UNREADABLE):
+                if self._store.has(stage.artifact):
+                    known[role] = self._scores(stage, "test")
         return TrialRecord(**self._identity(planned), status="failed", reason=reason, **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ray
 from ray.tune.search import Searcher
 
 from tbar_ray.errors import TbarError
@@ -12,7 +13,7 @@ from tbar_ray.execution.calls import calls_for
 from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.writing import RecordWriter, objective_values
+from tbar_ray.records.writing import UNREADABLE, RecordWriter, objective_values
 from tbar_ray.search.proposals import Proposal, Proposals
 from tbar_ray.stages.node import Policy
 
@@ -45,7 +46,8 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         planned = proposal.planned
         calls = calls_for(planned.graph.outputs, Policy.of(planned.trial.spec.resources), self._sent)
         outputs = [stage.fingerprint for stage in planned.graph.outputs]
-        self._coordinator.submit.remote(planned.fingerprint, outputs, calls)
+        # the next trial leaves out what this one sends, and an asynchronous actor takes calls in any order
+        ray.get(self._coordinator.submit.remote(planned.fingerprint, outputs, calls))
         self._sent.update(call.fingerprint for call in calls)
         self._running[trial_id] = proposal
         self.handed_out.append(planned.fingerprint)
@@ -70,9 +72,13 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
                 return self._writer.finished(planned)
             except TbarError as error:
                 reason = str(error)
-            except (KeyError, TypeError, ValueError) as error:  # an artifact that says something else
+            except UNREADABLE as error:
                 reason = f"no record of the trial: {type(error).__name__}: {error}"
         return self._writer.failed(planned, reason)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher when it starts, and this one holds what lives in the driver alone."""
+        return {}
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing is kept: a campaign resumes from the store."""

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -43,8 +44,19 @@ OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
 """Parameters of a run beside the values of its axes."""
 MOST_AT_ONCE = 1000
 """Metrics in one request: the server's limit."""
+RUNS_AT_ONCE = 1000
+"""Runs in one answer of a search."""
 STEP_SCALE = 1000
 """MLflow's steps are whole numbers: α 1.25 is step 1250."""
+
+
+@dataclass(frozen=True)
+class _TrialRun:
+    """A trial's run; `started` is in milliseconds since the epoch."""
+
+    run_id: str
+    status: str
+    started: int
 
 
 class Tracker:
@@ -71,7 +83,7 @@ class Tracker:
         except (MlflowException, OSError) as error:
             raise TrackingError(f"MLflow at {uri}: {_first_line(error)}; give another with --tracking-uri") from None
         self.parent_id = ""
-        self._trials: dict[str, tuple[str, str]] | None = None
+        self._trials: dict[str, _TrialRun] | None = None
 
     def start(self) -> None:
         """Open the parent run of this spec, or the one that an earlier launch of it left."""
@@ -95,12 +107,12 @@ class Tracker:
 
     def log_trial(self, record: TrialRecord) -> None:
         """Write a trial's run; a run that is complete already is left alone."""
-        run_id, was = self._known().get(record.fingerprint, ("", ""))
+        known = self._known().get(record.fingerprint)
         status = "FAILED" if record.status == "failed" else "FINISHED"
-        if was == status:
+        if known is not None and known.status == status:
             return
-        now = int(time.time() * 1000)
-        if not run_id:
+        if known is None:
+            now = int(time.time() * 1000)
             tags = {
                 FINGERPRINT: record.fingerprint,
                 PARENT: self.parent_id,
@@ -108,8 +120,10 @@ class Tracker:
                 "tbar.campaign": campaign_fingerprint(self._spec),
             }
             run = self._client.create_run(self.experiment_id, now, tags, run_name(record))
-            run_id = run.info.run_id
-        first, *rest = _portions(metrics_of(record, now))
+            known = _TrialRun(run.info.run_id, run.info.status, now)
+        run_id = known.run_id
+        # all of a run has the time of its start: what an interrupted launch wrote is written again, not doubled
+        first, *rest = _portions(metrics_of(record, known.started))
         self._client.log_batch(
             run_id,
             metrics=first,
@@ -120,7 +134,7 @@ class Tracker:
             self._client.log_batch(run_id, metrics=more)
         self._client.log_dict(run_id, record.model_dump(mode="json"), "trial.json")
         self._client.set_terminated(run_id, status=status)
-        self._known()[record.fingerprint] = (run_id, status)
+        self._known()[record.fingerprint] = replace(known, status=status)
 
     def log_training(self, name: str, training: Mapping[str, Any]) -> None:
         """Log a shared stage's loss curve, speed and waiting for data to the parent run, once."""
@@ -154,15 +168,17 @@ class Tracker:
             location = (artifacts / self._spec.name).absolute().as_uri()
         return str(self._client.create_experiment(self._spec.name, artifact_location=location))
 
-    def _known(self) -> dict[str, tuple[str, str]]:
-        """Return id and status of the runs of this campaign's trials, by fingerprint; read once."""
+    def _known(self) -> dict[str, _TrialRun]:
+        """Return the runs of this campaign's trials by fingerprint; read once."""
         if self._trials is None:
             self._trials, token = {}, None
             query = f"tags.`{PARENT}` = '{self.parent_id}'"
             while True:
-                page = self._client.search_runs([self.experiment_id], query, max_results=1000, page_token=token)
-                found = {run.data.tags.get(FINGERPRINT, ""): (run.info.run_id, run.info.status) for run in page}
-                self._trials.update(found)
+                page = self._client.search_runs([self.experiment_id], query, max_results=RUNS_AT_ONCE, page_token=token)
+                for run in page:
+                    info = run.info
+                    found = _TrialRun(info.run_id, info.status, info.start_time)
+                    self._trials[run.data.tags.get(FINGERPRINT, "")] = found
                 if not (token := page.token):
                     break
         return self._trials

@@ -15,7 +15,7 @@ def committed(store: Store, kind: str, **identity: object) -> None:
     training = {"images_per_second": 200.0, "waiting_share": 0.25}
     record = {"kind": kind, "title": f"a {kind}", "architecture": VIT, "threads": 1, "facts": {"training": training}}
     identity["training"] = {"optimisation": {"precision": "fp32"}}
-    store.commit(f"{kind}-{len(store.artifacts())}", store.scratch(), {**record, "meaning": identity})
+    store.commit(f"{kind}-{len(store.artifacts())}", store.scratch(), {**record, "identity": identity})
 
 
 def test_a_forward_and_backward_pass_is_three_forward_passes_of_the_matrices() -> None:

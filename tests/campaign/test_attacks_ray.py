@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.graph import build_graph
-from tbar_ray.planning.trial import grid_trials
-from tbar_ray.records.results import Record
+from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.trial import grid
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.stages.measure_disentanglement import DisentanglementRow
 from tbar_ray.stages.node import stages_in_order
 from tbar_ray.store.store import Store
@@ -32,8 +31,8 @@ TASKS = {
 }
 
 
-def by_cell(records: list[Record]) -> dict[tuple[str, str | None], Record]:
-    return {(record["attack"], record["source"]): record for record in records}
+def by_cell(records: list[TrialRecord]) -> dict[tuple[str, str], TrialRecord]:
+    return {(record.attack, record.source): record for record in records}
 
 
 def test_two_backdoors_in_one_model_and_what_removing_one_does_to_the_other(local_ray: None, tmp_path: Path) -> None:
@@ -47,22 +46,26 @@ def test_two_backdoors_in_one_model_and_what_removing_one_does_to_the_other(loca
         },
     )
     store = Store(str(tmp_path))
-    records = [compute_trial(made, trial, store) for trial in grid_trials(made)]
-    base = lay_foundation(made)
-    graphs = [build_graph(made, trial, base) for trial in grid_trials(made)]
+    records = [compute_trial(made, values, store) for values in grid(made)]
+    graphs = [planned.graph for planned in Planner(made).grid()]
     assert graphs[0].model == graphs[1].model
     manifest = json.loads((store.fetch(graphs[0].model.artifact) / "manifest.json").read_text())
     keys = [{sample["key"] for sample in entry["samples"]} | set(entry["cover"]) for entry in manifest]
     assert [len(entry["samples"]) for entry in manifest] == [6, 5]
     assert len(manifest[1]["cover"]) == 10  # two cover samples for each poisoned one
     assert not keys[0] & keys[1]
-    assert [list(record["others"]) for record in records] == [["b"], ["a"]]
-    other = records[0]["others"]["b"]["asr_infected"]
-    assert other == records[1]["asr_infected"]
+    assert [list(record.others) for record in records] == [["b"], ["a"]]
+    assert records[0].others["b"].asr_infected == records[1].value("asr", "infected")
     for record in records:
-        assert record["image_to_text_at_10"] >= record["image_to_text_at_1"]
-        assert record["caption_asr_infected_n"] > 0
-        assert record["weight_change"]["relative_l2"] > 0
+        at_1, at_10 = (record.value(f"image_to_text_at_{k}") for k in (1, 10))
+        assert at_1 is not None
+        assert at_10 is not None
+        assert at_10 >= at_1
+        captions = record.rate("caption_asr", "infected")
+        assert captions is not None
+        assert (captions.n or 0) > 0
+        assert record.weight_change is not None
+        assert record.weight_change.relative_l2 > 0
 
 
 @pytest.mark.slow
@@ -79,10 +82,10 @@ def test_a_learned_patch_a_clean_label_attack_and_attackers_who_know(local_ray: 
         data__synthetic={"samples": 600, "size": 64, "per_class": 2},
         attacks=attacks,
     )
-    store, base = Store(str(tmp_path)), lay_foundation(made)
-    records = {trial.attack: compute_trial(made, trial, store) for trial in grid_trials(made)}
-    assert all(record["status"] == "done" for record in records.values())
-    graphs = {trial.attack: build_graph(made, trial, base) for trial in grid_trials(made)}
+    store = Store(str(tmp_path))
+    records = [compute_trial(made, values, store) for values in grid(made)]
+    assert [record.reason for record in records if record.status != "done"] == []
+    graphs = {planned.trial.attack: planned.graph for planned in Planner(made).grid()}
     patch = graphs["a"].model.plants[0].backdoor.build(store)
     assert patch.pixels
     clean_label = json.loads((store.fetch(graphs["consistent"].model.artifact) / "manifest.json").read_text())[0]
@@ -104,12 +107,12 @@ def test_the_single_task_setting_a_merge_and_vectors_of_other_models(local_ray: 
         forget__size=6,
     )  # fmt: skip
     launched = start(made, tmp_path)
-    assert [record["reason"] for record in launched.records if record["status"] == "failed"] == []
+    assert [record.reason for record in launched.records if record.status == "failed"] == []
     found = by_cell(launched.records)
-    assert set(found) == {("a", None), ("a", "b"), ("b", None), ("b", "a")}
-    assert found["a", None]["asr_before_merge"] is not None
-    assert "asr_before_merge" not in found["b", None]
-    assert found["b", "a"]["asr_infected"] == found["b", None]["asr_infected"]
+    assert set(found) == {("a", "a"), ("a", "b"), ("b", "b"), ("b", "a")}
+    assert found["a", "a"].value("asr", "before_merge") is not None
+    assert found["b", "b"].before_merge is None
+    assert found["b", "a"].value("asr", "infected") == found["b", "b"].value("asr", "infected")
     report = (launched.report / "report.md").read_text()
     assert "## Transfer" in report
     assert "## Paired tests" in report
@@ -119,21 +122,30 @@ def test_the_single_task_setting_a_merge_and_vectors_of_other_models(local_ray: 
 def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_killed(
     local_ray: None, tmp_path: Path
 ) -> None:
-    grid = {"points": 3, "low": -1, "high": 1, "images": 20, "samples": 16, "clean_fraction": 0.5, "training": TRAINING}
+    points = {
+        "points": 3,
+        "low": -1,
+        "high": 1,
+        "images": 20,
+        "samples": 16,
+        "clean_fraction": 0.5,
+        "training": TRAINING,
+    }
     made = small(
         **{**FAST, "search": {"axes": {"attack": ["a"], "forget_size": [8, 16]}}},
         attacks={"a": {"trigger": "sig", "target": "red circle"}},
-        disentanglement=grid,
+        disentanglement=points,
     )
-    store, base = Store(str(tmp_path / "store")), lay_foundation(made)
-    graphs = [build_graph(made, trial, base) for trial in grid_trials(made)]
+    store = Store(str(tmp_path / "store"))
+    graphs = [planned.graph for planned in Planner(made).grid()]
     assert graphs[0].map == graphs[1].map
     launched = start(made, tmp_path)
-    first = launched.records[0]["disentanglement"]
-    assert np.array(first["clean_term"]).shape == (3, 3)
+    first = launched.records[0].disentanglement
+    assert first is not None
+    assert np.array(first.clean_term).shape == (3, 3)
     # on an axis the other vector is absent, so that its term is exactly 0
-    assert [row[1] for row in first["clean_term"]] == [0.0] * 3
-    assert first["triggered_term"][1] == [0.0] * 3
+    assert [row[1] for row in first.clean_term] == [0.0] * 3
+    assert first.triggered_term[1] == (0.0,) * 3
     assert (launched.report / "disentanglement.png").exists()
 
     row = next(stage for stage in stages_in_order([graphs[0].map]) if isinstance(stage, DisentanglementRow))  # type: ignore[list-item]
@@ -159,11 +171,11 @@ def test_bisection_chooses_the_alpha_of_the_grid(local_ray: None, tmp_path: Path
             evaluation__min_retention=0.5,
             evaluation__alpha_search=search,
         )
-        records[search] = compute_trial(made, grid_trials(made)[0], store)
-    grid, found = records["grid"], records["bisection"]
-    assert grid["path_falls"] is None
-    assert isinstance(found["path_falls"], bool)
-    assert all(point in grid["path"] for point in found["path"])
-    assert (len(found["path"]) < len(grid["path"])) == found["path_falls"]
-    if not found["path_falls"]:
-        assert found["alpha"] == grid["alpha"]
+        records[search] = compute_trial(made, grid(made)[0], store)
+    whole, found = records["grid"], records["bisection"]
+    assert whole.path_falls is None
+    assert isinstance(found.path_falls, bool)
+    assert all(point in whole.path for point in found.path)
+    assert (len(found.path) < len(whole.path)) == found.path_falls
+    if not found.path_falls:
+        assert found.alpha == whole.alpha

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import shutil
 import sqlite3
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,8 @@ from rich.console import Console
 
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.cli.main import main
-from tbar_ray.planning.trial import grid_trials
-from tbar_ray.records.results import Record
+from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.poison import EXAMPLES
 from tbar_ray.store.store import COMMIT, Store
@@ -56,13 +58,9 @@ def start(made: CampaignSpec, folder: Path, store: Path | None = None) -> Launch
     return launch(made, Store(str(store or folder / "store")), uri, folder / "report", "local", Console(quiet=True))
 
 
-def metrics(records: list[Record]) -> list[Any]:
+def metrics(records: Sequence[TrialRecord]) -> list[Any]:
     """What must not depend on time, readers or the machine's load."""
-    return [
-        [dict(point) for point in record["path"]]
-        + [{k: record[k] for k in record if k.startswith(METRICS) or k in ("alpha", "fingerprint")}]
-        for record in records
-    ]
+    return [(r.fingerprint, r.alpha, r.path, r.removed, r.infected, r.clean) for r in records]
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +141,9 @@ def test_only_what_is_missing_is_run(first: Launch, home: Path) -> None:
 
 def test_computed_afresh_with_one_reader_the_numbers_are_the_same(first: Launch, tmp_path: Path) -> None:
     made = small(resources={"training_cpus": 1, "readers": 1})
-    (trial,) = [trial for trial in grid_trials(made) if (trial.attack, trial.forget_size) == ("badnets", 16)]
-    fresh = compute_trial(made, trial, Store(str(tmp_path / "store")))
-    (known,) = [record for record in first.records if record["fingerprint"] == fresh["fingerprint"]]
-    assert (known["attack"], known["forget_size"]) == ("badnets", 16)
+    fresh = compute_trial(made, {"attack": "badnets", "forget_size": 16}, Store(str(tmp_path / "store")))
+    (known,) = [record for record in first.records if record.fingerprint == fresh.fingerprint]
+    assert (known.attack, known.forget_size) == ("badnets", 16)
     assert metrics([fresh]) == metrics([known])
 
 
@@ -154,7 +151,7 @@ def test_a_transformer_is_attacked_and_cleaned_as_well(local_ray: None, tmp_path
     training = {"architecture": "tbar-ViT-tiny", "training": TRAINING}
     made = small(model=training, alpha=[0, 1], search={"axes": {"attack": ["badnets"]}})
     store = Store(str(tmp_path / "store"))
-    assert compute_trial(made, grid_trials(made)[0], store)["status"] == "done"
+    assert compute_trial(made, {"attack": "badnets"}, store).status == "done"
     (infected,) = [name for name in store.artifacts() if name.startswith("infected-model")]
     assert (store.fetch(infected) / EXAMPLES).is_file()
 
@@ -168,11 +165,13 @@ def test_a_sampler_proposes_the_same_trials_again(first: Launch, home: Path) -> 
     before = commits(home)
     twice = start(small(name="tpe", search=search), home)
     assert len(once.records) == 6
-    assert [r["fingerprint"] for r in once.records] == [r["fingerprint"] for r in twice.records]
+    assert [r.fingerprint for r in once.records] == [r.fingerprint for r in twice.records]
     assert commits(home) == before
 
 
-def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(first: Launch, home: Path) -> None:
+def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(
+    first: Launch, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     search = {
         "sampler": "random", "trials": 6, "concurrency": 2, "prune": True,
         "axes": {"learning_rate": {"low": 1e-6, "high": 1e-3, "log": True}, "attack": ["blended"]},
@@ -182,23 +181,53 @@ def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(first: Launch, h
             "min_retention": 0.5, "validation_fraction": 0.5, "alpha_search": "bisection", "max_asr": 0.0,
         },
     )  # fmt: skip
-    found = start(made, home, home / "store")
+    bars: dict[str, float | None] = {}
+    plan = Planner.plan
+
+    def noted(planner: Planner, values: Any, to_beat: float | None = None) -> PlannedTrial:
+        planned = plan(planner, values, to_beat)
+        bars[planned.fingerprint] = to_beat
+        return planned
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Planner, "plan", noted)
+        found = start(made, home, home / "store")
     assert len(found.records) == 6
-    bars = [record["to_beat"] for record in found.records]
-    assert bars.count(None) >= 2  # the first batch has nothing to beat
+    assert list(bars.values()).count(None) >= 2  # the first batch has nothing to beat
     for record in found.records:
-        bar, below = record["to_beat"], [point["asr"] for point in record["path"]]
-        if record["status"] == "dominated":
-            assert "comes below the ASR of an earlier trial" in record["reason"]
-            assert record["ca"] is None
+        bar, below = bars[record.fingerprint], [point.asr for point in record.path]
+        if record.status == "dominated":
             assert bar is not None
+            assert record.reason == (f"no α that retains enough CA comes below the ASR of an earlier trial, {bar:.1%}")
+            assert record.removed is None
         else:
-            assert record["status"] in ("done", "infeasible")
+            assert record.status in ("done", "infeasible")
             assert bar is None or min(below) <= bar
     again = start(made, home, home / "store")
     assert metrics(again.records) == metrics(found.records)
     report = (home / "report" / "report.md").read_text()
     assert "Failed, infeasible and given-up trials" in report
+
+
+def test_a_path_of_the_spec_is_an_axis_in_every_place_that_tells_trials_apart(
+    first: Launch, home: Path, tmp_path: Path
+) -> None:
+    axis = "model.training.epochs"
+    made = small(name="epochs", alpha=[0, 1], search={"axes": {"attack": ["badnets"], axis: [1, 2]}})
+    found = start(made, tmp_path, home / "store")
+    assert [(record.status, record.settings[axis]) for record in found.records] == [("done", 1), ("done", 2)]
+    with (found.report / "results.csv").open(newline="") as file:
+        assert [row[axis] for row in csv.DictReader(file)] == ["1", "2"]
+    clean = [record.value("ca", "clean") for record in found.records]
+    assert len({record.infected_artifact for record in found.records}) == len(clean) == 2
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = [r for r in client.search_runs([found.experiment_id]) if r.data.tags["tbar.kind"] == "trial"]
+    assert sorted(run.data.params[axis] for run in runs) == ["1", "2"]
+    assert sorted(run.info.run_name.rsplit(", ", 1)[-1] for run in runs) == ["epochs 1", "epochs 2"]
+    report = (found.report / "report.md").read_text()
+    results = report[report.index("## Results") :]
+    head = next(line for line in results.splitlines() if line.startswith("|"))
+    assert "epochs" in [cell.strip() for cell in head.split("|")]
 
 
 def test_two_objectives(first: Launch, home: Path) -> None:
@@ -210,14 +239,14 @@ def test_two_objectives(first: Launch, home: Path) -> None:
     assert len(result.records) == 4
     assert result.failed == 0
     again = start(small(name="front", search=search), home)
-    assert [r["fingerprint"] for r in again.records] == [r["fingerprint"] for r in result.records]
+    assert [r.fingerprint for r in again.records] == [r.fingerprint for r in result.records]
 
 
 def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: Launch, home: Path) -> None:
     poison = {**small().poison.model_dump(), "min_asr": 0.999}
     result = start(small(name="weak", poison=poison), home)
     assert result.failed == 4
-    assert all(r["reason"].startswith("attack did not take: ASR") for r in result.records)
+    assert all((r.reason or "").startswith("attack did not take: ASR") for r in result.records)
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     nested = [r for r in client.search_runs([result.experiment_id]) if r.data.tags["tbar.kind"] == "trial"]
     assert {run.info.status for run in nested} == {"FAILED"}

@@ -1,35 +1,66 @@
-"""What a launch asks for before its trials do."""
+"""What a launch asks for before its trials do, and what it says at its end."""
 
 from __future__ import annotations
 
-import pytest
+import io
+from pathlib import Path
+from typing import Any
 
-from tbar_ray.campaign.launch import first_stages
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.trial import grid_trials
+import pytest
+from rich.console import Console
+
+from tbar_ray.campaign.launch import _Campaign
+from tbar_ray.planning.planner import Planner
+from tbar_ray.records.ledger import Ledger
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.store.store import Store
+from tbar_ray.tracking.recording import Recording
+from tests.records.records import record
 from tests.specs import spec
 
 
+def campaign(made: CampaignSpec, folder: Path) -> _Campaign:
+    console = Console(file=io.StringIO())
+    recording = Recording(made, f"sqlite:///{folder / 'mlflow.db'}", console)
+    return _Campaign(Planner(made), Ledger(Store(str(folder / "store")), made), recording, console)
+
+
 @pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (2, 2), (9, 4)])
-def test_a_grid_begins_with_the_ends_of_as_many_trials_as_run_at_a_time(concurrency: int, expected: int) -> None:
+def test_a_grid_begins_with_the_outputs_of_as_many_trials_as_run_at_a_time(
+    concurrency: int, expected: int, tmp_path: Path
+) -> None:
     axes = {"attack": ["badnets", "blended"], "forget_size": [10, 20]}
     made = spec(search={"axes": axes, "concurrency": concurrency})
-    base = lay_foundation(made)
-    found = first_stages(made, base, grid_trials(made))
+    found = campaign(made, tmp_path)._first_stages(Planner(made).grid())
     assert [stage.kind for stage in found] == ["path"] * expected
     assert len({stage.fingerprint for stage in found}) == expected
 
 
-def test_a_search_begins_with_the_clean_model() -> None:
-    made = spec(
-        search={"sampler": "tpe", "trials": 4, "axes": {"attack": ["badnets"], "alpha": {"low": 0.0, "high": 1.0}}}
-    )
-    base = lay_foundation(made)
-    (found,) = first_stages(made, base, None)
-    assert found.fingerprint == base.clean.fingerprint
+SEARCH: dict[str, Any] = {
+    "sampler": "tpe", "trials": 4, "axes": {"attack": ["badnets"], "alpha": {"low": 0.0, "high": 1.0}}
+}  # fmt: skip
 
 
-def test_a_search_over_given_weights_has_nothing_to_begin_with() -> None:
-    made = spec(model={"architecture": "RN50", "pretrained": "openai"}, search={"sampler": "tpe", "trials": 2,
-                "axes": {"attack": ["badnets"], "alpha": {"low": 0.0, "high": 1.0}}})  # fmt: skip
-    assert first_stages(made, lay_foundation(made), None) == []
+def test_a_search_begins_with_the_clean_model(tmp_path: Path) -> None:
+    made = spec(search=SEARCH)
+    (found,) = campaign(made, tmp_path)._first_stages(None)
+    assert found.fingerprint == Planner(made).foundation().clean.fingerprint
+
+
+def test_a_search_over_given_weights_has_nothing_to_begin_with(tmp_path: Path) -> None:
+    made = spec(model={"architecture": "RN50", "pretrained": "openai"}, search=SEARCH)
+    assert campaign(made, tmp_path)._first_stages(None) == []
+
+
+@pytest.mark.parametrize(
+    ("handed_out", "recorded", "interrupted"),
+    [(["a", "b", "b"], ["a", "b"], False), (["a", "b"], ["a", "b"], True), (["a", "b", "c"], ["a", "b"], True)],
+    ids=["one was proposed twice", "the last was never handed out", "the last has not ended"],
+)
+def test_an_interruption_shows_in_what_was_handed_out_and_recorded(
+    handed_out: list[str], recorded: list[str], interrupted: bool, tmp_path: Path
+) -> None:
+    launched = campaign(spec(search=SEARCH), tmp_path)
+    launched._handed_out, launched._total = len(handed_out), 3
+    launched._keys.update(handed_out)
+    assert launched.interrupted([record(fingerprint=name) for name in recorded]) is interrupted

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tbar_ray import __version__
 from tbar_ray.cli.main import app, main
-from tbar_ray.records.results import Ledger
+from tbar_ray.records.ledger import Ledger
 from tbar_ray.store.store import Store
 from tests.records.records import failed, record
 from tests.specs import spec, write

@@ -12,8 +12,9 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from tbar_ray.execution.executor import Coordinator, Outcome, calls_for
-from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.execution.calls import calls_for
+from tbar_ray.execution.coordinator import Coordinator
+from tbar_ray.stages.node import DEFAULT_POLICY, Stage, StageContext
 from tbar_ray.store.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(300)]
@@ -52,8 +53,10 @@ def nodes() -> Iterator[Cluster]:
 
 def where(store: Store, coordinator: Any, stages: list[Stage]) -> list[str]:
     """Return the nodes that stages ran on, asked for at once."""
-    outcomes: list[Outcome] = ray.get([coordinator.resolve.remote(calls_for(stage)) for stage in stages])
-    assert [outcome.error for outcome in outcomes] == [None] * len(stages)
+    names = [f"trial of {stage.fingerprint}" for stage in stages]
+    for name, stage in zip(names, stages, strict=True):
+        coordinator.submit.remote(name, [stage.fingerprint], calls_for([stage], DEFAULT_POLICY))
+    assert ray.get([coordinator.wait_for.remote(name) for name in names]) == [None] * len(stages)
     return [store.facts(stage.artifact)["facts"]["node"] for stage in stages]
 
 

@@ -1,149 +1,124 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from math import inf, nan
 
 import optuna
 import pytest
 
-from tbar_ray.search.samplers import SAMPLERS, BatchedOptunaSearch, build_searcher
-from tests.specs import spec
+from tbar_ray.search.samplers import SAMPLERS, StudyProposals
+from tests.search.proposing import ATTACKS, AXES, drive, scored, settings_of, study
 
-Values = dict[str, Any]
-
-AXES: Values = {
-    "attack": ["badnets", "blended"],
-    "learning_rate": {"low": 1e-6, "high": 1e-3, "log": True},
-    "clean_fraction": {"low": 0, "high": 0.9},
-    "forget_size": {"low": 5, "high": 60},
-}
+FAIL, COMPLETE = optuna.trial.TrialState.FAIL, optuna.trial.TrialState.COMPLETE
 
 
-def searcher(sampler: str, trials: int = 9, batch: int = 3, seed: int = 0, axes: Values = AXES) -> BatchedOptunaSearch:
-    objective = "tradeoff" if sampler == "nsga2" else "asr"
-    search = {
-        "sampler": sampler, "trials": trials, "concurrency": batch, "objective": objective,
-        "axes": {**axes, "attack": ["badnets", "blended"]},
-    }  # fmt: skip
-    return build_searcher(spec(search=search, seed=seed))
-
-
-def scored(values: Values) -> dict[str, float]:
-    """A made-up result, a function of what was proposed."""
-    size = values["forget_size"] / 60
-    asr = (values["clean_fraction"] - 0.3) ** 2 + 0.1 * size + (values["attack"] == "blended") * 0.2
-    return {"penalised_asr": asr, "asr": asr, "ca": 0.9 - size / 3}
-
-
-def drive(search: BatchedOptunaSearch, order: str, batch: int = 3, fail: tuple[int, ...] = ()) -> list[Values]:
-    """Ask for trials as Tune does, and tell results in an order; return all proposals."""
-    proposals: list[Values] = []
-    while True:
-        batch_values: dict[str, Values] = {}
-        while (values := search.suggest(f"t{len(proposals)}")) is not None:
-            batch_values[f"t{len(proposals)}"] = values
-            proposals.append(values)
-        if not batch_values:
-            return proposals
-        assert len(batch_values) <= batch
-        ended = list(batch_values)
-        ended = {"as proposed": ended, "backwards": ended[::-1], "rotated": ended[1:] + ended[:1]}[order]
-        for trial in ended:
-            assert search.suggest("too early") is None, "no proposal while results are outstanding"
-            if int(trial[1:]) in fail:
-                search.on_trial_complete(trial, error=True)
-            else:
-                search.on_trial_complete(trial, result=scored(batch_values[trial]))
+def states(asked: StudyProposals) -> list[optuna.trial.TrialState]:
+    return [trial.state for trial in asked._study.trials]
 
 
 def test_with_prune_a_proposal_carries_the_least_objective_of_the_batches_before() -> None:
-    search = {"sampler": "random", "trials": 9, "concurrency": 3, "prune": True, "axes": AXES}
-    proposals = drive(build_searcher(spec(search=search)), "backwards")
-    results = [scored(values)["penalised_asr"] for values in proposals]
-    assert ["to_beat" in values for values in proposals] == [False] * 3 + [True] * 6
-    assert [values["to_beat"] for values in proposals[3:]] == [min(results[:3])] * 3 + [min(results[:6])] * 3
-    search["prune"] = False
-    plain = drive(build_searcher(spec(search=search)), "backwards")
-    assert [{k: v for k, v in values.items() if k != "to_beat"} for values in proposals] == plain
+    planned = drive(study("random", prune=True), "backwards")
+    results = [scored(settings)["penalised_asr"] for settings in settings_of(planned)]
+    bars = [one.trial.to_beat for one in planned]
+    assert bars == [None] * 3 + [min(results[:3])] * 3 + [min(results[:6])] * 3
+    plain = drive(study("random"), "backwards")
+    assert [one.trial.to_beat for one in plain] == [None] * 9
+    assert settings_of(plain) == settings_of(planned)
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_proposals_do_not_depend_on_who_ends_first(sampler: str) -> None:
     trials = 12 if sampler == "tpe" else 9  # beyond TPE's random start
-    first = drive(searcher(sampler, trials), "as proposed")
+    first = settings_of(drive(study(sampler, trials)))
     assert len(first) == trials
     for order in ("backwards", "rotated"):
-        assert drive(searcher(sampler, trials), order) == first
-    assert drive(searcher(sampler, trials, seed=1), "as proposed") != first
+        assert settings_of(drive(study(sampler, trials), order)) == first
+    assert settings_of(drive(study(sampler, trials, seed=1))) != first
 
 
 def test_results_are_used() -> None:
-    first, other = searcher("tpe", 24), searcher("tpe", 24)
-    told = []
-    for search, sign in ((first, 1), (other, -1)):
-        proposals: list[Values] = []
-        while (values := search.suggest(f"t{len(proposals)}")) is not None or search._left:
-            assert values is not None
-            proposals.append(values)
-            if len(proposals) % 3 == 0:
-                for trial in range(len(proposals) - 3, len(proposals)):
-                    score = sign * scored(proposals[trial])["penalised_asr"]
-                    search.on_trial_complete(f"t{trial}", result={"penalised_asr": score})
-        told.append(proposals)
+    told = [
+        settings_of(
+            drive(study("tpe", 24), result=lambda s, sign=sign: {"penalised_asr": sign * scored(s)["penalised_asr"]})  # type: ignore[misc]
+        )
+        for sign in (1, -1)
+    ]
     assert told[0][:9] == told[1][:9]
     assert told[0] != told[1]
 
 
 @pytest.mark.parametrize(("trials", "batch"), [(7, 3), (2, 4), (1, 1), (5, 5)])
 def test_the_total_is_respected(trials: int, batch: int) -> None:
-    search = searcher("random", trials, batch)
-    assert len(drive(search, "as proposed", batch)) == trials
-    assert search.suggest("more") is None
+    asked = study("random", trials, batch)
+    assert len(drive(asked, batch=batch)) == trials
+    assert asked.next() is None
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_failed_trials_are_told_as_failures(sampler: str) -> None:
-    first = drive(search := searcher(sampler), "as proposed", fail=(1, 5))
-    states = [trial.state for trial in search._ot_study.trials]
-    failed = [number for number, state in enumerate(states) if state == optuna.trial.TrialState.FAIL]
-    assert failed == [1, 5]
-    assert states.count(optuna.trial.TrialState.COMPLETE) == 7
-    assert drive(searcher(sampler), "backwards", fail=(1, 5)) == first
+    asked = study(sampler)
+    first = settings_of(drive(asked, fail=(1, 5)))
+    assert [number for number, state in enumerate(states(asked)) if state == FAIL] == [1, 5]
+    assert states(asked).count(COMPLETE) == 7
+    assert settings_of(drive(study(sampler), "backwards", fail=(1, 5))) == first
+
+
+@pytest.mark.parametrize("value", [nan, inf])
+def test_a_result_that_is_no_number_is_told_as_a_failure(value: float) -> None:
+    asked = study("tpe", trials=6)
+    sick = {2: value}
+    numbers = iter(range(6))
+    drive(asked, result=lambda _: {"penalised_asr": sick.get(next(numbers), 0.5)})
+    assert states(asked) == [COMPLETE, COMPLETE, FAIL, COMPLETE, COMPLETE, COMPLETE]
 
 
 def test_a_whole_batch_that_fails_is_followed_by_another() -> None:
-    assert len(drive(searcher("tpe"), "rotated", fail=(0, 1, 2))) == 9
+    assert len(drive(study("tpe"), "rotated", fail=(0, 1, 2))) == 9
 
 
 def test_whole_number_ranges_include_both_ends() -> None:
     axes = {"forget_size": {"low": 2, "high": 4}, "seed": {"low": 0, "high": 1}, "clean_fraction": [0.0]}
-    found = drive(searcher("random", 60, 3, axes=axes), "as proposed")
-    assert {values["forget_size"] for values in found} == {2, 3, 4}
-    assert {values["seed"] for values in found} == {0, 1}
-    assert all(type(values["forget_size"]) is int for values in found)
+    found = settings_of(drive(study("random", 60, axes=axes)))
+    assert {settings["forget_size"] for settings in found} == {2, 3, 4}
+    assert {settings["seed"] for settings in found} == {0, 1}
+    assert all(type(settings["forget_size"]) is int for settings in found)
 
 
 def test_log_whole_number_ranges_include_both_ends() -> None:
     axes = {"forget_size": {"low": 1, "high": 3, "log": True}, "clean_fraction": [0.0]}
-    assert {v["forget_size"] for v in drive(searcher("random", 60, 3, axes=axes), "as proposed")} == {1, 2, 3}
+    assert {s["forget_size"] for s in settings_of(drive(study("random", 60, axes=axes)))} == {1, 2, 3}
 
 
 def test_lists_are_choices_and_ranges_are_bounds() -> None:
     axes = {"learning_rate": AXES["learning_rate"], "clean_fraction": [0, 0.5], "forget_size": [5, 50]}
-    found = drive(searcher("random", 40, 4, axes=axes), "as proposed", 4)
-    assert {values["clean_fraction"] for values in found} == {0, 0.5}
-    assert {values["forget_size"] for values in found} == {5, 50}
-    assert {values["attack"] for values in found} == {"badnets", "blended"}
-    rates = sorted(values["learning_rate"] for values in found)
+    found = settings_of(drive(study("random", 40, 4, axes=axes), batch=4))
+    assert {settings["clean_fraction"] for settings in found} == {0, 0.5}
+    assert {settings["forget_size"] for settings in found} == {5, 50}
+    assert {settings["attack"] for settings in found} == set(ATTACKS)
+    rates = sorted(settings["learning_rate"] for settings in found)
     assert rates[0] >= 1e-6
     assert rates[-1] <= 1e-3
     assert sum(rate < 3e-5 for rate in rates) > 10  # spaced by factors, not by differences
     assert all(low < high for low, high in pairwise(rates))
 
 
+def test_an_axis_is_any_path_of_the_spec() -> None:
+    axes = {"model.training.epochs": {"low": 1, "high": 3}, "forget_size": [5], "clean_fraction": [0.0]}
+    planned = drive(study("random", 30, axes=axes))
+    epochs = [one.trial.settings["model.training.epochs"] for one in planned]
+    assert set(epochs) == {1, 2, 3}
+    assert [one.trial.spec.model.training.epochs for one in planned] == epochs
+    cells = {(one.trial.attack, one.trial.spec.model.training.epochs) for one in planned}
+    assert len({one.fingerprint for one in planned}) == len(cells)
+
+
 def test_a_tradeoff_has_two_directions() -> None:
-    search = searcher("nsga2")
-    assert search.metric == ["ca", "asr"]
-    directions = [direction.name for direction in search._ot_study.directions]
+    directions = [direction.name for direction in study("nsga2")._study.directions]
     assert directions == ["MAXIMIZE", "MINIMIZE"]
-    assert [d.name for d in searcher("tpe")._ot_study.directions] == ["MINIMIZE"]
+    assert [direction.name for direction in study("tpe")._study.directions] == ["MINIMIZE"]
+
+
+def test_a_tradeoff_is_told_both_objectives() -> None:
+    asked = study("nsga2", trials=3)
+    (first, *_) = settings_of(drive(asked))
+    assert asked._study.trials[0].values == [scored(first)["ca"], scored(first)["asr"]]

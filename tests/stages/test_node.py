@@ -3,19 +3,18 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from pydantic import Field, ValidationError
 
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.graph import TrialGraph, build_graph
-from tbar_ray.planning.trial import grid_trials
+from tbar_ray.planning.graph import TrialGraph
+from tbar_ray.planning.planner import Planner
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import GivenData, SyntheticCorpus, SyntheticEvaluation
 from tbar_ray.stages.evaluate import Evaluate
-from tbar_ray.stages.models import CleanModel, PretrainedModel
-from tbar_ray.stages.node import Node, Source, Stage, StageContext, stages_in_order
+from tbar_ray.stages.models import PretrainedModel
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Policy, Source, Stage, StageContext, stages_in_order
 from tbar_ray.store.store import Store
 from tests.specs import spec
 
@@ -23,16 +22,15 @@ CORPUS: dict[str, Any] = {"samples": 400, "size": 16, "samples_per_shard": 100, 
 
 
 def graph(**changes: Any) -> TrialGraph:
-    made = spec(**changes)
-    return build_graph(made, grid_trials(made)[0], lay_foundation(made))
+    (first, *_) = Planner(spec(**changes)).grid()
+    return first.graph
 
 
 class Leaf(Stage):
     kind: ClassVar[str] = "leaf"
-    insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "label"})
 
     parameters: dict[str, Any] = Field(default_factory=dict)
-    label: str = ""
+    label: Annotated[str, INSIGNIFICANT] = ""
 
 
 class Join(Stage):
@@ -67,25 +65,23 @@ def test_every_counted_field_counts(field: str) -> None:
     assert changed.fingerprint != SyntheticCorpus(**base).fingerprint
 
 
-def test_what_is_not_counted_does_not_count() -> None:
-    base = lay_foundation(spec())
-    fields: dict[str, Any] = {
-        "architecture": "tbar-RN-tiny", "corpus": base.corpus, "training": spec().poison.training, "seed": 0,
-        "on_error": "warn", "readers": 1,
-    }  # fmt: skip
-    one, other = CleanModel(**fields), CleanModel(**{**fields, "readers": 7}, gpus=0.5)
-    assert one.fingerprint == other.fingerprint
-    assert one.fingerprint != CleanModel(**{**fields, "seed": 1}).fingerprint
-    assert Leaf(label="a").fingerprint == Leaf(label="b", gpus=1).fingerprint
+def test_what_is_insignificant_does_not_count() -> None:
+    assert Leaf(label="a").fingerprint == Leaf(label="b").fingerprint
+    assert "label" not in Leaf(label="a").identity()
     given = GivenData(place="/a", content="x", samples=None)
     assert given.fingerprint == GivenData(place="s3://b", content="x", samples=9).fingerprint
     assert given.fingerprint != GivenData(place="/a", content="y").fingerprint
 
 
+def test_a_policy_is_what_the_spec_asks_for() -> None:
+    made = spec(resources={"gpus": 0.5, "readers": 5, "checkpoint_minutes": 1})
+    assert Policy.of(made.resources) == Policy(0.5, 5, 1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"resources": {"gpus": 1, "readers": 5}},
+        {"resources": {"gpus": 1, "readers": 5, "checkpoint_minutes": 1}},
         {"description": "another"},
         {"name": "another"},
         {"search__concurrency": 9},

@@ -14,14 +14,14 @@ import torch
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import CheckpointError, DataError, ScientificError, TbarError
-from tbar_ray.execution.executor import compute
+from tbar_ray.execution.stage_task import compute
 from tbar_ray.models.checkpoint import load_state_dict, save_state_dict
 from tbar_ray.models.factory import create_model
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.graph import build_graph
-from tbar_ray.planning.trial import grid_trials
+from tbar_ray.planning.graph import TrialGraph
+from tbar_ray.planning.planner import Planner
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.models import CleanModel
+from tbar_ray.stages.node import Policy
 from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import Store
 from tests.data.tars import write_tar
@@ -74,10 +74,15 @@ def given(data: Path, shards: str = "train", **changes: Any) -> CampaignSpec:
     return spec(**{**settings, **changes})
 
 
+def graph_of(made: CampaignSpec) -> TrialGraph:
+    (planned,) = Planner(made).grid()
+    return planned.graph
+
+
 def first_problem(made: CampaignSpec, store: Store, kind: type[TbarError]) -> str:
     """Return the one line with which the first stage that fails ends."""
     with pytest.raises(kind) as caught:
-        compute_all(build_graph(made, grid_trials(made)[0], lay_foundation(made)).path, store)
+        compute_all(graph_of(made).path, store)
     assert "\n" not in str(caught.value)
     assert not list((Path(store.url) / "tmp").iterdir())
     return str(caught.value)
@@ -87,7 +92,7 @@ def first_problem(made: CampaignSpec, store: Store, kind: type[TbarError]) -> st
 def test_unreadable_samples_are_skipped_counted_and_never_chosen(data: Path, store: Store) -> None:
     # 40 samples less 5 poisoned ones, the broken one and the one that shows the target: all others are taken
     made = given(data, forget={"size": 33}, attacks={"badnets": {"trigger": "badnets", "target": "blue bar"}})
-    record = compute_trial(made, grid_trials(made)[0], store)
+    record = compute_trial(made, {"attack": "badnets"}, store)
     keys = Corpus.open(str(data / "train")).keys
     facts = {name.rsplit("-", 1)[0]: store.facts(name)["facts"] for name in store.artifacts()}
     clean, infected = facts["clean-model"], facts["infected-model"]
@@ -96,8 +101,8 @@ def test_unreadable_samples_are_skipped_counted_and_never_chosen(data: Path, sto
     assert any("unreadable image" in line for line in clean["problems"])
     assert any("no caption" in line for line in clean["problems"])
     assert clean["training"]["samples"] == 38
-    assert record["skipped_samples"] == clean["skipped"] + infected["skipped"] >= 3
-    assert record["status"] == "done"
+    assert record.skipped_samples == clean["skipped"] + infected["skipped"] >= 3
+    assert record.status == "done"
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -163,9 +168,10 @@ def test_a_checkpoint_of_another_architecture_is_refused(data: Path, store: Stor
 
 KILLED = """
 import os, signal, sys
-from tbar_ray.execution.executor import compute
+from tbar_ray.execution.stage_task import compute
 from tbar_ray.stages.node import Stage
 from tbar_ray.stages.models import CleanModel
+from tbar_ray.stages.node import Policy
 from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import Store
 
@@ -194,22 +200,21 @@ def test_a_killed_stage_leaves_no_artifact_and_its_scratch_is_removed(store: Sto
 def test_a_training_that_was_stopped_goes_on_from_its_checkpoint(data: Path, tmp_path: Path, local_ray: None) -> None:
     training = {**TRAINING, "epochs": 12, "batch_size": 8}
     made = given(data, model={"architecture": ARCHITECTURE, "training": training})
-    made = made.model_copy(update={"resources": made.resources.model_copy(update={"checkpoint_minutes": 0})})
-    stage = build_graph(made, grid_trials(made)[0], lay_foundation(made)).clean.model
+    stage = graph_of(made).clean.model
     assert isinstance(stage, CleanModel)
     whole, stopped = Store(str(tmp_path / "whole")), Store(str(tmp_path / "stopped"))
-    compute(stage, whole)
+    often = Policy(readers=1, checkpoint_minutes=0)
+    compute(stage, whole, policy=often)
 
     def stop(facts: dict[str, Any]) -> None:
         if facts["done"] == 41:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compute(stage, stopped, stop)
+        compute(stage, stopped, stop, often)
     checkpoint = Path(stopped.url) / "checkpoints" / f"{stage.artifact}.pt"
     assert checkpoint.is_file()
-    other = stage.model_copy(update={"readers": 2})
-    facts = compute(other, stopped)
+    facts = compute(stage, stopped, policy=Policy(readers=2, checkpoint_minutes=0))
     assert facts["training"]["resumed"] == [31]  # the interrupted look kept none
     assert not checkpoint.exists()
     first, second = (load_state_dict(store.fetch(stage.artifact) / WEIGHTS) for store in (whole, stopped))

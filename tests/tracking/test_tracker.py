@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import time
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tbar_ray.errors import TrackingError
-from tbar_ray.records.results import campaign_fingerprint
-from tbar_ray.tracking.tracker import Tracker
-from tests.records.records import Record, failed, infeasible, record
+from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of, run_name
+from tests.records.records import error_map, failed, flat, infeasible, rate, record, retrieved
 from tests.specs import spec
 
 SUMMARY = {"trials": 3.0, "failed": 1.0}
@@ -29,7 +33,7 @@ def uri(place: Path) -> str:
     return f"sqlite:///{place / 'deep' / 'mlflow.db'}"
 
 
-def launch(place: Path, name: str, records: list[Record], status: str = "FINISHED", **changes: Any) -> Tracker:
+def launch(place: Path, name: str, records: Sequence[TrialRecord], status: str = "FINISHED", **changes: Any) -> Tracker:
     tracker = Tracker(uri(place), place / "artifacts", spec(name=name, **changes))
     tracker.start()
     for one in records:
@@ -51,7 +55,7 @@ def runs_of(place: Path, name: str) -> tuple[list[Run], list[Run]]:
 
 
 def test_a_campaign_and_its_trials(place: Path) -> None:
-    done = record("badnets", 100, 0.5, learning_rate=1e-5)
+    done = record("badnets", 100, 0.5, axes={"learning_rate": 1e-5, "model.training.epochs": 3})
     tracker = launch(place, "whole", [done, infeasible(size=50), failed(size=20)], "FAILED", description="in words")
     (parent,), trials = runs_of(place, "whole")
     assert parent.info.run_id == tracker.parent_id
@@ -69,15 +73,18 @@ def test_a_campaign_and_its_trials(place: Path) -> None:
     assert states["done"].data.params == {
         "attack": "badnets", "planting": "standard", "trigger": "badnets", "target": "red square",
         "method": "tbar", "forget_size": "100",
-        "clean_fraction": "0.5", "alpha": str(done["alpha"]), "poisoning_rate": "0.01", "seed": "0",
-        "learning_rate": "1e-05",
+        "clean_fraction": "0.5", "alpha": str(done.alpha), "poisoning_rate": "0.01", "seed": "0",
+        "learning_rate": "1e-05", "model.training.epochs": "3",
     }  # fmt: skip
     metrics = states["done"].data.metrics
-    for name in ("ca", "asr", "pa", "ca_infected", "asr_infected", "ca_clean", "seconds"):
-        assert metrics[name] == done[name]
-    assert metrics["retention"] == done["ca_retention"]
+    for name in ("ca", "asr", "pa"):
+        assert metrics[name] == done.value(name)
+        assert metrics[f"{name}_infected"] == done.value(name, "infected")
+    assert metrics["ca_clean"] == done.value("ca", "clean")
+    assert metrics["seconds"] == done.seconds
+    assert metrics["retention"] == done.ca_retention
     assert "ca" not in states["infeasible"].data.metrics
-    assert states["failed"].data.metrics["asr_infected"] == failed()["asr_infected"]
+    assert states["failed"].data.metrics["asr_infected"] == failed().value("asr", "infected")
 
 
 def test_the_path_is_stepped_by_alpha(place: Path) -> None:
@@ -88,18 +95,19 @@ def test_the_path_is_stepped_by_alpha(place: Path) -> None:
     for name, source in (("ca", "ca"), ("asr", "asr"), ("pa", "pa"), ("retention", "ca_retention")):
         history = sorted(client.get_metric_history(run.info.run_id, f"validation.{name}"), key=lambda m: m.step)
         assert [(m.step, m.value) for m in history] == [
-            (step, point[source]) for step, point in zip((0, 50, 1250), done["path"], strict=True)
+            (step, getattr(point, source)) for step, point in zip((0, 50, 1250), done.path, strict=True)
         ]
 
 
 def test_of_a_model_without_clean_accuracy_no_retention_is_logged(place: Path) -> None:
-    done = record(alphas=(0.0, 1.0), ca_retention=None)
-    for point in done["path"]:
-        point["ca_retention"] = None
+    found = record(alphas=(0.0, 1.0))
+    useless = found.infected.model_copy(update={"ca": rate(0)}) if found.infected else None
+    path = tuple(point.model_copy(update={"ca_retention": None}) for point in found.path)
+    done = found.model_copy(update={"path": path, "infected": useless})
     launch(place, "useless", [done])
     _, (run,) = runs_of(place, "useless")
     assert run.info.status == "FINISHED"
-    assert run.data.metrics["ca"] == done["ca"]
+    assert run.data.metrics["ca"] == done.value("ca")
     assert not [name for name in run.data.metrics if "retention" in name]
 
 
@@ -134,15 +142,56 @@ def test_twice_the_same_is_once(place: Path) -> None:
 def test_a_failed_trial_that_succeeds_later_is_the_same_run(place: Path) -> None:
     launch(place, "mended", [failed(size=20)], "FAILED")
     _, (before,) = runs_of(place, "mended")
-    done = {**record(size=20), "fingerprint": failed(size=20)["fingerprint"]}
+    done = record(size=20)
+    assert done.fingerprint == failed(size=20).fingerprint
     launch(place, "mended", [done])
     (parent,), (after,) = runs_of(place, "mended")
     assert after.info.run_id == before.info.run_id
     assert (before.info.status, after.info.status, parent.info.status) == ("FAILED", "FINISHED", "FINISHED")
     assert after.data.tags["tbar.status"] == "done"
     assert after.data.tags["tbar.reason"] == ""
-    assert after.data.params["alpha"] == str(done["alpha"])
-    assert after.data.metrics["asr"] == done["asr"]
+    assert after.data.params["alpha"] == str(done.alpha)
+    assert after.data.metrics["asr"] == done.value("asr")
+
+
+def test_resuming_finds_runs_beyond_the_first_page(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tbar_ray.tracking.tracker.RUNS_AT_ONCE", 2)
+    records = [record(size=size, alphas=(1.0,)) for size in range(10, 15)]
+    launch(place, "pages", records)
+    launch(place, "pages", records)
+    _, trials = runs_of(place, "pages")
+    assert len(trials) == 5
+
+
+def test_a_run_that_was_cut_off_is_completed_and_holds_nothing_twice(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = record(alphas=(0.0, 1.0))
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "log_dict", interrupt_at("trial.json", MlflowClient.log_dict))
+        with pytest.raises(KeyboardInterrupt):
+            launch(place, "cut", [done])
+    _, (before,) = runs_of(place, "cut")
+    assert before.info.status == "RUNNING"
+    time.sleep(0.01)  # another millisecond, by which MLflow would tell a value from the same one
+    launch(place, "cut", [done])
+    _, (after,) = runs_of(place, "cut")
+    assert (after.info.run_id, after.info.status) == (before.info.run_id, "FINISHED")
+    client = MlflowClient(uri(place))
+    for name in ("asr", "validation.asr"):
+        steps = [metric.step for metric in client.get_metric_history(after.info.run_id, name)]
+        assert len(steps) == len(set(steps)) == (2 if name.startswith("validation") else 1)
+
+
+def interrupt_at(file: str, log: Callable[..., None]) -> Callable[..., None]:
+    """A `log_dict` that is interrupted where it would write a file."""
+
+    def log_dict(client: MlflowClient, run_id: str, content: Any, artifact_file: str) -> None:
+        if artifact_file == file:
+            raise KeyboardInterrupt
+        log(client, run_id, content, artifact_file)
+
+    return log_dict
 
 
 def test_another_spec_is_another_parent(place: Path) -> None:
@@ -175,7 +224,7 @@ def test_artifacts_lie_where_they_were_put(place: Path, tmp_path: Path, monkeypa
         f"files/{trial.info.run_id}/artifacts/trial.json",
     }
     kept = tmp_path / "relative" / "files" / trial.info.run_id / "artifacts" / "trial.json"
-    assert json.loads(kept.read_text())["fingerprint"] == record()["fingerprint"]
+    assert json.loads(kept.read_text())["fingerprint"] == record().fingerprint
 
 
 def refusal(address: str) -> str:
@@ -209,24 +258,47 @@ def test_an_unknown_kind_of_server() -> None:
     assert refusal("foo://x").startswith("MLflow at foo://x: ")
 
 
-def test_what_only_some_campaigns_measure_is_logged_too(tmp_path: Path) -> None:
-    import math
-
-    from tbar_ray.tracking.tracker import _metrics
-
-    found = {
-        metric.key: metric.value
-        for metric in _metrics(
-            record(
-                source="blended",
-                alpha_sensitivity={"width": 1.5},
-                disentanglement={"at_planted": 0.25, "at_negated": None},
-                caption_asr_infected=0.75,
-            ),
-            now=0,
-        )
-    }
-    assert (found["alpha_width"], found["xi_planted"], found["caption_asr_infected"]) == (1.5, 0.25, 0.75)
+def test_what_only_some_campaigns_measure_is_logged_too() -> None:
+    done = record(
+        source="blended",
+        alpha_sensitivity=flat(0.5, 2.0),
+        disentanglement=error_map(),
+        retrieval={"infected": retrieved(0.5)},
+    )
+    found = {metric.key: metric.value for metric in metrics_of(done, now=0)}
+    assert (found["alpha_width"], found["xi_planted"]) == (1.5, 0.5)
+    assert found["image_to_text_at_1_infected"] == 0.5
+    assert found["caption_asr_infected"] == pytest.approx(0.05)
     assert "xi_negated" not in found
     assert "caption_asr" not in found
-    assert not any(math.isnan(value) for value in found.values())
+
+
+def test_what_is_no_number_is_left_out() -> None:
+    done = record(seconds=math.nan)
+    found = [metric.key for metric in metrics_of(done, now=0)]
+    assert "seconds" not in found
+    assert "ca" in found
+
+
+def test_every_cell_has_a_run_name_of_its_own() -> None:
+    cells = [
+        record(method=method, seed=seed, axes={"learning_rate": rate, "model.training.epochs": epochs})
+        for method, seed, rate, epochs in product(("tbar", "cleanclip"), (0, 1), (1e-5, 1e-6), (1, 3))
+    ]
+    names = [run_name(cell) for cell in cells]
+    assert len(set(names)) == len(cells) == 16
+    assert names[0] == "badnets, tbar, forget set 100, clean 0%, poisoned 1%, seed 0, learning rate 1e-05, epochs 1"
+
+
+def test_a_transferred_vector_and_a_single_alpha_are_in_the_name() -> None:
+    assert run_name(record(source="blended", alphas=(1.25,))).startswith("badnets ← blended, tbar")
+    assert run_name(record(alphas=(1.25,))).endswith(", α 1.25")
+    assert run_name(record(alphas=(1.25,))) != run_name(record(alphas=(1.5,)))
+
+
+def test_every_axis_is_a_parameter() -> None:
+    axes = {"model.training.epochs": 3, "attacks.badnets.parameters.patch_size": 16, "tbar.objective": "ce"}
+    told = parameters_of(record(seed=4, source="blended", axes=axes))
+    assert {name: told[name] for name in axes} == {name: str(value) for name, value in axes.items()}
+    assert (told["seed"], told["method"], told["source"]) == ("4", "tbar", "blended")
+    assert "source" not in parameters_of(record())

@@ -1,0 +1,49 @@
+"""Stages that take no time: they write a line, and note that they ran."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tbar_ray.errors import ScientificError
+from tbar_ray.stages.node import Stage, StageContext
+
+DONE = 7
+"""Progress that every noted stage reports."""
+
+
+class Noted(Stage):
+    """Leaves a file in `notes` every time that it runs; then fails, if it is to."""
+
+    kind: ClassVar[str] = "noted"
+
+    notes: str
+    name: str
+    needs: tuple[Stage, ...] = ()
+    seconds: float = 0
+    fails: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"noted {self.name}"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        (Path(self.notes) / f"{self.name}-{time.monotonic_ns()}").touch()
+        context.report({"done": DONE, "total": DONE})
+        time.sleep(self.seconds)
+        for needed in self.needs:
+            context.store.fetch(needed.artifact)
+        if self.fails:
+            raise ScientificError(f"{self.name} did not work")
+        (context.out / "line").write_text(self.name)
+        return {}
+
+
+class Crashing(Stage):
+    """Fails as our own mistakes do."""
+
+    kind: ClassVar[str] = "crashing"
+
+    def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
+        raise AttributeError("no such thing")

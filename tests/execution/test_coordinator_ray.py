@@ -1,0 +1,160 @@
+"""The coordinator on a real local Ray, over stages that take no time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from tbar_ray.execution.calls import Snapshot, calls_for
+from tbar_ray.execution.coordinator import Coordinator
+from tbar_ray.stages.node import DEFAULT_POLICY, Stage
+from tbar_ray.store.store import Store
+from tests.execution.small_stages import DONE, Crashing, Noted
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+class Bench:
+    """A coordinator with a store of its own, and the notes of the stages that ran."""
+
+    def __init__(self, notes: Path, store: Store, actor: Any) -> None:
+        self.notes, self.store, self.actor = notes, store, actor
+        self.notes.mkdir(exist_ok=True)
+
+    def stage(self, name: str, *needs: Stage, **fields: Any) -> Noted:
+        return Noted(notes=str(self.notes), name=name, needs=needs, **fields)
+
+    def ran(self) -> Counter[str]:
+        return Counter(note.name.split("-")[0] for note in self.notes.iterdir())
+
+    def submit(self, trial: str, *outputs: Stage) -> None:
+        ray.get(
+            self.actor.submit.remote(
+                trial, [stage.fingerprint for stage in outputs], calls_for(outputs, DEFAULT_POLICY)
+            )
+        )
+
+    def answers(self, *trials: str) -> list[str | None]:
+        found: list[str | None] = ray.get([self.actor.wait_for.remote(trial) for trial in trials], timeout=60)
+        return found
+
+    def snapshot(self) -> Snapshot:
+        found: Snapshot = ray.get(self.actor.snapshot.remote())
+        return found
+
+
+@contextmanager
+def coordinator(store: Store) -> Iterator[Any]:
+    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100).remote(store)
+    try:
+        yield actor
+    finally:
+        ray.kill(actor)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    store = Store(str(tmp_path / "store"))
+    with coordinator(store) as actor:
+        yield Bench(tmp_path / "notes", store, actor)
+
+
+def test_what_two_trials_share_is_computed_once(bench: Bench) -> None:
+    shared = bench.stage("shared", seconds=0.3)  # both ask for it while it runs
+    one, other = bench.stage("one", shared), bench.stage("other", shared)
+    bench.submit("first", one)
+    bench.submit("second", other)
+    assert bench.answers("first", "second") == [None, None]
+    assert bench.ran() == {"shared": 1, "one": 1, "other": 1}
+    assert sorted(bench.store.artifacts()) == sorted(stage.artifact for stage in (shared, one, other))
+
+
+def test_a_trial_may_be_sent_without_the_calls_that_were_sent_before(bench: Bench) -> None:
+    stage = bench.stage("known")
+    bench.submit("first", stage)
+    bench.actor.submit.remote("second", [stage.fingerprint], [])
+    assert bench.answers("second", "first") == [None, None]
+    assert bench.ran() == {"known": 1}
+
+
+def test_a_stage_that_fails_fails_those_above_and_no_others_with_its_own_words(bench: Bench) -> None:
+    bad = bench.stage("bad", fails=True)
+    above = bench.stage("above", bench.stage("between", bad))
+    beside = bench.stage("beside")
+    bench.submit("doomed", above)
+    bench.submit("fine", beside)
+    assert bench.answers("doomed", "fine") == ["bad did not work", None]
+    assert bench.ran() == {"bad": 1, "beside": 1}
+    ended = bench.snapshot().ended
+    assert Counter(status.state for status in ended) == {"failed": 3, "done": 1}
+    assert {status.error for status in ended if status.state == "failed"} == {"bad did not work"}
+
+
+def test_of_several_outputs_one_that_fails_is_enough(bench: Bench) -> None:
+    bench.submit("trial", bench.stage("good"), bench.stage("bad", fails=True))
+    assert bench.answers("trial") == ["bad did not work"]
+
+
+def test_a_mistake_of_ours_is_a_reason_with_stage_and_error(bench: Bench) -> None:
+    bench.submit("trial", Crashing())
+    (reason,) = bench.answers("trial")
+    assert reason is not None
+    assert reason.startswith("crashing: ")
+    assert reason.endswith("AttributeError: no such thing")
+
+
+def test_waiting_may_begin_before_the_stages_are_sent(bench: Bench) -> None:
+    waiting = bench.actor.wait_for.remote("late")
+    assert ray.wait([waiting], timeout=0.3)[0] == []
+    bench.submit("late", bench.stage("only"))
+    assert ray.get(waiting, timeout=60) is None
+
+
+def test_a_snapshot_tells_every_end_once_and_keeps_only_counts(bench: Bench) -> None:
+    one, other = bench.stage("one", seconds=0.5), bench.stage("other")
+    bench.submit("first", one)
+    bench.answers("first")
+    first = bench.snapshot()
+    assert [(status.title, status.state) for status in first.ended] == [("noted one", "done")]
+    assert first.ended[0].seconds is not None
+    assert first.ended[0].done == DONE
+    bench.submit("second", other)
+    bench.answers("second")
+    second = bench.snapshot()
+    assert [status.title for status in second.ended] == ["noted other"]
+    third = bench.snapshot()
+    assert (list(third.ended), dict(third.running)) == ([], {})
+    assert third.counts["done"] == 2
+    assert sum(third.counts.values()) == 2
+
+
+def test_a_snapshot_shows_what_runs_and_how_far_it_is(bench: Bench) -> None:
+    slow = bench.stage("slow", seconds=3)
+    bench.submit("trial", slow)
+    ray.get(bench.actor.wait_until_begun.remote(), timeout=60)
+    deadline = time.monotonic() + 30
+    while (running := bench.snapshot().running.get(slow.fingerprint)) is None or running.done is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (running.title, running.state, running.done, running.total) == ("noted slow", "running", DONE, DONE)
+
+
+def test_what_the_store_has_is_not_run_again(bench: Bench) -> None:
+    stage = bench.stage("kept", bench.stage("below"))
+    bench.submit("trial", stage)
+    bench.answers("trial")
+    with coordinator(bench.store) as another:
+        again = Bench(bench.notes, bench.store, another)
+        again.submit("trial", stage)
+        assert again.answers("trial") == [None]
+        told = again.snapshot()
+    assert bench.ran() == {"kept": 1, "below": 1}
+    assert told.counts["cached"] == 2
+    assert list(told.ended) == []
