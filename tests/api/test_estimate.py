@@ -276,3 +276,23 @@ def test_in_place_changes_the_models_own_weights() -> None:
     for use in (lambda: found.apply(1), lambda: found.walk(unseen())):
         with pytest.raises(SpecError, match="applied in place"):
             use()
+
+
+def test_underscored_subfolders_name_the_target_too(tmp_path: Path) -> None:
+    model, classes = infected(), tbar.Classes(["red circle", "blue square"], ["a {}"])
+    images, _ = labelled(8, 3)
+    for name, row in (("red_circle", 0), ("blue_square", 4)):
+        write_folder(tmp_path / "tmp", images[row : row + 4], [0] * 4).rename(tmp_path / name)
+    backdoor = tbar.Backdoor(BACKDOOR.trigger, "red circle")
+    request = tbar.forget_set(tmp_path, size=4)
+    held = read_held(model, classes, backdoor, request, None, None, 0).forget
+    assert held is not None
+    assert {twin.numpy().tobytes() for twin in held.twins} == {image.tobytes() for image in images[4:]}
+
+
+def test_samples_excluded_from_a_forget_set_are_not_stamped() -> None:
+    images, labels = labelled(16, 3)
+    left_out = [f"{row:09d}" for row in range(8)]
+    request = tbar.forget_set(images, size=6, labels=labels, exclude=left_out)
+    expected = {image.tobytes() for image, label in zip(images[8:], labels[8:], strict=True) if label != TARGET}
+    assert {twin for _, twin, _, _ in forgotten(request)} == expected
