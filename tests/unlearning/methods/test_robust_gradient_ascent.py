@@ -1,12 +1,15 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tbar_ray.training.batch import Batch
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.methods.robust_gradient_ascent import RobustGradientAscent
 from tests.models.tiny import VIT
-from tests.unlearning.formulas import infected_of
+from tests.unlearning.formulas import CLOSE, chances_of, infected_of, nudge, value
 from tests.unlearning.reference import NEAR, AdamW, cross_entropy, distance, image_names, log_chances, trained
 
 
@@ -33,3 +36,21 @@ def test_the_edit_climbs_with_a_guard_that_follows_the_largest_class(largest: fl
 
     assert distance(found, trained(infected, [loss] * 3, image_names(infected), AdamW(0.1), 1e-4)) < NEAR
     assert guards == ([2.0, 4.0, 8.0, 16.0] if largest == 0.2 else [2.0, 1.0, 0.5, 0.25])
+
+
+def test_robust_ascent_guards_the_mean_prediction_and_doubles_the_guard_where_one_class_takes_most() -> None:
+    infected = infected_of(VIT)
+    method = RobustGradientAscent(guard=3.0, largest_share=0.99)
+    objective = method.objective_on(infected)
+    twins, stamped, labels = infected.forget.twins[:6], infected.forget.images[:6], infected.forget.labels[:6]
+    nudge(infected, 0.05)
+    p, q = (np.exp(chances_of(infected, images)).mean(0) for images in (twins, stamped))
+    ascent = chances_of(infected, stamped)[np.arange(6), labels].mean()
+    batch = Batch(torch.cat((twins, stamped)), None, labels)
+    expected = ascent + 3.0 * float((p * np.log(p / q)).sum())
+    assert value(objective, batch) == pytest.approx(expected, **CLOSE)
+    largest = np.bincount(chances_of(infected, stamped).argmax(1)).max() / 6
+    assert objective.weight == (6.0 if largest > 0.99 else 1.5)  # type: ignore[attr-defined]
+    for _ in range(6):
+        objective.loss(batch)
+    assert objective.weight in (24.0, 3.0 / 8)  # type: ignore[attr-defined]

@@ -1,8 +1,12 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
+import torch
 
+from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.methods.tbar import TBAR
-from tbar_ray.unlearning.methods.tbar_layers import LayerTBAR, Part
+from tbar_ray.unlearning.methods.tbar_layers import LayerTBAR, Part, restricted
 from tests.models.tiny import RESNET
 from tests.unlearning.formulas import infected_of
 from tests.unlearning.reference import NEAR, as_change, distance
@@ -28,3 +32,19 @@ def test_the_edit_is_the_vector_in_a_part_of_the_encoder_and_0_elsewhere(
     assert distance(found.vector, expected) < NEAR
     norms = [np.sqrt(sum((value**2).sum() for value in values.values())) for values in (expected, plain)]
     assert found.facts["norm_kept"] == pytest.approx(norms[0] / norms[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("part", "kept"),
+    [
+        ("late", {"visual.b.1.w", "visual.b.1.g", "visual.proj"}),
+        ("early", {"visual.stem", "visual.b.0.w", "visual.b.0.g"}),
+        ("norms", {"visual.b.0.g", "visual.b.1.g"}),
+        ("matrices", {"visual.stem", "visual.b.0.w", "visual.b.1.w", "visual.proj"}),
+    ],
+)
+def test_a_part_of_the_encoder_is_kept(part: str, kept: set[str]) -> None:
+    names = ["visual.stem", "visual.b.0.w", "visual.b.0.g", "visual.b.1.w", "visual.b.1.g", "visual.proj"]
+    whole = TaskVector({name: torch.ones(2) if name.endswith(".g") else torch.ones(2, 2) for name in names})
+    left = restricted(whole, ["visual.b.0.", "visual.b.1."], part, 0.5)  # type: ignore[arg-type]
+    assert {name for name, value in left.tensors.items() if bool(value.any())} == kept
