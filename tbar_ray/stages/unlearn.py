@@ -18,7 +18,7 @@ class Unlearn(Stage):
     """A method run on what the defender has; the artifact holds its edit and the keys of the samples."""
 
     kind: ClassVar[str] = "vector"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     insignificant: ClassVar[frozenset[str]] = frozenset({"gpus", "attack"})
 
     gate: AttackGate

@@ -7,23 +7,25 @@ import torch
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.methods.tbar import TBAR
 from tbar_ray.unlearning.methods.tbar_layers import LayerTBAR, Part, restricted
-from tests.models.tiny import RESNET
+from tests.models.tiny import RESNET, VIT
 from tests.unlearning.formulas import infected_of
 from tests.unlearning.reference import NEAR, as_change, distance
 
 
 @pytest.mark.parametrize(
-    ("part", "share", "kept"),
+    ("architecture", "part", "share", "kept"),
     [
-        ("late", 0.25, ("layer4.", "attnpool.")),
-        ("late", 0.5, ("layer3.", "layer4.", "attnpool.")),
-        ("early", 0.25, ("conv1.", "bn1.", "conv2.", "bn2.", "conv3.", "bn3.", "layer1.")),
+        (VIT, "late", 0.25, ("transformer.resblocks.3.", "ln_post.", "proj")),
+        (VIT, "early", 0.25, ("class_", "positional_", "conv1.", "ln_pre.", "transformer.resblocks.0.")),
+        (RESNET, "late", 0.25, ("layer4.", "attnpool.")),
+        (RESNET, "late", 0.5, ("layer3.", "layer4.", "attnpool.")),
+        (RESNET, "early", 0.25, ("conv1.", "bn1.", "conv2.", "bn2.", "conv3.", "bn3.", "layer1.")),
     ],
 )
 def test_the_edit_is_the_vector_in_a_part_of_the_encoder_and_0_elsewhere(
-    part: Part, share: float, kept: tuple[str, ...]
+    architecture: str, part: Part, share: float, kept: tuple[str, ...]
 ) -> None:
-    infected = infected_of(RESNET)
+    infected = infected_of(architecture)
     settings = {"steps": 2, "batch_size": 8, "learning_rate": 1e-3}
     found = LayerTBAR(**settings, part=part, share=share).find(infected)
     infected.restore()
