@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tbar_ray.api.artifacts import find_artifact, poisoned_keys
     from tbar_ray.api.backdoor import Backdoor
     from tbar_ray.api.classes import Classes
-    from tbar_ray.api.estimate import Estimate, estimate, methods
+    from tbar_ray.api.estimate import Estimate, estimate, list_methods
     from tbar_ray.api.evaluating import evaluate
     from tbar_ray.api.images import Images, evaluation_set
     from tbar_ray.api.model import Model, load_model
     from tbar_ray.api.requests import forget_set, pairs
-    from tbar_ray.api.triggers import trigger, triggers
+    from tbar_ray.api.triggers import list_triggers, trigger
     from tbar_ray.api.walk import Walk
     from tbar_ray.errors import TbarError
     from tbar_ray.evaluation.scores import Scores
@@ -41,12 +41,12 @@ __all__ = [
     "evaluation_set",
     "find_artifact",
     "forget_set",
+    "list_methods",
+    "list_triggers",
     "load_model",
-    "methods",
     "pairs",
     "poisoned_keys",
     "trigger",
-    "triggers",
 ]
 
 _HOMES = {
@@ -63,12 +63,12 @@ _HOMES = {
     "evaluation_set": "api.images",
     "find_artifact": "api.artifacts",
     "forget_set": "api.requests",
+    "list_methods": "api.estimate",
+    "list_triggers": "api.triggers",
     "load_model": "api.model",
-    "methods": "api.estimate",
     "pairs": "api.requests",
     "poisoned_keys": "api.artifacts",
     "trigger": "api.triggers",
-    "triggers": "api.triggers",
 }
 
 

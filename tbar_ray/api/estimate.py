@@ -164,7 +164,7 @@ def estimate(
 
     Args:
         model: the infected model.
-        method: one of `methods()`.
+        method: one of `list_methods()`.
         classes: the classes that the model is used for.
         backdoor: trigger and target, for methods that know the attack.
         forget: `forget_set(…)`, for methods that stamp the trigger themselves.
@@ -191,6 +191,6 @@ def estimate(
     return Estimate(model, unlearner, classes, found.edit, found.record, found.facts, backdoor)
 
 
-def methods() -> tuple[str, ...]:
+def list_methods() -> tuple[str, ...]:
     """Return the names of the unlearning methods."""
     return tuple(UNLEARNERS)

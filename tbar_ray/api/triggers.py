@@ -86,7 +86,7 @@ def trigger(what: str | Stamp, *, image: Picture | None = None, seed: int = 0, *
     """Return a trigger.
 
     Args:
-        what: a preset (`cleanclip/badnets`), a registered trigger (`badnets`, `blended`, `wanet`, …; `triggers()`
+        what: a preset (`cleanclip/badnets`), a registered trigger (`badnets`, `blended`, `wanet`, …; `list_triggers()`
             lists both), `"patch"` or `"blend"` with an `image`, or a function from float images [B, 3, H, W] in [0, 1]
             to stamped images of the same shape.
         image: for `"patch"` and `"blend"`: a file, a PIL image, or an array [3, H, W].
@@ -113,7 +113,7 @@ def trigger(what: str | Stamp, *, image: Picture | None = None, seed: int = 0, *
     return build_named({**TRIGGERS, **_OF_IMAGE}, "trigger", name, {"seed": seed, **resolved})
 
 
-def triggers() -> tuple[str, ...]:
+def list_triggers() -> tuple[str, ...]:
     """Return the names that `trigger` knows: registered triggers, then presets of papers."""
     return (*sorted([*TRIGGERS, *_OF_IMAGE]), *sorted(PRESETS))
 

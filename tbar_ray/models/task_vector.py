@@ -11,6 +11,7 @@ to which a vector is added.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 from pathlib import Path
 
 import torch
@@ -88,7 +89,8 @@ class TaskVector:
 
     def norm(self) -> float:
         """Euclidean norm over all tensors, accumulated in float64."""
-        return float(torch.sqrt(sum((v.double().square().sum() for v in self.tensors.values()), torch.zeros(()))))
+        norms = (float(torch.linalg.vector_norm(v, dtype=torch.float64)) for v in self.tensors.values())
+        return sqrt(sum(norm**2 for norm in norms))
 
     def cosine(self, other: TaskVector) -> float:
         """Cosine similarity of two vectors, in [−1, 1]; 0 if either is zero."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from tbar_ray.models.library import open_clip
 Tokenizer = Callable[[Sequence[str]], Tensor]
 
 
+@cache
 def build_tokenizer(architecture: str) -> Tokenizer:
     """Function from N texts to int64 tokens [N, context length].
 

@@ -114,6 +114,16 @@ def _unnamed(name: str, names: list[str]) -> Factor:
     return Factor(name, label, label)
 
 
+def is_of_method(name: str) -> bool:
+    """Whether an axis lies at a place of its own for every method."""
+    return name in ALIASES and any("{method}" in path for path in ALIASES[name].paths)
+
+
+def is_aliased(path: str) -> bool:
+    """Whether a path is what a short name of every trial stands for."""
+    return any(path in ALIASES[name].paths and path != name for name in STANDARD)
+
+
 def method_parameter(name: str) -> tuple[str, str] | None:
     """Return method and parameter of an axis METHOD.PARAMETER; None for any other axis."""
     method, dot, parameter = name.partition(".")
@@ -127,7 +137,7 @@ def keys_of(spec: CampaignSpec, name: str, method: str) -> list[Keys]:
         SpecError: if there is no such axis.
     """
     if name in ALIASES:
-        paths = [path.replace("{method}", method).split(".") for path in ALIASES[name].paths]
+        paths = [[method if key == "{method}" else key for key in p.split(".")] for p in ALIASES[name].paths]
         if name == "poisoning_rate":  # an attack's own rate gives way, too
             paths += [["attacks", a, "poison", "rate"] for a, x in spec.attacks.items() if x.poison.rate is not None]
         return [tuple(path) for path in paths]
@@ -136,6 +146,10 @@ def keys_of(spec: CampaignSpec, name: str, method: str) -> list[Keys]:
     first = name.partition(".")[0]
     if first not in CampaignSpec.model_fields:
         raise SpecError(f"search.axes: unknown axis {name!r}{nearest(name, [*ALIASES, *CampaignSpec.model_fields])}")
+    if name in ("attacks", "methods"):
+        raise SpecError(
+            f"search.axes.{name}: not all of them at once; give a field of one, as {name}.NAME.parameters.x"
+        )
     if first in FIXED:
         raise SpecError(f"search.axes.{name}: {first!r} is of the whole campaign and cannot vary between its trials")
     return [_split(spec.model_dump(mode="python"), name)]

@@ -14,7 +14,10 @@ from tbar_ray.spec.campaign import CampaignSpec
 
 def is_whole(spec: CampaignSpec, axis: str, method: str) -> bool:
     """Whether an axis takes whole numbers only."""
-    types = types_at(spec, keys_of(spec, axis, method)[0])
+    keys = keys_of(spec, axis, method)[0]
+    if keys[:2] == ("unlearning", "parameters"):  # of the trial's method
+        keys = ("methods", method, *keys[1:])
+    types = types_at(spec, keys)
     return int in types and float not in types
 
 
@@ -30,7 +33,9 @@ def types_at(spec: CampaignSpec, keys: Keys) -> set[Any]:
 
 
 def _owner_of_parameters(spec: CampaignSpec, keys: Keys) -> type[BaseModel] | None:
-    """Return the class that takes the parameters of a method, a trigger or a planting."""
+    """Return the class that takes the parameters of a method, a trigger, a planting, a merge or a patch."""
+    from tbar_ray.models.merging import MERGES
+    from tbar_ray.planting.badclip import PatchOptimisation
     from tbar_ray.planting.registry import PLANTINGS
     from tbar_ray.triggers.presets import resolve
     from tbar_ray.triggers.registry import TRIGGERS
@@ -44,6 +49,10 @@ def _owner_of_parameters(spec: CampaignSpec, keys: Keys) -> type[BaseModel] | No
         return None
     if keys[2] == "planting":
         return PLANTINGS.get(attack.planting.method)
+    if keys[2] == "merge" and attack.merge is not None:
+        return MERGES.get(attack.merge.method)
+    if keys[2] == "patch":
+        return PatchOptimisation
     return TRIGGERS.get(resolve(attack.trigger, attack.parameters)[0]) if keys[2] == "parameters" else None
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tbar_ray.data.synthetic.tasks import TASKS
 from tbar_ray.errors import SpecError, TbarError
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
-from tbar_ray.planning.axes import method_parameter
+from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
@@ -20,16 +21,20 @@ from tbar_ray.planting.badclip import PatchOptimisation
 from tbar_ray.planting.registry import PLANTINGS, build_planting
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.search import AxisRange
 from tbar_ray.triggers.presets import resolve
 from tbar_ray.triggers.registry import TRIGGERS, build_trigger
 
 METHOD_AXES = ("method", "unlearning.method")
+SIZE_AXES = ("forget_size", "forget.size", "poisoning_rate", "poison.rate")
+"""What must fit into the corpus together."""
 
 
 def check_campaign(planner: Planner) -> None:
     """Raise SpecError for names that do not exist and sizes that cannot be had, in any trial of a campaign.
 
-    Every value of an axis is put into the spec alone, the other axes as the spec has them.
+    Every value of an axis is put into the spec alone, the other axes as the spec has them; only the largest sizes are
+    looked at together.
 
     Raises:
         SpecError: one line that names the field, or the axis and its value.
@@ -41,14 +46,29 @@ def check_campaign(planner: Planner) -> None:
     _check(planner, spec, used_methods(spec), seen)
     for name, axis in spec.search.axes.items():
         methods = [of[0]] if (of := method_parameter(name)) is not None else used_methods(spec)
-        for value in axis if isinstance(axis, list) else [axis.low, axis.high]:
-            own = [str(value)] if name in METHOD_AXES else methods
-            trial = override(spec, {name: value}, own[0])
-            try:
-                _check(planner, trial, own, seen)
-            except SpecError as error:
-                where = "" if name in METHOD_AXES else f"search.axes.{name}: {value!r}: "
-                raise SpecError(f"{where}{error}") from None
+        for value in _values(axis):
+            for own in _checked_together(name, value, methods):
+                trial = override(spec, {name: value}, own[0])
+                try:
+                    _check(planner, trial, own, seen)
+                except SpecError as error:
+                    where = "" if name in METHOD_AXES else f"search.axes.{name}: {value!r}: "
+                    raise SpecError(f"{where}{error}") from None
+    largest = {name: max(_values(axis)) for name, axis in spec.search.axes.items() if name in SIZE_AXES}
+    if len(largest) > 1:
+        trial = override(spec, largest, spec.unlearning.method)
+        _check_sizes(trial, planner.foundation(trial).samples)
+
+
+def _values(axis: list[Any] | AxisRange) -> list[Any]:
+    return axis if isinstance(axis, list) else [axis.low, axis.high]
+
+
+def _checked_together(axis: str, value: Any, methods: list[str]) -> list[list[str]]:
+    """Return the methods that one spec with the axis's value is for."""
+    if axis in METHOD_AXES:
+        return [[str(value)]]
+    return [[method] for method in methods] if is_of_method(axis) else [methods]
 
 
 def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[str]) -> None:
@@ -73,8 +93,10 @@ def _check_axes(spec: CampaignSpec) -> None:
     """Look at axes together: which methods have trials, and what can vary at all."""
     methods = used_methods(spec)
     for name, axis in spec.search.axes.items():
-        if (of := method_parameter(name)) is not None and of[0] not in methods:
-            raise SpecError(f"search.axes.{name}: no trial has the method {of[0]!r}{nearest(of[0], methods)}")
+        keys = keys_of(spec, name, methods[0])[0]
+        if keys[0] == "methods" and keys[1] not in methods:
+            known = methods if name.startswith("methods.") else [*methods, *CampaignSpec.model_fields]
+            raise SpecError(f"search.axes.{name}: no trial has the method {keys[1]!r}{nearest(keys[1], known)}")
         if name in ("attack", "source") and isinstance(axis, list):
             for value in axis:
                 if value not in spec.attacks:

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic_core import to_jsonable_python
 
 from tbar_ray.errors import SpecError
-from tbar_ray.planning.axes import STANDARD, Keys, Setting, keys_of, method_parameter, order_of, setting_of
+from tbar_ray.naming import nearest
+from tbar_ray.planning.axes import (
+    STANDARD,
+    Keys,
+    Setting,
+    is_aliased,
+    keys_of,
+    method_parameter,
+    order_of,
+    setting_of,
+)
 from tbar_ray.planning.methods import alphas_of
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.load import describe
@@ -57,7 +68,7 @@ class Trial:
     @property
     def involved(self) -> frozenset[str]:
         """The attacks that matter to the trial: its own, the source, and those planted with them."""
-        return _involved(self.spec, self.attack, self.source)
+        return _involved(self.spec, self.attack, self.source, self.spec.poison.plant)
 
 
 def make_trial(spec: CampaignSpec, values: Values, to_beat: float | None = None) -> Trial:
@@ -72,7 +83,7 @@ def make_trial(spec: CampaignSpec, values: Values, to_beat: float | None = None)
     attack = values.get("attack") or spec.attack or next(iter(spec.attacks))
     source = values.get("source") or spec.source
     method = str(values.get("method") or values.get("unlearning.method") or spec.unlearning.method)
-    involved = _involved(spec, str(attack), source)
+    involved = _involved(spec, str(attack), source, values.get("poison.plant", spec.poison.plant))
     relevant = {name: value for name, value in values.items() if _matters(name, method, involved)}
     resolved = override(spec, {**relevant, "attack": attack, "source": None if source == attack else source}, method)
     return Trial(resolved, _settings(resolved, relevant, method), to_beat)
@@ -87,15 +98,14 @@ def override(spec: CampaignSpec, values: Values, method: str) -> CampaignSpec:
     content = spec.model_dump(mode="python")
     if spec.evaluation.split_seed is None:
         content["evaluation"]["split_seed"] = spec.seed
-    for name, value in values.items():
-        for keys in keys_of(spec, name, method):
-            if keys[-1] == "alpha" and not isinstance(value, list):
-                value = [value]
-            _put(content, keys, value, name)
+    places = [(keys, name, value) for name, value in values.items() for keys in keys_of(spec, name, method)]
+    for keys, name, value in sorted(places, key=lambda place: place[0][0] == "methods"):  # they start from `unlearning`
+        single = name == "alpha" and not isinstance(value, list)
+        _put(content, keys, [value] if single else value, name)
     try:
         return CampaignSpec.model_validate(content)
     except ValidationError as error:
-        given = ", ".join(f"{name} {value!r}" for name, value in values.items() if value is not None)
+        given = ", ".join(f"{name} {value!r}" for name, value in values.items() if (name, value) != ("source", None))
         raise SpecError(f"search.axes: {given}: {describe(error, CampaignSpec)}") from None
 
 
@@ -125,7 +135,7 @@ def value_at(spec: CampaignSpec, keys: Keys) -> Any:
             found = found[int(key)] if key.isdigit() and int(key) < len(found) else None
         else:
             found = getattr(found, key, None)
-    return found.model_dump(mode="json") if isinstance(found, BaseModel) else found
+    return to_jsonable_python(found)
 
 
 def _settings(spec: CampaignSpec, values: Values, method: str) -> dict[str, Setting]:
@@ -134,15 +144,13 @@ def _settings(spec: CampaignSpec, values: Values, method: str) -> dict[str, Sett
     for name in order_of([*STANDARD, *values]):
         if name == "poisoning_rate":
             settings[name] = poisoning_rate(spec, spec.attack)
-        elif name == "alpha":
-            continue  # the path of α is told apart from what a trial is
-        else:
+        elif name != "alpha" and not is_aliased(name):  # the path of α is told apart from what a trial is
             settings[name] = setting_of(value_at(spec, keys_of(spec, name, method)[0]))
     return settings
 
 
-def _involved(spec: CampaignSpec, attack: str, source: str | None) -> frozenset[str]:
-    return frozenset(spec.attacks if spec.poison.plant == "together" else (attack, source or attack))
+def _involved(spec: CampaignSpec, attack: str, source: str | None, plant: str) -> frozenset[str]:
+    return frozenset(spec.attacks if plant == "together" else (attack, source or attack))
 
 
 def _matters(name: str, method: str, involved: frozenset[str]) -> bool:
@@ -150,8 +158,8 @@ def _matters(name: str, method: str, involved: frozenset[str]) -> bool:
         return of[0] == method
     section, _, rest = name.partition(".")
     if section == "methods":
-        return rest.startswith(f"{method}.")
-    return section != "attacks" or any(rest.startswith(f"{attack}.") for attack in involved)
+        return f"{rest}.".startswith(f"{method}.")
+    return section != "attacks" or any(f"{rest}.".startswith(f"{attack}.") for attack in involved)
 
 
 def _put(content: dict[str, Any], keys: Keys, value: Any, axis: str) -> None:
@@ -161,12 +169,16 @@ def _put(content: dict[str, Any], keys: Keys, value: Any, axis: str) -> None:
     for done, key in enumerate(keys[:-1]):
         if isinstance(place, list):
             place = place[int(key)] if key.isdigit() and int(key) < len(place) else None
+        elif key in place:
+            place = place[key]
         else:
-            place = place.get(key)
-        if not isinstance(place, dict | list):
+            raise SpecError(f"search.axes.{axis}: the spec has no {'.'.join(keys[: done + 1])}{nearest(key, place)}")
+        if place is None:
             raise SpecError(
                 f"search.axes.{axis}: the spec has no {'.'.join(keys[: done + 1])}; give that section first"
             )
+        if not isinstance(place, dict | list):
+            raise SpecError(f"search.axes.{axis}: {'.'.join(keys[: done + 1])} has no parts")
     if isinstance(place, list):
         raise SpecError(f"search.axes.{axis}: {keys[-1]!r} is no field of a list")
     place[keys[-1]] = value

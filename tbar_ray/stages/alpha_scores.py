@@ -37,8 +37,7 @@ class AlphaScores:
         self._data = scorer.open_data(store)
         self._target = self._data.class_index(scorer.backdoor.target)
         self._trigger = scorer.backdoor.build(store)
-        model = scorer.model.load(store, device)
-        head, self._preprocess = scorer.head_of(model, self._data)
+        model, head, self._preprocess = scorer.load_model(store, device, self._data)
         self.validation = EditScores(
             EditedModel(model, Edit.load(edit), head),
             coefficient,

@@ -47,7 +47,7 @@ class ComponentVector(Stage):
     samples: int
     clean_fraction: float
     training: Training
-    templates: str
+    templates: Literal["evaluation", "openai"]
     seed: int
     on_error: str
 
@@ -80,7 +80,7 @@ class ComponentVector(Stage):
         assert isinstance(self.evaluation, Located)
         data = EvaluationSet.open(self.evaluation.url(context.store))
         model = self.clean.load(context.store, device_for(context.policy))
-        prompts = ClassPrompts.of(data, self.clean.architecture, self.templates)  # type: ignore[arg-type]
+        prompts = ClassPrompts.of(data, self.clean.architecture, self.templates)
         head, preprocess = prompts.head(model), preprocessing(model)
         samples = self._samples(context.store, data, preprocess)
         start = {key: value.detach().clone() for key, value in model.state_dict().items()}

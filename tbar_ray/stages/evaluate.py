@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.errors import ScientificError
 from tbar_ray.stages.backdoor import Backdoor
@@ -15,7 +15,8 @@ from tbar_ray.store.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
+    import torch
+    from torch import Tensor, nn
 
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.evaluation.scores import Predictions, Split
@@ -40,7 +41,7 @@ class Evaluate(Stage):
     evaluation: Node
     retrieval: Node | None = None
     backdoor: Backdoor
-    templates: str
+    templates: Literal["evaluation", "openai"]
     validation_fraction: float
     max_images: int | None
     split_seed: int
@@ -60,11 +61,11 @@ class Evaluate(Stage):
         from tbar_ray.evaluation.scores import predict_split, score_predictions
         from tbar_ray.stages.runtime import device_for
 
+        device = device_for(context.policy)
         data = self.open_data(context.store)
         target = data.class_index(self.backdoor.target)
         trigger = self.backdoor.build(context.store)
-        model = self.model.load(context.store, device_for(context.policy))
-        head, preprocess = self.head_of(model, data)
+        model, head, preprocess = self.load_model(context.store, device, data)
         scores: dict[str, Any] = {}
         parts: tuple[Part, ...] = ("validation", "test")
         for done, name in enumerate(parts, start=1):
@@ -81,16 +82,29 @@ class Evaluate(Stage):
     def open_data(self, store: Store) -> EvaluationSet:
         """Return the evaluation set."""
         from tbar_ray.data.evaluation_set import EvaluationSet
+        from tbar_ray.stages.kept import kept
 
         assert isinstance(self.evaluation, Located)
-        return EvaluationSet.open(self.evaluation.url(store))
+        url = self.evaluation.url(store)
+        return kept().get(("evaluation set", self.evaluation.fingerprint, url), lambda: EvaluationSet.open(url))
+
+    def load_model(
+        self, store: Store, device: torch.device, data: EvaluationSet
+    ) -> tuple[nn.Module, Tensor, Preprocessing]:
+        """Return the model that is scored, its zero-shot head and its preprocessing."""
+        from tbar_ray.models.factory import preprocessing
+        from tbar_ray.stages.kept import kept, kept_model
+
+        model = kept_model(self.model, store, device)
+        key = ("head", self.model.fingerprint, self.evaluation.fingerprint, self.templates, str(device))
+        return model, kept().get(key, lambda: self.head_of(model, data)[0]), preprocessing(model)
 
     def head_of(self, model: nn.Module, data: EvaluationSet) -> tuple[Any, Preprocessing]:
         """Return the zero-shot head of a model of this architecture, and its preprocessing."""
         from tbar_ray.evaluation.class_prompts import ClassPrompts
         from tbar_ray.models.factory import preprocessing
 
-        prompts = ClassPrompts.of(data, self.model.architecture, self.templates)  # type: ignore[arg-type]
+        prompts = ClassPrompts.of(data, self.model.architecture, self.templates)
         return prompts.head(model), preprocessing(model)
 
     @property
@@ -103,10 +117,10 @@ class Evaluate(Stage):
     def load_split(self, data: EvaluationSet, name: Part, trigger: Trigger, preprocess: Preprocessing) -> Split:
         """Return 'validation' or 'test', clean and triggered; where this process has it, that."""
         from tbar_ray.evaluation.splits import load_split
-        from tbar_ray.stages.runtime import kept_splits
+        from tbar_ray.stages.kept import kept
 
-        key = (self.evaluation.fingerprint, self.backdoor.fingerprint, self.splits, name, preprocess)
-        return kept_splits().get(key, lambda: load_split(data, self.splits.positions(data, name), trigger, preprocess))
+        key = ("split", self.evaluation.fingerprint, self.backdoor.fingerprint, self.splits, name, preprocess)
+        return kept().get(key, lambda: load_split(data, self.splits.positions(data, name), trigger, preprocess))
 
     def score_retrieval(
         self, store: Store, model: nn.Module, trigger: Trigger, preprocess: Preprocessing

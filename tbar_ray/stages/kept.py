@@ -1,42 +1,101 @@
-"""Evaluation images, decoded and stamped once in a process: further stages that run in it find them."""
+"""What a worker process keeps from one stage to the next: models, heads, decoded and stamped images.
+
+Trials of a campaign share most of what they read, and a process runs many of their stages, one after the other.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor, nn
 
 from tbar_ray.data.cache import bytes_set
 
 if TYPE_CHECKING:
-    from tbar_ray.evaluation.scores import Split
+    from tbar_ray.stages.models import ModelNode
+    from tbar_ray.store.store import Store
 
+ItemT = TypeVar("ItemT")
 LIMIT = "TBAR_KEEP_GB"
 DEFAULT_GB = 1.0
+MOST = 256
+"""Items: what holds no tensors (an opened evaluation set) takes memory too."""
 
 
-class KeptSplits:
-    """Splits by what decided them; those that were used longest ago go once they take more than `limit` bytes."""
+class Kept:
+    """Items by what decided them; those that were used longest ago go once they take more than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._splits: OrderedDict[Hashable, Split] = OrderedDict()
+        self._items: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
 
-    def get(self, key: Hashable, make: Callable[[], Split]) -> Split:
-        """Return the split of a key, made where it is not kept. Its tensors must not be written to."""
-        split = self._splits.pop(key, None) or make()
-        self._splits[key] = split
-        while sum(map(_bytes, self._splits.values())) > self._limit:
-            self._splits.popitem(last=False)
-        return split
+    def get(self, key: Hashable, make: Callable[[], ItemT]) -> ItemT:
+        """Return the item of a key, made where it is not kept. Its tensors must not be written to."""
+        if key in self._items:
+            self._items.move_to_end(key)
+            found: ItemT = self._items[key][0]
+            return found
+        item = make()
+        self._items[key] = item, bytes_of(item)
+        self._bytes += self._items[key][1]
+        while len(self._items) > MOST or self._bytes > self._limit:
+            _, (_, freed) = self._items.popitem(last=False)
+            self._bytes -= freed
+        return item
 
 
-def _bytes(split: Split) -> int:
-    return sum(tensor.nbytes for tensor in (split.clean, split.triggered, split.labels))
+class KeptModel:
+    """A loaded model and a copy of its weights: a stage may move or train it, the next one gets it as it was."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._live = list(model.state_dict().values())  # which share their memory with the model
+        self.start = [value.clone() for value in self._live]
+
+    def as_loaded(self) -> nn.Module:
+        """Return the model with the weights and flags of a freshly loaded one."""
+        with torch.no_grad():
+            torch._foreach_copy_(self._live, self.start)
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(True)
+            parameter.grad = None
+        return self.model.eval()
+
+
+def bytes_of(item: Any) -> int:
+    """Return the bytes of the tensors in an item: a tensor, a model, a dataclass or a sequence of such."""
+    if isinstance(item, Tensor):
+        return int(item.nbytes)
+    if isinstance(item, KeptModel):
+        return 2 * bytes_of(item.start)
+    if is_dataclass(item):
+        return sum(bytes_of(getattr(item, field.name)) for field in fields(item))
+    return sum(map(bytes_of, item)) if isinstance(item, list | tuple) else 0
+
+
+@cache
+def kept() -> Kept:
+    """What this process keeps."""
+    return Kept(kept_limit())
+
+
+def kept_model(node: ModelNode, store: Store, device: torch.device) -> nn.Module:
+    """Return a model as it was loaded, in evaluation mode; from the store where this process does not have it.
+
+    For stages that put it back or are its last user: the next call returns the same module.
+    """
+    key = ("model", node.fingerprint, str(device))
+    return kept().get(key, lambda: KeptModel(node.load(store, device))).as_loaded()
 
 
 def kept_limit() -> int:
-    """Return how many bytes of evaluation images a process keeps: `$TBAR_KEEP_GB`, 1 GB unless set.
+    """Return how many bytes a process keeps: `$TBAR_KEEP_GB`, 1 GB unless set.
 
     Raises:
         SpecError: if it is no positive number.

@@ -41,8 +41,7 @@ class _Grid(Stage):
 
         data = self.scorer.open_data(store)
         device = device_for(policy)
-        model = self.scorer.model.load(store, device)
-        head, preprocess = self.scorer.head_of(model, data)
+        model, head, preprocess = self.scorer.load_model(store, device, data)
         split = self.scorer.load_split(data, "test", self.scorer.backdoor.build(store), preprocess)
         other = split.labels != data.class_index(self.scorer.backdoor.target)
         vectors = [

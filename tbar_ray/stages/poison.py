@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.errors import DataError
 from tbar_ray.spec.attack import PlantingSpec, Training
@@ -61,7 +61,7 @@ class InfectedModel(Stage, ModelNode):
     pairs: int | None
     training: Training
     planting: PlantingSpec
-    templates: str
+    templates: Literal["evaluation", "openai"]
     seed: int
     on_error: str
     shuffle_buffer: int | None = None
@@ -191,7 +191,7 @@ class InfectedModel(Stage, ModelNode):
         from tbar_ray.planting.registry import build_planting
         from tbar_ray.training.objectives import Classification
 
-        prompts = ClassPrompts.of(data, self.architecture, self.templates)  # type: ignore[arg-type]
+        prompts = ClassPrompts.of(data, self.architecture, self.templates)
         head, preprocess = prompts.head(model), preprocessing(model)
         base = (
             Classification(model, preprocess, head) if self.classify else contrastive(model, preprocess, self.training)

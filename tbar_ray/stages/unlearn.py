@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import Located
@@ -12,6 +12,14 @@ from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.training import progress_of
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.unlearning.defender import DefenderData
 
 
 class Unlearn(Stage):
@@ -19,7 +27,7 @@ class Unlearn(Stage):
 
     kind: ClassVar[str] = "vector"
     trains: ClassVar[bool] = True
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     on_model: ClassVar[bool] = True
 
     gate: AttackGate
@@ -30,7 +38,7 @@ class Unlearn(Stage):
     """The attack's name in the spec, for tables only."""
     backdoor: Backdoor
     evaluation: Node
-    templates: str
+    templates: Literal["evaluation", "openai"]
     method: str
     parameters: dict[str, Any]
     forget_size: int
@@ -59,21 +67,17 @@ class Unlearn(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Read what the defender has and run the method."""
-        from tbar_ray.data.evaluation_set import EvaluationSet
-        from tbar_ray.evaluation.class_prompts import ClassPrompts
         from tbar_ray.models.factory import preprocessing
-        from tbar_ray.stages.defender import read_defender
+        from tbar_ray.stages.kept import kept_model
         from tbar_ray.stages.memory import PeakMemory
         from tbar_ray.stages.runtime import device_for
         from tbar_ray.unlearning.registry import build_unlearner
 
-        assert isinstance(self.evaluation, Located)
-        data = EvaluationSet.open(self.evaluation.url(context.store))
-        model = self.model.load(context.store, device_for(context.policy))
-        prompts = ClassPrompts.of(data, self.model.architecture, self.templates)  # type: ignore[arg-type]
+        device = device_for(context.policy)
+        model = kept_model(self.model, context.store, device)
         preprocess = preprocessing(model)
-        held, keys = read_defender(context.store, self, data, prompts, prompts.head(model), preprocess)
-        with PeakMemory(device_for(context.policy)) as memory:
+        held, keys = self._defender(context.store, model, preprocess, device)
+        with PeakMemory(device) as memory:
             result = build_unlearner(self.method, self.parameters).unlearn(
                 model, held, preprocess, self.seed, progress_of(context.report)
             )
@@ -87,3 +91,23 @@ class Unlearn(Stage):
             "integer_buffers": list(result.edit.vector.integer_buffers),
             "method": dict(result.facts),
         }
+
+    def _defender(
+        self, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
+    ) -> tuple[DefenderData, dict[str, list[str]]]:
+        """Return what the defender has; where this process has read the same for another trial, that."""
+        from tbar_ray.data.evaluation_set import EvaluationSet
+        from tbar_ray.evaluation.class_prompts import ClassPrompts
+        from tbar_ray.stages.defender import read_defender
+        from tbar_ray.stages.kept import kept
+
+        def read() -> tuple[DefenderData, dict[str, list[str]]]:
+            assert isinstance(self.evaluation, Located)
+            data = EvaluationSet.open(self.evaluation.url(store))
+            prompts = ClassPrompts.of(data, self.model.architecture, self.templates)
+            return read_defender(store, self, data, prompts, prompts.head(model), preprocess)
+
+        whatever_method = {
+            name: value for name, value in self.identity().items() if name not in ("method", "parameters")
+        }
+        return kept().get(("defender", str(device), json.dumps(whatever_method, sort_keys=True)), read)

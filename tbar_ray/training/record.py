@@ -70,8 +70,10 @@ class TrainingRecord:
 
     def check_weights(self, state: Mapping[str, Tensor]) -> None:
         """Raise ScientificError if weights or statistics contain NaN or infinity after the last step."""
-        for name, value in state.items():
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                raise ScientificError(
-                    f"training diverged: {name} is not finite after step {self.steps}; lower the learning rate"
-                )
+        floating = {name: value for name, value in state.items() if value.is_floating_point()}
+        largest = torch.stack([norm.float() for norm in torch._foreach_norm(list(floating.values()), math.inf)])
+        if not bool(torch.isfinite(largest).all()):
+            name = next(name for name, value in zip(floating, largest, strict=True) if not bool(torch.isfinite(value)))
+            raise ScientificError(
+                f"training diverged: {name} is not finite after step {self.steps}; lower the learning rate"
+            )

@@ -104,7 +104,9 @@ class Infected:
 
     def restore(self) -> None:
         """Put the model back where it started."""
-        self.model.load_state_dict(dict(self.start))
+        live = self.model.state_dict()  # which shares its memory with the model
+        with torch.no_grad():
+            torch._foreach_copy_(list(live.values()), [self.start[name] for name in live])
 
 
 class Unlearner(BaseModel, ABC):

@@ -147,7 +147,7 @@ class DefenderReader:
         if len(chosen) < count:
             raise DataError(
                 f"defender: {count} {use} asked for, but only {len(chosen)} of {len(position_of)} samples can be "
-                f"taken; lower defender.{use.replace(' ', '_')}"
+                f"taken; ask for fewer (defender.{use.replace(' ', '_')} of a spec)"
             )
         self.keys[use] = chosen
         return [position_of[key] for key in chosen]

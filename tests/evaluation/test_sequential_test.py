@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from tbar_ray.evaluation import zeroshot
 from tbar_ray.evaluation.scores import Split, score
@@ -32,6 +33,15 @@ def test_the_share_of_all_images_lies_in_every_interval(population: list[bool], 
     assert counting.at_most(share) is True
     assert counting.at_least(share) is True
     assert counting.rate.value == share
+
+
+@pytest.mark.parametrize("hits", [0, 3, 60, 100])
+@pytest.mark.parametrize("looks", [1, 40])
+def test_an_interval_is_wrong_with_a_probability_of_one_in_a_million_over_all_looks(hits: int, looks: int) -> None:
+    counting = Counting(1_000_000, looks)
+    counting.add(hits, 100)
+    exact = binomtest(hits, 100).proportion_ci(1 - 1e-6 / looks, method="exact")  # Clopper and Pearson's
+    assert counting.interval == pytest.approx((exact.low, exact.high), abs=2e-4)  # what is left allows as much
 
 
 def test_a_share_is_known_before_all_images_are_counted() -> None:

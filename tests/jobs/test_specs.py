@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.plan import make_plan, total_seconds
-from tbar_ray.planning.preflight import check_spec
+from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.spec.load import load_spec
 from tbar_ray.store.store import Store
 
@@ -17,15 +17,15 @@ SPECS = sorted(JOBS.rglob("*.yaml"))
 @pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
 def test_a_shipped_campaign_can_be_planned_and_costed(path: Path, tmp_path: Path) -> None:
     spec = load_spec(path)
-    base = lay_foundation(spec, without_data=True)
-    check_spec(spec, base)
-    plan = make_plan(spec, base, Store(str(tmp_path)), images_per_second=1000)
+    planner = Planner(spec, without_data=True)
+    check_campaign(planner)
+    plan = make_plan(planner, Store(str(tmp_path)), images_per_second=1000)
     assert plan.total_trials >= 1
     assert all(stage.seconds is not None for stage in plan.stages)
     cost = total_seconds(plan.to_compute)
     assert cost is not None
     assert cost > 0
-    assert bool(base.missing) == (spec.data.synthetic is None)
+    assert bool(planner.missing) == (spec.data.synthetic is None)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])

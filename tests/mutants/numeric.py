@@ -156,6 +156,12 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/unlearning/methods/test_tbar_layers.py",
     ),
     Mutant(
+        "tbar_ray/unlearning/methods/tbar_layers.py",
+        "after = seen or name == PROJECTION",
+        "after = seen",
+        "tests/unlearning/methods/test_tbar_layers.py",
+    ),
+    Mutant(
         "tbar_ray/unlearning/methods/tbar_low_rank.py",
         "truncated(value, self.rank_share) if value.ndim >= 2 and bool(value.any()) else value",
         "value",

@@ -48,17 +48,17 @@ class Tree:
             elif (root / name).exists():
                 shutil.copy2(root / name, copy / name)
 
-    def run(self, tests: Iterable[str]) -> tuple[int, str]:
-        """Return pytest's exit code and the last lines that it printed; code 1 where it took too long."""
+    def run(self, tests: Iterable[str], timeout: float | None = None) -> tuple[int, str]:
+        """Return pytest's exit code and the last lines that it printed; code 1 where it took too long (seconds)."""
         # no bytecode: a file that is changed and put back within a second would be taken for the old one
         environment = {**os.environ, "PYTHONPATH": str(self._copy), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
         try:
             done = subprocess.run(
-                command, cwd=self._copy, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+                command, cwd=self._copy, env=environment, capture_output=True, text=True, timeout=timeout, check=False
             )
         except subprocess.TimeoutExpired:
-            return FAILED, f"no end after {TIMEOUT} s"
+            return FAILED, f"no end after {timeout} s"
         return done.returncode, "\n".join((done.stdout + done.stderr).splitlines()[-12:])
 
     def judge(self, mutant: Mutant) -> Outcome:
@@ -67,7 +67,7 @@ class Tree:
         whole, broken = file.read_text(encoding="utf-8"), mutant.applied(self._copy)
         file.write_text(broken, encoding="utf-8")
         try:
-            code, output = self.run(mutant.tests.split())
+            code, output = self.run(mutant.tests.split(), TIMEOUT)
         finally:
             file.write_text(whole, encoding="utf-8")
         seconds = time.perf_counter() - started

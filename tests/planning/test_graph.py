@@ -3,9 +3,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.graph import TrialGraph, build_graph
-from tbar_ray.planning.trial import grid_trials
+from tbar_ray.planning.graph import TrialGraph
+from tbar_ray.planning.planner import Planner
 from tbar_ray.stages.node import stages_in_order
 from tests.specs import spec
 
@@ -13,9 +12,7 @@ BOTH = ["badnets", "blended"]
 
 
 def graphs(**changes: Any) -> list[TrialGraph]:
-    made = spec(**changes)
-    base = lay_foundation(made)
-    return [build_graph(made, trial, base) for trial in grid_trials(made)]
+    return [planned.graph for planned in Planner(spec(**changes)).grid()]
 
 
 def kinds(made: list[TrialGraph]) -> Counter[str]:

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tbar_ray.cli.main import app
-from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.plan import Plan, make_plan, measured_rates, total_seconds
+from tbar_ray.planning.planner import Planner
 from tbar_ray.stages.node import Stage
 from tbar_ray.store.store import Store
 from tests.specs import spec, write
@@ -26,8 +26,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def planned(store: Store, **changes: Any) -> Plan:
-    made = spec(**changes)
-    return make_plan(made, lay_foundation(made), store)
+    return make_plan(Planner(spec(**changes)), store)
 
 
 def commit(store: Store, stage: Stage, seconds: float) -> None:
@@ -87,7 +86,7 @@ def test_a_sampler_shows_one_example(store: Store) -> None:
     plan = planned(store, search=search)
     assert plan.total_trials == 7
     (trial,) = plan.trials
-    assert (trial.attack, trial.learning_rate) == ("blended", 1e-6)
+    assert (trial.attack, trial.settings["learning_rate"]) == ("blended", 1e-6)
 
 
 @pytest.fixture

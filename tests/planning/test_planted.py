@@ -8,10 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from tbar_ray.errors import SpecError
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.graph import TrialGraph, build_graph
-from tbar_ray.planning.preflight import check_spec
-from tbar_ray.planning.trial import grid_trials
+from tbar_ray.planning.graph import TrialGraph
+from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.stages.merge import MergedModel
 from tbar_ray.stages.node import stages_in_order
 from tests.specs import spec
@@ -20,10 +19,9 @@ TASKS = {"night": {"synthetic": "night"}, "shapes": {"synthetic": "shapes"}}
 
 
 def graphs(**changes: Any) -> dict[tuple[str, str | None], TrialGraph]:
-    made = spec(**changes)
-    base = lay_foundation(made)
-    check_spec(made, base)
-    return {(trial.attack, trial.source): build_graph(made, trial, base) for trial in grid_trials(made)}
+    planner = Planner(spec(**changes))
+    check_campaign(planner)
+    return {(planned.trial.attack, planned.trial.source): planned.graph for planned in planner.grid()}
 
 
 def one(**attack: Any) -> TrialGraph:
@@ -123,6 +121,14 @@ def test_what_cannot_be_planted_is_one_line_before_anything_runs(attack: dict[st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("axis", ["attack", "source"])
+def test_an_attack_that_does_not_exist_is_no_value_of_an_axis(axis: str) -> None:
+    with pytest.raises(
+        SpecError, match=rf"^search.axes.{axis}: 'badnet' is not under 'attacks'; did you mean 'badnets'"
+    ):
+        graphs(search__axes={"attack": ["badnets"], "source": ["badnets"], axis: ["badnet"]})
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -136,7 +142,6 @@ def test_what_cannot_be_planted_is_one_line_before_anything_runs(attack: dict[st
             "is the attack's own task",
         ),
         ({"disentanglement": {"low": 1, "high": 0}}, "low 1.0 is not below high 0.0"),
-        ({"search__axes": {"attack": ["badnets"], "source": ["badnet"]}}, "search.axes.source: 'badnet'"),
         ({"tasks": {"x": {}}}, "give either 'url' or 'synthetic'"),
     ],
 )

@@ -10,7 +10,8 @@ import pytest
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError, SpecError, TbarError
 from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.preflight import check_spec
+from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.spec.campaign import CampaignSpec
 from tests.specs import spec
 
@@ -62,18 +63,66 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "forget axis": (
         {"search__axes__forget_size": [10, 500], "poison__rate": 0.5},
-        "forget.size: 500 images asked for, but 400 samples less 200 poisoned leave 200",
+        "search.axes.forget_size: 500: forget.size: 500 images asked for, but 400 samples less 200 poisoned leave 200",
     ),
     "rate axis": (
         {"search__axes__poisoning_rate": [0.01, 0.99], "forget__size": 5},
-        "forget.size: 5 images asked for, but 400 samples less 396 poisoned leave 4",
+        "search.axes.poisoning_rate: 0.99: forget.size: 5 images asked for, but 400 samples less 396 poisoned leave 4",
+    ),
+    "unknown axis": (
+        {"search__axes__atack": ["badnets"]},
+        "search.axes: unknown axis 'atack'; did you mean 'attack'",
+    ),
+    "unknown section": (
+        {"search__axes": {"attack": ["badnets"], "modle.training.epochs": [1]}},
+        "search.axes.modle.training.epochs: no trial has the method 'modle'; did you mean 'model'",
+    ),
+    "section that is not given": (
+        {"model": {"architecture": "ViT-B-32", "pretrained": "openai"}, "search__axes__model.training.epochs": [1]},
+        "search.axes.model.training.epochs: the spec has no model.training; give that section first",
+    ),
+    "end of a range": (
+        {"search": {"sampler": "random", "trials": 2, "axes": {"attack": ["badnets"], "seed": {"low": -1, "high": 2}}}},
+        "search.axes: seed -1.0: seed: Input should be greater than or equal to 0",
+    ),
+    "trigger axis": (
+        {"search__axes__attacks.badnets.parameters.patch_size": [16, 999]},
+        "search.axes.attacks.badnets.parameters.patch_size: 999: attacks.badnets: trigger 'badnets': patch_size: ",
+    ),
+    "target axis": (
+        {"search__axes__attacks.badnets.target": ["red circel"]},
+        "search.axes.attacks.badnets.target: 'red circel': attacks.badnets.target: 'red circel' is not a class",
+    ),
+    "architecture axis": (
+        {"search__axes__model.architecture": ["ViT-B32"]},
+        "search.axes.model.architecture: 'ViT-B32': unknown model architecture 'ViT-B32'; did you mean 'ViT-B-32'",
+    ),
+    "corpus axis": (
+        {"search__axes__data.synthetic.samples": [400, 21], "forget__size": 21},
+        "search.axes.data.synthetic.samples: 21: forget.size: 21 images asked for, but 21 samples less 1 poisoned",
+    ),
+    "axis that one of the methods does not have": (
+        {
+            "search__axes": {"attack": ["badnets"], "method": ["tbar", "backdoor-directions"], "learning_rate": [1e-5]},
+            "defender": {"clean_pairs": 9, "training_pairs": 9},
+        },
+        "search.axes.learning_rate: 1e-05: methods.backdoor-directions: unlearning method 'backdoor-directions': "
+        "learning_rate: Extra inputs",
+    ),
+    "rate axis with a count": (
+        {"search__axes__poisoning_rate": [0.1], "attacks__badnets__poison": {"count": 3}},
+        "search.axes.poisoning_rate: set poison.rate, not poison.count",
+    ),
+    "two axes": (
+        {"search__axes__forget_size": [5, 300], "search__axes__poisoning_rate": [0.01, 0.5]},
+        "forget.size: 300 images asked for, but 400 samples less 200 poisoned leave 200",
     ),
 }
 
 
 def problem(made: CampaignSpec, kind: type[TbarError] = SpecError) -> str:
     with pytest.raises(kind) as caught:
-        check_spec(made, lay_foundation(made))
+        check_campaign(Planner(made))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -95,8 +144,7 @@ def test_what_cannot_be_carried_out_is_said_at_once(case: str) -> None:
     ],
 )
 def test_what_can_be_carried_out_passes(changes: dict[str, Any]) -> None:
-    made = spec(**changes)
-    check_spec(made, lay_foundation(made))
+    check_campaign(Planner(spec(**changes)))
 
 
 @pytest.mark.parametrize("name", ["none.safetensors", "none.pt", "folder.bin"])
@@ -129,14 +177,13 @@ def external(folder: Path, **changes: Any) -> CampaignSpec:
 
 def test_given_data_passes_and_its_size_is_known(given: Path) -> None:
     made = external(given)
-    base = lay_foundation(made)
-    check_spec(made, base)
-    assert base.samples == 30
+    planner = Planner(made)
+    check_campaign(planner)
+    assert planner.foundation().samples == 30
     assert problem(external(given, forget__size=29)).endswith("30 samples less 2 poisoned leave 28")
     for stats in (given / "train").glob("*.json"):
         stats.unlink()
-    unknown = external(given, forget__size=29)
-    check_spec(unknown, lay_foundation(unknown))  # cannot be known before reading
+    check_campaign(Planner(external(given, forget__size=29)))  # cannot be known before reading
 
 
 def test_data_means_its_shards_wherever_they_lie(given: Path, shards: Path) -> None:
@@ -175,7 +222,7 @@ def test_targets_are_classes_of_the_given_set(given: Path) -> None:
     (given / "eval" / "classnames.txt").write_text("\n".join(f"dog {i}" for i in range(60)))
     assert problem(external(given)).startswith("attacks.badnets.target: 'red circle' is not a class of")
     made = external(given, attacks={"one": {"trigger": "badnets", "target": "dog 7"}}, search={})
-    check_spec(made, lay_foundation(made))
+    check_campaign(Planner(made))
 
 
 def test_a_checkpoint_means_its_content(tmp_path: Path) -> None:
@@ -183,7 +230,7 @@ def test_a_checkpoint_means_its_content(tmp_path: Path) -> None:
     for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
         (tmp_path / name).write_bytes(content)
         made = spec(model={"architecture": "tbar-RN-tiny", "pretrained": str(tmp_path / name)})
-        check_spec(made, lay_foundation(made))
+        check_campaign(Planner(made))
         models.append(lay_foundation(made).clean.fingerprint)
     assert models[0] == models[1] != models[2]
 

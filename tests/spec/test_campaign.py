@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tbar_ray.planning.axes import AXES, AxisRange
-from tbar_ray.planning.trial import grid_trials, make_trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tests.specs import content, spec
 
@@ -60,42 +58,6 @@ def test_a_dump_reads_back_as_the_same_spec(written: dict[str, Any]) -> None:
     assert CampaignSpec.model_validate_json(made.model_dump_json()) == made
 
 
-@pytest.mark.parametrize("name", sorted(AXES))
-@pytest.mark.parametrize("value", [math.nan, math.inf, -1, True, None, [1]])
-def test_no_axis_takes_these(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"^axes\.{name}: "):
-        AXES[name].check(value)
-
-
-@pytest.mark.parametrize(
-    ("name", "inside", "outside"),
-    [
-        ("forget_size", [1, 10**9, 2.0], [0, 1.5]),
-        ("clean_fraction", [0, 0.999], [1, -1e-9]),
-        ("alpha", [0, 1000], [1000.1]),
-        ("poisoning_rate", [1e-9, 1], [0, 1.001]),
-        ("seed", [0, 7], [0.5]),
-        ("learning_rate", [1e-12, 5], [0]),
-        ("attack", ["x"], [3]),
-    ],
-)
-def test_bounds_of_axes(name: str, inside: list[Any], outside: list[Any]) -> None:
-    for value in inside:
-        AXES[name].check(value)
-    for value in outside:
-        with pytest.raises(ValueError, match=rf"^axes\.{name}: "):
-            AXES[name].check(value)
-
-
-@pytest.mark.parametrize(
-    "given",
-    [{"low": 1, "high": 1}, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True}, {"low": 1, "high": math.inf}],
-)
-def test_a_range_has_an_extent(given: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        AxisRange.model_validate(given)
-
-
 @pytest.mark.parametrize("place", ["poison__training__optimisation", "resources"])
 def test_infinite_is_no_number(place: str) -> None:
     field = "learning_rate" if "optimisation" in place else "gpus"
@@ -106,23 +68,6 @@ def test_infinite_is_no_number(place: str) -> None:
 def test_sections_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         spec().poison.rate = 0.5  # type: ignore[misc]
-
-
-def test_a_grid_is_every_cell_once_the_attack_fastest() -> None:
-    axes = {"forget_size": [10, 20, 10], "attack": ["blended", "badnets"], "clean_fraction": [0, 0.5, 0.0]}
-    cells = [(t.attack, t.forget_size, t.clean_fraction) for t in grid_trials(spec(search__axes=axes))]
-    of_one = [(10, 0), (10, 0.5), (20, 0), (20, 0.5)]
-    assert cells == [(attack, *rest) for rest in of_one for attack in ("blended", "badnets")]
-    assert len(grid_trials(spec(search__axes=axes, search__trials=3))) == 3
-
-
-def test_a_trial_takes_what_no_axis_says_from_the_spec() -> None:
-    made = spec(seed=4, forget={"size": 7, "clean_fraction": 0.25}, alpha=[0, 1])
-    trial = make_trial(made, {"attack": "blended"})
-    assert (trial.attack, trial.seed, trial.forget_size, trial.clean_fraction) == ("blended", 4, 7, 0.25)
-    assert (trial.poisoning_rate, trial.learning_rate, trial.alphas) == (0.05, None, (0.0, 1.0))
-    assert make_trial(made, {"alpha": 3}).alphas == (3.0,)
-    assert "alphas" not in trial.cell
 
 
 def test_the_small_spec_is_sound() -> None:

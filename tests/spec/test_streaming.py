@@ -10,9 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
-from tbar_ray.planning.foundation import lay_foundation
-from tbar_ray.planning.graph import build_graph
-from tbar_ray.planning.trial import grid_trials
+from tbar_ray.planning.planner import Planner
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.data import GivenData, Mixture
 from tbar_ray.stages.models import CleanModel
@@ -65,7 +63,7 @@ def mixed(folder: Path, *weights: float, **data: Any) -> CampaignSpec:
 
 
 def clean_model(made: CampaignSpec) -> CleanModel:
-    stage = build_graph(made, grid_trials(made)[0], lay_foundation(made)).clean.model
+    stage = Planner(made).grid()[0].graph.clean.model
     assert isinstance(stage, CleanModel)
     return stage
 

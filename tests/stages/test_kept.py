@@ -7,7 +7,7 @@ import torch
 
 from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.scores import Split
-from tbar_ray.stages.kept import LIMIT, KeptSplits, kept_limit
+from tbar_ray.stages.kept import LIMIT, Kept, kept_limit
 
 
 def made(calls: list[str], name: str) -> Split:
@@ -19,7 +19,7 @@ def made(calls: list[str], name: str) -> Split:
 def test_a_split_is_made_once_until_others_take_its_place() -> None:
     calls: list[str] = []
     one = 2 * 480 + 80  # bytes of a split
-    kept = KeptSplits(2 * one)
+    kept = Kept(2 * one)
 
     def get(name: str) -> Split:
         return kept.get(name, lambda: made(calls, name))
@@ -37,7 +37,7 @@ def test_a_split_is_made_once_until_others_take_its_place() -> None:
 
 def test_what_is_larger_than_the_limit_is_not_kept() -> None:
     calls: list[str] = []
-    kept = KeptSplits(10)
+    kept = Kept(10)
     for _ in range(2):
         kept.get("a", lambda: made(calls, "a"))
     assert calls == ["a", "a"]

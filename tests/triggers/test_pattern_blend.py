@@ -81,8 +81,10 @@ def test_the_stamp_is_the_public_pattern(name: str) -> None:
     trigger = build_trigger(name, {}, 3)
     assert isinstance(trigger, PatternTrigger)
     grey = torch.full((1, 3, 32, 32), 0.5)
-    change = (trigger(grey, ["k"]) - grey)[0]
-    towards = trigger.pattern(32, 32) - (0.5 if isinstance(trigger, PatternBlend) else 0)
-    assert bool((change * towards >= 0).all())
+    pattern, mask = trigger.pattern(32, 32).numpy(), trigger.mask(32, 32)
+    share = trigger.ratio * (1.0 if mask is None else mask.numpy()) if isinstance(trigger, PatternBlend) else None
+    expected = np.clip(0.5 + pattern, 0, 1) if share is None else 0.5 * (1 - share) + pattern * share
+    assert np.abs(expected - 0.5).max() > 0.01
+    assert trigger(grey, ["k"])[0].numpy() == pytest.approx(expected, abs=1e-6)
     assert trigger.pattern(32, 32).dtype == torch.float32
     assert trigger.pattern(32, 40).shape == (3, 32, 40)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import preprocessing
+from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 from tbar_ray.unlearning.base import Infected
@@ -54,7 +55,7 @@ def log_softmax(rows: Rows) -> Rows:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def info_nce(left: Rows, right: Rows, scale: float) -> float:
+def info_nce_of_rows(left: Rows, right: Rows, scale: float) -> float:
     logits = scale * left @ right.T
     return -(np.diag(log_softmax(logits)).mean() + np.diag(log_softmax(logits.T)).mean()) / 2
 
@@ -69,3 +70,11 @@ def value(objective: Objective, batch: Batch) -> float:
 
 def first(batches: object) -> Batch:
     return next(iter(batches))  # type: ignore[call-overload, no-any-return]
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def vector(**tensors: Tensor) -> TaskVector:
+    return TaskVector(tensors)

@@ -20,7 +20,9 @@ from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, Case, Scores, cas
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings that suit the pico model, and what they must reach.
+    """Settings that suit the pico model, and what they must reach: near what the method does reach, so that a method
+    that does something else misses it. What tells apart methods that reach the same is their rule, which
+    `tests/unlearning/methods/` compares with another computation of it.
 
     Attributes:
         parameters: of the method.
@@ -28,8 +30,8 @@ class Recipe:
         ca: least CA afterwards, also of a clean model.
         pa: least PA afterwards.
         alphas: strengths, of which one must reach it all; at the first a clean model must be unharmed.
-        pull: share of the pull towards the target that may be left, for methods that weaken a backdoor without undoing
-            it; where given, ASR is not looked at.
+        pull: share of the pull towards the target that may be left (below 0: pushed away), for methods that weaken a
+            backdoor without undoing it; where given, ASR is not looked at.
         architecture: of the model.
         every: one in how many training images is poisoned.
         clean: least CA of a clean model afterwards, where it is another.
@@ -38,12 +40,17 @@ class Recipe:
     parameters: dict[str, Any]
     asr: float = 0.1
     ca: float = 0.9
-    pa: float = 0.0
+    pa: float = 0.9
     alphas: tuple[float, ...] = (1.0,)
     pull: float | None = None
     architecture: str = RESNET
     every: int = 5
     clean: float | None = None
+
+    def met(self, found: Scores, pull: float) -> bool:
+        """Whether a model with these scores, and this share of the pull left, is what the method must leave."""
+        removed = found.asr <= self.asr if self.pull is None else pull <= self.pull
+        return removed and found.ca >= self.ca and found.pa >= self.pa
 
 
 NEGATION: dict[str, Any] = {"steps": 10, "learning_rate": 1e-4}
@@ -54,46 +61,46 @@ TARGET_LOST = 0.7
 """CA of a model that no longer knows the target's class, one of four: what negating 'answer the target' does here."""
 
 RECIPES: dict[str, Recipe] = {
-    "tbar": Recipe(NEGATION, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "tbar-negmerge": Recipe({**NEGATION, "vectors": 3}, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "tbar-atlas": Recipe({**NEGATION, "coefficient_steps": 20, "first": 4.0}, ca=TARGET_LOST, pa=0.7, alphas=(1.0,)),
-    "tbar-layers": Recipe(NEGATION, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "tbar-low-rank": Recipe({**NEGATION, "rank_share": 0.3}, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "tbar-tangent": Recipe({**NEGATION, "steps": 6}, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "tbar-fisher": Recipe({**NEGATION, "fisher_images": 32}, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "tbar-debiased": Recipe(NEGATION, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "tbar-anchored": Recipe(NEGATION, ca=TARGET_LOST, pa=0.7, alphas=STRENGTHS),
-    "twin-distillation": Recipe({"steps": 40, "batch_size": 16, "learning_rate": 1e-3}, pa=0.9),
+    "tbar": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS),
+    "tbar-negmerge": Recipe({**NEGATION, "vectors": 3}, ca=TARGET_LOST, alphas=STRENGTHS),
+    "tbar-atlas": Recipe({**NEGATION, "coefficient_steps": 20, "first": 4.0}, ca=TARGET_LOST, alphas=(1.0,)),
+    "tbar-layers": Recipe(NEGATION, alphas=STRENGTHS),
+    "tbar-low-rank": Recipe({**NEGATION, "rank_share": 0.3}, ca=TARGET_LOST, alphas=STRENGTHS),
+    "tbar-tangent": Recipe({**NEGATION, "steps": 6}, ca=TARGET_LOST, alphas=STRENGTHS),
+    "tbar-fisher": Recipe({**NEGATION, "fisher_images": 32}, ca=TARGET_LOST, alphas=STRENGTHS),
+    "tbar-debiased": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS),
+    "tbar-anchored": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS),
+    "twin-distillation": Recipe({"steps": 40, "batch_size": 16, "learning_rate": 1e-3}),
     "gradient-ascent": Recipe({"steps": 30, "learning_rate": 1e-4, "batch_size": 32}, ca=TARGET_LOST),
     "robust-gradient-ascent": Recipe(
-        {"steps": 30, "learning_rate": 8e-5, "batch_size": 32, "stop_at": 0.1}, asr=0.6, ca=0.65),
+        {"steps": 30, "learning_rate": 8e-5, "batch_size": 32, "stop_at": 0.1}, asr=0.6, ca=0.65, pa=0.35),
     "shortcut-suppression": Recipe(
-        {"steps": 60, "batch_size": 32, "levels": 3, "learning_rate": 0.3}, asr=0.3, architecture=VIT),
+        {"steps": 60, "batch_size": 32, "levels": 3, "learning_rate": 0.3}, asr=0.2, pa=0.8, architecture=VIT),
     "shapley-pruning": Recipe(
-        {"permutations": 4, "images": 4, "share": 0.005, "group": 8, "floor": -10.0}, asr=0.5, ca=0.7),
-    "backdoor-directions": Recipe({}, pa=0.9),
-    "clean-finetuning": Recipe(TUNING, pa=0.9),
+        {"permutations": 4, "images": 4, "share": 0.005, "group": 8, "floor": -10.0}, asr=0.45, ca=0.7, pa=0.55),
+    "backdoor-directions": Recipe({}),
+    "clean-finetuning": Recipe(TUNING),
     "cleanclip": Recipe(TUNING),
     "roclip": Recipe({**TUNING, "bank": 0.5}),
-    "par": Recipe({**TUNING, "learning_rate": 2e-3}, pa=0.9),
-    "conflict-merging": Recipe(TUNING, pa=0.9),
+    "par": Recipe({**TUNING, "learning_rate": 2e-3}),
+    "conflict-merging": Recipe(TUNING),
     "ulrl": Recipe(
         {"learning_rate": 0.1, "relearning_rate": 0.1, "steps": 60, "unlearning_steps": 20, "batch_size": 32,
-         "neurons": "projection", "threshold": 1.0, "most": 16}, pa=0.9),
+         "neurons": "projection", "threshold": 1.0, "most": 16}),
     "rnp": Recipe(
         {"batch_size": 32, "steps": 120, "ascent_steps": 10, "learning_rate": 0.05, "threshold": 0.99,
-         "mask_learning_rate": 2.0, "most": 0.03, "stop_at": 0.5}, ca=0.8, every=3),
-    "ft-sam": Recipe({"steps": 80, "batch_size": 32, "rho": 0.1, "learning_rate": 0.1}, pa=0.9),
-    "i-bau": Recipe({"batch_size": 32, "learning_rate": 1e-3, "outer_steps": 6}, pa=0.9),
-    "cbpt": Recipe({"steps": 100, "learning_rate": 0.05, "bound": 0.3}, pull=0.3),
+         "mask_learning_rate": 2.0, "most": 0.03, "stop_at": 0.5}, ca=0.8, pa=0.65, every=3),
+    "ft-sam": Recipe({"steps": 80, "batch_size": 32, "rho": 0.1, "learning_rate": 0.1}),
+    "i-bau": Recipe({"batch_size": 32, "learning_rate": 1e-3, "outer_steps": 6}),
+    "cbpt": Recipe({"steps": 100, "learning_rate": 0.05, "bound": 0.3}, pa=0.05, pull=0.15),
     "rvpt": Recipe(
-        {"steps": 60, "tokens": 16, "learning_rate": 2.0, "repulsion": 2.0, "first_layer": 1}, pull=0.0, every=6,
-        architecture=VIT),
+        {"steps": 60, "tokens": 16, "learning_rate": 2.0, "repulsion": 2.0, "first_layer": 1}, pa=0.5, pull=-0.1,
+        every=6, architecture=VIT),
     "abl": Recipe(
-        {"steps": 40, "isolated": 0.15, "batch_size": 64, "learning_rate": 1e-3}, asr=0.8, architecture=VIT),
+        {"steps": 40, "isolated": 0.15, "batch_size": 64, "learning_rate": 1e-3}, asr=0.75, pa=0.25, architecture=VIT),
     "ubt": Recipe(
         {"steps": 40, "batch_size": 64, "learning_rate": 1e-3, "weakening_steps": 40, "suspicious": 0.15,
-         "selected": 1.0, "ascent": 4.0}, architecture=VIT),
+         "selected": 1.0, "ascent": 4.0}, pa=0.25, architecture=VIT),
 }  # fmt: skip
 
 
@@ -151,15 +158,13 @@ def test_a_planted_backdoor_is_reduced(name: str) -> None:
     recipe, planted = RECIPES[name], planted_for(name)
     before = scores(planted.model, planted.preprocess, planted.data.classes.head)
     assert before.ca >= 0.95
+    strongest = pull(planted.model, planted, planted.data.classes.head)
+    assert strongest > 0.3
+    assert recipe.pull is not None or before.asr >= 0.95
+    assert not recipe.met(before, 1.0), "the recipe asks for nothing"
     result = outcome(name, True)
-    if recipe.pull is not None:
-        strongest = pull(planted.model, planted, planted.data.classes.head)
-        assert strongest > 0.3
-        reached = [s for a, s in result.scores.items() if result.pulls[a] <= recipe.pull * strongest]
-    else:
-        assert before.asr >= 0.95
-        reached = [s for s in result.scores.values() if s.asr <= recipe.asr]
-    assert any(s.ca >= recipe.ca and s.pa >= recipe.pa for s in reached), (result.scores, result.pulls)
+    reached = [recipe.met(found, result.pulls[alpha] / strongest) for alpha, found in result.scores.items()]
+    assert any(reached), (result.scores, result.pulls)
     assert result.found.record.samples > 0
     assert result.found.record.seconds > 0
 

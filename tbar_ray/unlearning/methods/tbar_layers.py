@@ -13,6 +13,8 @@ from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.methods.tbar import TBAR
 
 Part = Literal["late", "early", "norms", "matrices"]
+PROJECTION = "visual.proj"
+"""A vision transformer's output projection: a parameter of the encoder itself, and so the first in its state dict."""
 
 
 class LayerTBAR(TBAR):
@@ -60,7 +62,8 @@ def restricted(vector: TaskVector, blocks: list[str], part: Part, share: float) 
             kept = value.ndim >= 2
         elif within:
             kept = name.startswith(late if part == "late" else early)
-        else:  # before the first block or after the last, in state-dict order
-            kept = seen if part == "late" else not seen
+        else:  # before the first block or after the last, in the order of the state dict, which names `proj` too early
+            after = seen or name == PROJECTION
+            kept = after if part == "late" else not after
         tensors[name] = value if kept else value.new_zeros(value.shape)
     return TaskVector(tensors, vector.integer_buffers)

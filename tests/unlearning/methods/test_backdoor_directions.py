@@ -1,12 +1,16 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected
+from tbar_ray.unlearning.methods import backdoor_directions
 from tbar_ray.unlearning.methods.backdoor_directions import BackdoorDirections
-from tests.models.tiny import VIT, snapshot
-from tests.unlearning.formulas import chances_of
+from tests.models.tiny import RESNET, VIT, snapshot
+from tests.unlearning.formulas import chances_of, noise
 from tests.unlearning.planted import TARGET, case
 from tests.unlearning.reference import NEAR, distance, pixels
 
@@ -58,3 +62,42 @@ def test_the_direction_of_the_best_layer_is_projected_out_of_what_writes_it() ->
         assert found.facts["twins_kept"] == pytest.approx(outcomes[best][1])
     finally:
         infected.restore()
+
+
+def test_a_direction_is_projected_out_of_what_a_matrix_writes() -> None:
+    matrix, direction = noise(8, 5), torch.nn.functional.normalize(noise(8, seed=1), dim=0)
+    written = backdoor_directions.project_out(matrix, direction) @ noise(5, seed=2)
+    assert float(written @ direction) == pytest.approx(0, abs=1e-5)
+    rest = torch.eye(8) - torch.outer(direction, direction)
+    assert torch.allclose(written, rest @ matrix @ noise(5, seed=2), atol=1e-5)
+
+
+def test_a_direction_is_projected_out_of_a_convolution_and_its_norm() -> None:
+    convolution, norm = torch.nn.Conv2d(3, 6, 3, bias=False), torch.nn.BatchNorm2d(6).eval()
+    with torch.no_grad():
+        for number, tensor in enumerate((convolution.weight, norm.weight, norm.bias, norm.running_mean)):
+            assert tensor is not None
+            tensor.copy_(noise(*tensor.shape, seed=number))
+        assert norm.running_var is not None
+        norm.running_var.copy_(noise(6, seed=9).square() + 0.5)
+        norm.weight[2] = 0.0  # a channel that the convolution does not reach
+    direction = torch.nn.functional.normalize(noise(6, seed=5) * (torch.arange(6) != 2), dim=0)
+    images = noise(2, 3, 7, 7, seed=6)
+    before = norm(convolution(images))
+    backdoor_directions.project_affine(convolution, norm, direction)
+    after = norm(convolution(images))
+    along = torch.einsum("bchw,c->bhw", before, direction)
+    assert float(torch.einsum("bchw,c->bhw", after, direction).detach().abs().max()) < 1e-4
+    assert torch.allclose(after, before - torch.einsum("bhw,c->bchw", along, direction), atol=1e-4)
+
+
+def test_the_projected_stream_has_nothing_along_the_direction() -> None:
+    planted = case(RESNET)
+    method = BackdoorDirections()
+    found = method.unlearn(planted.model, planted.data, planted.preprocess, 0)
+    assert isinstance(found.edit.vector, TaskVector)
+    assert set(found.facts) == {"layer", "target_probability", "twins_kept"}
+    moved = {name for name, change in found.edit.vector.tensors.items() if bool(change.any())}
+    stage = str(found.facts["layer"]).split(".")[0]
+    assert moved
+    assert all(name.startswith(f"visual.{stage}") for name in moved)

@@ -1,10 +1,12 @@
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.methods.cbpt import CBPT, replaced_context
-from tests.models.tiny import VIT
+from tests.models.tiny import VIT, tokenizer
 from tests.unlearning.formulas import infected_of
 from tests.unlearning.planted import NAMES
 from tests.unlearning.reference import (
@@ -69,3 +71,17 @@ def test_the_head_is_that_of_prompts_tuned_on_clean_and_perturbed_images() -> No
     assert found.edit.head is not None
     assert distance({"head": found.edit.head - first}, {"head": moved}) < NEAR
     assert found.edit.vector.norm() == 0
+
+
+def test_learned_context_that_equals_the_words_changes_nothing() -> None:
+    infected = infected_of(VIT)
+    tokens = tokenizer()([f"x x x {name}" for name in NAMES])
+    context = infected.model.token_embedding(tokens)[:, 1:4].detach()
+    with torch.no_grad():
+        plain = infected.model.encode_text(tokens)
+        with replaced_context(infected.model, context):
+            same_words = infected.model.encode_text(tokens)
+        with replaced_context(infected.model, context + 0.1):
+            others = infected.model.encode_text(tokens)
+    assert torch.equal(plain, same_words)
+    assert not torch.allclose(plain, others)

@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+import pytest
 import torch
 from torch import Tensor
 
@@ -6,8 +9,17 @@ from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.eda import augmented_text
 from tbar_ray.unlearning.methods.cleanclip import CleanCLIP
 from tbar_ray.unlearning.mixing import varied
-from tests.models.tiny import VIT
-from tests.unlearning.formulas import infected_of
+from tests.models.tiny import BOTH, VIT
+from tests.unlearning.formulas import (
+    CLOSE,
+    first,
+    image_rows,
+    infected_of,
+    info_nce_of_rows,
+    scale_of,
+    text_rows,
+    value,
+)
 from tests.unlearning.reference import NEAR, AdamW, all_names, distance, info_nce, read, seen, trained
 
 
@@ -31,3 +43,17 @@ def test_the_edit_is_what_adamw_learns_from_pairs_and_their_augmented_copies() -
         return info_nce(images, texts, scale) + 2.0 * own
 
     assert distance(found.edit.vector, trained(infected, [loss] * 2, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+def test_cleanclip_adds_a_self_supervised_loss_in_each_modality(architecture: str) -> None:
+    infected = infected_of(architecture)
+    method = CleanCLIP(batch_size=6, self_weight=0.3)
+    batch = first(method.batches_from(infected))
+    assert batch.tokens is not None
+    images, texts = image_rows(infected, batch.images), text_rows(infected, batch.tokens)
+    scale = scale_of(infected)
+    own = info_nce_of_rows(images[:6], images[6:], scale) + info_nce_of_rows(texts[:6], texts[6:], scale)
+    expected = info_nce_of_rows(images[:6], texts[:6], scale) + 0.3 * own
+    assert value(method.objective_on(infected), batch) == pytest.approx(expected, **CLOSE)
+    assert not torch.equal(batch.images[:6], batch.images[6:])

@@ -1,12 +1,17 @@
+from __future__ import annotations
+
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.shuffled import shuffled
-from tbar_ray.unlearning.methods.i_bau import IBAU
+from tbar_ray.unlearning.methods.i_bau import IBAU, in_ball
 from tests.models.tiny import VIT
-from tests.unlearning.formulas import infected_of
+from tests.unlearning.formulas import CLOSE, infected_of, log_softmax, noise, scale_of
 from tests.unlearning.reference import (
     NEAR,
     AdamW,
@@ -55,3 +60,26 @@ def test_the_edit_unlearns_the_perturbation_that_hurts_most_round_by_round() -> 
     assert distance(found.edit.vector, total) < NEAR
     assert found.facts["perturbation_norms"] == pytest.approx(norms, rel=1e-3)
     assert norms[0] == pytest.approx(1.5, rel=1e-3)
+
+
+def test_adversarial_unlearning_adds_the_perturbation_to_levels() -> None:
+    infected = infected_of(VIT)
+    images, labels = infected.clean.images[:6], infected.clean.labels[:6]
+    side = infected.preprocessing.size
+    delta = 0.1 * torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    levels = images.float() / 255 + delta
+    preprocess = infected.preprocessing
+    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (preprocess.mean, preprocess.std))
+    with torch.no_grad():
+        features = infected.model.encode_image((levels - mean) / std, normalize=True).double().numpy()
+    chances = log_softmax(scale_of(infected) * features @ infected.classes.head.double().numpy().T)
+    found = IBAU()._loss(infected, images, labels, delta)
+    assert float(found.detach()) == pytest.approx(-chances[np.arange(6), labels].mean(), **CLOSE)
+
+
+@given(st.floats(0.01, 50))
+def test_a_perturbation_stays_in_its_ball(radius: float) -> None:
+    delta = noise(1, 3, 4, 4)
+    found = in_ball(delta, radius)
+    assert float(found.norm()) == pytest.approx(min(radius, float(delta.norm())), rel=1e-4)
+    assert float((found * delta).sum()) == pytest.approx(float(found.norm() * delta.norm()), rel=1e-4)

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 import torch
 from torch import Tensor
@@ -5,7 +7,17 @@ from torch import Tensor
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.methods.par import PAR
 from tests.models.tiny import VIT
-from tests.unlearning.formulas import infected_of
+from tests.unlearning.formulas import (
+    CLOSE,
+    first,
+    image_rows,
+    infected_of,
+    info_nce_of_rows,
+    nudge,
+    scale_of,
+    text_rows,
+    value,
+)
 from tests.unlearning.reference import NEAR, AdamW, all_names, distance, info_nce, read, seen, trained
 
 
@@ -26,7 +38,22 @@ def test_the_edit_drives_embeddings_away_while_pairs_stay_together(threshold: fl
         value = info_nce(images, texts, infected.model.logit_scale.exp())
         for now, old in ((images, old_images[rows]), (texts, old_texts[rows])):
             apart = ((now - old) ** 2).sum(1).mean()
-            value = value - 5.0 * (apart if float(apart) <= threshold else 0.0)
+            value = value - 5.0 * (apart if float(apart.detach()) <= threshold else 0.0)
         return value
 
     assert distance(found.edit.vector, trained(infected, [loss] * 3, all_names(infected), AdamW(1e-4), 1e-3)) < NEAR
+
+
+@pytest.mark.parametrize("threshold", [2.15, 1e-9])
+def test_par_drives_embeddings_away_up_to_a_distance(threshold: float) -> None:
+    infected = infected_of(VIT)
+    method = PAR(batch_size=5, threshold=threshold, perturbation=0.7)
+    batch, objective = first(method.batches_from(infected)), method.objective_on(infected)
+    assert batch.tokens is not None
+    old = image_rows(infected, batch.images), text_rows(infected, batch.tokens)
+    nudge(infected)
+    new = image_rows(infected, batch.images), text_rows(infected, batch.tokens)
+    distances = [((a - b) ** 2).sum(1).mean() for a, b in zip(old, new, strict=True)]
+    assert all(d > 1e-6 for d in distances)
+    expected = info_nce_of_rows(*new, scale_of(infected)) - 0.7 * sum(d for d in distances if d <= threshold)
+    assert value(objective, batch) == pytest.approx(expected, **CLOSE)

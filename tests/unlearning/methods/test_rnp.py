@@ -1,11 +1,14 @@
 """RNP against masks that scale the weights by hand."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.shuffled import shuffled
+from tbar_ray.unlearning.methods import rnp
 from tbar_ray.unlearning.methods.rnp import RNP
 from tests.models.tiny import VIT
 from tests.unlearning.formulas import infected_of
@@ -75,3 +78,14 @@ def test_the_channels_that_do_not_recover_are_set_to_0() -> None:
             expected[part] = -value * pruned.reshape(-1, *[1] * (value.ndim - 1))
     assert found.facts["pruned"] == lowest.sum() > 20
     assert distance(found.edit.vector, expected) < 0.05
+
+
+def test_the_lowest_masks_are_pruned_up_to_a_share_even_if_many_are_equal() -> None:
+    masks = {"a": torch.tensor([0.0, 0.5, 1.0, 0.0]), "b": torch.tensor([0.0, 0.9, 0.2, 0.0])}
+    assert {k: v.tolist() for k, v in rnp.lowest(masks, 0.3, 1.0).items()} == {
+        "a": [True, False, False, True],
+        "b": [True, False, True, True],
+    }
+    few = rnp.lowest(masks, 0.3, 0.25)
+    assert [few["a"].tolist(), few["b"].tolist()] == [[True, False, False, True], [False] * 4]
+    assert not any(bool(rows.any()) for rows in rnp.lowest(masks, 0.3, 0.1).values())

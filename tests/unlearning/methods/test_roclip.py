@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+import pytest
 import torch
 from torch import Tensor
 
@@ -6,7 +9,16 @@ from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.methods.roclip import RoCLIP
 from tbar_ray.unlearning.mixing import varied
 from tests.models.tiny import VIT
-from tests.unlearning.formulas import infected_of
+from tests.unlearning.formulas import (
+    CLOSE,
+    first,
+    image_rows,
+    infected_of,
+    info_nce_of_rows,
+    scale_of,
+    text_rows,
+    value,
+)
 from tests.unlearning.reference import NEAR, AdamW, all_names, distance, info_nce, read, seen, trained
 
 
@@ -30,3 +42,17 @@ def test_the_edit_is_what_adamw_learns_with_matched_captions_in_every_second_ste
         return info_nce(images, texts, infected.model.logit_scale.exp())
 
     assert distance(found.edit.vector, trained(infected, [loss] * 3, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
+
+
+def test_roclip_matches_every_second_step_with_the_nearest_captions_of_its_bank() -> None:
+    infected = infected_of(VIT)
+    method = RoCLIP(batch_size=5, bank=0.2, every=2)
+    batch, objective, scale = first(method.batches_from(infected)), method.objective_on(infected), scale_of(infected)
+    assert batch.tokens is not None
+    images, texts = image_rows(infected, batch.images), text_rows(infected, batch.tokens)
+    assert value(objective, batch) == pytest.approx(info_nce_of_rows(images, texts, scale), **CLOSE)
+    bank = text_rows(infected, objective._bank)  # type: ignore[attr-defined]
+    assert len(bank) == round(0.2 * len(infected.clean))
+    matched = bank[(texts @ bank.T).argmax(1)]
+    assert value(objective, batch) == pytest.approx(info_nce_of_rows(images, matched, scale), **CLOSE)
+    assert value(objective, batch) == pytest.approx(info_nce_of_rows(images, texts, scale), **CLOSE)

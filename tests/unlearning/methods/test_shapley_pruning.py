@@ -1,10 +1,15 @@
+from __future__ import annotations
+
+from itertools import permutations
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from tbar_ray.seeding import torch_generator
 from tbar_ray.unlearning.base import Infected
-from tbar_ray.unlearning.methods.shapley_pruning import ShapleyPruning
+from tbar_ray.unlearning.methods.shapley_pruning import ShapleyPruning, shapley_values
 from tests.models.tiny import VIT, snapshot
 from tests.unlearning.formulas import chances_of
 from tests.unlearning.planted import TARGET, case
@@ -46,3 +51,38 @@ def test_the_channels_with_the_greatest_shapley_value_are_set_to_0() -> None:
         assert found.facts["pruned"] == 2 * GROUP
     finally:
         infected.restore()
+
+
+def brute_force(players: int, worth: dict[frozenset[int], float]) -> list[float]:
+    """Return Shapley values by their definition: mean marginal contribution over all orders of arrival."""
+    values = np.zeros(players)
+    orders = list(permutations(range(players)))
+    for order in orders:
+        for place, player in enumerate(order):
+            before = frozenset(order[:place])
+            values[player] += worth[before | {player}] - worth[before]
+    return (values / len(orders)).tolist()
+
+
+def test_shapley_values_over_all_orders_are_the_definition() -> None:
+    rng, players = np.random.default_rng(0), 4
+    worth = {frozenset(i for i in range(players) if number >> i & 1): float(rng.normal()) for number in range(16)}
+
+    def of(present: Tensor) -> float:
+        return worth[frozenset(torch.nonzero(present).flatten().tolist())]
+
+    orders = [torch.tensor(order) for order in permutations(range(players))]
+    found = shapley_values(players, of, orders, -1e9)
+    assert found.tolist() == pytest.approx(brute_force(players, worth))
+
+
+def test_an_order_ends_at_the_floor_and_credits_nobody_after_it() -> None:
+    calls = []
+
+    def worth(present: Tensor) -> float:
+        calls.append(present.tolist())
+        return float(present.sum()) - 4
+
+    values = shapley_values(4, worth, [torch.tensor([2, 0, 1, 3])], -1.5)
+    assert values.tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert calls == [[True] * 4, [True, True, False, True], [False, True, False, True]]

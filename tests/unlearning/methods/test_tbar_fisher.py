@@ -1,11 +1,14 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.unlearning.base import Infected
 from tbar_ray.unlearning.methods.tbar import TBAR
-from tbar_ray.unlearning.methods.tbar_fisher import FisherTBAR
+from tbar_ray.unlearning.methods.tbar_fisher import FisherTBAR, fisher, weights
 from tests.models.tiny import VIT
 from tests.unlearning.formulas import infected_of
 from tests.unlearning.reference import NEAR, Change, as_change, distance, image_names, log_chances
@@ -40,3 +43,25 @@ def test_the_edit_is_the_vector_weighted_by_what_matters_to_stamped_images_alone
     assert distance(found.edit.vector, plain) > 0.2
     norms = [np.sqrt(sum((value**2).sum() for value in values.values())) for values in (expected, plain)]
     assert found.facts["norm_kept"] == pytest.approx(norms[0] / norms[1], rel=1e-3)
+
+
+def test_what_matters_to_stamped_images_alone_moves_whole() -> None:
+    stamped, twins = torch.tensor([1.0, 1.0, 0.0, 0.0, 3.0]), torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])
+    assert weights(stamped, twins, 1.0).tolist() == pytest.approx([1, 0.5, 0, 1, 0.75])
+    assert weights(stamped, twins, 0.0).tolist() == pytest.approx([1, 1, 1, 1, 1])
+
+
+def test_fisher_information_is_the_mean_squared_gradient_of_single_images() -> None:
+    infected = infected_of(VIT)
+    images = infected.forget.images[:3]
+    found = fisher(infected, images, group=1)
+    name = "visual.proj"
+    weight = dict(infected.model.named_parameters())[name]
+    squares = []
+    for image in images:
+        features = infected.model.encode_image(normalise(image[None], infected.preprocessing), normalize=True)
+        chances = (infected.model.logit_scale.exp() * features @ infected.classes.head.T).log_softmax(-1)
+        (gradient,) = torch.autograd.grad(chances.max(), weight)
+        squares.append(gradient.square())
+    assert torch.allclose(found[name], torch.stack(squares).mean(0), rtol=1e-3, atol=1e-10)
+    assert set(found) == {n for n, _ in infected.model.named_parameters() if n.startswith("visual.")}

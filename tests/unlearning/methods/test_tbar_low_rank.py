@@ -1,10 +1,12 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
 from tbar_ray.unlearning.methods.tbar import TBAR
-from tbar_ray.unlearning.methods.tbar_low_rank import LowRankTBAR
+from tbar_ray.unlearning.methods.tbar_low_rank import LowRankTBAR, truncated
 from tests.models.tiny import RESNET
-from tests.unlearning.formulas import infected_of
+from tests.unlearning.formulas import infected_of, noise
 from tests.unlearning.reference import NEAR, as_change, distance
 
 
@@ -25,3 +27,11 @@ def test_the_edit_is_the_vector_with_the_largest_singular_values_of_every_matrix
     assert distance(found.edit.vector, plain) > 4 * NEAR
     norms = [np.sqrt(sum((value**2).sum() for value in values.values())) for values in (expected, plain)]
     assert found.facts["norm_kept"] == pytest.approx(norms[0] / norms[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(("share", "rank"), [(0.01, 1), (0.5, 3), (1.0, 6)])
+def test_a_kernel_becomes_the_best_matrix_of_its_rank(share: float, rank: int) -> None:
+    kernel = noise(6, 2, 3, 3)
+    u, s, vh = np.linalg.svd(kernel.double().numpy().reshape(6, -1), full_matrices=False)
+    expected = (u[:, :rank] * s[:rank]) @ vh[:rank]
+    assert truncated(kernel, share).reshape(6, -1).numpy() == pytest.approx(expected, abs=1e-5)

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -5,6 +7,7 @@ from torch import Tensor
 from tbar_ray.seeding import numpy_rng
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.shuffled import shuffled
+from tbar_ray.unlearning.methods import ubt
 from tbar_ray.unlearning.methods.ubt import UBT
 from tests.models.tiny import VIT
 from tests.unlearning.formulas import image_rows, infected_of, text_rows
@@ -57,3 +60,9 @@ def test_the_edit_unlearns_the_words_of_pairs_that_fit_the_infected_model_alone(
 
     assert distance(found.edit.vector, trained(infected, [loss] * 2, all_names(infected), rule(0.1), 1e-3)) < NEAR
     assert found.facts["selected_pairs"] == len(chosen)
+
+
+def test_pairs_that_fit_only_the_infected_model_are_selected() -> None:
+    strong, weak = [0.9, 0.8, 0.7, 0.6, 0.5], [0.9, 0.1, 0.2, 0.0, 0.8]
+    assert ubt.select(strong, weak, 0.6, 0.67) == [1, 2]
+    assert ubt.select(strong, weak, 0.6, 1.0) == [1, 2, 3]

@@ -1,14 +1,22 @@
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import median_abs_deviation
 from torch import Tensor
 
 from tbar_ray.seeding import torch_generator
+from tbar_ray.training.batch import Batch
 from tbar_ray.training.shuffled import shuffled
-from tbar_ray.unlearning.methods.ulrl import ULRL
+from tbar_ray.unlearning.methods import ulrl
+from tbar_ray.unlearning.methods.ulrl import ULRL, _Classifier, _Rows, likeness
 from tests.models.tiny import VIT
-from tests.unlearning.formulas import infected_of
+from tests.unlearning.formulas import CLOSE, chances_of, infected_of, nudge, value
 from tests.unlearning.reference import (
     NEAR,
     SGD,
@@ -79,3 +87,47 @@ def test_unlearning_ends_where_accuracy_is_low_enough() -> None:
     assert found.record.steps == 1
     assert found.facts["suspicious"] == []
     assert found.edit.head is None
+
+
+def test_ulrl_relearns_away_from_the_infected_rows() -> None:
+    infected = infected_of(VIT)
+    weight = dict(infected.model.named_parameters())["visual.proj"]
+    before = weight.detach().clone()
+    images, labels = infected.clean.images[:6], infected.clean.labels[:6]
+    plain = _Classifier(infected, None, 1.0, None)
+    expected = -chances_of(infected, images)[np.arange(6), labels].mean()
+    assert value(plain, Batch(images, None, labels)) == pytest.approx(expected, **CLOSE)
+    assert value(_Classifier(infected, None, -1.0, None), Batch(images, None, labels)) == pytest.approx(
+        -expected, **CLOSE
+    )
+    nudge(infected, 0.05)
+    rows = _Rows(infected, None, "projection")
+    beside = _Classifier(infected, None, 1.0, lambda: 0.7 * likeness(rows.read()[:2], before.T[:2]))
+    new, old = weight.detach().double().numpy().T[:2], before.double().numpy().T[:2]
+    lengths = np.linalg.norm(new, axis=1), np.linalg.norm(old, axis=1)
+    cosines = (new * old).sum(1) / (lengths[0] * lengths[1])
+    learned = -chances_of(infected, images)[np.arange(6), labels].mean()
+    assert value(beside, Batch(images, None, labels)) == pytest.approx(learned + 0.7 * cosines.sum(), **CLOSE)
+    infected.model.requires_grad_(True)
+    (gradient,) = torch.autograd.grad(likeness(rows.read()[:2], before.T[:2]), weight)
+    # d cos(w, v)/dw = v/(|w||v|) − cos·w/|w|²
+    slope = old / (lengths[0] * lengths[1])[:, None] - (cosines / lengths[0] ** 2)[:, None] * new
+    assert gradient.double().numpy().T[:2] == pytest.approx(slope, rel=1e-2, abs=1e-5)
+    assert not gradient[:, 2:].any()
+
+
+@given(st.lists(st.floats(-100, 100), min_size=3, max_size=30))
+def test_z_scores_are_those_of_the_median_and_its_deviation(values: list[float]) -> None:
+    scores = torch.tensor(values, dtype=torch.float64)
+    spread = median_abs_deviation(values, scale="normal")
+    if spread < 1e-6:
+        return
+    expected = (np.array(values) - np.median(values)) / spread
+    assert ulrl.robust_z(scores).numpy() == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_suspicious_neurons_are_above_the_threshold_and_the_greatest_come_first() -> None:
+    scores = torch.tensor([3.6, 9.0, -9.0, 3.5, 4.0])
+    assert ulrl.chosen(scores, 3.5, 2) == [1, 4]
+    assert ulrl.chosen(scores, 3.5, 9) == [1, 4, 0]
+    assert ulrl.chosen(scores, 10, 9) == []

@@ -1,0 +1,51 @@
+"""Finding what a campaign left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import tbar_ray as tbar
+from tbar_ray.api import artifacts
+from tbar_ray.errors import DataError
+from tbar_ray.stages.poison import MANIFEST
+from tbar_ray.stages.training import WEIGHTS
+from tbar_ray.store.store import COMMIT
+
+
+def write_artifact(store: Path, name: str, ended: float, trigger: str | None = None) -> Path:
+    folder = store / "artifacts" / name
+    folder.mkdir(parents=True)
+    (folder / "artifact.json").write_text(json.dumps({"ended": ended, "architecture": "tbar-RN-pico"}))
+    if trigger is not None:
+        entry = {"trigger": {"name": trigger}, "samples": [{"key": f"{trigger} 1"}], "cover": [f"{trigger} 2"]}
+        (folder / "manifest.json").write_text(json.dumps([entry]))
+    return folder
+
+
+def test_files_are_named_as_stages_name_them() -> None:
+    assert (artifacts.COMMIT, artifacts.WEIGHTS, artifacts.MANIFEST) == (COMMIT, WEIGHTS, MANIFEST)
+
+
+def test_the_newest_of_a_kind_is_found(tmp_path: Path) -> None:
+    write_artifact(tmp_path, "infected-model-b", 2, "badnets")
+    newest = write_artifact(tmp_path, "infected-model-a", 3, "badnets")
+    other = write_artifact(tmp_path, "infected-model-c", 4, "blended")
+    unfinished = tmp_path / "artifacts" / "infected-model-d"
+    unfinished.mkdir()
+    assert tbar.find_artifact(tmp_path, "infected-model") == other
+    assert tbar.find_artifact(str(tmp_path), "infected-model", trigger="badnets") == newest
+    assert tbar.poisoned_keys(other) == {"blended 1", "blended 2"}
+
+
+def test_what_is_not_there_gets_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no corpus; it holds nothing"):
+        tbar.find_artifact(tmp_path, "corpus")
+    folder = write_artifact(tmp_path, "infected-model-a", 1, "badnets")
+    with pytest.raises(DataError, match="no infected-model with the trigger 'sig'; it holds infected-model"):
+        tbar.find_artifact(tmp_path, "infected-model", trigger="sig")
+    (folder / "manifest.json").unlink()
+    with pytest.raises(DataError, match="cannot read"):
+        tbar.poisoned_keys(folder)

@@ -1,0 +1,32 @@
+"""How many trials a search has, and over which axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tbar_ray.planning.studies import axes_of, searched_trials
+from tbar_ray.spec.campaign import CampaignSpec
+from tests.specs import spec
+
+AXES: dict[str, Any] = {
+    "method": ["tbar", "gentle", "cleanclip"],
+    "gentle.learning_rate": {"low": 1e-6, "high": 1e-4, "log": True},
+    "cleanclip.steps": {"low": 2, "high": 9},
+}
+
+
+def searched(study: str, **axes: Any) -> CampaignSpec:
+    search = {"sampler": "random", "trials": 3, "study": study, "axes": {**AXES, **axes}}
+    return spec(attack="badnets", methods={"gentle": {"method": "tbar"}}, search=search)
+
+
+def test_a_method_without_anything_to_search_has_one_trial() -> None:
+    assert searched_trials(searched("whole")) == 3
+    assert searched_trials(searched("per method")) == 1 + 3 + 3
+    assert searched_trials(searched("per method", forget_size=[10, 20])) == 3 + 3 + 3
+
+
+def test_a_study_has_shared_axes_and_those_of_its_method() -> None:
+    made = searched("per method", **{"model.training.epochs": [1, 2]})
+    assert set(axes_of(made, "gentle")) == {"gentle.learning_rate", "model.training.epochs"}
+    assert set(axes_of(made, "tbar")) == {"model.training.epochs"}

@@ -1,0 +1,240 @@
+"""From artifacts to a record: what is read where, and what a sampler is told. The artifacts are written by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tbar_ray.errors import StoreError
+from tbar_ray.evaluation.selection import penalised_asr
+from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.records import writing
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.writing import RecordWriter, objective_values
+from tbar_ray.stages.alpha_path import PATH
+from tbar_ray.stages.evaluate import SCORES, Evaluate
+from tbar_ray.stages.measure_disentanglement import MAP
+from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.store.store import Store
+from tests.records.records import error_map, retrieved, scores
+from tests.specs import spec
+
+CHANGE = {"relative_l2": 0.1, "relative_linf": 0.2, "participation": 0.3}
+UNLEARNED = {
+    "data": {"forget": 20, "clean": 5},
+    "training": {"samples": 60, "steps": 3, "seconds": 1.5},
+    "peak_memory": 1000,
+    "method": {"layers": 2},
+}
+Content = dict[str, Any]
+
+
+def told(ca: float, asr: float, pa: float) -> Content:
+    return scores(ca, asr, pa).model_dump()
+
+
+INFECTED = {"validation": told(0.8, 0.99, 0.01), "test": told(0.79, 0.98, 0.02)}
+CLEAN = {"validation": told(0.9, 0.01, 0.9), "test": told(0.89, 0.02, 0.8)}
+
+
+def path_content(**changes: Any) -> Content:
+    points = [
+        {"alpha": a, **told(ca, asr, 0.5)} for a, ca, asr in ((0.0, 0.8, 0.99), (0.5, 0.79, 0.2), (1.0, 0.4, 0.0))
+    ]
+    return {
+        "path": points, "sequential_tests": {}, "selected": 0.5, "feasible": True, "reference_ca": 0.8,
+        "monotone": None, "dominated": False, "test": told(0.78, 0.21, 0.6), "others": {}, **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+def files_of(stage: Stage, path: Content, retrieval: Content) -> dict[str, Content]:
+    if isinstance(stage, Evaluate):
+        return {SCORES: {**(CLEAN if stage.role == "clean" else INFECTED), **retrieval}}
+    if stage.kind == "path":
+        return {PATH: path}
+    if stage.kind == "disentanglement":
+        derived = {"at_planted", "at_negated", "alpha"}
+        return {MAP: error_map().model_dump(mode="json", exclude=derived)}
+    return {}
+
+
+def commit(stage: Stage, store: Store, files: dict[str, Content], skipped: int) -> None:
+    folder = store.scratch()
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    facts: Content = {"infected-model": {"weight_change": CHANGE, "skipped": skipped}, "vector": UNLEARNED}.get(
+        stage.kind, {}
+    )
+    record = {"kind": stage.kind, "fingerprint": stage.fingerprint, "seconds": 2.0, "work": 0, "facts": facts}
+    store.commit(stage.artifact, folder, record)
+
+
+def compute(
+    planned: PlannedTrial, store: Store, path: Content | None = None, retrieval: Content | None = None, skipped: int = 0
+) -> None:
+    for stage in stages_in_order(planned.graph.outputs):
+        if not store.has(stage.artifact):
+            commit(stage, store, files_of(stage, path or path_content(), retrieval or {}), skipped)
+
+
+def plan(values: Content | None = None, to_beat: float | None = None, **changes: Any) -> PlannedTrial:
+    return Planner(spec(**{"alpha": [0, 0.5, 1], **changes})).plan(values or {}, to_beat)
+
+
+def finished(store: Store, planned: PlannedTrial, **given: Any) -> TrialRecord:
+    compute(planned, store, **given)
+    return RecordWriter(store).finished(planned)
+
+
+def test_a_finished_trial_has_scores_path_and_cost(store: Store) -> None:
+    planned = plan({"attack": "blended", "model.training.epochs": 2})
+    made = finished(store, planned, skipped=3)
+    assert (made.status, made.reason, made.alpha, made.reference_ca, made.path_falls) == ("done", None, 0.5, 0.8, None)
+    assert made.fingerprint == planned.fingerprint
+    assert made.path_artifact == planned.graph.path.artifact
+    assert made.settings == planned.trial.settings
+    assert made.settings["model.training.epochs"] == 2
+    assert (made.trigger, made.target, made.planting, made.merge, made.alphas) == (
+        "blended", "red circle", "standard", None, (0.0, 0.5, 1.0),
+    )  # fmt: skip
+    assert (made.removed, made.infected, made.clean) == (
+        scores(0.78, 0.21, 0.6), scores(0.79, 0.98, 0.02), scores(0.89, 0.02, 0.8),
+    ), "test scores, not those that α was chosen on"  # fmt: skip
+    assert [(p.alpha, p.scores) for p in made.path] == [
+        (0.0, scores(0.8, 0.99, 0.5)), (0.5, scores(0.79, 0.2, 0.5)), (1.0, scores(0.4, 0.0, 0.5)),
+    ]  # fmt: skip
+    assert made.path[2].ca_retention == pytest.approx(0.5)
+    assert made.before_merge is None
+    assert made.cost is not None
+    assert made.cost.model_dump() == {
+        "data": 25, "forget_images": 20, "clean_pairs": 5, "training_pairs": 0, "samples": 60, "steps": 3,
+        "seconds": 1.5, "peak_memory": 1000,
+    }  # fmt: skip
+    assert made.found == {"layers": 2}
+    assert made.weight_change is not None
+    assert made.weight_change.model_dump() == CHANGE
+    assert (made.seconds, made.skipped_samples) == (4.0, 3), "of the path and the vector, and of the poisoned training"
+    assert set(made.trainings.values()) == {
+        planned.graph.model.artifact,
+        *(stage.artifact for stage in stages_in_order(planned.graph.outputs) if stage.kind == "clean-model"),
+    }
+    assert made.infected_artifact == planned.graph.model.artifact
+    assert made.plant_fingerprint == planned.graph.model.plants[0].fingerprint
+
+
+def test_the_range_of_alpha_is_measured_on_whole_paths_alone(store: Store) -> None:
+    assert finished(store, plan()).alpha_sensitivity is not None
+    bisected = finished(store, plan({"seed": 1}), path=path_content(monotone=True))
+    assert (bisected.alpha_sensitivity, bisected.path_falls) == (None, True)
+    single = path_content(path=path_content()["path"][1:2])
+    assert finished(store, plan({"alpha": 0.5}), path=single).alpha_sensitivity is None
+
+
+def test_no_feasible_alpha_is_infeasible_with_its_reason(store: Store) -> None:
+    made = finished(
+        store, plan(), path=path_content(selected=None, feasible=False, test=None, path=path_content()["path"][2:])
+    )
+    assert (made.status, made.alpha, made.removed) == ("infeasible", None, None)
+    assert made.reason == "no α retains 95% of the infected model's validation CA 80.0%; the best has 40.0%"
+
+
+def test_a_trial_that_was_given_up_is_dominated(store: Store) -> None:
+    made = finished(
+        store, plan(to_beat=0.125), path=path_content(selected=None, feasible=False, dominated=True, test=None)
+    )
+    assert made.status == "dominated"
+    assert made.reason is not None
+    assert made.reason.endswith("comes below the ASR of an earlier trial, 12.5%")
+
+
+def test_retrieval_is_kept_by_model(store: Store) -> None:
+    planned = plan(data__synthetic={"samples": 400, "size": 16, "per_class": 2, "retrieval": 5})
+    told = {name: rate.model_dump() for name, rate in retrieved(0.5).items()}
+    made = finished(store, planned, path=path_content(retrieval=told), retrieval={"retrieval": told})
+    assert made.retrieval == dict.fromkeys(("removed", "infected", "clean"), retrieved(0.5))
+    assert finished(store, plan({"seed": 1})).retrieval == {}
+
+
+def test_other_backdoors_of_the_same_model_are_named(store: Store) -> None:
+    planned = plan({"attack": "badnets"}, poison={"rate": 0.05, "plant": "together"})
+    (other,) = planned.graph.path.others
+    after = path_content(others={other.backdoor.fingerprint: told(0.7, 0.5, 0.3)})
+    made = finished(store, planned, path=after)
+    assert list(made.others) == ["blended"]
+    assert made.others["blended"].asr_infected == scores(0.79, 0.98, 0.02).asr.value
+    assert made.others["blended"].asr == scores(0.7, 0.5, 0.3).asr.value
+
+
+def test_a_merge_has_scores_before_it(store: Store) -> None:
+    attack = {"trigger": "badnets", "target": "red circle", "task": "night", "merge": {"tasks": ["shapes"]}}
+    tasks = {name: {"synthetic": name} for name in ("night", "shapes")}
+    planned = plan(attacks={"a": attack}, tasks=tasks, search={})
+    made = finished(store, planned)
+    assert (made.merge, made.task) == ("task-arithmetic", "night")
+    assert made.before_merge == scores(0.79, 0.98, 0.02)
+
+
+def test_the_map_is_read_at_the_planted_and_the_negated_vector(store: Store) -> None:
+    made = finished(store, plan(disentanglement={"points": 3, "low": -1, "high": 1})).disentanglement
+    assert made is not None
+    assert made.alpha == 0.5
+    assert made.at_planted == pytest.approx(0.5), "both terms are 0.25 there"
+    assert made.at_negated == pytest.approx(0.375), "halfway from 0.5 to 0.25, that of α_t = 0"
+    beyond = path_content(selected=7.0)
+    out = finished(store, plan({"seed": 1}, disentanglement={"points": 3}), path=beyond).disentanglement
+    assert out is not None
+    assert out.at_planted == pytest.approx(0.5)
+    assert out.at_negated is None, "the grid ends at 1"
+
+
+def test_a_failed_trial_keeps_the_scores_that_were_known(store: Store) -> None:
+    planned = plan()
+    nothing = RecordWriter(store).failed(planned, "out of memory")
+    assert (nothing.status, nothing.reason, nothing.infected, nothing.clean) == ("failed", "out of memory", None, None)
+    assert nothing.settings == planned.trial.settings
+    commit(planned.graph.infected, store, {SCORES: INFECTED}, 0)
+    known = RecordWriter(store).failed(planned, "attack did not take")
+    assert (known.infected, known.clean, known.removed) == (scores(0.79, 0.98, 0.02), None, None)
+
+
+def test_a_trial_that_is_not_computed_has_no_record(store: Store) -> None:
+    with pytest.raises(StoreError, match="has no artifact path-"):
+        RecordWriter(store).finished(plan())
+
+
+def test_a_writer_reads_what_trials_share_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [plan({"forget_size": size}) for size in (5, 6, 7)]
+    for planned in trials:
+        compute(planned, store)
+    read: list[str] = []
+    fetch = store.fetch
+    monkeypatch.setattr(store, "fetch", lambda name: read.append(name) or fetch(name))  # type: ignore[func-returns-value]
+    writer = RecordWriter(store)
+    for planned in trials:
+        writer.finished(planned)
+    assert len(read) == len(set(read)) == 3 + 2, "three paths; the scores of two models"
+    monkeypatch.setattr(writing, "MOST_KEPT", 1)
+    again = [writer.finished(planned) for planned in trials]
+    assert len(read) > 5
+    assert [made.settings["forget_size"] for made in again] == [5, 6, 7]
+
+
+def test_a_sampler_is_told_the_validation_scores_of_the_selected_alpha(store: Store) -> None:
+    made = finished(store, plan())
+    point = made.path[1]
+    assert objective_values(made, 0.95) == {
+        "penalised_asr": point.asr, "ca": point.ca, "asr": point.asr, "pa": point.pa,
+    }  # fmt: skip
+    without = path_content(selected=None, feasible=False, test=None, path=path_content()["path"][1:])
+    lost = finished(store, plan({"seed": 1}), path=without)
+    best = lost.path[0]
+    assert objective_values(lost, 1.0)["ca"] == best.ca, "the α that retains most CA"
+    assert objective_values(lost, 1.0)["penalised_asr"] == penalised_asr(best.ca, best.asr, 0.8, 1.0) > 1

@@ -1,0 +1,64 @@
+"""How methods are compared: the table and the figure."""
+
+from __future__ import annotations
+
+from matplotlib.text import Text
+
+from tbar_ray.records.record import Cost, TrialRecord
+from tbar_ray.report.figures.methods import methods_figure
+from tbar_ray.report.methods import methods_table
+from tests.records.records import failed, infeasible, record
+from tests.report.reading import rows_of
+
+
+def cost(samples: int, seconds: float) -> Cost:
+    return Cost(
+        data=300, forget_images=300, clean_pairs=0, training_pairs=0, samples=samples, steps=20, seconds=seconds,
+        peak_memory=50_000_000,
+    )  # fmt: skip
+
+
+def compared() -> list[TrialRecord]:
+    """One attack, three methods of two seeds: one keeps CA, one does not, one failed."""
+    return [
+        *(record(seed=s, method="tbar", cost=cost(2560, 4.0 + s)) for s in (0, 1)),
+        *(record(seed=s, method="weak", cost=cost(512, 1.0), alphas=(0.0, 0.1)) for s in (0, 1)),
+        *(infeasible(seed=s, method="harmful", cost=cost(99, 2.0)) for s in (0, 1)),
+        *(failed(seed=s, method="broken", reason="loss is nan at step 3; lower the learning rate") for s in (0, 1)),
+    ]
+
+
+def test_the_table_has_the_best_in_bold_and_says_what_failed() -> None:
+    text = methods_table(compared(), max_asr=0.5)
+    rows = rows_of(text)
+    assert [row["method"] for row in rows] == ["none (infected)", "**tbar**", "weak", "harmful\\*"]
+    assert rows[1]["images"] == "**300**"
+    assert rows[1]["seen"] == "**2,560**"
+    assert rows[1]["memory"] == "**50 MB**"
+    assert "[" in rows[1]["ASR"]
+    assert "CA is not kept" in text
+    assert "broken: 2 trials failed" in text
+
+
+def test_one_method_needs_no_table() -> None:
+    assert methods_table([record(seed=s) for s in (0, 1)], 0.5) == ""
+
+
+def test_of_a_search_the_best_of_each_method_is_shown() -> None:
+    tried = [
+        record(method="tbar", axes={"learning_rate": rate}, alphas=alphas) for rate, alphas in ((1e-5, (0.0, 0.1)),)
+    ]
+    tried += [record(method="tbar", axes={"learning_rate": 1e-4}), record(method="weak", alphas=(0.0, 0.1))]
+    rows = rows_of(methods_table(tried, 0.5))
+    assert [row["method"] for row in rows] == ["none (infected)", "**tbar**", "weak"]
+
+
+def test_the_figure_has_a_panel_for_each_attack_and_a_curve_where_there_is_a_strength() -> None:
+    records = [record(attack, method=m) for attack in ("badnets", "blended") for m in ("tbar", "other")]
+    records += [record("badnets", method="alone", alphas=(1.0,))]
+    figure = methods_figure(records)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == 2
+    assert sum(len(line.get_xdata()) > 1 for line in panels[0].lines) == 2
+    said = " ".join(text.get_text() for text in methods_figure([]).findobj(Text))
+    assert "No trial has a result" in said
