@@ -43,8 +43,11 @@ def test_the_two_usual_axes_are_drawn_along_each_other() -> None:
     made = {(r.forget_size, r.clean_fraction): r.value("asr") for r in grid() if r.attack == "badnets"}
     assert [[y for _, y in line] for line in by_size] == [[made[s, f] for s in (20, 300)] for f in (0.0, 0.5)]
     assert [[y for _, y in line] for line in by_fraction] == [[made[s, f] for f in (0.0, 0.5)] for s in (20, 300)]
-    _, texts = legend_of(figure)
+    handles, texts = legend_of(figure)
     assert [t.get_text() for t in texts][:6] == ["clean", "0%", "50%", "forget set", "20", "300"]
+    assert [handle.get_marker() for handle in handles[1:3]] == ["o", "s"]
+    assert [handle.get_marker() for handle in handles[4:6]] == ["o", "o"]
+    assert handles[4].get_color() != handles[5].get_color()
 
 
 def test_an_axis_without_a_short_name_is_drawn_under_its_label() -> None:
@@ -63,6 +66,8 @@ def test_numbers_that_span_more_than_ten_lie_by_their_logarithm() -> None:
     wide = ablation_figure(epochs_grid((1, 30)))
     assert wide.axes[0].get_xscale() == "log"
     assert wide.axes[0].get_xlabel() == "epochs (log scale)"
+    counts = ablation_figure(grid(sizes=(100, 300)))  # counts are chosen by factors
+    assert [axes.get_xscale() for axes in counts.axes[:4:2]] == ["log", "linear"]
 
 
 def test_names_lie_side_by_side_in_order_of_appearance() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, Locator
 
 from tbar_ray.report.figures import ablation_figure, alpha_figure, attacks_figure, style, tradeoff_figure
 from tests.records.records import failed, grid, infeasible, record
@@ -13,15 +13,27 @@ LITERAL = r"a_1 $\frac$ <b> $x^2$"
 """What matplotlib's mathtext cannot read: it would fail on it."""
 
 
+class Growing(Locator):
+    """Ticks that become more whenever they are asked for, so that some come to be while a figure is drawn."""
+
+    def __init__(self) -> None:
+        self.count = 2
+
+    def __call__(self) -> list[float]:
+        self.count += 1
+        return [i / self.count for i in range(self.count)]
+
+
 @pytest.mark.parametrize("arranged", [True, False])
 def test_every_text_of_a_figure_is_drawn_as_it_is_written(arranged: bool) -> None:
-    figure = style.new_figure(6, 4, arranged)
+    figure = style.new_figure(16, 6, arranged)
     (block, other) = figure.subfigures(1, 2)
     axes = block.subplots()
     style.panel_title(axes, LITERAL, style.INK, line=LITERAL)
     axes.set_xlabel(LITERAL)
     axes.set_xticks([0, 1], [LITERAL, "b"])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda *_: LITERAL))  # ticks that come to be while it is drawn
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda *_: LITERAL))
+    axes.yaxis.set_major_locator(Growing())
     axes.text(0, 0, LITERAL)
     other.suptitle(LITERAL)
     style.legend(figure, [style.heading(LITERAL), style.key(LITERAL, color="red")])
