@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.planning.axes import ALIASES, Factor
-from tbar_ray.records.cells import PANEL, Curve, Levels, grouped, panel_of, varies, varying
+from tbar_ray.records.cells import PANEL, Curve, Levels, grouped, panel_of, varies, varies_within, varying
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 
@@ -35,12 +35,16 @@ UNSET_LABEL = "not set"
 
 
 def factors_within(records: Sequence[TrialRecord]) -> list[Factor]:
-    """Return the axes that tell lines of a panel apart, in the order of tables; seeds are averaged or drawn alike."""
+    """Return the axes that tell the lines of an attack apart, in the order of tables; seeds share a look.
+
+    That some panels lack an axis, as methods do without the parameter, does not make it vary.
+    """
     panels = list(grouped(records, panel_of).values())
     return [
         factor
         for factor in varying(records, without=(*PANEL, "seed"))
-        if any(varies(members, factor.name) for members in panels)
+        if varies_within([r for r in records if r.setting(factor.name) is not None], factor.name)
+        or any(varies(members, factor.name) for members in panels)
     ]
 
 
