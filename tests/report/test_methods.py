@@ -13,6 +13,6 @@ def test_what_a_method_cost_stands_beside_what_it_left() -> None:
     rows = rows_of(methods_table([record(cost=cost), record(method="finetune")], None))
     tbar = next(row for row in rows if "tbar" in row["method"])
     shown = [tbar[name].strip("*") for name in ("images", "seen", "seconds", "memory", "CA", "α")]
-    assert shown == ["7,000", "3", "15", "9 MB", "82.1% [79.8, 84.2]", "0.6"]
+    assert shown == ["7,000", "3", "15", "9 MB", "82.1% [79.8, 84.1]", "0.6"]
     assert next(row for row in rows if "finetune" in row["method"])["images"].strip("*") == "–"
     assert methods_table([record(), record(size=3)], None) == ""
