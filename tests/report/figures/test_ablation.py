@@ -37,7 +37,8 @@ def test_shows_only_axes_that_vary() -> None:
 def test_the_two_usual_axes_are_drawn_along_each_other() -> None:
     figure = ablation_figure(grid())
     assert columns(figure)[:4] == [
-        "test ASR / forget-set size (log scale)", "test CA / forget-set size (log scale)", "test ASR / clean fraction", "test CA / clean fraction"
+        "test ASR / forget-set size (log scale)", "test CA / forget-set size (log scale)",
+        "test ASR / clean fraction", "test CA / clean fraction"
     ]  # fmt: skip
     by_size, by_fraction = joined(figure.axes[0]), joined(figure.axes[2])
     made = {(r.forget_size, r.clean_fraction): r.value("asr") for r in grid() if r.attack == "badnets"}
