@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tbar_ray.evaluation.class_prompts import ClassPrompts
-from tbar_ray.stages.poison import MANIFEST
+from tbar_ray.stages.poison import MANIFEST, InfectedModel
 from tbar_ray.unlearning.defender import Classes, DefenderData
 from tbar_ray.unlearning.reader import DefenderReader, Planted, stamped_by_defender
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.models.factory import Preprocessing
-    from tbar_ray.stages.poison import InfectedModel
+    from tbar_ray.stages.infected import InfectedNode
     from tbar_ray.stages.unlearn import Unlearn
     from tbar_ray.store.store import Store
 
@@ -56,8 +56,10 @@ def read_defender(
     return held, reader.keys
 
 
-def _planted(store: Store, infected: InfectedModel) -> list[Planted]:
-    """Return what was planted in a model, from its manifest."""
+def _planted(store: Store, infected: InfectedNode) -> list[Planted]:
+    """Return what was planted in a model, from its manifest; nothing is known of a given one."""
+    if not isinstance(infected, InfectedModel):
+        return []
     manifest = json.loads((store.fetch(infected.artifact) / MANIFEST).read_text())
     return [
         Planted(

@@ -9,9 +9,10 @@ from tbar_ray.errors import DataError
 from tbar_ray.spec.attack import PlantingSpec, Training
 from tbar_ray.stages.backdoor import Plant
 from tbar_ray.stages.data import Located
+from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
-from tbar_ray.stages.samples import TrainingSamples, open_samples, order_of
+from tbar_ray.stages.samples import order_of
 from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
@@ -39,7 +40,7 @@ TARGET_IMAGES = 64
 """Clean images of the target that an attacker entangles the trigger with."""
 
 
-class InfectedModel(Stage, ModelNode):
+class InfectedModel(Stage, InfectedNode):
     """The infected model θ_b, with a manifest of its poison and a few stamped examples.
 
     On pairs it is trained contrastively; on a task (`classify`) by classification of the training split
@@ -54,16 +55,9 @@ class InfectedModel(Stage, ModelNode):
     on_model: ClassVar[bool] = True
 
     clean: Node
-    corpus: Node
-    evaluation: Node
-    plants: tuple[Plant, ...]
-    classify: bool
-    pairs: int | None
     training: Training
     planting: PlantingSpec
     templates: Literal["evaluation", "openai"]
-    seed: int
-    on_error: str
     shuffle_buffer: int | None = None
     samples: Annotated[int | None, INSIGNIFICANT] = None
 
@@ -130,12 +124,6 @@ class InfectedModel(Stage, ModelNode):
             "pairs": len(positions),
             "weight_change": weight_change(before, model.state_dict()),
         }
-
-    def training_samples(self, store: Store) -> TrainingSamples:
-        """Return the corpus, and what of it is trained on."""
-        return open_samples(
-            self.corpus, store, classify=self.classify, pairs=self.pairs, seed=self.seed, policy=self.on_error
-        )
 
     def poisoned_keys(self, store: Store) -> frozenset[str]:
         """Return the keys of all changed samples, from the artifact's manifest."""
