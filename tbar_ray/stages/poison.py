@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.errors import DataError
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.data.poison import PoisonPlan
+    from tbar_ray.data.poison_manifest import PlantedPoison
     from tbar_ray.models.factory import Preprocessing
     from tbar_ray.training.objectives import Objective
     from tbar_ray.triggers.base import Trigger
 
     Samples = tuple[Corpus, NDArray[np.int64]]
 
-MANIFEST = "manifest.json"
 EXAMPLES = "examples.npz"
 SHOWN_EXAMPLES = 8
 TARGET_IMAGES = 64
@@ -127,10 +126,15 @@ class InfectedModel(Stage, InfectedNode):
 
     def poisoned_keys(self, store: Store) -> frozenset[str]:
         """Return the keys of all changed samples, from the artifact's manifest."""
-        manifest = json.loads((store.fetch(self.artifact) / MANIFEST).read_text())
-        return frozenset(
-            key for entry in manifest for key in (*(sample["key"] for sample in entry["samples"]), *entry["cover"])
-        )
+        from tbar_ray.data.poison_manifest import changed_keys
+
+        return changed_keys(self.planted(store))
+
+    def planted(self, store: Store) -> list[PlantedPoison]:
+        """Return what was planted, from the artifact's manifest."""
+        from tbar_ray.data.poison_manifest import read_manifest
+
+        return read_manifest(store.fetch(self.artifact))
 
     def _plans(self, corpus: Corpus, positions: NDArray[np.int64], data: EvaluationSet) -> list[PoisonPlan]:
         """Plan every attack; no sample is poisoned twice."""
@@ -231,11 +235,15 @@ class InfectedModel(Stage, InfectedNode):
         return torch.from_numpy(np.stack(images))
 
     def _write_manifest(self, out: Path, plans: list[PoisonPlan], triggers: list[Trigger], data: EvaluationSet) -> None:
-        manifest = [
-            plan.manifest({"name": trigger.name, **trigger.model_dump()}, data.class_index(plan.target))
-            for plan, trigger in zip(plans, triggers, strict=True)
-        ]
-        (out / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        from tbar_ray.data.poison_manifest import PlantedPoison, write_manifest
+
+        write_manifest(
+            out,
+            (
+                PlantedPoison(plan, {"name": trigger.name, **trigger.model_dump()}, data.class_index(plan.target))
+                for plan, trigger in zip(plans, triggers, strict=True)
+            ),
+        )
 
     def _write_examples(
         self, out: Path, corpus: Corpus, plans: list[PoisonPlan], triggers: list[Trigger], size: int
