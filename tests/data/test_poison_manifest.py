@@ -53,5 +53,5 @@ def test_another_file_is_refused_in_one_line(change: object, said: str, tmp_path
 
 
 def test_a_missing_manifest_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read .*manifest.json"):
+    with pytest.raises(DataError, match=r"cannot read .*manifest\.json"):
         read_manifest(tmp_path)
