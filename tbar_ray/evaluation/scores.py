@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
-from tbar_ray.evaluation.zeroshot import predict, predict_topk
+from tbar_ray.evaluation.zeroshot import answering, predict, predict_topk
 from tbar_ray.models.factory import Preprocessing
 
 TOP = 5
@@ -128,8 +128,9 @@ def predict_split(model: nn.Module, head: Tensor, split: Split, preprocessing: P
         DataError: if the head has no classes, a label is none of them, or embeddings are not finite.
     """
     missing_classes(split.labels, len(head))
-    best = predict_topk(model, head, split.clean, preprocessing, TOP)
-    return Predictions(best[:, 0], best, predict(model, head, split.triggered, preprocessing))
+    with answering(model):
+        best = predict_topk(model, head, split.clean, preprocessing, TOP)
+        return Predictions(best[:, 0], best, predict(model, head, split.triggered, preprocessing))
 
 
 def score(model: nn.Module, head: Tensor, split: Split, target: int, preprocessing: Preprocessing) -> Scores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +39,24 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+_ANSWERING: WeakSet[nn.Module] = WeakSet()
+
+
 @contextmanager
 def answering(model: nn.Module) -> Iterator[None]:
-    """Put the model in the form that answers fastest, for passes without gradients, and back afterwards."""
-    with evaluating(model), folded(model):
+    """Put the model in the form that answers fastest, for passes without gradients, and back afterwards.
+
+    Inside another such context of the same model nothing is left to do.
+    """
+    if model in _ANSWERING:
         yield
+        return
+    with evaluating(model), folded(model):
+        _ANSWERING.add(model)
+        try:
+            yield
+        finally:
+            _ANSWERING.discard(model)
 
 
 def images_at_once(device: torch.device) -> int:
