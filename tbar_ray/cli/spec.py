@@ -1,10 +1,10 @@
-"""`tbar spec`: what a campaign spec may say, for editors and for people."""
+"""`tbar spec`: the fields of a campaign spec, for editors and for people."""
 
 from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Print what a campaign spec may say: as JSON Schema, or as a reference.", no_args_is_help=True)
+app = typer.Typer(help="Print the fields of a campaign spec, as JSON Schema or as a reference.", no_args_is_help=True)
 
 
 @app.command()

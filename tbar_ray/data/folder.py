@@ -21,9 +21,9 @@ class FolderSamples:
     Its label is the metadata's "label", else the subfolder directly under the folder in which it lies.
 
     Args:
-        folder: looked through with its subfolders; hidden files and folders are passed over.
+        folder: looked through with its subfolders; hidden files and folders are skipped.
         classes: class names that subfolders are taken for, see `class_of_subfolder`; a subfolder that is none of them
-            stays its own name.
+            keeps its own name.
 
     Raises:
         DataError: if there is no image.
@@ -40,7 +40,7 @@ class FolderSamples:
         return len(self.keys)
 
     def image_bytes(self, i: int) -> bytes:
-        """Return the file of image `i`.
+        """Return the bytes of the file of image `i`.
 
         Raises:
             DataError: if it cannot be read.

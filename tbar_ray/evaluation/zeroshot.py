@@ -46,7 +46,7 @@ def answering(model: nn.Module) -> Iterator[None]:
 
 
 def images_at_once(device: torch.device) -> int:
-    """Return the images of a forward pass: on a CPU as many as its caches take, on a GPU enough to fill it."""
+    """Return the images of a forward pass: on a CPU as many as fit its caches, on a GPU enough to fill it."""
     return 128 if device.type == "cpu" else 512
 
 
@@ -91,7 +91,7 @@ def best_columns(scores: Tensor, k: int) -> Tensor:
     winner = scores.argmax(-1, keepdim=True)
     if k == 1:
         return winner
-    # topk breaks ties its own way: the winner is put above all
+    # topk breaks ties its own way: the argmax is raised above all others
     return scores.scatter(1, winner, float("inf")).topk(min(k, scores.shape[1]), dim=1).indices
 
 

@@ -21,7 +21,7 @@ Setting = str | int | float | bool | None
 Keys = tuple[str, ...]
 """Where a value lies in a spec: the keys of nested mappings."""
 FIXED = frozenset({"name", "description", "search"})
-"""Sections that are of the whole campaign."""
+"""Sections that apply to the whole campaign and cannot vary."""
 
 
 def number(value: Setting) -> str:
@@ -48,8 +48,8 @@ class Factor:
     Attributes:
         name: as in `search.axes`.
         label: in running text, legends and the report.
-        head: of a column in a terminal.
-        form: writes a value.
+        head: head of a column in a terminal.
+        form: formats a value.
     """
 
     name: str
@@ -101,7 +101,7 @@ def order_of(names: Iterable[str]) -> list[str]:
 
 
 def factors_of(names: Iterable[str]) -> dict[str, Factor]:
-    """Return how axes are shown: an alias as declared, another by the shortest end of its path that names it alone."""
+    """Return how axes are shown: an alias as declared, another by the shortest end of its path that is unique."""
     names = order_of(names)
     return {name: ALIASES[name].factor if name in ALIASES else _unnamed(name, names) for name in names}
 
@@ -115,7 +115,7 @@ def _unnamed(name: str, names: list[str]) -> Factor:
 
 
 def is_of_method(name: str) -> bool:
-    """Whether an axis lies at a place of its own for every method."""
+    """Whether an axis sets another path for each method."""
     return name in ALIASES and any("{method}" in path for path in ALIASES[name].paths)
 
 
@@ -131,14 +131,14 @@ def method_parameter(name: str) -> tuple[str, str] | None:
 
 
 def keys_of(spec: CampaignSpec, name: str, method: str) -> list[Keys]:
-    """Return the places of a spec that an axis sets, for a trial of a method.
+    """Return the paths of a spec that an axis sets, for a trial of a method.
 
     Raises:
         SpecError: if there is no such axis.
     """
     if name in ALIASES:
         paths = [[method if key == "{method}" else key for key in p.split(".")] for p in ALIASES[name].paths]
-        if name == "poisoning_rate":  # an attack's own rate gives way, too
+        if name == "poisoning_rate":  # an attack's own rate is replaced, too
             paths += [["attacks", a, "poison", "rate"] for a, x in spec.attacks.items() if x.poison.rate is not None]
         return [tuple(path) for path in paths]
     if (of := method_parameter(name)) is not None:
@@ -171,7 +171,7 @@ def _split(content: Any, path: str) -> Keys:
 
 
 def setting_of(value: Any) -> Setting:
-    """Return a value as a record holds it: what is no scalar as JSON."""
+    """Return a value as a record holds it: a scalar as it is, anything else as JSON."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return json.dumps(value, sort_keys=True)

@@ -40,7 +40,7 @@ def build_method(spec: CampaignSpec, name: str) -> Unlearner:
 
 
 def alphas_of(spec: CampaignSpec, name: str) -> tuple[float, ...]:
-    """Return the path of α of a method: 1 where α means nothing to it or is its published form."""
+    """Return the path of α of a method: 1 where it has no α, or where α = 1 is its published form."""
     from tbar_ray.unlearning.registry import UNLEARNERS
 
     entry = method_of(spec, name)

@@ -1,4 +1,4 @@
-"""From the artifacts of a trial's stages to its record, and what a sampler is told of it."""
+"""A trial's record, made from the artifacts of its stages, and its objective values for a sampler."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Content = dict[str, Any]
 UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
 """What reading an artifact raises that says something else than it should."""
 MOST_KEPT = 256
-"""Files whose content a writer keeps: trials of a campaign share scores and facts."""
+"""Files whose content a writer caches: trials of a campaign share scores and facts."""
 
 
 class RecordWriter:
@@ -174,7 +174,7 @@ class RecordWriter:
         return self._once(stage.artifact, "", lambda: self._store.facts(stage.artifact))
 
     def _once(self, artifact: str, file: str, read: Callable[[], Content]) -> Content:
-        """Return what an artifact's file says; artifacts never change."""
+        """Return the content of an artifact's file, cached: artifacts never change."""
         key = artifact, file
         content: Content = self._kept.pop(key) if key in self._kept else read()
         self._kept[key] = content
@@ -214,14 +214,14 @@ def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None
     from tbar_ray.evaluation.selection import AlphaPoint
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
 
-    if len(points) < 2 or path["monotone"]:  # a bisection has seen too few α to say
+    if len(points) < 2 or path["monotone"]:  # a bisection scores too few α
         return None
     curve = [AlphaPoint(point.alpha, point.ca, point.asr) for point in sorted(points, key=lambda point: point.alpha)]
     return Sensitivity(**alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict())
 
 
 def objective_values(record: TrialRecord, min_retention: float) -> dict[str, float]:
-    """Return what a sampler is told, from validation scores only: penalised ASR, CA and ASR.
+    """Return the objective values for a sampler, from validation scores only: penalised ASR, CA and ASR.
 
     Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
     """

@@ -52,7 +52,8 @@ def settings_fields(records: Iterable[TrialRecord]) -> tuple[str, ...]:
 
 
 def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """Return the columns of a campaign: settings, those of every one, and those that only some have and it fills."""
+    """Return the columns of a campaign: settings, those of every campaign, and optional ones for which it has
+    values."""
     some = [
         field
         for metrics, roles in _SOME
@@ -65,7 +66,8 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
 
 
 def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
-    """Return a trial as results.json has it: the columns in a fixed order, None where unknown, then what is nested."""
+    """Return a trial as results.json has it: the columns in a fixed order, None where unknown, then the nested
+    parts."""
     flat = {**settings_of(record), **_flat(record)}
     return {
         "schema_version": record.schema_version,

@@ -84,7 +84,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
 
 
 def section(title: str, *parts: Markdown | str) -> Markdown:
-    """Return a section of Markdown parts, or '' if its last part, what it is about, is empty."""
+    """Return a section of Markdown parts, or '' if its last part, the content, is empty."""
     return Markdown("\n\n".join([f"## {_line(title)}", *(part for part in parts if part)]) if parts[-1] else "")
 
 

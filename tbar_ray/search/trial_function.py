@@ -1,4 +1,5 @@
-"""What Ray Tune runs for a trial: it only waits, so its process imports neither torch nor anything of ours beside."""
+"""What Ray Tune runs for a trial: it only waits, so its process imports neither torch nor other modules of this
+package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An axis of the spec as the x axis of a panel: numbers in their place, names side by side."""
+"""An axis of the spec as the x axis of a panel: numbers at their value, names side by side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONG = 30
 
 
 class Scale:
-    """Where the values of an axis lie.
+    """Positions of the values of an axis.
 
     Numbers that span more than a factor of ten lie by their logarithm, and so do counts, which are chosen by factors.
     Names lie at 0, 1, … in order of appearance.
