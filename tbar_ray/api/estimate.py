@@ -182,8 +182,8 @@ def estimate(
     unlearner = build_unlearner(method, parameters)
     if model.beside.parts():
         raise SpecError(
-            "estimate: the model carries a classifier or tokens of an earlier edit; estimate on the model before that
-            edit"
+            "estimate: the model carries a classifier or tokens of an earlier edit; "
+            "estimate on the model before that edit"
         )
     require(unlearner, backdoor, forget, clean, training)
     data = read_held(model, classes, backdoor, forget, clean, training, seed)

@@ -59,8 +59,7 @@ def plan(
     rate: Annotated[
         float | None,
         typer.Option(
-            "--images-per-second", min=0.001, help="training speed for the cost estimate where no similar stage was
-            measured"
+            "--images-per-second", min=0.001, help="training speed for the cost estimate where none was measured"
         ),
     ] = None,
     as_json: AsJson = False,
@@ -137,9 +136,7 @@ def run(
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(
-        f"  MLflow    {uri}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True
-    )
+    console.print(f"  MLflow    {uri}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True)
     if result.interrupted:
         console.print("[yellow]interrupted[/]: run the same command again to continue")
         raise typer.Exit(130)

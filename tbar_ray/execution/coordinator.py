@@ -36,8 +36,7 @@ class Coordinator:
         self._locality = Locality()
 
     async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> None:
-        """Start the stages of a trial. A later call that leaves out stages sent here must wait until this call has
-        returned.
+        """Start the stages of a trial. A call that leaves out stages sent here must wait for this one to return.
 
         Args:
             trial: the trial's fingerprint, for `wait_for`.

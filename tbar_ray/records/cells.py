@@ -67,8 +67,7 @@ def varies(records: Iterable[TrialRecord], name: str) -> bool:
 
 
 def varies_within(records: Iterable[TrialRecord], name: str) -> bool:
-    """Whether an axis varies for one of the attacks: they may have poisoning rates of their own, which distinguish no
-    trials."""
+    """Whether an axis varies for one of the attacks: their own poisoning rates distinguish no trials."""
     return any(varies(own, name) for own in grouped(records, lambda r: (r.attack,)).values())
 
 

@@ -52,8 +52,7 @@ def settings_fields(records: Iterable[TrialRecord]) -> tuple[str, ...]:
 
 
 def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """Return the columns of a campaign: settings, those of every campaign, and optional ones for which it has
-    values."""
+    """Return the columns of a campaign: settings, the common ones, and those for which only it has values."""
     some = [
         field
         for metrics, roles in _SOME
@@ -66,8 +65,7 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
 
 
 def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
-    """Return a trial as results.json has it: the columns in a fixed order, None where unknown, then the nested
-    parts."""
+    """Return a trial as results.json has it: columns in a fixed order, None where unknown, then the nested parts."""
     flat = {**settings_of(record), **_flat(record)}
     return {
         "schema_version": record.schema_version,

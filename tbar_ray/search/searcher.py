@@ -78,8 +78,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         return self._writer.failed(planned, reason)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its searcher when it starts, and this one holds objects that exist in the driver
-        alone."""
+        """Return nothing: Tune pickles its searcher when it starts; what this one holds is of use in the driver alone."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:

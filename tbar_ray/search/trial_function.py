@@ -1,5 +1,4 @@
-"""What Ray Tune runs for a trial: it only waits, so its process imports neither torch nor other modules of this
-package."""
+"""What Ray Tune runs for a trial: it only waits, so its process imports neither torch nor the rest of this package."""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ class Defender(Section):
     knows: list[Knowledge] = Field(default=["trigger", "target"], description="known of the attack; []: nothing")
     clean_pairs: int = Field(default=0, ge=0, description="trusted pairs, for the methods that need them")
     training_pairs: int = Field(
-        default=0, ge=0, description="pairs of the attacker's training data, the poisoned ones unmarked among them"
+        default=0,
+        ge=0,
+        description="pairs of the attacker's training data, poisoned ones included and unmarked",
     )
 
 

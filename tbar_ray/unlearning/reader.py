@@ -23,7 +23,7 @@ from tbar_ray.unlearning.defender import ForgetSet, Pairs
 
 @dataclass(frozen=True)
 class Planted:
-    """What an attacker did to the samples of one backdoor; the defender sees the outcome, never this.
+    """What an attacker did to the samples of one backdoor; the defender sees only the outcome.
 
     Attributes:
         trigger: the trigger.
@@ -41,12 +41,12 @@ class Planted:
 
 
 class DefenderReader:
-    """Reads what a defender may look at.
+    """Reads the data that a defender may use.
 
     Args:
-        samples: where it is read from.
+        samples: the samples to read from.
         classes: the classes and templates; captions that a sample lacks are made of them.
-        preprocess: how the model wants its images.
+        preprocess: size and normalisation of the model's input images.
         seed: of every choice and draw.
         numbered: whether the samples' own class indices number `classes` (a labelled task); else a sample's class is
             its label by name.
