@@ -35,16 +35,16 @@ def bench(
 ) -> None:
     """Measure tbar and the alternative on the same work, in alternation, and print ratios.
 
-    A ratio is how many times faster than the peer tbar was: the median over pairs of
-    runs, with the least and the largest. A benchmark that misses its target is reported as such; the exit code is still
-    0.
+    A ratio is how many times faster than the peer tbar was: the median over pairs
+    of runs, with the least and the largest. A benchmark that misses its target is
+    reported as such; the exit code is still 0.
 
     Example: tbar bench stream --folder /tmp/shards
 
     Example: tbar bench all --json > bench.json
 
-    `growth` fits power laws to time and memory over samples, α, parameters and trials
-    (half an hour, most of it for 1,000 trials); `all` leaves it out.
+    `growth` fits power laws to time and memory over samples, α, parameters and
+    trials (half an hour, most of it for 1,000 trials); `all` leaves it out.
 
     Example: tbar bench growth --figure growth.png
     """

@@ -66,8 +66,9 @@ def plan(
 ) -> None:
     """Show the stages and trials, what is cached, and a rough cost. Computes nothing, and needs no data.
 
-    Costs are those of similar stages in the store (same kind and architecture). For another machine or model give
-    --images-per-second: images through a training; an evaluation is taken to be three times as fast.
+    Costs are those of similar stages in the store (same kind and architecture).
+    For another machine or model give --images-per-second: images through a
+    training; an evaluation is taken to be three times as fast.
     """
     from tbar_ray.planning.plan import make_plan, total_seconds
     from tbar_ray.planning.planner import Planner
@@ -120,7 +121,8 @@ def run(
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
-    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow lost, 130 interrupted.
+    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow
+    lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.errors import TrackingError
@@ -205,11 +207,13 @@ def profile(
 ) -> None:
     """Run a campaign from an empty store, and report where its time went.
 
-    Store, MLflow and report are temporary, or in --folder: what the store has already is
-    neither used nor added to. The campaign runs on a Ray of its own on this machine.
+    Store, MLflow and report are temporary, or in --folder: what the store has
+    already is neither used nor added to. The campaign runs on a Ray of its own on
+    this machine.
 
-    For every training on shards it reports images/s, the share of its time in which it waited
-    for data, and its model's FLOP/s over those of a large matrix product on the same device.
+    For every training on shards it reports images/s, the share of its time in
+    which it waited for data, and its model's FLOP/s over those of a large matrix
+    product on the same device.
 
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """

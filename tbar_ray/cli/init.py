@@ -16,9 +16,10 @@ def init(
 ) -> None:
     """Write a commented campaign spec to start from.
 
-    The spec is a copy of one that comes with tbar-ray. Its comments say what question it answers and what it needs.
-    Its first line tells editors where the schema is, so that they check fields and complete them. An existing file
-    is kept.
+    The spec is a copy of one that comes with tbar-ray. Its comments say what
+    question it answers and what it needs. Its first line tells editors where the
+    schema is, so that they check fields and complete them. An existing file is
+    kept.
 
     Examples: tbar init; tbar init attack_matrix mine.yaml; tbar init paper/alpha
     """

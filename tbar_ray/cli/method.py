@@ -24,7 +24,8 @@ STRENGTHS = {
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False) -> None:
     """List the methods: what each does, what it needs from the defender, what α means for it.
 
-    A name goes into a spec as unlearning.method, or with others as a value of the axis `method`.
+    A name goes into a spec as unlearning.method, or with others as a value of the
+    axis `method`.
     """
     from tbar_ray.unlearning.registry import UNLEARNERS
 
@@ -47,8 +48,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
 def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.")]) -> None:
     """Show one method: formula, source, needs, hyper-parameters with their defaults.
 
-    Defaults are the published values where there are any. The parameters go into a spec as
-    unlearning.parameters or methods.NAME.parameters.
+    Defaults are the published values where there are any. The parameters go into
+    a spec as unlearning.parameters or methods.NAME.parameters.
 
     Example: tbar method show twin-distillation
     """

@@ -11,8 +11,9 @@ app = typer.Typer(help="Print the fields of a campaign spec, as JSON Schema or a
 def schema() -> None:
     """Print the JSON Schema of a campaign spec.
 
-    Editors with the YAML language server use it for checks and completion. Name its file in the first line of a spec:
-    # yaml-language-server: $schema=FILE. `tbar init` writes that line for you.
+    Editors with the YAML language server use it for checks and completion. Name
+    its file in the first line of a spec: # yaml-language-server: $schema=FILE.
+    `tbar init` writes that line for you.
 
     Example: tbar spec schema > campaign.schema.json
     """

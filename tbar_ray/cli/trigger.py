@@ -30,7 +30,8 @@ SMALLEST, WIDEST = 8, 1024
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False) -> None:
     """List triggers with their parameters and defaults, and presets with their constants and sources.
 
-    Both names go into a spec as attacks.NAME.trigger; attacks.NAME.parameters override a preset's constants.
+    Both names go into a spec as attacks.NAME.trigger; attacks.NAME.parameters
+    override a preset's constants.
     """
     if as_json:
         typer.echo(json.dumps({"triggers": _triggers(), "presets": _presets()}, indent=1, ensure_ascii=False))
@@ -65,8 +66,8 @@ def preview(
 
     `all` is every preset and every trigger that no preset uses. Where evaluation
     stamps another place than training, and where an attack changes cover samples,
-    these get a block of their own. The patch of badclip is learned against a model: the preview shows its initial
-    noise.
+    these get a block of their own. The patch of badclip is learned against a
+    model: the preview shows its initial noise.
 
     Example: tbar trigger preview all --out sheet.png
 

@@ -26,8 +26,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
     """Runs in the driver, where each trial is planned once.
 
     A trial's stages go to the coordinator when it is handed out; Tune's process of the trial only waits for them. When
-    it has ended,
-    its record is made from the store, kept, and told to the study.
+    it has ended, its record is made from the store, kept, and told to the study.
     """
 
     def __init__(self, proposals: Proposals, coordinator: Any, ledger: Ledger, on_trial: OnTrial) -> None:
@@ -78,7 +77,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         return self._writer.failed(planned, reason)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune pickles its searcher when it starts; what this one holds is of use in the driver alone."""
+        """Return nothing: Tune pickles its searcher when it starts; this one's state is of use in the driver alone."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:

@@ -1,7 +1,7 @@
 """MLflow: one experiment per campaign name, a parent run per launch, a nested run per trial.
 
-Only the driver talks to MLflow. Runs are found by a tag that holds a fingerprint, so that running a
-campaign again updates what is there and never duplicates it.
+Only the driver talks to MLflow. Runs are found by a tag that holds a fingerprint, so that running a campaign again
+updates what is there and never duplicates it.
 """
 
 from __future__ import annotations
@@ -214,8 +214,8 @@ def run_name(record: TrialRecord) -> str:
 def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
     """Return the test values at the selected α, then the validation path stepped by α.
 
-    The order matters: MLflow's compare page first shows the metric that was logged first. Values that are not
-    numbers (the retention of an infected model's CA of 0) are left out: MLflow would refuse the whole batch.
+    The order matters: MLflow's compare page first shows the metric that was logged first. Values that are not numbers
+    (the retention of an infected model's CA of 0) are left out: MLflow would refuse the whole batch.
     """
     of_trial: dict[str, float | None] = {
         **{metric: record.value(metric) for metric in ("ca", "asr", "pa")},
