@@ -134,7 +134,7 @@ def run(
     uri = tracking_uri or default_tracking_uri()
     result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
     if result.records:
-        console.print(result_table(result.records))
+        console.print(result_table(result.records, marked=console.color_system is None))
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
@@ -167,7 +167,7 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
         return
     console = _console()
     if records:
-        console.print(result_table(records))
+        console.print(result_table(records, marked=console.color_system is None))
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
@@ -207,9 +207,8 @@ def profile(
 ) -> None:
     """Run a campaign from an empty store, and report where its time went.
 
-    Store, MLflow and report are temporary, or in --folder: what the store has
-    already is neither used nor added to. The campaign runs on a Ray of its own on
-    this machine.
+    Store, MLflow and report are temporary, or in --folder: the usual store is
+    neither read nor written. The campaign runs on a Ray of its own on this machine.
 
     For every training on shards it reports images/s, the share of its time in
     which it waited for data, and its model's FLOP/s over those of a large matrix
@@ -251,7 +250,7 @@ def profile(
     console.print(table)
     if found.trainings:
         console.print(_speeds(found.trainings))
-    console.print(result_table(found.records))
+    console.print(result_table(found.records, marked=console.color_system is None))
     console.print(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"

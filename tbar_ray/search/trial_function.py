@@ -10,4 +10,6 @@ from ray import tune
 
 def wait_for_stages(config: dict[str, Any], coordinator: Any) -> None:
     """Wait until the stages of a trial have ended, and report why one failed (a Tune function)."""
-    tune.report({"reason": ray.get(coordinator.wait_for.remote(config["trial"]))})
+    reason = ray.get(coordinator.wait_for.remote(config["trial"]))
+    # a result without a number is printed by Tune, however silent it was told to be
+    tune.report({"reason": reason, "failed": int(reason is not None)})

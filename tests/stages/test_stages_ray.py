@@ -28,9 +28,9 @@ from tests.data.tars import write_tar
 from tests.specs import spec
 from tests.stages.computing import compute_all, compute_trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-ARCHITECTURE = "tbar-RN-tiny"
+ARCHITECTURE = "tbar-RN-pico"
 TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
 
 
