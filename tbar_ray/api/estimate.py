@@ -88,7 +88,7 @@ class Estimate:
         if not grid or min(grid) < 0:
             raise SpecError(f"walk: alphas are numbers of at least 0, not {list(grid)}")
         if backdoor is None:
-            raise SpecError(f"walk: {self.method.name} was told of no backdoor; give walk backdoor=Backdoor(…)")
+            raise SpecError(f"walk: {self.method.name} was given no backdoor; give walk backdoor=Backdoor(…)")
         target, preprocess = images.classes.index(backdoor.target), self.model.preprocessing
         split = images.load(backdoor.trigger, preprocess)
         head = self._head_for(images.classes)

@@ -83,7 +83,7 @@ _OF_IMAGE: dict[str, type[Trigger]] = {"patch": ImagePatch, "blend": ImageBlend}
 
 
 def trigger(what: str | Stamp, *, image: Picture | None = None, seed: int = 0, **parameters: object) -> Trigger:
-    """Return a trigger.
+    """Make a trigger from a preset, a registered name, an image or a function.
 
     Args:
         what: a preset (`cleanclip/badnets`), a registered trigger (`badnets`, `blended`, `wanet`, …; `list_triggers()`

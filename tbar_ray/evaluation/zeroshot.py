@@ -106,8 +106,8 @@ def predict_topk(
 ) -> Tensor:
     """Return the k best classes [N, min(k, C)] (int64, CPU), best first, of uint8 images [N, 3, H, W].
 
-    The first column is `predict`'s answer. The head is [C, D] and lies on the model's device. `batch_size` None
-    takes as many images at once as suit the device.
+    The first column is `predict`'s answer. The head is [C, D], on the model's device. `batch_size` None takes as many
+    images at once as suit the device.
 
     Raises:
         DataError: if there are no classes or no images, or an image embedding is not finite.
@@ -146,7 +146,7 @@ def predict_reduced(
 ) -> Tensor:
     """Return `predict`'s answers, computed in bf16 where that leaves no doubt.
 
-    Images whose two best classes lie closer than `MARGIN` are embedded again in float32.
+    Images whose two best classes are closer than `MARGIN` are embedded again in float32.
 
     Raises:
         DataError: as `predict_topk`.

@@ -19,7 +19,7 @@ from tbar_ray.spec.campaign import CampaignSpec
 Setting = str | int | float | bool | None
 """The value of an axis in one trial; lists and mappings are written as JSON."""
 Keys = tuple[str, ...]
-"""Where a value lies in a spec: the keys of nested mappings."""
+"""The place of a value in a spec: the keys of nested mappings."""
 FIXED = frozenset({"name", "description", "search"})
 """Sections that apply to the whole campaign and cannot vary."""
 
@@ -103,7 +103,7 @@ ALIASES: Mapping[str, Alias] = dict(
     )
 )
 STANDARD = ("attack", "source", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed")
-"""What every trial has, in the order of tables; other axes follow."""
+"""The axes that every trial has, in the order of tables; others follow."""
 
 
 def order_of(names: Iterable[str]) -> list[str]:
@@ -132,7 +132,7 @@ def is_of_method(name: str) -> bool:
 
 
 def is_aliased(path: str) -> bool:
-    """Whether a path is what a short name of every trial stands for."""
+    """Whether one of the short names that every trial has sets a path."""
     return any(path in ALIASES[name].paths and path != name for name in STANDARD)
 
 

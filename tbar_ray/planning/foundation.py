@@ -150,7 +150,7 @@ def _given_evaluation(place: str, more: tuple[object, ...] = ()) -> GivenData:
 
 
 def _known_samples(url: str) -> int | None:
-    """Return the number of samples from img2dataset's `_stats.json` files, where they lie beside local shards."""
+    """Return the number of samples from img2dataset's `_stats.json` files, where these are beside local shards."""
     folder = Path(url)
     stats = sorted(folder.glob("*_stats.json")) if folder.is_dir() else []
     try:

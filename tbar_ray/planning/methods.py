@@ -19,7 +19,7 @@ def used_methods(spec: CampaignSpec) -> list[str]:
 
 
 def method_of(spec: CampaignSpec, name: str) -> Method:
-    """Return what a name stands for: an entry of `methods`, or a method with the parameters of `unlearning`."""
+    """Return the definition of a name: an entry of `methods`, or a method with the parameters of `unlearning`."""
     entry = spec.methods.get(name)
     if entry is None:
         return Method(method=name, parameters=spec.unlearning.parameters)

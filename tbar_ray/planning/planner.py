@@ -77,7 +77,7 @@ class Planner:
         return list(found.values())[: self.spec.search.trials]
 
     def examples(self) -> list[PlannedTrial]:
-        """Return an example of what a sampler may propose, or of each method where each has a search of its own."""
+        """Return an example of what a sampler may propose, or of each method where each has its own search."""
         search = self.spec.search
         first = {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in search.axes.items()}
         if search.study == "whole":

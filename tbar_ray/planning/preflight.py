@@ -178,7 +178,7 @@ def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
 
 
 def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
-    """Compare what is asked for with the corpus, where its size is known before reading it."""
+    """Compare the requested sizes with the corpus, where its size is known before reading it."""
     if samples is None:
         return
     pairs = min(spec.poison.pairs or samples, samples)

@@ -33,7 +33,7 @@ from tbar_ray.store.store import Store
 
 Content = dict[str, Any]
 UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
-"""What reading an artifact raises that says something else than it should."""
+"""Errors that a malformed artifact raises when it is read."""
 MOST_KEPT = 256
 """Files whose content a writer caches: trials of a campaign share scores and facts."""
 
@@ -210,7 +210,7 @@ def _point(point: Content, reference_ca: float) -> Point:
 
 
 def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None:
-    """Return the range of α in which the backdoor is gone and CA kept; None for one α, and after a bisection."""
+    """Return the range of α in which the backdoor is removed and CA kept; None for one α, and after a bisection."""
     from tbar_ray.evaluation.selection import AlphaPoint
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
 

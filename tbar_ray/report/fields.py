@@ -31,7 +31,7 @@ CHANGE = {f"weights_{name}": name for name in ("relative_l2", "relative_linf", "
 COST = {"defender_images": "data", "forget_images": "forget_images", "clean_pairs": "clean_pairs",
         "training_pairs": "training_pairs", "unlearning_samples": "samples", "unlearning_steps": "steps",
         "unlearning_seconds": "seconds", "unlearning_peak_memory": "peak_memory"}  # fmt: skip
-"""Columns that lie in a record's `alpha_sensitivity`, `weight_change` and `cost`."""
+"""Columns that are fields of a record's `alpha_sensitivity`, `weight_change` and `cost`."""
 FIELDS = (
     "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
     *(f for role in ("_infected", "_clean") for metric in METRICS for f in _with_interval(f"{metric}{role}")),

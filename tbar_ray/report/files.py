@@ -36,7 +36,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
 
     Args:
         spec: the campaign.
-        store: where the examples of poisoned pairs and the predictions lie.
+        store: the store with the examples of poisoned pairs and the predictions.
         out: the folder; made if missing. Files of an earlier report are replaced, and its figures without data are
             removed.
         records: the trials, in the order to be shown.

@@ -118,7 +118,7 @@ def _is_text(column: Column, records: Sequence[TrialRecord]) -> bool:
 
 
 def _title(records: Sequence[TrialRecord]) -> str:
-    """Return what the scores are, and what all trials have in common."""
+    """Return the title: what the scores are, and the settings that all trials share."""
     same: list[str] = []
     if records:
         same += [f"target {records[0].target}"] * (not varies(records, "target"))

@@ -27,7 +27,7 @@ class Markdown(str):
 
 
 def escape(text: str) -> Markdown:
-    """Return a text as Markdown that shows it as it is; `Markdown` stays what it is."""
+    """Return a text as Markdown that shows it literally; `Markdown` is returned unchanged."""
     if isinstance(text, Markdown):
         return text
     safe = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
@@ -35,12 +35,12 @@ def escape(text: str) -> Markdown:
 
 
 def paragraphs(text: str) -> Markdown:
-    """Return a text of several lines as Markdown that shows it as it is: no headings and no lists."""
+    """Return a text of several lines as Markdown that shows it literally, without headings and lists."""
     return Markdown(_BLOCK.sub(r"\\", escape(text.strip())))
 
 
 def bold(text: str) -> Markdown:
-    """Return a text in bold."""
+    """Return a text in bold Markdown, escaped."""
     return Markdown(f"**{escape(text)}**")
 
 

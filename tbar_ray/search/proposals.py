@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tbar_ray.planning.planner import PlannedTrial
 
 Objective = Mapping[str, float] | None
-"""What a search is told of a trial, `records.writing.objective_values`; None for a failed one."""
+"""The result of a trial for a search, `records.writing.objective_values`; None for a failed trial."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
     """Runs in the driver, where each trial is planned once.
 
     A trial's stages go to the coordinator when it is handed out; Tune's process of the trial only waits for them. When
-    it has ended, its record is made from the store, kept, and told to the study.
+    it has ended, its record is made from the store and written, and its result goes to the study.
     """
 
     def __init__(self, proposals: Proposals, coordinator: Any, ledger: Ledger, on_trial: OnTrial) -> None:

@@ -1,4 +1,4 @@
-"""The part of a spec that describes attacks: trigger, target, poisoned samples, how the backdoor is planted."""
+"""The attacks in a spec: trigger, target, poisoned samples, how the backdoor is planted."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Data(Section):
     shuffle_buffer: int | None = Field(
         default=None,
         ge=1,
-        description="shuffle shards, and samples within a buffer of so many; null: shuffle all samples. For corpora "
+        description="shuffle shards, and samples within a buffer of this many; null: shuffle all samples. For corpora "
         "larger than the cache of remote shards",
     )
 

@@ -54,7 +54,7 @@ def reference() -> str:
 
 
 def _places(root: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return, for each model in order of appearance, the paths of the spec at which it stands."""
+    """Return, for each model in order of appearance, the paths of the spec at which it occurs."""
     places: dict[str, list[str]] = {root["title"]: []}
 
     def visit(model: Mapping[str, Any], path: str) -> None:
@@ -129,7 +129,7 @@ def _plain_type(field: Mapping[str, Any]) -> str:
 def _default(field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
     """Return a default as YAML shows it; of a section, only what differs from the section's own defaults."""
     if "default" not in field:
-        return "`{}`"  # pydantic leaves out the default of a factory, and all of ours make an empty mapping
+        return "`{}`"  # pydantic leaves out the default of a factory; here all make an empty mapping
     default = field["default"]
     if isinstance(default, dict) and "$ref" in field:
         own = models[_name(field["$ref"])]["properties"]

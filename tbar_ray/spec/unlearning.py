@@ -1,4 +1,4 @@
-"""The part of a spec that describes defences: what the defender has and knows, and the unlearning methods."""
+"""The defences in a spec: what the defender has and knows, and the unlearning methods."""
 
 from __future__ import annotations
 

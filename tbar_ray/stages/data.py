@@ -31,7 +31,7 @@ class GivenData(Source, Located):
     )
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
-        """Return the URL as given."""
+        """Return the URL that the spec gives."""
         return self.place
 
 
@@ -61,7 +61,7 @@ class SyntheticCorpus(Stage, Located):
 
     @property
     def work(self) -> int:
-        """Return the number of scenes."""
+        """Return the number of scenes to draw."""
         return self.samples
 
     def url(self, store: Store) -> str:

@@ -51,7 +51,7 @@ class Kept:
 
 
 class KeptModel:
-    """A loaded model and a copy of its weights: a stage may move or train it, the next one gets it as it was."""
+    """A loaded model and a copy of its weights: a stage may move or train it, the next one gets it as it was loaded."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model

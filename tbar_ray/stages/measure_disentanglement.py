@@ -97,7 +97,7 @@ class DisentanglementRow(_Grid):
 
     @property
     def title(self) -> str:
-        """Return the row."""
+        """Return the row's α_c and trigger."""
         return f"ξ at α_c {self.alphas[self.row]:g}, {len(self.alphas)} α_t ({self.scorer.backdoor.trigger})"
 
     @property

@@ -62,7 +62,7 @@ class _Insignificant:
 
 
 INSIGNIFICANT = _Insignificant()
-"""For `Annotated`: the field is for tables, or says where something lies."""
+"""For `Annotated`: the field is a name for tables, or a place."""
 
 
 class Node(BaseModel):

@@ -58,7 +58,7 @@ class Unlearn(Stage):
 
     @property
     def work(self) -> int:
-        """Return the images that unlearning sees, where the method says it by steps and batch size."""
+        """Return the images that unlearning sees, where steps and batch size of the method determine it."""
         from tbar_ray.unlearning.registry import build_unlearner
 
         method = build_unlearner(self.method, self.parameters)

@@ -230,7 +230,7 @@ class Store:
         return True
 
     def remove(self, path: str) -> None:
-        """Remove a small file, if it is there."""
+        """Remove a small file, if it exists."""
         if self.exists(path):
             self._fs.rm_file(f"{self._root}/{path}")
 
@@ -262,7 +262,7 @@ class Store:
 
 
 def _is_abandoned(scratch: Path) -> bool:
-    """Whether the process that made a scratch folder is gone."""
+    """Whether the process that made a scratch folder has ended."""
     here = f"{socket.gethostname()}-"
     owner = scratch.name.removeprefix(here).partition("-")[0]
     if scratch.name.startswith(here) and owner.isdigit():
@@ -271,7 +271,7 @@ def _is_abandoned(scratch: Path) -> bool:
         except ProcessLookupError:
             return True
         except OSError:
-            pass  # another user's process: it is there
+            pass  # another user's process: it runs
         return False
     try:
         return time.time() - scratch.stat().st_mtime > ABANDONED_AFTER

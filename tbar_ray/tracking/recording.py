@@ -27,8 +27,8 @@ class Recording:
     """A tracker; a failure while the campaign runs gives one warning and ends the recording.
 
     It works in a thread of its own, in the order in which it is asked: importing MLflow takes seconds, and the sweep
-    must not wait for a slow server. What was not recorded is recorded by the next launch: results are in the store,
-    and runs are found by their fingerprints.
+    must not wait for a slow server. The next launch records what was not recorded: results are in the store, and runs
+    are found by their fingerprints.
 
     Attributes:
         failure: why recording ended early, in one line; None if it has not.

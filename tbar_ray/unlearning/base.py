@@ -26,7 +26,7 @@ method has no such parameter, and α is 1)."""
 
 @dataclass(frozen=True)
 class Unlearned:
-    """What a run of a method found, and what finding it cost.
+    """The result of a method, and its cost.
 
     Attributes:
         edit: the change of the model, which is θ_b + coefficient(α)·edit.vector.
@@ -46,7 +46,7 @@ class Infected:
     Attributes:
         model: the infected model; a method may train it in place, it is put back afterwards.
         start: a copy of its weights and buffers.
-        data: what the defender has.
+        data: the defender's data.
         preprocessing: size and normalisation of the model's input images.
         seed: seed of every draw.
         progress: where trainings report.

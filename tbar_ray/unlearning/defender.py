@@ -1,4 +1,4 @@
-"""What a defender has: a forget set, clean pairs, a share of the suspicious training data, knowledge of the attack."""
+"""A defender's data and knowledge: forget set, clean pairs, suspicious training pairs, trigger and target."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Pairs:
         return len(self.images)
 
     def require_labels(self, method: str) -> Tensor:
-        """Return the labels.
+        """Return the labels, int64 [N], all known.
 
         Raises:
             DataError: if a pair has none.
@@ -89,7 +89,7 @@ class DefenderData:
     Attributes:
         classes: the zero-shot classes.
         tokenizer: the model's.
-        forget: triggered images, with clean ones mixed in if asked for.
+        forget: triggered images, with clean ones mixed in if requested.
         clean: pairs that the defender trusts.
         training: pairs as the attacker trained on them, with the poisoned ones among them, unmarked.
         target: index of the attacker's class.

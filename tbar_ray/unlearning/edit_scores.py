@@ -33,7 +33,7 @@ class EditScores:
         device: the device that holds the model.
 
     Attributes:
-        path: the validation scores of every α that was asked for, in the order of asking.
+        path: the validation scores of every requested α, in the order of the requests.
         sequential_tests: the decisions on α that were not scored in full (`gone_or_spent`).
     """
 

@@ -24,8 +24,8 @@ LONG = 30
 class Scale:
     """Positions of the values of an axis.
 
-    Numbers that span more than a factor of ten lie by their logarithm, and so do counts, which are chosen by factors.
-    Names lie at 0, 1, … in order of appearance.
+    Numbers that span more than a factor of ten are placed by their logarithm, and so are counts, chosen by factors.
+    Names are placed at 0, 1, … in order of appearance.
 
     Args:
         records: all trials of the figure, so that panels share the scale.

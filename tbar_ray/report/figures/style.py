@@ -73,7 +73,7 @@ def level_dashes(level: int) -> tuple[Any, str]:
 
 @cache
 def _literal_figure() -> type[Figure]:
-    """Return the class of all figures: it draws every text as it is written.
+    """Return the class of all figures, which draws every text literally.
 
     Names of attacks and classes, paths and captions may hold `$`, which matplotlib would read as mathematics, or fail
     to. Each text is marked as literal before it is drawn; the setting covers texts that are created while drawing.
