@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tbar_ray.data.poison_manifest import MANIFEST, changed_keys, read_manifest
 from tbar_ray.errors import DataError
 
-COMMIT, WEIGHTS, MANIFEST = "artifact.json", "weights.safetensors", "manifest.json"
-"""Files of an artifact: its record, a model's weights, and an infected model's poison."""
+COMMIT, WEIGHTS = "artifact.json", "weights.safetensors"
+"""Files of an artifact: its record, and a model's weights."""
 
 
 def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -> Path:
@@ -44,10 +45,7 @@ def poisoned_keys(infected: str | Path) -> frozenset[str]:
     Raises:
         DataError: if it has no manifest.
     """
-    manifest = _read(Path(infected) / MANIFEST)
-    return frozenset(
-        key for entry in manifest for key in (*(sample["key"] for sample in entry["samples"]), *entry["cover"])
-    )
+    return changed_keys(read_manifest(Path(infected)))
 
 
 def architecture_of(artifact: Path) -> str:
@@ -63,8 +61,9 @@ def architecture_of(artifact: Path) -> str:
 
 
 def _planted(artifact: Path) -> set[str]:
-    manifest = _read(artifact / MANIFEST) if (artifact / MANIFEST).is_file() else []
-    return {entry["trigger"]["name"] for entry in manifest}
+    if not (artifact / MANIFEST).is_file():
+        return set()
+    return {str(planted.trigger["name"]) for planted in read_manifest(artifact)}
 
 
 def _read(path: Path) -> Any:

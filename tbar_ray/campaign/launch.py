@@ -169,7 +169,8 @@ class _Campaign:
     def _first_stages(self, trials: list[PlannedTrial] | None) -> list[Stage]:
         """Return the stages that the first trials will need: for a grid their outputs, for a search the model."""
         if trials is None:
-            return stages_in_order([self._planner.foundation().clean])[-1:]
+            clean = self._planner.foundation().clean
+            return [] if clean is None else stages_in_order([clean])[-1:]
         first = trials[: self._spec.search.concurrency]
         return [stage for planned in first for stage in planned.graph.outputs]
 

@@ -35,7 +35,7 @@ class Foundation:
 
     corpus: Located
     evaluation: Located
-    clean: ModelNode
+    clean: ModelNode | None
     samples: int | None
     retrieval: Located | None = None
     tasks: Mapping[str, Located] = field(default_factory=dict)
@@ -99,14 +99,19 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     )
 
 
-def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode:
+def given_weights(weights: str) -> dict[str, str]:
+    """Return the fields of a node of given weights, a file or a tag: where they lie, and what they are."""
+    if not Path(weights).is_file():
+        return {"weights": weights, "content": f"tag {weights}"}
+    return {"weights": str(Path(weights).absolute()), "content": _digest_file(Path(weights))}
+
+
+def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model = spec.model
     if model.pretrained is not None:
-        is_file = Path(model.pretrained).is_file()
-        content = _digest_file(Path(model.pretrained)) if is_file else f"tag {model.pretrained}"
-        weights = str(Path(model.pretrained).absolute()) if is_file else model.pretrained
-        return PretrainedModel(architecture=model.architecture, weights=weights, content=content)
-    assert model.training is not None
+        return PretrainedModel(architecture=model.architecture, **given_weights(model.pretrained))
+    if model.training is None:
+        return None
     return CleanModel(
         architecture=model.architecture,
         corpus=corpus,
@@ -159,7 +164,13 @@ def _known_samples(url: str) -> int | None:
         return None
 
 
-@lru_cache
 def _digest_file(path: Path) -> str:
+    """Return 16 hex digits of a file's SHA-256; a large file is read again only where it has changed."""
+    about = path.stat()
+    return _digest(path, about.st_size, about.st_mtime_ns, about.st_ino)
+
+
+@lru_cache
+def _digest(path: Path, *about: int) -> str:  # noqa: ARG001 - `about` tells versions of the file apart
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -14,10 +14,10 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
+from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage
-from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.unlearn import Unlearn
 
 
@@ -27,7 +27,7 @@ class TrialGraph:
 
     Attributes:
         path: the last stage of the unlearning.
-        clean: scores of the model before the attack (in the single-task setting, fine-tuned cleanly).
+        clean: scores of the model before the attack (in the single-task setting, fine-tuned cleanly); None without.
         infected: scores of the infected model.
         plain: the infected model before the victim merged it; the same as `infected` without a merge.
         model: the infected model, before a merge.
@@ -36,10 +36,10 @@ class TrialGraph:
     """
 
     path: AlphaPath
-    clean: Evaluate
+    clean: Evaluate | None
     infected: Evaluate
     plain: Evaluate
-    model: InfectedModel
+    model: InfectedNode
     map: MeasureDisentanglement | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,7 +60,6 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
     resources = spec.resources
     planted = plant_attack(trial, base, trial.attack)
     source = plant_attack(trial, base, trial.source) if trial.source is not None else planted
-    clean = _evaluate(spec, base, planted, "clean", planted.clean)
     infected = _evaluate(spec, base, planted, "infected", planted.model)
     others = {
         name: _evaluate(spec, base, planted, "infected", planted.model, backdoor)
@@ -80,7 +79,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
     )
     return TrialGraph(
         path,
-        clean,
+        _clean(spec, base, planted),
         infected,
         plain=_evaluate(spec, base, planted, "infected", planted.infected),
         model=planted.infected,
@@ -138,9 +137,13 @@ def _evaluate(
     )
 
 
+def _clean(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> Evaluate | None:
+    return None if planted.clean is None else _evaluate(spec, base, planted, "clean", planted.clean)
+
+
 def _gate(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> AttackGate:
     return AttackGate(
-        clean=_evaluate(spec, base, planted, "clean", planted.clean),
+        clean=_clean(spec, base, planted),
         infected=_evaluate(spec, base, planted, "infected", planted.model),
         min_asr=spec.poison.min_asr,
         max_ca_drop=spec.poison.max_ca_drop,

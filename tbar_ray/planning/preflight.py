@@ -80,7 +80,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
             seen.add(content)
 
     base = planner.foundation(spec)
-    once(spec.model_dump_json(include={"model", "tasks"}), partial(_check_model_and_tasks, spec))
+    once(spec.model_dump_json(include={"model", "tasks", "attacks"}), partial(_check_model_and_tasks, spec))
     for name, attack in spec.attacks.items():
         of = spec.model_dump_json(include={"data": True, "tasks": True, "attacks": {name}})
         once(of, partial(_check_attack, spec, base, name, attack))
@@ -110,10 +110,11 @@ def _check_axes(spec: CampaignSpec) -> None:
 
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
-    weights = spec.model.pretrained
-    is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
-    if weights is not None and is_file and not Path(weights).expanduser().is_file():
-        raise SpecError(f"model.pretrained: no file {weights}")
+    given = {f"attacks.{name}.infected": attack.infected for name, attack in spec.attacks.items()}
+    for field, weights in {"model.pretrained": spec.model.pretrained, **given}.items():
+        is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
+        if weights is not None and is_file and not Path(weights).expanduser().is_file():
+            raise SpecError(f"{field}: no file {weights}")
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
@@ -145,6 +146,11 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
             f"{where}.target: {attack.target!r} is not a class of the evaluation set{nearest(attack.target, names)}"
         )
     learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
+    if learned and attack.infected is not None:
+        raise SpecError(
+            f"{where}.trigger: the patch of {attack.trigger} is optimised by its attacker; of a given model, give the "
+            f"patch as a trigger with its pixels"
+        )
     if learned and attack.task is not None:
         raise SpecError(f"{where}.trigger: the patch of {attack.trigger} is optimised on pairs; leave 'task' out")
 
@@ -172,6 +178,12 @@ def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
             method = build_method(spec, name)
         except SpecError as error:
             raise SpecError(f"methods.{name}: {error}" if name in spec.methods else str(error)) from None
+        given = [attack for attack, about in spec.attacks.items() if about.infected is not None]
+        if given and "training pairs" in method.needs:
+            raise SpecError(
+                f"attacks.{given[0]}.infected: method {name!r} needs pairs that the attacker trained on, which nobody "
+                f"has of a given model"
+            )
         lack = lacking(spec, method.needs)
         if lack is not None:
             raise SpecError(f"method {name!r} needs the defender's {lack[0]}, and there is none; {lack[1]}")

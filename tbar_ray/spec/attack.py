@@ -76,11 +76,28 @@ class Attack(Section):
         description="dirty-label: images of other classes with captions that name the target; label-consistent: images "
         "of the target with their own captions; null: the preset's, else dirty-label",
     )
+    infected: str | None = Field(
+        default=None,
+        description="somebody's infected model, an open_clip tag or a file: nothing is planted, `trigger` and `target` "
+        "are what is known of it",
+    )
     task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")
     poison: PoisonBudget = Field(default=PoisonBudget(), description="settings that differ from `poison`")
     planting: PlantingSpec = Field(default=PlantingSpec(), description="how the attacker trains")
     merge: MergeSpec | None = Field(default=None, description="the victim's merge with other tasks; needs `task`")
     patch: Patch = Field(default=Patch(), description="optimisation of a learned trigger; unused by other triggers")
+
+    @model_validator(mode="after")
+    def _given_or_planted(self) -> Attack:
+        if self.infected is None:
+            return self
+        if self.task is not None or self.merge is not None or self.planting.method != "standard":
+            raise ValueError(
+                "infected: a given model is neither planted nor merged; leave out task, planting and merge"
+            )
+        if self.poison != PoisonBudget():
+            raise ValueError("infected: nothing is planted in a given model; leave out poison")
+        return self
 
 
 class PoisonSpec(Section):
@@ -112,6 +129,6 @@ class PoisonSpec(Section):
 
     @model_validator(mode="after")
     def _one_amount(self) -> PoisonSpec:
-        if (self.rate is None) == (self.count is None):
-            raise ValueError("give either 'rate' or 'count'")
+        if self.rate is not None and self.count is not None:
+            raise ValueError("give either 'rate' or 'count', not both")
         return self

@@ -24,7 +24,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Model:
-        if (self.pretrained is None) == (self.training is None):
+        if self.pretrained is not None and self.training is not None:
             raise ValueError("give either 'pretrained' (a tag or a file) or 'training' (train it here)")
         return self
 
@@ -111,7 +111,7 @@ class CampaignSpec(Section):
     source: str | None = Field(
         default=None, description="attack whose vector is applied (transfer); null: that of the model's own attack"
     )
-    poison: PoisonSpec = Field(description="how the backdoors are planted")
+    poison: PoisonSpec = Field(default=PoisonSpec(), description="how the backdoors are planted")
     forget: Forget = Field(default=Forget(), description="the forget set")
     defender: Defender = Field(default=Defender(), description="what the defender has and knows")
     unlearning: Unlearning = Field(default=Unlearning(), description="the method, where the axis `method` names none")
@@ -134,6 +134,16 @@ class CampaignSpec(Section):
                 raise ValueError(f"{field}: {name!r} is not under 'attacks'{nearest(name, self.attacks)}")
         if self.attack is None and "attack" not in self.search.axes and len(self.attacks) > 1:
             raise ValueError("search.axes: several attacks but no axis 'attack'; list those to run")
+        planted = {name: attack for name, attack in self.attacks.items() if attack.infected is None}
+        if self.model.pretrained is None and self.model.training is None and (planted or self.disentanglement):
+            raise ValueError(
+                "model: give 'pretrained' (a tag or a file) or 'training' (train it here); without a clean model "
+                "every attack needs 'infected', and there is no disentanglement map"
+            )
+        for name, attack in planted.items():
+            amounts = (self.poison.rate, self.poison.count, attack.poison.rate, attack.poison.count)
+            if all(amount is None for amount in amounts):
+                raise ValueError(f"poison: give either 'rate' or 'count', or 'infected' in attacks.{name}")
         for name, attack in self.attacks.items():
             training = attack.poison.training or self.poison.training
             if training.micro_batch is not None and (attack.task or attack.planting.method != "standard"):
@@ -147,6 +157,8 @@ class CampaignSpec(Section):
             if attack.task in merged:
                 raise ValueError(f"attacks.{name}.merge.tasks: {attack.task!r} is the attack's own task")
         if self.poison.plant == "together":
+            if len(planted) < len(self.attacks):
+                raise ValueError("poison.plant: a given infected model holds what it holds; plant 'separately'")
             tasks = {attack.task for attack in self.attacks.values()}
             plantings = {attack.planting.method for attack in self.attacks.values()}
             if len(tasks) > 1 or plantings != {"standard"}:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import Located
 from tbar_ray.stages.evaluate import AttackGate
+from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
-from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
 
@@ -33,7 +33,7 @@ class Unlearn(Stage):
     gate: AttackGate
     model: ModelNode
     """The model that is unlearned: the infected one, or what it was merged into."""
-    infected: InfectedModel
+    infected: InfectedNode
     attack: Annotated[str, INSIGNIFICANT]
     """The attack's name in the spec, for tables only."""
     backdoor: Backdoor
