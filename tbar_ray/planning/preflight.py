@@ -181,8 +181,8 @@ def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
         given = [attack for attack, about in spec.attacks.items() if about.infected is not None]
         if given and "training pairs" in method.needs:
             raise SpecError(
-                f"attacks.{given[0]}.infected: method {name!r} needs pairs that the attacker trained on, which nobody "
-                f"has of a given model"
+                f"attacks.{given[0]}.infected: method {name!r} needs pairs that the attacker trained on, which are "
+                f"unknown for a given model"
             )
         lack = lacking(spec, method.needs)
         if lack is not None:

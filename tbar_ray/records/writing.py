@@ -124,7 +124,7 @@ class RecordWriter:
         }
 
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
-        """Return how far the attacker moved the weights; of a given model nobody knows from where."""
+        """Return how far the attacker moved the weights; None for a given model, whose start is unknown."""
         if not isinstance(graph.model, InfectedModel):
             return None
         return WeightChange(**self._facts(graph.model)["facts"]["weight_change"])

@@ -78,7 +78,7 @@ class Attack(Section):
     )
     infected: str | None = Field(
         default=None,
-        description="somebody's infected model, an open_clip tag or a file: nothing is planted, `trigger` and `target` "
+        description="a given infected model, an open_clip tag or a file: nothing is planted, `trigger` and `target` "
         "are what is known of it",
     )
     task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")

@@ -158,7 +158,7 @@ class CampaignSpec(Section):
                 raise ValueError(f"attacks.{name}.merge.tasks: {attack.task!r} is the attack's own task")
         if self.poison.plant == "together":
             if len(planted) < len(self.attacks):
-                raise ValueError("poison.plant: a given infected model holds what it holds; plant 'separately'")
+                raise ValueError("poison.plant: nothing is planted in a given infected model; plant 'separately'")
             tasks = {attack.task for attack in self.attacks.values()}
             plantings = {attack.planting.method for attack in self.attacks.values()}
             if len(tasks) > 1 or plantings != {"standard"}:
