@@ -100,7 +100,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
 
 
 def given_weights(weights: str) -> dict[str, str]:
-    """Return the fields of a node of given weights, a file or a tag: their place, and the tag or digest that identifies them."""
+    """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest)."""
     if not Path(weights).is_file():
         return {"weights": weights, "content": f"tag {weights}"}
     return {"weights": str(Path(weights).absolute()), "content": _digest_file(Path(weights))}
