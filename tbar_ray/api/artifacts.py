@@ -1,4 +1,4 @@
-"""What campaigns leave in their store, found by its kind: models, corpora and evaluation sets."""
+"""Artifacts in a campaign's store, found by kind: models, corpora and evaluation sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -
         trigger: of an infected model: only those into which this trigger was planted.
 
     Raises:
-        DataError: if there is none, naming what there is.
+        DataError: if there is none; the message lists what the store holds.
     """
     root = Path(store) / "artifacts"
     names = sorted(path.parent.name for path in root.glob(f"*/{COMMIT}"))
@@ -49,7 +49,7 @@ def poisoned_keys(infected: str | Path) -> frozenset[str]:
 
 
 def architecture_of(artifact: Path) -> str:
-    """Return the architecture of a model's artifact.
+    """Return the open_clip name of the architecture of a model's artifact.
 
     Raises:
         DataError: if the artifact holds no model.

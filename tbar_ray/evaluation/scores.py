@@ -49,7 +49,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the field reports of an infected or cleaned model.
+    """The usual scores of an infected or cleaned model.
 
     ca: accuracy on clean images. ca_top5: share of clean images whose true class is among the five best
     answers (all of them where there are five classes or fewer). asr: share of triggered images of the other

@@ -60,7 +60,7 @@ def answering(model: nn.Module) -> Iterator[None]:
 
 
 def images_at_once(device: torch.device) -> int:
-    """Return the images of a forward pass: on a CPU as many as its caches take, on a GPU enough to fill it."""
+    """Return the images of a forward pass: on a CPU as many as fit its caches, on a GPU enough to fill it."""
     return 128 if device.type == "cpu" else 512
 
 
@@ -105,7 +105,7 @@ def best_columns(scores: Tensor, k: int) -> Tensor:
     winner = scores.argmax(-1, keepdim=True)
     if k == 1:
         return winner
-    # topk breaks ties its own way: the winner is put above all
+    # topk breaks ties its own way: the argmax is raised above all others
     return scores.scatter(1, winner, float("inf")).topk(min(k, scores.shape[1]), dim=1).indices
 
 
@@ -120,8 +120,8 @@ def predict_topk(
 ) -> Tensor:
     """Return the k best classes [N, min(k, C)] (int64, CPU), best first, of uint8 images [N, 3, H, W].
 
-    The first column is `predict`'s answer. The head is [C, D] and lies on the model's device. `batch_size` None
-    takes as many images at once as suit the device.
+    The first column is `predict`'s answer. The head is [C, D], on the model's device. `batch_size` None takes as many
+    images at once as suit the device.
 
     Raises:
         DataError: if there are no classes or no images, or an image embedding is not finite.
@@ -160,7 +160,7 @@ def predict_reduced(
 ) -> Tensor:
     """Return `predict`'s answers, computed in bf16 where that leaves no doubt.
 
-    Images whose two best classes lie closer than `MARGIN` are embedded again in float32.
+    Images whose two best classes are closer than `MARGIN` are embedded again in float32.
 
     Raises:
         DataError: as `predict_topk`.

@@ -1,4 +1,4 @@
-"""What every trial of a campaign stands on: data, given or made, and the clean model."""
+"""What all trials of a campaign share: data, given or synthetic, and the clean model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tbar_ray.stages.models import CleanModel, ModelNode, PretrainedModel
 class Foundation:
     """What every trial of a campaign shares: data and the clean model.
 
-    `missing` says in one line each which data are not there, for a plan made without them.
+    `missing` names the data that were not found, one line each, for a plan made without them.
     """
 
     corpus: Located
@@ -45,7 +45,7 @@ class Foundation:
 def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundation:
     """Return the data and the clean model.
 
-    With `without_data`, data that are not there are assumed: enough to plan, not to run.
+    With `without_data`, missing data are assumed to exist: enough to plan, not to run.
 
     Raises:
         DataError: if given shards do not exist.
@@ -100,7 +100,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
 
 
 def given_weights(weights: str) -> dict[str, str]:
-    """Return the fields of a node of given weights, a file or a tag: where they lie, and what they are."""
+    """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest)."""
     if not Path(weights).is_file():
         return {"weights": weights, "content": f"tag {weights}"}
     return {"weights": str(Path(weights).absolute()), "content": _digest_file(Path(weights))}
@@ -155,7 +155,7 @@ def _given_evaluation(place: str, more: tuple[object, ...] = ()) -> GivenData:
 
 
 def _known_samples(url: str) -> int | None:
-    """Return the number of samples from img2dataset's `_stats.json` files, where they lie beside local shards."""
+    """Return the number of samples from img2dataset's `_stats.json` files, where these are beside local shards."""
     folder = Path(url)
     stats = sorted(folder.glob("*_stats.json")) if folder.is_dir() else []
     try:

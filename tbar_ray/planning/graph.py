@@ -1,4 +1,4 @@
-"""From a spec and a trial to the graph of stages that answers it."""
+"""The graph of stages of a trial, built from the spec."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tbar_ray.stages.unlearn import Unlearn
 
 @dataclass(frozen=True)
 class TrialGraph:
-    """What answers a trial, and the scores that it is compared with.
+    """The stages of a trial, and the scores that its result is compared with.
 
     Attributes:
         path: the last stage of the unlearning.
@@ -89,7 +89,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
 
 
 def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
-    """Return the method's stage; what the method does not need is not part of what it means."""
+    """Return the method's stage; data that the method does not need have no part in its fingerprint."""
     spec = trial.spec
     method = build_method(spec, trial.method)
     needs = method.needs
@@ -103,7 +103,7 @@ def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
         evaluation=source.evaluation,
         templates=spec.evaluation.templates,
         method=method.name,
-        parameters=method.model_dump(),  # defaults too: a default that changes changes what the stage means
+        parameters=method.model_dump(),  # defaults too: when a default changes, the fingerprint must change
         forget_size=spec.forget.size if forgets else 0,
         clean_fraction=spec.forget.clean_fraction if forgets else 0,
         clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,

@@ -1,4 +1,4 @@
-"""From an attack of the spec to its nodes: backdoor, infected model, what the victim makes of it."""
+"""From an attack of the spec to its nodes: backdoor, infected model, and what the victim merged it into."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks before hours are spent: everything in a spec that can be known to be wrong is an error now."""
+"""Checks before the sweep: every error in a spec that can be found without computing is reported here."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tbar_ray.triggers.registry import TRIGGERS, build_trigger
 
 METHOD_AXES = ("method", "unlearning.method")
 SIZE_AXES = ("forget_size", "forget.size", "poisoning_rate", "poison.rate")
-"""What must fit into the corpus together."""
+"""Sizes that must fit into the corpus together."""
 
 
 def check_campaign(planner: Planner) -> None:
-    """Raise SpecError for names that do not exist and sizes that cannot be had, in any trial of a campaign.
+    """Raise SpecError for names that do not exist and sizes that the data cannot provide, in any trial of a campaign.
 
-    Every value of an axis is put into the spec alone, the other axes as the spec has them; only the largest sizes are
-    looked at together.
+    Each value of an axis is checked alone, with the other axes as in the spec; only the largest sizes are checked
+    together.
 
     Raises:
         SpecError: one line that names the field, or the axis and its value.
@@ -72,7 +72,7 @@ def _checked_together(axis: str, value: Any, methods: list[str]) -> list[list[st
 
 
 def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[str]) -> None:
-    """Check one spec; what an earlier one had too is not checked again."""
+    """Check one spec; parts that an earlier one had too are not checked again."""
 
     def once(content: str, check: Callable[[], None]) -> None:
         if content not in seen:
@@ -90,7 +90,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
 
 
 def _check_axes(spec: CampaignSpec) -> None:
-    """Look at axes together: which methods have trials, and what can vary at all."""
+    """Check axes together: which methods have trials, and what can vary at all."""
     methods = used_methods(spec)
     for name, axis in spec.search.axes.items():
         keys = keys_of(spec, name, methods[0])[0]
@@ -172,7 +172,7 @@ def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
 
 
 def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
-    """Build every method and look at what it needs."""
+    """Build every method and check what it needs."""
     for name in methods:
         try:
             method = build_method(spec, name)
@@ -181,8 +181,8 @@ def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
         given = [attack for attack, about in spec.attacks.items() if about.infected is not None]
         if given and "training pairs" in method.needs:
             raise SpecError(
-                f"attacks.{given[0]}.infected: method {name!r} needs pairs that the attacker trained on, which nobody "
-                f"has of a given model"
+                f"attacks.{given[0]}.infected: method {name!r} needs pairs that the attacker trained on, which are "
+                f"unknown for a given model"
             )
         lack = lacking(spec, method.needs)
         if lack is not None:
@@ -190,7 +190,7 @@ def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
 
 
 def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
-    """Compare what is asked for with the corpus, where its size is known before reading it."""
+    """Compare the requested sizes with the corpus, where its size is known before reading it."""
     if samples is None:
         return
     pairs = min(spec.poison.pairs or samples, samples)

@@ -1,4 +1,4 @@
-"""From the artifacts of a trial's stages to its record, and what a sampler is told of it."""
+"""A trial's record, made from the artifacts of its stages, and its objective values for a sampler."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from tbar_ray.store.store import Store
 
 Content = dict[str, Any]
 UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
-"""What reading an artifact raises that says something else than it should."""
+"""Errors that a malformed artifact raises when it is read."""
 MOST_KEPT = 256
-"""Files whose content a writer keeps: trials of a campaign share scores and facts."""
+"""Files whose content a writer caches: trials of a campaign share scores and facts."""
 
 
 class RecordWriter:
@@ -124,7 +124,7 @@ class RecordWriter:
         }
 
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
-        """Return how far the attacker moved the weights; of a given model nobody knows from where."""
+        """Return how far the attacker moved the weights; None for a given model, whose start is unknown."""
         if not isinstance(graph.model, InfectedModel):
             return None
         return WeightChange(**self._facts(graph.model)["facts"]["weight_change"])
@@ -182,7 +182,7 @@ class RecordWriter:
         return self._once(stage.artifact, "", lambda: self._store.facts(stage.artifact))
 
     def _once(self, artifact: str, file: str, read: Callable[[], Content]) -> Content:
-        """Return what an artifact's file says; artifacts never change."""
+        """Return the content of an artifact's file, cached: artifacts never change."""
         key = artifact, file
         content: Content = self._kept.pop(key) if key in self._kept else read()
         self._kept[key] = content
@@ -218,18 +218,18 @@ def _point(point: Content, reference_ca: float) -> Point:
 
 
 def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None:
-    """Return the range of α in which the backdoor is gone and CA kept; None for one α, and after a bisection."""
+    """Return the range of α in which the backdoor is removed and CA kept; None for one α, and after a bisection."""
     from tbar_ray.evaluation.selection import AlphaPoint
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
 
-    if len(points) < 2 or path["monotone"]:  # a bisection has seen too few α to say
+    if len(points) < 2 or path["monotone"]:  # a bisection scores too few α
         return None
     curve = [AlphaPoint(point.alpha, point.ca, point.asr) for point in sorted(points, key=lambda point: point.alpha)]
     return Sensitivity(**alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict())
 
 
 def objective_values(record: TrialRecord, min_retention: float) -> dict[str, float]:
-    """Return what a sampler is told, from validation scores only: penalised ASR, CA and ASR.
+    """Return the objective values for a sampler, from validation scores only: penalised ASR, CA and ASR.
 
     Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
     """

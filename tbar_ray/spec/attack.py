@@ -1,4 +1,4 @@
-"""The part of a spec that describes attacks: trigger, target, poisoned samples, how the backdoor is planted."""
+"""The attacks in a spec: trigger, target, poisoned samples, how the backdoor is planted."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class Patch(Section):
 
 
 class PoisonBudget(Section):
-    """What one attack needs that differs from `poison`."""
+    """Settings of one attack that differ from `poison`."""
 
     rate: float | None = Field(default=None, gt=0, le=1, description="share of the pairs that is poisoned")
     count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
-    captions: Captions | None = Field(default=None, description="as poison.captions; null: as there")
+    captions: Captions | None = Field(default=None, description="as poison.captions; null: poison.captions")
     training: Training | None = Field(default=None, description="the attacker's training; null: poison.training")
 
     @model_validator(mode="after")
@@ -66,10 +66,10 @@ class PoisonBudget(Section):
 
 
 class Attack(Section):
-    """One backdoor: its trigger and target, and what planting it takes."""
+    """One backdoor: its trigger and target, and how it is planted."""
 
     trigger: str = Field(description="a trigger or a preset: see `tbar trigger list`")
-    target: str = Field(description="the class that triggered images are to be given: a class name of the data")
+    target: str = Field(description="the class with which triggered images shall be answered: a class name of the data")
     parameters: dict[str, Any] = Field(default_factory=dict, description="the trigger's own parameters")
     poisoning: Poisoning | None = Field(
         default=None,
@@ -78,11 +78,11 @@ class Attack(Section):
     )
     infected: str | None = Field(
         default=None,
-        description="somebody's infected model, an open_clip tag or a file: nothing is planted, `trigger` and `target` "
+        description="a given infected model, an open_clip tag or a file: nothing is planted, `trigger` and `target` "
         "are what is known of it",
     )
     task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")
-    poison: PoisonBudget = Field(default=PoisonBudget(), description="where this attack departs from `poison`")
+    poison: PoisonBudget = Field(default=PoisonBudget(), description="settings that differ from `poison`")
     planting: PlantingSpec = Field(default=PlantingSpec(), description="how the attacker trains")
     merge: MergeSpec | None = Field(default=None, description="the victim's merge with other tasks; needs `task`")
     patch: Patch = Field(default=Patch(), description="optimisation of a learned trigger; unused by other triggers")

@@ -1,4 +1,4 @@
-"""The campaign spec: what a YAML file says, with every default. Unknown keys and impossible values are errors."""
+"""The campaign spec: all fields of the YAML file with their defaults. Unknown keys and impossible values are errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Evaluation(Section):
         default="evaluation", description="prompts of the zero-shot head: the evaluation set's, or OpenAI's 80"
     )
     validation_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of images that choose α")
-    min_retention: float = Field(default=0.95, ge=0, le=1, description="CA to keep, against the infected model")
+    min_retention: float = Field(default=0.95, ge=0, le=1, description="share of the infected model's CA to keep")
     max_asr: float | None = Field(
         default=None,
         ge=0,
@@ -58,7 +58,7 @@ class Evaluation(Section):
 class Disentanglement(Section):
     """The map of the weight disentanglement error ξ(α_c, α_t) of every attack."""
 
-    points: int = Field(default=25, ge=2, le=101, description="grid points a side")
+    points: int = Field(default=25, ge=2, le=101, description="grid points per side")
     low: float = Field(default=-3, description="least α_c and α_t")
     high: float = Field(default=3, description="largest α_c and α_t")
     images: int = Field(default=600, ge=1, description="images of each kind, clean and triggered")
@@ -84,14 +84,16 @@ class Disentanglement(Section):
 
 
 class Resources(Section):
-    """What each kind of stage is given; threads also decide the last bits of CPU results."""
+    """Resources of each kind of stage; threads also decide the last bits of CPU results."""
 
     training_cpus: int = Field(default=2, ge=1, description="pretraining and poisoning: CPUs and torch threads")
     trial_cpus: int = Field(default=1, ge=1, description="unlearning and evaluation: CPUs and torch threads")
     gpus: float = Field(default=0, ge=0, description="GPUs of each stage that computes on a model")
     readers: int = Field(default=2, ge=1, description="reader actors per training; never changes results")
     checkpoint_minutes: float = Field(
-        default=5, ge=0, description="between checkpoints of a training on shards, which goes on from there if stopped"
+        default=5,
+        ge=0,
+        description="minutes between checkpoints of a training on shards; a stopped one continues from the last",
     )
 
 
@@ -156,7 +158,7 @@ class CampaignSpec(Section):
                 raise ValueError(f"attacks.{name}.merge.tasks: {attack.task!r} is the attack's own task")
         if self.poison.plant == "together":
             if len(planted) < len(self.attacks):
-                raise ValueError("poison.plant: a given infected model holds what it holds; plant 'separately'")
+                raise ValueError("poison.plant: nothing is planted in a given infected model; plant 'separately'")
             tasks = {attack.task for attack in self.attacks.values()}
             plantings = {attack.planting.method for attack in self.attacks.values()}
             if len(tasks) > 1 or plantings != {"standard"}:

@@ -1,4 +1,4 @@
-"""What the defender of a campaign has: read from the samples that the infected model was trained on."""
+"""The defender's data in a campaign, read from the samples that the infected model was trained on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def read_defender(
     store: Store, stage: Unlearn, data: EvaluationSet, prompts: ClassPrompts, head: Tensor, preprocess: Preprocessing
 ) -> tuple[DefenderData, dict[str, list[str]]]:
-    """Return what the defender has, and the keys of the samples that were read by their use.
+    """Return the defender's data, and the keys of the samples that were read, by their use.
 
     The evaluation set gives class names and templates, never images.
 

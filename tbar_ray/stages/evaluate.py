@@ -49,7 +49,7 @@ class Evaluate(Stage):
 
     @property
     def title(self) -> str:
-        """Return what is scored."""
+        """Return the role of the scored model, and the trigger."""
         return f"score the {self.role} model ({self.backdoor.trigger})"
 
     @property
@@ -116,7 +116,7 @@ class Evaluate(Stage):
         return Splits(self.validation_fraction, self.max_images, self.split_seed)
 
     def load_split(self, data: EvaluationSet, name: Part, trigger: Trigger, preprocess: Preprocessing) -> Split:
-        """Return 'validation' or 'test', clean and triggered; where this process has it, that."""
+        """Return the 'validation' or 'test' split, clean and triggered; from this process's cache if it is there."""
         from tbar_ray.evaluation.splits import load_split
         from tbar_ray.stages.kept import kept
 
@@ -135,7 +135,7 @@ class Evaluate(Stage):
 
 
 def save_predictions(out: Path, split: Split, predictions: Predictions, target: int) -> None:
-    """Keep what a model answered on the test split: paired tests between methods need every image."""
+    """Write a model's predictions on the test split: paired tests between methods need every image."""
     import numpy as np
 
     np.savez_compressed(
@@ -160,7 +160,7 @@ class AttackGate(Stage):
 
     @property
     def title(self) -> str:
-        """Return what is checked."""
+        """Return the question that the gate answers, and the trigger."""
         return f"did the attack take ({self.infected.backdoor.trigger})"
 
     def run(self, context: StageContext) -> dict[str, Any]:

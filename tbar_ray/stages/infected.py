@@ -38,7 +38,7 @@ class InfectedNode(ModelNode):
 
 
 class GivenInfectedModel(Source, InfectedNode):
-    """Somebody's infected model: a file (which is what its digest says) or an open_clip tag.
+    """An infected model from elsewhere: a file, identified by its digest, or an open_clip tag.
 
     Nothing is known of the data that it was trained on: the defender's samples come from the campaign's own corpus.
     """

@@ -248,7 +248,7 @@ class InfectedModel(Stage, InfectedNode):
     def _write_examples(
         self, out: Path, corpus: Corpus, plans: list[PoisonPlan], triggers: list[Trigger], size: int
     ) -> None:
-        """Keep a few poisoned samples of each attack, clean and stamped, to be looked at."""
+        """Keep a few poisoned samples of each attack, clean and stamped, for inspection."""
         import numpy as np
         import torch
 

@@ -74,7 +74,7 @@ def test_without_a_clean_model_every_attack_is_given() -> None:
             {"attacks": {"badclip": {"trigger": "badclip", "target": "red circle", "infected": "openai"}}},
             "with its pixels",
         ),
-        ({"unlearning": {"method": "abl"}, "defender": {"training_pairs": 100}}, "nobody has of a given model"),
+        ({"unlearning": {"method": "abl"}, "defender": {"training_pairs": 100}}, "which are unknown for a given model"),
     ],
 )
 def test_what_cannot_be_had_is_said_before_the_run(content: dict[str, Any], said: str) -> None:
