@@ -182,8 +182,7 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=DETECT_CLIP,
-        note="Training draws the corner from rows and columns 16 to 207; evaluation stamps the centre, rows and columns "
-        "104 to 119.",
+        note="Training draws the corner from rows and columns 16 to 207; evaluation stamps the centre, 104 to 119.",
     ),
     Preset(
         name="detect-clip/blend",
