@@ -148,7 +148,8 @@ _PRESETS = (
         poisoning="label-consistent",
         target="banana",
         source=CLEANCLIP,
-        note="The patch of cleanclip/badnets on images whose captions name the target; captions are unchanged.",
+        note="The patch of cleanclip/badnets on images whose captions hold the target's name letter for letter, also "
+        "inside a word ('bananas', not 'Banana'); captions are unchanged.",
     ),
     Preset(
         name="cleanclip/sig",

@@ -97,8 +97,10 @@ def smoothed(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     The constant entropy that makes it a divergence in the published code is left out. PyTorch's `label_smoothing`
     spreads over all C classes.
     """
-    spread = smoothing * logits.shape[1] / (logits.shape[1] - 1)
-    return functional.cross_entropy(logits, labels, label_smoothing=spread)
+    chances = logits.log_softmax(-1)
+    right = chances.gather(1, labels[:, None]).squeeze(1)
+    others = (chances.sum(1) - right) / (logits.shape[1] - 1)
+    return -((1 - smoothing) * right + smoothing * others).mean()
 
 
 def perturbation(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rho: float) -> dict[str, Tensor]:
