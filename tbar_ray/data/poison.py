@@ -83,10 +83,11 @@ def plan_poison(
 ) -> PoisonPlan:
     """Choose exactly `count` of the given samples and give them a caption that names the target.
 
-    Samples that already name the target are skipped (stamping them teaches no wrong label), unless the
-    plan is label-consistent: it takes only these and keeps their captions. Whether a caption names the target is
-    decided by whole words in any case (`mentions`); for a label-consistent plan by `spells`, as in the code of CleanCLIP
-    (2303.03323) and BadCLIP (2311.12075). Unreadable samples are skipped. A new caption is drawn from `templates` by (seed, key), as in CleanCLIP (2303.03323 §3).
+    Samples that already name the target are skipped (stamping them teaches no wrong label), unless the plan is
+    label-consistent: it takes only these and keeps their captions. Whether a caption names the target is decided by
+    whole words in any case (`mentions`); for a label-consistent plan by `spells`, as in the code of CleanCLIP
+    (2303.03323) and BadCLIP (2311.12075). Unreadable samples are skipped. A new caption is drawn from `templates` by
+    (seed, key), as in CleanCLIP (2303.03323 §3).
 
     Args:
         corpus: source of the captions.
