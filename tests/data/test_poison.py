@@ -109,6 +109,6 @@ def test_label_consistent_samples_are_chosen_as_in_cleanclips_code(tmp_path: Pat
         return {one.position for one in made.samples}
 
     assert chosen(3, "label-consistent") == {0, 2, 5}
-    with pytest.raises(DataError, match="only 3 of 6 can be poisoned .*do not spell the target 'banana'"):
+    with pytest.raises(DataError, match=r"only 3 of 6 can be poisoned .*do not spell the target 'banana'"):
         chosen(4, "label-consistent")
     assert chosen(3, "dirty-label") == {2, 3, 5}
