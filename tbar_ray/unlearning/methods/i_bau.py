@@ -121,7 +121,7 @@ class IBAU(Unlearner):
         return torch.randperm(size, generator=draw)[: max(1, int(self.perturbed * size))]
 
     def _gradients(
-        self, infected: Infected, delta: Tensor, batch: Batch, rows: Tensor, first: Batch, parameters: list[Tensor]
+        self, infected: Infected, delta: Tensor, batch: Batch, rows: Tensor, first: Batch, parameters: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """The outer loss, and its (hyper)gradient with respect to the parameters."""
         assert batch.labels is not None
