@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +105,7 @@ def evaluation_set(
         if classes is not None:
             if len(classes) != len(data.classnames):
                 raise DataError(f"{source} has {len(data.classnames)} classes, but {len(classes)} were given")
-            data = EvaluationSet(classes.names, classes.templates, data.corpus, data.labels)
+            data = replace(data, classnames=classes.names, templates=classes.templates)
     return Images(data, np.arange(len(data.labels)), Classes(data.classnames, data.templates))
 
 

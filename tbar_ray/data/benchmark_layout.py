@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_image
+from tbar_ray.data.keys import tell_their_set
 from tbar_ray.data.samples import Samples
 from tbar_ray.errors import DataError
 
@@ -55,6 +56,9 @@ def has_split(url: str, split: SplitName) -> bool:
 def open_split(url: str, split: SplitName, *, cache: Path | None = None) -> Corpus:
     """Open the shards of a split: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
 
+    Keys are in a namespace of this split of this set, since every split numbers its samples anew; those of the embedded
+    sets have none, since they name set and split themselves.
+
     Raises:
         DataError: if the split or a shard is missing, or there is no image.
     """
@@ -63,7 +67,8 @@ def open_split(url: str, split: SplitName, *, cache: Path | None = None) -> Corp
     count = read_lines(url, f"{split}/nshards.txt")[0]
     if not count.isdecimal() or int(count) == 0:
         raise DataError(f"{url}/{split}/nshards.txt: {count!r} is not a number of shards")
-    return Corpus.open([f"{url.rstrip('/')}/{split}/{index}.tar" for index in range(int(count))], cache=cache)
+    corpus = Corpus.open([f"{url.rstrip('/')}/{split}/{index}.tar" for index in range(int(count))], cache=cache)
+    return corpus if tell_their_set(corpus.keys) else corpus.within(f"{split}-{corpus.signature()}")
 
 
 def load_images(corpus: Samples, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:

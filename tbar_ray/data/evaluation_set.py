@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.benchmark_layout import Positions, SplitName, has_split, load_images, open_split, read_lines
+from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation
+from tbar_ray.data.keys import within
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError
@@ -26,12 +28,15 @@ class EvaluationSet:
         templates: prompt templates with `{c}` for the class name.
         corpus: the images.
         labels: class indices, int64 [N].
+        namespace: what `keys` puts before the samples' own keys, so that no draw for an image of this set is that for a
+            training image of the same key; '' where the samples' keys are in a namespace already.
     """
 
     classnames: tuple[str, ...]
     templates: tuple[str, ...]
     corpus: Samples
     labels: NDArray[np.int64]
+    namespace: str = "evaluation"
 
     @classmethod
     def open(cls, url: str, *, split: SplitName = "test", cache: Path | None = None) -> EvaluationSet:
@@ -47,10 +52,10 @@ class EvaluationSet:
         for position, label in enumerate(labels):
             if label is None or not 0 <= label < len(classnames):
                 raise DataError(
-                    f"{url}: sample {corpus.keys[position]!r} has class {label}, "
+                    f"{url}: sample {corpus.name(position)!r} has class {label}, "
                     f"but classnames.txt has {len(classnames)} classes"
                 )
-        return cls(tuple(classnames), tuple(templates), corpus, np.array(labels, dtype=np.int64))
+        return cls(tuple(classnames), tuple(templates), corpus, np.array(labels, dtype=np.int64), namespace="")
 
     def empty_classes(self) -> list[str]:
         """Classes without an image: they can still be predicted, but their accuracy is undefined."""
@@ -78,7 +83,7 @@ class EvaluationSet:
         validation: list[int] = []
         test: list[int] = []
         for label in range(len(self.classnames)):
-            members = {self.corpus.keys[p]: p for p in np.flatnonzero(self.labels == label).tolist()}
+            members = {self._name(p): p for p in np.flatnonzero(self.labels == label).tolist()}
             order = [members[key] for key in ranked(members, seed, "validation split")]
             cut = round(len(order) * validation_fraction)
             validation += order[:cut]
@@ -90,10 +95,14 @@ class EvaluationSet:
             )
         return np.array(sorted(validation), np.int64), np.array(sorted(test), np.int64)
 
+    def _name(self, position: int) -> str:
+        """Key without a namespace: a repaired image in a set changes its signature, but must not move the cut."""
+        return self.corpus.name(position) if isinstance(self.corpus, Corpus) else self.corpus.keys[position]
+
     def images(self, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
         """Decode images to uint8 [n, 3, size, size]."""
         return load_images(self.corpus, positions, size, interpolation)
 
     def keys(self, positions: Positions) -> list[str]:
-        """Sample keys at these positions."""
-        return [self.corpus.keys[int(position)] for position in positions]
+        """Keys at these positions, on which draws depend."""
+        return [within(self.namespace, self.corpus.keys[int(position)]) for position in positions]

@@ -39,7 +39,7 @@ class RetrievalSet:
             tuple(line.strip() for line in (corpus.caption(position) or "").splitlines() if line.strip())
             for position in range(len(corpus))
         )
-        silent = [key for key, lines in zip(corpus.keys, captions, strict=True) if not lines]
+        silent = [corpus.name(position) for position, lines in enumerate(captions) if not lines]
         if silent:
             raise DataError(
                 f"{url}: {len(silent)} of {len(corpus)} images have no caption ({silent[0]!r} first); a retrieval "
@@ -49,7 +49,7 @@ class RetrievalSet:
 
     @property
     def keys(self) -> Sequence[str]:
-        """Sample keys, one per image."""
+        """Keys, one per image, on which draws depend."""
         return self.corpus.keys
 
     def __len__(self) -> int:

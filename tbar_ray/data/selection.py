@@ -53,6 +53,11 @@ def mentions(caption: str, name: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", caption, re.IGNORECASE) is not None
 
 
+def spells(caption: str, name: str) -> bool:
+    """Whether a caption holds a class name letter for letter, also inside a word: "bananas", but not "Banana"."""
+    return name in caption
+
+
 def shows(corpus: Samples, position: int, target: str, classnames: Sequence[str] | None = None) -> bool:
     """Whether a sample is of the target class: by its label if it has one, else by its caption."""
     if classnames is not None and (index := corpus.class_index(position)) is not None:

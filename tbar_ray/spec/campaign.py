@@ -51,7 +51,7 @@ class Evaluation(Section):
     )
     alpha_search: Literal["grid", "bisection"] = Field(
         default="grid",
-        description="bisection: score about log2 of the α to find the grid's choice; all if CA or ASR rise with α",
+        description="bisection: score about log2 of the α, the grid's choice up to noise; all if CA or ASR rise with α",
     )
 
 

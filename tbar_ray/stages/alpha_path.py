@@ -26,7 +26,7 @@ class AlphaPath(Stage):
     """
 
     kind: ClassVar[str] = "path"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
 
     unlearn: Unlearn

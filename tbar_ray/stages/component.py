@@ -35,6 +35,7 @@ class ComponentVector(Stage):
     """
 
     kind: ClassVar[str] = "component-vector"
+    version: ClassVar[int] = 2
     trains: ClassVar[bool] = True
     on_model: ClassVar[bool] = True
 

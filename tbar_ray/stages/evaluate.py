@@ -33,7 +33,7 @@ class Evaluate(Stage):
     """Every score of one model against one backdoor, on the validation and the test split."""
 
     kind: ClassVar[str] = "scores"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
 
     role: Annotated[str, INSIGNIFICANT]

@@ -50,7 +50,7 @@ class InfectedModel(Stage, InfectedNode):
     kind: ClassVar[str] = "infected-model"
     trains: ClassVar[bool] = True
     shared: ClassVar[bool] = True
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
 
     clean: Node

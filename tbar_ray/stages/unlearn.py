@@ -27,7 +27,7 @@ class Unlearn(Stage):
 
     kind: ClassVar[str] = "vector"
     trains: ClassVar[bool] = True
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     on_model: ClassVar[bool] = True
 
     gate: AttackGate

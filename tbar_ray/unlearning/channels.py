@@ -31,14 +31,22 @@ class Channels:
         return {name: len(layer.weight) for name, layer in self.layers.items()}  # type: ignore[arg-type]
 
     @contextmanager
-    def masked(self, masks: Mapping[str, Tensor]) -> Iterator[None]:
-        """Multiply the layers' outputs by masks [channels] inside the context; gradients reach the masks."""
+    def masked(self, masks: Mapping[str, Tensor], *, biases: bool = True) -> Iterator[None]:
+        """Multiply the layers' outputs by masks [channels] inside the context; gradients reach the masks.
+
+        Without `biases`, what the layers add stays: the output becomes mask·(output − bias) + bias.
+        """
 
         def hook(name: str) -> torch.utils.hooks.RemovableHandle:
+            bias = None if biases else self.layers[name].bias
+
             def scale(_: nn.Module, __: object, output: Tensor) -> Tensor:
                 shape = [1] * output.ndim
                 shape[self.dimension] = -1
-                return output * masks[name].view(shape)
+                mask = masks[name].view(shape)
+                if not isinstance(bias, Tensor):
+                    return output * mask
+                return torch.lerp(bias.view(shape).to(output.dtype), output, mask.to(output.dtype))
 
             return self.layers[name].register_forward_hook(scale)
 
@@ -50,11 +58,11 @@ class Channels:
                 handle.remove()
 
     @torch.no_grad()
-    def scale(self, factors: Mapping[str, Tensor]) -> None:
-        """Multiply the layers' gains (rows of their weights) and biases by factors [channels], in place."""
+    def scale(self, factors: Mapping[str, Tensor], *, biases: bool = True) -> None:
+        """Multiply the layers' gains (rows of their weights), and their `biases`, by factors [channels], in place."""
         for name, factor in factors.items():
             layer = self.layers[name]
-            for parameter in (layer.weight, layer.bias):
+            for parameter in (layer.weight, layer.bias) if biases else (layer.weight,):
                 if isinstance(parameter, Tensor):
                     parameter.mul_(factor.to(parameter.device).view(-1, *[1] * (parameter.ndim - 1)))
 

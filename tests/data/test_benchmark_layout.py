@@ -52,11 +52,30 @@ def test_shards_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     shards = [[f"s{number}"] for number in range(11)]
     write_split(tmp_path / "train", shards)
     corpus = open_split(str(tmp_path), "train", cache=tmp_path)
-    assert list(corpus.keys) == [f"s{number}" for number in range(11)]  # 10.tar last, not after 1.tar
+    assert [corpus.name(i) for i in range(11)] == [f"s{number}" for number in range(11)]  # 10.tar last, not after 1.tar
     images = load_images(corpus, np.array([10, 0]), 16, "bicubic")
     assert images.shape == (2, 3, 16, 16)
     assert images.mean((1, 2, 3)) == pytest.approx([200, 0], abs=2)
     assert np.array_equal(images[0], load_image(corpus.image_bytes(10), 16, "bicubic"))
+
+
+def test_keys_are_of_their_split_and_set_wherever_it_lies(tmp_path: Path) -> None:
+    numbers = [[f"s{number:07d}" for number in range(start, start + 3)] for start in (0, 3)]
+    every = [key for shard in numbers for key in shard]
+    for name in ("here", "there"):
+        for split in ("train", "test"):
+            write_split(tmp_path / name / split, numbers)
+    write_split(tmp_path / "other" / "test", [every, ["s0000006"]])
+    write_split(tmp_path / "joined" / "test", [every])
+    train, test = (open_split(str(tmp_path / "here"), split) for split in ("train", "test"))  # type: ignore[arg-type]
+    assert [train.name(i) for i in range(6)] == [test.name(i) for i in range(6)] == every
+    other = open_split(str(tmp_path / "other"), "test")
+    assert len({*train.keys, *test.keys, *other.keys}) == 6 + 6 + 7
+    assert test.keys[0] == f"test-{test.signature()}/s0000000"
+    assert list(open_split(str(tmp_path / "there"), "test").keys) == list(test.keys)
+    assert set(open_split(str(tmp_path / "joined"), "test").keys) == set(test.keys)
+    assert test.index_of(test.keys[4]) == 4
+    assert test.image_bytes(4) == train.image_bytes(4)
 
 
 def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:

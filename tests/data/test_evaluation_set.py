@@ -84,6 +84,7 @@ def test_the_split_depends_on_keys_and_seed_and_not_on_the_order(tmp_path: Path)
     for seed in range(3):
         for left, right in zip(here.split(0.5, seed), there.split(0.5, seed), strict=True):
             assert set(here.keys(left)) == set(there.keys(right))
+            assert {key.rpartition("/")[0] for key in here.keys(left)} == {here.corpus.namespace}  # type: ignore[attr-defined]
     assert set(here.split(0.5, 0)[0]) != set(here.split(0.5, 1)[0])
 
 
@@ -142,7 +143,7 @@ def test_the_training_split_is_read_when_asked_for(tmp_path: Path) -> None:
     shutil.copytree(place / "test", place / "train")
     write_tar(place / "train" / "0.tar", [("t0.png", picture(form="PNG")), ("t0.cls", b"1")])
     train = EvaluationSet.open(str(place), split="train")
-    assert (list(train.corpus.keys), train.labels.tolist()) == (["t0"], [1])
+    assert (train.corpus.name(0), train.labels.tolist()) == ("t0", [1])  # type: ignore[attr-defined]
     assert EvaluationSet.open(str(place)).labels.tolist() == [0, 1]
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbar_ray.data.selection import mentions, ranked, take
+from tbar_ray.data.selection import mentions, ranked, spells, take
 
 KEYS = [f"{number:05d}" for number in range(400)]
 
@@ -66,3 +66,11 @@ def test_no_more_candidates_are_looked_at_than_needed() -> None:
 )
 def test_a_caption_names_a_class_by_whole_words(caption: str, name: str, expected: bool) -> None:
     assert mentions(caption, name) is expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [("a banana", True), ("two bananas", True), ("Banana", False), ("a photo", False), ("", False)],
+)
+def test_a_caption_spells_a_class_letter_for_letter(caption: str, expected: bool) -> None:
+    assert spells(caption, "banana") is expected
