@@ -219,15 +219,15 @@ def profile(
 
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
     from tbar_ray.errors import SpecError
+    from tbar_ray.processors import processors
     from tbar_ray.report.terminal import result_table
     from tbar_ray.spec.load import load_spec
 
     campaign = load_spec(spec, override)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise SpecError(f"--folder {folder}: is not empty; a profile is of a campaign that computes everything")
     with tempfile.TemporaryDirectory(prefix="tbar-profile-") as temporary:
-        found = profile_campaign(campaign, folder or Path(temporary), cores)
+        found = profile_campaign(campaign, folder or Path(temporary), processors())
     if figure is not None:
         draw_profile(found, figure)
     if trace is not None:

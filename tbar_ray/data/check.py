@@ -19,6 +19,7 @@ from tbar_ray.data.locate import expand_shards, local_copy
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard
 from tbar_ray.errors import DataError
+from tbar_ray.processors import processors
 
 MAX_LISTED = 100  # problems kept per shard; counts stay exact
 
@@ -106,7 +107,7 @@ def check_corpus(
         DataError: No such shards, fewer than one worker, or a worker process died.
     """
     shards = expand_shards(url)
-    wanted = _processors() if workers is None else workers
+    wanted = processors() if workers is None else workers
     if wanted < 1:
         raise DataError(f"workers must be at least 1, not {wanted}")
     results: list[_Result | None] = [None] * len(shards)
@@ -239,7 +240,3 @@ def _merge(results: list[_Result]) -> CorpusReport:
 
 def _range(values: list[int]) -> tuple[int, int] | None:
     return (min(values), max(values)) if values else None
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

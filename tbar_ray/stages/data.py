@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from tbar_ray.processors import processors
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Report, Source, Stage, StageContext
 from tbar_ray.store.store import Store
 
@@ -78,7 +78,7 @@ class SyntheticCorpus(Stage, Located):
             size=self.size,
             samples_per_shard=self.samples_per_shard,
             seed=self.seed,
-            workers=os.cpu_count(),
+            workers=processors(),
             progress=_Counter(context.report, self.samples),
         )
         return {"samples": summary.samples}
@@ -113,7 +113,7 @@ class SyntheticEvaluation(Stage, Located):
             per_class=self.per_class,
             size=self.size,
             seed=self.seed,
-            workers=os.cpu_count(),
+            workers=processors(),
             progress=_Counter(context.report, total),
         )
         return {"samples": summary.samples}
@@ -151,7 +151,7 @@ class SyntheticTask(Stage, Located):
             per_class_test=self.per_class_test,
             size=self.size,
             seed=self.seed,
-            workers=os.cpu_count(),
+            workers=processors(),
             progress=_Counter(context.report, images),
         )
         return {"samples": summary.samples}
@@ -180,7 +180,7 @@ class SyntheticRetrieval(Stage, Located):
         from tbar_ray.data.synthetic.synth import write_retrieval_set
 
         summary = write_retrieval_set(
-            context.out, pairs=self.pairs, size=self.size, seed=self.seed, workers=os.cpu_count()
+            context.out, pairs=self.pairs, size=self.size, seed=self.seed, workers=processors()
         )
         return {"samples": summary.samples}
 

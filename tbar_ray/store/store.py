@@ -102,6 +102,8 @@ class Store:
         try:
             if self.is_local:
                 (folder / COMMIT).write_text(commit)
+                for file in files:
+                    _share(folder / file, folder)
                 self._rename(folder, Path(target))
             else:
                 for file in files:
@@ -116,8 +118,9 @@ class Store:
             return Path(tempfile.mkdtemp(prefix="tbar-"))
         parent = Path(self._root) / "tmp"
         try:
-            parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=f"{socket.gethostname()}-{os.getpid()}-", dir=parent))
+            folder = parent / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            folder.mkdir(parents=True)  # not mkdtemp, whose folders are closed to everyone else
+            return folder
         except OSError as error:
             raise StoreError(f"store {self.url} cannot be written: {_reason(error)}") from None
 
@@ -208,6 +211,7 @@ class Store:
         try:
             self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             if self.is_local:
+                _share(file, file.parent)
                 file.replace(target)
             else:
                 self._fs.put_file(str(file), target)
@@ -259,6 +263,11 @@ class Store:
                 source.rename(target)
             else:
                 shutil.rmtree(source, ignore_errors=True)  # another process was first
+
+
+def _share(file: Path, folder: Path) -> None:
+    """Let those read a file who may read its new folder, as the umask says: some libraries write 0600."""
+    file.chmod(folder.stat().st_mode & 0o666)
 
 
 def _is_abandoned(scratch: Path) -> bool:

@@ -257,12 +257,19 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
 def _environment() -> dict[str, str]:
     tags = {f"version.{package}": version(package) for package in PACKAGES}
     tags["version.python"] = platform.python_version()
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    if commit.returncode == 0:
-        tags["mlflow.source.git.commit"] = commit.stdout.strip()
+    if (commit := _commit()) is not None:
+        tags["mlflow.source.git.commit"] = commit
     return tags
+
+
+def _commit() -> str | None:
+    """Return the commit that this code is of; None without git, and for an installed package."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def _check_server(uri: str) -> None:

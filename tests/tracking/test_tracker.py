@@ -302,3 +302,11 @@ def test_every_axis_is_a_parameter() -> None:
     assert {name: told[name] for name in axes} == {name: str(value) for name, value in axes.items()}
     assert (told["seed"], told["method"], told["source"]) == ("4", "tbar", "blended")
     assert "source" not in parameters_of(record())
+
+
+def test_without_git_there_is_no_commit_in_the_tags(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(place))
+    launch(place, "no-git", [])
+    (parent,), _ = runs_of(place, "no-git")
+    assert "mlflow.source.git.commit" not in parent.data.tags
+    assert "version.python" in parent.data.tags
