@@ -76,7 +76,7 @@ class Display:
         stages = Table.grid(padding=(0, 1))
         for status in snapshot.running.values():
             bar = ProgressBar(total=status.total, completed=status.done or 0, width=24, pulse=status.total is None)
-            stages.add_row("[cyan]▸[/]", Text(status.title), bar, Text(_facts(status), style="dim"))
+            stages.add_row(Text("▸", style="cyan"), Text(status.title), bar, Text(_facts(status), style="dim"))
         trials = Table.grid(padding=(0, 1))
         for record in self._last:
             style = {"done": "green", "infeasible": "yellow", "dominated": "dim"}.get(record.status, "red")

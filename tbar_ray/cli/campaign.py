@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from tbar_ray.cli.console import table_console
 
 if TYPE_CHECKING:
     from tbar_ray.bench.speed import TrainingSpeed
@@ -33,12 +35,6 @@ def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any,
     from tbar_ray.store.store import Store
 
     return load_spec(path, overrides), Store(store_url or default_store())
-
-
-def _console() -> Console:
-    """Return a console; a log has no width of its own, and 80 columns would break its lines."""
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
 
 
 def _ui_command(uri: str) -> str:
@@ -80,19 +76,21 @@ def plan(
     if as_json:
         typer.echo(json.dumps(planned.to_dict(campaign), indent=1))
         return
-    console = _console()
+    console = table_console()
     table = Table(title=f"{campaign.name}: {planned.total_trials} trials ({campaign.search.sampler})")
     for column in ("stage", "images", "estimate", "state"):
         table.add_column(column, justify="right" if column in ("images", "estimate") else "left")
     for entry in planned.stages:
         estimate = "" if entry.cached else "not measured yet" if entry.seconds is None else f"{entry.seconds:,.0f} s"
         count = f"{entry.stage.work:,}" if entry.stage.work else ""
-        table.add_row(entry.stage.title, count, estimate, "[green]cached[/]" if entry.cached else "to compute")
+        state = Text("cached", style="green") if entry.cached else "to compute"
+        table.add_row(entry.stage.title, count, estimate, state)
     console.print(table)
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
     for line in planner.missing:
-        console.print(f"[yellow]data are not here[/]: {line} (planned without; run will refuse)", soft_wrap=True)
+        told = Text.assemble(("data are not here", "yellow"), f": {line} (planned without; run will refuse)")
+        console.print(told, soft_wrap=True)
     todo, seconds = planned.to_compute, total_seconds(planned.to_compute)
     images = sum(entry.stage.work for entry in todo)
     cost = (
@@ -128,7 +126,7 @@ def run(
     from tbar_ray.store.paths import default_tracking_uri, home
 
     campaign, opened = _open(spec, override, store)
-    console = _console()
+    console = table_console()
     uri = tracking_uri or default_tracking_uri()
     result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
     if result.records:
@@ -140,7 +138,7 @@ def run(
         f"  MLflow    {uri}  (experiment {campaign.name}; look at it with `{_ui_command(uri)}`)", soft_wrap=True
     )
     if result.interrupted:
-        console.print("[yellow]interrupted[/]: run the same command again to continue")
+        console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
         raise typer.Exit(130)
     if result.failed:
         raise typer.Exit(1)
@@ -165,7 +163,7 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     if as_json:
         typer.echo(json.dumps({"campaign": campaign.name, "trials": planned.total_trials, **counts}, indent=1))
         return
-    console = _console()
+    console = table_console()
     if records:
         console.print(result_table(records, marked=console.color_system is None))
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
@@ -242,7 +240,7 @@ def profile(
         }
         typer.echo(json.dumps(told, indent=1))
         return
-    console = _console()
+    console = table_console()
     table = Table("stages", "number", "seconds", "core-seconds", box=None, pad_edge=False)
     for kind, (count, seconds, core_seconds) in found.by_kind().items():
         table.add_row(kind, str(count), f"{seconds:.1f}", f"{core_seconds:.1f}")

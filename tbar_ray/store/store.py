@@ -25,6 +25,7 @@ from typing import Any
 import fsspec
 
 from tbar_ray.errors import StoreError
+from tbar_ray.store.reached import Reached, first_line
 
 COMMIT = "artifact.json"
 ABANDONED_AFTER = 7 * 24 * 3600.0
@@ -47,9 +48,10 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url if "://" in url else str(Path(url).expanduser().absolute())
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.url)
+            system, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
             raise StoreError(f"store {url}: {error}; install tbar-ray[s3] or tbar-ray[gcs]") from None
+        self._fs = Reached(system, self.url)
         self.fetched: dict[str, int] = {}
         self.is_local = "file" in ([self._fs.protocol] if isinstance(self._fs.protocol, str) else self._fs.protocol)
 
@@ -67,7 +69,7 @@ class Store:
             self._fs.makedirs(self._root, exist_ok=True)
             self._fs.pipe_file(probe, b"tbar")
             self._fs.rm_file(probe)
-        except Exception as error:  # every back-end has errors of its own
+        except OSError as error:
             raise StoreError(
                 f"store {self.url} cannot be written: {_reason(error)}; choose another with --store"
             ) from None
@@ -291,5 +293,4 @@ def _is_abandoned(scratch: Path) -> bool:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "no space left on its disk"
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return text.splitlines()[0]
+    return first_line(error)
