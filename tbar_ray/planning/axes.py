@@ -47,15 +47,22 @@ class Factor:
 
     Attributes:
         name: as in `search.axes`.
-        label: in running text, legends and the report.
+        label: in tables of the report and in run names.
         head: of a column in a terminal.
         form: writes a value.
+        long: the name in full, where the label is short for it.
     """
 
     name: str
     label: str
     head: str
     form: Callable[[Setting], str] = number
+    long: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name in full, for figures and headings."""
+        return self.long or self.label
 
     def told(self, value: Setting) -> str:
         """Write name and value, for titles and run names."""
@@ -71,10 +78,15 @@ class Alias:
 
 
 def _alias(
-    name: str, paths: str, label: str = "", head: str = "", form: Callable[[Setting], str] = number
+    name: str,
+    paths: str,
+    label: str = "",
+    head: str = "",
+    form: Callable[[Setting], str] = number,
+    long: str = "",
 ) -> tuple[str, Alias]:
     label = label or name.replace("_", " ")
-    return name, Alias(tuple(paths.split()), Factor(name, label, head or label, form))
+    return name, Alias(tuple(paths.split()), Factor(name, label, head or label, form, long))
 
 
 ALIASES: Mapping[str, Alias] = dict(
@@ -82,9 +94,9 @@ ALIASES: Mapping[str, Alias] = dict(
         _alias("attack", "attack"),
         _alias("source", "source", "vector of", "source"),
         _alias("method", "unlearning.method"),
-        _alias("forget_size", "forget.size", "forget-set size", "forget", count),
-        _alias("clean_fraction", "forget.clean_fraction", "clean fraction", "clean", percent),
-        _alias("poisoning_rate", "poison.rate", "poisoning rate", "poison", percent),
+        _alias("forget_size", "forget.size", "forget set", "forget", count, "forget-set size"),
+        _alias("clean_fraction", "forget.clean_fraction", "clean", "clean", percent, "clean fraction"),
+        _alias("poisoning_rate", "poison.rate", "poisoned", "poison", percent, "poisoning rate"),
         _alias("seed", "seed"),
         _alias("learning_rate", "methods.{method}.parameters.learning_rate", "learning rate", "lr"),
         _alias("alpha", "methods.{method}.alpha", "α"),

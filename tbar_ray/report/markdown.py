@@ -87,7 +87,7 @@ def _effects(records: Sequence[TrialRecord]) -> list[Markdown]:
         if len({r.settings[factor.name] for r in chosen if factor.name in r.settings}) > 1
     ]
     return [
-        section(EFFECTS.get(factor.name, f"What {factor.label} does"), bullets(effect_sentences(chosen, factor)))
+        section(EFFECTS.get(factor.name, f"What {factor.title} does"), bullets(effect_sentences(chosen, factor)))
         for factor in factors
     ]
 

@@ -88,7 +88,7 @@ class Looks:
 
     def entries(self) -> list[Line2D]:
         """Return the legend."""
-        entries = [style.heading(self._colours.factor.label)]
+        entries = [style.heading(self._colours.factor.title)]
         entries += [
             style.key(label, color=style.level_colour(i, self._colours), linewidth=2.4)
             for i, label in enumerate(self._colours.labels)
@@ -96,7 +96,7 @@ class Looks:
         if self._unset[0]:
             entries.append(style.key(UNSET_LABEL, color=UNSET.colour, linewidth=2.4))
         if self._dashes is not None:
-            entries.append(style.heading(self._dashes.factor.label))
+            entries.append(style.heading(self._dashes.factor.title))
             kinds = [(label, *style.level_dashes(i)) for i, label in enumerate(self._dashes.labels)]
             kinds += [(UNSET_LABEL, UNSET.dashes, UNSET.marker)] * self._unset[1]
             entries += [
@@ -112,4 +112,4 @@ class Looks:
 
 def alike(what: str, factors: Sequence[Factor]) -> str:
     """Return a sentence that names the axes in which drawn things of one look differ; '' if there are none."""
-    return f"{what} of one look differ in: {', '.join(f.label for f in factors)}." if factors else ""
+    return f"{what} of one look differ in: {', '.join(f.title for f in factors)}." if factors else ""

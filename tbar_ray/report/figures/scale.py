@@ -68,7 +68,7 @@ class Scale:
         else:
             margin = 0.12 * (high - low) if self._levels.numeric else 0.5
             axes.set_xlim(low - margin, high + margin)
-        axes.set_xlabel(f"{self.factor.label} (log scale)" if self.by_factor else self.factor.label)
+        axes.set_xlabel(f"{self.factor.title} (log scale)" if self.by_factor else self.factor.title)
         if not self._levels.numeric:
             axes.set_xticks(self._values, self._levels.labels)
             if sum(map(len, self._levels.labels)) > LONG:

@@ -28,7 +28,7 @@ def joined(axes: Axes) -> list[list[list[float]]]:
 
 def test_shows_only_axes_that_vary() -> None:
     assert set(columns(ablation_figure(grid(fractions=(0.0,))))) == {
-        "test ASR / forget set (log scale)", "test CA / forget set (log scale)"
+        "test ASR / forget-set size (log scale)", "test CA / forget-set size (log scale)"
     }  # fmt: skip
     assert "No axis varies" in text_of(ablation_figure(matrix()))
     assert "No axis varies" in text_of(ablation_figure([record(seed=0), record(seed=1)]))
@@ -37,14 +37,15 @@ def test_shows_only_axes_that_vary() -> None:
 def test_the_two_usual_axes_are_drawn_along_each_other() -> None:
     figure = ablation_figure(grid())
     assert columns(figure)[:4] == [
-        "test ASR / forget set (log scale)", "test CA / forget set (log scale)", "test ASR / clean", "test CA / clean"
+        "test ASR / forget-set size (log scale)", "test CA / forget-set size (log scale)",
+        "test ASR / clean fraction", "test CA / clean fraction"
     ]  # fmt: skip
     by_size, by_fraction = joined(figure.axes[0]), joined(figure.axes[2])
     made = {(r.forget_size, r.clean_fraction): r.value("asr") for r in grid() if r.attack == "badnets"}
     assert [[y for _, y in line] for line in by_size] == [[made[s, f] for s in (20, 300)] for f in (0.0, 0.5)]
     assert [[y for _, y in line] for line in by_fraction] == [[made[s, f] for f in (0.0, 0.5)] for s in (20, 300)]
     handles, texts = legend_of(figure)
-    assert [t.get_text() for t in texts][:6] == ["clean", "0%", "50%", "forget set", "20", "300"]
+    assert [t.get_text() for t in texts][:6] == ["clean fraction", "0%", "50%", "forget-set size", "20", "300"]
     assert [handle.get_marker() for handle in handles[1:3]] == ["o", "s"]
     assert [handle.get_marker() for handle in handles[4:6]] == ["o", "o"]
     assert handles[4].get_color() != handles[5].get_color()
@@ -83,8 +84,8 @@ def test_every_axis_has_lines_of_the_next() -> None:
     records = [record(poisoning_rate=p, axes={EPOCHS: e, ARCHITECTURE: a}) for p, e, a in values]
     figure = ablation_figure(records)
     assert columns(figure)[::2] == [
-        "test ASR / poisoned\nlines: epochs", "test ASR / epochs\nlines: architecture",
-        "test ASR / architecture\nlines: poisoned",
+        "test ASR / poisoning rate\nlines: epochs", "test ASR / epochs\nlines: architecture",
+        "test ASR / architecture\nlines: poisoning rate",
     ]  # fmt: skip
     assert [len(joined(axes)) for axes in figure.axes[::2]] == [2, 2, 2]
     figure.draw_without_rendering()

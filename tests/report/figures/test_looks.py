@@ -17,7 +17,7 @@ def test_the_usual_axes_keep_their_looks() -> None:
     for records in (grid(), grid(sizes=(20,)), matrix()):
         assert [factor.name for factor in factors_drawn(records)] == ["forget_size", "clean_fraction"]
     looks = Looks(grid())
-    assert labels(looks) == ["forget set", "20", "300", "clean", "0%", "50%"]
+    assert labels(looks) == ["forget-set size", "20", "300", "clean fraction", "0%", "50%"]
     small, mixed = looks.of(record(size=20)), looks.of(record(size=20, fraction=0.5))
     assert small.colour == mixed.colour != looks.of(record(size=300)).colour
     assert (small.dashes, small.marker) == (style.DASHES[0], "o")
@@ -29,7 +29,7 @@ def test_the_first_axis_that_varies_has_the_colour_and_the_second_dash_and_marke
     assert labels(only) == ["epochs", "1", "3"]
     records = [record(poisoning_rate=p, axes={EPOCHS: e}) for p, e in product((0.01, 0.05), (1, 3))]
     looks = Looks(records)
-    assert labels(looks) == ["poisoned", "1%", "5%", "epochs", "1", "3"]
+    assert labels(looks) == ["poisoning rate", "1%", "5%", "epochs", "1", "3"]
     found = [looks.of(r) for r in records]
     assert [look.colour == found[0].colour for look in found] == [True, True, False, False]
     assert [look.marker for look in found] == ["o", "s", "o", "s"]
@@ -46,7 +46,7 @@ def test_names_are_levels_in_order_of_appearance_and_many_differ() -> None:
 
 def test_numbers_beyond_the_most_share_ranges() -> None:
     looks = Looks([record(size=10 + 17 * i, fraction=i / 61) for i in range(60)])
-    at = labels(looks).index("clean")
+    at = labels(looks).index("clean fraction")
     assert (at - 1, len(labels(looks)) - at - 1) == (6, 4)
 
 
