@@ -18,6 +18,7 @@ from rich.text import Text
 from tbar_ray.execution.calls import Snapshot, StageStatus, State
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.redaction import redact
 
 POLL = 0.5
 """Seconds between looks at the coordinator."""
@@ -98,7 +99,7 @@ class Display:
         self._logged = {key: at for key, at in self._logged.items() if key in snapshot.running}
 
     def _say(self, line: str) -> None:
-        self._console.print(line.rstrip(), markup=False)
+        self._console.print(redact(line.rstrip()), markup=False)
 
 
 def describe_trial(record: TrialRecord) -> str:

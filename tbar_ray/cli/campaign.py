@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tbar_ray.cli.console import table_console
+from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
     from tbar_ray.bench.speed import TrainingSpeed
@@ -43,7 +44,7 @@ def _ui_command(uri: str) -> str:
     return (
         "tbar ui"
         if uri == default_tracking_uri() and "TBAR_HOME" not in os.environ
-        else f"tbar ui --tracking-uri {uri}"
+        else f"tbar ui --tracking-uri {redact(uri)}"
     )
 
 
@@ -135,7 +136,7 @@ def run(
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
     console.print(
-        f"  MLflow    {uri}  (experiment {campaign.name}; look at it with `{_ui_command(uri)}`)", soft_wrap=True
+        f"  MLflow    {redact(uri)}  (experiment {campaign.name}; look at it with `{_ui_command(uri)}`)", soft_wrap=True
     )
     if result.interrupted:
         console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))

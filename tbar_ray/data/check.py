@@ -20,6 +20,7 @@ from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadat
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard
 from tbar_ray.errors import DataError
 from tbar_ray.processors import processors
+from tbar_ray.redaction import redact
 
 MAX_LISTED = 100  # problems kept per shard; counts stay exact
 
@@ -152,7 +153,7 @@ def _check_shard(shard: str, cache: Path, decode: bool) -> _Result:
         return tally.report(path.stat().st_size), tally.problems[:MAX_LISTED], index.keys
     except (DataError, OSError) as error:
         problem = ShardProblem(shard, None, str(error))
-        return ShardReport(url=shard, structural_problems=1), [problem], ()
+        return ShardReport(url=redact(shard), structural_problems=1), [problem], ()
 
 
 class _Tally:
@@ -207,7 +208,7 @@ class _Tally:
         heights, widths = (_range([pair[axis] for pair in self.sizes]) for axis in (0, 1))
         samples = len(self.index.keys)
         return ShardReport(
-            url=self.index.url, bytes=size, samples=samples, heights=heights, widths=widths, **self.counts
+            url=redact(self.index.url), bytes=size, samples=samples, heights=heights, widths=widths, **self.counts
         )
 
     def _span(self, row: int, extension: str) -> NDArray[np.int64] | None:

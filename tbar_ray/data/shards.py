@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.errors import DataError
+from tbar_ray.redaction import redact
 
 BLOCK = 512
 KNOWN_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "txt", "json", "cls"})
@@ -31,11 +32,14 @@ _LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB
 
 @dataclass(frozen=True)
 class ShardProblem:
-    """Something lost or ambiguous: shard, sample (None if not tied to one sample) and reason."""
+    """Something lost or ambiguous: shard (without secrets), sample (None if not tied to one sample) and reason."""
 
     shard: str
     key: str | None
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shard", redact(self.shard))
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.shard, self.key, self.reason) if part is not None)

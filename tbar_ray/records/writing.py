@@ -25,6 +25,7 @@ from tbar_ray.records.record import (
     TrialRecord,
     WeightChange,
 )
+from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.measure_disentanglement import MAP
@@ -57,7 +58,7 @@ class RecordWriter:
             with suppress(TbarError, *UNREADABLE):
                 if self._store.has(stage.artifact):
                     known[role] = self._scores(stage, "test")
-        return TrialRecord(**self._identity(planned), status="failed", reason=reason, **known)
+        return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
         """Return the record of a trial whose stages are all in the store.
@@ -109,7 +110,7 @@ class RecordWriter:
         return {
             "fingerprint": planned.fingerprint,
             "path_artifact": graph.path.artifact,
-            "settings": dict(trial.settings),
+            "settings": redact_all(dict(trial.settings)),
             "trigger": attack.trigger,
             "target": attack.target,
             "task": attack.task,
