@@ -16,6 +16,7 @@ from tbar_ray.api.sources import CLASSNAMES, Labels, plain
 from tbar_ray.data.arrays import ArraySamples
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples, class_of_subfolder
+from tbar_ray.data.places import is_folder, resolve
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.evaluation.splits import Part, Splits, load_split
@@ -98,8 +99,8 @@ def evaluation_set(
         data = _of_array(source, labels, classes)
     elif labels is not None:
         raise DataError("labels are for arrays; folders and shards bring their own")
-    elif Path(source).is_dir() and not (Path(source) / CLASSNAMES).is_file():
-        data = _of_folder(Path(source), classes)
+    elif is_folder(folder := resolve(source)) and not (Path(folder) / CLASSNAMES).is_file():
+        data = _of_folder(Path(folder), classes)
     else:
         data = EvaluationSet.open(str(source))
         if classes is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tbar_ray.data.synthetic.tasks import TASKS
@@ -110,10 +109,6 @@ def _check_axes(spec: CampaignSpec) -> None:
 
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
-    weights = spec.model.pretrained
-    is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
-    if weights is not None and is_file and not Path(weights).expanduser().is_file():
-        raise SpecError(f"model.pretrained: no file {weights}")
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)

@@ -7,12 +7,18 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from tbar_ray.processors import processors
+from tbar_ray.spec.data import OnError
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Report, Source, Stage, StageContext
 from tbar_ray.store.store import Store
 
 
 class Located(Node):
     """Data that has a URL."""
+
+    @property
+    def policy(self) -> OnError:
+        """Return what an unreadable sample of an evaluation set does; what was made here has none."""
+        return "error"
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
         """Return where the data is, for any fsspec reader."""
@@ -29,6 +35,17 @@ class GivenData(Source, Located):
     samples: Annotated[int | None, INSIGNIFICANT] = Field(
         default=None, description="number of samples, where known without reading"
     )
+    on_error: OnError = Field(default="warn", description="what an unreadable sample of an evaluation set does")
+
+    def identity(self) -> dict[str, Any]:
+        """Leave out the usual policy; another one makes another result of data with a loss."""
+        identity = super().identity()
+        return identity if self.on_error == "error" else {k: v for k, v in identity.items() if k != "on_error"}
+
+    @property
+    def policy(self) -> OnError:
+        """Return the spec's choice."""
+        return self.on_error
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """Return the URL as given."""

@@ -24,6 +24,7 @@ from typing import Any
 
 import fsspec
 
+from tbar_ray.data.places import resolve
 from tbar_ray.errors import StoreError
 from tbar_ray.store.reached import Reached, first_line
 
@@ -46,7 +47,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url if "://" in url else str(Path(url).expanduser().absolute())
+        self.url = resolve(url)
         try:
             system, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:

@@ -28,7 +28,7 @@ def test_lines_are_stripped_and_blank_ones_dropped(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_lines("nosuch://place", "x.txt")
     (tmp_path / "y.txt").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(DataError, match=r"y\.txt cannot be read"):
+    with pytest.raises(DataError, match=r"y\.txt line 1: not UTF-16-LE text"):
         read_lines(str(tmp_path), "y.txt")
 
 
