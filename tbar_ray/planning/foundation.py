@@ -1,4 +1,4 @@
-"""What every trial of a campaign stands on: data, given or made, and the clean model."""
+"""What all trials of a campaign share: data, given or synthetic, and the clean model."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from tbar_ray.stages.models import CleanModel, ModelNode, PretrainedModel
 class Foundation:
     """What every trial of a campaign shares: data and the clean model.
 
-    `missing` says in one line each which data are not there, for a plan made without them.
+    `missing` names the data that were not found, one line each, for a plan made without them.
     """
 
     corpus: Located
     evaluation: Located
-    clean: ModelNode
+    clean: ModelNode | None
     samples: int | None
     retrieval: Located | None = None
     tasks: Mapping[str, Located] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Foundation:
 def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundation:
     """Return the data and the clean model.
 
-    With `without_data`, data that are not there are assumed: enough to plan, not to run.
+    With `without_data`, missing data are assumed to exist: enough to plan, not to run.
 
     Raises:
         DataError: if given shards do not exist.
@@ -104,17 +104,30 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     )
 
 
-def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode:
+def given_weights(weights: str, field: str) -> dict[str, str]:
+    """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest).
+
+    Args:
+        weights: an open_clip tag, or the path or URL of a file; a remote file is downloaded.
+        field: where the spec names it, for errors.
+
+    Raises:
+        SpecError: if there is no such file.
+    """
+    if not is_weights_file(weights):
+        return {"weights": weights, "content": f"tag {weights}"}
+    place = resolve(weights)
+    if not is_remote(place) and not is_file(place):
+        raise SpecError(f"{field}: no file {place}")
+    return {"weights": place, "content": _digest_file(weights_file(place))}
+
+
+def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model = spec.model
     if model.pretrained is not None:
-        if not is_weights_file(model.pretrained):
-            content = f"tag {model.pretrained}"
-            return PretrainedModel(architecture=model.architecture, weights=model.pretrained, content=content)
-        weights = resolve(model.pretrained)
-        if not is_remote(weights) and not is_file(weights):
-            raise SpecError(f"model.pretrained: no file {weights}")
-        return PretrainedModel(architecture=model.architecture, weights=weights, content=_digest_of(weights))
-    assert model.training is not None
+        return PretrainedModel(architecture=model.architecture, **given_weights(model.pretrained, "model.pretrained"))
+    if model.training is None:
+        return None
     return CleanModel(
         architecture=model.architecture,
         corpus=corpus,
@@ -173,7 +186,7 @@ def _name_of(shard: str) -> str:
 
 
 def _known_samples(url: str) -> int | None:
-    """Return the number of samples from img2dataset's `_stats.json` files, where they lie beside local shards."""
+    """Return the number of samples from img2dataset's `_stats.json` files, where these are beside local shards."""
     stats = sorted(Path(url).glob("*_stats.json")) if is_folder(url) else []
     try:
         return sum(int(json.loads(file.read_text())["successes"]) for file in stats) if stats else None
@@ -181,14 +194,13 @@ def _known_samples(url: str) -> int | None:
         return None
 
 
-def _digest_of(weights: str) -> str:
-    """Return the digest of a weights file, which is downloaded where it is remote."""
-    path = weights_file(weights)
-    status = path.stat()
-    return _digest_as(path, status.st_size, status.st_mtime_ns)
+def _digest_file(path: Path) -> str:
+    """Return 16 hex digits of a file's SHA-256; a large file is read again only where it has changed."""
+    about = path.stat()
+    return _digest(path, about.st_size, about.st_mtime_ns, about.st_ino)
 
 
 @lru_cache
-def _digest_as(path: Path, size: int, changed: int) -> str:  # noqa: ARG001 - part of the cache key
+def _digest(path: Path, *about: int) -> str:  # noqa: ARG001 - `about` tells versions of the file apart
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What Ray Tune runs for a trial: it only waits, so its process imports neither torch nor anything of ours beside."""
+"""What Ray Tune runs for a trial: it only waits, so its process imports neither torch nor the rest of this package."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from ray import tune
 def wait_for_stages(config: dict[str, Any], coordinator: Any) -> None:
     """Wait until the stages of a trial have ended, and report why one failed (a Tune function)."""
     reason = ray.get(coordinator.wait_for.remote(config["trial"]))
-    # a result without a number is printed by Tune, however silent it was told to be
+    # Tune prints a result that has no number, whatever its verbosity
     tune.report({"reason": reason, "failed": int(reason is not None)})
