@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tbar_ray.data.benchmark_layout import Positions, SplitName, has_split, load_images, open_split, read_lines
 from tbar_ray.data.images import Interpolation
 from tbar_ray.data.samples import Samples
-from tbar_ray.data.selection import ranked
+from tbar_ray.data.selection import ranked, shares
 from tbar_ray.errors import DataError
 
 __all__ = ["EvaluationSet", "Positions", "SplitName", "has_split", "read_lines"]
@@ -72,15 +72,20 @@ class EvaluationSet:
     def split(self, validation_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Disjoint positions of (validation, test), int64, stratified by class; a function of (seed, key) only.
 
+        The fraction is that of all images: each class gives its share, rounded down, and those with the largest
+        remainders one image more (`shares`).
+
         Raises:
             DataError: if either part would be empty.
         """
         validation: list[int] = []
         test: list[int] = []
+        sizes = np.bincount(self.labels, minlength=len(self.classnames)).tolist()
+        cuts = shares(sizes, validation_fraction, seed)
         for label in range(len(self.classnames)):
             members = {self.corpus.keys[p]: p for p in np.flatnonzero(self.labels == label).tolist()}
             order = [members[key] for key in ranked(members, seed, "validation split")]
-            cut = round(len(order) * validation_fraction)
+            cut = cuts[label]
             validation += order[:cut]
             test += order[cut:]
         if not validation or not test:
