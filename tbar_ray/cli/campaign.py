@@ -125,6 +125,7 @@ def run(
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.errors import TrackingError
+    from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import default_tracking_uri, home
 
@@ -134,6 +135,8 @@ def run(
     result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
     if result.records:
         console.print(result_table(result.records, marked=console.color_system is None))
+    for line in losses_lines(result.records):
+        console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
@@ -155,6 +158,7 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.ledger import Ledger
+    from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
@@ -169,6 +173,8 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     console = table_console()
     if records:
         console.print(result_table(records, marked=console.color_system is None))
+    for line in losses_lines(records):
+        console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 

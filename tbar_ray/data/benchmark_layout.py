@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import fsspec
 import numpy as np
@@ -18,6 +18,8 @@ from tbar_ray.data.text import decode_text, lines_of
 from tbar_ray.errors import DataError
 
 SplitName = Literal["train", "test"]
+Policy = Literal["error", "warn"]
+"""What damage does: it is an error, or what was lost is left out and named."""
 Positions = Sequence[int] | NDArray[np.int64]
 
 
@@ -71,25 +73,64 @@ def split_shards(url: str, split: SplitName) -> list[str]:
     return [inside(url, f"{split}/{index}.tar") for index in range(int(count))]
 
 
-def open_split(url: str, split: SplitName, *, cache: Path | None = None) -> Corpus:
+def open_split(url: str, split: SplitName, *, cache: Path | None = None, policy: Policy = "warn") -> Corpus:
     """Open the shards of a split: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
 
+    Args:
+        url: the set.
+        split: its part.
+        cache: folder for downloads.
+        policy: what damage does: an error, or the corpus's `problems` tell what was lost.
+
     Raises:
-        DataError: if the split or a shard is missing, or there is no image.
+        DataError: if the split or a shard is missing, there is no image, or there is damage under "error".
     """
-    return Corpus.open(split_shards(url, split), cache=cache)
+    return Corpus.open(split_shards(url, split), cache=cache, policy=policy)
 
 
-def load_images(corpus: Samples, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
-    """Decode images to uint8 [n, 3, size, size].
+class Loaded(NamedTuple):
+    """Decoded images.
+
+    Attributes:
+        images: uint8 [n, 3, size, size].
+        positions: where they are in their set, int64 [n].
+        lost: the images that could not be decoded, one line each: shard, key and reason.
+    """
+
+    images: NDArray[np.uint8]
+    positions: NDArray[np.int64]
+    lost: tuple[str, ...]
+
+
+def load_images(
+    corpus: Samples, positions: Positions, size: int, interpolation: Interpolation, policy: Policy = "error"
+) -> Loaded:
+    """Decode images; one that cannot be decoded is an error, or under "warn" left out and named.
 
     Raises:
-        DataError: if an image cannot be decoded.
+        DataError: if an image cannot be decoded, under "error", or none can be.
     """
     out = np.empty((len(positions), 3, size, size), np.uint8)
-    for row, position in enumerate(positions):
-        out[row] = load_image(corpus.image_bytes(int(position)), size, interpolation)
-    return out
+    kept: list[int] = []
+    lost: list[str] = []
+    for position in map(int, positions):
+        try:
+            out[len(kept)] = load_image(corpus.image_bytes(position), size, interpolation)
+        except DataError as error:
+            lost.append(f"{_sample(corpus, position)}: {error}")
+            if policy == "error":
+                raise DataError(lost[0]) from None
+        else:
+            kept.append(position)
+    if lost and not kept:
+        raise DataError(f"none of {len(lost)} images can be read; first: {lost[0]}")
+    return Loaded(out[: len(kept)], np.array(kept, np.int64), tuple(lost))
+
+
+def _sample(corpus: Samples, position: int) -> str:
+    """Name a sample: its shard, where it is in one, and its key."""
+    key = corpus.keys[position]
+    return f"{corpus.shard_urls[corpus.shard_index(position)]}: {key}" if isinstance(corpus, Corpus) else key
 
 
 def _reason(error: BaseException) -> str:

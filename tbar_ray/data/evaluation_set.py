@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tbar_ray.data.benchmark_layout import Positions, SplitName, has_split, load_images, open_split, read_lines
+from tbar_ray.data.benchmark_layout import (
+    Loaded,
+    Policy,
+    Positions,
+    SplitName,
+    has_split,
+    load_images,
+    open_split,
+    read_lines,
+)
 from tbar_ray.data.images import Interpolation
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked, shares
@@ -26,15 +35,21 @@ class EvaluationSet:
         templates: prompt templates with `{c}` for the class name.
         corpus: the images.
         labels: class indices, int64 [N].
+        policy: what an image does that cannot be decoded.
+        lost: what the shards lost, one line each: shard, key and reason.
     """
 
     classnames: tuple[str, ...]
     templates: tuple[str, ...]
     corpus: Samples
     labels: NDArray[np.int64]
+    policy: Policy = "warn"
+    lost: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, url: str, *, split: SplitName = "test", cache: Path | None = None) -> EvaluationSet:
+    def open(
+        cls, url: str, *, split: SplitName = "test", cache: Path | None = None, policy: Policy = "warn"
+    ) -> EvaluationSet:
         """Open `url` (classnames.txt, zeroshot_classification_templates.txt, SPLIT/nshards.txt, SPLIT/N.tar).
 
         Raises:
@@ -42,7 +57,7 @@ class EvaluationSet:
         """
         classnames = read_lines(url, "classnames.txt")
         templates = read_lines(url, "zeroshot_classification_templates.txt")
-        corpus = open_split(url, split, cache=cache)
+        corpus = open_split(url, split, cache=cache, policy=policy)
         labels = [corpus.class_index(position) for position in range(len(corpus))]
         for position, label in enumerate(labels):
             if label is None or not 0 <= label < len(classnames):
@@ -50,7 +65,8 @@ class EvaluationSet:
                     f"{url}: sample {corpus.keys[position]!r} has class {label}, "
                     f"but classnames.txt has {len(classnames)} classes"
                 )
-        return cls(tuple(classnames), tuple(templates), corpus, np.array(labels, dtype=np.int64))
+        lost = tuple(map(str, corpus.problems))
+        return cls(tuple(classnames), tuple(templates), corpus, np.array(labels, dtype=np.int64), policy, lost)
 
     def empty_classes(self) -> list[str]:
         """Classes without an image: they can still be predicted, but their accuracy is undefined."""
@@ -96,8 +112,20 @@ class EvaluationSet:
         return np.array(sorted(validation), np.int64), np.array(sorted(test), np.int64)
 
     def images(self, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
-        """Decode images to uint8 [n, 3, size, size]."""
-        return load_images(self.corpus, positions, size, interpolation)
+        """Decode images to uint8 [n, 3, size, size].
+
+        Raises:
+            DataError: if one cannot be decoded; it names shard and key.
+        """
+        return load_images(self.corpus, positions, size, interpolation).images
+
+    def load(self, positions: Positions, size: int, interpolation: Interpolation) -> Loaded:
+        """Decode images; under the policy "warn", those that cannot be decoded are left out and named.
+
+        Raises:
+            DataError: as `load_images`.
+        """
+        return load_images(self.corpus, positions, size, interpolation, self.policy)
 
     def keys(self, positions: Positions) -> list[str]:
         """Sample keys at these positions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import isfinite, nan
 from typing import Any
@@ -102,6 +102,7 @@ class RecordWriter:
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
+            lost=_lost(facts),
         )
 
     def _identity(self, planned: PlannedTrial) -> Content:
@@ -190,6 +191,12 @@ class RecordWriter:
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return content
+
+
+def _lost(facts: Sequence[Content]) -> tuple[str, ...]:
+    """Return what the stages' data lost, each once: `lost` of evaluations, `problems` of trainings."""
+    lines = (line for fact in facts for name in ("problems", "lost") for line in fact["facts"].get(name, ()))
+    return tuple(dict.fromkeys(lines))
 
 
 def _own(graph: TrialGraph) -> set[str]:

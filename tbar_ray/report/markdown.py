@@ -12,6 +12,7 @@ from tbar_ray.report.attacks import attack_table
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
 from tbar_ray.report.effects import effect_sentences
+from tbar_ray.report.losses import losses_section
 from tbar_ray.report.methods import methods_table
 from tbar_ray.report.paired import paired_tests
 from tbar_ray.report.results import reading, result_rows, without_result
@@ -53,6 +54,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         _setting(spec),
         attack_table(records),
         methods_table(records, spec.evaluation.max_asr),
+        losses_section(records),
         "## Results on the test split",
         reading(spec, records),
         result_rows(records),
