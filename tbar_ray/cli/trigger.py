@@ -120,17 +120,14 @@ def _expand(names: Sequence[str]) -> list[str]:
 
 
 def _parameters(overrides: Iterable[str]) -> dict[str, Any]:
-    import yaml
+    from tbar_ray.spec.yaml_reader import read_value
 
     parameters = {}
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise SpecError(f"--set {override}: write KEY=VALUE, e.g. patch_size=32")
-        try:
-            parameters[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise SpecError(f"--set {override}: {text!r} is not YAML") from None
+        parameters[key] = read_value(text, f"--set {override}")
     return parameters
 
 
