@@ -115,7 +115,10 @@ def run(
     tracking_uri: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow; default $MLFLOW_TRACKING_URI, else mlruns/mlflow.db")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of the report; default mlruns/reports/NAME")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of the report; default mlruns/reports/NAME/SPEC, to which NAME/latest leads"),
+    ] = None,
     override: Overrides = [],  # noqa: B006
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
@@ -124,7 +127,9 @@ def run(
     lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
+    from tbar_ray.data.places import local_folder
     from tbar_ray.errors import TrackingError
+    from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import default_tracking_uri, home
@@ -132,7 +137,10 @@ def run(
     campaign, opened = _open(spec, override, store)
     console = table_console()
     uri = tracking_uri or default_tracking_uri()
-    result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
+    folder = local_folder(out, "--out") if out else report_folder(home(), campaign)
+    result = launch(campaign, opened, uri, folder, address, console)
+    if out is None:
+        link_latest(folder)
     if result.records:
         console.print(result_table(result.records, marked=console.color_system is None))
     for line in losses_lines(result.records):
@@ -186,6 +194,7 @@ def report(
     store: StoreUrl = None,
 ) -> None:
     """Write results.json, results.csv, a summary and the figures, from the store alone."""
+    from tbar_ray.data.places import local_folder
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
@@ -194,7 +203,7 @@ def report(
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
-    for file in write_report(campaign, opened, out, records):
+    for file in write_report(campaign, opened, local_folder(out, "--out"), records):
         typer.echo(file)
 
 

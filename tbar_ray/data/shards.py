@@ -220,11 +220,9 @@ class _Columns:
 
     def finish(self) -> ShardIndex:
         if self.scattered:
-            count = len(self.scattered)
             self.report(
                 None,
-                f"{count} member{'' if count == 1 else 's'} not beside the others of {'its' if count == 1 else 'their'} "
-                f"sample (first: {self.scattered[0]}): joined here, but lost to other readers of WebDataset; pack the "
+                f"{len(self.scattered)} members not beside the others of their sample (first: {self.scattered[0]}): joined here, but lost to other readers of WebDataset; pack the "
                 f"shard anew with `tar --sort=name`",
             )
         spans: dict[str, NDArray[np.int64]] = {}
