@@ -58,6 +58,8 @@ def launch(
     started = time.perf_counter()
     planner = Planner(spec)
     check_campaign(planner)
+    for line in planner.warnings:
+        console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
     store.check()
     store.remove_abandoned_scratch()
     ledger = Ledger(store, spec)

@@ -90,6 +90,8 @@ def plan(
     console.print(table)
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
+    for line in planner.warnings:
+        console.print(f"warning: {line}", style="yellow", soft_wrap=True)
     for line in planner.missing:
         told = Text.assemble(("data are not here", "yellow"), f": {line} (planned without; run will refuse)")
         console.print(told, soft_wrap=True)

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def check(
-    url: Annotated[str, typer.Argument(help="Directory, glob, brace pattern or tar; local, s3://, gs://, https://.")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            help="Directory, glob, brace pattern or tar; local, s3://, gs://, https://; pipe:COMMAND runs COMMAND."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every image.")] = True,
     workers: Annotated[int | None, typer.Option(help="Processes; default one per processor.")] = None,
@@ -24,7 +29,11 @@ def check(
 
     from tbar_ray.cli.console import make_console
     from tbar_ray.data.check import check_corpus
+    from tbar_ray.data.places import PIPE
+    from tbar_ray.redaction import redact
 
+    if url.startswith(PIPE):
+        make_console(stderr=True).print(f"a shell runs: {redact(url.removeprefix(PIPE))}", soft_wrap=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
         task = bar.add_task("shards", total=None)

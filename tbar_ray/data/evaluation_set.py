@@ -18,6 +18,7 @@ from tbar_ray.data.benchmark_layout import (
     open_split,
     read_lines,
 )
+from tbar_ray.data.class_names import find_class
 from tbar_ray.data.images import Interpolation
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked, shares
@@ -77,13 +78,12 @@ class EvaluationSet:
         """Index of the class `name` in `classnames`.
 
         Raises:
-            DataError: if the set has no class of that name.
+            DataError: if the set has no class of that name, or several.
         """
-        if name not in self.classnames:
-            from tbar_ray.naming import nearest
-
-            raise DataError(f"target {name!r} is not a class of the evaluation set{nearest(name, self.classnames)}")
-        return self.classnames.index(name)
+        try:
+            return find_class(name, self.classnames)
+        except DataError as error:
+            raise DataError(f"target {error}") from None
 
     def split(self, validation_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Disjoint positions of (validation, test), int64, stratified by class; a function of (seed, key) only.

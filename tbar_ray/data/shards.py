@@ -222,8 +222,8 @@ class _Columns:
         if self.scattered:
             self.report(
                 None,
-                f"{len(self.scattered)} members not beside the others of their sample (first: {self.scattered[0]}): joined here, but lost to other readers of WebDataset; pack the "
-                f"shard anew with `tar --sort=name`",
+                f"{len(self.scattered)} members not beside the others of their sample (first: {self.scattered[0]}): "
+                f"joined here, but lost to other readers of WebDataset; pack the shard anew with `tar --sort=name`",
             )
         spans: dict[str, NDArray[np.int64]] = {}
         for extension, column in self.members.items():

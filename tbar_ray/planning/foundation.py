@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from tbar_ray.data.benchmark_layout import read_lines, split_shards
+from tbar_ray.data.class_names import warning_of
 from tbar_ray.data.locate import describe_shards
 from tbar_ray.data.places import PIPE, is_file, is_folder, is_remote, resolve
 from tbar_ray.errors import DataError, SpecError
@@ -44,6 +45,8 @@ class Foundation:
     retrieval: Located | None = None
     tasks: Mapping[str, Located] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What is odd about the data, one line each."""
 
 
 def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundation:
@@ -55,6 +58,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         DataError: if given shards do not exist.
     """
     missing: list[str] = []
+    warnings: list[str] = []
     on_error = spec.data.on_error
 
     def given(describe: Callable[[], GivenData], place: str) -> GivenData:
@@ -92,15 +96,24 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         else:
             parts = [given(partial(_given, part.url, part.url), part.url) for part in train]
             corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
-        evaluation = given(lambda: _given_evaluation(test, on_error), test)
+        evaluation = given(lambda: _given_evaluation(test, on_error, warnings), test)
         if pairs is not None:
             retrieval = given(lambda: _given(pairs, split_shards(pairs, "test"), on_error=on_error), pairs)
     tasks: dict[str, Located] = {}
     for name, task in spec.tasks.items():
         url = task.url
-        tasks[name] = _synthetic_task(task) if url is None else given(partial(_given_task, url, on_error), url)
+        tasks[name] = (
+            _synthetic_task(task) if url is None else given(partial(_given_task, url, on_error, warnings), url)
+        )
     return Foundation(
-        corpus, evaluation, _clean_model(spec, corpus, samples), samples, retrieval, tasks, tuple(missing)
+        corpus,
+        evaluation,
+        _clean_model(spec, corpus, samples),
+        samples,
+        retrieval,
+        tasks,
+        tuple(missing),
+        tuple(warnings),
     )
 
 
@@ -151,13 +164,15 @@ def _synthetic_task(task: TaskSpec) -> SyntheticTask:
     )
 
 
-def _given_task(place: str, on_error: OnError) -> GivenData:
-    return _given_evaluation(place, on_error, (_described(split_shards(place, "train")),))
+def _given_task(place: str, on_error: OnError, warnings: list[str]) -> GivenData:
+    return _given_evaluation(place, on_error, warnings, (_described(split_shards(place, "train")),))
 
 
-def _given_evaluation(place: str, on_error: OnError, more: tuple[object, ...] = ()) -> GivenData:
+def _given_evaluation(place: str, on_error: OnError, warnings: list[str], more: tuple[object, ...] = ()) -> GivenData:
     """Class names and templates decide the scores as much as the images do."""
     texts = tuple(read_lines(place, name) for name in ("classnames.txt", "zeroshot_classification_templates.txt"))
+    if (warning := warning_of(texts[0], place)) is not None:
+        warnings.append(redact(warning))
     return _given(place, split_shards(place, "test"), texts=(*texts, *more), on_error=on_error)
 
 

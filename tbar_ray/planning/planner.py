@@ -90,6 +90,11 @@ class Planner:
         """The missing data of all planned trials, one line each."""
         return tuple(dict.fromkeys(line for base in self._foundations.values() for line in base.missing))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the data of all planned trials, one line each."""
+        return tuple(dict.fromkeys(line for base in self._foundations.values() for line in base.warnings))
+
 
 def campaign_fingerprint(spec: CampaignSpec) -> str:
     """Return 16 hex digits that change with what a campaign computes or how it searches, not where it runs."""

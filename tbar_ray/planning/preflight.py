@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from tbar_ray.data.class_names import find_class
 from tbar_ray.data.synthetic.tasks import TASKS
 from tbar_ray.errors import SpecError, TbarError
 from tbar_ray.models.architectures import architecture_config
@@ -138,10 +139,8 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
     if PLANTINGS[attack.planting.method].needs_head and attack.task is None:
         raise SpecError(f"{where}.planting: {attack.planting.method} is of the single-task setting; give 'task'")
     names = () if base.missing else _classes_of(spec, attack)
-    if names and attack.target not in names:
-        raise SpecError(
-            f"{where}.target: {attack.target!r} is not a class of the evaluation set{nearest(attack.target, names)}"
-        )
+    if names:
+        check(".target", lambda: find_class(attack.target, names))
     learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
     if learned and attack.infected is not None:
         raise SpecError(

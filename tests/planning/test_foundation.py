@@ -15,6 +15,9 @@ from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, wr
 from tbar_ray.data.synthetic.tasks import write_task
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.planning.foundation import Foundation, lay_foundation
+from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.preflight import check_campaign
+from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.data import GivenData, Mixture
 from tbar_ray.stages.models import PretrainedModel
@@ -112,6 +115,23 @@ def test_a_signature_is_no_part_of_what_data_are(web: str, sets: Path) -> None:
     )
     assert prints(plain) == prints(first) == prints(second)
     assert "sig=A" in places(first)[0]
+
+
+def test_classes_of_one_name_are_warned_of_and_no_targets(sets: Path, tmp_path: Path) -> None:
+    shutil.copytree(sets / "eval", tmp_path / "eval")
+    names = (tmp_path / "eval" / "classnames.txt").read_text().splitlines()
+    names[7] = names[3].upper() + " "
+    (tmp_path / "eval" / "classnames.txt").write_text("\ufeff" + "\r\n".join(names))
+    made = spec(data={"train": str(sets / "train"), "evaluation": str(tmp_path / "eval")}, forget__size=1)
+    planner = Planner(made)
+    check_campaign(planner)
+    (line,) = planner.warnings
+    assert line.startswith(
+        f"{tmp_path}/eval: classes have the same name: {names[3]!r} (3) and {names[3].upper()!r} (7)"
+    )
+    attack = Attack(trigger="badnets", target=names[3])
+    with pytest.raises(SpecError, match=rf"^attacks\.one\.target: {names[3]!r} is ambiguous: "):
+        check_campaign(Planner(made.model_copy(update={"attacks": {**made.attacks, "one": attack}})))
 
 
 def test_a_loss_that_ends_a_stage_makes_other_results(sets: Path) -> None:
