@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,7 +85,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointFormat]:
         plain, prefix = _plain(path, tensors)
         return plain, CheckpointFormat(True, (), prefix)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*TorchScript archive")  # told below, in one line
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = _first_line(error)
         raise CheckpointError(
@@ -92,6 +95,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointFormat]:
             f"would run its author's code; save its state_dict as safetensors in a sandbox and use that file"
         ) from None
     except Exception as error:  # torch raises many kinds of exception on damaged bytes
+        if "TorchScript" in str(error):
+            raise CheckpointError(
+                f"{path} is a TorchScript archive, which holds code, and is refused; expected a state dict: use the "
+                f"tag (`openai`), or save the archive's state_dict in a sandbox"
+            ) from None
         raise CheckpointError(f"{path} is not a readable torch checkpoint: {_first_line(error)}") from None
     state, entries = _state_dict(path, content)
     plain, prefix = _plain(path, state)

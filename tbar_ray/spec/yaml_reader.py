@@ -31,19 +31,19 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         aliased = self.check_event(yaml.AliasEvent)
-        line = self.peek_event().start_mark.line + 1
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
         node = super().compose_node(parent, index)
         if aliased and isinstance(node, yaml.CollectionNode) and id(node) not in self._sizes:
             raise _Refused("an anchor that holds itself", line)
         self._written += not aliased
         return node
 
-    def compose_sequence_node(self, anchor: Any) -> yaml.Node:
+    def compose_sequence_node(self, anchor: Any) -> yaml.SequenceNode:
         node = super().compose_sequence_node(anchor)
         self._measure(node, node.value)
         return node
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.Node:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:

@@ -1,6 +1,7 @@
 import os
 import pickle
 import random
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,12 @@ def test_what_names_a_file(weights: str, expected: bool, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bare").touch()
     assert is_weights_file(weights) is expected
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_torchscript_archive_is_named_and_never_run(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "m.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with pytest.raises(CheckpointError, match=r"^\S+m\.pt is a TorchScript archive, which holds code[^\n]*$"):
+            load_state_dict(tmp_path / "m.pt")
