@@ -18,6 +18,7 @@ from tbar_ray.planning.studies import searched_trials
 from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import RecordWriter
+from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.store import Store
@@ -57,6 +58,8 @@ def launch(
     started = time.perf_counter()
     planner = Planner(spec)
     check_campaign(planner)
+    for line in planner.warnings:
+        console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
     store.check()
     store.remove_abandoned_scratch()
     ledger = Ledger(store, spec)
@@ -175,7 +178,7 @@ class _Campaign:
         return [stage for planned in first for stage in planned.graph.outputs]
 
     def _say(self, text: str) -> None:
-        self._console.print(f"campaign {self._spec.name}: {text}", markup=False, soft_wrap=True)
+        self._console.print(redact(f"campaign {self._spec.name}: {text}"), markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -116,12 +116,13 @@ class _Job:
 
 def _run(jobs: Sequence[_Job]) -> None:
     """Write one set after the other under a progress bar, then tell what was written where."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from tbar_ray.cli.console import make_console
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     lines = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
         for job in jobs:
             row = bar.add_task(job.name, total=job.total)
             summary = job.write(progress=partial(bar.advance, row))

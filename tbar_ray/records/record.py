@@ -174,6 +174,8 @@ class TrialRecord(_Part):
     cost: Cost | None = None
     seconds: float | None = None
     skipped_samples: int = 0
+    lost: tuple[str, ...] = ()
+    """What could not be read of the trial's data, one line each: shard, key and reason."""
     trainings: dict[str, str] = Field(default_factory=dict)
     """The shared trainings under the trial, as artifacts, by the name of their loss curves."""
     infected_artifact: str | None = None

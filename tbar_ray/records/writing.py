@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import isfinite, nan
 from typing import Any
@@ -25,6 +25,7 @@ from tbar_ray.records.record import (
     TrialRecord,
     WeightChange,
 )
+from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.measure_disentanglement import MAP
@@ -58,7 +59,7 @@ class RecordWriter:
             with suppress(TbarError, *UNREADABLE):
                 if stage is not None and self._store.has(stage.artifact):
                     known[role] = self._scores(stage, "test")
-        return TrialRecord(**self._identity(planned), status="failed", reason=reason, **known)
+        return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
         """Return the record of a trial whose stages are all in the store.
@@ -101,6 +102,7 @@ class RecordWriter:
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
+            lost=_lost(facts),
         )
 
     def _identity(self, planned: PlannedTrial) -> Content:
@@ -111,7 +113,7 @@ class RecordWriter:
         return {
             "fingerprint": planned.fingerprint,
             "path_artifact": graph.path.artifact,
-            "settings": dict(trial.settings),
+            "settings": redact_all(dict(trial.settings)),
             "trigger": attack.trigger,
             "target": attack.target,
             "task": attack.task,
@@ -189,6 +191,12 @@ class RecordWriter:
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return content
+
+
+def _lost(facts: Sequence[Content]) -> tuple[str, ...]:
+    """Return what the stages' data lost, each once: `lost` of evaluations, `problems` of trainings."""
+    lines = (line for fact in facts for name in ("problems", "lost") for line in fact["facts"].get(name, ()))
+    return tuple(dict.fromkeys(lines))
 
 
 def _own(graph: TrialGraph) -> set[str]:

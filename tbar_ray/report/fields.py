@@ -70,6 +70,7 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
     return {
         "schema_version": record.schema_version,
         **{field: flat.get(field) for field in fields},
+        "lost": list(record.lost),
         "path_falls": record.path_falls,
         "alpha_sensitivity": _content(record.alpha_sensitivity),
         "weight_change": _content(record.weight_change),

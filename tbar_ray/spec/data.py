@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from tbar_ray.spec.section import Section
 
+OnError = Literal["error", "warn"]
+
 
 class SyntheticData(Section):
     """The embedded corpus of captioned scenes, made where no data are given."""
@@ -37,8 +39,9 @@ class Data(Section):
     )
     evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
     retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
-    on_error: Literal["error", "warn"] = Field(
-        default="warn", description="an unreadable sample ends the stage, or is left out and counted"
+    on_error: OnError = Field(
+        default="warn",
+        description="an unreadable sample of any set ends the stage, or is left out and named in the report",
     )
     shuffle_buffer: int | None = Field(
         default=None,

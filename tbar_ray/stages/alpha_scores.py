@@ -61,7 +61,7 @@ class AlphaScores:
         if self._scorer.retrieval is None:
             return None
         with self.validation.at(alpha) as (moved, _):
-            return self._scorer.score_retrieval(self._store, moved, self._trigger, self._preprocess)
+            return self._scorer.score_retrieval(self._store, moved, self._trigger, self._preprocess).rates
 
     def test_of_other(self, alpha: float, other: Evaluate) -> dict[str, Any]:
         """Return the test scores at α for another backdoor of the same model."""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from tbar_ray.errors import DataError
 from tbar_ray.spec.attack import PlantingSpec, Training
 from tbar_ray.stages.backdoor import Plant
-from tbar_ray.stages.data import Located
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
-from tbar_ray.stages.samples import order_of
+from tbar_ray.stages.samples import open_evaluation, order_of
 from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
@@ -81,15 +80,13 @@ class InfectedModel(Stage, InfectedNode):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Plan the poison, write the manifest, train."""
-        from tbar_ray.data.evaluation_set import EvaluationSet
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.planting.stealth import weight_change
         from tbar_ray.stages.runtime import device_for
         from tbar_ray.streaming.options import Poison
 
-        assert isinstance(self.evaluation, Located)
         assert isinstance(self.clean, ModelNode)
-        data = EvaluationSet.open(self.evaluation.url(context.store))
+        data = open_evaluation(self.evaluation, context.store)
         corpus, positions, weights = self.training_samples(context.store)
         plans = self._plans(corpus, positions, data)
         triggers = [plant.backdoor.build(context.store) for plant in self.plants]

@@ -11,6 +11,7 @@ import platform
 import sqlite3
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,9 +19,9 @@ from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.parse import urlparse
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlparse
+from urllib.request import Request, urlopen
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -35,11 +36,14 @@ from tbar_ray.errors import TrackingError
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import RETRIEVAL, Role, TrialRecord
+from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 
 FINGERPRINT = "tbar.fingerprint"
 PARENT = "mlflow.parentRunId"
 PACKAGES = ("tbar-ray", "ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
+USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
+"""Where MLflow's clients look for who they are."""
 OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
 """Parameters of a run beside the values of its axes."""
 MOST_AT_ONCE = 1000
@@ -72,7 +76,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, artifacts: Path | None, spec: CampaignSpec) -> None:
-        self.uri = uri
+        uri = self.uri = signed_in(uri)
         self._spec = spec
         _check_server(uri)
         _check_database(uri)
@@ -102,8 +106,8 @@ class Tracker:
         self.parent_id = run.info.run_id
         self._client.set_tag(self.parent_id, "tbar.launches", launches)
         if self._spec.description:
-            self._client.set_tag(self.parent_id, "mlflow.note.content", self._spec.description)
-        self._client.log_dict(self.parent_id, self._spec.model_dump(mode="json"), "spec.json")
+            self._client.set_tag(self.parent_id, "mlflow.note.content", redact(self._spec.description))
+        self._client.log_dict(self.parent_id, redact_all(self._spec.model_dump(mode="json")), "spec.json")
 
     def log_trial(self, record: TrialRecord) -> None:
         """Write a trial's run; a run that is complete already is left alone."""
@@ -257,12 +261,41 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
 def _environment() -> dict[str, str]:
     tags = {f"version.{package}": version(package) for package in PACKAGES}
     tags["version.python"] = platform.python_version()
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    if commit.returncode == 0:
-        tags["mlflow.source.git.commit"] = commit.stdout.strip()
+    if (commit := _commit()) is not None:
+        tags["mlflow.source.git.commit"] = commit
     return tags
+
+
+def _commit() -> str | None:
+    """Return the commit that this code is of; None without git, and for an installed package."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def signed_in(uri: str) -> str:
+    """Return a server's URI without its user and password, which go where MLflow's clients look for them.
+
+    So they stand in no message, and no URL that is made from the URI has to be read with them.
+    """
+    parts = urlparse(uri)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return uri
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    os.environ[USER], os.environ[PASSWORD] = unquote(name), unquote(password)
+    return parts._replace(netloc=host).geturl()
+
+
+def _authorisation() -> dict[str, str]:
+    """Return the header that tells a server who asks, as MLflow's clients send it."""
+    user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
+    if user and password:
+        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _check_server(uri: str) -> None:
@@ -270,8 +303,13 @@ def _check_server(uri: str) -> None:
     if urlparse(uri).scheme not in ("http", "https"):
         return
     try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+        with urlopen(Request(f"{uri.rstrip('/')}/health", headers=_authorisation()), timeout=10):
             pass
+    except HTTPError as error:
+        raise TrackingError(
+            f"MLflow tracking server {uri} refuses: {error.code} {error.reason}; write http://USER:PASSWORD@HOST, or "
+            f"set {USER} and {PASSWORD}, if it asks who you are"
+        ) from None
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise TrackingError(

@@ -76,7 +76,7 @@ def test_captions_and_classes(tmp_path: Path) -> None:
         ],
     )
     corpus = Corpus.open(str(tmp_path))
-    assert [corpus.caption(i) for i in range(4)] == ["from json", None, "caf\ufffd", None]
+    assert [corpus.caption(i) for i in range(4)] == ["from json", None, "café", None]
     assert [corpus.image_extension(i) for i in range(4)] == ["png", "webp", "jpeg", "jpg"]
     assert corpus.label(0) == "3"
     assert corpus.label(2) is None

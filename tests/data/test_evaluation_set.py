@@ -88,6 +88,19 @@ def test_the_split_depends_on_keys_and_seed_and_not_on_the_order(tmp_path: Path)
     assert set(here.split(0.5, 0)[0]) != set(here.split(0.5, 1)[0])
 
 
+@pytest.mark.parametrize(("fraction", "expected"), [(0.1, 50), (0.3, 150), (0.5, 250), (0.8, 400)])
+def test_the_validation_part_is_the_fraction_of_all_images(fraction: float, expected: int, tmp_path: Path) -> None:
+    labels: list[str | None] = [str(number // 5) for number in range(500)]
+    names = "".join(f"class {number}\n" for number in range(100))
+    data = EvaluationSet.open(str(write(tmp_path / "a", labels, names=names)))
+    validation, test = data.split(fraction, 0)
+    assert (len(validation), len(test)) == (expected, 500 - expected)
+    counts = np.bincount(data.labels[validation], minlength=100)
+    assert set(counts.tolist()) <= {int(5 * fraction), int(5 * fraction) + 1}
+    other = EvaluationSet.open(str(write(tmp_path / "b", labels, order=list(range(499, -1, -1)), names=names)))
+    assert set(other.keys(other.split(fraction, 0)[0])) == set(data.keys(validation))
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.95])
 def test_a_split_with_an_empty_part_is_refused(tmp_path: Path, fraction: float) -> None:
     small = EvaluationSet.open(str(write(tmp_path / "a", ["0", "0", "1", "1"])))

@@ -130,6 +130,21 @@ def test_a_finished_trial_has_scores_path_and_cost(store: Store) -> None:
     assert made.plant_fingerprint == planned.graph.model.plants[0].fingerprint
 
 
+def test_what_data_lost_is_named_once(store: Store) -> None:
+    planned = plan({"attack": "blended"})
+    for stage in stages_in_order(planned.graph.outputs):
+        facts = {"clean-model": {"problems": ["train/0.tar: a: no image"]}, "scores": {"lost": ["test/0.tar: b: cut"]}}
+        if (lost := facts.get(stage.kind)) is not None:
+            folder = store.scratch()
+            for name, content in files_of(stage, {}, {}).items():
+                (folder / name).write_text(json.dumps(content))
+            record = {"kind": stage.kind, "fingerprint": stage.fingerprint, "seconds": 2.0, "work": 0, "facts": lost}
+            store.commit(stage.artifact, folder, record)
+    assert finished(store, planned).lost == ("train/0.tar: a: no image", "test/0.tar: b: cut")
+    assert finished(store, plan({"attack": "badnets"})).lost != ()  # the clean model is the same
+    assert json.loads(finished(store, planned).model_dump_json())["lost"][0] == "train/0.tar: a: no image"
+
+
 def test_the_range_of_alpha_is_measured_on_whole_paths_alone(store: Store) -> None:
     assert finished(store, plan()).alpha_sensitivity is not None
     bisected = finished(store, plan({"seed": 1}), path=path_content(monotone=True))

@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 import math
 import socket
+import threading
 import time
-from collections.abc import Callable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from mlflow.entities import Run
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of, run_name
+from tbar_ray.tracking.tracker import PASSWORD, TOKEN, USER, Tracker, metrics_of, parameters_of, run_name
 from tests.records.records import error_map, failed, flat, infeasible, rate, record, retrieved
 from tests.specs import spec
 
@@ -302,3 +305,60 @@ def test_every_axis_is_a_parameter() -> None:
     assert {name: told[name] for name in axes} == {name: str(value) for name, value in axes.items()}
     assert (told["seed"], told["method"], told["source"]) == ("4", "tbar", "blended")
     assert "source" not in parameters_of(record())
+
+
+def test_without_git_there_is_no_commit_in_the_tags(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(place))
+    launch(place, "no-git", [])
+    (parent,), _ = runs_of(place, "no-git")
+    assert "mlflow.source.git.commit" not in parent.data.tags
+    assert "version.python" in parent.data.tags
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """A tracking server that answers `user` with the password `p@ss:word` only."""
+
+    expected = "Basic " + b64encode(b"user:p@ss:word").decode()
+
+    def do_GET(self) -> None:
+        allowed = self.headers.get("Authorization") == self.expected
+        self.send_response(200 if allowed else 401)
+        self.end_headers()
+        self.wfile.write(b'{"experiment": {"experiment_id": "7", "name": "guarded"}}')
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The host and port of such a server."""
+    for name in (USER, PASSWORD, TOKEN):
+        monkeypatch.setenv(name, "")  # so that what a test sets is taken away again
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Guarded)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_user_and_password_in_the_uri_are_sent_and_not_said(guarded: str) -> None:
+    tracker = Tracker(f"http://user:p%40ss:word@{guarded}/", None, spec(name="guarded"))
+    assert (tracker.experiment_id, tracker.uri) == ("7", f"http://{guarded}/")
+
+
+def test_a_refusal_does_not_say_the_password(guarded: str) -> None:
+    with pytest.raises(TrackingError, match="401") as caught:
+        Tracker(f"http://user:secret@{guarded}", None, spec(name="guarded"))
+    assert "secret" not in str(caught.value)
+
+
+def test_nothing_that_is_recorded_holds_a_secret(place: Path) -> None:
+    url = "https://host/{00000..00003}.tar?se=2030&sig=S3CRET"
+    data = {"train": [{"url": url}], "evaluation": "http://me:S3CRET@host/eval"}
+    launch(place, "secrets", [], data=data, description=f"from {url}")
+    (parent,), _ = runs_of(place, "secrets")
+    client = MlflowClient(uri(place))
+    text = Path(client.download_artifacts(parent.info.run_id, "spec.json", str(place))).read_text()
+    assert "https://host/{00000..00003}.tar?***" in text
+    assert "S3CRET" not in text + json.dumps(parent.to_dictionary())
