@@ -14,6 +14,9 @@ from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
 
+SAMPLES = "samples.json"
+"""Keys of the samples that the defender holds, by their use."""
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -82,7 +85,7 @@ class Unlearn(Stage):
                 model, held, preprocess, self.seed, progress_of(context.report)
             )
         result.edit.save(context.out)
-        (context.out / "samples.json").write_text(json.dumps(keys, indent=1))
+        (context.out / SAMPLES).write_text(json.dumps(keys, indent=1))
         return {
             "training": result.record.to_dict(),
             "peak_memory": memory.peak,

@@ -12,12 +12,12 @@ from torch.nn import functional
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.disentanglement_error import (
     Head,
-    NormalisedImages,
     disentanglement_map,
     joint_errors,
     reference_predictions,
 )
 from tbar_ray.evaluation.disentanglement_map import DisentanglementMap, Terms
+from tbar_ray.evaluation.normalised_images import NormalisedImages
 from tbar_ray.evaluation.zeroshot import predict
 from tbar_ray.models.factory import Preprocessing, preprocessing
 from tbar_ray.models.in_place import InPlacePair
@@ -281,7 +281,7 @@ def test_a_model_without_answers_makes_a_cell_undefined_and_no_other() -> None:
 
 def test_images_and_references_that_do_not_fit_are_refused() -> None:
     case = Case()
-    with pytest.raises(DataError, match="disentanglement: no images"):
+    with pytest.raises(DataError, match="evaluation: no images"):
         NormalisedImages(case.raw_c[:0], WANTS, "cpu")
     rows_c = reference_predictions(case.pair, "clean", [1.0], case.images_c, case.head)[0]
     rows_t = reference_predictions(case.pair, "triggered", [1.0], case.images_t, case.head)[0]

@@ -32,6 +32,8 @@ READABLE = 8.5
 COLUMNS = 6
 """Most panels side by side."""
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.3, 1.3)), (0, (5, 1.5, 1.3, 1.5)))
+BESIDE: dict[str, Any] = {"linestyle": (0, (1, 1.4)), "linewidth": 0.9, "zorder": 1.5}
+"""Lines of the running statistics on which α was not selected."""
 METRIC_NAMES = {
     "ca": "clean accuracy (CA)",
     "asr": "attack success rate (ASR)",
