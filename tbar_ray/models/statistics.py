@@ -28,7 +28,7 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> Statisti
     """Estimate the statistics that belong to the model's weights; the model is left as it was.
 
     The layers with running statistics normalise with each batch's own and average over batches with equal weight
-    (momentum None, from nothing); all other modules stay in evaluation mode. No gradients.
+    (a cumulative average, from nothing); all other modules stay in evaluation mode. No gradients.
 
     Args:
         model: a CLIP model; its image encoder is asked.
@@ -43,10 +43,11 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> Statisti
         model.eval()
         for layer in layers.values():
             layer.reset_running_stats()
-            layer.momentum = None
             layer.train()
         with torch.no_grad():
-            for batch in batches if layers else ():
+            for number, batch in enumerate(batches if layers else (), start=1):
+                for layer in layers.values():
+                    layer.momentum = 1 / number  # InstanceNorm does not know None as BatchNorm does
                 model.encode_image(batch)  # type: ignore[operator]
         return {name: _copied(layer) for name, layer in layers.items()}
     finally:
