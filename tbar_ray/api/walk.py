@@ -26,8 +26,8 @@ class Walk:
         selected: the selected α; None if none keeps enough CA.
         reference_ca: CA of the infected model.
         min_retention: share of it that had to be kept.
-        max_asr: ASR that counted as removed; None: the least was best.
-        statistics: the running statistics (BatchNorm) of the scored models; None for a model without such.
+        max_asr: ASR at which the backdoor counted as removed; None: the least ASR was best.
+        statistics: the running statistics (BatchNorm) of the scored models; None for a model without them.
         as_applied: where they were re-estimated: the scores by α with those that the edit leaves. ASR that is low here
             and high in `scores` is a backdoor that is masked, not removed.
     """
@@ -42,7 +42,7 @@ class Walk:
 
     @classmethod
     def of(cls, walked: Walked, scores: EditScores, min_retention: float, max_asr: float | None) -> Walk:
-        """Return what a walk saw."""
+        """Return the result of `walk_alpha` in this form."""
         by_alpha = {entry["alpha"]: _scores(entry) for entry in scores.path}
         chosen = None if walked.chosen is None else walked.chosen.alpha
         applied = {entry["alpha"]: _scores(entry[APPLIED]) for entry in scores.path if APPLIED in entry}
@@ -63,7 +63,7 @@ class Walk:
         return self.selected
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON: the path with every rate, and the choice."""
+        """Return a dictionary for JSON: the path with every rate, and the selected α."""
         return {
             "path": [
                 {"alpha": alpha, **scores.to_dict()}

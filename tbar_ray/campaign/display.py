@@ -1,4 +1,4 @@
-"""What a person sees while a campaign runs: a live table on a terminal, plain lines in a log."""
+"""Progress of a running campaign: a live table on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.record import TrialRecord
 
 POLL = 0.5
-"""Seconds between looks at the coordinator."""
+"""Seconds between requests to the coordinator."""
 LOG_EVERY = 15.0
 """Seconds between progress lines of a running stage, in a log."""
 SHOWN_TRIALS = 12
@@ -65,7 +65,7 @@ class Display:
         while not self._stop.wait(POLL):
             try:
                 snapshot: Snapshot = ray.get(self._coordinator.snapshot.remote(), timeout=10)
-            except Exception:  # the cluster is going away; the sweep itself reports why
+            except Exception:  # the cluster is shutting down; the sweep itself reports why
                 return
             if self._live:
                 self._live.update(self._render(snapshot), refresh=True)
@@ -86,7 +86,7 @@ class Display:
         return Group(head, trials, stages)
 
     def _log(self, snapshot: Snapshot) -> None:
-        """Print stages that started or ended since the last look, and every while how far the running ones are."""
+        """Print the stages that started or ended since the last call, and at intervals the progress of running ones."""
         now = time.monotonic()
         for status in snapshot.ended:
             seconds = "" if status.seconds is None else f" in {status.seconds:.1f} s"
@@ -102,7 +102,7 @@ class Display:
 
 
 def describe_trial(record: TrialRecord) -> str:
-    """Say in one line which trial a record is of, and what it found."""
+    """Describe a trial and its result in one line."""
     cell = ", ".join(_settings(record))
     if record.status == "failed" or record.removed is None or record.alpha is None:
         return f"{cell}: {record.status}: {record.reason}"
@@ -112,7 +112,7 @@ def describe_trial(record: TrialRecord) -> str:
 
 
 def _settings(record: TrialRecord) -> list[str]:
-    """Return attack and method, then every other axis with its value; what has none is left out."""
+    """Return attack and method, then every other axis with its value; axes without a value are left out."""
     told = [record.attack, record.method]
     for name, factor in factors_of(record.settings).items():
         value = record.settings[name]

@@ -29,7 +29,7 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launch left behind."""
+    """The result of a launch."""
 
     records: list[TrialRecord]
     report: Path
@@ -49,10 +49,10 @@ class Launch:
 def launch(
     spec: CampaignSpec, store: Store, tracking_uri: str, report: Path, address: str | None, console: Console
 ) -> Launch:
-    """Run a campaign. What is in the store is not computed again; what MLflow has is not doubled.
+    """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
     Raises:
-        TbarError: one line, for anything that can be known to be wrong before the sweep.
+        TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
     planner = Planner(spec)
@@ -85,7 +85,7 @@ def launch(
 
 
 class _Campaign:
-    """The trials of one launch: those of a grid that the store has are taken from there, the others run on Ray."""
+    """The trials of one launch. Trials of a grid that are in the store are read from it; the others run on Ray."""
 
     def __init__(self, planner: Planner, ledger: Ledger, recording: Recording, console: Console) -> None:
         self._planner, self._ledger, self._recording, self._console = planner, ledger, recording, console
@@ -104,7 +104,7 @@ class _Campaign:
             self._sweep(address, left)
 
     def interrupted(self, records: list[TrialRecord]) -> bool:
-        """Whether trials were not run: some were never handed out, or ended without a record."""
+        """Whether some trials were not run: they never started, or ended without a record."""
         return self._handed_out < self._total or len(records) < len(self._keys)
 
     def records(self) -> list[TrialRecord]:
@@ -113,7 +113,7 @@ class _Campaign:
         return in_order(record for record in found if record is not None)
 
     def _replay(self, trials: list[PlannedTrial]) -> list[PlannedTrial]:
-        """Take the trials of a grid that the store has from there, without Ray; return those that are left."""
+        """Read the trials of a grid that are in the store, without Ray; return the remaining ones."""
         writer = RecordWriter(self._store)
         left = []
         for planned in trials:
@@ -141,7 +141,7 @@ class _Campaign:
 
         spec, concurrency = self._spec, self._spec.search.concurrency
         with ray_session(address, spec) as where, _workers(concurrency), _coordinator(self._store) as coordinator:
-            # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
+            # importing MLflow and Tune takes seconds of a core: the stages of the first trials start before that
             first = self._first_stages(trials)
             if first:
                 coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
@@ -167,9 +167,10 @@ class _Campaign:
         self._keys.update(handed_out)
 
     def _first_stages(self, trials: list[PlannedTrial] | None) -> list[Stage]:
-        """Return what the first trials will ask for: those of a grid their outputs, those of a search the model."""
+        """Return the stages that the first trials will need: for a grid their outputs, for a search the model."""
         if trials is None:
-            return stages_in_order([self._planner.foundation().clean])[-1:]
+            clean = self._planner.foundation().clean
+            return [] if clean is None else stages_in_order([clean])[-1:]
         first = trials[: self._spec.search.concurrency]
         return [stage for planned in first for stage in planned.graph.outputs]
 
@@ -179,7 +180,7 @@ class _Campaign:
 
 @contextmanager
 def _workers(count: int) -> Iterator[None]:
-    """Let so many processes start and import, if there is room, while the coordinator starts: stages then find them."""
+    """Start worker processes and their imports, if there is room, so that the first stages find them ready."""
     import ray
 
     from tbar_ray.execution.stage_task import get_ready
@@ -190,12 +191,12 @@ def _workers(count: int) -> Iterator[None]:
         yield
     finally:
         for task in ready:
-            ray.cancel(task)  # one that has found no room by now is not wanted
+            ray.cancel(task)  # a process that has found no room by now is not needed
 
 
 @contextmanager
 def _coordinator(store: Store) -> Iterator[Any]:
-    """Yield a coordinator, and end it with what runs for it: Tune would keep it as long as this process lives."""
+    """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
     import ray
 
     from tbar_ray.execution.coordinator import Coordinator

@@ -59,15 +59,16 @@ def plan(
     rate: Annotated[
         float | None,
         typer.Option(
-            "--images-per-second", min=0.001, help="training speed to cost with, where nothing like it was measured"
+            "--images-per-second", min=0.001, help="training speed for the cost estimate where none was measured"
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the stages and trials, what is cached, and a rough cost. Computes nothing, and needs no data.
 
-    Costs are those of like stages in the store (same kind and architecture). For another machine or model give
-    --images-per-second: images through a training; an evaluation is taken to be three times as fast.
+    Costs are those of similar stages in the store (same kind and architecture).
+    For another machine or model give --images-per-second: images through a
+    training; an evaluation is taken to be three times as fast.
     """
     from tbar_ray.planning.plan import make_plan, total_seconds
     from tbar_ray.planning.planner import Planner
@@ -120,7 +121,8 @@ def run(
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
-    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow lost, 130 interrupted.
+    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow
+    lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.errors import TrackingError
@@ -132,13 +134,11 @@ def run(
     uri = tracking_uri or default_tracking_uri()
     result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
     if result.records:
-        console.print(result_table(result.records))
+        console.print(result_table(result.records, marked=console.color_system is None))
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(
-        f"  MLflow    {uri}  (experiment {campaign.name}; look at it with `{_ui_command(uri)}`)", soft_wrap=True
-    )
+    console.print(f"  MLflow    {uri}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True)
     if result.interrupted:
         console.print("[yellow]interrupted[/]: run the same command again to continue")
         raise typer.Exit(130)
@@ -167,7 +167,7 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
         return
     console = _console()
     if records:
-        console.print(result_table(records))
+        console.print(result_table(records, marked=console.color_system is None))
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
@@ -205,13 +205,14 @@ def profile(
     override: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Run a campaign from an empty store, and say where its time went.
+    """Run a campaign from an empty store, and report where its time went.
 
-    Store, MLflow and report are temporary, or in --folder: what the store has already is
-    neither used nor added to. The campaign runs on a Ray of its own on this machine.
+    Store, MLflow and report are temporary, or in --folder: the usual store is
+    neither read nor written. The campaign runs on a Ray of its own on this machine.
 
-    Of every training on shards it tells images/s, the share of its time in which it waited
-    for data, and its model's FLOP/s over those of a large matrix product on the same device.
+    For every training on shards it reports images/s, the share of its time in
+    which it waited for data, and its model's FLOP/s over those of a large matrix
+    product on the same device.
 
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """
@@ -249,7 +250,7 @@ def profile(
     console.print(table)
     if found.trainings:
         console.print(_speeds(found.trainings))
-    console.print(result_table(found.records))
+    console.print(result_table(found.records, marked=console.color_system is None))
     console.print(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"

@@ -1,4 +1,4 @@
-"""Every stage once in the whole campaign, with its own resources, wherever there is room.
+"""The coordinator: each stage runs once per campaign, with its own resources, on any host with room.
 
 The coordinator is a light actor. It knows stages by fingerprint and carries their definitions as bytes, so that it
 never imports the numeric code. Stages that several trials need are computed once (single flight); the others wait.
@@ -36,12 +36,12 @@ class Coordinator:
         self._locality = Locality()
 
     async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> None:
-        """Start the stages of a trial. Who then leaves out what was sent here must wait for this call to return.
+        """Start the stages of a trial. A call that leaves out stages sent here must wait for this one to return.
 
         Args:
             trial: the trial's fingerprint, for `wait_for`.
             outputs: fingerprints of the stages that it waits for.
-            calls: those of its stages that no trial before had, inputs first.
+            calls: those of its stages that no earlier trial had, inputs first.
         """
         for call in calls:  # inputs come first, so every input has its task
             if call.fingerprint not in self._tasks:
@@ -60,11 +60,11 @@ class Coordinator:
         return next((outcome.error for outcome in outcomes if outcome.error is not None), None)
 
     async def wait_until_begun(self) -> None:
-        """Return once a stage runs, or a trial has ended without."""
+        """Return once a stage runs, or a trial has ended without one."""
         await self._begun.wait()
 
     async def report(self, fingerprint: str, facts: dict[str, Any]) -> None:
-        """Take a running stage's progress."""
+        """Record the progress of a running stage."""
         status = self._live.get(fingerprint)
         if status is None:
             return  # its last report came after its end
@@ -76,7 +76,7 @@ class Coordinator:
             setattr(status, name, value)
 
     async def snapshot(self) -> Snapshot:
-        """Return what runs, and what has ended since the last snapshot."""
+        """Return the running stages, and those that have ended since the last snapshot."""
         ended, self._ended = self._ended, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
         return Snapshot(dict(self._counts), running, ended)
@@ -119,14 +119,14 @@ class Coordinator:
         )
         try:
             outcome = await task.remote(call.payload, call.policy, self._store, me)
-        except Exception as error:  # a crash of ours or of a host, after Ray's retries
+        except Exception as error:  # a crash of this code or of a host, after Ray's retries
             outcome = Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
         if outcome.host:
             self._locality.note(outcome.host, outcome.fetched)
         return outcome, "failed" if outcome.error else "done"
 
     def _strategy(self, call: StageCall) -> NodeAffinitySchedulingStrategy | str:
-        """Prefer the host that has most of what the stage may read, if there is room on it."""
+        """Prefer the host that holds most of the stage's inputs, if there is room on it."""
         host = self._locality.nearest(self._under[call.fingerprint])
         if host is None:
             return "DEFAULT"  # leaves the placement group of whichever trial asked first

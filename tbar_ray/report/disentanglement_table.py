@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.report.figures.disentanglement_figure import maps_of, total_of
+from tbar_ray.report.figures.disentanglement_figure import factors_of_maps, maps_of, total_of
 from tbar_ray.report.text import Markdown, section, share, table
 
 LOW = 0.1
@@ -23,6 +23,7 @@ def disentanglement(records: Sequence[TrialRecord]) -> Markdown:
     import numpy as np
 
     rows = []
+    factors = factors_of_maps(records)
     for record in sorted(maps_of(records), key=lambda r: r.attack):
         content = record.disentanglement
         assert content is not None
@@ -32,6 +33,7 @@ def disentanglement(records: Sequence[TrialRecord]) -> Markdown:
             [
                 record.attack,
                 str(record.seed),
+                *(factor.form(record.setting(factor.name)) for factor in factors),
                 _number(content.at_planted),
                 _number(content.at_negated),
                 "–" if content.alpha is None else f"{content.alpha:.3g}",
@@ -41,7 +43,17 @@ def disentanglement(records: Sequence[TrialRecord]) -> Markdown:
             ]
         )
     below = Markdown(f"cells with ξ < {LOW:g}")
-    head = ["attack", "seed", "ξ(1, 1)", "ξ(1, −α)", "α", "mean ξ", below, "cells known"]
+    head = [
+        "attack",
+        "seed",
+        *(factor.label for factor in factors),
+        "ξ(1, 1)",
+        "ξ(1, −α)",
+        "α",
+        "mean ξ",
+        below,
+        "cells known",
+    ]
     return section("Weight disentanglement", NOTE, table(head, rows) if rows else "")
 
 

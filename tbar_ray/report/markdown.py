@@ -34,7 +34,7 @@ FIGURES: Mapping[str, str] = {
 }
 """What each figure shows, in the report's order."""
 NO_EFFECT = ("attack", "source", "method", "seed")
-"""Axes whose values are told apart elsewhere: they have tables of their own, or are repetitions."""
+"""Axes without a section: they have their own tables, or are repetitions."""
 EFFECTS: Mapping[str, str] = {
     "forget_size": "What forget-set size does",
     "clean_fraction": "What mixing in clean data does",
@@ -87,7 +87,7 @@ def _effects(records: Sequence[TrialRecord]) -> list[Markdown]:
         if len({r.settings[factor.name] for r in chosen if factor.name in r.settings}) > 1
     ]
     return [
-        section(EFFECTS.get(factor.name, f"What {factor.label} does"), bullets(effect_sentences(chosen, factor)))
+        section(EFFECTS.get(factor.name, f"What {factor.title} does"), bullets(effect_sentences(chosen, factor)))
         for factor in factors
     ]
 

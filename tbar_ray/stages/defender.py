@@ -1,12 +1,11 @@
-"""What the defender of a campaign has: read from the samples that the infected model was trained on."""
+"""The defender's data in a campaign, read from the samples that the infected model was trained on."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tbar_ray.evaluation.class_prompts import ClassPrompts
-from tbar_ray.stages.poison import MANIFEST
+from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.unlearning.defender import Classes, DefenderData
 from tbar_ray.unlearning.reader import DefenderReader, Planted, stamped_by_defender
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.models.factory import Preprocessing
-    from tbar_ray.stages.poison import InfectedModel
+    from tbar_ray.stages.infected import InfectedNode
     from tbar_ray.stages.unlearn import Unlearn
     from tbar_ray.store.store import Store
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def read_defender(
     store: Store, stage: Unlearn, data: EvaluationSet, prompts: ClassPrompts, head: Tensor, preprocess: Preprocessing
 ) -> tuple[DefenderData, dict[str, list[str]]]:
-    """Return what the defender has, and the keys of the samples that were read by their use.
+    """Return the defender's data, and the keys of the samples that were read, by their use.
 
     The evaluation set gives class names and templates, never images.
 
@@ -56,16 +55,17 @@ def read_defender(
     return held, reader.keys
 
 
-def _planted(store: Store, infected: InfectedModel) -> list[Planted]:
-    """Return what was planted in a model, from its manifest."""
-    manifest = json.loads((store.fetch(infected.artifact) / MANIFEST).read_text())
+def _planted(store: Store, infected: InfectedNode) -> list[Planted]:
+    """Return what was planted in a model, from its manifest; nothing is known of a given one."""
+    if not isinstance(infected, InfectedModel):
+        return []
     return [
         Planted(
             plant.backdoor.build(store),
             plant.backdoor.target,
-            entry["label"],
-            {sample["key"]: sample["new_caption"] for sample in entry["samples"]},
-            entry["cover"],
+            poison.label,
+            poison.plan.captions,
+            poison.plan.cover,
         )
-        for entry, plant in zip(manifest, infected.plants, strict=True)
+        for poison, plant in zip(infected.planted(store), infected.plants, strict=True)
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tbar_ray.spec.attack import MergeSpec
+from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage, StageContext
-from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import Store
 
@@ -27,7 +27,7 @@ class MergedModel(Stage, ModelNode):
     version: ClassVar[int] = 2
 
     clean: ModelNode
-    parts: tuple[InfectedModel, ...]
+    parts: tuple[InfectedNode, ...]
     merge: MergeSpec
     statistics_images: int
     """Clean images for running statistics, of all tasks together; 0: those that the merge leaves."""

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoint of one stage, in the store: whatever node goes on with the stage finds it there.
+    """The checkpoint of one stage, in the store: any node that continues the stage finds it there.
 
     Attributes:
         store: the campaign's store.
-        artifact: the stage's artifact, which a checkpoint is on the way to.
+        artifact: the artifact that the stage will commit.
         minutes: time between checkpoints.
     """
 
@@ -33,7 +33,7 @@ class Checkpoints:
         return 60 * self.minutes
 
     def last(self) -> TrainingCheckpoint | None:
-        """Return the last checkpoint, None if there is none.
+        """Return the last checkpoint; None if there is none.
 
         Raises:
             CheckpointError: if there is one that cannot be read.
@@ -45,7 +45,7 @@ class Checkpoints:
             return TrainingCheckpoint.load(copy) if self.store.read_file(self._path, copy) else None
 
     def keep(self, checkpoint: TrainingCheckpoint) -> None:
-        """Replace the checkpoint that is there."""
+        """Write a checkpoint, replacing the last one."""
         scratch = self.store.scratch()
         try:
             checkpoint.save(scratch / "checkpoint.pt")

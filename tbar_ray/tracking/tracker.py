@@ -1,7 +1,7 @@
 """MLflow: one experiment per campaign name, a parent run per launch, a nested run per trial.
 
-Only the driver talks to MLflow. Runs are found by a tag that holds a fingerprint, so that running a
-campaign again updates what is there and never doubles it.
+Only the driver talks to MLflow. Runs are found by a tag that holds a fingerprint, so that running a campaign again
+updates what is there and never duplicates it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Tracker:
         self._trials: dict[str, _TrialRun] | None = None
 
     def start(self) -> None:
-        """Open the parent run of this spec, or the one that an earlier launch of it left."""
+        """Open the parent run of this spec, or the one of an earlier launch."""
         fingerprint = campaign_fingerprint(self._spec)
         run = self._find_parent(fingerprint)
         launches = 1
@@ -122,7 +122,7 @@ class Tracker:
             run = self._client.create_run(self.experiment_id, now, tags, run_name(record))
             known = _TrialRun(run.info.run_id, run.info.status, now)
         run_id = known.run_id
-        # all of a run has the time of its start: what an interrupted launch wrote is written again, not doubled
+        # all of a run has the time of its start: what an interrupted launch wrote is written again, not duplicated
         first, *rest = _portions(metrics_of(record, known.started))
         self._client.log_batch(
             run_id,
@@ -215,8 +215,8 @@ def run_name(record: TrialRecord) -> str:
 def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
     """Return the test values at the selected α, then the validation path stepped by α.
 
-    The order matters to people: MLflow's compare page first shows the metric that was logged first. What is no number
-    (what is retained of an infected model's CA of 0) is left out: MLflow would refuse the whole batch.
+    The order matters: MLflow's compare page first shows the metric that was logged first. Values that are not numbers
+    (the retention of an infected model's CA of 0) are left out: MLflow would refuse the whole batch.
     """
     of_trial: dict[str, float | None] = {
         **{metric: record.value(metric) for metric in ("ca", "asr", "pa")},
@@ -251,7 +251,7 @@ def _beside(point: Point) -> list[tuple[str, float | None]]:
 
 
 def _further(record: TrialRecord) -> dict[str, float | None]:
-    """Return what only some campaigns measure."""
+    """Return the metrics that only some campaigns have."""
     sensitivity, errors, change = record.alpha_sensitivity, record.disentanglement, record.weight_change
     roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
     return {
@@ -279,7 +279,7 @@ def _environment() -> dict[str, str]:
 
 
 def _check_server(uri: str) -> None:
-    """Ask an HTTP server whether it is there: MLflow's own retries would take minutes to say no."""
+    """Check that an HTTP server answers: MLflow's own retries would take minutes to fail."""
     if urlparse(uri).scheme not in ("http", "https"):
         return
     try:
@@ -293,7 +293,7 @@ def _check_server(uri: str) -> None:
 
 
 def _check_database(uri: str) -> None:
-    """Ask SQLite whether it can write: MLflow would try an impossible database again for minutes."""
+    """Check that SQLite can write: MLflow would try an impossible database again for minutes."""
     path = uri.removeprefix("sqlite:///").split("?", 1)[0]
     if not uri.startswith("sqlite:///") or path in ("", ":memory:"):
         return

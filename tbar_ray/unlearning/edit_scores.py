@@ -22,7 +22,7 @@ RateDict = Mapping[str, float | int]
 
 
 class EditScores:
-    """Answers of θ_b moved by an edit, at coefficients that a method makes of α.
+    """Scores of θ_b moved by an edit, at the coefficients that a method assigns to α.
 
     A model with running statistics is scored twice: with those that the edit leaves, and with those re-estimated on
     clean images. At a coefficient of 0 nothing is edited, and the infected model's own statistics stay.
@@ -33,19 +33,19 @@ class EditScores:
         head_of: a model's zero-shot head, for an edit of the text tower, which moves the class embeddings too.
         validation: gives the validation images when they are first needed.
         target: the attacker's class.
-        preprocess: how the model wants its images.
+        preprocess: size and normalisation of the model's input images.
         infected: the infected model's own validation scores (`Scores.to_dict`), which are those at coefficient 0.
-        device: where the model lies.
-        statistics: what scores count, of a model with running statistics.
+        device: the device that holds the model.
+        statistics: those on which α is selected, of a model with running statistics.
         clean: gives batches of clean images (`statistics_batches`) when they are first needed; None: the model is
             scored as applied only.
 
     Attributes:
-        statistics: what scores count; None for a model without running statistics.
-        beside: the other statistics, of which a point has scores too; None where there are none.
-        path: the validation scores of every α that was asked for, in the order of asking; those of the other
-            statistics under their name.
-        sequential_tests: what decided the α that were not scored in full (`gone_or_spent`).
+        statistics: those on which α is selected; None for a model without running statistics.
+        beside: the other statistics, with which a point is scored too; None where there are none.
+        path: the validation scores of every requested α, in the order of the requests; those with the other statistics
+            under their name.
+        sequential_tests: the decisions on α that were not scored in full (`gone_or_spent`).
     """
 
     def __init__(
@@ -114,17 +114,17 @@ class EditScores:
     def scored(
         self, alpha: float, split: Split, target: int, statistics: StatisticsChoice | None = None
     ) -> Mapping[str, RateDict]:
-        """Return the scores at α on any images, as JSON has them; None: with the statistics that count."""
+        """Return the scores at α on any images, as JSON has them; None: with the statistics that α is selected on."""
         return score_predictions(self.answers(alpha, split, statistics), split.labels, target).to_dict()
 
     def answers(self, alpha: float, split: Split, statistics: StatisticsChoice | None = None) -> Predictions:
-        """Return what the model answers at α on any images; None: with the statistics that count."""
+        """Return the model's predictions at α on any images; None: with the statistics that α is selected on."""
         with self.at(alpha, statistics) as (moved, head):
             return predict_split(moved, head, split, self._preprocess)
 
     @contextmanager
     def at(self, alpha: float, statistics: StatisticsChoice | None = None) -> Iterator[tuple[nn.Module, Tensor]]:
-        """Yield the model at α and its classifier; None: with the statistics that count."""
+        """Yield the model at α and its classifier; None: with the statistics that α is selected on."""
         coefficient = self._coefficient(alpha)
         with ExitStack() as stack:
             moved, own = stack.enter_context(self._edited.at(coefficient))

@@ -17,7 +17,7 @@ from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.node import DEFAULT_POLICY, Stage, StageContext
 from tbar_ray.store.store import Store
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 
 class Made(Stage):

@@ -66,7 +66,8 @@ def test_an_axis_is_whole_where_its_field_is(axis: str, whole: bool) -> None:
 
 def test_parameters_of_unlearning_are_those_of_the_trials_method() -> None:
     made = spec(methods=METHODS)
-    assert is_whole(made, "unlearning.parameters.warmup_steps", "cleanclip")
+    assert is_whole(made, "unlearning.parameters.directions", "backdoor-directions")
+    assert not is_whole(made, "unlearning.parameters.directions", "tbar")
     assert not is_whole(made, "unlearning.parameters.self_weight", "cleanclip")
     assert not is_whole(made, "unlearning.parameters.self_weight", "tbar")
 

@@ -46,7 +46,8 @@ def path_content(**changes: Any) -> Content:
     ]
     return {
         "path": points, "sequential_tests": {}, "selected": 0.5, "feasible": True, "reference_ca": 0.8,
-        "monotone": None, "statistics": None, "dominated": False, "test": told(0.78, 0.21, 0.6), "others": {}, **changes,
+        "monotone": None, "statistics": None, "dominated": False,
+        "test": told(0.78, 0.21, 0.6), "others": {}, **changes,
     }  # fmt: skip
 
 

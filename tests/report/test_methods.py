@@ -73,3 +73,15 @@ def test_the_figure_has_a_panel_for_each_attack_and_a_curve_where_there_is_a_str
     assert sum(len(line.get_xdata()) > 1 for line in panels[0].lines) == 2
     said = " ".join(text.get_text() for text in methods_figure([]).findobj(Text))
     assert "No trial has a result" in said
+
+
+def test_what_a_method_cost_stands_beside_what_it_left() -> None:
+    cost = Cost(
+        data=7000, forget_images=6, clean_pairs=5, training_pairs=4, samples=3, steps=2, seconds=15, peak_memory=9000000
+    )
+    rows = rows_of(methods_table([record(cost=cost), record(method="finetune")], None))
+    tbar = next(row for row in rows if "tbar" in row["method"])
+    shown = [tbar[name].strip("*") for name in ("images", "seen", "seconds", "memory", "CA", "α")]
+    assert shown == ["7,000", "3", "15", "9 MB", "82.1% [79.8, 84.1]", "0.6"]
+    assert next(row for row in rows if "finetune" in row["method"])["images"].strip("*") == "–"
+    assert methods_table([record(), record(size=3)], None) == ""

@@ -33,8 +33,8 @@ axes = st.fixed_dictionaries(
 @st.composite
 def specs(draw: st.DrawFn) -> dict[str, Any]:
     planted = draw(st.dictionaries(names, attacks, min_size=1, max_size=2))
-    poison = draw(st.one_of(st.builds(dict, rate=shares), st.builds(dict, count=st.integers(1, 99))))
-    origin = draw(st.sampled_from([{"pretrained": "openai"}, {"training": {"epochs": 2}}]))
+    poison: dict[str, Any] = draw(st.one_of(st.builds(dict, rate=shares), st.builds(dict, count=st.integers(1, 99))))
+    origin: dict[str, Any] = draw(st.sampled_from([{"pretrained": "openai"}, {"training": {"epochs": 2}}]))
     return {
         "name": draw(names),
         "description": draw(st.text(max_size=20)),

@@ -91,7 +91,7 @@ class _Lines:
         return 0.0 if len(self.keys) < 2 else 2 * self.keys.index(level) / (len(self.keys) - 1) - 1
 
     def entries(self) -> list[Line2D]:
-        """Return the legend."""
+        """Return the entries of the legend: the levels, under the axis's name."""
         if self._levels is None:
             return []
         labels = [UNSET_LABEL if level is None else self._levels.labels[level] for level in self.keys]
@@ -99,7 +99,7 @@ class _Lines:
             style.key(label, linewidth=1.5, markersize=6, **self.look(level))
             for label, level in zip(labels, self.keys, strict=True)
         ]
-        return [style.heading(self._levels.factor.label), *keys]
+        return [style.heading(self._levels.factor.title), *keys]
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bo
     style.percent(axes, "y", whole=view.metric == "asr", pad=0.07)
     view.scale.dress(axes)
     if said and view.lines.factor is not None:
-        axes.set_xlabel(f"{axes.get_xlabel()}\nlines: {view.lines.factor.label}")
+        axes.set_xlabel(f"{axes.get_xlabel()}\nlines: {view.lines.factor.title}")
     axes.set_ylabel(f"test {view.metric.upper()}")
 
 
@@ -245,7 +245,7 @@ def _note(records: Sequence[TrialRecord], chosen: Sequence[TrialRecord]) -> str:
     if varies(chosen, "seed") or len(found) > 2:
         parts.append("Lines join means of feasible trials; small points are single trials.")
     if left := found[MOST_AXES:]:
-        parts.append(f"Of {len(found)} axes the first {MOST_AXES} are drawn, not: {', '.join(f.label for f in left)}.")
+        parts.append(f"Of {len(found)} axes the first {MOST_AXES} are drawn, not: {', '.join(f.title for f in left)}.")
     if (others := len(records) - len(chosen)) > 0:
         parts.append(f"Of trials that differ in α only, one is shown: {counted(others, 'other')} not selected.")
     parts.append(style.without_result(records) or "All trials have a result.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.planning.axes import ALIASES, Factor
-from tbar_ray.records.cells import PANEL, Curve, Levels, grouped, panel_of, varies, varying
+from tbar_ray.records.cells import PANEL, Curve, Levels, grouped, panel_of, varies, varies_within, varying
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 
@@ -35,12 +35,16 @@ UNSET_LABEL = "not set"
 
 
 def factors_within(records: Sequence[TrialRecord]) -> list[Factor]:
-    """Return the axes that tell lines of a panel apart, in the order of tables; seeds are averaged or drawn alike."""
+    """Return the axes that tell the lines of an attack apart, in the order of tables; seeds share a look.
+
+    That some panels lack an axis, as methods do without the parameter, does not make it vary.
+    """
     panels = list(grouped(records, panel_of).values())
     return [
         factor
         for factor in varying(records, without=(*PANEL, "seed"))
-        if any(varies(members, factor.name) for members in panels)
+        if varies_within([r for r in records if r.setting(factor.name) is not None], factor.name)
+        or any(varies(members, factor.name) for members in panels)
     ]
 
 
@@ -84,7 +88,7 @@ class Looks:
 
     def entries(self) -> list[Line2D]:
         """Return the legend."""
-        entries = [style.heading(self._colours.factor.label)]
+        entries = [style.heading(self._colours.factor.title)]
         entries += [
             style.key(label, color=style.level_colour(i, self._colours), linewidth=2.4)
             for i, label in enumerate(self._colours.labels)
@@ -92,7 +96,7 @@ class Looks:
         if self._unset[0]:
             entries.append(style.key(UNSET_LABEL, color=UNSET.colour, linewidth=2.4))
         if self._dashes is not None:
-            entries.append(style.heading(self._dashes.factor.label))
+            entries.append(style.heading(self._dashes.factor.title))
             kinds = [(label, *style.level_dashes(i)) for i, label in enumerate(self._dashes.labels)]
             kinds += [(UNSET_LABEL, UNSET.dashes, UNSET.marker)] * self._unset[1]
             entries += [
@@ -108,4 +112,4 @@ class Looks:
 
 def alike(what: str, factors: Sequence[Factor]) -> str:
     """Return a sentence that names the axes in which drawn things of one look differ; '' if there are none."""
-    return f"{what} of one look differ in: {', '.join(f.label for f in factors)}." if factors else ""
+    return f"{what} of one look differ in: {', '.join(f.title for f in factors)}." if factors else ""

@@ -7,10 +7,11 @@ import pytest
 from matplotlib.axes import Axes
 
 from tbar_ray.records.cells import curves_of
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import alpha_figure
 from tbar_ray.report.figures.flat import Flat, flat_of, in_words
-from tests.records.records import Record, flat, grid, infeasible, matrix, record
-from tests.report.figures.test_figures import text_of
+from tests.records.records import epochs_grid, flat, grid, infeasible, matrix, record
+from tests.report.figures.test_figures import legend_of, text_of
 
 
 def spans(axes: Axes) -> list[tuple[float, float]]:
@@ -22,7 +23,7 @@ def lines_under_title(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-def flat_of_cell(records: Sequence[Record]) -> Flat | None:
+def flat_of_cell(records: Sequence[TrialRecord]) -> Flat | None:
     (curve,) = curves_of(records, ("ca",), mean_of_seeds=True)
     return flat_of(curve)
 
@@ -34,12 +35,12 @@ def test_one_cell_a_panel_has_all_scores_in_it_with_the_selected_alpha_marked() 
     assert len(curves) == 3
     found = [np.asarray(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == 11]
     for metric, values in zip(("ca", "asr", "pa"), found, strict=True):
-        assert values == pytest.approx([p[metric] for p in made["path"]])
+        assert values == pytest.approx([getattr(point, metric) for point in made.path])
     marks = {tuple(line.get_xydata()[0]) for line in axes.lines if len(line.get_xdata()) == 1}
-    point = next(p for p in made["path"] if p["alpha"] == made["alpha"])
-    assert marks == {(made["alpha"], point[metric]) for metric in ("ca", "asr", "pa")}
+    point = made.selected_point
+    assert marks == {(made.alpha, getattr(point, metric)) for metric in ("ca", "asr", "pa")}
     levels = [line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]]
-    assert levels == pytest.approx([0.95 * made["path"][0]["ca"], made["ca_clean"], made["asr_clean"]])
+    assert levels == pytest.approx([0.95 * made.path[0].ca, made.value("ca", "clean"), made.value("asr", "clean")])
 
 
 def test_the_flat_range_is_shaded_and_its_width_written() -> None:
@@ -60,7 +61,7 @@ def test_without_a_range_nothing_is_shaded() -> None:
     figure = alpha_figure([record(alpha_sensitivity=flat(None, None))])
     assert spans(figure.axes[0]) == []
     assert lines_under_title(figure.axes[0]) == ["no flat α"]
-    unknown = alpha_figure([record()])  # a record of an older store
+    unknown = alpha_figure([record()])  # as of a path of one α
     assert lines_under_title(unknown.axes[0]) == []
     assert "flat" not in text_of(unknown).lower()
 
@@ -70,17 +71,16 @@ def test_seeds_share_what_is_flat_in_all_of_them() -> None:
     records = [record(seed=seed, alpha_sensitivity=found) for seed, found in enumerate(ranges)]
     assert flat_of_cell(records) == Flat(0.4, 0.7, False, 3, 3)
     assert in_words([flat_of_cell(records)]) == "flat in all 3 seeds over 0.3 of α"
-    records[0]["alpha_sensitivity"] = flat(None, None)
+    records[0] = record(alpha_sensitivity=flat(None, None))
     assert in_words([flat_of_cell(records)]) == "flat α in 2 of 3 seeds"
-    records[0]["alpha_sensitivity"] = flat(0.1, 0.2)
+    records[0] = record(alpha_sensitivity=flat(0.1, 0.2))
     assert in_words([flat_of_cell(records)]) == "no α is flat in all 3 seeds"
 
 
 def test_several_lines_of_a_panel_have_bars_in_the_panel_of_asr() -> None:
-    records = [r for r in grid() if r["attack"] == "badnets"]
     found = (flat(0.4, 0.5), flat(None, None), flat(0.5, 0.8), flat(0.6, 1.0, end=True))
-    for made, one in zip(records, found, strict=True):
-        made["alpha_sensitivity"] = one
+    cells = [(size, fraction) for size in (20, 300) for fraction in (0.0, 0.5)]
+    records = [record("badnets", *cell, alpha_sensitivity=one) for cell, one in zip(cells, found, strict=True)]
     figure = alpha_figure(records)
     ca, asr, _ = figure.axes
     bars = [tuple(line.get_xdata()) for line in asr.lines if line.get_transform() != asr.transData]
@@ -101,3 +101,37 @@ def test_a_matrix_has_a_panel_for_every_attack_that_took() -> None:
     last = next(axes for axes in shown if axes.get_title(loc="left") == "badmerging-ties")
     assert spans(last) == [pytest.approx((0.4, 0.63))]
     assert lines_under_title(last) == ["flat over 0.23 of α"]
+
+
+def test_a_range_that_meets_the_start_of_the_path_may_be_wider() -> None:
+    found = flat(0.0, 0.5).model_copy(update={"censored": True, "censored_low": True})
+    assert in_words([flat_of_cell([record(alpha_sensitivity=found)])]) == "flat over ≥ 0.5 of α"
+
+
+def test_lines_of_an_axis_without_a_short_name_have_colours_that_the_legend_tells() -> None:
+    figure = alpha_figure(epochs_grid((1, 3)))
+    legend = {text.get_text(): handle for handle, text in zip(*legend_of(figure), strict=True)}
+    assert "epochs" in legend
+    assert "forget set" not in legend
+    colours = {label: legend[label].get_color() for label in ("1", "3")}
+    assert colours["1"] != colours["3"]
+    ca = figure.axes[0]
+    assert [line.get_color() for line in ca.lines if len(line.get_xdata()) == 11] == [colours["1"], colours["3"]]
+
+
+def test_lines_that_differ_in_a_third_axis_are_told_in_the_note() -> None:
+    records = [
+        record(size=size, fraction=fraction, axes={"model.training.epochs": epochs})
+        for size in (20, 300)
+        for fraction in (0.0, 0.5)
+        for epochs in (1, 3)
+    ]
+    assert "Lines of one look differ in: epochs." in text_of(alpha_figure(records))
+    assert "Lines of one look differ" not in text_of(alpha_figure(grid()))
+
+
+def test_attacks_with_poisoning_rates_of_their_own_need_no_look_for_it() -> None:
+    records = [*grid(), *(record("sig", size, poisoning_rate=0.05) for size in (20, 300))]
+    text = text_of(alpha_figure(records))
+    assert "poisoned" not in text
+    assert "Lines of one look differ" not in text

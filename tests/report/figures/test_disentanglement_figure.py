@@ -6,21 +6,28 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from tbar_ray.records.record import Disentanglement
 from tbar_ray.report.figures import disentanglement_figure
-from tbar_ray.report.figures.disentanglement_figure import MOST_MAPS, maps_of, total_of
-from tests.records.records import Record, error_map, record
+from tbar_ray.report.figures.disentanglement_figure import MOST_MAPS, factors_of_maps, maps_of, total_of
+from tests.records.records import error_map, record
 from tests.report.figures.test_figures import rendered, text_of
 
 
-def uneven() -> Record:
-    """A map that differs along both axes: clean term α_t²/10, triggered term |α_c|/10, on 5 × 5 points."""
-    alphas = [-2.0, -1.0, 0.0, 1.0, 2.0]
-    return {
-        "alphas_c": alphas, "alphas_t": alphas, "n_c": 600, "n_t": 590, "vectors": {}, "alpha": 1.5,
-        "clean_term": [[t * t / 10 for t in alphas] for _ in alphas],
-        "triggered_term": [[abs(c) / 10 for _ in alphas] for c in alphas],
-        "at_planted": 0.2, "at_negated": 0.35,
-    }  # fmt: skip
+def uneven(alpha: float | None = 1.5, at_negated: float | None = 0.35, scale: float = 0.1) -> Disentanglement:
+    """A map that differs along both axes: clean term α_t² · scale, triggered term |α_c| · scale, on 5 × 5 points."""
+    alphas = (-2.0, -1.0, 0.0, 1.0, 2.0)
+    return Disentanglement(
+        alphas_c=alphas,
+        alphas_t=alphas,
+        clean_term=tuple(tuple(t * t * scale for t in alphas) for _ in alphas),
+        triggered_term=tuple(tuple(abs(c) * scale for _ in alphas) for c in alphas),
+        n_c=600,
+        n_t=590,
+        vectors={},
+        at_planted=0.2,
+        at_negated=at_negated,
+        alpha=alpha,
+    )
 
 
 def heat(axes: Axes) -> Any:
@@ -55,7 +62,7 @@ def test_planted_and_negated_are_marked_with_their_error() -> None:
 
 
 def test_a_point_outside_the_grid_is_named_instead() -> None:
-    figure = disentanglement_figure([record(disentanglement={**uneven(), "alpha": 10.0, "at_negated": None})])
+    figure = disentanglement_figure([record(disentanglement=uneven(10.0, at_negated=None))])
     marks = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
     assert len(marks) == 1
     assert "Outside the grid: badnets (1, −10)" in text_of(figure)
@@ -79,12 +86,13 @@ def test_cells_without_an_answer_are_masked_and_hatched() -> None:
 
 
 def test_a_map_is_drawn_once_with_the_alpha_of_the_best_trial() -> None:
-    bad, good = record(size=20), record(size=300)  # a larger forget set removes more
-    for made in (bad, good):
-        made["disentanglement"] = {**uneven(), "alpha": made["alpha"]}
+    bad, good = (  # a larger forget set removes more
+        made.model_copy(update={"disentanglement": uneven(made.alpha)}) for made in (record(size=20), record(size=300))
+    )
     (shown,) = maps_of([bad, good, record("blended")])
     assert shown is good
     assert maps_of([record("blended")]) == []
+    assert factors_of_maps([bad, good]) == []  # the forget set changes no map
 
 
 def test_at_most_a_dozen_maps_and_every_attack_before_a_second_seed() -> None:
@@ -101,3 +109,16 @@ def test_at_most_a_dozen_maps_and_every_attack_before_a_second_seed() -> None:
         for i, a in enumerate(frames)
         for b in frames[i + 1 :]
     )
+
+
+def test_an_axis_that_changes_the_map_has_maps_of_its_own_named_by_it() -> None:
+    records = [
+        record(attack, size=size, axes={"model.training.epochs": epochs}, disentanglement=uneven(scale=epochs / 30))
+        for attack in ("a", "b")
+        for epochs in (1, 3)
+        for size in (20, 300)
+    ]
+    assert [factor.name for factor in factors_of_maps(records)] == ["model.training.epochs"]
+    figure = disentanglement_figure(records)
+    titles = [axes.get_title(loc="left") for axes in figure.axes if "epochs" in axes.get_title(loc="left")]
+    assert titles == ["a, epochs 1", "b, epochs 1", "a, epochs 3", "b, epochs 3"]

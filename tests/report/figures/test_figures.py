@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from tbar_ray.records.cells import curves_of, fraction_levels, one_per_cell, size_levels
+from tbar_ray.records.cells import curves_of, one_per_cell
+from tbar_ray.records.record import Role, TrialRecord
 from tbar_ray.report.figures import (
     Examples,
     ablation_figure,
@@ -20,9 +22,10 @@ from tbar_ray.report.figures import (
     tradeoff_figure,
     transfer_figure,
 )
-from tests.records.records import NAMES, Record, error_map, failed, grid, infeasible, matrix, moved, record
+from tests.records.records import NAMES, epochs_grid, error_map, failed, grid, infeasible, matrix, moved, record
 
-Draw = Callable[[list[Record]], Figure]
+ROLES: tuple[Role, ...] = ("removed", "infected", "clean")
+Draw = Callable[[list[TrialRecord]], Figure]
 ALL = pytest.mark.parametrize("draw", [alpha_figure, tradeoff_figure, ablation_figure])
 
 
@@ -31,6 +34,12 @@ def text_of(figure: Figure) -> str:
     parts += [t.get_text() for legend in figure.legends for t in legend.get_texts()]
     parts += [axes.get_title(loc="left") for axes in figure.axes]
     return " ".join(" ".join(parts).split())
+
+
+def legend_of(figure: Figure) -> tuple[list[Any], list[Text]]:
+    """The lines and the texts of a figure's legend."""
+    (legend,) = figure.legends
+    return legend.legend_handles, legend.get_texts()
 
 
 def rendered(figure: Figure) -> bytes:
@@ -53,7 +62,7 @@ def test_says_what_it_shows(draw: Draw) -> None:
 
 @ALL
 @pytest.mark.parametrize("records", [[], [failed()]], ids=["none", "failed"])
-def test_nothing_to_show_is_a_sentence(draw: Draw, records: list[Record]) -> None:
+def test_nothing_to_show_is_a_sentence(draw: Draw, records: list[TrialRecord]) -> None:
     figure = draw(records)
     assert "No trial has" in text_of(figure)
     assert not figure.axes
@@ -156,24 +165,33 @@ def test_the_comparison_of_many_has_the_mark_of_every_title_at_its_test_result()
     assert first.get_title(loc="left").startswith("all")
     assert second.get_title(loc="left") == "● badnets"
     points = {tuple(np.round(line.get_xydata()[0], 6)) for line in first.lines}
-    done = [r for r in matrix() if r["status"] == "done"]
-    assert {tuple(np.round((r["asr"], r["ca"]), 6)) for r in done} <= points
+    done = [np.array([r.value("asr"), r.value("ca")], float) for r in matrix() if r.status == "done"]
+    assert {tuple(np.round(point, 6)) for point in done} <= points
     assert "● badnets" not in text_of(tradeoff_figure(grid()))
+
+
+def test_the_tradeoff_shows_an_axis_without_a_short_name() -> None:
+    records = epochs_grid((1, 3))
+    figure = tradeoff_figure(records)
+    legend = {text.get_text(): handle for handle, text in zip(*legend_of(figure), strict=True)}
+    assert "epochs" in legend
+    colours = [legend[label].get_color() for label in ("1", "3")]
+    assert colours[0] != colours[1]
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 11]
+    assert [line.get_color() for line in lines] == colours
+    for colour, made in zip(colours, records[:2], strict=True):
+        results = [line for line in figure.axes[0].lines if line.get_color() == colour and line.get_marker() == "o"]
+        assert any(line.get_xydata().tolist() == [[made.value("asr"), made.value("ca")]] for line in results)
 
 
 def test_panels_of_the_tradeoff_share_their_scale() -> None:
     figure = tradeoff_figure(grid())
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     low, high = figure.axes[0].get_ylim()
-    lows = [p["ca"] for r in grid() for p in r["path"]]
-    assert low < min(lows)
-    assert high > grid()[0]["ca_clean"]
-
-
-def test_the_ablation_shows_only_factors_that_vary() -> None:
-    labels = {axes.get_xlabel() for axes in ablation_figure(grid(fractions=(0.0,))).axes if axes.get_visible()}
-    assert labels == {"forget-set size (log scale)"}
-    assert "one clean fraction" in text_of(ablation_figure(matrix()))
+    lows = [point.ca for r in grid() for point in r.path]
+    clean = grid()[0].value("ca", "clean")
+    assert clean is not None
+    assert low < min(lows) < clean < high
 
 
 def test_attacks_have_a_row_each_and_say_what_became_of_them() -> None:
@@ -188,7 +206,7 @@ def test_attacks_have_a_row_each_and_say_what_became_of_them() -> None:
     row = labels.index("badnets")
     xs = {round(float(line.get_xdata()[0]), 3) for line in first.lines if list(line.get_ydata()) == [row]}
     made = matrix()[0]
-    assert {round(made[f"asr{role}"], 3) for role in ("", "_infected", "_clean")} <= xs
+    assert {round(made.value("asr", role) or 0, 3) for role in ROLES} <= xs
 
 
 def test_attacks_of_very_many_cells_show_the_best_of_each() -> None:
@@ -196,22 +214,14 @@ def test_attacks_of_very_many_cells_show_the_best_of_each() -> None:
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == sorted(NAMES[:7])
     assert "Of 70 cells" in text_of(figure)
     labels = [label.get_text() for label in attacks_figure(grid()).axes[0].get_yticklabels()]
-    assert labels[0] == "badnets, forget size 20, clean fraction 0.0"
-
-
-def test_gaps_are_marked_in_the_ablation() -> None:
-    figure = ablation_figure([record(), infeasible(size=20), failed(fraction=0.5)])
-    marks = [line.get_marker() for line in figure.axes[0].lines]
-    assert "v" in marks
-    assert "x" in marks
-    assert "infeasible, no result" in text_of(figure)
+    assert labels[0] == "badnets, forget set 20, clean 0%"
+    labels = [label.get_text() for label in attacks_figure(epochs_grid((1, 3))).axes[0].get_yticklabels()]
+    assert labels == ["badnets, epochs 1", "badnets, epochs 3", "blended, epochs 1", "blended, epochs 3"]
 
 
 def test_legend_stays_short_with_many_cells() -> None:
     records = [record(size=10 + 17 * i, fraction=i / 61, alphas=(i / 60,)) for i in range(60)]
     assert len(alpha_figure(records).legends[0].get_texts()) < 18
-    assert len(size_levels(records)) == 6
-    assert len(fraction_levels(records)) == 4
 
 
 def test_trials_of_one_alpha_share_a_curve_and_one_is_selected() -> None:
@@ -219,7 +229,7 @@ def test_trials_of_one_alpha_share_a_curve_and_one_is_selected() -> None:
     (curve,) = curves_of(records, ("asr",), mean_of_seeds=False)
     assert curve.alphas == [0.1, 0.5, 0.9]
     (best,) = one_per_cell(records)
-    assert best["alpha"] == 0.9
+    assert best.alpha == 0.9
     assert curve.selected == [0.9]
 
 
@@ -231,7 +241,7 @@ def test_an_infeasible_trial_of_low_asr_is_not_preferred() -> None:
 
 def test_seeds_are_averaged() -> None:
     (curve,) = curves_of([record(seed=0), record(seed=1)], ("ca",), mean_of_seeds=True)
-    ends = [record(seed=s)["path"][5]["ca"] for s in (0, 1)]
+    ends = [record(seed=s).path[5].ca for s in (0, 1)]
     assert curve.at(0.5, "ca") == pytest.approx(sum(ends) / 2)
 
 
@@ -252,6 +262,7 @@ def test_contact_sheet(pairs: Examples) -> None:
     assert difference[15, 15, 0] == 128
     label = figure.axes[6].get_xlabel()
     assert "…" in label
+    assert "a blue circle for $5" in label
     assert "a photo of a red square" in label
     assert "No infected model" in text_of(contact_sheet({}))
 

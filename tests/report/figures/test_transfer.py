@@ -4,6 +4,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from tbar_ray.report.figures import transfer_figure
+from tbar_ray.report.figures.transfer import groups_of
 from tests.records.records import failed, infeasible, moved, record
 from tests.report.figures.test_figures import rendered, text_of
 
@@ -26,7 +27,7 @@ def test_rows_are_infected_models_and_columns_are_sources() -> None:
     assert ticks(asr, "y") == ["a\n97.9% infected, 1.2% clean", "b\n97.9% infected, 1.2% clean"]
     assert ticks(kept, "y") == ["a", "b"]
     assert cells(asr) == {(0, 0): "1.0%", (0, 1): "60.0%", (1, 0): "30.0%", (1, 1): "2.0%"}
-    assert cells(kept)[0, 1] == f"{0.4 / 0.857:.1%}"
+    assert cells(kept)[0, 1] == f"{records[1].ca_retention:.1%}" == f"{0.4 / 0.857:.1%}"
     for axes in (asr, kept):
         (image,) = axes.images
         assert image.get_clim() == (0, 1)
@@ -36,7 +37,7 @@ def test_rows_are_infected_models_and_columns_are_sources() -> None:
 
 def test_trials_without_a_result_say_so() -> None:
     records = [
-        moved("a", "a", 0.01), failed("a", source="b"), {**infeasible("b"), "source": "a"}, moved("c", "b", 0.2),
+        moved("a", "a", 0.01), failed("a", source="b"), infeasible("b", source="a"), moved("c", "b", 0.2),
     ]  # fmt: skip
     figure = transfer_figure(records)
     found = cells(figure.axes[0])
@@ -54,13 +55,23 @@ def test_seeds_are_averaged_and_other_factors_are_not() -> None:
     assert "Means over seeds" in text_of(figure)
     sizes = transfer_figure([moved("a", "b", 0.2, size=20), moved("a", "b", 0.4, size=300)])
     assert [cells(axes)[0, 0] for axes in sizes.axes[::2]] == ["20.0%", "40.0%"]
-    assert [axes.texts[-1].get_text() for axes in sizes.axes[::2]] == ["forget size 20", "forget size 300"]
+    assert [axes.texts[-1].get_text() for axes in sizes.axes[::2]] == ["forget set 20", "forget set 300"]
 
 
 def test_attacks_with_poisoning_rates_of_their_own_share_a_map() -> None:
-    other = {**moved("b", "a", 0.3), "poisoning_rate": 0.05}
+    other = moved("b", "a", 0.3, poisoning_rate=0.05)
     assert len(transfer_figure([moved("a", "b", 0.2), other]).axes) == 2
 
 
 def test_without_transfer_there_is_a_sentence() -> None:
     assert "learned on" in text_of(transfer_figure([record()]))
+
+
+def test_an_axis_without_a_short_name_has_a_row_for_each_value() -> None:
+    records = [moved("a", "b", 0.1 * epochs, axes={"model.training.epochs": epochs}) for epochs in (1, 3)]
+    factors, groups = groups_of(records)
+    assert [factor.name for factor in factors] == ["model.training.epochs"]
+    assert groups == [[records[0]], [records[1]]]
+    axes = transfer_figure(records).axes
+    assert [row.texts[-1].get_text() for row in axes[::2]] == ["epochs 1", "epochs 3"]
+    assert [cells(row)[0, 0] for row in axes[::2]] == ["10.0%", "30.0%"]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, Locator
+
+from tbar_ray.report.figures import ablation_figure, alpha_figure, attacks_figure, style, tradeoff_figure
+from tests.records.records import failed, grid, infeasible, record
+from tests.report.figures.test_figures import rendered
+
+LITERAL = r"a_1 $\frac$ <b> $x^2$"
+"""What matplotlib's mathtext cannot read: it would fail on it."""
+
+
+class Growing(Locator):
+    """Ticks that become more whenever they are asked for, so that some come to be while a figure is drawn."""
+
+    def __init__(self) -> None:
+        self.count = 2
+
+    def __call__(self) -> list[float]:
+        self.count += 1
+        return [i / self.count for i in range(self.count)]
+
+
+@pytest.mark.parametrize("arranged", [True, False])
+def test_every_text_of_a_figure_is_drawn_as_it_is_written(arranged: bool) -> None:
+    figure = style.new_figure(16, 6, arranged)
+    (block, other) = figure.subfigures(1, 2)
+    axes = block.subplots()
+    style.panel_title(axes, LITERAL, style.INK, line=LITERAL)
+    axes.set_xlabel(LITERAL)
+    axes.set_xticks([0, 1], [LITERAL, "b"])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda *_: LITERAL))
+    axes.yaxis.set_major_locator(Growing())
+    axes.text(0, 0, LITERAL)
+    other.suptitle(LITERAL)
+    style.legend(figure, [style.heading(LITERAL), style.key(LITERAL, color="red")])
+    style.titles(figure, LITERAL, LITERAL)
+    rendered(figure)
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    assert len(texts) > 12
+    assert not any(text.get_parse_math() for text in texts)
+
+
+def test_dollar_signs_take_their_room() -> None:
+    def width(written: str) -> float:
+        figure = style.new_figure(4, 2)
+        text = figure.text(0, 0, written)
+        FigureCanvasAgg(figure).draw()
+        return float(text.get_window_extent().width)
+
+    assert width("$a$ and $b$") > width("a and b") + 20
+
+
+def test_an_attack_and_an_axis_of_any_name_are_drawn() -> None:
+    records = [record(LITERAL, axes={"attacks.$x.parameters.$y": value}) for value in (LITERAL, r"$\sum")]
+    for draw in (alpha_figure, ablation_figure, tradeoff_figure, attacks_figure):
+        figure = draw(records)
+        rendered(figure)
+        said = [text.get_text() for text in figure.findobj(Text)]
+        assert any(LITERAL in text for text in said)
+        assert any("$y" in text for text in said)
+
+
+def test_trials_without_a_result_are_counted() -> None:
+    assert style.without_result([record(), infeasible(size=20), failed(), failed(seed=1)]) == (
+        "Of 4 trials, 2 failed and 1 infeasible (no α retains enough CA)."
+    )
+    assert style.without_result(grid()) == ""
