@@ -138,7 +138,7 @@ def alpha_benchmarks(
         twice, once = alternate(partial(work.both_statistics, work.clean_images()), work.ours, repeats=repeats)
         ratio = float(np.median([both / one for both, one in zip(twice, once, strict=True)]))
         about = (
-            f"seconds of {len(ALPHAS)} α on {2 * IMAGES} images, {STATISTICS_IMAGES} for statistics, over one scoring"
+            f"{len(ALPHAS)} α on {2 * IMAGES} images and {STATISTICS_IMAGES} for statistics, over scoring as applied"
         )
         yield Figure("α path, statistics re-estimated too", about, ratio, "")
     yield _searched()
