@@ -76,7 +76,5 @@ def test_of_many_the_seed_chooses(corpus: Corpus, tmp_path: Path, used: dict[str
 
 
 def test_no_image_at_all_is_one_line(corpus: Corpus) -> None:
-    with pytest.raises(
-        DataError, match=r"there is no clean image to estimate them on; set evaluation\.statistics: as_applied"
-    ):
+    with pytest.raises(DataError, match=r"no clean image to estimate them on; set evaluation\.statistics: as_applied"):
         images_of(corpus, [], PREPROCESS)
