@@ -101,14 +101,27 @@ class Unlearn(Stage):
         """Return the defender's data; from the cache if this process has read the same for another trial."""
         from tbar_ray.data.evaluation_set import EvaluationSet
         from tbar_ray.evaluation.class_prompts import ClassPrompts
-        from tbar_ray.stages.defender import read_defender
+        from tbar_ray.stages.defender import Holdings, read_defender
         from tbar_ray.stages.kept import kept
 
         def read() -> tuple[DefenderData, dict[str, list[str]]]:
             assert isinstance(self.evaluation, Located)
             data = EvaluationSet.open(self.evaluation.url(store))
             prompts = ClassPrompts.of(data, self.model.architecture, self.templates)
-            return read_defender(store, self, data, prompts, prompts.head(model), preprocess)
+            holdings = Holdings(
+                self.forget_size, self.clean_fraction, self.clean_pairs, self.training_pairs, self.knows
+            )
+            return read_defender(
+                store,
+                self.infected,
+                self.backdoor,
+                holdings,
+                self.seed,
+                data,
+                prompts,
+                prompts.head(model),
+                preprocess,
+            )
 
         whatever_method = {
             name: value for name, value in self.identity().items() if name not in ("method", "parameters")
