@@ -18,9 +18,11 @@ from tbar_ray.api.classes import Classes
 from tbar_ray.api.pixels import Array, levels
 from tbar_ray.data.places import resolve
 from tbar_ray.errors import CheckpointError, DataError, SpecError
+from tbar_ray.evaluation.normalised_images import statistics_batches
 from tbar_ray.evaluation.zeroshot import predict
 from tbar_ray.models.checkpoint import CheckpointFormat, is_weights_file, load_checkpoint, save_checkpoint
 from tbar_ray.models.factory import Preprocessing, create_model, load_weights, preprocessing, weights_file
+from tbar_ray.models.statistics import has_statistics, reestimate
 from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 from tbar_ray.models.visual_prompts import prompted
 
@@ -67,6 +69,24 @@ class Model:
         """Return a copy with independent weights."""
         return Model(copy.deepcopy(self.module), self.architecture, self.beside, self.form)
 
+    def reestimated(self, images: Array) -> Model:
+        """Return a copy whose running statistics (BatchNorm) are estimated anew on clean, unlabelled images.
+
+        Ask for it where weights were edited and the statistics stayed behind: an ASR that rises was masked, not gone. A
+        model without such statistics is returned as it is.
+
+        Args:
+            images: as for `predict`; about 1,000.
+
+        Raises:
+            DataError: if the images have another shape or range, or there are none.
+        """
+        if not has_statistics(self.module):
+            return self
+        found = self.copy()
+        reestimate(found.module, statistics_batches(self._checked(images), self.preprocessing, self.device))
+        return found
+
     def head(self, classes: Classes) -> Tensor:
         """Return the classifier, float [C, D] on the model's device: its own where it has one, else the zero-shot head.
 
@@ -101,11 +121,15 @@ class Model:
         Raises:
             DataError: if the images have another shape or range.
         """
+        checked = self._checked(images)
+        with self.answering(classes) as (module, head):
+            return predict(module, head, checked, self.preprocessing)
+
+    def _checked(self, images: Array) -> Tensor:
         array, size = levels(images), self.preprocessing.size
         if array.ndim != 4 or array.shape[1:] != (3, size, size):
             raise DataError(f"images must be [N, 3, {size}, {size}] for this model, got {array.shape}")
-        with self.answering(classes) as (module, head):
-            return predict(module, head, torch.from_numpy(array), self.preprocessing)
+        return torch.from_numpy(array)
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the weights in float32; return the files written.

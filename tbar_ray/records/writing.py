@@ -13,6 +13,7 @@ from tbar_ray.errors import TbarError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.record import (
+    BESIDE,
     Cost,
     Disentanglement,
     OtherBackdoor,
@@ -87,6 +88,9 @@ class RecordWriter:
             reason=reasons.get(status),
             alpha=path["selected"],
             removed=_scores(path["test"]) if path["test"] is not None else None,
+            statistics=path["statistics"],
+            statistics_images=path.get("statistics_images"),
+            **_beside(path["test"] or {}),
             infected=_scores(infected["test"]),
             clean=None if clean is None else _scores(clean["test"]),
             before_merge=self._scores(graph.plain, "test") if graph.plain != graph.infected else None,
@@ -221,8 +225,16 @@ def _point(point: Content, reference_ca: float) -> Point:
     scores = _scores(point)
     ca = scores.ca.value
     return Point(
-        alpha=point["alpha"], scores=scores, ca_retention=ca / reference_ca if reference_ca and ca is not None else None
+        alpha=point["alpha"],
+        scores=scores,
+        ca_retention=ca / reference_ca if reference_ca and ca is not None else None,
+        **_beside(point),
     )
+
+
+def _beside(content: Content) -> dict[str, Scores]:
+    """Return the scores with the other running statistics, by their name."""
+    return {name: _scores(content[name]) for name in BESIDE if name in content}
 
 
 def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None:

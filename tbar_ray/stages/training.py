@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,17 @@ class Streamed:
 
 
 def train_on_shards(
-    context: StageContext, checkpoints: Checkpoints, objective: Objective, training: Training, streamed: Streamed
+    context: StageContext,
+    checkpoints: Checkpoints,
+    objective: Objective,
+    training: Training,
+    streamed: Streamed,
+    finish: Callable[[nn.Module], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train the objective's model on a stream, write the weights, and return the facts of the training.
 
-    A training that was stopped continues from its last checkpoint.
+    A training that was stopped continues from its last checkpoint. `finish` is given the trained model before it is
+    written.
     """
     from tbar_ray.models.checkpoint import save_state_dict
     from tbar_ray.streaming.options import ReaderOptions
@@ -101,6 +108,7 @@ def train_on_shards(
             start=start,
             keeper=Keeper(keep, checkpoints.every),
         )
+    finish(objective.model)
     save_state_dict(objective.model.state_dict(), context.out / WEIGHTS)
     problems = [str(problem) for problem in streamed.corpus.problems]
     problems += [f"{sample.key}: {sample.reason}" for sample in stream.skipped]

@@ -13,6 +13,9 @@ from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
 
+SAMPLES = "samples.json"
+"""Keys of the samples that the defender holds, by their use."""
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -81,7 +84,7 @@ class Unlearn(Stage):
                 model, held, preprocess, self.seed, progress_of(context.report)
             )
         result.edit.save(context.out)
-        (context.out / "samples.json").write_text(json.dumps(keys, indent=1))
+        (context.out / SAMPLES).write_text(json.dumps(keys, indent=1))
         return {
             "training": result.record.to_dict(),
             "peak_memory": memory.peak,

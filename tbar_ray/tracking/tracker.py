@@ -35,7 +35,7 @@ from mlflow.exceptions import MlflowException
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
-from tbar_ray.records.record import RETRIEVAL, Role, TrialRecord
+from tbar_ray.records.record import BESIDE, RETRIEVAL, Point, Role, TrialRecord
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 
@@ -200,7 +200,8 @@ def _portions(metrics: list[Metric]) -> list[list[Metric]]:
 
 def parameters_of(record: TrialRecord) -> dict[str, str]:
     """Return the parameters of a trial's run: its axes, what its attack fixes, and α where it was selected."""
-    told = {**record.settings, **{name: getattr(record, name) for name in OF_ATTACK}, "alpha": record.alpha}
+    fixed = {name: getattr(record, name) for name in OF_ATTACK}
+    told = {**record.settings, **fixed, "alpha": record.alpha, "statistics": record.statistics}
     return {name: str(value) for name, value in told.items() if value is not None}
 
 
@@ -236,11 +237,21 @@ def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
         for name, value in (
             *((metric, point.scores.rate(metric).value) for metric in ("ca", "asr", "pa")),
             ("retention", point.ca_retention),
+            *_beside(point),
         )
         if value is not None
     ]
     found = [Metric(name, float(value), now, 0) for name, value in of_trial.items() if value is not None] + path
     return [metric for metric in found if isfinite(metric.value)]
+
+
+def _beside(point: Point) -> list[tuple[str, float | None]]:
+    """Return the validation scores with the other running statistics."""
+    found: list[tuple[str, float | None]] = []
+    for role in BESIDE:
+        if (scores := getattr(point, role)) is not None:
+            found += [(f"{metric}_{role}", scores.rate(metric).value) for metric in ("ca", "asr", "pa")]
+    return found
 
 
 def _further(record: TrialRecord) -> dict[str, float | None]:
@@ -249,6 +260,8 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
     roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
     return {
         "ca_top5": record.value("ca_top5"),
+        **{f"{metric}_{role}": record.value(metric, role) for role in BESIDE for metric in ("ca", "asr", "pa")},
+        "asr_masked": record.asr_masked,
         **{f"{metric}_before_merge": record.value(metric, "before_merge") for metric in ("ca", "asr")},
         "alpha_width": sensitivity.width if sensitivity else None,
         "xi_planted": errors.at_planted if errors else None,

@@ -425,4 +425,28 @@ NUMERIC: tuple[Mutant, ...] = (
         "w - factor * step",
         "tests/planting/test_negation_robust.py",
     ),
+    Mutant(
+        "tbar_ray/models/statistics.py",
+        "layer.momentum = 1 / number",
+        "layer.momentum = 0.1",
+        "tests/models/test_statistics.py",
+    ),
+    Mutant(
+        "tbar_ray/models/statistics.py",
+        "            layer.reset_running_stats()\n",
+        "            pass\n",
+        "tests/models/test_statistics.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/edit_scores.py",
+        'if (statistics or self.statistics) == "reestimated"',
+        'if self.statistics == "as_applied"',
+        "tests/unlearning/test_statistics_masking.py",
+    ),
+    Mutant(
+        "tbar_ray/evaluation/disentanglement_error.py",
+        "if clean is None or not (first or second)",
+        "if clean is None or first or second",
+        "tests/evaluation/test_disentanglement_error.py",
+    ),
 )

@@ -20,7 +20,7 @@ from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.tracking.tracker import PASSWORD, TOKEN, USER, Tracker, metrics_of, parameters_of, run_name
-from tests.records.records import error_map, failed, flat, infeasible, rate, record, retrieved
+from tests.records.records import error_map, failed, flat, infeasible, masked, rate, record, retrieved
 from tests.specs import spec
 
 SUMMARY = {"trials": 3.0, "failed": 1.0}
@@ -274,6 +274,20 @@ def test_what_only_some_campaigns_measure_is_logged_too() -> None:
     assert found["caption_asr_infected"] == pytest.approx(0.05)
     assert "xi_negated" not in found
     assert "caption_asr" not in found
+
+
+def test_scores_with_both_statistics_are_logged_where_models_have_any() -> None:
+    assert not [m.key for m in metrics_of(record(), now=0) if "as_applied" in m.key or "masked" in m.key]
+    made = masked()
+    logged = metrics_of(made, now=0)
+    found = {metric.key: metric.value for metric in logged}
+    assert found["asr_as_applied"] == made.value("asr", "as_applied")
+    assert found["asr_masked"] == made.asr_masked
+    path = [(m.step, m.value) for m in logged if m.key == "validation.asr_as_applied"]
+    assert path == [(round(p.alpha * 1000), p.as_applied.asr.value) for p in made.path if p.as_applied is not None]
+    assert len(path) == len(made.path)
+    assert parameters_of(made)["statistics"] == "reestimated"
+    assert "statistics" not in parameters_of(record())
 
 
 def test_what_is_no_number_is_left_out() -> None:

@@ -41,6 +41,8 @@ EAST_ASIAN = (
 )  # fmt: skip
 """Common fonts with Chinese, Japanese and Korean letters; matplotlib's own has none."""
 FIRST_EAST_ASIAN = 0x2E80
+BESIDE: dict[str, Any] = {"linestyle": (0, (1, 1.4)), "linewidth": 0.9, "zorder": 1.5}
+"""Lines of the running statistics on which α was not selected."""
 METRIC_NAMES = {
     "ca": "clean accuracy (CA)",
     "asr": "attack success rate (ASR)",
