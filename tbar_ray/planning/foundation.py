@@ -69,14 +69,19 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         samples = synthetic.samples
         corpus = SyntheticCorpus(
             samples=synthetic.samples,
+            scenes=synthetic.scenes,
             size=synthetic.size,
             samples_per_shard=synthetic.samples_per_shard,
             seed=synthetic.seed,
             threads=spec.resources.training_cpus,
         )
-        evaluation = SyntheticEvaluation(per_class=synthetic.per_class, size=synthetic.size, seed=synthetic.seed)
+        evaluation = SyntheticEvaluation(
+            per_class=synthetic.per_class, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+        )
         if synthetic.retrieval:
-            retrieval = SyntheticRetrieval(pairs=synthetic.retrieval, size=synthetic.size, seed=synthetic.seed)
+            retrieval = SyntheticRetrieval(
+                pairs=synthetic.retrieval, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+            )
     else:
         assert spec.data.train is not None
         assert spec.data.evaluation is not None

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from tbar_ray.data.synthetic import Scenes
 from tbar_ray.stages.node import Node, Report, Source, Stage, StageContext
 from tbar_ray.store.store import Store
 
@@ -47,11 +48,13 @@ class SyntheticCorpus(Stage, Located):
     """Procedural captioned scenes as WebDataset shards."""
 
     kind: ClassVar[str] = "corpus"
+    added: ClassVar[frozenset[str]] = frozenset({"scenes"})
 
     samples: int
     size: int
     samples_per_shard: int
     seed: int
+    scenes: Scenes = "plain"
 
     @property
     def title(self) -> str:
@@ -74,6 +77,7 @@ class SyntheticCorpus(Stage, Located):
         summary = write_corpus(
             context.out,
             samples=self.samples,
+            scenes=self.scenes,
             size=self.size,
             samples_per_shard=self.samples_per_shard,
             seed=self.seed,
@@ -87,10 +91,12 @@ class SyntheticEvaluation(Stage, Located):
     """Procedural labelled scenes in CLIP_benchmark's layout."""
 
     kind: ClassVar[str] = "evaluation-set"
+    added: ClassVar[frozenset[str]] = frozenset({"scenes"})
 
     per_class: int
     size: int
     seed: int
+    scenes: Scenes = "plain"
 
     @property
     def title(self) -> str:
@@ -103,13 +109,14 @@ class SyntheticEvaluation(Stage, Located):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write the set."""
-        from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+        from tbar_ray.data.synthetic.families import FAMILIES
         from tbar_ray.data.synthetic.synth import write_evaluation_set
 
-        total = self.per_class * len(CLASS_NAMES)
+        total = self.per_class * len(FAMILIES[self.scenes].classnames)
         summary = write_evaluation_set(
             context.out,
             per_class=self.per_class,
+            scenes=self.scenes,
             size=self.size,
             seed=self.seed,
             workers=os.cpu_count(),
@@ -160,10 +167,12 @@ class SyntheticRetrieval(Stage, Located):
     """Procedural image-caption pairs to retrieve among."""
 
     kind: ClassVar[str] = "retrieval-set"
+    added: ClassVar[frozenset[str]] = frozenset({"scenes"})
 
     pairs: int
     size: int
     seed: int
+    scenes: Scenes = "plain"
 
     @property
     def title(self) -> str:
@@ -179,7 +188,12 @@ class SyntheticRetrieval(Stage, Located):
         from tbar_ray.data.synthetic.synth import write_retrieval_set
 
         summary = write_retrieval_set(
-            context.out, pairs=self.pairs, size=self.size, seed=self.seed, workers=os.cpu_count()
+            context.out,
+            pairs=self.pairs,
+            scenes=self.scenes,
+            size=self.size,
+            seed=self.seed,
+            workers=os.cpu_count(),
         )
         return {"samples": summary.samples}
 

@@ -39,6 +39,8 @@ class Node(BaseModel):
 
     kind: ClassVar[str]
     insignificant: ClassVar[frozenset[str]] = frozenset()
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came later: at their default they are not counted, so that older artifacts keep their names."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -49,9 +51,14 @@ class Node(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Return kind and counted fields, with inputs replaced by their fingerprints."""
         fields = {
-            name: self._identity_of(name, value) for name, value in self._fields() if name not in self.insignificant
+            name: self._identity_of(name, value)
+            for name, value in self._fields()
+            if name not in self.insignificant and not self._as_before(name, value)
         }
         return {"kind": self.kind, **fields}
+
+    def _as_before(self, name: str, value: Any) -> bool:
+        return name in self.added and bool(value == type(self).model_fields[name].default)
 
     def _identity_of(self, name: str, value: Any) -> Any:
         if nodes := _nodes_in(value):
