@@ -14,6 +14,7 @@ from tbar_ray.errors import CheckpointError
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.checkpoint import load_state_dict
 from tbar_ray.models.library import open_clip
+from tbar_ray.models.shipped import load_shipped, shipped_hashes
 from tbar_ray.seeding import stable_hash
 
 
@@ -37,8 +38,9 @@ def create_model(
     """Create a CLIP model.
 
     Args:
-        architecture: an open_clip architecture or one of ours (tbar-RN-tiny, tbar-ViT-tiny).
-        pretrained: an open_clip tag, a path to .safetensors or .pt, or None for weights drawn from `seed`.
+        architecture: an open_clip architecture or one of ours (tbar-RN-tiny, tbar-ViT-tiny, tbar-ConvNeXt-tiny).
+        pretrained: a tag of open_clip or of the package (`scenes`), a path to .safetensors or .pt, or None for
+            weights drawn from `seed`.
         seed: seed of fresh weights; global random state is left as it was.
         device: where the model goes.
 
@@ -49,16 +51,21 @@ def create_model(
     architecture_config(architecture)
     is_file = pretrained is not None and (Path(pretrained).suffix or Path(pretrained).is_file())
     tag = pretrained if pretrained is not None and not is_file else None
-    if tag is not None and tag not in (tags := open_clip().list_pretrained_tags_by_model(architecture)):
+    ours = shipped_hashes().get(architecture, {})
+    if tag is not None and tag not in (tags := [*ours, *open_clip().list_pretrained_tags_by_model(architecture)]):
         known = ", ".join(tags) or "none"
         raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
+    shipped = load_shipped(architecture, tag) if tag is not None and tag in ours else None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stable_hash(seed, "initial weights"))
         try:
-            model = open_clip().create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
+            downloaded = tag if shipped is None else None
+            model = open_clip().create_model(architecture, pretrained=downloaded, precision="fp32", device="cpu")
         except (RuntimeError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
+    if shipped is not None:
+        load_weights(model, shipped, source=f"the shipped tag {tag}", architecture=architecture)
     if is_file and pretrained is not None:
         load_weights(model, load_state_dict(Path(pretrained)), source=pretrained, architecture=architecture)
     # convolutions are a third faster channels-last, on the CPU too; transformers don't mind

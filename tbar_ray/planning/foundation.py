@@ -12,6 +12,7 @@ from pathlib import Path
 from tbar_ray.data.evaluation_set import read_lines
 from tbar_ray.data.locate import describe_shards
 from tbar_ray.errors import DataError
+from tbar_ray.models.shipped import shipped_hash
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import TaskSpec
 from tbar_ray.stages.data import (
@@ -108,7 +109,7 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
     model = spec.model
     if model.pretrained is not None:
         is_file = Path(model.pretrained).is_file()
-        content = _digest_file(Path(model.pretrained)) if is_file else f"tag {model.pretrained}"
+        content = _digest_file(Path(model.pretrained)) if is_file else _digest_tag(model.architecture, model.pretrained)
         weights = str(Path(model.pretrained).absolute()) if is_file else model.pretrained
         return PretrainedModel(architecture=model.architecture, weights=weights, content=content)
     assert model.training is not None
@@ -165,6 +166,12 @@ def _known_samples(url: str) -> int | None:
         return sum(int(json.loads(file.read_text())["successes"]) for file in stats) if stats else None
     except (ValueError, KeyError, OSError):
         return None
+
+
+def _digest_tag(architecture: str, tag: str) -> str:
+    """Weights of the package change with it, so their hash is what they mean; a published tag means itself."""
+    known = shipped_hash(architecture, tag)
+    return f"tag {tag}" if known is None else known[:16]
 
 
 @lru_cache

@@ -41,7 +41,7 @@ class PretrainedModel(Source, ModelNode):
     insignificant: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     weights: str
-    content: str = Field(description="the tag, or the digest of the file")
+    content: str = Field(description="the tag, or the digest of the file (the package's own included)")
 
     def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """Return the tag or path."""

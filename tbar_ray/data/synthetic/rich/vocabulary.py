@@ -82,6 +82,7 @@ def _house(u: Floats, v: Floats) -> Floats:
 
 
 def _chevron(u: Floats, v: Floats) -> Floats:
+    # its four ends lie a little outside the circle, at 1.12
     slanted = (u + np.abs(v)) * np.float32(2**-0.5)
     distance: Floats = np.maximum(np.abs(slanted - np.float32(0.2)) - np.float32(0.3), np.abs(v) - np.float32(0.72))
     return distance
