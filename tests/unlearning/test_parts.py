@@ -11,12 +11,12 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.batch import Batch
 from tbar_ray.unlearning.blocks import branches_of
 from tbar_ray.unlearning.channels import channels_of
-from tbar_ray.unlearning.methods.backdoor_directions import BackdoorDirections
+from tbar_ray.unlearning.methods.backdoor_directions import BackdoorDirections, _candidates
 from tbar_ray.unlearning.methods.cbpt import replaced_context
 from tbar_ray.unlearning.methods.ft_sam import FTSAM, perturbation
 from tbar_ray.unlearning.methods.tbar_fisher import fisher
 from tbar_ray.unlearning.methods.tbar_tangent import TangentTBAR, _Linearised
-from tests.models.tiny import BOTH, RESNET, VIT, pictures, same, snapshot, tokenizer
+from tests.models.tiny import ALL, BOTH, CONVNEXT, RESNET, VIT, pictures, same, snapshot, tokenizer
 from tests.unlearning.formulas import CLOSE, infected_of
 from tests.unlearning.planted import NAMES, case
 
@@ -117,7 +117,7 @@ def test_learned_context_that_equals_the_words_changes_nothing() -> None:
     assert not torch.allclose(plain, others)
 
 
-@pytest.mark.parametrize("architecture", BOTH)
+@pytest.mark.parametrize("architecture", ALL)
 def test_a_branch_at_half_writes_half_and_comes_back(architecture: str) -> None:
     infected = infected_of(architecture)
     before = snapshot(infected.model)
@@ -139,7 +139,7 @@ def test_a_branch_at_half_writes_half_and_comes_back(architecture: str) -> None:
     assert same(before, snapshot(infected.model))
 
 
-@pytest.mark.parametrize("architecture", BOTH)
+@pytest.mark.parametrize("architecture", ALL)
 def test_pruning_a_channel_in_the_weights_is_masking_its_output(architecture: str) -> None:
     infected = infected_of(architecture)
     channels = channels_of(infected.model, "test")
@@ -164,3 +164,26 @@ def test_the_projected_stream_has_nothing_along_the_direction() -> None:
     stage = str(found.facts["layer"]).split(".")[0]
     assert moved
     assert all(name.startswith(f"visual.{stage}") for name in moved)
+
+
+def test_a_stage_of_a_convnext_writes_nothing_along_a_projected_direction() -> None:
+    infected = infected_of(CONVNEXT)
+    candidates = _candidates(infected.model, "test")
+    assert list(candidates) == [*(f"trunk.stages.{number}" for number in (1, 2, 3)), "embedding"]
+    pixels = normalise(infected.clean.images[:2], infected.preprocessing)
+    for name, module in (
+        ("trunk.stages.2", infected.model.visual.trunk.stages[2]),
+        ("embedding", infected.model.visual),
+    ):
+        seen: list[Tensor] = []
+        handle = module.register_forward_hook(lambda _m, _i, output, seen=seen: seen.append(output.detach()))
+        with torch.no_grad():
+            infected.model.encode_image(pixels)
+            direction = torch.randn(seen[0].shape[1], generator=torch.Generator().manual_seed(1))
+            direction /= direction.norm()
+            candidates[name](direction)
+            infected.model.encode_image(pixels)
+        handle.remove()
+        before, after = (torch.tensordot(direction, output, dims=([0], [1])) for output in seen)
+        assert before.abs().max() > 1e-3
+        assert after.abs().max() < 1e-4

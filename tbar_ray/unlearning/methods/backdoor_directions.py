@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -30,10 +30,11 @@ class BackdoorDirections(Unlearner):
     MLP map of every block (also in front of the layer; embeddings are left alone, since a LayerNorm follows them). In a
     ResNet a stage has a stream of its own: the writers are the last BatchNorm of its blocks with the convolution before
     it, and the downsampling branch; BatchNorm in evaluation is affine, γ/σ·(Wx − μ) + β, and the projection is applied
-    to this map, solved for W and β (a ReLU after the addition makes it inexact: ours, not the paper's). The output
-    projection is one more candidate. The layer is the one whose projection leaves the least mean probability of the
-    target on the forget set, among those after which at least `keep` of the twins are answered as before; if no layer
-    keeps as many, the one that keeps most.
+    to this map, solved for W and β (a ReLU after the addition makes it inexact: ours, not the paper's). So has a stage
+    of a ConvNeXt: the writers are its downsampling and the second MLP map of its blocks; the first stage, whose stream
+    begins behind a LayerNorm, is no candidate. The output projection is one more candidate. The layer is the one whose
+    projection leaves the least mean probability of the target on the forget set, among those after which at least
+    `keep` of the twins are answered as before; if no layer keeps as many, the one that keeps most.
     """
 
     name: ClassVar[str] = "backdoor-directions"
@@ -90,6 +91,9 @@ class BackdoorDirections(Unlearner):
 def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
     """Return, by the layer where the direction is read, what projects it out."""
     blocks = blocks_of(model, method)
+    visual = model.visual
+    if all(hasattr(block, "conv_dw") for block in blocks.values()):
+        return {**_stages_of(visual), EMBEDDING: _into_linears([visual.head.proj])}  # type: ignore[union-attr,list-item,arg-type]
     if all(hasattr(block, "mlp") for block in blocks.values()):
         linears = [m for block in blocks.values() for m in (block.attn.out_proj, block.mlp.c_proj)]  # type: ignore[union-attr]
         found: dict[str, Write] = {name: _into_linears(linears) for name in blocks}  # type: ignore[arg-type]
@@ -98,11 +102,21 @@ def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
         for name in blocks:
             stages.setdefault(name.split(".")[0], []).append(name)
         found = {names[-1]: _into_stage([blocks[name] for name in names]) for names in stages.values()}
-    visual = model.visual
     if isinstance(getattr(visual, "proj", None), Tensor):
         found[EMBEDDING] = _into_columns(visual.proj)  # type: ignore[union-attr,arg-type]
     elif hasattr(visual, "attnpool"):
         found[EMBEDDING] = _into_linears([visual.attnpool.c_proj])  # type: ignore[union-attr,list-item]
+    return found
+
+
+def _stages_of(visual: nn.Module) -> dict[str, Write]:
+    """Return what projects a direction out of every stage of a ConvNeXt but the first, by the stage's name."""
+    found = {}
+    for number, stage in enumerate(visual.trunk.stages):  # type: ignore[union-attr,arg-type]
+        entries = [module for module in stage.downsample.modules() if isinstance(module, nn.Conv2d)]
+        if entries:
+            writers = [*entries, *(block.mlp.fc2 for block in stage.blocks)]
+            found[f"trunk.stages.{number}"] = _into_linears(writers)
     return found
 
 
@@ -112,7 +126,7 @@ def project_out(matrix: Tensor, direction: Tensor) -> Tensor:
     return (flat - torch.outer(direction, direction @ flat)).view_as(matrix)
 
 
-def _into_linears(linears: list[nn.Linear]) -> Write:
+def _into_linears(linears: Sequence[nn.Linear | nn.Conv2d]) -> Write:
     @torch.no_grad()
     def write(direction: Tensor) -> None:
         for linear in linears:
