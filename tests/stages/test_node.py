@@ -12,7 +12,7 @@ from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.graph import TrialGraph, build_graph
 from tbar_ray.planning.trial import grid_trials
 from tbar_ray.stages.backdoor import Backdoor
-from tbar_ray.stages.data import GivenData, SyntheticCorpus, SyntheticEvaluation
+from tbar_ray.stages.data import GivenData, SyntheticCorpus, SyntheticEvaluation, SyntheticRetrieval
 from tbar_ray.stages.evaluate import Evaluate
 from tbar_ray.stages.models import CleanModel, PretrainedModel
 from tbar_ray.stages.node import Node, Source, Stage, StageContext, stages_in_order
@@ -65,6 +65,14 @@ def test_every_counted_field_counts(field: str) -> None:
     base = {**CORPUS, "threads": 1}
     changed = SyntheticCorpus(**{**base, field: base[field] + 1})
     assert changed.fingerprint != SyntheticCorpus(**base).fingerprint
+
+
+def test_a_field_that_came_later_counts_once_it_is_used() -> None:
+    corpus = SyntheticCorpus(**CORPUS)
+    assert SyntheticCorpus(**CORPUS, scenes="plain").fingerprint == corpus.fingerprint
+    assert SyntheticCorpus(**CORPUS, scenes="rich").fingerprint != corpus.fingerprint
+    for stage in (SyntheticEvaluation, SyntheticRetrieval):
+        assert "scenes" in stage.added
 
 
 def test_what_is_not_counted_does_not_count() -> None:
