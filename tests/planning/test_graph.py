@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.graph import TrialGraph, build_graph
 from tbar_ray.planning.trial import grid_trials
