@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tbar_ray import __version__
-from tbar_ray.cli import campaign, data, method, spec, trigger
+from tbar_ray.cli import campaign, data, method, model, spec, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.init import init
 from tbar_ray.cli.ui import ui
@@ -25,6 +25,7 @@ app.command()(init)
 app.add_typer(data.app, name="data")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
+app.add_typer(model.app, name="model")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(spec.app, name="spec")
 app.command()(bench)

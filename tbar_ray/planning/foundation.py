@@ -12,6 +12,7 @@ from pathlib import Path
 from tbar_ray.data.evaluation_set import read_lines
 from tbar_ray.data.locate import describe_shards
 from tbar_ray.errors import DataError
+from tbar_ray.models.shipped import shipped_hash
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import TaskSpec
 from tbar_ray.stages.data import (
@@ -69,14 +70,19 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         samples = synthetic.samples
         corpus = SyntheticCorpus(
             samples=synthetic.samples,
+            scenes=synthetic.scenes,
             size=synthetic.size,
             samples_per_shard=synthetic.samples_per_shard,
             seed=synthetic.seed,
             threads=spec.resources.training_cpus,
         )
-        evaluation = SyntheticEvaluation(per_class=synthetic.per_class, size=synthetic.size, seed=synthetic.seed)
+        evaluation = SyntheticEvaluation(
+            per_class=synthetic.per_class, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+        )
         if synthetic.retrieval:
-            retrieval = SyntheticRetrieval(pairs=synthetic.retrieval, size=synthetic.size, seed=synthetic.seed)
+            retrieval = SyntheticRetrieval(
+                pairs=synthetic.retrieval, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+            )
     else:
         assert spec.data.train is not None
         assert spec.data.evaluation is not None
@@ -99,17 +105,17 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     )
 
 
-def given_weights(weights: str) -> dict[str, str]:
+def given_weights(architecture: str, weights: str) -> dict[str, str]:
     """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest)."""
     if not Path(weights).is_file():
-        return {"weights": weights, "content": f"tag {weights}"}
+        return {"weights": weights, "content": _digest_tag(architecture, weights)}
     return {"weights": str(Path(weights).absolute()), "content": _digest_file(Path(weights))}
 
 
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model = spec.model
     if model.pretrained is not None:
-        return PretrainedModel(architecture=model.architecture, **given_weights(model.pretrained))
+        return PretrainedModel(architecture=model.architecture, **given_weights(model.architecture, model.pretrained))
     if model.training is None:
         return None
     return CleanModel(
@@ -162,6 +168,12 @@ def _known_samples(url: str) -> int | None:
         return sum(int(json.loads(file.read_text())["successes"]) for file in stats) if stats else None
     except (ValueError, KeyError, OSError):
         return None
+
+
+def _digest_tag(architecture: str, tag: str) -> str:
+    """Return the identity of a tag: a shipped tag is its file's SHA-256, which may change; a published one its name."""
+    known = shipped_hash(architecture, tag)
+    return f"tag {tag}" if known is None else known[:16]
 
 
 def _digest_file(path: Path) -> str:
