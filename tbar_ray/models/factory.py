@@ -17,6 +17,7 @@ from tbar_ray.errors import CheckpointError, DataError
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.checkpoint import is_weights_file, load_state_dict
 from tbar_ray.models.library import open_clip
+from tbar_ray.models.shipped import load_shipped, shipped_hashes
 from tbar_ray.seeding import stable_hash
 
 
@@ -40,8 +41,10 @@ def create_model(
     """Create a CLIP model in float32.
 
     Args:
-        architecture: an open_clip architecture or one of this project's (tbar-RN-tiny, tbar-ViT-tiny).
-        pretrained: an open_clip tag, the path or URL of a .safetensors or .pt file, or None for random weights.
+        architecture: an open_clip architecture or one of this project's (tbar-RN-tiny, tbar-ViT-tiny,
+            tbar-ConvNeXt-tiny).
+        pretrained: a tag of open_clip or of this package (`scenes`), the path or URL of a .safetensors or .pt file, or
+            None for random weights.
         seed: seed of random weights; the global random state is preserved.
         device: device of the model.
 
@@ -52,16 +55,21 @@ def create_model(
     architecture_config(architecture)
     is_file = pretrained is not None and is_weights_file(pretrained)
     tag = pretrained if pretrained is not None and not is_file else None
-    if tag is not None and tag not in (tags := open_clip().list_pretrained_tags_by_model(architecture)):
+    ours = shipped_hashes().get(architecture, {})
+    if tag is not None and tag not in (tags := [*ours, *open_clip().list_pretrained_tags_by_model(architecture)]):
         known = ", ".join(tags) or "none"
         raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
+    shipped = load_shipped(architecture, tag) if tag is not None and tag in ours else None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stable_hash(seed, "initial weights"))
         try:
-            model = open_clip().create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
+            downloaded = tag if shipped is None else None
+            model = open_clip().create_model(architecture, pretrained=downloaded, precision="fp32", device="cpu")
         except (RuntimeError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
+    if shipped is not None:
+        load_weights(model, shipped, source=f"the shipped tag {tag}", architecture=architecture)
     if is_file and pretrained is not None:
         load_weights(model, load_state_dict(weights_file(pretrained)), source=pretrained, architecture=architecture)
     # Convolutions are a third faster in channels-last layout, also on the CPU; transformers are unaffected.

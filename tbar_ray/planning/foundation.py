@@ -16,6 +16,7 @@ from tbar_ray.data.places import PIPE, is_file, is_folder, is_remote, resolve
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.checkpoint import is_weights_file
 from tbar_ray.models.factory import weights_file
+from tbar_ray.models.shipped import shipped_hash
 from tbar_ray.redaction import HIDDEN, redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import OnError, TaskSpec
@@ -78,14 +79,19 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         samples = synthetic.samples
         corpus = SyntheticCorpus(
             samples=synthetic.samples,
+            scenes=synthetic.scenes,
             size=synthetic.size,
             samples_per_shard=synthetic.samples_per_shard,
             seed=synthetic.seed,
             threads=spec.resources.training_cpus,
         )
-        evaluation = SyntheticEvaluation(per_class=synthetic.per_class, size=synthetic.size, seed=synthetic.seed)
+        evaluation = SyntheticEvaluation(
+            per_class=synthetic.per_class, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+        )
         if synthetic.retrieval:
-            retrieval = SyntheticRetrieval(pairs=synthetic.retrieval, size=synthetic.size, seed=synthetic.seed)
+            retrieval = SyntheticRetrieval(
+                pairs=synthetic.retrieval, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+            )
     else:
         assert spec.data.train is not None
         assert spec.data.evaluation is not None
@@ -117,10 +123,11 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     )
 
 
-def given_weights(weights: str, field: str) -> dict[str, str]:
+def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]:
     """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest).
 
     Args:
+        architecture: whose weights they are.
         weights: an open_clip tag, or the path or URL of a file; a remote file is downloaded.
         field: where the spec names it, for errors.
 
@@ -128,7 +135,7 @@ def given_weights(weights: str, field: str) -> dict[str, str]:
         SpecError: if there is no such file.
     """
     if not is_weights_file(weights):
-        return {"weights": weights, "content": f"tag {weights}"}
+        return {"weights": weights, "content": _digest_tag(architecture, weights)}
     place = resolve(weights)
     if not is_remote(place) and not is_file(place):
         raise SpecError(f"{field}: no file {place}")
@@ -138,7 +145,10 @@ def given_weights(weights: str, field: str) -> dict[str, str]:
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model = spec.model
     if model.pretrained is not None:
-        return PretrainedModel(architecture=model.architecture, **given_weights(model.pretrained, "model.pretrained"))
+        return PretrainedModel(
+            architecture=model.architecture,
+            **given_weights(model.architecture, model.pretrained, "model.pretrained"),
+        )
     if model.training is None:
         return None
     return CleanModel(
@@ -207,6 +217,12 @@ def _known_samples(url: str) -> int | None:
         return sum(int(json.loads(file.read_text())["successes"]) for file in stats) if stats else None
     except (ValueError, KeyError, OSError):
         return None
+
+
+def _digest_tag(architecture: str, tag: str) -> str:
+    """Return the identity of a tag: a shipped tag is its file's SHA-256, which may change; a published one its name."""
+    known = shipped_hash(architecture, tag)
+    return f"tag {tag}" if known is None else known[:16]
 
 
 def _digest_file(path: Path) -> str:

@@ -82,7 +82,7 @@ def _given(spec: CampaignSpec, base: Foundation, name: str, weights: str) -> Pla
         evaluation=base.evaluation,
         seed=spec.seed,
         on_error=spec.data.on_error,
-        **given_weights(weights, f"attacks.{name}.infected"),
+        **given_weights(spec.model.architecture, weights, f"attacks.{name}.infected"),
     )
     return PlantedAttack(_backdoor(spec, base, name), base.evaluation, base.clean, infected, infected, {})
 

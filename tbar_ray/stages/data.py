@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from tbar_ray.data.synthetic import Scenes
 from tbar_ray.processors import processors
 from tbar_ray.spec.data import OnError
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Report, Source, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, LATER, Node, Report, Source, Stage, StageContext
 from tbar_ray.store.store import Store
 
 
@@ -70,6 +71,7 @@ class SyntheticCorpus(Stage, Located):
     size: int
     samples_per_shard: int
     seed: int
+    scenes: Annotated[Scenes, LATER] = "plain"
 
     @property
     def title(self) -> str:
@@ -92,6 +94,7 @@ class SyntheticCorpus(Stage, Located):
         summary = write_corpus(
             context.out,
             samples=self.samples,
+            scenes=self.scenes,
             size=self.size,
             samples_per_shard=self.samples_per_shard,
             seed=self.seed,
@@ -109,6 +112,7 @@ class SyntheticEvaluation(Stage, Located):
     per_class: int
     size: int
     seed: int
+    scenes: Annotated[Scenes, LATER] = "plain"
 
     @property
     def title(self) -> str:
@@ -121,13 +125,14 @@ class SyntheticEvaluation(Stage, Located):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write the set."""
-        from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+        from tbar_ray.data.synthetic.families import FAMILIES
         from tbar_ray.data.synthetic.synth import write_evaluation_set
 
-        total = self.per_class * len(CLASS_NAMES)
+        total = self.per_class * len(FAMILIES[self.scenes].classnames)
         summary = write_evaluation_set(
             context.out,
             per_class=self.per_class,
+            scenes=self.scenes,
             size=self.size,
             seed=self.seed,
             workers=processors(),
@@ -182,6 +187,7 @@ class SyntheticRetrieval(Stage, Located):
     pairs: int
     size: int
     seed: int
+    scenes: Annotated[Scenes, LATER] = "plain"
 
     @property
     def title(self) -> str:
@@ -197,7 +203,12 @@ class SyntheticRetrieval(Stage, Located):
         from tbar_ray.data.synthetic.synth import write_retrieval_set
 
         summary = write_retrieval_set(
-            context.out, pairs=self.pairs, size=self.size, seed=self.seed, workers=processors()
+            context.out,
+            pairs=self.pairs,
+            scenes=self.scenes,
+            size=self.size,
+            seed=self.seed,
+            workers=processors(),
         )
         return {"samples": summary.samples}
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import Planner
 from tbar_ray.stages.merge import MergedModel
@@ -90,6 +91,23 @@ def test_a_pretrained_model_needs_no_training() -> None:
     assert kinds(made)["clean-model"] == 0
     assert kinds(made)["infected-model"] == 2
     assert made[0].clean.model.fingerprint == made[1].clean.model.fingerprint
+
+
+def test_weights_of_the_package_are_known_by_their_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = {"tbar-RN-tiny": {"mine": "0123456789abcdef" * 4}}
+    monkeypatch.setattr("tbar_ray.models.shipped.shipped_hashes", lambda _folder: hashes)
+    wanted = {"architecture": "tbar-RN-tiny", "pretrained": "mine"}
+    clean = graphs(model=wanted)[0].clean.model
+    assert clean.identity()["content"] == "0123456789abcdef"
+    hashes["tbar-RN-tiny"]["mine"] = "fedcba9876543210" * 4
+    assert graphs(model=wanted)[0].clean.model.fingerprint != clean.fingerprint
+
+
+def test_scenes_of_a_spec_are_those_of_all_its_data() -> None:
+    made = spec(data__synthetic__scenes="rich", data__synthetic__retrieval=5)
+    base = lay_foundation(made)
+    assert base.retrieval is not None
+    assert {stage.identity()["scenes"] for stage in (base.corpus, base.evaluation, base.retrieval)} == {"rich"}
 
 
 def test_parts_agree_with_each_other() -> None:

@@ -166,9 +166,10 @@ def layer_of(model: nn.Module, neurons: str) -> tuple[nn.Parameter, bool]:
     if neurons == "projection":
         if "proj" in named:
             return named["proj"], True
-        if "attnpool.c_proj.weight" in named:
-            return named["attnpool.c_proj.weight"], False
-    late = [name for name in named if name.endswith(("mlp.c_fc.weight", "conv3.weight"))]
+        for name in ("attnpool.c_proj.weight", "head.proj.weight"):
+            if name in named:
+                return named[name], False
+    late = [name for name in named if name.endswith(("mlp.c_fc.weight", "mlp.fc1.weight", "conv3.weight"))]
     if neurons == "late-mlp" and late:
         return named[late[-1]], False
     raise ScientificError(f"ulrl: the image encoder has no layer for neurons: {neurons}; use neurons: head")
