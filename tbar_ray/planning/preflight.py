@@ -112,7 +112,7 @@ def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
     for name, attack in spec.attacks.items():
         if attack.infected is not None:
-            given_weights(attack.infected, f"attacks.{name}.infected")
+            given_weights(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
