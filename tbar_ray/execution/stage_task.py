@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import ray
@@ -32,7 +34,21 @@ def get_ready() -> None:
 
 
 def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -> Outcome:
-    """Run one stage in this process and commit its artifact (a Ray task)."""
+    """Run one stage in this process and commit its artifact (a Ray task).
+
+    It runs in a thread beside the task's own. Ray takes the CPUs of a task whose own thread waits in `ray.get` for
+    others, as a training waits for its readers, and would start more stages on them.
+    """
+    return _stage_thread().submit(_run_stage, payload, policy, store, coordinator).result()
+
+
+@cache
+def _stage_thread() -> ThreadPoolExecutor:
+    """The thread of all stages of this process: torch has settings, and OpenMP workers, for each thread."""
+    return ThreadPoolExecutor(1, thread_name_prefix="stage")
+
+
+def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -> Outcome:
     import torch
 
     stage: Stage = cloudpickle.loads(payload)

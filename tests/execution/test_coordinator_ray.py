@@ -16,7 +16,7 @@ from tbar_ray.execution.calls import Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.node import DEFAULT_POLICY, Stage
 from tbar_ray.store.store import Store
-from tests.execution.small_stages import DONE, Crashing, Noted
+from tests.execution.small_stages import DONE, Crashing, Noted, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -144,6 +144,15 @@ def test_a_snapshot_shows_what_runs_and_how_far_it_is(bench: Bench) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert (running.title, running.state, running.done, running.total) == ("noted slow", "running", DONE, DONE)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_stage_that_waits_for_others_keeps_its_cpus(bench: Bench, threads: int) -> None:
+    stage = Waiting(threads=threads)
+    bench.submit("trial", stage)
+    assert bench.answers("trial") == [None]
+    found = bench.store.facts(stage.artifact)["facts"]
+    assert found["free"] == found["all"] - threads
 
 
 def test_what_the_store_has_is_not_run_again(bench: Bench) -> None:
