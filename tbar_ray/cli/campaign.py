@@ -117,6 +117,7 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the report; default mlruns/reports/NAME")] = None,
     override: Overrides = [],  # noqa: B006
+    force: Annotated[bool, typer.Option("--force", help="take the campaign over from a launch that runs it")] = False,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -130,7 +131,7 @@ def run(
     campaign, opened = _open(spec, override, store)
     console = _console()
     uri = tracking_uri or default_tracking_uri()
-    result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console)
+    result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console, force=force)
     if result.records:
         console.print(result_table(result.records, marked=console.color_system is None))
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")

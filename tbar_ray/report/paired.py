@@ -119,7 +119,7 @@ def _predictions(record: TrialRecord, store: Store) -> Arrays | None:
     from tbar_ray.stages.evaluate import PREDICTIONS
 
     artifact = record.path_artifact
-    if not store.has(artifact) or not (file := store.fetch(artifact) / PREDICTIONS).exists():
+    if not store.has(artifact) or not (file := store.fetch(artifact, PREDICTIONS) / PREDICTIONS).exists():
         return None
     try:
         with np.load(file, allow_pickle=False) as content:

@@ -25,7 +25,7 @@ def examples_of(records: Sequence[TrialRecord], store: Store) -> dict[str, Examp
         artifact, plant = record.infected_artifact, record.plant_fingerprint
         if record.attack in found or artifact is None or plant is None or not store.has(artifact):
             continue
-        file = store.fetch(artifact) / EXAMPLES
+        file = store.fetch(artifact, EXAMPLES) / EXAMPLES
         if not file.exists():
             continue
         try:

@@ -58,7 +58,7 @@ def read_defender(
 
 def _planted(store: Store, infected: InfectedModel) -> list[Planted]:
     """Return what was planted in a model, from its manifest."""
-    manifest = json.loads((store.fetch(infected.artifact) / MANIFEST).read_text())
+    manifest = json.loads((store.fetch(infected.artifact, MANIFEST) / MANIFEST).read_text())
     return [
         Planted(
             plant.backdoor.build(store),

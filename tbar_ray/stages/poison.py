@@ -84,7 +84,7 @@ class InfectedModel(Stage, ModelNode):
 
     def pretrained(self, store: Store) -> str:
         """Return the artifact's weights."""
-        return str(store.fetch(self.artifact) / WEIGHTS)
+        return str(store.fetch(self.artifact, WEIGHTS) / WEIGHTS)
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Plan the poison, write the manifest, train."""
@@ -139,7 +139,7 @@ class InfectedModel(Stage, ModelNode):
 
     def poisoned_keys(self, store: Store) -> frozenset[str]:
         """Return the keys of all changed samples, from the artifact's manifest."""
-        manifest = json.loads((store.fetch(self.artifact) / MANIFEST).read_text())
+        manifest = json.loads((store.fetch(self.artifact, MANIFEST) / MANIFEST).read_text())
         return frozenset(
             key for entry in manifest for key in (*(sample["key"] for sample in entry["samples"]), *entry["cover"])
         )
