@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 import ray
+from ray.exceptions import ActorUnavailableError
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -99,6 +100,8 @@ class Display:
                     self._drained = False
                     self._on_restart()
                 self._life = snapshot.life
+            except ActorUnavailableError:  # it is being restarted
+                continue
             except Exception:  # the cluster is going away; the sweep itself reports why
                 return
             for note in snapshot.notes:

@@ -16,6 +16,7 @@ from rich.console import Console
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.errors import StoreError, TrackingError
 from tbar_ray.execution.ray_environment import prepare, resolve_address
+from tbar_ray.execution.reach import check_reachable
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.planning.studies import searched_trials
@@ -46,6 +47,8 @@ class Launch:
     seconds: float
     tracking_failure: str | None = None
     """Why MLflow has not recorded everything; what is missing is recorded by the next launch."""
+    stopped_now: bool = False
+    """Whether somebody asked for an end at once."""
 
     @property
     def failed(self) -> int:
@@ -124,7 +127,7 @@ def launch(
             failed = sum(record.status == "failed" for record in records)
             recording.finish(status, {"trials": len(records), "failed": failed})
     seconds = time.perf_counter() - started
-    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure)
+    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure, stopping.now)
 
 
 class _Campaign:
@@ -202,6 +205,8 @@ class _Campaign:
     def _sweep(self, address: str | None, trials: list[PlannedTrial] | None) -> None:
         """Run the given trials on Ray, or those that a sampler proposes."""
         address = resolve_address(address)
+        if address != "local":
+            check_reachable(address)  # before what takes seconds to import
         prepare(address)
         import ray
 
@@ -285,11 +290,7 @@ def _coordinator(store: Store) -> Iterator[Any]:
     from tbar_ray.execution.coordinator import Coordinator
 
     # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    actor = (
-        ray.remote(Coordinator)
-        .options(num_cpus=0, max_concurrency=1000, max_restarts=-1, max_task_retries=-1)
-        .remote(store)
-    )
+    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1).remote(store)
     try:
         yield actor
     finally:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tbar_ray import __version__
-from tbar_ray.cli import campaign, data, method, spec, trigger
+from tbar_ray.cli import campaign, data, method, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.init import init
 from tbar_ray.cli.ui import ui
@@ -27,6 +27,7 @@ app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(spec.app, name="spec")
+app.add_typer(store.app, name="store")
 app.command()(bench)
 app.command()(ui)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-import ray
 from ray.tune.search import Searcher
 
 from tbar_ray.errors import StoreError, TbarError
+from tbar_ray.execution.asking import ask
 from tbar_ray.execution.calls import STOPPED, calls_for
 from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.ledger import Ledger
@@ -80,7 +80,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         # a trial waits for all its stages: its record tells of each, and some may be missing under those that are there
         outputs = [stage.fingerprint for stage in stages_in_order(planned.graph.outputs)]
         calls = calls_for(planned.graph.outputs, Policy.of(planned.trial.spec.resources), without)
-        return ray.get(self._coordinator.submit.remote(planned.fingerprint, outputs, calls)) is not False
+        return ask(lambda: self._coordinator.submit.remote(planned.fingerprint, outputs, calls)) is not False
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Keep the trial's record and tell its study."""

@@ -394,8 +394,19 @@ class Store:
             StoreError: if it is missing or broken.
         """
         try:
-            return json.loads(self._fs.cat_file(f"{self._root}/{path}"))
-        except (OSError, ValueError) as error:
+            return json.loads(self.read_bytes(path))
+        except ValueError as error:
+            raise StoreError(f"store {self.url}: {path} cannot be read: {_reason(error)}") from None
+
+    def read_bytes(self, path: str) -> bytes:
+        """Read a small file.
+
+        Raises:
+            StoreError: if it is missing or cannot be read.
+        """
+        try:
+            return bytes(self._fs.cat_file(f"{self._root}/{path}"))
+        except OSError as error:
             raise StoreError(f"store {self.url}: {path} cannot be read: {_reason(error)}") from None
 
     def write_file(self, file: Path, path: str) -> None:

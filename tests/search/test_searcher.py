@@ -41,7 +41,7 @@ class Remote:
 
 @pytest.fixture(autouse=True)
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tbar_ray.search.searcher.ray.get", lambda pending: pending())
+    monkeypatch.setattr("tbar_ray.search.searcher.ask", lambda call: call()())
 
 
 class Heard(Proposals):
