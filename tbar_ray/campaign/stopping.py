@@ -34,7 +34,7 @@ class Stopping:
         self._close = close
         self._before: dict[int, Any] = {}
         self._gently = False
-        self._ended = threading.Event()
+        self._ended, self._closed = threading.Event(), threading.Event()
         self.requested = False
         """Whether the campaign is to stop."""
         self.now = False
@@ -48,6 +48,8 @@ class Stopping:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.now:
+            self._closed.wait(SOON)  # a process that ended first would leave it open
         self._ended.set()
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -72,11 +74,15 @@ class Stopping:
 
     def _end_soon(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        closing = threading.Thread(target=self._close, daemon=True)
-        closing.start()
-        closing.join(seconds)
+        threading.Thread(target=self._close_it, daemon=True).start()
         if not self._ended.wait(max(0.0, deadline - time.monotonic())):
             os._exit(INTERRUPTED)  # what runs on Ray ends with the process that started it
+
+    def _close_it(self) -> None:
+        try:
+            self._close()
+        finally:
+            self._closed.set()
 
 
 def _say(line: str) -> None:
