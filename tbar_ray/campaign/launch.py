@@ -119,6 +119,10 @@ def launch(
             interrupted = campaign.interrupted()
             files = _report(spec, store, report, records, recording)
             status = _status(records, interrupted)
+            from tbar_ray.report.losses import losses_of
+
+            for loss in losses_of(records, store):
+                console.print(f"warning: {loss}", style="yellow", markup=False, soft_wrap=True)
             console.print(f"report: {len(files)} files in {report}", markup=False)
         except KeyboardInterrupt:
             status, interrupted = "KILLED", True

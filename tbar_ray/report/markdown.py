@@ -11,6 +11,7 @@ from tbar_ray.report.attacks import attack_table
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
 from tbar_ray.report.effects import effect_sentences
+from tbar_ray.report.losses import lost
 from tbar_ray.report.methods import methods_table
 from tbar_ray.report.paired import paired_tests
 from tbar_ray.report.results import reading, result_rows, without_result
@@ -64,6 +65,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         retrieval(records),
         "## Failed, infeasible and given-up trials",
         without_result(records),
+        lost(records, store),
         "## Figures",
         "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
     ]

@@ -19,9 +19,9 @@ def close():
 try:
     with Stopping(close) as stopping:
         stopping.gently(sys.argv[1] == "gently")
-        print("ready", flush=True)
         said = False
         try:
+            print("ready", flush=True)
             while True:
                 time.sleep(0.01)
                 if stopping.requested and not said:
