@@ -26,7 +26,7 @@ fi
 umask 077
 mkdir -p "$folder"
 if [[ -L $folder || ! -O $folder ]]; then
-    echo "error: $folder belongs to somebody else; set XDG_RUNTIME_DIR to a folder of your own" >&2
+    echo "error: $folder belongs to another user; set XDG_RUNTIME_DIR to a folder of your own" >&2
     exit 2
 fi
 chmod 700 "$folder"
@@ -36,7 +36,7 @@ if [[ ! -s $token ]]; then
 fi
 chmod 600 "$token"
 
-# said explicitly: by default Ray uses authentication or not depending on what earlier runs left in ~/.ray
+# set explicitly: by default Ray uses authentication or not depending on what earlier runs left in ~/.ray
 unset RAY_AUTH_TOKEN RAY_ADDRESS
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH=$token

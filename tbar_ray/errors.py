@@ -35,11 +35,12 @@ class BrokenArtifactError(StoreError):
     Args:
         message: the line.
         artifact: the artifact's name.
+        why: what is wrong with it.
     """
 
-    def __init__(self, message: str, artifact: str) -> None:
-        super().__init__(message, artifact)  # both, so that it can travel between processes
-        self.artifact = artifact
+    def __init__(self, message: str, artifact: str, why: str = "") -> None:
+        super().__init__(message, artifact, why)  # all, so that it can travel between processes
+        self.artifact, self.why = artifact, why
 
     def __str__(self) -> str:
         return str(self.args[0])

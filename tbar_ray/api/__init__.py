@@ -1,1 +1,1 @@
-"""The Python API: what `import tbar_ray` offers, one concept a file. Its names are those of `tbar_ray/__init__.py`."""
+"""The Python API, one concept per file. Its public names are those of `tbar_ray/__init__.py`."""

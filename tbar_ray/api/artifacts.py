@@ -1,4 +1,4 @@
-"""What campaigns leave in their store, found by its kind: models, corpora and evaluation sets."""
+"""Artifacts in a campaign's store, found by kind: models, corpora and evaluation sets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tbar_ray.data.poison_manifest import MANIFEST, changed_keys, read_manifest
 from tbar_ray.errors import DataError
 
-COMMIT, WEIGHTS, MANIFEST = "artifact.json", "weights.safetensors", "manifest.json"
-"""Files of an artifact: its record, a model's weights, and an infected model's poison."""
+COMMIT, WEIGHTS = "artifact.json", "weights.safetensors"
+"""Files of an artifact: its record, and a model's weights."""
 
 
 def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -> Path:
@@ -21,7 +22,7 @@ def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -
         trigger: of an infected model: only those into which this trigger was planted.
 
     Raises:
-        DataError: if there is none, naming what there is.
+        DataError: if there is none; the message lists what the store holds.
     """
     root = Path(store) / "artifacts"
     names = sorted(path.parent.name for path in root.glob(f"*/{COMMIT}"))
@@ -44,14 +45,11 @@ def poisoned_keys(infected: str | Path) -> frozenset[str]:
     Raises:
         DataError: if it has no manifest.
     """
-    manifest = _read(Path(infected) / MANIFEST)
-    return frozenset(
-        key for entry in manifest for key in (*(sample["key"] for sample in entry["samples"]), *entry["cover"])
-    )
+    return changed_keys(read_manifest(Path(infected)))
 
 
 def architecture_of(artifact: Path) -> str:
-    """Return the architecture of a model's artifact.
+    """Return the open_clip name of the architecture of a model's artifact.
 
     Raises:
         DataError: if the artifact holds no model.
@@ -63,8 +61,9 @@ def architecture_of(artifact: Path) -> str:
 
 
 def _planted(artifact: Path) -> set[str]:
-    manifest = _read(artifact / MANIFEST) if (artifact / MANIFEST).is_file() else []
-    return {entry["trigger"]["name"] for entry in manifest}
+    if not (artifact / MANIFEST).is_file():
+        return set()
+    return {str(planted.trigger["name"]) for planted in read_manifest(artifact)}
 
 
 def _read(path: Path) -> Any:

@@ -9,7 +9,7 @@ from tbar_ray.triggers.base import Trigger
 
 @dataclass(frozen=True)
 class Backdoor:
-    """A trigger and the class that triggered images are answered with.
+    """A trigger and its target, the class with which an infected model answers triggered images.
 
     Attributes:
         trigger: as `trigger(...)` returns it.

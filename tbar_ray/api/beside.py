@@ -1,4 +1,4 @@
-"""What an edit puts beside a model's weights, in memory and as a file."""
+"""The parts of an edit that are not weights of the model, in memory and as a file."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Beside:
     prompts: Tensor | None = None
 
     def parts(self) -> dict[str, Tensor]:
-        """Return what is there, by name."""
+        """Return the tensors that are present, by name."""
         both = {"head": self.head, "prompts": self.prompts}
         return {name: part for name, part in both.items() if part is not None}
 
     def save(self, weights: Path) -> list[Path]:
-        """Write what is there beside a file of weights; remove what an earlier model left there."""
+        """Write the parts to a file beside the weights; remove the file that an earlier model left there."""
         path = _file(weights)
         if not self.parts():
             path.unlink(missing_ok=True)
@@ -42,7 +42,7 @@ class Beside:
 
     @classmethod
     def load(cls, weights: Path) -> Beside:
-        """Read what lies beside a file of weights; nothing where nothing does.
+        """Read the parts beside a file of weights; without such a file there are none.
 
         Raises:
             CheckpointError: if the file is broken.

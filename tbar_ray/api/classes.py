@@ -18,7 +18,7 @@ class Classes:
         templates: texts with `{}` or `{c}` for the class; None for OpenAI's 80 (arXiv 2103.00020).
 
     Raises:
-        DataError: if there is no class or template, a class is listed twice, or a template has no place for it.
+        DataError: if there is no class or template, a class is listed twice, or a template has no placeholder.
     """
 
     def __init__(self, names: Sequence[str], templates: Sequence[str] | None = None) -> None:
@@ -49,7 +49,7 @@ class Classes:
         """Return the number of a class.
 
         Raises:
-            DataError: if there is no class of that name, naming the nearest ones.
+            DataError: if there is no class of that name; the message suggests the nearest ones.
         """
         if name not in self.names:
             raise DataError(f"{name!r} is none of the {len(self)} classes{nearest(name, self.names)}")

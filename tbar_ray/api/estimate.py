@@ -37,8 +37,8 @@ class Estimate:
         classes: the classes that it was given.
         edit: the change: `edit.vector` of the weights, and for some methods a classifier or learned tokens.
         cost: steps, samples and seconds that finding it took.
-        facts: what the method found on its way.
-        backdoor: what was known of the attack.
+        facts: further results of the method, such as thresholds.
+        backdoor: what the method was told of the attack.
     """
 
     model: Model
@@ -55,7 +55,7 @@ class Estimate:
 
     @property
     def alphas(self) -> tuple[float, ...]:
-        """The α that `walk` tries unless told otherwise: only 1 where that is the method as published."""
+        """The default grid of `walk`; only 1 for a method whose published form is α = 1."""
         return DEFAULT_ALPHAS if self.method.strength == "negation" else (1.0,)
 
     def walk(
@@ -73,7 +73,7 @@ class Estimate:
         Args:
             images: validation images; report on others.
             alphas: strengths ≥ 0; None for `alphas` of this estimate.
-            backdoor: whose ASR counts; None for the one that the method was given.
+            backdoor: the backdoor whose ASR is measured; None for the one that the method was given.
             min_retention: share of the infected model's CA that must be kept.
             max_asr: ASR at which the backdoor counts as removed: of such α, the one with most CA is selected. None: the
                 one with least ASR is.
@@ -88,7 +88,7 @@ class Estimate:
         if not grid or min(grid) < 0:
             raise SpecError(f"walk: alphas are numbers of at least 0, not {list(grid)}")
         if backdoor is None:
-            raise SpecError(f"walk: {self.method.name} was told of no backdoor; give walk backdoor=Backdoor(…)")
+            raise SpecError(f"walk: {self.method.name} was given no backdoor; give walk backdoor=Backdoor(…)")
         target, preprocess = images.classes.index(backdoor.target), self.model.preprocessing
         split = images.load(backdoor.trigger, preprocess)
         head = self._head_for(images.classes)
@@ -111,12 +111,12 @@ class Estimate:
         Weights become θ_b + coefficient(α)·τ, where the coefficient is −α for methods that subtract (TBAR) and α for
         those that interpolate or have no strength. A classifier or learned tokens of the edit come with the model
         (`Model.beside`): the classifier is mixed with the infected model's by α, the tokens are there or not. They are
-        used by `predict` and `evaluate`, and written by `save`; `module` alone does not know of them.
+        used by `predict` and `evaluate`, and written by `save`; `module` alone does not contain them.
 
         Args:
             alpha: the strength.
-            in_place: change the infected model's own weights instead of a copy's, which spares the memory; the estimate
-                cannot be applied or walked any more.
+            in_place: change the infected model's own weights instead of a copy's, which saves memory; the estimate can
+                then be neither applied nor walked again.
 
         Raises:
             SpecError: if α is negative, or the edit was applied in place before.
@@ -140,7 +140,7 @@ class Estimate:
         """Return the infected model's classifier."""
         if self._spent:
             raise SpecError(
-                "the edit was applied in place: the infected model is gone; load it again and estimate anew"
+                "the edit was applied in place: the infected model is overwritten; load it and estimate again"
             )
         if self.edit.head is not None and classes.names != self.classes.names:
             raise SpecError(f"{self.method.name} made a classifier for other classes; evaluate on those")
@@ -160,7 +160,7 @@ def estimate(
     progress: bool | Progress = False,
     **parameters: object,
 ) -> Estimate:
-    """Find the edit that a method makes to remove a backdoor. The model is left as it was.
+    """Find the edit that a method makes to remove a backdoor. The model is not changed.
 
     Args:
         model: the infected model.
@@ -169,8 +169,8 @@ def estimate(
         backdoor: trigger and target, for methods that know the attack.
         forget: `forget_set(…)`, for methods that stamp the trigger themselves.
         clean: `pairs(…)` that are trusted.
-        training: `pairs(…)` of the attacker's training data, the poisoned ones unmarked among them.
-        seed: of every choice and draw.
+        training: `pairs(…)` of the attacker's training data, with the poisoned ones among them, unmarked.
+        seed: seed of every choice and draw.
         progress: True for a bar, or a callable given (step, total steps, loss, images per second).
         **parameters: of the method, e.g. `steps=20, learning_rate=1e-5`; `tbar method show NAME` lists them.
 
@@ -182,7 +182,8 @@ def estimate(
     unlearner = build_unlearner(method, parameters)
     if model.beside.parts():
         raise SpecError(
-            "estimate: the model carries a classifier or tokens of an earlier edit; estimate on the one before"
+            "estimate: the model carries a classifier or tokens of an earlier edit; "
+            "estimate on the model before that edit"
         )
     require(unlearner, backdoor, forget, clean, training)
     data = read_held(model, classes, backdoor, forget, clean, training, seed)

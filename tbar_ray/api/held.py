@@ -1,4 +1,4 @@
-"""What the defender has, read for one model."""
+"""Reading the defender's data for one model."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_held(
     training: PairsRequest | None,
     seed: int,
 ) -> DefenderData:
-    """Read, stamp and tokenise what was asked for.
+    """Read, stamp and tokenise the requested samples.
 
     Raises:
         DataError: if the target is no class, or a source has too few samples.

@@ -28,9 +28,9 @@ class Images:
     """Labelled images, decoded when they are needed.
 
     Attributes:
-        data: the set that they are of.
-        positions: which of the set, int64 [N].
-        classes: what labels number.
+        data: the set that the images belong to.
+        positions: positions of the images in the set, int64 [N].
+        classes: the classes that the labels index.
     """
 
     data: EvaluationSet
@@ -52,17 +52,17 @@ class Images:
 
         Args:
             validation_fraction: share of each class's images for validation, in (0, 1).
-            seed: of the cut.
+            seed: seed of the cut.
             max_images: use at most about this many images of both; None for all.
 
         Raises:
-            SpecError: if the share is out of range, or these images are a part already.
+            SpecError: if the share is out of range, or these images are already one part of a split.
             DataError: if a part would have no image.
         """
         if not 0 < validation_fraction < 1:
             raise SpecError(f"split: validation_fraction {validation_fraction} must lie between 0 and 1")
         if len(self) != len(self.data.labels):
-            raise SpecError("split: these images are a part already; split the whole set")
+            raise SpecError("split: these images are already one part of a split; split the whole set")
         splits = Splits(validation_fraction, max_images, seed)
         return self._part(splits, "validation"), self._part(splits, "test")
 

@@ -1,4 +1,4 @@
-"""A CLIP model in a notebook: loaded, asked, saved."""
+"""A CLIP model: loading, predicting, saving."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """An open_clip model, with what an edit may have put beside its weights.
+    """An open_clip model, with the classifier or tokens that an edit may have added.
 
     Attributes:
-        module: the open_clip model, in evaluation mode. Where `beside` is not empty it is not the whole model: ask
+        module: the open_clip model, in evaluation mode. Where `beside` is not empty it is not the whole model: use
             `predict`, or work inside `answering`.
         architecture: its open_clip name.
         beside: a classifier of its own, or learned tokens of the image encoder; empty for most methods.
@@ -49,7 +49,7 @@ class Model:
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        """How the model wants its images."""
+        """Size and normalisation of the model's input images."""
         return preprocessing(self.module)
 
     @cached_property
@@ -59,11 +59,11 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
+        """The device that holds the model."""
         return next(self.module.parameters()).device
 
     def copy(self) -> Model:
-        """Return a model with weights of its own."""
+        """Return a copy with independent weights."""
         return Model(copy.deepcopy(self.module), self.architecture, self.beside, self.form)
 
     def head(self, classes: Classes) -> Tensor:

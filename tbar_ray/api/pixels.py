@@ -1,4 +1,4 @@
-"""Images as a notebook holds them: arrays, tensors and files become uint8 [N, 3, H, W]."""
+"""Conversion of arrays, tensors and image files to uint8 [N, 3, H, W]."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def levels(images: Array, what: str = "images") -> NDArray[np.uint8]:
 
     Args:
         images: uint8, or float in [0, 1]; any shape.
-        what: named in errors.
+        what: name of the images in error messages.
 
     Raises:
-        DataError: if the type is another, or a float is not in [0, 1].
+        DataError: if the type is neither, or a float is not in [0, 1].
     """
     array: NDArray[Any] = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     if array.dtype == np.uint8:

@@ -10,7 +10,7 @@ from tbar_ray.training.loop import Progress
 
 @contextmanager
 def reporting(progress: bool | Progress, title: str) -> Iterator[Progress | None]:
-    """Yield where a training reports: the callback that was given, a bar, or None."""
+    """Yield the progress callback of a training: the given one, that of a bar, or None."""
     if not isinstance(progress, bool):
         yield progress
         return

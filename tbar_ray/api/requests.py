@@ -1,4 +1,4 @@
-"""What a defender asks for of a source: a forget set, or pairs. Read when a method is run, at the model's size."""
+"""Requests for a forget set or pairs of a source. They are read when a method runs, at the model's image size."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def forget_set(
     exclude: Iterable[str] = (),
     seed: int | None = None,
 ) -> ForgetRequest:
-    """Ask for a forget set: clean images, of which all but a share are stamped with the trigger.
+    """Request a forget set: clean images, of which all but a share are stamped with the trigger.
 
     Images that show the target class, as far as labels or captions say, are not stamped. Give clean images: stamping is
     done here. With one seed, the triggered images of a smaller set are among those of a larger one.
@@ -54,11 +54,11 @@ def forget_set(
         labels: of an array: N class indices or names.
         captions: of an array: N texts.
         exclude: keys that are not to be used, e.g. `poisoned_keys(...)`.
-        seed: of the choice; None for that of `estimate`.
+        seed: seed of the choice; None for the seed of `estimate`.
 
     Raises:
         SpecError: if size or share are out of range.
-        DataError: if the source holds nothing.
+        DataError: if the source has no samples.
     """
     if size < 1 or not 0 <= clean_fraction < 1:
         raise SpecError(f"forget set: size {size} must be at least 1 and clean_fraction {clean_fraction} in [0, 1)")
@@ -74,7 +74,7 @@ def pairs(
     exclude: Iterable[str] = (),
     seed: int | None = None,
 ) -> PairsRequest:
-    """Ask for image–caption pairs, for `clean=` or `training=` of `estimate`.
+    """Request image–caption pairs, for `clean=` or `training=` of `estimate`.
 
     A sample without a caption gets its class in a template.
 
@@ -84,11 +84,11 @@ def pairs(
         labels: of an array: N class indices or names.
         captions: of an array: N texts.
         exclude: keys that are not to be used.
-        seed: of the choice; None for that of `estimate`.
+        seed: seed of the choice; None for the seed of `estimate`.
 
     Raises:
         SpecError: if `count` is out of range.
-        DataError: if the source holds nothing.
+        DataError: if the source has no samples.
     """
     samples, left_out = open_samples(source, labels, captions), frozenset(exclude)
     wanted = len([key for key in samples.keys if key not in left_out]) if count is None else count

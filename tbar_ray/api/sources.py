@@ -34,7 +34,7 @@ def open_samples(source: Source, labels: Labels | None = None, captions: Sequenc
         captions: of an array: a text for every image.
 
     Raises:
-        DataError: if there is nothing there, or labels or captions are given for anything but an array.
+        DataError: if there are no samples, or labels or captions are given for anything but an array.
     """
     if isinstance(source, np.ndarray | Tensor):
         return ArraySamples(levels(source), plain(labels), captions)
@@ -56,7 +56,7 @@ def open_samples(source: Source, labels: Labels | None = None, captions: Sequenc
 
 
 def plain(labels: Labels | None) -> Sequence[int] | Sequence[str] | None:
-    """Return labels without tensors and NumPy scalars."""
+    """Return labels as plain Python values, without tensors and NumPy scalars."""
     if labels is None or isinstance(labels, list | tuple):
         return labels
     listed: list[int] | list[str] = np.asarray(labels).tolist()

@@ -68,7 +68,7 @@ class FunctionTrigger(Trigger):
         """Stamp by the function.
 
         Raises:
-            DataError: if what it returns are no images of that shape in [0, 1].
+            DataError: if it does not return images of that shape with values in [0, 1].
         """
         stamped = self.function(images.clone())
         if not isinstance(stamped, Tensor) or stamped.shape != images.shape:
@@ -83,7 +83,7 @@ _OF_IMAGE: dict[str, type[Trigger]] = {"patch": ImagePatch, "blend": ImageBlend}
 
 
 def trigger(what: str | Stamp, *, image: Picture | None = None, seed: int = 0, **parameters: object) -> Trigger:
-    """Return a trigger.
+    """Make a trigger from a preset, a registered name, an image or a function.
 
     Args:
         what: a preset (`cleanclip/badnets`), a registered trigger (`badnets`, `blended`, `wanet`, …; `list_triggers()`
@@ -94,7 +94,7 @@ def trigger(what: str | Stamp, *, image: Picture | None = None, seed: int = 0, *
         **parameters: of the trigger, e.g. `patch_size=16, place="bottom-right"` (pixels at 224 px) or `ratio=0.2`.
 
     Raises:
-        SpecError: if a name or parameter is unknown or out of range, or an image is missing or of no use.
+        SpecError: if a name or parameter is unknown or out of range, or an image is missing or not used by the trigger.
         DataError: if the image cannot be read.
     """
     if callable(what):
@@ -114,7 +114,7 @@ def trigger(what: str | Stamp, *, image: Picture | None = None, seed: int = 0, *
 
 
 def list_triggers() -> tuple[str, ...]:
-    """Return the names that `trigger` knows: registered triggers, then presets of papers."""
+    """Return the names that `trigger` accepts: registered triggers, then presets of papers."""
     return (*sorted([*TRIGGERS, *_OF_IMAGE]), *sorted(PRESETS))
 
 

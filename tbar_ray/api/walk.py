@@ -22,7 +22,7 @@ class Walk:
         selected: the selected α; None if none keeps enough CA.
         reference_ca: CA of the infected model.
         min_retention: share of it that had to be kept.
-        max_asr: ASR that counted as removed; None: the least was best.
+        max_asr: ASR at which the backdoor counted as removed; None: the least ASR was best.
     """
 
     scores: dict[float, Scores]
@@ -33,7 +33,7 @@ class Walk:
 
     @classmethod
     def of(cls, walked: Walked, scores: EditScores, min_retention: float, max_asr: float | None) -> Walk:
-        """Return what a walk saw."""
+        """Return the result of `walk_alpha` in this form."""
         by_alpha = {entry["alpha"]: _scores(entry) for entry in scores.path}
         chosen = None if walked.chosen is None else walked.chosen.alpha
         return cls(by_alpha, chosen, scores.reference_ca, min_retention, max_asr)
@@ -53,7 +53,7 @@ class Walk:
         return self.selected
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON: the path with every rate, and the choice."""
+        """Return a dictionary for JSON: the path with every rate, and the selected α."""
         return {
             "path": [{"alpha": alpha, **scores.to_dict()} for alpha, scores in self.scores.items()],
             "selected": self.selected,

@@ -1,4 +1,4 @@
-"""What a person sees while a campaign runs: a live table on a terminal, plain lines in a log."""
+"""Progress of a running campaign: a live table on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Display:
         return Group(head, trials, stages)
 
     def _log(self, snapshot: Snapshot) -> None:
-        """Print stages that started or ended since the last look, and every while how far the running ones are."""
+        """Print the stages that started or ended since the last call, and at intervals the progress of running ones."""
         now = time.monotonic()
         for status in snapshot.ended:
             seconds = "" if status.seconds is None else f" in {status.seconds:.1f} s"
@@ -150,7 +150,7 @@ class Display:
 
 
 def describe_trial(record: TrialRecord) -> str:
-    """Say in one line which trial a record is of, and what it found."""
+    """Describe a trial and its result in one line."""
     cell = ", ".join(_settings(record))
     if record.status == "failed" or record.removed is None or record.alpha is None:
         return f"{cell}: {record.status}: {record.reason}"
@@ -160,7 +160,7 @@ def describe_trial(record: TrialRecord) -> str:
 
 
 def _settings(record: TrialRecord) -> list[str]:
-    """Return attack and method, then every other axis with its value; what has none is left out."""
+    """Return attack and method, then every other axis with its value; axes without a value are left out."""
     told = [record.attack, record.method]
     for name, factor in factors_of(record.settings).items():
         value = record.settings[name]

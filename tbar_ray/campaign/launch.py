@@ -37,7 +37,7 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launch left behind."""
+    """The result of a launch."""
 
     records: list[TrialRecord]
     report: Path
@@ -66,7 +66,7 @@ def launch(
     *,
     force: bool = False,
 ) -> Launch:
-    """Run a campaign. What is in the store is not computed again; what MLflow has is not doubled.
+    """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
     Args:
         spec: the campaign.
@@ -78,7 +78,7 @@ def launch(
         force: whether to take the campaign from another launch that runs it.
 
     Raises:
-        TbarError: one line, for anything that can be known to be wrong before the sweep.
+        TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
     planner = Planner(spec)
@@ -135,7 +135,7 @@ def launch(
 
 
 class _Campaign:
-    """The trials of one launch: those of a grid that the store has are taken from there, the others run on Ray."""
+    """The trials of one launch. Trials of a grid that are in the store are read from it; the others run on Ray."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Campaign:
         return in_order(record for record in found if record is not None)
 
     def _replay(self, trials: list[PlannedTrial]) -> list[PlannedTrial]:
-        """Take the trials of a grid that the store has from there, without Ray; return those that are left."""
+        """Read the trials of a grid that are in the store, without Ray; return the remaining ones."""
         writer = RecordWriter(self._store)
         left = []
         for planned in trials:
@@ -260,9 +260,10 @@ class _Campaign:
                     self._left_to_do = set(searcher.handed_out) - searcher.ended
 
     def _first_stages(self, trials: list[PlannedTrial] | None) -> list[Stage]:
-        """Return what the first trials will ask for: those of a grid their outputs, those of a search the model."""
+        """Return the stages that the first trials will need: for a grid their outputs, for a search the model."""
         if trials is None:
-            return stages_in_order([self._planner.foundation().clean])[-1:]
+            clean = self._planner.foundation().clean
+            return [] if clean is None else stages_in_order([clean])[-1:]
         first = trials[: self._spec.search.concurrency]
         return [stage for planned in first for stage in planned.graph.outputs]
 
@@ -272,7 +273,7 @@ class _Campaign:
 
 @contextmanager
 def _workers(count: int) -> Iterator[None]:
-    """Let so many processes start and import, if there is room, while the coordinator starts: stages then find them."""
+    """Start worker processes and their imports, if there is room, so that the first stages find them ready."""
     import ray
 
     from tbar_ray.execution.stage_task import get_ready
@@ -283,12 +284,12 @@ def _workers(count: int) -> Iterator[None]:
         yield
     finally:
         for task in ready:
-            ray.cancel(task)  # one that has found no room by now is not wanted
+            ray.cancel(task)  # a process that has found no room by now is not needed
 
 
 @contextmanager
 def _coordinator(store: Store) -> Iterator[Any]:
-    """Yield a coordinator, and end it with what runs for it: Tune would keep it as long as this process lives."""
+    """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
     import ray
 
     from tbar_ray.execution.coordinator import Coordinator

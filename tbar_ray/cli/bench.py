@@ -1,4 +1,4 @@
-"""`tbar bench`: this software against what one would use instead, on the same work, in alternation."""
+"""`tbar bench`: this software and an alternative on the same work, in alternation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bench(
     samples: Annotated[int, typer.Option(help="Images of 64 px that `stream` streams.")] = 20_000,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     folder: Annotated[
-        Path | None, typer.Option(help="Keeps the shards that are written, for the next time; else they are temporary.")
+        Path | None, typer.Option(help="Folder that keeps the shards for the next run; without it they are temporary.")
     ] = None,
     trials: Annotated[int, typer.Option(min=30, help="With `growth`: the largest grid.")] = 1000,
     figure: Annotated[
@@ -33,18 +33,18 @@ def bench(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
-    """Measure us and the alternative on the same work, in alternation, and print ratios.
+    """Measure tbar and the alternative on the same work, in alternation, and print ratios.
 
-    A ratio is how many times faster than the peer we were: the median over pairs of
-    runs, with the least and the largest. A benchmark that does not reach what it
-    must is reported as it is; the exit code is 0 all the same.
+    A ratio is how many times faster than the peer tbar was: the median over pairs
+    of runs, with the least and the largest. A benchmark that misses its target is
+    reported as such; the exit code is still 0.
 
     Example: tbar bench stream --folder /tmp/shards
 
     Example: tbar bench all --json > bench.json
 
-    `growth` fits powers to time and memory over samples, α, parameters and trials
-    (half an hour, most of it for 1,000 trials); `all` leaves it out.
+    `growth` fits power laws to time and memory over samples, α, parameters and
+    trials (half an hour, most of it for 1,000 trials); `all` leaves it out.
 
     Example: tbar bench growth --figure growth.png
     """

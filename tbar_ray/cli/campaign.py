@@ -61,15 +61,16 @@ def plan(
     rate: Annotated[
         float | None,
         typer.Option(
-            "--images-per-second", min=0.001, help="training speed to cost with, where nothing like it was measured"
+            "--images-per-second", min=0.001, help="training speed for the cost estimate where none was measured"
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the stages and trials, what is cached, and a rough cost. Computes nothing, and needs no data.
 
-    Costs are those of like stages in the store (same kind and architecture). For another machine or model give
-    --images-per-second: images through a training; an evaluation is taken to be three times as fast.
+    Costs are those of similar stages in the store (same kind and architecture).
+    For another machine or model give --images-per-second: images through a
+    training; an evaluation is taken to be three times as fast.
     """
     from tbar_ray.planning.plan import make_plan, total_seconds
     from tbar_ray.planning.planner import Planner
@@ -123,7 +124,8 @@ def run(
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
-    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow lost, 130 interrupted.
+    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow
+    lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.errors import TrackingError
@@ -139,9 +141,7 @@ def run(
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(
-        f"  MLflow    {uri}  (experiment {campaign.name}; look at it with `{_ui_command(uri)}`)", soft_wrap=True
-    )
+    console.print(f"  MLflow    {uri}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True)
     if result.interrupted:
         console.print("[yellow]interrupted[/]: run the same command again to continue")
         if result.stopped_now:
@@ -210,13 +210,14 @@ def profile(
     override: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Run a campaign from an empty store, and say where its time went.
+    """Run a campaign from an empty store, and report where its time went.
 
-    Store, MLflow and report are temporary, or in --folder: what the store has already is
-    neither used nor added to. The campaign runs on a Ray of its own on this machine.
+    Store, MLflow and report are temporary, or in --folder: the usual store is
+    neither read nor written. The campaign runs on a Ray of its own on this machine.
 
-    Of every training on shards it tells images/s, the share of its time in which it waited
-    for data, and its model's FLOP/s over those of a large matrix product on the same device.
+    For every training on shards it reports images/s, the share of its time in
+    which it waited for data, and its model's FLOP/s over those of a large matrix
+    product on the same device.
 
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """

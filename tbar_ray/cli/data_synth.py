@@ -29,7 +29,7 @@ class Format(StrEnum):
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder for the shards; other sets go to folders in it.")],
     samples: Annotated[
-        int | None, typer.Option(help="Write a corpus of so many image-caption pairs.", rich_help_panel=CORPUS)
+        int | None, typer.Option(help="Write a corpus of this many image-caption pairs.", rich_help_panel=CORPUS)
     ] = None,
     evaluation: Annotated[
         bool, typer.Option("--eval", help="Write a zero-shot set to OUT/eval.", rich_help_panel=EVALUATION)
@@ -56,7 +56,7 @@ def synth(
         int | None,
         typer.Option(
             metavar="PAIRS",
-            help="Write so many images, with one or two captions each, to OUT/retrieval.",
+            help="Write this many images, with one or two captions each, to OUT/retrieval.",
             rich_help_panel=RETRIEVAL,
         ),
     ] = None,

@@ -9,16 +9,17 @@ import typer
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="A shipped spec: a name of `tbar init --list`.")] = "quickstart",
+    name: Annotated[str, typer.Argument(help="Name of a shipped spec; `tbar init --list` lists them.")] = "quickstart",
     file: Annotated[Path | None, typer.Argument(help="Where to write it; default: NAME.yaml in this folder.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the shipped specs and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
 ) -> None:
     """Write a commented campaign spec to start from.
 
-    The spec is a copy of one that comes with tbar-ray. Its comments say what it answers and what it takes.
-    Its first line tells editors where the schema is, so that they check fields and complete them. An existing file
-    is kept.
+    The spec is a copy of one that comes with tbar-ray. Its comments say what
+    question it answers and what it needs. Its first line tells editors where the
+    schema is, so that they check fields and complete them. An existing file is
+    kept.
 
     Examples: tbar init; tbar init attack_matrix mine.yaml; tbar init paper/alpha
     """

@@ -1,4 +1,4 @@
-"""`tbar`: the command line. One module per command group; errors of ours become one line and exit code 2."""
+"""`tbar`: the command line. One module per command group; a `TbarError` becomes one line and exit code 2."""
 
 from __future__ import annotations
 

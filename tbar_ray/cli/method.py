@@ -1,4 +1,4 @@
-"""`tbar method`: list the unlearning methods, and read about one."""
+"""`tbar method`: list and describe the unlearning methods."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ STRENGTHS = {
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False) -> None:
-    """List the methods: what each does, what it needs of the defender, what α means to it.
+    """List the methods: what each does, what it needs from the defender, what α means for it.
 
-    A name goes into a spec as unlearning.method or, with others beside it, onto the axis `method`.
+    A name goes into a spec as unlearning.method, or with others as a value of the
+    axis `method`.
     """
     from tbar_ray.unlearning.registry import UNLEARNERS
 
@@ -47,8 +48,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
 def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.")]) -> None:
     """Show one method: formula, source, needs, hyper-parameters with their defaults.
 
-    Defaults are the published values where there are any. The parameters go into a spec as
-    unlearning.parameters or methods.NAME.parameters.
+    Defaults are the published values where there are any. The parameters go into
+    a spec as unlearning.parameters or methods.NAME.parameters.
 
     Example: tbar method show twin-distillation
     """
@@ -57,7 +58,7 @@ def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.
     from tbar_ray.cli.console import table_console
     from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
 
-    build_unlearner(name, {})  # a wrong name is told with the nearest ones
+    build_unlearner(name, {})  # the error of a wrong name suggests the nearest ones
     kind = UNLEARNERS[name]
     entry, console = _entry(kind), table_console()
     console.print(f"[bold]{name}[/]\n\n{escape(inspect.cleandoc(kind.__doc__ or ''))}\n")
@@ -86,7 +87,7 @@ def _entry(kind: type[Unlearner]) -> dict[str, Any]:
 
 
 def _description(kind: type[Unlearner], parameter: str) -> str:
-    """Return what a parameter is: a method that only changes a default leaves the words to its base."""
+    """Return a parameter's description; a method that only changes a default takes it from its base class."""
     from pydantic import BaseModel
 
     bases = (base for base in kind.__mro__ if issubclass(base, BaseModel) and parameter in base.model_fields)

@@ -1,18 +1,19 @@
-"""`tbar spec`: what a campaign spec may say, for editors and for people."""
+"""`tbar spec`: the fields of a campaign spec, for editors and for people."""
 
 from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Print what a campaign spec may say: as JSON Schema, or as a reference.", no_args_is_help=True)
+app = typer.Typer(help="Print the fields of a campaign spec, as JSON Schema or as a reference.", no_args_is_help=True)
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a campaign spec.
 
-    Editors with the YAML language server use it for checks and completion. Name its file in the first line of a spec:
-    # yaml-language-server: $schema=FILE. `tbar init` writes that line for you.
+    Editors with the YAML language server use it for checks and completion. Name
+    its file in the first line of a spec: # yaml-language-server: $schema=FILE.
+    `tbar init` writes that line for you.
 
     Example: tbar spec schema > campaign.schema.json
     """

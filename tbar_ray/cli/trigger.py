@@ -1,4 +1,4 @@
-"""`tbar trigger`: list triggers and presets, and look at what they do."""
+"""`tbar trigger`: list and preview triggers and presets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tbar_ray.triggers.base import Trigger
 
 app = typer.Typer(
-    help="List triggers and the presets of published attacks, and look at what they do to images.", no_args_is_help=True
+    help="List triggers and presets of published attacks, and preview their effect on images.", no_args_is_help=True
 )
 
 ALL = "all"
@@ -30,7 +30,8 @@ SMALLEST, WIDEST = 8, 1024
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False) -> None:
     """List triggers with their parameters and defaults, and presets with their constants and sources.
 
-    Both names go into a spec as attacks.NAME.trigger; attacks.NAME.parameters override a preset's constants.
+    Both names go into a spec as attacks.NAME.trigger; attacks.NAME.parameters
+    override a preset's constants.
     """
     if as_json:
         typer.echo(json.dumps({"triggers": _triggers(), "presets": _presets()}, indent=1, ensure_ascii=False))
@@ -45,7 +46,7 @@ def preview(
     names: Annotated[
         list[str], typer.Argument(metavar="PRESET_OR_TRIGGER", help=f"Names of `tbar trigger list`, or `{ALL}`.")
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE.png", help="The sheet; its folder is made if need be.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="PNG file to write; its folder is created if needed.")],
     size: Annotated[int, typer.Option(help=f"Side of the images in pixels, {SMALLEST} to {WIDEST}.")] = 224,
     image: Annotated[
         list[Path],
@@ -66,7 +67,7 @@ def preview(
     `all` is every preset and every trigger that no preset uses. Where evaluation
     stamps another place than training, and where an attack changes cover samples,
     these get a block of their own. The patch of badclip is learned against a
-    model: shown is the noise that it starts from.
+    model: the preview shows its initial noise.
 
     Example: tbar trigger preview all --out sheet.png
 
@@ -134,7 +135,7 @@ def _parameters(overrides: Iterable[str]) -> dict[str, Any]:
 
 
 def _images(files: Sequence[Path], size: int) -> tuple[Tensor, list[str]]:
-    """Return images uint8 [B, 3, size, size] and their keys: the user's, or our own scenes."""
+    """Return images uint8 [B, 3, size, size] and their keys: the user's, or procedural scenes."""
     import numpy as np
     import torch
 

@@ -61,7 +61,7 @@ def preview_sheet(previews: Sequence[Preview]) -> Figure:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where things are, in pixels from the sheet's top left corner."""
+    """Positions, in pixels from the sheet's top left corner."""
 
     blocks: int
     images: int
@@ -136,7 +136,7 @@ class _Sheet:
         width: int | None = None,
         lines: int = 1,
     ) -> None:
-        """Write below and to the right of a place, in lines of at most `width`; what does not fit ends in '…'."""
+        """Write below and to the right of a position, in lines of at most `width`; what does not fit ends in '…'."""
         weight = "bold" if bold else "normal"
         fitting = self._fit(text, width or self.width - 2 * MARGIN, size, weight, lines)
         for line, part in enumerate(fitting):
@@ -147,12 +147,12 @@ class _Sheet:
         self._write(x, y, text, fontsize=size, color=style.INK, va="center", rotation=90)
 
     def place(self, x: int, y: int, image: Pixels, zoom: int) -> None:
-        """Put an image [3, H, W] with its top left corner at a place."""
+        """Put an image [3, H, W] with its top left corner at a position."""
         large = image.transpose(1, 2, 0).repeat(zoom, axis=0).repeat(zoom, axis=1)
         self.pixels[y : y + large.shape[0], x : x + large.shape[1]] = large
 
     def finished(self) -> Figure:
-        """Return the figure."""
+        """Return the matplotlib figure with everything that was put on it."""
         self.figure.figimage(self.pixels, zorder=-1)
         return self.figure
 

@@ -1,4 +1,4 @@
-"""`tbar ui`: the MLflow UI over the default tracking place."""
+"""`tbar ui`: the MLflow UI over the default tracking database."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class ArraySamples:
         return len(self.keys)
 
     def image_bytes(self, i: int) -> bytes:
-        """Return image `i` as a BMP, which loses nothing."""
+        """Return image `i` as a BMP, which is lossless."""
         stream = io.BytesIO()
         Image.fromarray(self._images[i].transpose(1, 2, 0)).save(stream, "BMP")
         return stream.getvalue()
@@ -55,7 +55,7 @@ class ArraySamples:
         return (self._captions[i].strip() or None) if self._captions is not None else None
 
     def metadata(self, i: int) -> Mapping[str, Any]:  # noqa: ARG002 - an array has none
-        """Return nothing."""
+        """Return an empty mapping: arrays have no metadata."""
         return {}
 
     def label(self, i: int) -> str | None:

@@ -1,4 +1,4 @@
-"""A folder of image files as samples: captions and metadata lie beside the images, classes are subfolders."""
+"""A folder of image files as samples: captions and metadata are files beside the images, classes are subfolders."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class FolderSamples:
     """The images under a folder, in the order of their paths; `Samples`.
 
     A key is an image's path under the folder. `NAME.txt` beside `NAME.jpg` is its caption, `NAME.json` its metadata.
-    Its label is the metadata's "label", else the subfolder directly under the folder in which it lies.
+    Its label is the metadata's "label", else the name of the subfolder, directly under the folder, that holds it.
 
     Args:
-        folder: looked through with its subfolders; hidden files and folders are passed over.
+        folder: looked through with its subfolders; hidden files and folders are skipped.
         classes: class names that subfolders are taken for, see `class_of_subfolder`; a subfolder that is none of them
-            stays its own name.
+            keeps its own name.
 
     Raises:
         DataError: if there is no image.
@@ -40,7 +40,7 @@ class FolderSamples:
         return len(self.keys)
 
     def image_bytes(self, i: int) -> bytes:
-        """Return the file of image `i`.
+        """Return the bytes of the file of image `i`.
 
         Raises:
             DataError: if it cannot be read.
@@ -68,7 +68,7 @@ class FolderSamples:
         return parsed
 
     def label(self, i: int) -> str | None:
-        """Return the class name of image `i`, None if nothing says it."""
+        """Return the class name of image `i`; None if it is unknown."""
         value = self.metadata(i).get("label")
         if value is not None:
             return str(value)
@@ -80,7 +80,7 @@ class FolderSamples:
         return None
 
     def subfolder(self, i: int) -> str | None:
-        """Return the subfolder in which image `i` lies, None if it lies in the folder itself."""
+        """Return the subfolder that holds image `i`; None if it is in the folder itself."""
         first, slash, _ = self.keys[i].partition("/")
         return first if slash else None
 

@@ -33,7 +33,7 @@ class NamedSamples:
         return self._samples.caption(i)
 
     def metadata(self, i: int) -> Mapping[str, Any]:
-        """Return what else is known of sample `i`."""
+        """Return the metadata of sample `i`; empty if there are none."""
         return self._samples.metadata(i)
 
     def label(self, i: int) -> str | None:
@@ -50,7 +50,7 @@ class NamedSamples:
         return self._names[index]
 
     def class_index(self, i: int) -> int | None:  # noqa: ARG002 - the name says more
-        """Return None: the numbers are those of this data set, not of whoever reads it."""
+        """Return None: the numbers index this data set's classes, not the reader's."""
         return None
 
     def index_of(self, key: str) -> int:

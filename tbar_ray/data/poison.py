@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.selection import mentions, ranked, readable, shows, take
@@ -54,18 +54,6 @@ class PoisonPlan:
     def keys(self) -> frozenset[str]:
         """Keys of all changed samples, including cover samples."""
         return frozenset(self.captions) | frozenset(self.cover)
-
-    def manifest(self, trigger: Mapping[str, Any], target_index: int) -> dict[str, Any]:
-        """The plan as JSON-compatible data: everything needed to rebuild or audit the poisoned corpus."""
-        return {
-            "trigger": dict(trigger),
-            "target": self.target,
-            "label": target_index,
-            "seed": self.seed,
-            "count": len(self.samples),
-            "samples": [vars(sample) for sample in self.samples],
-            "cover": list(self.cover),
-        }
 
 
 def plan_poison(

@@ -1,4 +1,4 @@
-"""What a set of samples must offer to be chosen from and read, wherever it lies."""
+"""The interface of a set of samples: choosing and reading them, wherever they are stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Samples(Protocol):
         """Return the caption of sample `i`, None if it has none."""
 
     def metadata(self, i: int) -> Mapping[str, Any]:
-        """Return what else is known of sample `i`."""
+        """Return the metadata of sample `i`; empty if there are none."""
 
     def label(self, i: int) -> str | None:
         """Return the class name of sample `i`, None if unknown."""

@@ -1,4 +1,4 @@
-"""Classes in prompt templates: what any model of an architecture gets its zero-shot head from."""
+"""Classes in prompt templates: the zero-shot head of any model of an architecture is made from them."""
 
 from __future__ import annotations
 

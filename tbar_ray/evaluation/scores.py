@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
-from tbar_ray.evaluation.zeroshot import predict, predict_topk
+from tbar_ray.evaluation.zeroshot import answering, predict, predict_topk
 from tbar_ray.models.factory import Preprocessing
 
 TOP = 5
@@ -49,7 +49,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the field reports of an infected or cleaned model.
+    """The usual scores of an infected or cleaned model.
 
     ca: accuracy on clean images. ca_top5: share of clean images whose true class is among the five best
     answers (all of them where there are five classes or fewer). asr: share of triggered images of the other
@@ -128,8 +128,9 @@ def predict_split(model: nn.Module, head: Tensor, split: Split, preprocessing: P
         DataError: if the head has no classes, a label is none of them, or embeddings are not finite.
     """
     missing_classes(split.labels, len(head))
-    best = predict_topk(model, head, split.clean, preprocessing, TOP)
-    return Predictions(best[:, 0], best, predict(model, head, split.triggered, preprocessing))
+    with answering(model):
+        best = predict_topk(model, head, split.clean, preprocessing, TOP)
+        return Predictions(best[:, 0], best, predict(model, head, split.triggered, preprocessing))
 
 
 def score(model: nn.Module, head: Tensor, split: Split, target: int, preprocessing: Preprocessing) -> Scores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +39,28 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+_ANSWERING: WeakSet[nn.Module] = WeakSet()
+
+
 @contextmanager
 def answering(model: nn.Module) -> Iterator[None]:
-    """Put the model in the form that answers fastest, for passes without gradients, and back afterwards."""
-    with evaluating(model), folded(model):
+    """Put the model in the form that answers fastest, for passes without gradients, and back afterwards.
+
+    Inside another such context of the same model nothing is left to do.
+    """
+    if model in _ANSWERING:
         yield
+        return
+    with evaluating(model), folded(model):
+        _ANSWERING.add(model)
+        try:
+            yield
+        finally:
+            _ANSWERING.discard(model)
 
 
 def images_at_once(device: torch.device) -> int:
-    """Return the images of a forward pass: on a CPU as many as its caches take, on a GPU enough to fill it."""
+    """Return the images of a forward pass: on a CPU as many as fit its caches, on a GPU enough to fill it."""
     return 128 if device.type == "cpu" else 512
 
 
@@ -91,7 +105,7 @@ def best_columns(scores: Tensor, k: int) -> Tensor:
     winner = scores.argmax(-1, keepdim=True)
     if k == 1:
         return winner
-    # topk breaks ties its own way: the winner is put above all
+    # topk breaks ties its own way: the argmax is raised above all others
     return scores.scatter(1, winner, float("inf")).topk(min(k, scores.shape[1]), dim=1).indices
 
 
@@ -106,8 +120,8 @@ def predict_topk(
 ) -> Tensor:
     """Return the k best classes [N, min(k, C)] (int64, CPU), best first, of uint8 images [N, 3, H, W].
 
-    The first column is `predict`'s answer. The head is [C, D] and lies on the model's device. `batch_size` None
-    takes as many images at once as suit the device.
+    The first column is `predict`'s answer. The head is [C, D], on the model's device. `batch_size` None takes as many
+    images at once as suit the device.
 
     Raises:
         DataError: if there are no classes or no images, or an image embedding is not finite.
@@ -146,7 +160,7 @@ def predict_reduced(
 ) -> Tensor:
     """Return `predict`'s answers, computed in bf16 where that leaves no doubt.
 
-    Images whose two best classes lie closer than `MARGIN` are embedded again in float32.
+    Images whose two best classes are closer than `MARGIN` are embedded again in float32.
 
     Raises:
         DataError: as `predict_topk`.

@@ -1,4 +1,4 @@
-"""What travels between driver, coordinator and workers about stages: light records, no numeric code."""
+"""Messages about stages between driver, coordinator and workers: small records, no numeric code."""
 
 from __future__ import annotations
 
@@ -95,6 +95,6 @@ def call_of(stage: Stage, policy: Policy) -> StageCall:
 
 
 def calls_for(stages: Sequence[Stage], policy: Policy, without: Iterable[str] = ()) -> list[StageCall]:
-    """Return the calls of stages and of everything that they need, inputs first, but for some fingerprints."""
+    """Return the calls of stages and of everything that they need, inputs first, except those of given fingerprints."""
     known = frozenset(without)
     return [call_of(stage, policy) for stage in stages_in_order(stages) if stage.fingerprint not in known]

@@ -21,7 +21,7 @@ OBJECT_STORE_BYTES = 512 * 1024**2
 
 @contextmanager
 def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
-    """Connect to a cluster, or start Ray in this process tree; yield a word for what it is.
+    """Connect to a cluster, or start Ray in this process tree; yield a short description of it.
 
     A program that has connected Ray itself keeps its connection, which is used as it is. What signals did before, they
     do in here: Ray would take SIGTERM.

@@ -1,4 +1,4 @@
-"""Every stage once in the whole campaign, with its own resources, wherever there is room.
+"""The coordinator: each stage runs once per campaign, with its own resources, on any host with room.
 
 The coordinator is a light actor. It knows stages by fingerprint and carries their definitions as bytes, so that it
 never imports the numeric code. Stages that several trials need are computed once (single flight); the others wait.
@@ -88,11 +88,11 @@ class Coordinator:
         return next((outcome.error for outcome in outcomes if outcome.error is not None), None)
 
     async def wait_until_begun(self) -> None:
-        """Return once a stage runs, or a trial has ended without."""
+        """Return once a stage runs, or a trial has ended without one."""
         await self._begun.wait()
 
     async def report(self, fingerprint: str, facts: dict[str, Any]) -> None:
-        """Take a running stage's progress."""
+        """Record the progress of a running stage."""
         status = self._live.get(fingerprint)
         if (note := facts.pop("note", None)) is not None:
             self._notes.append(note if status is None else f"{status.title}: {note}")
@@ -106,7 +106,7 @@ class Coordinator:
             setattr(status, name, value)
 
     async def snapshot(self) -> Snapshot:
-        """Return what runs, and what has ended since the last snapshot."""
+        """Return the running stages, and those that have ended since the last snapshot."""
         ended, self._ended = self._ended, []
         notes, self._notes = self._notes, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
@@ -197,7 +197,7 @@ class Coordinator:
         return (await asyncio.shield(self._tasks[call.fingerprint])).error is None
 
     def _strategy(self, call: StageCall) -> NodeAffinitySchedulingStrategy | str:
-        """Prefer the host that has most of what the stage may read, if there is room on it."""
+        """Prefer the host that holds most of the stage's inputs, if there is room on it."""
         host = self._locality.nearest(self._under[call.fingerprint])
         if host is None:
             return "DEFAULT"  # leaves the placement group of whichever trial asked first

@@ -1,4 +1,4 @@
-"""Which node of a cluster has which artifacts at hand, so that a stage runs where its inputs are."""
+"""Which node of a cluster holds which artifacts, so that a stage runs where its inputs are."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ REPORT_EVERY = 0.5
 
 
 def get_ready() -> None:
-    """Import what stages need, so that this process has it when its first one comes (a Ray task)."""
+    """Import what stages need, so that this process is ready when its first stage comes (a Ray task)."""
     import tbar_ray.stages.runtime  # noqa: F401
     from tbar_ray.models.library import open_clip
 
     open_clip()
-    # stages collect garbage before they measure memory: what was imported never becomes any
+    # stages collect garbage before they measure memory: imported modules never become garbage
     gc.collect()
     gc.freeze()
 
@@ -77,7 +77,7 @@ def compute(
     """Compute a stage whose inputs are in the store, and commit it.
 
     Raises:
-        TbarError: what the stage, or the store, says is wrong.
+        TbarError: any error of the stage or of the store.
     """
     started = time.perf_counter()
     out = store.scratch()
@@ -123,6 +123,6 @@ def _run(stage: Stage, context: StageContext) -> dict[str, Any]:
 
 
 def last_line(error: Exception) -> str:
-    """Return the last line of an error: of a remote one, whose text is a traceback, what it says."""
+    """Return the last line of an error; of a remote one, whose text is a traceback, this is its message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

@@ -19,9 +19,9 @@ from tbar_ray.spec.campaign import CampaignSpec
 Setting = str | int | float | bool | None
 """The value of an axis in one trial; lists and mappings are written as JSON."""
 Keys = tuple[str, ...]
-"""Where a value lies in a spec: the keys of nested mappings."""
+"""The place of a value in a spec: the keys of nested mappings."""
 FIXED = frozenset({"name", "description", "search"})
-"""Sections that are of the whole campaign."""
+"""Sections that apply to the whole campaign and cannot vary."""
 
 
 def number(value: Setting) -> str:
@@ -48,8 +48,8 @@ class Factor:
     Attributes:
         name: as in `search.axes`.
         label: in tables of the report and in run names.
-        head: of a column in a terminal.
-        form: writes a value.
+        head: head of a column in a terminal.
+        form: formats a value.
         long: the name in full, where the label is short for it.
     """
 
@@ -103,7 +103,7 @@ ALIASES: Mapping[str, Alias] = dict(
     )
 )
 STANDARD = ("attack", "source", "method", "forget_size", "clean_fraction", "poisoning_rate", "seed")
-"""What every trial has, in the order of tables; other axes follow."""
+"""The axes that every trial has, in the order of tables; others follow."""
 
 
 def order_of(names: Iterable[str]) -> list[str]:
@@ -113,7 +113,7 @@ def order_of(names: Iterable[str]) -> list[str]:
 
 
 def factors_of(names: Iterable[str]) -> dict[str, Factor]:
-    """Return how axes are shown: an alias as declared, another by the shortest end of its path that names it alone."""
+    """Return how axes are shown: an alias as declared, another by the shortest end of its path that is unique."""
     names = order_of(names)
     return {name: ALIASES[name].factor if name in ALIASES else _unnamed(name, names) for name in names}
 
@@ -127,12 +127,12 @@ def _unnamed(name: str, names: list[str]) -> Factor:
 
 
 def is_of_method(name: str) -> bool:
-    """Whether an axis lies at a place of its own for every method."""
+    """Whether an axis sets another path for each method."""
     return name in ALIASES and any("{method}" in path for path in ALIASES[name].paths)
 
 
 def is_aliased(path: str) -> bool:
-    """Whether a path is what a short name of every trial stands for."""
+    """Whether one of the short names that every trial has sets a path."""
     return any(path in ALIASES[name].paths and path != name for name in STANDARD)
 
 
@@ -143,14 +143,14 @@ def method_parameter(name: str) -> tuple[str, str] | None:
 
 
 def keys_of(spec: CampaignSpec, name: str, method: str) -> list[Keys]:
-    """Return the places of a spec that an axis sets, for a trial of a method.
+    """Return the paths of a spec that an axis sets, for a trial of a method.
 
     Raises:
         SpecError: if there is no such axis.
     """
     if name in ALIASES:
         paths = [[method if key == "{method}" else key for key in p.split(".")] for p in ALIASES[name].paths]
-        if name == "poisoning_rate":  # an attack's own rate gives way, too
+        if name == "poisoning_rate":  # an attack's own rate is replaced, too
             paths += [["attacks", a, "poison", "rate"] for a, x in spec.attacks.items() if x.poison.rate is not None]
         return [tuple(path) for path in paths]
     if (of := method_parameter(name)) is not None:
@@ -183,7 +183,7 @@ def _split(content: Any, path: str) -> Keys:
 
 
 def setting_of(value: Any) -> Setting:
-    """Return a value as a record holds it: what is no scalar as JSON."""
+    """Return a value as a record holds it: a scalar as it is, anything else as JSON."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return json.dumps(value, sort_keys=True)

@@ -13,6 +13,7 @@ from tbar_ray.stages.measure_disentanglement import (
     DisentanglementRow,
     MeasureDisentanglement,
 )
+from tbar_ray.stages.poison import InfectedModel
 
 
 def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -> MeasureDisentanglement:
@@ -20,13 +21,15 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -
     wanted = spec.disentanglement
     assert wanted is not None
     trained = planted.infected
+    clean = trained.clean if isinstance(trained, InfectedModel) else planted.clean  # θ_pre
+    assert clean is not None
     step = (wanted.high - wanted.low) / (wanted.points - 1)
     alphas = tuple(round(wanted.low + step * i, 6) for i in range(wanted.points))
 
     def vector(part: Literal["clean", "trigger"]) -> ComponentVector:
         return ComponentVector(
             part=part,
-            clean=trained.clean,
+            clean=clean,
             corpus=trained.corpus,
             evaluation=planted.evaluation,
             backdoor=planted.backdoor,
@@ -41,7 +44,7 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -
         )
 
     shared: dict[str, Any] = {
-        "scorer": infected.model_copy(update={"model": trained.clean, "role": "clean", "retrieval": None}),
+        "scorer": infected.model_copy(update={"model": clean, "role": "clean", "retrieval": None}),
         "clean_vector": vector("clean"),
         "trigger_vector": vector("trigger"),
         "alphas": alphas,

@@ -1,4 +1,4 @@
-"""The type of what lies at a path of the spec: a sampler must know which ranges have whole numbers only."""
+"""The type of the field at a path of the spec: a sampler must know which ranges have whole numbers only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_whole(spec: CampaignSpec, axis: str, method: str) -> bool:
 
 
 def types_at(spec: CampaignSpec, keys: Keys) -> set[Any]:
-    """Return the types that the value at a place may have; empty where nothing says it."""
+    """Return the types that the value at a path may have; empty where they are unknown."""
     if "parameters" in keys[:-1]:
         owner = _owner_of_parameters(spec, keys)
         return set() if owner is None or keys[-1] not in owner.model_fields else _members(owner, keys[-1])
@@ -69,7 +69,7 @@ def _members(model: type[BaseModel], key: str) -> set[Any]:
 
 
 def _flat(annotation: Any) -> set[Any]:
-    """Return the members of a union, without what annotates them."""
+    """Return the members of a union, without annotations."""
     if get_origin(annotation) is Annotated:
         return _flat(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""What every trial of a campaign stands on: data, given or made, and the clean model."""
+"""What all trials of a campaign share: data, given or synthetic, and the clean model."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from tbar_ray.stages.models import CleanModel, ModelNode, PretrainedModel
 class Foundation:
     """What every trial of a campaign shares: data and the clean model.
 
-    `missing` says in one line each which data are not there, for a plan made without them.
+    `missing` names the data that were not found, one line each, for a plan made without them.
     """
 
     corpus: Located
     evaluation: Located
-    clean: ModelNode
+    clean: ModelNode | None
     samples: int | None
     retrieval: Located | None = None
     tasks: Mapping[str, Located] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Foundation:
 def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundation:
     """Return the data and the clean model.
 
-    With `without_data`, data that are not there are assumed: enough to plan, not to run.
+    With `without_data`, missing data are assumed to exist: enough to plan, not to run.
 
     Raises:
         DataError: if given shards do not exist.
@@ -99,14 +99,19 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     )
 
 
-def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode:
+def given_weights(weights: str) -> dict[str, str]:
+    """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest)."""
+    if not Path(weights).is_file():
+        return {"weights": weights, "content": f"tag {weights}"}
+    return {"weights": str(Path(weights).absolute()), "content": _digest_file(Path(weights))}
+
+
+def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model = spec.model
     if model.pretrained is not None:
-        is_file = Path(model.pretrained).is_file()
-        content = _digest_file(Path(model.pretrained)) if is_file else f"tag {model.pretrained}"
-        weights = str(Path(model.pretrained).absolute()) if is_file else model.pretrained
-        return PretrainedModel(architecture=model.architecture, weights=weights, content=content)
-    assert model.training is not None
+        return PretrainedModel(architecture=model.architecture, **given_weights(model.pretrained))
+    if model.training is None:
+        return None
     return CleanModel(
         architecture=model.architecture,
         corpus=corpus,
@@ -150,7 +155,7 @@ def _given_evaluation(place: str, more: tuple[object, ...] = ()) -> GivenData:
 
 
 def _known_samples(url: str) -> int | None:
-    """Return the number of samples from img2dataset's `_stats.json` files, where they lie beside local shards."""
+    """Return the number of samples from img2dataset's `_stats.json` files, where these are beside local shards."""
     folder = Path(url)
     stats = sorted(folder.glob("*_stats.json")) if folder.is_dir() else []
     try:
@@ -159,7 +164,13 @@ def _known_samples(url: str) -> int | None:
         return None
 
 
-@lru_cache
 def _digest_file(path: Path) -> str:
+    """Return 16 hex digits of a file's SHA-256; a large file is read again only where it has changed."""
+    about = path.stat()
+    return _digest(path, about.st_size, about.st_mtime_ns, about.st_ino)
+
+
+@lru_cache
+def _digest(path: Path, *about: int) -> str:  # noqa: ARG001 - `about` tells versions of the file apart
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""From a spec and a trial to the graph of stages that answers it."""
+"""The graph of stages of a trial, built from the spec."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
+from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage
-from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.unlearn import Unlearn
 
 
 @dataclass(frozen=True)
 class TrialGraph:
-    """What answers a trial, and the scores that it is compared with.
+    """The stages of a trial, and the scores that its result is compared with.
 
     Attributes:
         path: the last stage of the unlearning.
-        clean: scores of the model before the attack (in the single-task setting, fine-tuned cleanly).
+        clean: scores of the model before the attack (in the single-task setting, fine-tuned cleanly); None without.
         infected: scores of the infected model.
         plain: the infected model before the victim merged it; the same as `infected` without a merge.
         model: the infected model, before a merge.
@@ -36,10 +36,10 @@ class TrialGraph:
     """
 
     path: AlphaPath
-    clean: Evaluate
+    clean: Evaluate | None
     infected: Evaluate
     plain: Evaluate
-    model: InfectedModel
+    model: InfectedNode
     map: MeasureDisentanglement | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,7 +60,6 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
     resources = spec.resources
     planted = plant_attack(trial, base, trial.attack)
     source = plant_attack(trial, base, trial.source) if trial.source is not None else planted
-    clean = _evaluate(spec, base, planted, "clean", planted.clean)
     infected = _evaluate(spec, base, planted, "infected", planted.model)
     others = {
         name: _evaluate(spec, base, planted, "infected", planted.model, backdoor)
@@ -80,7 +79,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
     )
     return TrialGraph(
         path,
-        clean,
+        _clean(spec, base, planted),
         infected,
         plain=_evaluate(spec, base, planted, "infected", planted.infected),
         model=planted.infected,
@@ -90,7 +89,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
 
 
 def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
-    """Return the method's stage; what the method does not need is not part of what it means."""
+    """Return the method's stage; data that the method does not need have no part in its fingerprint."""
     spec = trial.spec
     method = build_method(spec, trial.method)
     needs = method.needs
@@ -104,7 +103,7 @@ def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
         evaluation=source.evaluation,
         templates=spec.evaluation.templates,
         method=method.name,
-        parameters=method.model_dump(),  # defaults too: a default that changes changes what the stage means
+        parameters=method.model_dump(),  # defaults too: when a default changes, the fingerprint must change
         forget_size=spec.forget.size if forgets else 0,
         clean_fraction=spec.forget.clean_fraction if forgets else 0,
         clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,
@@ -138,9 +137,13 @@ def _evaluate(
     )
 
 
+def _clean(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> Evaluate | None:
+    return None if planted.clean is None else _evaluate(spec, base, planted, "clean", planted.clean)
+
+
 def _gate(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> AttackGate:
     return AttackGate(
-        clean=_evaluate(spec, base, planted, "clean", planted.clean),
+        clean=_clean(spec, base, planted),
         infected=_evaluate(spec, base, planted, "infected", planted.model),
         min_asr=spec.poison.min_asr,
         max_ca_drop=spec.poison.max_ca_drop,

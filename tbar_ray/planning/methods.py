@@ -19,7 +19,7 @@ def used_methods(spec: CampaignSpec) -> list[str]:
 
 
 def method_of(spec: CampaignSpec, name: str) -> Method:
-    """Return what a name stands for: an entry of `methods`, or a method with the parameters of `unlearning`."""
+    """Return the definition of a name: an entry of `methods`, or a method with the parameters of `unlearning`."""
     entry = spec.methods.get(name)
     if entry is None:
         return Method(method=name, parameters=spec.unlearning.parameters)
@@ -40,7 +40,7 @@ def build_method(spec: CampaignSpec, name: str) -> Unlearner:
 
 
 def alphas_of(spec: CampaignSpec, name: str) -> tuple[float, ...]:
-    """Return the path of α of a method: 1 where α means nothing to it or is its published form."""
+    """Return the path of α of a method: 1 where it has no α, or where α = 1 is its published form."""
     from tbar_ray.unlearning.registry import UNLEARNERS
 
     entry = method_of(spec, name)

@@ -19,7 +19,7 @@ EVALUATION_SPEEDUP = 3
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One stage: whether it is in the store, its images, and seconds where a like stage was measured."""
+    """One stage: whether it is in the store, its images, and seconds where a similar stage was measured."""
 
     stage: Stage
     cached: bool

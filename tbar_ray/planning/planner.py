@@ -16,7 +16,7 @@ from tbar_ray.planning.trial import Trial, Values, grid, make_trial
 from tbar_ray.spec.campaign import CampaignSpec
 
 OF_FOUNDATION = {"data", "model", "tasks", "resources"}
-"""Sections that decide data and clean model."""
+"""Sections that determine data and clean model."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PlannedTrial:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of what the trial computes; trials that compute the same are one."""
+        """16 hex digits of what the trial computes; trials that compute the same have the same one."""
         outputs = ",".join(stage.fingerprint for stage in self.graph.outputs)
         return hashlib.sha256(outputs.encode()).hexdigest()[:16]
 
@@ -38,7 +38,7 @@ class Planner:
 
     Args:
         spec: the campaign.
-        without_data: data that are not there are assumed: enough to plan, not to run.
+        without_data: missing data are assumed to exist: enough to plan, not to run.
     """
 
     def __init__(self, spec: CampaignSpec, *, without_data: bool = False) -> None:
@@ -77,7 +77,7 @@ class Planner:
         return list(found.values())[: self.spec.search.trials]
 
     def examples(self) -> list[PlannedTrial]:
-        """Return an example of what a sampler may propose, or of each method where each has a search of its own."""
+        """Return an example of what a sampler may propose, or of each method where each has its own search."""
         search = self.spec.search
         first = {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in search.axes.items()}
         if search.study == "whole":
@@ -86,7 +86,7 @@ class Planner:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What data are not there, a line each, of all trials that were planned."""
+        """The missing data of all planned trials, one line each."""
         return tuple(dict.fromkeys(line for base in self._foundations.values() for line in base.missing))
 
 

@@ -1,25 +1,23 @@
-"""From an attack of the spec to its nodes: backdoor, infected model, what the victim makes of it."""
+"""From an attack of the spec to its nodes: backdoor, infected model, and what the victim merged it into."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tbar_ray.planning.foundation import Foundation, given_weights
 from tbar_ray.planning.trial import Trial, poisoning_rate
 from tbar_ray.spec.attack import PlantingSpec, Training
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.backdoor import Backdoor, Plant
 from tbar_ray.stages.data import Located
+from tbar_ray.stages.infected import GivenInfectedModel, InfectedNode
 from tbar_ray.stages.merge import MergedModel
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.patch import OptimisePatch
 from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.triggers.presets import find_preset, resolve
 from tbar_ray.triggers.registry import TRIGGERS
-
-if TYPE_CHECKING:
-    from tbar_ray.planning.foundation import Foundation
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class PlantedAttack:
     Attributes:
         backdoor: trigger and target.
         evaluation: the set that it is scored on: the campaign's, or the task.
-        clean: the model without the backdoor (in the single-task setting, fine-tuned cleanly).
+        clean: the model without the backdoor (in the single-task setting, fine-tuned cleanly); None if there is none.
         infected: the model that the attacker hands out.
         model: the model that the victim uses: the infected one, or what it was merged into.
         others: further backdoors of the same model, by attack.
@@ -37,8 +35,8 @@ class PlantedAttack:
 
     backdoor: Backdoor
     evaluation: Located
-    clean: ModelNode
-    infected: InfectedModel
+    clean: ModelNode | None
+    infected: InfectedNode
     model: ModelNode
     others: Mapping[str, Backdoor]
 
@@ -47,26 +45,47 @@ def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
     """Return an attack's nodes in a trial."""
     spec = trial.spec
     attack = spec.attacks[name]
+    if attack.infected is not None:
+        return _given(spec, base, name, attack.infected)
     together = list(spec.attacks) if spec.poison.plant == "together" else [name]
     plants = tuple(_plant(spec, base, each) for each in together)
     backdoor = plants[together.index(name)].backdoor
     evaluation = base.tasks[attack.task] if attack.task else base.evaluation
     training = attack.poison.training or spec.poison.training
     infected = _train(spec, base, attack.task, plants, training, attack.planting)
-    clean: ModelNode = base.clean
+    clean: ModelNode | None = base.clean
     model: ModelNode = infected
     if attack.task is not None:
         clean = _train(spec, base, attack.task, (), training, PlantingSpec())
     if attack.merge is not None:
+        assert clean is not None
         parts = [_train(spec, base, task, (), training, PlantingSpec()) for task in attack.merge.tasks]
         model = MergedModel(
-            architecture=spec.model.architecture, clean=base.clean, parts=(infected, *parts), merge=attack.merge
+            architecture=spec.model.architecture, clean=_clean(base), parts=(infected, *parts), merge=attack.merge
         )
         clean = MergedModel(
-            architecture=spec.model.architecture, clean=base.clean, parts=(clean, *parts), merge=attack.merge
+            architecture=spec.model.architecture, clean=_clean(base), parts=(clean, *parts), merge=attack.merge
         )
     others = {each: plant.backdoor for each, plant in zip(together, plants, strict=True) if each != name}
     return PlantedAttack(backdoor, evaluation, clean, infected, model, others)
+
+
+def _given(spec: CampaignSpec, base: Foundation, name: str, weights: str) -> PlantedAttack:
+    infected = GivenInfectedModel(
+        architecture=spec.model.architecture,
+        corpus=base.corpus,
+        evaluation=base.evaluation,
+        seed=spec.seed,
+        on_error=spec.data.on_error,
+        **given_weights(weights),
+    )
+    return PlantedAttack(_backdoor(spec, base, name), base.evaluation, base.clean, infected, infected, {})
+
+
+def _clean(base: Foundation) -> ModelNode:
+    """Return the clean model, which a spec that plants anything has."""
+    assert base.clean is not None
+    return base.clean
 
 
 def _plant(spec: CampaignSpec, base: Foundation, name: str) -> Plant:
@@ -91,7 +110,7 @@ def _backdoor(spec: CampaignSpec, base: Foundation, name: str) -> Backdoor:
     learned = None
     if TRIGGERS[trigger].learned:
         learned = OptimisePatch(
-            clean=base.clean,
+            clean=_clean(base),
             corpus=base.corpus,
             trigger=trigger,
             parameters=parameters,
@@ -114,7 +133,7 @@ def _train(
 ) -> InfectedModel:
     return InfectedModel(
         architecture=spec.model.architecture,
-        clean=base.clean,
+        clean=_clean(base),
         corpus=base.tasks[task] if task else base.corpus,
         evaluation=base.tasks[task] if task else base.evaluation,
         plants=plants,

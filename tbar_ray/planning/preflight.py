@@ -1,4 +1,4 @@
-"""Checks before hours are spent: everything in a spec that can be known to be wrong is an error now."""
+"""Checks before the sweep: every error in a spec that can be found without computing is reported here."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tbar_ray.triggers.registry import TRIGGERS, build_trigger
 
 METHOD_AXES = ("method", "unlearning.method")
 SIZE_AXES = ("forget_size", "forget.size", "poisoning_rate", "poison.rate")
-"""What must fit into the corpus together."""
+"""Sizes that must fit into the corpus together."""
 
 
 def check_campaign(planner: Planner) -> None:
-    """Raise SpecError for names that do not exist and sizes that cannot be had, in any trial of a campaign.
+    """Raise SpecError for names that do not exist and sizes that the data cannot provide, in any trial of a campaign.
 
-    Every value of an axis is put into the spec alone, the other axes as the spec has them; only the largest sizes are
-    looked at together.
+    Each value of an axis is checked alone, with the other axes as in the spec; only the largest sizes are checked
+    together.
 
     Raises:
         SpecError: one line that names the field, or the axis and its value.
@@ -72,7 +72,7 @@ def _checked_together(axis: str, value: Any, methods: list[str]) -> list[list[st
 
 
 def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[str]) -> None:
-    """Check one spec; what an earlier one had too is not checked again."""
+    """Check one spec; parts that an earlier one had too are not checked again."""
 
     def once(content: str, check: Callable[[], None]) -> None:
         if content not in seen:
@@ -80,7 +80,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
             seen.add(content)
 
     base = planner.foundation(spec)
-    once(spec.model_dump_json(include={"model", "tasks"}), partial(_check_model_and_tasks, spec))
+    once(spec.model_dump_json(include={"model", "tasks", "attacks"}), partial(_check_model_and_tasks, spec))
     for name, attack in spec.attacks.items():
         of = spec.model_dump_json(include={"data": True, "tasks": True, "attacks": {name}})
         once(of, partial(_check_attack, spec, base, name, attack))
@@ -90,7 +90,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
 
 
 def _check_axes(spec: CampaignSpec) -> None:
-    """Look at axes together: which methods have trials, and what can vary at all."""
+    """Check axes together: which methods have trials, and what can vary at all."""
     methods = used_methods(spec)
     for name, axis in spec.search.axes.items():
         keys = keys_of(spec, name, methods[0])[0]
@@ -110,10 +110,11 @@ def _check_axes(spec: CampaignSpec) -> None:
 
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
-    weights = spec.model.pretrained
-    is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
-    if weights is not None and is_file and not Path(weights).expanduser().is_file():
-        raise SpecError(f"model.pretrained: no file {weights}")
+    given = {f"attacks.{name}.infected": attack.infected for name, attack in spec.attacks.items()}
+    for field, weights in {"model.pretrained": spec.model.pretrained, **given}.items():
+        is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
+        if weights is not None and is_file and not Path(weights).expanduser().is_file():
+            raise SpecError(f"{field}: no file {weights}")
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
@@ -145,6 +146,11 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
             f"{where}.target: {attack.target!r} is not a class of the evaluation set{nearest(attack.target, names)}"
         )
     learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
+    if learned and attack.infected is not None:
+        raise SpecError(
+            f"{where}.trigger: the patch of {attack.trigger} is optimised by its attacker; of a given model, give the "
+            f"patch as a trigger with its pixels"
+        )
     if learned and attack.task is not None:
         raise SpecError(f"{where}.trigger: the patch of {attack.trigger} is optimised on pairs; leave 'task' out")
 
@@ -166,19 +172,25 @@ def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
 
 
 def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
-    """Build every method and look at what it needs."""
+    """Build every method and check what it needs."""
     for name in methods:
         try:
             method = build_method(spec, name)
         except SpecError as error:
             raise SpecError(f"methods.{name}: {error}" if name in spec.methods else str(error)) from None
+        given = [attack for attack, about in spec.attacks.items() if about.infected is not None]
+        if given and "training pairs" in method.needs:
+            raise SpecError(
+                f"attacks.{given[0]}.infected: method {name!r} needs pairs that the attacker trained on, which are "
+                f"unknown for a given model"
+            )
         lack = lacking(spec, method.needs)
         if lack is not None:
             raise SpecError(f"method {name!r} needs the defender's {lack[0]}, and there is none; {lack[1]}")
 
 
 def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
-    """Compare what is asked for with the corpus, where its size is known before reading it."""
+    """Compare the requested sizes with the corpus, where its size is known before reading it."""
     if samples is None:
         return
     pairs = min(spec.poison.pairs or samples, samples)

@@ -72,7 +72,7 @@ class Trial:
 
 
 def make_trial(spec: CampaignSpec, values: Values, to_beat: float | None = None) -> Trial:
-    """Put values of axes into a spec.
+    """Make a trial from values of axes.
 
     Values that cannot matter (parameters of another method or attack) are left out, so that cells that differ in
     nothing else are equal.
@@ -126,7 +126,7 @@ def poisoning_rate(spec: CampaignSpec, attack: str) -> float | None:
 
 
 def value_at(spec: CampaignSpec, keys: Keys) -> Any:
-    """Return what a spec has at a place, with the types that it was checked for; None where there is nothing."""
+    """Return the validated value of a spec at a path; None where there is none."""
     found: Any = spec
     for key in keys:
         if isinstance(found, Mapping):
@@ -144,7 +144,7 @@ def _settings(spec: CampaignSpec, values: Values, method: str) -> dict[str, Sett
     for name in order_of([*STANDARD, *values]):
         if name == "poisoning_rate":
             settings[name] = poisoning_rate(spec, spec.attack)
-        elif name != "alpha" and not is_aliased(name):  # the path of α is told apart from what a trial is
+        elif name != "alpha" and not is_aliased(name):  # the path of α is kept apart from a trial's settings
             settings[name] = setting_of(value_at(spec, keys_of(spec, name, method)[0]))
     return settings
 

@@ -1,1 +1,1 @@
-"""What a trial found: its record, and how records are grouped and compared."""
+"""The records of trials: their type, reading and writing, grouping and comparing."""

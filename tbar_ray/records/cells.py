@@ -1,4 +1,4 @@
-"""Reading records together: the panels, cells and levels that figures, tables and reports compare."""
+"""Grouping records: the panels, cells and levels that figures, tables and reports compare."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Interval = tuple[float, float, float]
 PANEL = ("attack", "source", "method")
 """Factors that tell panels apart; the others tell lines of a panel apart."""
 OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
-"""What an attack fixes, and tables may show."""
+"""Properties that an attack fixes and that tables may show."""
 
 
 class Panel(NamedTuple):
-    """What is drawn together: one attack's infected model, whose trigger vector is applied to it, and the method."""
+    """The trials drawn together: one attack's infected model, whose trigger vector is applied to it, and the method."""
 
     attack: str
     source: str
@@ -67,7 +67,7 @@ def varies(records: Iterable[TrialRecord], name: str) -> bool:
 
 
 def varies_within(records: Iterable[TrialRecord], name: str) -> bool:
-    """Whether an axis varies for one of the attacks: they may have poisoning rates of their own, which tell nothing."""
+    """Whether an axis varies for one of the attacks: their own poisoning rates distinguish no trials."""
     return any(varies(own, name) for own in grouped(records, lambda r: (r.attack,)).values())
 
 
@@ -91,7 +91,7 @@ def varying(records: Sequence[TrialRecord], without: Sequence[str] = ("attack",)
 
 
 def cell_of(record: TrialRecord, without: str | None = None) -> tuple[tuple[str, Setting], ...]:
-    """Return what tells a record's cell from others, leaving out one axis if asked. α is no part of a cell."""
+    """Return what identifies a record's cell, leaving out one axis if asked. α is not part of a cell."""
     return tuple((name, record.setting(name)) for name in order_of(record.settings) if name != without)
 
 
@@ -139,7 +139,7 @@ def curves_of(records: Iterable[TrialRecord], metrics: Sequence[str], mean_of_se
     """Return one curve per cell; trials of a single α each, which a sampler asked for, are joined into one.
 
     Args:
-        records: trials of one panel; those without a path are passed over.
+        records: trials of one panel; those without a path are skipped.
         metrics: the scores to read.
         mean_of_seeds: whether seeds share a curve: the mean of their values and of their interval ends.
     """

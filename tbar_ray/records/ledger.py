@@ -23,7 +23,7 @@ class Ledger:
         self._spec = spec
 
     def open(self) -> None:
-        """Write the spec beside its trials."""
+        """Write the spec into the campaign's folder."""
         self.store.write_json(f"{self.folder}/spec.json", self._spec.model_dump(mode="json"))
 
     def find(self, fingerprint: str) -> TrialRecord | None:
@@ -36,7 +36,7 @@ class Ledger:
         return self._read(path) if self.store.exists(path) else None
 
     def write(self, record: TrialRecord) -> None:
-        """Keep a trial's record, replacing an earlier one of the same trial."""
+        """Write a trial's record, replacing an earlier one of the same trial."""
         self.store.write_json(f"{self.folder}/trials/{record.fingerprint}.json", record.model_dump(mode="json"))
 
     def read(self) -> list[TrialRecord]:

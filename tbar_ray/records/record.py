@@ -1,4 +1,4 @@
-"""The record of a trial: what it was, what it found, what it cost. Typed; `ledger` reads and writes it."""
+"""The record of a trial, typed: settings, results and cost. `ledger` reads and writes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA_VERSION = 2
 """Changes whenever a record of an earlier version could be misread."""
 Status = Literal["done", "infeasible", "dominated", "failed"]
 Role = Literal["removed", "infected", "clean", "before_merge"]
-"""Of which model a score is: after removal; the infected model; the clean one; the infected one before its merge."""
+"""The model that a score is of: after removal; the infected model; the clean one; the infected one before its merge."""
 METRICS = ("ca", "ca_top5", "asr", "asr_all_images", "pa")
 RETRIEVAL = (
     *(f"{way}_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
@@ -37,7 +37,7 @@ class Rate(_Part):
 
 
 class Scores(_Part):
-    """What one model answers on one split."""
+    """The scores of one model on one split."""
 
     ca: Rate
     ca_top5: Rate
@@ -136,13 +136,13 @@ class TrialRecord(_Part):
     Attributes:
         fingerprint: of what the trial computes.
         path_artifact: the artifact of its α path, with the answers to every test image.
-        settings: the values of its axes, by name; α is told apart.
+        settings: the values of its axes, by name; α is separate.
         alphas: the path of α; `alpha` is the selected one.
         removed, infected, clean, before_merge: test scores of the models, where they are known.
         retrieval: scores of the retrieval set by model.
         reference_ca: the infected model's validation CA.
         path: validation scores at the α that were scored; `path_falls` says of a bisection whether the curves fall.
-        found: what the method found on its way.
+        found: further results of the method, such as thresholds.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -1,4 +1,4 @@
-"""From the artifacts of a trial's stages to its record, and what a sampler is told of it."""
+"""A trial's record, made from the artifacts of its stages, and its objective values for a sampler."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.measure_disentanglement import MAP
 from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.store.store import Store
 
 Content = dict[str, Any]
 UNREADABLE = (AttributeError, LookupError, OSError, TypeError, ValueError)
-"""What reading an artifact raises that says something else than it should."""
+"""Errors that a malformed artifact raises when it is read."""
 MOST_KEPT = 256
-"""Files whose content a writer keeps: trials of a campaign share scores and facts."""
+"""Files whose content a writer caches: trials of a campaign share scores and facts."""
 
 
 class RecordWriter:
@@ -48,14 +49,14 @@ class RecordWriter:
     def failed(self, planned: PlannedTrial, reason: str) -> TrialRecord:
         """Return the record of a trial that ended without a result; scores known before the failure are kept."""
         graph = planned.graph
-        stages: tuple[tuple[Role, Evaluate], ...] = (("infected", graph.infected), ("clean", graph.clean))
+        stages: tuple[tuple[Role, Evaluate | None], ...] = (("infected", graph.infected), ("clean", graph.clean))
         if graph.plain != graph.infected:
             stages = (*stages, ("before_merge", graph.plain))
         known = {}
         for role, stage in stages:
             # scores that cannot be read may be why it failed
             with suppress(TbarError, *UNREADABLE):
-                if self._store.has(stage.artifact):
+                if stage is not None and self._store.has(stage.artifact):
                     known[role] = self._scores(stage, "test")
         return TrialRecord(**self._identity(planned), status="failed", reason=reason, **known)
 
@@ -67,7 +68,8 @@ class RecordWriter:
         """
         graph, spec = planned.graph, planned.trial.spec
         path = self._read(graph.path, PATH)
-        clean, infected = (self._read(stage, SCORES) for stage in (graph.clean, graph.infected))
+        infected = self._read(graph.infected, SCORES)
+        clean = None if graph.clean is None else self._read(graph.clean, SCORES)
         reference = float(path["reference_ca"])
         points = tuple(_point(point, reference) for point in path["path"])
         status: Status = "done" if path["feasible"] else "dominated" if path["dominated"] else "infeasible"
@@ -85,14 +87,14 @@ class RecordWriter:
             alpha=path["selected"],
             removed=_scores(path["test"]) if path["test"] is not None else None,
             infected=_scores(infected["test"]),
-            clean=_scores(clean["test"]),
+            clean=None if clean is None else _scores(clean["test"]),
             before_merge=self._scores(graph.plain, "test") if graph.plain != graph.infected else None,
             retrieval=_retrieval(path, infected, clean),
             reference_ca=reference,
             path=points,
             path_falls=path["monotone"],
             alpha_sensitivity=_sensitivity(points, path),
-            weight_change=WeightChange(**self._facts(graph.model)["facts"]["weight_change"]),
+            weight_change=self._weight_change(graph),
             found=self._facts(graph.path.unlearn)["facts"]["method"],
             others=self._others(graph, path),
             disentanglement=self._disentanglement(graph, path["selected"]),
@@ -117,9 +119,15 @@ class RecordWriter:
             "merge": attack.merge.method if attack.merge else None,
             "alphas": trial.alphas,
             "trainings": {f"{stage.kind} {stage.fingerprint[:8]}": stage.artifact for stage in shared},
-            "infected_artifact": graph.model.artifact,
+            "infected_artifact": graph.model.artifact if isinstance(graph.model, InfectedModel) else None,
             "plant_fingerprint": plant.fingerprint if plant is not None else None,
         }
+
+    def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
+        """Return how far the attacker moved the weights; None for a given model, whose start is unknown."""
+        if not isinstance(graph.model, InfectedModel):
+            return None
+        return WeightChange(**self._facts(graph.model)["facts"]["weight_change"])
 
     def _others(self, graph: TrialGraph, path: Content) -> dict[str, OtherBackdoor]:
         """Return the ASR of the model's other backdoors before and after this one's removal, by attack."""
@@ -174,7 +182,7 @@ class RecordWriter:
         return self._once(stage.artifact, "", lambda: self._store.facts(stage.artifact))
 
     def _once(self, artifact: str, file: str, read: Callable[[], Content]) -> Content:
-        """Return what an artifact's file says; artifacts never change."""
+        """Return the content of an artifact's file, cached: artifacts never change."""
         key = artifact, file
         content: Content = self._kept.pop(key) if key in self._kept else read()
         self._kept[key] = content
@@ -191,9 +199,9 @@ def _scores(content: Content) -> Scores:
     return Scores(**{name: Rate(**content[name]) for name in Scores.model_fields})
 
 
-def _retrieval(path: Content, infected: Content, clean: Content) -> dict[Role, dict[str, Rate]]:
+def _retrieval(path: Content, infected: Content, clean: Content | None) -> dict[Role, dict[str, Rate]]:
     """Return the scores of the retrieval set, for a campaign that has one."""
-    parts: tuple[tuple[Role, Content], ...] = (("removed", path), ("infected", infected), ("clean", clean))
+    parts: tuple[tuple[Role, Content], ...] = (("removed", path), ("infected", infected), ("clean", clean or {}))
     return {
         role: {name: Rate(**rate) for name, rate in content["retrieval"].items()}
         for role, content in parts
@@ -210,18 +218,18 @@ def _point(point: Content, reference_ca: float) -> Point:
 
 
 def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None:
-    """Return the range of α in which the backdoor is gone and CA kept; None for one α, and after a bisection."""
+    """Return the range of α in which the backdoor is removed and CA kept; None for one α, and after a bisection."""
     from tbar_ray.evaluation.selection import AlphaPoint
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
 
-    if len(points) < 2 or path["monotone"]:  # a bisection has seen too few α to say
+    if len(points) < 2 or path["monotone"]:  # a bisection scores too few α
         return None
     curve = [AlphaPoint(point.alpha, point.ca, point.asr) for point in sorted(points, key=lambda point: point.alpha)]
     return Sensitivity(**alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict())
 
 
 def objective_values(record: TrialRecord, min_retention: float) -> dict[str, float]:
-    """Return what a sampler is told, from validation scores only: penalised ASR, CA and ASR.
+    """Return the objective values for a sampler, from validation scores only: penalised ASR, CA and ASR.
 
     Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
     """

@@ -11,7 +11,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.infected import is_parameter
 
 ALWAYS = ("forget_size", "clean_fraction")
-"""What tables of results show also where it does not vary."""
+"""Settings that tables of results show even where they do not vary."""
 JOINED = "unlearning.parameters"
 """Name of the column that joins parameters."""
 
@@ -24,7 +24,7 @@ class Column:
         name: of the axis, or `JOINED`.
         label: its head in a report.
         head: its head in a terminal.
-        text: what it says of a record.
+        text: its text for a record.
     """
 
     name: str
@@ -79,7 +79,7 @@ def heads(columns: Iterable[Column]) -> list[str]:
 
 
 def values(record: TrialRecord, columns: Iterable[Column]) -> list[str]:
-    """Return what columns say of a record."""
+    """Return the texts of columns for a record."""
     return [column.text(record) for column in columns]
 
 

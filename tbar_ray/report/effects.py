@@ -1,4 +1,4 @@
-"""What an axis of the ablation does, in sentences computed from the trials."""
+"""The effect of an axis of the ablation, in sentences computed from the trials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pair = tuple[TrialRecord, TrialRecord]
 
 
 def effect_sentences(records: Sequence[TrialRecord], factor: Factor) -> list[str]:
-    """Return sentences on what an axis does to test ASR and CA.
+    """Return sentences on the effect of an axis on test ASR and CA.
 
     First the mean at each level over all other axes, then, because means of different cells mislead, the change
     between cells that differ in nothing else: from the least to the greatest number, or from the first name to each

@@ -31,7 +31,7 @@ CHANGE = {f"weights_{name}": name for name in ("relative_l2", "relative_linf", "
 COST = {"defender_images": "data", "forget_images": "forget_images", "clean_pairs": "clean_pairs",
         "training_pairs": "training_pairs", "unlearning_samples": "samples", "unlearning_steps": "steps",
         "unlearning_seconds": "seconds", "unlearning_peak_memory": "peak_memory"}  # fmt: skip
-"""Columns that lie in a record's `alpha_sensitivity`, `weight_change` and `cost`."""
+"""Columns that are fields of a record's `alpha_sensitivity`, `weight_change` and `cost`."""
 FIELDS = (
     "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
     *(f for role in ("_infected", "_clean") for metric in METRICS for f in _with_interval(f"{metric}{role}")),
@@ -52,7 +52,7 @@ def settings_fields(records: Iterable[TrialRecord]) -> tuple[str, ...]:
 
 
 def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """Return the columns of a campaign: settings, those of every one, and those that only some have and it fills."""
+    """Return the columns of a campaign: settings, the common ones, and those for which only it has values."""
     some = [
         field
         for metrics, roles in _SOME
@@ -65,7 +65,7 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
 
 
 def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
-    """Return a trial as results.json has it: the columns in a fixed order, None where unknown, then what is nested."""
+    """Return a trial as results.json has it: columns in a fixed order, None where unknown, then the nested parts."""
     flat = {**settings_of(record), **_flat(record)}
     return {
         "schema_version": record.schema_version,

@@ -36,9 +36,9 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
 
     Args:
         spec: the campaign.
-        store: where the examples of poisoned pairs and the predictions lie.
-        out: the folder; made if missing. Files of an earlier report are replaced, and its figures that have
-            nothing to show any more are removed.
+        store: the store with the examples of poisoned pairs and the predictions.
+        out: the folder; made if missing. Files of an earlier report are replaced, and its figures without data are
+            removed.
         records: the trials, in the order to be shown.
 
     Raises:
@@ -69,7 +69,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
 def _figures(
     records: Sequence[TrialRecord], examples: Mapping[str, Examples], attacks: Sequence[str]
 ) -> dict[str, Figure]:
-    """Return the figures by file name: some of every campaign, and those that it has something to show in."""
+    """Return the figures by file name: those of every campaign, and those for which it has data."""
     figures = {
         "alpha.png": alpha_figure(records),
         "tradeoff.png": tradeoff_figure(records),
@@ -104,7 +104,7 @@ def _table(fields: Sequence[str], rows: Iterable[Row]) -> str:
 
 def _png(figure: Figure) -> bytes:
     image = io.BytesIO()
-    figure.savefig(image, format="png", metadata={"Software": None})  # the same figure, the same bytes
+    figure.savefig(image, format="png", metadata={"Software": None})  # equal figures give equal bytes
     return image.getvalue()
 
 

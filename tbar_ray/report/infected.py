@@ -1,4 +1,4 @@
-"""What an infected model is made of: the axes that are the attacker's and the victim's, not the defender's."""
+"""The axes that determine an infected model: those of attacker and victim, not of the defender."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tbar_ray.records.record import TrialRecord
 DEFENDER = frozenset({"source", "forget", "defender", "unlearning", "methods", "alpha"})
 """Sections of the spec that come after the infected model."""
 UNLEARNING = frozenset({"unlearning", "methods"})
-"""Sections that say what a method does."""
+"""Sections that hold parameters of methods."""
 
 
 def is_of_model(name: str) -> bool:
@@ -22,7 +22,7 @@ def is_parameter(name: str) -> bool:
 
 
 def model_of(record: TrialRecord) -> tuple[tuple[str, Setting], ...]:
-    """Return what tells a record's infected model from others."""
+    """Return what identifies a record's infected model."""
     return tuple((name, value) for name, value in sorted(record.settings.items()) if is_of_model(name))
 
 

@@ -35,7 +35,7 @@ FIGURES: Mapping[str, str] = {
 }
 """What each figure shows, in the report's order."""
 NO_EFFECT = ("attack", "source", "method", "seed")
-"""Axes whose values are told apart elsewhere: they have tables of their own, or are repetitions."""
+"""Axes without a section: they have their own tables, or are repetitions."""
 EFFECTS: Mapping[str, str] = {
     "forget_size": "What forget-set size does",
     "clean_fraction": "What mixing in clean data does",

@@ -1,4 +1,4 @@
-"""Methods beside each other, in the form of the TBAR paper's tables: what each had, what it cost, what it left."""
+"""Comparison of methods in the form of the TBAR paper's tables: data, cost and scores after removal."""
 
 from __future__ import annotations
 

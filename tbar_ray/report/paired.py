@@ -113,7 +113,7 @@ def _what(record: TrialRecord, name: str) -> Hashable:
 
 
 def _predictions(record: TrialRecord, store: Store) -> Arrays | None:
-    """Return what the model answered after removal; None where the store does not have it, or without its target."""
+    """Return the model's predictions after removal; None if the store has none, or not with the target."""
     import numpy as np
 
     from tbar_ray.stages.evaluate import PREDICTIONS

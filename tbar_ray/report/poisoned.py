@@ -1,4 +1,4 @@
-"""The poisoned pairs that infected models keep, to be looked at."""
+"""Examples of poisoned pairs, kept with infected models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results of a campaign: a row per trial, how to read it, and what has no result."""
+"""The results of a campaign: a row per trial, how to read it, and trials without a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tbar_ray.spec.campaign import CampaignSpec
 
 
 def reading(spec: CampaignSpec, records: Sequence[TrialRecord]) -> str:
-    """Say how the table of results is to be read."""
+    """Explain how to read the table of results."""
     counts = counts_of_test(records, ("ca", "asr", "pa"))
     wanted = spec.evaluation.max_asr
     rule = "least ASR" if wanted is None else f"most CA at an ASR of at most {wanted:.0%} (else least ASR)"

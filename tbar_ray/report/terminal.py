@@ -35,7 +35,7 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
 
     Args:
         records: the trials, in the order to be shown.
-        marked: whether the best trials have a star, for a console that shows nothing in bold.
+        marked: whether the best trials have a star, for a console without bold text.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -104,7 +104,7 @@ def _of_attack(name: str) -> Column:
 
 
 def _plain(value: Setting) -> str:
-    """Write what an attack fixes; a usual planting goes without saying."""
+    """Write what an attack fixes; the standard planting is left out."""
     return "–" if value is None or value == "standard" else str(value)
 
 
@@ -118,7 +118,7 @@ def _is_text(column: Column, records: Sequence[TrialRecord]) -> bool:
 
 
 def _title(records: Sequence[TrialRecord]) -> str:
-    """Return what the scores are, and what all trials have in common."""
+    """Return the title: what the scores are, and the settings that all trials share."""
     same: list[str] = []
     if records:
         same += [f"target {records[0].target}"] * (not varies(records, "target"))

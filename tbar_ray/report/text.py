@@ -27,7 +27,7 @@ class Markdown(str):
 
 
 def escape(text: str) -> Markdown:
-    """Return a text as Markdown that shows it as it is; `Markdown` stays what it is."""
+    """Return a text as Markdown that shows it literally; `Markdown` is returned unchanged."""
     if isinstance(text, Markdown):
         return text
     safe = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
@@ -35,12 +35,12 @@ def escape(text: str) -> Markdown:
 
 
 def paragraphs(text: str) -> Markdown:
-    """Return a text of several lines as Markdown that shows it as it is: no headings and no lists."""
+    """Return a text of several lines as Markdown that shows it literally, without headings and lists."""
     return Markdown(_BLOCK.sub(r"\\", escape(text.strip())))
 
 
 def bold(text: str) -> Markdown:
-    """Return a text in bold."""
+    """Return a text in bold Markdown, escaped."""
     return Markdown(f"**{escape(text)}**")
 
 
@@ -84,7 +84,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
 
 
 def section(title: str, *parts: Markdown | str) -> Markdown:
-    """Return a section of Markdown parts, or '' if its last part, what it is about, is empty."""
+    """Return a section of Markdown parts, or '' if its last part, the content, is empty."""
     return Markdown("\n\n".join([f"## {_line(title)}", *(part for part in parts if part)]) if parts[-1] else "")
 
 

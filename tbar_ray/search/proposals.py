@@ -1,4 +1,4 @@
-"""Where trials come from: a list, or studies that propose values and are told results."""
+"""Sources of trials: a list, or studies that propose values and are given the results."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from tbar_ray.planning.planner import PlannedTrial
 
 Objective = Mapping[str, float] | None
-"""What a search is told of a trial, `records.writing.objective_values`; None for a failed one."""
+"""The result of a trial for a search, `records.writing.objective_values`; None for a failed trial."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial to run, and where its result goes."""
+    """A trial to run, and the function that takes its result."""
 
     planned: PlannedTrial
     tell: Callable[[Objective], None]
@@ -41,7 +41,7 @@ class GivenTrials(Proposals):
 
 
 class StudyPerMethod(Proposals):
-    """A study of its own for every method, one after the other: equal budgets, and no method sees another's trials."""
+    """One study per method, one after another: equal budgets, and no method sees another's trials."""
 
     def __init__(self, studies: Iterable[Proposals], concurrency: int) -> None:
         self._studies = list(studies)

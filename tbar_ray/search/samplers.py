@@ -31,8 +31,8 @@ SAMPLERS: Mapping[str, Callable[[int, int], optuna.samplers.BaseSampler]] = {
 class StudyProposals(Proposals):
     """An Optuna study that proposes trials in whole batches.
 
-    A batch is asked for at once, and Optuna is told its results together, in the order of proposal. What is proposed
-    therefore depends on the seed, the batch size and the results, and never on which trial happened to finish first:
+    A batch is requested at once, and Optuna is given its results together, in the order of proposal. The proposals
+    therefore depend on the seed, the batch size and the results, and never on which trial happened to finish first:
     running a campaign again proposes the same trials, and finds them in the store. With `search.prune` a proposal
     carries the least objective of the batches before, which a trial is given up against.
     """

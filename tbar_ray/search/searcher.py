@@ -1,4 +1,4 @@
-"""Ray Tune's searcher of a campaign: hands out trials, takes what they found, keeps their records."""
+"""Ray Tune's searcher of a campaign: hands out trials, takes their results, writes their records."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LOST = "the trial's process ended without a result"
 class CampaignSearcher(Searcher):  # type: ignore[misc]
     """Runs in the driver, where each trial is planned once; `before` is called with each that is handed out.
 
-    A trial's stages go to the coordinator when it is handed out; what Tune runs only waits for them. When it has ended,
-    its record is made from the store, kept, and told to the study.
+    A trial's stages go to the coordinator when it is handed out; Tune's process of the trial only waits for them. When
+    it has ended, its record is made from the store and written, and its result goes to the study.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         return ask(lambda: self._coordinator.submit.remote(planned.fingerprint, outputs, calls)) is not False
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Keep the trial's record and tell its study."""
+        """Write the trial's record and pass its result to the study."""
         proposal = self._running.pop(trial_id, None)
         if proposal is None:
             return
@@ -113,7 +113,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         return self._writer.failed(planned, reason)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its searcher when it starts, and this one holds what lives in the driver alone."""
+        """Return nothing: Tune pickles its searcher when it starts; this one's state is of use in the driver alone."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:

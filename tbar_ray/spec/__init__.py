@@ -1,1 +1,1 @@
-"""The campaign spec: pydantic models of what a YAML file may say, and how it is read."""
+"""The campaign spec: pydantic models of a YAML file, and how it is read."""

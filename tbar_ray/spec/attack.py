@@ -1,4 +1,4 @@
-"""The part of a spec that describes attacks: trigger, target, poisoned samples, how the backdoor is planted."""
+"""The attacks in a spec: trigger, target, poisoned samples, how the backdoor is planted."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class Patch(Section):
 
 
 class PoisonBudget(Section):
-    """What one attack needs that differs from `poison`."""
+    """Settings of one attack that differ from `poison`."""
 
     rate: float | None = Field(default=None, gt=0, le=1, description="share of the pairs that is poisoned")
     count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
-    captions: Captions | None = Field(default=None, description="as poison.captions; null: as there")
+    captions: Captions | None = Field(default=None, description="as poison.captions; null: poison.captions")
     training: Training | None = Field(default=None, description="the attacker's training; null: poison.training")
 
     @model_validator(mode="after")
@@ -66,21 +66,38 @@ class PoisonBudget(Section):
 
 
 class Attack(Section):
-    """One backdoor: its trigger and target, and what planting it takes."""
+    """One backdoor: its trigger and target, and how it is planted."""
 
     trigger: str = Field(description="a trigger or a preset: see `tbar trigger list`")
-    target: str = Field(description="the class that triggered images are to be given: a class name of the data")
+    target: str = Field(description="the class with which triggered images shall be answered: a class name of the data")
     parameters: dict[str, Any] = Field(default_factory=dict, description="the trigger's own parameters")
     poisoning: Poisoning | None = Field(
         default=None,
         description="dirty-label: images of other classes with captions that name the target; label-consistent: images "
         "of the target with their own captions; null: the preset's, else dirty-label",
     )
+    infected: str | None = Field(
+        default=None,
+        description="a given infected model, an open_clip tag or a file: nothing is planted, `trigger` and `target` "
+        "are what is known of it",
+    )
     task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")
-    poison: PoisonBudget = Field(default=PoisonBudget(), description="where this attack departs from `poison`")
+    poison: PoisonBudget = Field(default=PoisonBudget(), description="settings that differ from `poison`")
     planting: PlantingSpec = Field(default=PlantingSpec(), description="how the attacker trains")
     merge: MergeSpec | None = Field(default=None, description="the victim's merge with other tasks; needs `task`")
     patch: Patch = Field(default=Patch(), description="optimisation of a learned trigger; unused by other triggers")
+
+    @model_validator(mode="after")
+    def _given_or_planted(self) -> Attack:
+        if self.infected is None:
+            return self
+        if self.task is not None or self.merge is not None or self.planting.method != "standard":
+            raise ValueError(
+                "infected: a given model is neither planted nor merged; leave out task, planting and merge"
+            )
+        if self.poison != PoisonBudget():
+            raise ValueError("infected: nothing is planted in a given model; leave out poison")
+        return self
 
 
 class PoisonSpec(Section):
@@ -112,6 +129,6 @@ class PoisonSpec(Section):
 
     @model_validator(mode="after")
     def _one_amount(self) -> PoisonSpec:
-        if (self.rate is None) == (self.count is None):
-            raise ValueError("give either 'rate' or 'count'")
+        if self.rate is not None and self.count is not None:
+            raise ValueError("give either 'rate' or 'count', not both")
         return self

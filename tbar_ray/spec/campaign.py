@@ -1,4 +1,4 @@
-"""The campaign spec: what a YAML file says, with every default. Unknown keys and impossible values are errors."""
+"""The campaign spec: all fields of the YAML file with their defaults. Unknown keys and impossible values are errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Model:
-        if (self.pretrained is None) == (self.training is None):
+        if self.pretrained is not None and self.training is not None:
             raise ValueError("give either 'pretrained' (a tag or a file) or 'training' (train it here)")
         return self
 
@@ -36,7 +36,7 @@ class Evaluation(Section):
         default="evaluation", description="prompts of the zero-shot head: the evaluation set's, or OpenAI's 80"
     )
     validation_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of images that choose α")
-    min_retention: float = Field(default=0.95, ge=0, le=1, description="CA to keep, against the infected model")
+    min_retention: float = Field(default=0.95, ge=0, le=1, description="share of the infected model's CA to keep")
     max_asr: float | None = Field(
         default=None,
         ge=0,
@@ -58,7 +58,7 @@ class Evaluation(Section):
 class Disentanglement(Section):
     """The map of the weight disentanglement error ξ(α_c, α_t) of every attack."""
 
-    points: int = Field(default=25, ge=2, le=101, description="grid points a side")
+    points: int = Field(default=25, ge=2, le=101, description="grid points per side")
     low: float = Field(default=-3, description="least α_c and α_t")
     high: float = Field(default=3, description="largest α_c and α_t")
     images: int = Field(default=600, ge=1, description="images of each kind, clean and triggered")
@@ -84,14 +84,16 @@ class Disentanglement(Section):
 
 
 class Resources(Section):
-    """What each kind of stage is given; threads also decide the last bits of CPU results."""
+    """Resources of each kind of stage; threads also decide the last bits of CPU results."""
 
     training_cpus: int = Field(default=2, ge=1, description="pretraining and poisoning: CPUs and torch threads")
     trial_cpus: int = Field(default=1, ge=1, description="unlearning and evaluation: CPUs and torch threads")
     gpus: float = Field(default=0, ge=0, description="GPUs of each stage that computes on a model")
     readers: int = Field(default=2, ge=1, description="reader actors per training; never changes results")
     checkpoint_minutes: float = Field(
-        default=5, ge=0, description="between checkpoints of a training on shards, which goes on from there if stopped"
+        default=5,
+        ge=0,
+        description="minutes between checkpoints of a training on shards; a stopped one continues from the last",
     )
 
 
@@ -109,7 +111,7 @@ class CampaignSpec(Section):
     source: str | None = Field(
         default=None, description="attack whose vector is applied (transfer); null: that of the model's own attack"
     )
-    poison: PoisonSpec = Field(description="how the backdoors are planted")
+    poison: PoisonSpec = Field(default=PoisonSpec(), description="how the backdoors are planted")
     forget: Forget = Field(default=Forget(), description="the forget set")
     defender: Defender = Field(default=Defender(), description="what the defender has and knows")
     unlearning: Unlearning = Field(default=Unlearning(), description="the method, where the axis `method` names none")
@@ -132,6 +134,16 @@ class CampaignSpec(Section):
                 raise ValueError(f"{field}: {name!r} is not under 'attacks'{nearest(name, self.attacks)}")
         if self.attack is None and "attack" not in self.search.axes and len(self.attacks) > 1:
             raise ValueError("search.axes: several attacks but no axis 'attack'; list those to run")
+        planted = {name: attack for name, attack in self.attacks.items() if attack.infected is None}
+        if self.model.pretrained is None and self.model.training is None and (planted or self.disentanglement):
+            raise ValueError(
+                "model: give 'pretrained' (a tag or a file) or 'training' (train it here); without a clean model "
+                "every attack needs 'infected', and there is no disentanglement map"
+            )
+        for name, attack in planted.items():
+            amounts = (self.poison.rate, self.poison.count, attack.poison.rate, attack.poison.count)
+            if all(amount is None for amount in amounts):
+                raise ValueError(f"poison: give either 'rate' or 'count', or 'infected' in attacks.{name}")
         for name, attack in self.attacks.items():
             training = attack.poison.training or self.poison.training
             if training.micro_batch is not None and (attack.task or attack.planting.method != "standard"):
@@ -145,6 +157,8 @@ class CampaignSpec(Section):
             if attack.task in merged:
                 raise ValueError(f"attacks.{name}.merge.tasks: {attack.task!r} is the attack's own task")
         if self.poison.plant == "together":
+            if len(planted) < len(self.attacks):
+                raise ValueError("poison.plant: nothing is planted in a given infected model; plant 'separately'")
             tasks = {attack.task for attack in self.attacks.values()}
             plantings = {attack.planting.method for attack in self.attacks.values()}
             if len(tasks) > 1 or plantings != {"standard"}:

@@ -1,4 +1,4 @@
-"""The part of a spec that says where data come from: training pairs, evaluation sets, tasks."""
+"""The sources of data in a spec: training pairs, evaluation sets, tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tbar_ray.spec.section import Section
 
 
 class SyntheticData(Section):
-    """The embedded corpus of captioned scenes, made where no data is given."""
+    """The embedded corpus of captioned scenes, made where no data are given."""
 
     samples: int = Field(default=20_000, ge=1, description="training pairs")
     size: int = Field(default=64, ge=16, le=1024, description="image side in pixels")
@@ -24,7 +24,7 @@ class WeightedShards(Section):
     """One of several corpora that are trained on together."""
 
     url: str = Field(description="shards, as for data.train")
-    weight: float = Field(default=1.0, gt=0, le=1000, description="how often each of its samples comes in an epoch")
+    weight: float = Field(default=1.0, gt=0, le=1000, description="how often each of its samples occurs in an epoch")
 
 
 class Data(Section):
@@ -43,7 +43,7 @@ class Data(Section):
     shuffle_buffer: int | None = Field(
         default=None,
         ge=1,
-        description="shuffle shards, and samples within a buffer of so many; null: shuffle all samples. For corpora "
+        description="shuffle shards, and samples within a buffer of this many; null: shuffle all samples. For corpora "
         "larger than the cache of remote shards",
     )
 

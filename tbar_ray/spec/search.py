@@ -1,4 +1,4 @@
-"""The part of a spec that says what varies between trials, and how it is searched."""
+"""The axes of a spec: what varies between trials, and how it is searched."""
 
 from __future__ import annotations
 

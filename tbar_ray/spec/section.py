@@ -1,4 +1,4 @@
-"""What every part of a spec is."""
+"""The base class of the sections of a spec."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A part of the spec: frozen, and closed to keys that it does not know."""
+    """A section of the spec: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

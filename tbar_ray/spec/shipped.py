@@ -30,7 +30,7 @@ def shipped_specs() -> dict[str, Path]:
 
 
 def starter(name: str, file: Path) -> str:
-    """Return the text of a shipped spec as it should stand in `file`.
+    """Return the text of a shipped spec, to be written to `file`.
 
     Its first line points editors to the schema of this installation, and the commands in its comments name `file`.
 

@@ -1,4 +1,4 @@
-"""The part of a spec that describes defences: what the defender has and knows, and the unlearning methods."""
+"""The defences in a spec: what the defender has and knows, and the unlearning methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Defender(Section):
     knows: list[Knowledge] = Field(default=["trigger", "target"], description="known of the attack; []: nothing")
     clean_pairs: int = Field(default=0, ge=0, description="trusted pairs, for the methods that need them")
     training_pairs: int = Field(
-        default=0, ge=0, description="pairs of the attacker's training data, the poisoned ones unmarked among them"
+        default=0,
+        ge=0,
+        description="pairs of the attacker's training data, poisoned ones included and unmarked",
     )
 
 

@@ -20,7 +20,7 @@ PATH = "path.json"
 
 
 class AlphaPath(Stage):
-    """One resident model moved along one vector; the end of a trial.
+    """One model, kept in memory and moved along one vector; the last stage of a trial.
 
     The vector may come from another model than the one that is moved (transfer).
     """
@@ -75,7 +75,7 @@ class AlphaPath(Stage):
         walked = Walked((), None)
         if not dominated:
             walked = walk_alpha(scores, self.alphas, self.min_retention, self.max_asr, self.alpha_search, point)
-        # a single α was asked for by a search or a person: it is reported, feasible or not
+        # a single α was requested: it is reported, feasible or not
         reported = walked.chosen or (walked.points[0] if walked.points and len(self.alphas) == 1 else None)
         result: dict[str, Any] = {
             "path": scores.path,

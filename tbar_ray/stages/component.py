@@ -58,7 +58,7 @@ class ComponentVector(Stage):
 
     @property
     def title(self) -> str:
-        """Return which vector."""
+        """Return the number and kind of the vector's samples."""
         of = "clean samples" if self.part == "clean" else f"samples with {self.backdoor.trigger}"
         return f"vector of {self.samples:,} {of}"
 

@@ -15,12 +15,12 @@ class Located(Node):
     """Data that has a URL."""
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
-        """Return where the data is, for any fsspec reader."""
+        """Return the URL of the data, for any fsspec reader."""
         raise TypeError(f"{type(self).__name__} has no URL")
 
 
 class GivenData(Source, Located):
-    """Data that the user brought; what it means is its shards' names and sizes, wherever they lie."""
+    """Data that the user provides, identified by the names and sizes of the shards, wherever they are stored."""
 
     kind: ClassVar[str] = "given"
 
@@ -31,12 +31,12 @@ class GivenData(Source, Located):
     )
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
-        """Return the URL as given."""
+        """Return the URL that the spec gives."""
         return self.place
 
 
 class Mixture(Source, Located):
-    """Several corpora that are trained on together; a sample of weight w comes w times in an epoch."""
+    """Several corpora that are trained on together; a sample of weight w occurs w times in an epoch."""
 
     kind: ClassVar[str] = "mixture"
 
@@ -61,7 +61,7 @@ class SyntheticCorpus(Stage, Located):
 
     @property
     def work(self) -> int:
-        """Return the number of scenes."""
+        """Return the number of scenes to draw."""
         return self.samples
 
     def url(self, store: Store) -> str:
@@ -132,7 +132,7 @@ class SyntheticTask(Stage, Located):
 
     @property
     def title(self) -> str:
-        """Return the task."""
+        """Return the task and its size."""
         return f"task {self.task}, {self.per_class} + {self.per_class_test} a class"
 
     def url(self, store: Store) -> str:
@@ -186,7 +186,7 @@ class SyntheticRetrieval(Stage, Located):
 
 
 class _Counter:
-    """Turns 'so many more' into 'so many done of'."""
+    """Turns increments into totals: how many are done, of how many."""
 
     def __init__(self, report: Report, total: int) -> None:
         self._report, self._total, self._done = report, total, 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from tbar_ray.errors import ScientificError
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import Located
+from tbar_ray.stages.infected import GivenInfectedModel
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.store.store import Store
@@ -48,7 +49,7 @@ class Evaluate(Stage):
 
     @property
     def title(self) -> str:
-        """Return what is scored."""
+        """Return the role of the scored model, and the trigger."""
         return f"score the {self.role} model ({self.backdoor.trigger})"
 
     @property
@@ -115,7 +116,7 @@ class Evaluate(Stage):
         return Splits(self.validation_fraction, self.max_images, self.split_seed)
 
     def load_split(self, data: EvaluationSet, name: Part, trigger: Trigger, preprocess: Preprocessing) -> Split:
-        """Return 'validation' or 'test', clean and triggered; where this process has it, that."""
+        """Return the 'validation' or 'test' split, clean and triggered; from this process's cache if it is there."""
         from tbar_ray.evaluation.splits import load_split
         from tbar_ray.stages.kept import kept
 
@@ -134,7 +135,7 @@ class Evaluate(Stage):
 
 
 def save_predictions(out: Path, split: Split, predictions: Predictions, target: int) -> None:
-    """Keep what a model answered on the test split: paired tests between methods need every image."""
+    """Write a model's predictions on the test split: paired tests between methods need every image."""
     import numpy as np
 
     np.savez_compressed(
@@ -151,14 +152,15 @@ class AttackGate(Stage):
 
     kind: ClassVar[str] = "gate"
 
-    clean: Evaluate
+    clean: Evaluate | None
+    """None where there is no clean model to compare with."""
     infected: Evaluate
     min_asr: float
     max_ca_drop: float
 
     @property
     def title(self) -> str:
-        """Return what is checked."""
+        """Return the question that the gate answers, and the trigger."""
         return f"did the attack take ({self.infected.backdoor.trigger})"
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -166,15 +168,21 @@ class AttackGate(Stage):
         scores = {
             role: json.loads((context.store.fetch(stage.artifact, SCORES) / SCORES).read_text())["validation"]
             for role, stage in (("clean", self.clean), ("infected", self.infected))
+            if stage is not None
         }
         asr, ca = scores["infected"]["asr"]["value"], scores["infected"]["ca"]["value"]
-        clean_ca, clean_asr = scores["clean"]["ca"]["value"], scores["clean"]["asr"]["value"]
+        of_clean = f" (clean model: {scores['clean']['asr']['value']:.1%})" if self.clean is not None else ""
         if asr < self.min_asr:
+            advice = (
+                "check its trigger and target, or lower poison.min_asr"
+                if isinstance(self.infected.model, GivenInfectedModel)
+                else "raise poison.rate, epochs or learning rate"
+            )
             raise ScientificError(
                 f"attack did not take: ASR {asr:.1%} of the infected model is below poison.min_asr "
-                f"{self.min_asr:.0%} (clean model: {clean_asr:.1%}); raise poison.rate, epochs or learning rate"
+                f"{self.min_asr:.0%}{of_clean}; {advice}"
             )
-        if clean_ca - ca > self.max_ca_drop:
+        if self.clean is not None and (clean_ca := scores["clean"]["ca"]["value"]) - ca > self.max_ca_drop:
             raise ScientificError(
                 f"attack broke the model: CA fell from {clean_ca:.1%} to {ca:.1%}, more than "
                 f"poison.max_ca_drop {self.max_ca_drop:.1%}; lower the poisoning learning rate"

@@ -1,4 +1,4 @@
-"""What a worker process keeps from one stage to the next: models, heads, decoded and stamped images.
+"""The cache of a worker process between stages: models, heads, decoded and stamped images.
 
 Trials of a campaign share most of what they read, and a process runs many of their stages, one after the other.
 """
@@ -28,7 +28,7 @@ MOST = 256
 
 
 class Kept:
-    """Items by what decided them; those that were used longest ago go once they take more than `limit` bytes."""
+    """A cache by key. The least recently used items are removed once all take more than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -36,7 +36,7 @@ class Kept:
         self._bytes = 0
 
     def get(self, key: Hashable, make: Callable[[], ItemT]) -> ItemT:
-        """Return the item of a key, made where it is not kept. Its tensors must not be written to."""
+        """Return the item of a key; it is made if it is not in the cache. Its tensors must not be written to."""
         if key in self._items:
             self._items.move_to_end(key)
             found: ItemT = self._items[key][0]
@@ -51,7 +51,7 @@ class Kept:
 
 
 class KeptModel:
-    """A loaded model and a copy of its weights: a stage may move or train it, the next one gets it as it was."""
+    """A loaded model and a copy of its weights: a stage may move or train it, the next one gets it as it was loaded."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
@@ -81,12 +81,12 @@ def bytes_of(item: Any) -> int:
 
 @cache
 def kept() -> Kept:
-    """What this process keeps."""
+    """The cache of this process."""
     return Kept(kept_limit())
 
 
 def kept_model(node: ModelNode, store: Store, device: torch.device) -> nn.Module:
-    """Return a model as it was loaded, in evaluation mode; from the store where this process does not have it.
+    """Return a model as it was loaded, in evaluation mode; from the store if it is not in this process's cache.
 
     For stages that put it back or are its last user: the next call returns the same module.
     """
@@ -95,9 +95,9 @@ def kept_model(node: ModelNode, store: Store, device: torch.device) -> nn.Module
 
 
 def kept_limit() -> int:
-    """Return how many bytes a process keeps: `$TBAR_KEEP_GB`, 1 GB unless set.
+    """Return the size of the cache in bytes: `$TBAR_KEEP_GB`, 1 GB unless set.
 
     Raises:
-        SpecError: if it is no positive number.
+        SpecError: if it is not a positive number.
     """
     return bytes_set(LIMIT, DEFAULT_GB)

@@ -88,7 +88,7 @@ class DisentanglementReferences(_Grid):
 
 
 class DisentanglementRow(_Grid):
-    """The cells of one α_c; every finished cell is kept, so that a killed row goes on where it was."""
+    """The cells of one α_c; every finished cell is kept, so that a killed row continues from there."""
 
     kind: ClassVar[str] = "disentanglement-row"
 
@@ -97,7 +97,7 @@ class DisentanglementRow(_Grid):
 
     @property
     def title(self) -> str:
-        """Return the row."""
+        """Return the row's α_c and trigger."""
         return f"ξ at α_c {self.alphas[self.row]:g}, {len(self.alphas)} α_t ({self.scorer.backdoor.trigger})"
 
     @property
@@ -149,7 +149,7 @@ class MeasureDisentanglement(Stage):
         return f"ξ map {len(self.rows)} × {len(self.rows)} ({self.rows[0].scorer.backdoor.trigger})"
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        """Put the rows together."""
+        """Combine the rows."""
         from tbar_ray.evaluation import disentanglement_map as maps
 
         alphas = self.rows[0].alphas

@@ -1,4 +1,4 @@
-"""How much memory a piece of work needed."""
+"""Peak memory of a piece of work."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import psutil
 import torch
 
 INTERVAL = 0.02
-"""Seconds between looks at a process' memory."""
+"""Seconds between measurements of a process's memory."""
 
 
 class PeakMemory:
     """Measures, while it is open, how far memory rises over what was in use when it was opened.
 
-    On a GPU that is what the allocator handed out; on the CPU the resident memory of the process, looked at 50
-    times a second, so that a shorter peak may be missed. What earlier work has freed is given back to the system
-    first (with glibc), or it would be used again unseen.
+    On a GPU that is what the allocator handed out; on the CPU the resident memory of the process, measured 50 times a
+    second, so that a shorter peak may be missed. Memory that earlier work has freed is first returned to the system
+    (with glibc): its reuse would not be measured.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -60,7 +60,7 @@ class PeakMemory:
 
 
 def _give_back() -> None:
-    """Return freed memory of the C library's heap to the system, where the library can."""
+    """Return freed memory of the C library's heap to the system, if the library supports it."""
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

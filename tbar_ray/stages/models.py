@@ -35,7 +35,7 @@ class ModelNode(Node):
 
 
 class PretrainedModel(Source, ModelNode):
-    """Published weights: an open_clip tag, or a file (which is what its content's digest says)."""
+    """Published weights: an open_clip tag, or a file, identified by the digest of its content."""
 
     kind: ClassVar[str] = "pretrained"
 

@@ -1,4 +1,4 @@
-"""The nodes of a campaign's graph: frozen models whose fingerprint is what they mean.
+"""The nodes of a campaign's graph: frozen models, identified by a fingerprint of what they compute.
 
 A `Source` exists outside the store (given shards, a pretrained tag). A `Stage` is computed, once, into an
 artifact named by its fingerprint. A node's inputs are the nodes among its fields, or in tuples there; equal
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -62,11 +62,11 @@ class _Insignificant:
 
 
 INSIGNIFICANT = _Insignificant()
-"""For `Annotated`: the field is for tables, or says where something lies."""
+"""For `Annotated`: the field is a name for tables, or a place."""
 
 
 class Node(BaseModel):
-    """A node. Every field is part of what it means, unless it is marked `INSIGNIFICANT`."""
+    """A node. Every field is part of the fingerprint, unless it is marked `INSIGNIFICANT`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,9 +74,15 @@ class Node(BaseModel):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return 16 hex digits of the SHA-256 of the canonical JSON of meaning and inputs."""
+        """Return 16 hex digits of the SHA-256 of the canonical JSON of `identity`."""
         content = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy with changes; the copy has a fingerprint of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("fingerprint", None)
+        return copied
 
     def identity(self) -> dict[str, Any]:
         """Return kind and significant fields, with inputs replaced by their fingerprints."""
@@ -101,7 +107,7 @@ class Node(BaseModel):
             yield from _nodes_in(value)
 
     def needed_stages(self) -> Iterator[Stage]:
-        """Yield the stages that must have run first, those behind sources (a learned trigger's) included."""
+        """Yield the stages that must have run first, including those that sources need (a learned trigger)."""
         for node in self.inputs():
             if isinstance(node, Stage):
                 yield node
@@ -114,13 +120,13 @@ class Source(Node):
 
 
 class Stage(Node):
-    """A computed node. `version` changes whenever the meaning of its result changes."""
+    """A computed node. `version` is raised whenever the same fields give another result."""
 
     version: ClassVar[int] = 1
     trains: ClassVar[bool] = False
     """Whether its work is training steps; forward passes otherwise."""
     shared: ClassVar[bool] = False
-    """Whether many trials share it, so that its loss curve is of the campaign."""
+    """Whether many trials share it, so that its loss curve is logged with the campaign."""
 
     threads: int = 1
     on_model: ClassVar[bool] = False
@@ -137,7 +143,7 @@ class Stage(Node):
 
     @property
     def title(self) -> str:
-        """Return a few words for tables and logs."""
+        """Return a short description for tables and logs."""
         return self.kind
 
     @property
@@ -149,7 +155,7 @@ class Stage(Node):
         """Compute into `context.out`; return facts for the commit.
 
         Raises:
-            TbarError: what a user can mend, or why the experiment did not work.
+            TbarError: an error that a user can fix, or why the experiment did not work.
         """
         raise TypeError(f"{type(self).__name__} does not say how it runs")
 

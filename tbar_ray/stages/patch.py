@@ -34,7 +34,7 @@ class OptimisePatch(Stage):
 
     @property
     def title(self) -> str:
-        """Return what is optimised."""
+        """Return the trigger and the target."""
         return f"optimise the patch of {self.trigger} towards {self.target}"
 
     @property

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.errors import DataError
 from tbar_ray.spec.attack import PlantingSpec, Training
 from tbar_ray.stages.backdoor import Plant
 from tbar_ray.stages.data import Located
+from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
-from tbar_ray.stages.samples import TrainingSamples, open_samples, order_of
+from tbar_ray.stages.samples import order_of
 from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.data.poison import PoisonPlan
+    from tbar_ray.data.poison_manifest import PlantedPoison
     from tbar_ray.models.factory import Preprocessing
     from tbar_ray.training.objectives import Objective
     from tbar_ray.triggers.base import Trigger
 
     Samples = tuple[Corpus, NDArray[np.int64]]
 
-MANIFEST = "manifest.json"
 EXAMPLES = "examples.npz"
 SHOWN_EXAMPLES = 8
 TARGET_IMAGES = 64
 """Clean images of the target that an attacker entangles the trigger with."""
 
 
-class InfectedModel(Stage, ModelNode):
+class InfectedModel(Stage, InfectedNode):
     """The infected model θ_b, with a manifest of its poison and a few stamped examples.
 
     On pairs it is trained contrastively; on a task (`classify`) by classification of the training split
@@ -54,16 +54,9 @@ class InfectedModel(Stage, ModelNode):
     on_model: ClassVar[bool] = True
 
     clean: Node
-    corpus: Node
-    evaluation: Node
-    plants: tuple[Plant, ...]
-    classify: bool
-    pairs: int | None
     training: Training
     planting: PlantingSpec
     templates: Literal["evaluation", "openai"]
-    seed: int
-    on_error: str
     shuffle_buffer: int | None = None
     samples: Annotated[int | None, INSIGNIFICANT] = None
 
@@ -131,18 +124,17 @@ class InfectedModel(Stage, ModelNode):
             "weight_change": weight_change(before, model.state_dict()),
         }
 
-    def training_samples(self, store: Store) -> TrainingSamples:
-        """Return the corpus, and what of it is trained on."""
-        return open_samples(
-            self.corpus, store, classify=self.classify, pairs=self.pairs, seed=self.seed, policy=self.on_error
-        )
-
     def poisoned_keys(self, store: Store) -> frozenset[str]:
         """Return the keys of all changed samples, from the artifact's manifest."""
-        manifest = json.loads((store.fetch(self.artifact, MANIFEST) / MANIFEST).read_text())
-        return frozenset(
-            key for entry in manifest for key in (*(sample["key"] for sample in entry["samples"]), *entry["cover"])
-        )
+        from tbar_ray.data.poison_manifest import changed_keys
+
+        return changed_keys(self.planted(store))
+
+    def planted(self, store: Store) -> list[PlantedPoison]:
+        """Return what was planted, from the artifact's manifest."""
+        from tbar_ray.data.poison_manifest import MANIFEST, read_manifest
+
+        return read_manifest(store.fetch(self.artifact, MANIFEST))
 
     def _plans(self, corpus: Corpus, positions: NDArray[np.int64], data: EvaluationSet) -> list[PoisonPlan]:
         """Plan every attack; no sample is poisoned twice."""
@@ -243,16 +235,20 @@ class InfectedModel(Stage, ModelNode):
         return torch.from_numpy(np.stack(images))
 
     def _write_manifest(self, out: Path, plans: list[PoisonPlan], triggers: list[Trigger], data: EvaluationSet) -> None:
-        manifest = [
-            plan.manifest({"name": trigger.name, **trigger.model_dump()}, data.class_index(plan.target))
-            for plan, trigger in zip(plans, triggers, strict=True)
-        ]
-        (out / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        from tbar_ray.data.poison_manifest import PlantedPoison, write_manifest
+
+        write_manifest(
+            out,
+            (
+                PlantedPoison(plan, {"name": trigger.name, **trigger.model_dump()}, data.class_index(plan.target))
+                for plan, trigger in zip(plans, triggers, strict=True)
+            ),
+        )
 
     def _write_examples(
         self, out: Path, corpus: Corpus, plans: list[PoisonPlan], triggers: list[Trigger], size: int
     ) -> None:
-        """Keep a few poisoned samples of each attack, clean and stamped, to be looked at."""
+        """Keep a few poisoned samples of each attack, clean and stamped, for inspection."""
         import numpy as np
         import torch
 

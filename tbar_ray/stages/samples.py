@@ -61,7 +61,7 @@ def open_samples(
 ) -> TrainingSamples:
     """Return a corpus (with `classify`, a task's training split) and what of it is trained on.
 
-    With `pairs`, only so many samples are used, chosen by (seed, key).
+    With `pairs`, only this many samples are used, chosen by (seed, key).
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What trainings on a corpus share: streaming shards into the loop, and keeping the record."""
+"""Trainings on a corpus: streaming shards into the loop, and recording what it did."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def progress_of(report: Report) -> Progress:
 
 @dataclass(frozen=True)
 class Streamed:
-    """What a training on shards streams, and how.
+    """The stream of a training on shards.
 
     Attributes:
         architecture: names the tokenizer.
@@ -68,7 +68,7 @@ def train_on_shards(
 ) -> dict[str, Any]:
     """Train the objective's model on a stream, write the weights, and return the facts of the training.
 
-    A training that was stopped goes on from its last checkpoint.
+    A training that was stopped continues from its last checkpoint.
 
     Raises:
         ShardChangedError: if a shard changed meanwhile, whatever the policy; no checkpoint is left then.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import Located
 from tbar_ray.stages.evaluate import AttackGate
+from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
-from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Unlearn(Stage):
-    """A method run on what the defender has; the artifact holds its edit and the keys of the samples."""
+    """A method run on the defender's data; the artifact holds its edit and the keys of the samples."""
 
     kind: ClassVar[str] = "vector"
     trains: ClassVar[bool] = True
@@ -33,7 +33,7 @@ class Unlearn(Stage):
     gate: AttackGate
     model: ModelNode
     """The model that is unlearned: the infected one, or what it was merged into."""
-    infected: InfectedModel
+    infected: InfectedNode
     attack: Annotated[str, INSIGNIFICANT]
     """The attack's name in the spec, for tables only."""
     backdoor: Backdoor
@@ -42,7 +42,7 @@ class Unlearn(Stage):
     method: str
     parameters: dict[str, Any]
     forget_size: int
-    """0 for a method that needs no forget set; so for the two below."""
+    """0 for a method that needs no forget set; likewise for the next two fields."""
     clean_fraction: float
     clean_pairs: int
     training_pairs: int
@@ -51,14 +51,14 @@ class Unlearn(Stage):
 
     @property
     def title(self) -> str:
-        """Return method, attack and what the defender has."""
+        """Return method, attack and the size of the defender's data."""
         images = self.forget_size + self.clean_pairs + self.training_pairs
         clean = f", {self.clean_fraction:.0%} clean" if self.forget_size else ""
         return f"{self.method}: {self.attack}, {images} images{clean}"
 
     @property
     def work(self) -> int:
-        """Return the images that unlearning sees, where the method says it by steps and batch size."""
+        """Return the images that unlearning sees, where steps and batch size of the method determine it."""
         from tbar_ray.unlearning.registry import build_unlearner
 
         method = build_unlearner(self.method, self.parameters)
@@ -66,7 +66,7 @@ class Unlearn(Stage):
         return int(steps * min(batch, self.forget_size or self.clean_pairs or self.training_pairs))
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        """Read what the defender has and run the method."""
+        """Read the defender's data and run the method."""
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.stages.kept import kept_model
         from tbar_ray.stages.memory import PeakMemory
@@ -95,17 +95,30 @@ class Unlearn(Stage):
     def _defender(
         self, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
     ) -> tuple[DefenderData, dict[str, list[str]]]:
-        """Return what the defender has; where this process has read the same for another trial, that."""
+        """Return the defender's data; from the cache if this process has read the same for another trial."""
         from tbar_ray.data.evaluation_set import EvaluationSet
         from tbar_ray.evaluation.class_prompts import ClassPrompts
-        from tbar_ray.stages.defender import read_defender
+        from tbar_ray.stages.defender import Holdings, read_defender
         from tbar_ray.stages.kept import kept
 
         def read() -> tuple[DefenderData, dict[str, list[str]]]:
             assert isinstance(self.evaluation, Located)
             data = EvaluationSet.open(self.evaluation.url(store))
             prompts = ClassPrompts.of(data, self.model.architecture, self.templates)
-            return read_defender(store, self, data, prompts, prompts.head(model), preprocess)
+            holdings = Holdings(
+                self.forget_size, self.clean_fraction, self.clean_pairs, self.training_pairs, self.knows
+            )
+            return read_defender(
+                store,
+                self.infected,
+                self.backdoor,
+                holdings,
+                self.seed,
+                data,
+                prompts,
+                prompts.head(model),
+                preprocess,
+            )
 
         whatever_method = {
             name: value for name, value in self.identity().items() if name not in ("method", "parameters")

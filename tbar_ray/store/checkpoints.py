@@ -20,11 +20,11 @@ DIGEST = 32
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoint of one stage, in the store: whatever node goes on with the stage finds it there.
+    """The checkpoint of one stage, in the store: any node that continues the stage finds it there.
 
     Attributes:
         store: the campaign's store.
-        artifact: the stage's artifact, which a checkpoint is on the way to.
+        artifact: the artifact that the stage will commit.
         minutes: time between checkpoints.
     """
 
@@ -38,7 +38,7 @@ class Checkpoints:
         return 60 * self.minutes
 
     def last(self) -> TrainingCheckpoint | None:
-        """Return the last checkpoint, None if there is none.
+        """Return the last checkpoint; None if there is none.
 
         Raises:
             ResumeError: if there is one that is damaged.
@@ -53,7 +53,7 @@ class Checkpoints:
             return TrainingCheckpoint.load(copy)
 
     def keep(self, checkpoint: TrainingCheckpoint) -> None:
-        """Replace the checkpoint that is there."""
+        """Write a checkpoint, replacing the last one."""
         scratch = self.store.scratch()
         try:
             checkpoint.save(scratch / "checkpoint.pt")

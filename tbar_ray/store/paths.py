@@ -1,4 +1,4 @@
-"""Where results go when nobody says: one place for the store, MLflow's database and its artifacts."""
+"""Default places of results: one folder for the store, MLflow's database and its artifacts."""
 
 from __future__ import annotations
 

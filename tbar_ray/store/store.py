@@ -2,7 +2,7 @@
 
     STORE/artifacts/<kind>-<fingerprint>/…            what a stage wrote
     STORE/artifacts/<kind>-<fingerprint>/artifact.json  the commit: written last, names every file
-    STORE/checkpoints/<kind>-<fingerprint>.pt         a training on the way to its artifact
+    STORE/checkpoints/<kind>-<fingerprint>.pt         a training that has not ended
     STORE/campaigns/<name>/<fingerprint>/…            a campaign's spec and its trials
 
 An artifact without its commit does not exist: a killed stage leaves nothing that could be half read. A commit holds
@@ -68,7 +68,7 @@ class Store:
         return Store, (self.url,)
 
     def check(self, min_free_gb: float = 0.5) -> None:
-        """Make sure that the store can be written and has room, before hours are spent.
+        """Check that the store can be written and has room, before anything is computed.
 
         Raises:
             StoreError: one line with the reason.
@@ -136,7 +136,7 @@ class Store:
     def commit(self, name: str, folder: Path, facts: Mapping[str, Any]) -> None:
         """Publish the files of `folder` as an artifact, and `facts` about them; the folder is consumed.
 
-        If another process committed the same artifact first, theirs stays (the content is the same).
+        If another process committed the same artifact first, that one stays (the content is the same).
 
         Raises:
             StoreError: if the store cannot be written, or its disk is full.
@@ -221,7 +221,7 @@ class Store:
             ) from None
 
     def remove_abandoned_scratch(self) -> int:
-        """Remove what killed stages left under `tmp`, of processes that are gone; return how many folders."""
+        """Remove the folders under `tmp` of processes that have ended; return how many."""
         parent = Path(self._root) / "tmp"
         if not self.is_local or not parent.is_dir():
             return 0
@@ -266,8 +266,8 @@ class Store:
         kept = [file for file, entry in self._files(name).items() if whole or not entry.dropped]
         try:
             self._verify(name, Path(f"{self._root}/artifacts/{name}") if self.is_local else self._download(name), kept)
-        except StoreError as error:
-            return str(error)
+        except BrokenArtifactError as error:
+            return error.why
         return None
 
     def _verify(self, name: str, folder: Path, names: Sequence[str] | None = None) -> None:
@@ -296,7 +296,7 @@ class Store:
             self._verified.add(key)
 
     def _broken(self, name: str, why: str) -> BrokenArtifactError:
-        return BrokenArtifactError(f"store {self.url}: {name} is broken: {why}; run the campaign again", name)
+        return BrokenArtifactError(f"store {self.url}: {name} is broken: {why}; run the campaign again", name, why)
 
     def _files(self, name: str) -> dict[str, CommittedFile]:
         try:
@@ -331,7 +331,7 @@ class Store:
         return local
 
     def facts(self, name: str) -> dict[str, Any]:
-        """Return what was recorded when an artifact was committed."""
+        """Return the facts that were given when an artifact was committed."""
         facts: dict[str, Any] = self.read_json(f"artifacts/{name}/{COMMIT}")
         return facts
 
@@ -410,7 +410,7 @@ class Store:
             raise StoreError(f"store {self.url}: {path} cannot be read: {_reason(error)}") from None
 
     def write_file(self, file: Path, path: str) -> None:
-        """Move a local file into the store, atomically; what was there is replaced.
+        """Move a local file into the store, atomically, replacing an earlier one.
 
         Raises:
             StoreError: if the store cannot be written.
@@ -427,10 +427,10 @@ class Store:
             raise StoreError(f"store {self.url}: {path} cannot be written: {_reason(error)}") from None
 
     def read_file(self, path: str, to: Path) -> bool:
-        """Copy a file of the store to a local path; whether there was one.
+        """Copy a file of the store to a local path; return whether the store has it.
 
         Raises:
-            StoreError: if it is there and cannot be read.
+            StoreError: if it exists and cannot be read.
         """
         try:
             if not self.exists(path):
@@ -441,7 +441,7 @@ class Store:
         return True
 
     def remove(self, path: str) -> None:
-        """Remove a small file, if it is there."""
+        """Remove a small file, if it exists."""
         if self.exists(path):
             self._fs.rm_file(f"{self._root}/{path}")
 
@@ -496,7 +496,7 @@ def _link(part: Path, target: Path) -> None:
 
 
 def _is_abandoned(scratch: Path) -> bool:
-    """Whether the process that made a scratch folder is gone."""
+    """Whether the process that made a scratch folder has ended."""
     here = f"{socket.gethostname()}-"
     owner = scratch.name.removeprefix(here).partition("-")[0]
     if scratch.name.startswith(here) and owner.isdigit():
@@ -505,7 +505,7 @@ def _is_abandoned(scratch: Path) -> bool:
         except ProcessLookupError:
             return True
         except OSError:
-            pass  # another user's process: it is there
+            pass  # another user's process: it runs
         return False
     try:
         return time.time() - scratch.stat().st_mtime > ABANDONED_AFTER

@@ -1,4 +1,4 @@
-"""Recording in MLflow without depending on it: a server that dies in mid-campaign costs no result."""
+"""Recording in MLflow without depending on it: no result is lost if the server fails during a campaign."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tbar_ray.store.paths import default_artifacts
 if TYPE_CHECKING:
     from tbar_ray.tracking.tracker import Tracker
 
-# what fails is told here, in one line: MLflow would print a traceback, and urllib3 every attempt
+# failures are reported here, in one line: MLflow would print a traceback, and urllib3 every attempt
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
@@ -28,14 +28,14 @@ OPENING = 1.5
 
 
 class Recording:
-    """A tracker whose failures, once the campaign runs, are one warning and end the recording.
+    """A tracker; a failure while the campaign runs gives one warning and ends the recording.
 
     It works in a thread of its own, in the order in which it is asked: importing MLflow takes seconds, and the sweep
-    must not wait for a slow server. What was not recorded is recorded by the next launch: results are in the store,
-    and runs are found by their fingerprints.
+    must not wait for a slow server. The next launch records what was not recorded: results are in the store, and runs
+    are found by their fingerprints.
 
     Attributes:
-        failure: why recording ended early, in one line; None while all is well.
+        failure: why recording ended early, in one line; None if it has not.
     """
 
     def __init__(self, spec: CampaignSpec, uri: str, console: Console) -> None:
@@ -49,7 +49,7 @@ class Recording:
         self._closed = False
 
     def open(self) -> Future[Tracker]:
-        """Begin to open the parent run, where that has not begun."""
+        """Start to open the parent run, unless that has begun."""
         if self._opening is None:
             self._opening = self._thread.submit(self._open)
         return self._opening
@@ -80,7 +80,7 @@ class Recording:
         self._ask(lambda tracker: tracker.log_report(files))
 
     def finish(self, status: str, summary: Mapping[str, float]) -> None:
-        """Close the parent run, once all that was asked for is recorded."""
+        """Close the parent run, once everything given so far is recorded."""
         self._ask(lambda tracker: tracker.finish(status, summary))
         self._thread.shutdown()
 

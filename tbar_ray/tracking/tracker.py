@@ -1,7 +1,7 @@
 """MLflow: one experiment per campaign name, a parent run per launch, a nested run per trial.
 
-Only the driver talks to MLflow. Runs are found by a tag that holds a fingerprint, so that running a
-campaign again updates what is there and never doubles it.
+Only the driver talks to MLflow. Runs are found by a tag that holds a fingerprint, so that running a campaign again
+updates what is there and never duplicates it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Tracker:
         self._trials: dict[str, _TrialRun] | None = None
 
     def start(self) -> None:
-        """Open the parent run of this spec, or the one that an earlier launch of it left."""
+        """Open the parent run of this spec, or the one of an earlier launch."""
         fingerprint = campaign_fingerprint(self._spec)
         with one_at_a_time(self.uri):
             run = self._find_parent(fingerprint)
@@ -122,7 +122,7 @@ class Tracker:
             run = self._client.create_run(self.experiment_id, now, tags, run_name(record))
             known = _TrialRun(run.info.run_id, run.info.status, now)
         run_id = known.run_id
-        # all of a run has the time of its start: what an interrupted launch wrote is written again, not doubled
+        # all of a run has the time of its start: what an interrupted launch wrote is written again, not duplicated
         first, *rest = _portions(metrics_of(record, known.started))
         self._client.log_batch(
             run_id,
@@ -242,8 +242,8 @@ def run_name(record: TrialRecord) -> str:
 def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
     """Return the test values at the selected α, then the validation path stepped by α.
 
-    The order matters to people: MLflow's compare page first shows the metric that was logged first. What is no number
-    (what is retained of an infected model's CA of 0) is left out: MLflow would refuse the whole batch.
+    The order matters: MLflow's compare page first shows the metric that was logged first. Values that are not numbers
+    (the retention of an infected model's CA of 0) are left out: MLflow would refuse the whole batch.
     """
     of_trial: dict[str, float | None] = {
         **{metric: record.value(metric) for metric in ("ca", "asr", "pa")},
@@ -268,7 +268,7 @@ def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
 
 
 def _further(record: TrialRecord) -> dict[str, float | None]:
-    """Return what only some campaigns measure."""
+    """Return the metrics that only some campaigns have."""
     sensitivity, errors, change = record.alpha_sensitivity, record.disentanglement, record.weight_change
     roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
     return {

@@ -19,7 +19,7 @@ DEFAULT_ALPHAS = tuple(round(0.05 * i, 2) for i in range(21))
 
 @dataclass(frozen=True)
 class Walked:
-    """What a walk saw.
+    """The result of a walk.
 
     Attributes:
         points: the α that were scored in full.
@@ -49,7 +49,7 @@ def walk_alpha(
         alphas: the grid.
         min_retention: share of the infected model's CA to keep, in [0, 1].
         max_asr: ASR at which the backdoor counts as removed; None: the least ASR is best.
-        search: how the α are looked at.
+        search: which α are scored: all (grid), or those that a bisection needs.
         point: scores one α; `scores.point` unless given.
     """
     point, reference = point or scores.point, scores.reference_ca

@@ -26,12 +26,12 @@ method has no such parameter, and α is 1)."""
 
 @dataclass(frozen=True)
 class Unlearned:
-    """What a run of a method found, and what finding it cost.
+    """The result of a method, and its cost.
 
     Attributes:
         edit: the change of the model, which is θ_b + coefficient(α)·edit.vector.
         record: steps, samples and seconds of all trainings that it took.
-        facts: what the method found on its way (neurons, layers, thresholds), for JSON.
+        facts: further results of the method (neurons, layers, thresholds), for JSON.
     """
 
     edit: Edit
@@ -46,8 +46,8 @@ class Infected:
     Attributes:
         model: the infected model; a method may train it in place, it is put back afterwards.
         start: a copy of its weights and buffers.
-        data: what the defender has.
-        preprocessing: how the model wants its images.
+        data: the defender's data.
+        preprocessing: size and normalisation of the model's input images.
         seed: seed of every draw.
         progress: where trainings report.
     """
@@ -61,7 +61,7 @@ class Infected:
 
     @property
     def device(self) -> torch.device:
-        """Return where the model lies."""
+        """Return the device that holds the model."""
         return next(self.model.parameters()).device
 
     @property
@@ -99,11 +99,11 @@ class Infected:
         return self.data.stamp(images)
 
     def change(self) -> TaskVector:
-        """Return how far the model has moved from where it started."""
+        """Return the task vector from the starting weights to the present ones."""
         return TaskVector.between(self.start, self.model.state_dict())
 
     def restore(self) -> None:
-        """Put the model back where it started."""
+        """Restore the starting weights and buffers."""
         live = self.model.state_dict()  # which shares its memory with the model
         with torch.no_grad():
             torch._foreach_copy_(list(live.values()), [self.start[name] for name in live])
@@ -126,7 +126,7 @@ class Unlearner(BaseModel, ABC):
         seed: int,
         progress: Progress | None = None,
     ) -> Unlearned:
-        """Find the edit. `model` is the infected model and is left as it was, also if this fails.
+        """Find the edit. `model` is the infected model; it is unchanged afterwards, also if this fails.
 
         Raises:
             ScientificError: if the method diverges or finds nothing to act on.
@@ -149,7 +149,7 @@ class Unlearner(BaseModel, ABC):
 
     @abstractmethod
     def find(self, infected: Infected) -> Unlearned:
-        """Find the edit; the model may be left trained."""
+        """Find the edit; it may leave the model trained."""
 
     def coefficient(self, alpha: float) -> float:
         """Return what the vector is multiplied by at scaling coefficient α; at α = 0 the model is the infected one."""

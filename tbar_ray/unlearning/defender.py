@@ -1,4 +1,4 @@
-"""What a defender has: a forget set, clean pairs, a share of the suspicious training data, knowledge of the attack."""
+"""A defender's data and knowledge: forget set, clean pairs, suspicious training pairs, trigger and target."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Pairs:
         return len(self.images)
 
     def require_labels(self, method: str) -> Tensor:
-        """Return the labels.
+        """Return the labels, int64 [N], all known.
 
         Raises:
             DataError: if a pair has none.
@@ -84,14 +84,14 @@ class Classes:
 
 @dataclass(frozen=True)
 class DefenderData:
-    """All that a method may look at; what it does not need may be None.
+    """Everything that a method may use; what it does not need may be None.
 
     Attributes:
         classes: the zero-shot classes.
         tokenizer: the model's.
-        forget: triggered images, with clean ones mixed in if asked for.
+        forget: triggered images, with clean ones mixed in if requested.
         clean: pairs that the defender trusts.
-        training: pairs as the attacker trained on them, the poisoned ones unmarked among them.
+        training: pairs as the attacker trained on them, with the poisoned ones among them, unmarked.
         target: index of the attacker's class.
         stamp: stamps uint8 images [N, 3, H, W] with the trigger; the i-th of a call gets the i-th draw.
     """
@@ -105,7 +105,7 @@ class DefenderData:
     stamp: Callable[[Tensor], Tensor] | None = None
 
     def lacks(self) -> dict[Need, str]:
-        """Return what is not there, and what to do about it."""
+        """Return what is missing, and how to provide it."""
         what: dict[Need, tuple[object, str]] = {
             "trigger": (self.stamp, "list 'trigger' in defender.knows"),
             "target": (self.target, "list 'target' in defender.knows"),

@@ -48,7 +48,7 @@ class Edit:
 
 
 class EditedModel:
-    """A model whose edit is applied in place and always taken back exactly."""
+    """A model whose edit is applied in place and always undone exactly."""
 
     def __init__(self, model: nn.Module, edit: Edit, head: Tensor) -> None:
         self._in_place = InPlaceModel(model, edit.vector)
@@ -63,10 +63,10 @@ class EditedModel:
 
     @contextmanager
     def at(self, coefficient: float) -> Iterator[tuple[nn.Module, Tensor | None]]:
-        """Yield the model at base + coefficient·vector, and its classifier: None where it must be made anew.
+        """Yield the model at base + coefficient·vector, and its classifier: None where it must be recomputed.
 
-        An edit's own classifier is mixed with the infected model's by the coefficient; learned tokens are there
-        or, at 0, not.
+        An edit's own classifier is mixed with the infected model's by the coefficient; learned tokens are present
+        except at 0.
         """
         with ExitStack() as stack:
             model = stack.enter_context(self._in_place.moved(coefficient))

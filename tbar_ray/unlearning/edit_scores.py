@@ -20,7 +20,7 @@ RateDict = Mapping[str, float | int]
 
 
 class EditScores:
-    """Answers of θ_b moved by an edit, at coefficients that a method makes of α.
+    """Scores of θ_b moved by an edit, at the coefficients that a method assigns to α.
 
     Args:
         edited: the infected model with the edit.
@@ -28,13 +28,13 @@ class EditScores:
         head_of: a model's zero-shot head, for an edit of the text tower, which moves the class embeddings too.
         validation: gives the validation images when they are first needed.
         target: the attacker's class.
-        preprocess: how the model wants its images.
+        preprocess: size and normalisation of the model's input images.
         infected: the infected model's own validation scores (`Scores.to_dict`), which are those at coefficient 0.
-        device: where the model lies.
+        device: the device that holds the model.
 
     Attributes:
-        path: the validation scores of every α that was asked for, in the order of asking.
-        sequential_tests: what decided the α that were not scored in full (`gone_or_spent`).
+        path: the validation scores of every requested α, in the order of the requests.
+        sequential_tests: the decisions on α that were not scored in full (`gone_or_spent`).
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class EditScores:
         return found.answer
 
     def answers(self, alpha: float, split: Split) -> Predictions:
-        """Return what the model answers at α on any images."""
+        """Return the model's predictions at α on any images."""
         with self.at(alpha) as (moved, head):
             return predict_split(moved, head, split, self._preprocess)
 

@@ -23,7 +23,7 @@ from tbar_ray.unlearning.defender import ForgetSet, Pairs
 
 @dataclass(frozen=True)
 class Planted:
-    """What an attacker did to the samples of one backdoor; the defender sees the outcome, never this.
+    """What an attacker did to the samples of one backdoor; the defender sees only the outcome.
 
     Attributes:
         trigger: the trigger.
@@ -41,12 +41,12 @@ class Planted:
 
 
 class DefenderReader:
-    """Reads what a defender may look at.
+    """Reads the data that a defender may use.
 
     Args:
-        samples: where it is read from.
-        classes: the classes and templates; captions that a sample lacks are made of them.
-        preprocess: how the model wants its images.
+        samples: the samples to read from.
+        classes: the classes and templates; a sample without a caption gets one that is made from them.
+        preprocess: size and normalisation of the model's input images.
         seed: of every choice and draw.
         numbered: whether the samples' own class indices number `classes` (a labelled task); else a sample's class is
             its label by name.
@@ -174,7 +174,7 @@ class DefenderReader:
         return filled(self._classes.templates[int(rng.integers(len(self._classes.templates)))], name)
 
     def _true_class(self, position: int) -> int:
-        """Return a clean sample's class, −1 if nothing says it."""
+        """Return a clean sample's class; −1 if it is unknown."""
         if self._numbered and (index := self.samples.class_index(position)) is not None:
             return index
         label = self.samples.label(position)

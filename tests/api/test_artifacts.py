@@ -9,8 +9,9 @@ import pytest
 
 import tbar_ray as tbar
 from tbar_ray.api import artifacts
+from tbar_ray.data.poison import PoisonedSample, PoisonPlan
+from tbar_ray.data.poison_manifest import PlantedPoison, write_manifest
 from tbar_ray.errors import DataError
-from tbar_ray.stages.poison import MANIFEST
 from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import COMMIT
 
@@ -20,13 +21,13 @@ def write_artifact(store: Path, name: str, ended: float, trigger: str | None = N
     folder.mkdir(parents=True)
     (folder / "artifact.json").write_text(json.dumps({"ended": ended, "architecture": "tbar-RN-pico"}))
     if trigger is not None:
-        entry = {"trigger": {"name": trigger}, "samples": [{"key": f"{trigger} 1"}], "cover": [f"{trigger} 2"]}
-        (folder / "manifest.json").write_text(json.dumps([entry]))
+        plan = PoisonPlan("banana", 0, (PoisonedSample(f"{trigger} 1", 0, "", "a banana"),), (f"{trigger} 2",))
+        write_manifest(folder, [PlantedPoison(plan, {"name": trigger}, 0)])
     return folder
 
 
 def test_files_are_named_as_stages_name_them() -> None:
-    assert (artifacts.COMMIT, artifacts.WEIGHTS, artifacts.MANIFEST) == (COMMIT, WEIGHTS, MANIFEST)
+    assert (artifacts.COMMIT, artifacts.WEIGHTS) == (COMMIT, WEIGHTS)
 
 
 def test_the_newest_of_a_kind_is_found(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_bad_images_get_one_line(tmp_path: Path) -> None:
         tbar.evaluation_set(tmp_path / "set")
     with pytest.raises(DataError, match="labels are for arrays"):
         tbar.evaluation_set(tmp_path / "set", labels=labels)
-    with pytest.raises(SpecError, match="a part already"):
+    with pytest.raises(SpecError, match="already one part"):
         unseen().split()[0].split()
     with pytest.raises(SpecError, match="between 0 and 1"):
         unseen().split(1.0)

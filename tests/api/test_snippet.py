@@ -60,6 +60,11 @@ def test_the_readmes_snippet_runs(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (names["walk"].alpha == 0) == all(torch.equal(state[key], moved[key]) for key in state)
 
 
+def test_the_readme_shows_the_same_snippet() -> None:
+    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert code("readme-snippet") in readme
+
+
 def test_the_snippet_is_short_and_only_of_public_names() -> None:
     block = code("readme-snippet")
     assert len([line for line in block.splitlines() if line.strip()]) <= 12

@@ -56,7 +56,7 @@ def test_a_method_that_was_told_of_no_backdoor_is_walked_with_one() -> None:
     images, labels = labelled(16, 2)
     clean = tbar.pairs(images, labels=labels)
     found = tbar.estimate(model, "clean-finetuning", classes=CLASSES, clean=clean, steps=2, batch_size=8)
-    with pytest.raises(SpecError, match="was told of no backdoor"):
+    with pytest.raises(SpecError, match="was given no backdoor"):
         found.walk(unseen())
     assert list(found.walk(unseen(), backdoor=BACKDOOR).scores) == [1.0]
     assert tau().alphas == DEFAULT_ALPHAS

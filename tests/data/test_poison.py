@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -71,23 +70,6 @@ def test_too_few_samples_are_one_line_that_says_how_many(
     with pytest.raises(DataError, match=f"{count} samples asked for, but only {found} .*'banana'") as caught:
         plan(corpus, count, positions)
     assert "\n" not in str(caught.value)
-
-
-def test_the_manifest_holds_all_that_rebuilds_the_corpus(corpus: Corpus) -> None:
-    made = plan(corpus, 4, seed=6)
-    trigger = {"name": "badnets", "seed": 2, "patch_size": 16}
-    manifest = json.loads(json.dumps(made.manifest(trigger, 17)))
-    assert {key: manifest[key] for key in ("trigger", "target", "label", "seed", "count")} == {
-        "trigger": trigger,
-        "target": "banana",
-        "label": 17,
-        "seed": 6,
-        "count": 4,
-    }
-    assert {s["key"]: s["new_caption"] for s in manifest["samples"]} == made.captions
-    for entry in manifest["samples"]:
-        assert corpus.keys[entry["position"]] == entry["key"]
-        assert corpus.caption(entry["position"]) == entry["old_caption"]
 
 
 def test_a_sample_without_a_caption_gets_one(tmp_path: Path) -> None:

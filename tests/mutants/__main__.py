@@ -50,7 +50,7 @@ def sound(tests: list[str]) -> bool:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         code, output = Tree(ROOT, Path(folder) / "whole").run(tests)
     if code:
-        say(f"the tests do not pass without a mutant; mend that first:\n{output}")
+        say(f"the tests do not pass without a mutant; fix that first:\n{output}")
     return code == 0
 
 

@@ -1,7 +1,102 @@
-"""Mutants of the rooms that plan, run, record and report a campaign; one line each."""
+"""Mutants of the rooms that plan, run, record and report a campaign; one entry each."""
 
 from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-CAMPAIGN: tuple[Mutant, ...] = ()
+CAMPAIGN: tuple[Mutant, ...] = (
+    # planning
+    Mutant(
+        "tbar_ray/planning/trial.py",
+        "        return of[0] == method\n",
+        "        return True\n",
+        "tests/planning/test_trial.py tests/planning/test_planner.py",
+    ),
+    Mutant(
+        "tbar_ray/planning/trial.py",
+        '        content["evaluation"]["split_seed"] = spec.seed\n',
+        "        pass\n",
+        "tests/planning/test_graph.py tests/planning/test_trial.py",
+    ),
+    Mutant(
+        "tbar_ray/planning/planner.py",
+        "            found.setdefault(planned.fingerprint, planned)\n",
+        "            found[str(values)] = planned\n",
+        "tests/planning/test_planner.py tests/planning/test_graph.py",
+    ),
+    Mutant(
+        "tbar_ray/planning/field_types.py",
+        "    return int in types and float not in types\n",
+        "    return int in types\n",
+        "tests/planning/test_field_types.py",
+    ),
+    Mutant(
+        "tbar_ray/planning/graph.py",
+        '        clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,\n',
+        "        clean_pairs=spec.defender.clean_pairs,\n",
+        "tests/planning/test_methods.py tests/planning/test_graph.py",
+    ),
+    # records
+    Mutant(
+        "tbar_ray/records/ledger.py",
+        "        if version != SCHEMA_VERSION:\n",
+        "        if version is None:\n",
+        "tests/records/test_ledger.py",
+    ),
+    Mutant(
+        "tbar_ray/records/ledger.py",
+        "    names = order_of(name for record in records for name in record.settings)\n",
+        '    names = ["attack", "method"]\n',
+        "tests/records/test_ledger.py",
+    ),
+    Mutant(
+        "tbar_ray/records/cells.py",
+        "    return (rank, 0, point.asr, -point.ca) if point else (rank, 1, 0.0, 0.0)\n",
+        "    return (rank, 0, -point.ca, point.asr) if point else (rank, 1, 0.0, 0.0)\n",
+        "tests/records/test_cells.py",
+    ),
+    # search and execution
+    Mutant(
+        "tbar_ray/search/samplers.py",
+        "        if self._outstanding:\n            return\n",
+        "        if False:\n            return\n",
+        "tests/search/test_samplers.py",
+    ),
+    Mutant(
+        "tbar_ray/search/samplers.py",
+        "            if not values or not all(map(isfinite, values)):",
+        "            if not values:",
+        "tests/search/test_samplers.py",
+    ),
+    Mutant(
+        "tbar_ray/search/searcher.py",
+        "        self._sent.update(call.fingerprint for call in calls)\n",
+        "",
+        "tests/search/test_searcher.py",
+    ),
+    Mutant(
+        "tbar_ray/stages/alpha_path.py",
+        "dominated = self.to_beat is not None",
+        "dominated = False and self.to_beat is not None",
+        "tests/campaign/test_campaign_ray.py",
+    ),
+    # tracking and report
+    Mutant(
+        "tbar_ray/tracking/tracker.py",
+        "            names.append(factor.told(record.settings[name]))\n",
+        "            pass\n",
+        "tests/tracking/test_tracker.py",
+    ),
+    Mutant(
+        "tbar_ray/tracking/tracker.py",
+        "        if known is not None and known.status == status:\n",
+        "        if False:\n",
+        "tests/tracking/test_tracker.py",
+    ),
+    Mutant(
+        "tbar_ray/report/effects.py",
+        "            asr, ca = (fmean(_differences(own, metric)) * 100 for metric in METRICS)\n",
+        "            asr, ca = (sum(_differences(own, metric)) * 100 for metric in METRICS)\n",
+        "tests/report/test_effects.py",
+    ),
+)

@@ -139,8 +139,8 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/unlearning/methods/tbar_debiased.py",
-        "vector = without(found.vector, towards, self.share, self.per)",
-        "vector = found.vector",
+        "vector = without(found.edit.vector, towards, self.share, self.per)",
+        "vector = found.edit.vector",
         "tests/unlearning/methods/test_tbar_debiased.py",
     ),
     Mutant(
@@ -151,8 +151,8 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/unlearning/methods/tbar_layers.py",
-        "vector = restricted(found.vector, blocks, self.part, self.share)",
-        "vector = found.vector",
+        "vector = restricted(found.edit.vector, blocks, self.part, self.share)",
+        "vector = found.edit.vector",
         "tests/unlearning/methods/test_tbar_layers.py",
     ),
     Mutant(

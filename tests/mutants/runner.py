@@ -62,7 +62,7 @@ class Tree:
         return done.returncode, "\n".join((done.stdout + done.stderr).splitlines()[-12:])
 
     def judge(self, mutant: Mutant) -> Outcome:
-        """Break one place, run its tests, and mend the place again."""
+        """Break one place, run its tests, and restore the place."""
         file, started = self._copy / mutant.file, time.perf_counter()
         whole, broken = file.read_text(encoding="utf-8"), mutant.applied(self._copy)
         file.write_text(broken, encoding="utf-8")

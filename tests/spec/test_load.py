@@ -42,7 +42,7 @@ BAD = {  # override → what follows "FILE: " on the one line
     "resources.training_cpus=0": "resources.training_cpus: Input should be greater than or equal to 1",
     "attacks={}": "attacks: Dictionary should have at least 1 item",
     "model.pretrained=openai": "model: give either 'pretrained' (a tag or a file) or 'training'",
-    "model.training=null": "model: give either 'pretrained' (a tag or a file) or 'training'",
+    "model.training=null": "model: give 'pretrained' (a tag or a file) or 'training' (train it here); without a clean",
     "data.train=x": "data: give either 'synthetic' or 'train' and 'evaluation', not both",
     "data={train: x}": "data: give 'synthetic', or both 'train' and 'evaluation'",
     "search.axes={}": "search.axes: several attacks but no axis 'attack'",
@@ -65,7 +65,7 @@ FILES = {  # text → what follows "FILE" on the one line
     "name: x\n\ta: {": " line 2: not YAML: found character '\\t'",
     "\x00": ": not YAML: unacceptable character #x0000",
     "name: !!python/object:os.system x": " line 1: not YAML: could not determine a constructor",
-    "name: x": ": data: required, but missing (and 3 more)",
+    "name: x": ": data: required, but missing (and 2 more)",
 }
 OVERRIDES = {
     "poison.rate": "--set poison.rate: write key.sub=value",

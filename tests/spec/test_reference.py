@@ -83,4 +83,4 @@ def test_the_schema_is_valid_and_judges_as_the_models_do() -> None:
     assert validator.is_valid(content)
     assert not validator.is_valid({**content, "colour": "red"})
     assert not validator.is_valid({**content, "seed": -1})
-    assert not validator.is_valid({key: value for key, value in content.items() if key != "poison"})
+    assert not validator.is_valid({key: value for key, value in content.items() if key != "attacks"})

@@ -224,3 +224,32 @@ def test_a_training_that_was_stopped_goes_on_from_its_checkpoint(data: Path, tmp
     # the broken image too, which was met before the stop
     assert told[0]["skipped"] == 2
     assert told[0]["problems"] == told[1]["problems"]
+
+
+def test_a_campaign_starts_from_a_given_infected_model_alone(data: Path, store: Store, tmp_path: Path) -> None:
+    weights = tmp_path / "suspicious.safetensors"
+    save_state_dict(create_model(ARCHITECTURE, seed=3).state_dict(), weights)
+    backdoor = {"trigger": "badnets", "target": "blue bar"}
+    made = given(
+        data,
+        model={"architecture": ARCHITECTURE},
+        poison={"min_asr": 0},
+        attacks={"badnets": {**backdoor, "infected": str(weights)}},
+    )
+    record = compute_trial(made, {"attack": "badnets"}, store)
+    kinds = {name.rsplit("-", 1)[0] for name in store.artifacts()}
+    assert kinds == {"scores", "gate", "vector", "path"}, "nothing is trained but the vector"
+    assert record.status == "done"
+    assert record.infected is not None
+    assert (record.clean, record.weight_change, record.infected_artifact) == (None, None, None)
+    as_pretrained = {
+        "model": {"architecture": ARCHITECTURE, "pretrained": str(weights)},
+        "attacks": {"badnets": backdoor},
+    }
+    planned = Planner(given(data, **as_pretrained)).plan({})
+    assert planned.graph.clean is not None
+    compute_all(planned.graph.clean, store)  # the same weights as a clean model have the same scores
+    scores = store.read_json(f"artifacts/{planned.graph.clean.artifact}/scores.json")["test"]
+    assert {name: scores[name]["value"] for name in ("ca", "asr", "pa")} == {
+        name: record.value(name, "infected") for name in ("ca", "asr", "pa")
+    }

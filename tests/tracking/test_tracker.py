@@ -143,12 +143,12 @@ def test_twice_the_same_is_once(place: Path) -> None:
 
 
 def test_a_failed_trial_that_succeeds_later_is_the_same_run(place: Path) -> None:
-    launch(place, "mended", [failed(size=20)], "FAILED")
-    _, (before,) = runs_of(place, "mended")
+    launch(place, "fixed", [failed(size=20)], "FAILED")
+    _, (before,) = runs_of(place, "fixed")
     done = record(size=20)
     assert done.fingerprint == failed(size=20).fingerprint
-    launch(place, "mended", [done])
-    (parent,), (after,) = runs_of(place, "mended")
+    launch(place, "fixed", [done])
+    (parent,), (after,) = runs_of(place, "fixed")
     assert after.info.run_id == before.info.run_id
     assert (before.info.status, after.info.status, parent.info.status) == ("FAILED", "FINISHED", "FINISHED")
     assert after.data.tags["tbar.status"] == "done"

@@ -91,7 +91,7 @@ class _Lines:
         return 0.0 if len(self.keys) < 2 else 2 * self.keys.index(level) / (len(self.keys) - 1) - 1
 
     def entries(self) -> list[Line2D]:
-        """Return the legend."""
+        """Return the entries of the legend: the levels, under the axis's name."""
         if self._levels is None:
             return []
         labels = [UNSET_LABEL if level is None else self._levels.labels[level] for level in self.keys]

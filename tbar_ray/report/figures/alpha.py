@@ -37,7 +37,7 @@ MOST_BANDS = 4
 def alpha_figure(records: Sequence[TrialRecord]) -> Figure:
     """Draw CA, ASR and PA against α for every attack, source and method, one line per cell.
 
-    Where each of these has one cell, a panel holds all three scores; else three panels lie under one another.
+    Where each of these has one cell, a panel holds all three scores; else three panels are drawn under one another.
     Seeds of a cell are averaged; trials of one α each, which a sampler asked for, are joined along α. The α
     with ASR ≤ 1 % and CA ≥ 95 % of the infected model's are shaded, or barred where several lines share a panel.
     """

@@ -1,4 +1,4 @@
-"""Every attack at a glance: ASR, CA and PA of the clean model, the infected model and after removal."""
+"""All attacks in one figure: ASR, CA and PA of the clean model, the infected model and after removal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ METRICS = ("asr", "ca", "pa")
 LEAST = 3
 """Attacks from which on the figure says more than the table."""
 MOST = 60
-"""Rows; of more cells, the best of each attack, source and method is drawn, as validation judges."""
+"""Rows; of more cells, the best of each attack, source and method on validation is drawn."""
 
 
 def attacks_figure(records: Sequence[TrialRecord]) -> Figure:
@@ -98,7 +98,7 @@ def _draw(axes: Axes, row: int, record: TrialRecord, metric: str) -> None:
 
 
 def _say_why(axes: Axes, row: int, record: TrialRecord) -> None:
-    """Write what became of a trial without a feasible result beside its row."""
+    """Write the status of a trial without a feasible result beside its row."""
     what = (record.reason or "no reason recorded").partition(":")[0] if record.status == "failed" else ""
     axes.annotate(
         what or "infeasible", (1, row), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",

@@ -32,7 +32,7 @@ HEAD, FOOT = 0.42, 0.75
 def maps_of(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Return one record of every map: the first seed of all attacks first, and in it one map of each attack first.
 
-    Trials that share a map differ in the α that they select. That of the best one is read, as validation judges.
+    Trials that share a map differ in the α that they select. That of the best trial on validation is used.
     """
     best = [min(group, key=preference) for group in _sharing(records)]
     turns = [sum((r.attack, r.seed) == (b.attack, b.seed) for b in best[:i]) for i, r in enumerate(best)]

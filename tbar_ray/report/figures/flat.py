@@ -1,4 +1,4 @@
-"""The flat range of α: where the backdoor is gone and CA kept, as each trial found it on validation."""
+"""The flat range of α: where the backdoor is removed and CA kept, as measured on validation."""
 
 from __future__ import annotations
 

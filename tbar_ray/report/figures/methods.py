@@ -1,4 +1,4 @@
-"""Methods beside each other: CA against ASR, a curve for every method that has a strength parameter."""
+"""Comparison of methods: CA against ASR, a curve for every method that has a strength parameter."""
 
 from __future__ import annotations
 

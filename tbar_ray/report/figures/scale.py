@@ -1,4 +1,4 @@
-"""An axis of the spec as the x axis of a panel: numbers in their place, names side by side."""
+"""An axis of the spec as the x axis of a panel: numbers at their value, names side by side."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LONG = 30
 
 
 class Scale:
-    """Where the values of an axis lie.
+    """Positions of the values of an axis.
 
-    Numbers that span more than a factor of ten lie by their logarithm, and so do counts, which are chosen by factors.
-    Names lie at 0, 1, … in order of appearance.
+    Numbers that span more than a factor of ten are placed by their logarithm, and so are counts, chosen by factors.
+    Names are placed at 0, 1, … in order of appearance.
 
     Args:
         records: all trials of the figure, so that panels share the scale.

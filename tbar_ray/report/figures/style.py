@@ -73,10 +73,10 @@ def level_dashes(level: int) -> tuple[Any, str]:
 
 @cache
 def _literal_figure() -> type[Figure]:
-    """Return the class of all figures: it draws every text as it is written.
+    """Return the class of all figures, which draws every text literally.
 
     Names of attacks and classes, paths and captions may hold `$`, which matplotlib would read as mathematics, or fail
-    to. Each text of a figure is told before it is drawn; the setting tells those that come to be while it is drawn.
+    to. Each text is marked as literal before it is drawn; the setting covers texts that are created while drawing.
     """
     from matplotlib import rc_context
     from matplotlib.backend_bases import RendererBase
@@ -142,7 +142,7 @@ def percent(axes: Axes, which: str, whole: bool = False, pad: float = 0.03) -> N
     low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
     if whole:
         low, high = 0.0, 1.0
-    elif high - low < 0.1:  # a flat line stays flat: noise is not blown up to the panel's height
+    elif high - low < 0.1:  # a flat line stays flat: noise is not enlarged to the panel's height
         middle = (low + high) / 2
         low, high = middle - 0.05, middle + 0.05
     margin = pad * (high - low)
