@@ -45,7 +45,7 @@ def run(spec: Path, home: Path) -> subprocess.CompletedProcess[str]:
 def test_every_campaign_ends_with_its_report(tmp_path: Path, busy: None) -> None:
     spec = write(
         tmp_path,
-        data={"synthetic": {"samples": 60, "size": 64, "per_class": 1, "samples_per_shard": 60}},
+        data={"synthetic": {"samples": 60, "size": 64, "per_class": 2, "samples_per_shard": 60}},
         model={"architecture": "tbar-RN-pico", "training": TRAINING},
         poison={"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": TRAINING},
         forget={"size": 8},
