@@ -155,14 +155,18 @@ def run(
 
 @app.command()
 def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
-    """Show how far a campaign is, from the store alone."""
+    """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending."""
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
-    records = Ledger(opened, campaign).read()
+    records = [
+        record
+        for record in Ledger(opened, campaign).read()
+        if record.status == "failed" or opened.is_sound(record.path_artifact)
+    ]
     planned = make_plan(Planner(campaign), opened)
     states = [record.status for record in records]
     counts = {state: states.count(state) for state in ("done", "infeasible", "dominated", "failed")}
