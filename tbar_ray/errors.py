@@ -1,8 +1,18 @@
 """Errors that a user can fix. Each message is one line: what is wrong, where, and what to do."""
 
+from __future__ import annotations
+
+from tbar_ray.redaction import redact_all
+
 
 class TbarError(Exception):
-    """Base class of errors reported as one line, without a traceback and with a non-zero exit code."""
+    """Base class of errors reported as one line, without a traceback and with a non-zero exit code.
+
+    Secrets in the message are left out from the start: it goes to terminals, logs, records and MLflow.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*redact_all(args))
 
 
 class SpecError(TbarError):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tbar_ray.data.places import resolve
 from tbar_ray.data.poison_manifest import MANIFEST, changed_keys, read_manifest
 from tbar_ray.errors import DataError
 
@@ -24,7 +25,7 @@ def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -
     Raises:
         DataError: if there is none; the message lists what the store holds.
     """
-    root = Path(store) / "artifacts"
+    root = Path(resolve(store)) / "artifacts"
     names = sorted(path.parent.name for path in root.glob(f"*/{COMMIT}"))
     found = [name for name in names if name.rpartition("-")[0] == kind]
     if trigger is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -10,14 +11,17 @@ from torch import Tensor
 from tbar_ray.api.backdoor import Backdoor
 from tbar_ray.api.beside import Beside
 from tbar_ray.api.classes import Classes
-from tbar_ray.api.held import read_held, require
+from tbar_ray.api.held import clean_images_of, read_held, require
 from tbar_ray.api.images import Images
 from tbar_ray.api.model import Model
 from tbar_ray.api.progress import reporting
 from tbar_ray.api.requests import ForgetRequest, PairsRequest
 from tbar_ray.api.walk import Walk
-from tbar_ray.errors import SpecError
+from tbar_ray.errors import DataError, SpecError
+from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
 from tbar_ray.evaluation.scores import score
+from tbar_ray.models.statistics import estimate_statistics, has_statistics, with_statistics
+from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.training.loop import Progress
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.alpha_walk import DEFAULT_ALPHAS, AlphaSearch, walk_alpha
@@ -39,6 +43,8 @@ class Estimate:
         cost: steps, samples and seconds that finding it took.
         facts: further results of the method, such as thresholds.
         backdoor: what the method was told of the attack.
+        clean_images: the defender's clean images, uint8 [N, 3, H, W], on which running statistics (BatchNorm) of the
+            edited model are re-estimated: clean pairs, else the forget set before stamping; None where there are none.
     """
 
     model: Model
@@ -48,6 +54,7 @@ class Estimate:
     cost: TrainingRecord
     facts: Mapping[str, object] = field(default_factory=dict)
     backdoor: Backdoor | None = None
+    clean_images: Tensor | None = None
     _spent: bool = field(default=False, init=False)
 
     def __repr__(self) -> str:
@@ -67,6 +74,7 @@ class Estimate:
         min_retention: float = 0.95,
         max_asr: float | None = None,
         search: AlphaSearch = "grid",
+        statistics: StatisticsChoice = "reestimated",
     ) -> Walk:
         """Score the edited model at every α on validation images and select one, by the rule of campaigns.
 
@@ -78,10 +86,13 @@ class Estimate:
             max_asr: ASR at which the backdoor counts as removed: of such α, the one with most CA is selected. None: the
                 one with least ASR is.
             search: "bisection" scores about log2 of the α.
+            statistics: of a model with running statistics (BatchNorm): "reestimated" scores it with those of its edited
+                weights and beside them (`Walk.as_applied`) with those that the edit leaves; "as_applied" only so.
 
         Raises:
             SpecError: if there is no α, one is negative, no backdoor is known, or the edit was applied in place.
-            DataError: if the target is no class of the images, or they are all of the target class.
+            DataError: if the target is no class of the images, they are all of the target class, or statistics cannot
+                be re-estimated for want of clean images.
         """
         grid = self.alphas if alphas is None else tuple(float(alpha) for alpha in alphas)
         backdoor = backdoor or self.backdoor
@@ -101,11 +112,15 @@ class Estimate:
             preprocess,
             score(self.model.module, head, split, target, preprocess).to_dict(),
             self.model.device,
+            statistics,
+            self._clean_batches if self._reestimates("walk", statistics) else None,
         )
         walked = walk_alpha(scores, grid, min_retention, max_asr, search)
         return Walk.of(walked, scores, min_retention, max_asr)
 
-    def apply(self, alpha: float = 1.0, *, in_place: bool = False) -> Model:
+    def apply(
+        self, alpha: float = 1.0, *, in_place: bool = False, statistics: StatisticsChoice = "reestimated"
+    ) -> Model:
         """Return the model with the edit applied at α; α = 0 is the infected model.
 
         Weights become θ_b + coefficient(α)·τ, where the coefficient is −α for methods that subtract (TBAR) and α for
@@ -113,19 +128,28 @@ class Estimate:
         (`Model.beside`): the classifier is mixed with the infected model's by α, the tokens are there or not. They are
         used by `predict` and `evaluate`, and written by `save`; `module` alone does not contain them.
 
+        Running statistics (BatchNorm) are re-estimated on `clean_images` for the edited weights, unless α = 0.
+
         Args:
             alpha: the strength.
             in_place: change the infected model's own weights instead of a copy's, which saves memory; the estimate can
                 then be neither applied nor walked again.
+            statistics: "as_applied" keeps the running statistics that the edit leaves, which are not those of the
+                edited weights and can mask a backdoor.
 
         Raises:
             SpecError: if α is negative, or the edit was applied in place before.
+            DataError: if statistics cannot be re-estimated for want of clean images.
         """
         if not alpha >= 0:  # NaN compares false
             raise SpecError(f"apply: α must be at least 0, not {alpha}")
         coefficient = self.method.coefficient(alpha)
         infected = self._head_for(self.classes)
-        with EditedModel(self.model.module, self.edit, infected).at(coefficient) as (moved, head):
+        with ExitStack() as stack:
+            edited = EditedModel(self.model.module, self.edit, infected)
+            moved, head = stack.enter_context(edited.at(coefficient))
+            if coefficient != 0 and self._reestimates("apply", statistics):
+                stack.enter_context(with_statistics(moved, estimate_statistics(moved, self._clean_batches())))
             state = {key: value.detach().clone() for key, value in moved.state_dict().items()}
         cleaned = self.model if in_place else self.model.copy()
         cleaned.module.load_state_dict(state)
@@ -135,6 +159,21 @@ class Estimate:
             own = self.edit.head is not None
             moved_by = Beside(head if own else None, self.classes.names if own else (), self.edit.prompts)
         return Model(cleaned.module, cleaned.architecture, moved_by, cleaned.form)
+
+    def _reestimates(self, what: str, statistics: StatisticsChoice) -> bool:
+        """Whether statistics are to be re-estimated."""
+        if statistics == "as_applied" or not has_statistics(self.model.module):
+            return False
+        if self.clean_images is None:
+            raise DataError(
+                f"{what}: running statistics are to be re-estimated on clean images, and {self.method.name} "
+                "was given none; give estimate clean=pairs(SOURCE), or statistics='as_applied'"
+            )
+        return True
+
+    def _clean_batches(self) -> NormalisedImages:
+        assert self.clean_images is not None
+        return statistics_batches(self.clean_images, self.model.preprocessing, self.model.device)
 
     def _head_for(self, classes: Classes) -> Tensor:
         """Return the infected model's classifier."""
@@ -189,7 +228,9 @@ def estimate(
     data = read_held(model, classes, backdoor, forget, clean, training, seed)
     with reporting(progress, method) as report:
         found = unlearner.unlearn(model.module, data, model.preprocessing, seed, report)
-    return Estimate(model, unlearner, classes, found.edit, found.record, found.facts, backdoor)
+    return Estimate(
+        model, unlearner, classes, found.edit, found.record, found.facts, backdoor, clean_images_of(data, seed)
+    )
 
 
 def list_methods() -> tuple[str, ...]:

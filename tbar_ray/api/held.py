@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from tbar_ray.api.backdoor import Backdoor
@@ -13,6 +14,8 @@ from tbar_ray.api.requests import ForgetRequest, PairsRequest
 from tbar_ray.data.arrays import ArraySamples
 from tbar_ray.data.folder import FolderSamples
 from tbar_ray.errors import DataError
+from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
+from tbar_ray.seeding import torch_generator
 from tbar_ray.unlearning.base import Unlearner
 from tbar_ray.unlearning.defender import Classes, DefenderData, Need
 from tbar_ray.unlearning.reader import DefenderReader, stamped_by_defender
@@ -100,6 +103,15 @@ def read_held(
         target,
         stamp,
     )
+
+
+def clean_images_of(data: DefenderData, seed: int) -> Tensor | None:
+    """Return at most 960 clean images of a defender: clean pairs, else the forget set before stamping; else None."""
+    images = data.clean.images if data.clean is not None else data.forget.twins if data.forget is not None else None
+    if images is None or len(images) <= STATISTICS_IMAGES:
+        return images
+    drawn = torch.randperm(len(images), generator=torch_generator(seed, "statistics images", len(images)))
+    return images[drawn[:STATISTICS_IMAGES]]
 
 
 def excluded_from(request: PairsRequest) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tbar_ray.api.sources import CLASSNAMES, Labels, plain
 from tbar_ray.data.arrays import ArraySamples
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples, class_of_subfolder
+from tbar_ray.data.places import is_folder, resolve
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.evaluation.splits import Part, Splits, load_split
@@ -70,9 +72,11 @@ class Images:
         """Return the images at a model's size, clean and stamped, with their labels.
 
         Raises:
-            DataError: if an image cannot be decoded.
+            DataError: if no image can be decoded. Some that cannot be are left out with a warning that names them.
         """
-        return load_split(self.data, self.positions, trigger, preprocess)
+        split = load_split(self.data, self.positions, trigger, preprocess)
+        _warn_of(split.lost)
+        return split
 
     def _part(self, splits: Splits, part: Part) -> Images:
         return Images(self.data, splits.positions(self.data, part), self.classes)
@@ -98,15 +102,21 @@ def evaluation_set(
         data = _of_array(source, labels, classes)
     elif labels is not None:
         raise DataError("labels are for arrays; folders and shards bring their own")
-    elif Path(source).is_dir() and not (Path(source) / CLASSNAMES).is_file():
-        data = _of_folder(Path(source), classes)
+    elif is_folder(folder := resolve(source)) and not (Path(folder) / CLASSNAMES).is_file():
+        data = _of_folder(Path(folder), classes)
     else:
         data = EvaluationSet.open(str(source))
+        _warn_of(data.lost)
         if classes is not None:
             if len(classes) != len(data.classnames):
                 raise DataError(f"{source} has {len(data.classnames)} classes, but {len(classes)} were given")
-            data = EvaluationSet(classes.names, classes.templates, data.corpus, data.labels)
+            data = replace(data, classnames=classes.names, templates=classes.templates)
     return Images(data, np.arange(len(data.labels)), Classes(data.classnames, data.templates))
+
+
+def _warn_of(lost: Sequence[str]) -> None:
+    for line in lost:
+        warnings.warn(f"could not be read, and left out: {line}", stacklevel=3)
 
 
 def _of_array(images: Array, labels: Labels | None, classes: Classes | None) -> EvaluationSet:

@@ -16,10 +16,13 @@ from tbar_ray.api.artifacts import COMMIT, WEIGHTS, architecture_of
 from tbar_ray.api.beside import Beside
 from tbar_ray.api.classes import Classes
 from tbar_ray.api.pixels import Array, levels
+from tbar_ray.data.places import resolve
 from tbar_ray.errors import CheckpointError, DataError, SpecError
+from tbar_ray.evaluation.normalised_images import statistics_batches
 from tbar_ray.evaluation.zeroshot import predict
-from tbar_ray.models.checkpoint import CheckpointFormat, load_checkpoint, save_checkpoint
-from tbar_ray.models.factory import Preprocessing, create_model, load_weights, preprocessing
+from tbar_ray.models.checkpoint import CheckpointFormat, is_weights_file, load_checkpoint, save_checkpoint
+from tbar_ray.models.factory import Preprocessing, create_model, load_weights, preprocessing, weights_file
+from tbar_ray.models.statistics import has_statistics, reestimate
 from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 from tbar_ray.models.visual_prompts import prompted
 
@@ -66,6 +69,24 @@ class Model:
         """Return a copy with independent weights."""
         return Model(copy.deepcopy(self.module), self.architecture, self.beside, self.form)
 
+    def reestimated(self, images: Array) -> Model:
+        """Return a copy whose running statistics (BatchNorm) are estimated anew on clean, unlabelled images.
+
+        Ask for it where weights were edited and the statistics stayed behind: an ASR that rises was masked, not gone. A
+        model without such statistics is returned as it is.
+
+        Args:
+            images: as for `predict`; about 1,000.
+
+        Raises:
+            DataError: if the images have another shape or range, or there are none.
+        """
+        if not has_statistics(self.module):
+            return self
+        found = self.copy()
+        reestimate(found.module, statistics_batches(self._checked(images), self.preprocessing, self.device))
+        return found
+
     def head(self, classes: Classes) -> Tensor:
         """Return the classifier, float [C, D] on the model's device: its own where it has one, else the zero-shot head.
 
@@ -100,17 +121,21 @@ class Model:
         Raises:
             DataError: if the images have another shape or range.
         """
+        checked = self._checked(images)
+        with self.answering(classes) as (module, head):
+            return predict(module, head, checked, self.preprocessing)
+
+    def _checked(self, images: Array) -> Tensor:
         array, size = levels(images), self.preprocessing.size
         if array.ndim != 4 or array.shape[1:] != (3, size, size):
             raise DataError(f"images must be [N, 3, {size}, {size}] for this model, got {array.shape}")
-        with self.answering(classes) as (module, head):
-            return predict(module, head, torch.from_numpy(array), self.preprocessing)
+        return torch.from_numpy(array)
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the weights in float32; return the files written.
 
         `.safetensors` or a torch file (`.pt`, `.pth`, `.bin`), by the suffix. In the type of file that the model was
-        loaded from, tensors keep the entry (`state_dict`) and the prefix (`module.`) that they had there; in the other
+        loaded from, tensors keep the entries (`state_dict`) and prefixes (`module.`) that they had there; in the other
         type they have open_clip's plain names.
 
         A classifier or tokens beside the weights go to a second file, `<name>.beside.safetensors`, which `load_model`
@@ -119,7 +144,7 @@ class Model:
         Raises:
             CheckpointError: if the suffix is another, or a file cannot be written.
         """
-        path = Path(path)
+        path = Path(resolve(path))
         if path.suffix not in {".safetensors", *TORCH_SUFFIXES}:
             raise CheckpointError(f"{path}: save as .safetensors or as one of {', '.join(TORCH_SUFFIXES)}")
         form = CheckpointFormat(path.suffix == ".safetensors")
@@ -148,16 +173,17 @@ def load_model(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     architecture = str(source)
     if weights is None:
-        folder = Path(source) if Path(source).is_dir() else Path(source).parent
+        place = Path(resolve(source))
+        folder = place if place.is_dir() else place.parent
         if not (folder / COMMIT).is_file():
             raise SpecError(
                 f"load_model({architecture!r}): give weights too, an open_clip tag or a checkpoint file (or the folder "
                 "of a campaign's model alone)"
             )
         architecture, weights = architecture_of(folder), folder / WEIGHTS
-    path = Path(weights)
-    if not path.suffix and not path.is_file():
+    if not is_weights_file(weights):
         return Model(create_model(architecture, pretrained=str(weights), device=device).eval(), architecture)
+    path = weights_file(weights)
     state, form = load_checkpoint(path)
     module = create_model(architecture, device=device)
     load_weights(module, state, source=str(path), architecture=architecture)

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from tbar_ray.data.images import decode_image
+from tbar_ray.data.places import resolve
 from tbar_ray.errors import DataError
 
 Array = NDArray[np.uint8] | NDArray[np.floating] | Tensor
@@ -52,7 +53,7 @@ def picture(image: Picture) -> NDArray[np.uint8]:
         return np.array(image.convert("RGB"))
     if isinstance(image, str | Path):
         try:
-            return decode_image(Path(image).read_bytes())
+            return decode_image(Path(resolve(image)).read_bytes())
         except OSError as error:
             raise DataError(f"cannot read the image {image}: {error.strerror or error}") from None
     array = levels(image, "the image")

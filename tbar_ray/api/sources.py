@@ -14,6 +14,7 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples
 from tbar_ray.data.named import NamedSamples
+from tbar_ray.data.places import is_folder, resolve
 from tbar_ray.data.samples import Samples
 from tbar_ray.errors import DataError
 
@@ -41,11 +42,12 @@ def open_samples(source: Source, labels: Labels | None = None, captions: Sequenc
     if labels is not None or captions is not None:
         raise DataError("labels and captions are for arrays; folders and shards bring their own")
     if isinstance(source, str | Path):
-        folder = Path(source)
-        if folder.is_dir() and (folder / CLASSNAMES).is_file():
+        folder = Path(resolve(source))
+        there = is_folder(folder)
+        if there and (folder / CLASSNAMES).is_file():
             labelled = EvaluationSet.open(str(source), split="train")
             return NamedSamples(labelled.corpus, labelled.classnames)
-        if folder.is_dir() and not any(folder.glob("*.tar")):
+        if there and not any(folder.glob("*.tar")):
             return FolderSamples(folder)
         return Corpus.open(str(source))
     if isinstance(source, list | tuple):

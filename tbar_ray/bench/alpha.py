@@ -18,10 +18,13 @@ from tbar_ray.data.synthetic.encode import encode_image
 from tbar_ray.data.synthetic.rendering import render
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES, draw_scene
 from tbar_ray.evaluation.alpha_search import search_alpha
+from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
 from tbar_ray.evaluation.scores import Split, score
 from tbar_ray.evaluation.zeroshot import normalise, zero_shot_head
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.models.in_place import InPlaceModel
+from tbar_ray.models.statistics import estimate_statistics, has_statistics, with_statistics
+from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.seeding import numpy_rng
@@ -72,6 +75,21 @@ class AlphaWork:
             with in_place.moved(-alpha) as model:
                 score(model, self.head, split, TARGET, self.preprocess)
 
+    def both_statistics(self, clean: NormalisedImages) -> None:
+        """Do `ours`, and score every α a second time with running statistics re-estimated on clean images."""
+        split, in_place = self.split(), InPlaceModel(self.model, self.vector)
+        for alpha in ALPHAS:
+            with in_place.moved(-alpha) as model:
+                score(model, self.head, split, TARGET, self.preprocess)
+                with with_statistics(model, estimate_statistics(model, clean)):
+                    score(model, self.head, split, TARGET, self.preprocess)
+
+    def clean_images(self) -> NormalisedImages:
+        """Return as many images as campaigns re-estimate statistics on."""
+        files = [self.files[number % len(self.files)] for number in range(STATISTICS_IMAGES)]
+        images = torch.from_numpy(np.stack([load_image(data, self.preprocess.size) for data in files]))
+        return statistics_batches(images, self.preprocess, self.device)
+
     def usual(self) -> None:
         """For every α, copy the model, load the edited weights, and decode and stamp the images."""
         for alpha in ALPHAS:
@@ -116,6 +134,13 @@ def alpha_benchmarks(
             score(model, work.head, split, TARGET, work.preprocess)
         shares.append((time.perf_counter() - started) / bare)
     yield Figure("one α over bare forward passes", f"{2 * IMAGES} images", float(np.median(shares)), "", 1.1)
+    if has_statistics(work.model):
+        twice, once = alternate(partial(work.both_statistics, work.clean_images()), work.ours, repeats=repeats)
+        ratio = float(np.median([both / one for both, one in zip(twice, once, strict=True)]))
+        about = (
+            f"{len(ALPHAS)} α on {2 * IMAGES} images and {STATISTICS_IMAGES} for statistics, over scoring as applied"
+        )
+        yield Figure("α path, statistics re-estimated too", about, ratio, "")
     yield _searched()
 
 

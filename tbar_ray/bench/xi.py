@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from tbar_ray.bench.alpha import AlphaWork
 from tbar_ray.bench.measure import Comparison, alternate
-from tbar_ray.evaluation.disentanglement_error import NormalisedImages, joint_errors, reference_predictions
+from tbar_ray.evaluation.disentanglement_error import joint_errors, reference_predictions
+from tbar_ray.evaluation.normalised_images import NormalisedImages
 from tbar_ray.evaluation.zeroshot import predict
 from tbar_ray.models.in_place import InPlacePair
 from tbar_ray.models.task_vector import TaskVector

@@ -20,6 +20,7 @@ from rich.text import Text
 from tbar_ray.execution.calls import Snapshot, StageStatus, State
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.redaction import redact
 
 POLL = 0.5
 """Seconds between looks at the coordinator."""
@@ -124,7 +125,7 @@ class Display:
         stages = Table.grid(padding=(0, 1))
         for status in snapshot.running.values():
             bar = ProgressBar(total=status.total, completed=status.done or 0, width=24, pulse=status.total is None)
-            stages.add_row("[cyan]▸[/]", Text(status.title), bar, Text(_facts(status), style="dim"))
+            stages.add_row(Text("▸", style="cyan"), Text(status.title), bar, Text(_facts(status), style="dim"))
         trials = Table.grid(padding=(0, 1))
         for record in self._last:
             style = {"done": "green", "infeasible": "yellow", "dominated": "dim"}.get(record.status, "red")
@@ -146,7 +147,7 @@ class Display:
         self._logged = {key: at for key, at in self._logged.items() if key in snapshot.running}
 
     def _say(self, line: str) -> None:
-        self._console.print(line.rstrip(), markup=False)
+        self._console.print(redact(line.rstrip()), markup=False)
 
 
 def describe_trial(record: TrialRecord) -> str:

@@ -24,6 +24,7 @@ from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges
 from tbar_ray.records.writing import UNREADABLE, RecordWriter
+from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.lease import Lease
@@ -83,6 +84,8 @@ def launch(
     started = time.perf_counter()
     planner = Planner(spec)
     check_campaign(planner)
+    for line in planner.warnings:
+        console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
     store.check()
     store.remove_abandoned_scratch()
     remove_abandoned()
@@ -119,10 +122,6 @@ def launch(
             interrupted = campaign.interrupted()
             files = _report(spec, store, report, records, recording)
             status = _status(records, interrupted)
-            from tbar_ray.report.losses import losses_of
-
-            for loss in losses_of(records, store):
-                console.print(f"warning: {loss}", style="yellow", markup=False, soft_wrap=True)
             console.print(f"report: {len(files)} files in {report}", markup=False)
         except KeyboardInterrupt:
             status, interrupted = "KILLED", True
@@ -268,7 +267,7 @@ class _Campaign:
         return [stage for planned in first for stage in planned.graph.outputs]
 
     def _say(self, text: str) -> None:
-        self._console.print(f"campaign {self._spec.name}: {text}", markup=False, soft_wrap=True)
+        self._console.print(redact(f"campaign {self._spec.name}: {text}"), markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -82,8 +82,6 @@ class _Sizes(NamedTuple):
 
 
 def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -> Iterator[Result]:
-    from rich.console import Console
-
     from tbar_ray.bench.alpha import alpha_benchmarks
     from tbar_ray.bench.campaign import campaign_benchmarks, overhead_benchmark
     from tbar_ray.bench.choices import choice_benchmarks
@@ -92,6 +90,7 @@ def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -
     from tbar_ray.bench.stream import memory_benchmark, stream_benchmarks
     from tbar_ray.bench.train import train_benchmarks
     from tbar_ray.bench.xi import xi_benchmarks
+    from tbar_ray.cli.console import make_console
 
     repeats, workers, samples, trials = sizes
     grids = tuple(count for count in TRIALS if count <= trials)
@@ -108,12 +107,12 @@ def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -
         "growth": (True, lambda: growth_benchmarks(folder, workers, device, grids)),
     }
     chosen = [part for part in parts if name == part or (name == "all" and part != "growth")]
-    console = Console(stderr=True, quiet=quiet)
+    console = make_console(stderr=True, quiet=quiet)
     with _ray(any(parts[part][0] for part in chosen)):
         for part in chosen:
             with console.status(f"measuring: {part}"):
                 for result in parts[part][1]():
-                    console.print(f"[dim]done: {result.name}[/]")
+                    console.print(f"done: {result.name}", style="dim")
                     yield result
 
 

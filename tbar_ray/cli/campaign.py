@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from tbar_ray.cli.console import table_console
+from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
     from tbar_ray.bench.speed import TrainingSpeed
@@ -37,19 +40,13 @@ def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any,
     return load_spec(path, overrides), Store(store_url or default_store())
 
 
-def _console() -> Console:
-    """Return a console; a log has no width of its own, and 80 columns would break its lines."""
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
-
-
 def _ui_command(uri: str) -> str:
     from tbar_ray.store.paths import default_tracking_uri
 
     return (
         "tbar ui"
         if uri == default_tracking_uri() and "TBAR_HOME" not in os.environ
-        else f"tbar ui --tracking-uri {uri}"
+        else f"tbar ui --tracking-uri {redact(uri)}"
     )
 
 
@@ -83,19 +80,23 @@ def plan(
     if as_json:
         typer.echo(json.dumps(planned.to_dict(campaign), indent=1))
         return
-    console = _console()
+    console = table_console()
     table = Table(title=f"{campaign.name}: {planned.total_trials} trials ({campaign.search.sampler})")
     for column in ("stage", "images", "estimate", "state"):
         table.add_column(column, justify="right" if column in ("images", "estimate") else "left")
     for entry in planned.stages:
         estimate = "" if entry.cached else "not measured yet" if entry.seconds is None else f"{entry.seconds:,.0f} s"
         count = f"{entry.stage.work:,}" if entry.stage.work else ""
-        table.add_row(entry.stage.title, count, estimate, "[green]cached[/]" if entry.cached else "to compute")
+        state = Text("cached", style="green") if entry.cached else "to compute"
+        table.add_row(entry.stage.title, count, estimate, state)
     console.print(table)
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
+    for line in planner.warnings:
+        console.print(f"warning: {line}", style="yellow", soft_wrap=True)
     for line in planner.missing:
-        console.print(f"[yellow]data are not here[/]: {line} (planned without; run will refuse)", soft_wrap=True)
+        told = Text.assemble(("data are not here", "yellow"), f": {line} (planned without; run will refuse)")
+        console.print(told, soft_wrap=True)
     todo, seconds = planned.to_compute, total_seconds(planned.to_compute)
     images = sum(entry.stage.work for entry in todo)
     cost = (
@@ -118,7 +119,10 @@ def run(
     tracking_uri: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow; default $MLFLOW_TRACKING_URI, else mlruns/mlflow.db")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of the report; default mlruns/reports/NAME")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of the report; default mlruns/reports/NAME/SPEC, to which NAME/latest leads"),
+    ] = None,
     override: Overrides = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="take the campaign over from a launch that runs it")] = False,
 ) -> None:
@@ -128,22 +132,32 @@ def run(
     lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
+    from tbar_ray.data.places import local_folder
     from tbar_ray.errors import TrackingError
+    from tbar_ray.report.folder import link_latest, report_folder
+    from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import default_tracking_uri, home
 
     campaign, opened = _open(spec, override, store)
-    console = _console()
+    console = table_console()
     uri = tracking_uri or default_tracking_uri()
-    result = launch(campaign, opened, uri, out or home() / "reports" / campaign.name, address, console, force=force)
+    folder = local_folder(out, "--out") if out else report_folder(home(), campaign)
+    result = launch(campaign, opened, uri, folder, address, console, force=force)
+    if out is None:
+        link_latest(folder)
     if result.records:
         console.print(result_table(result.records, marked=console.color_system is None))
+    for line in losses_lines(result.records):
+        console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(f"  MLflow    {uri}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True)
+    console.print(
+        f"  MLflow    {redact(uri)}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True
+    )
     if result.interrupted:
-        console.print("[yellow]interrupted[/]: run the same command again to continue")
+        console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
         if result.stopped_now:
             _leave(130)
         raise typer.Exit(130)
@@ -159,6 +173,7 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.ledger import Ledger
+    from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
@@ -174,9 +189,11 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     if as_json:
         typer.echo(json.dumps({"campaign": campaign.name, "trials": planned.total_trials, **counts}, indent=1))
         return
-    console = _console()
+    console = table_console()
     if records:
         console.print(result_table(records, marked=console.color_system is None))
+    for line in losses_lines(records):
+        console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
@@ -188,6 +205,7 @@ def report(
     store: StoreUrl = None,
 ) -> None:
     """Write results.json, results.csv, a summary and the figures, from the store alone."""
+    from tbar_ray.data.places import local_folder
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
@@ -196,7 +214,7 @@ def report(
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
-    for file in write_report(campaign, opened, out, records):
+    for file in write_report(campaign, opened, local_folder(out, "--out"), records):
         typer.echo(file)
 
 
@@ -229,15 +247,15 @@ def profile(
 
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
     from tbar_ray.errors import SpecError
+    from tbar_ray.processors import processors
     from tbar_ray.report.terminal import result_table
     from tbar_ray.spec.load import load_spec
 
     campaign = load_spec(spec, override)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise SpecError(f"--folder {folder}: is not empty; a profile is of a campaign that computes everything")
     with tempfile.TemporaryDirectory(prefix="tbar-profile-") as temporary:
-        found = profile_campaign(campaign, folder or Path(temporary), cores)
+        found = profile_campaign(campaign, folder or Path(temporary), processors())
     if figure is not None:
         draw_profile(found, figure)
     if trace is not None:
@@ -252,7 +270,7 @@ def profile(
         }
         typer.echo(json.dumps(told, indent=1))
         return
-    console = _console()
+    console = table_console()
     table = Table("stages", "number", "seconds", "core-seconds", box=None, pad_edge=False)
     for kind, (count, seconds, core_seconds) in found.by_kind().items():
         table.add_row(kind, str(count), f"{seconds:.1f}", f"{core_seconds:.1f}")

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def check(
-    url: Annotated[str, typer.Argument(help="Directory, glob, brace pattern or tar; local, s3://, gs://, https://.")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            help="Directory, glob, brace pattern or tar; local, s3://, gs://, https://; pipe:COMMAND runs COMMAND."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every image.")] = True,
     workers: Annotated[int | None, typer.Option(help="Processes; default one per processor.")] = None,
@@ -20,13 +25,17 @@ def check(
 
     Example: tbar data check 'corpus/{00000..00331}.tar'
     """
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from tbar_ray.cli.console import make_console
     from tbar_ray.data.check import check_corpus
+    from tbar_ray.data.places import PIPE
+    from tbar_ray.redaction import redact
 
+    if url.startswith(PIPE):
+        make_console(stderr=True).print(f"a shell runs: {redact(url.removeprefix(PIPE))}", soft_wrap=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
         task = bar.add_task("shards", total=None)
         report = check_corpus(
             url,
@@ -45,13 +54,13 @@ def check(
 def _show_report(report: CorpusReport) -> None:
     """Print a table of the shards (of many, only those with problems), the total, and the first problems."""
     from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
+    from tbar_ray.cli.console import make_console
     from tbar_ray.data.check import PROBLEM_COUNTS
 
-    console = Console(highlight=False)
+    console = make_console()
     shown = report.shards
     if len(shown) > 30:
         shown = tuple(shard for shard in shown if shard.problem_count)
@@ -59,21 +68,21 @@ def _show_report(report: CorpusReport) -> None:
     table = Table("shard", "MB", "samples", *short, box=SIMPLE, padding=(0, 1, 0, 0))
     for row in (*shown, report.total):
         counts = (getattr(row, name) for name in PROBLEM_COUNTS)
-        cells = (f"{count}" if count == 0 else f"[red]{count}[/]" for count in counts)
+        cells = (Text(f"{count}", style="red" if count else "") for count in counts)
         if row is report.total:
             table.add_section()
         name = row.url.rsplit("/", 1)[-1]
-        table.add_row(escape(name), f"{row.bytes / 1e6:.1f}", f"{row.samples}", *cells)
+        table.add_row(name, f"{row.bytes / 1e6:.1f}", f"{row.samples}", *cells)
     console.print(table)
     for problem in report.problems[:20]:
-        console.print(escape(str(problem)), soft_wrap=True)
+        console.print(str(problem), soft_wrap=True)
     rest = report.total.problem_count - min(len(report.problems), 20)
     if rest > 0:
         console.print(f"and {rest} more")
     shards = f"{len(report.shards)} shard" + ("" if len(report.shards) == 1 else "s")
     count = report.total.problem_count
-    verdict = "[green]ok[/]" if report.ok else f"[red]{count} problem{'' if count == 1 else 's'}[/]"
+    verdict = ("ok", "green") if report.ok else (f"{count} problem{'' if count == 1 else 's'}", "red")
     if report.total.heights and report.total.widths:
         (low, high), (narrow, wide) = report.total.heights, report.total.widths
         console.print(f"images: {low} to {high} pixels high, {narrow} to {wide} wide")
-    console.print(f"{report.total.samples} samples in {shards}: {verdict}")
+    console.print(Text.assemble(f"{report.total.samples} samples in {shards}: ", verdict))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tbar_ray.data.synthetic import Scenes
 from tbar_ray.errors import SpecError
 
 if TYPE_CHECKING:
@@ -26,17 +27,29 @@ class Format(StrEnum):
     png = "png"
 
 
+class Kind(StrEnum):
+    """Kinds of scenes."""
+
+    plain = "plain"
+    rich = "rich"
+
+
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder for the shards; other sets go to folders in it.")],
     samples: Annotated[
         int | None, typer.Option(help="Write a corpus of this many image-caption pairs.", rich_help_panel=CORPUS)
     ] = None,
+    scenes: Annotated[
+        Kind,
+        typer.Option(
+            help="plain: one object in 60 classes; rich: several objects, relations, counts and textures, 480 classes. "
+            "Applies to the corpus, the evaluation set and the retrieval set; tasks are always plain.",
+        ),
+    ] = Kind.plain,
     evaluation: Annotated[
         bool, typer.Option("--eval", help="Write a zero-shot set to OUT/eval.", rich_help_panel=EVALUATION)
     ] = False,
-    eval_per_class: Annotated[
-        int, typer.Option(help="Images of each of the 60 classes.", rich_help_panel=EVALUATION)
-    ] = 40,
+    eval_per_class: Annotated[int, typer.Option(help="Images of each class.", rich_help_panel=EVALUATION)] = 40,
     task: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,7 +80,7 @@ def synth(
     workers: Annotated[int | None, typer.Option(help="Processes; default one per processor.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run's shards.")] = False,
 ) -> None:
-    """Write procedural data: scenes of 60 classes (10 shapes in 6 colours) as WebDataset shards.
+    """Write procedural data: captioned scenes of coloured shapes as WebDataset shards.
 
     The corpus is in img2dataset's layout; the other sets are in CLIP_benchmark's.
 
@@ -75,7 +88,7 @@ def synth(
 
     Example: tbar data synth corpus --task sketches --task night --retrieval 1000
     """
-    from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+    from tbar_ray.data.synthetic.families import FAMILIES
     from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
     from tbar_ray.data.synthetic.tasks import find_task, write_task
 
@@ -87,18 +100,19 @@ def synth(
         "image_format": image_format.value,
         "overwrite": overwrite,
     }
+    kind: Scenes = "rich" if scenes is Kind.rich else "plain"
     jobs: list[_Job] = []
     if samples is not None:
-        jobs.append(_Job("training", samples, partial(write_corpus, out, samples=samples, **common)))
+        jobs.append(_Job("training", samples, partial(write_corpus, out, samples=samples, scenes=kind, **common)))
     if evaluation:
-        write = partial(write_evaluation_set, out / "eval", per_class=eval_per_class, **common)
-        jobs.append(_Job("evaluation", eval_per_class * len(CLASS_NAMES), write))
+        write = partial(write_evaluation_set, out / "eval", per_class=eval_per_class, scenes=kind, **common)
+        jobs.append(_Job("evaluation", eval_per_class * len(FAMILIES[kind].classnames), write))
     for name in dict.fromkeys(task or ()):
         total = (train_per_class + test_per_class) * len(find_task(name).classnames)
         write = partial(write_task, out / "tasks" / name, task=name, **common)
         jobs.append(_Job(name, total, partial(write, per_class_train=train_per_class, per_class_test=test_per_class)))
     if retrieval is not None:
-        write = partial(write_retrieval_set, out / "retrieval", pairs=retrieval, **common)
+        write = partial(write_retrieval_set, out / "retrieval", pairs=retrieval, scenes=kind, **common)
         jobs.append(_Job("retrieval", retrieval, write))
     if not jobs:
         raise SpecError("nothing to write: give --samples, --eval, --task or --retrieval")
@@ -116,12 +130,13 @@ class _Job:
 
 def _run(jobs: Sequence[_Job]) -> None:
     """Write one set after the other under a progress bar, then tell what was written where."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from tbar_ray.cli.console import make_console
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     lines = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
         for job in jobs:
             row = bar.add_task(job.name, total=job.total)
             summary = job.write(progress=partial(bar.advance, row))

@@ -42,16 +42,15 @@ def init(
 
 
 def _list() -> None:
-    import yaml
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
     from tbar_ray.cli.console import table_console
     from tbar_ray.spec.shipped import shipped_specs
+    from tbar_ray.spec.yaml_reader import read_yaml
 
     table = Table("spec", "what it is", box=SIMPLE_HEAD, pad_edge=False)
     table.columns[0].no_wrap = True
     for name, path in shipped_specs().items():
-        table.add_row(name, escape(yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")))
+        table.add_row(name, read_yaml(path.read_text(encoding="utf-8"), str(path)).get("description", ""))
     table_console().print(table)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from tbar_ray import __version__
-from tbar_ray.cli import campaign, data, method, spec, store, trigger
+from tbar_ray.cli import campaign, data, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
+from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.init import init
 from tbar_ray.cli.ui import ui
 from tbar_ray.errors import TbarError
@@ -25,6 +25,7 @@ app.command()(init)
 app.add_typer(data.app, name="data")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
+app.add_typer(model.app, name="model")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(spec.app, name="spec")
 app.add_typer(store.app, name="store")
@@ -34,7 +35,7 @@ app.command()(ui)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        Console().print(f"tbar-ray {__version__}")
+        make_console().print(f"tbar-ray {__version__}")
         raise typer.Exit
 
 
@@ -47,8 +48,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; a `TbarError` becomes one line on stderr and exit code 2."""
+    replace_what_cannot_be_shown()
     try:
         app()
     except TbarError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}")
+        make_console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {error}"), soft_wrap=True)
         sys.exit(2)

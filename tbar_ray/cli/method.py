@@ -32,14 +32,12 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
     if as_json:
         typer.echo(json.dumps([_entry(kind) for kind in UNLEARNERS.values()], indent=1, ensure_ascii=False))
         return
-    from rich.markup import escape
-
     from tbar_ray.cli.console import table_console
 
     console = table_console()
     table = _table("method", "what it does", "needs", "strength")
     for entry in (_entry(kind) for kind in UNLEARNERS.values()):
-        table.add_row(entry["name"], escape(entry["summary"]), ", ".join(entry["needs"]), STRENGTHS[entry["strength"]])
+        table.add_row(entry["name"], entry["summary"], ", ".join(entry["needs"]), STRENGTHS[entry["strength"]])
     console.print(table)
     console.print("`tbar method show NAME` gives a method's source, hyper-parameters and their published values.")
 
@@ -53,19 +51,18 @@ def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.
 
     Example: tbar method show twin-distillation
     """
-    from rich.markup import escape
-
     from tbar_ray.cli.console import table_console
     from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
 
     build_unlearner(name, {})  # the error of a wrong name suggests the nearest ones
     kind = UNLEARNERS[name]
     entry, console = _entry(kind), table_console()
-    console.print(f"[bold]{name}[/]\n\n{escape(inspect.cleandoc(kind.__doc__ or ''))}\n")
+    console.print(name, style="bold")
+    console.print(f"\n{inspect.cleandoc(kind.__doc__ or '')}\n")
     console.print(f"Needs: {', '.join(entry['needs'])}; {STRENGTHS[entry['strength']]}.")
     table = _table("parameter", "default", "what it is")
     for key, parameter in entry["parameters"].items():
-        table.add_row(key, str(parameter["default"]), escape(parameter["description"]))
+        table.add_row(key, str(parameter["default"]), parameter["description"])
     console.print(table)
 
 

@@ -103,9 +103,9 @@ def preview(
 
 
 def _errors() -> Console:
-    from rich.console import Console
+    from tbar_ray.cli.console import make_console
 
-    return Console(stderr=True)
+    return make_console(stderr=True)
 
 
 def _expand(names: Sequence[str]) -> list[str]:
@@ -120,17 +120,14 @@ def _expand(names: Sequence[str]) -> list[str]:
 
 
 def _parameters(overrides: Iterable[str]) -> dict[str, Any]:
-    import yaml
+    from tbar_ray.spec.yaml_reader import read_value
 
     parameters = {}
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise SpecError(f"--set {override}: write KEY=VALUE, e.g. patch_size=32")
-        try:
-            parameters[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise SpecError(f"--set {override}: {text!r} is not YAML") from None
+        parameters[key] = read_value(text, f"--set {override}")
     return parameters
 
 
@@ -207,7 +204,6 @@ def _presets() -> list[dict[str, Any]]:
 
 def _show_lists(console: Console) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
     from tbar_ray.triggers.preview import listed
@@ -222,7 +218,7 @@ def _show_lists(console: Console) -> None:
         defaults = {key: value["default"] for key, value in entry["parameters"].items() if key != "seed"}
         unset = [key for key, value in defaults.items() if value in (None, "")]
         shown = listed(defaults) + (f"; unset: {', '.join(unset)}" if unset else "")
-        triggers.add_row(entry["name"], escape(entry["summary"]), escape(shown))
+        triggers.add_row(entry["name"], entry["summary"], shown)
     console.print(triggers)
     presets = table("Presets", "preset", "trigger and its constants", "poisoned samples", "source, and what to know")
     for entry in _presets():
@@ -231,5 +227,5 @@ def _show_lists(console: Console) -> None:
         planted += [f"target {entry['target']}"] if entry["target"] else []
         constants = f"{entry['trigger']}: {listed(entry['parameters'])}"
         about = "\n".join(filter(None, (entry["source"], entry["note"])))
-        presets.add_row(entry["name"], escape(constants), ", ".join(planted), escape(about))
+        presets.add_row(entry["name"], constants, ", ".join(planted), about)
     console.print(presets)

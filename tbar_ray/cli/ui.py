@@ -17,6 +17,7 @@ def ui(
 ) -> None:
     """Open MLflow's UI on 127.0.0.1 to compare trials (select runs, then Compare). Ctrl-C ends it."""
     from tbar_ray.errors import TrackingError
+    from tbar_ray.redaction import redact
     from tbar_ray.store.paths import default_artifacts, default_tracking_uri
 
     uri = tracking_uri or default_tracking_uri()
@@ -29,5 +30,5 @@ def ui(
     if (artifacts := default_artifacts(uri)) is not None:
         command += ["--default-artifact-root", artifacts.as_uri()]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    typer.echo(f"MLflow over {uri}: http://127.0.0.1:{port}")
+    typer.echo(f"MLflow over {redact(uri)}: http://127.0.0.1:{port}")
     os.execve(sys.executable, command, environment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import fsspec
 import numpy as np
@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_image
+from tbar_ray.data.keys import tell_their_set
+from tbar_ray.data.places import inside
 from tbar_ray.data.samples import Samples
+from tbar_ray.data.text import decode_text, lines_of
 from tbar_ray.errors import DataError
 
 SplitName = Literal["train", "test"]
+Policy = Literal["error", "warn"]
+"""What damage does: it is an error, or what was lost is left out and named."""
 Positions = Sequence[int] | NDArray[np.int64]
 
 
@@ -25,14 +30,15 @@ def read_lines(url: str, name: str) -> list[str]:
     Raises:
         DataError: if the file is missing or empty.
     """
-    path = f"{url.rstrip('/')}/{name}"
+    path = inside(url, name)
     try:
-        with fsspec.open(path, "rt", encoding="utf-8") as file:
-            lines = [line.strip() for line in file.read().splitlines() if line.strip()]
+        system, place = fsspec.core.url_to_fs(path)
+        data = system.cat_file(place)
     except Exception as error:  # object-store clients raise many kinds of exception
         raise DataError(
             f"{path} cannot be read ({_reason(error)}); an evaluation set has CLIP_benchmark's WebDataset layout"
         ) from None
+    lines = lines_of(decode_text(data, path))
     if not lines:
         raise DataError(f"{path} is empty")
     return lines
@@ -44,7 +50,7 @@ def has_split(url: str, split: SplitName) -> bool:
     Raises:
         DataError: if the location cannot be looked up, which does not imply that the split is missing.
     """
-    path = f"{url.rstrip('/')}/{split}/nshards.txt"
+    path = inside(url, f"{split}/nshards.txt")
     try:
         system, place = fsspec.core.url_to_fs(path)
         return bool(system.exists(place))
@@ -52,30 +58,85 @@ def has_split(url: str, split: SplitName) -> bool:
         raise DataError(f"cannot look up {path}: {_reason(error)}") from None
 
 
-def open_split(url: str, split: SplitName, *, cache: Path | None = None) -> Corpus:
-    """Open the shards of a split: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
+def split_shards(url: str, split: SplitName) -> list[str]:
+    """Return the shards of a split: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
+
+    So they are known on a web server, too, that lists no folders.
 
     Raises:
-        DataError: if the split or a shard is missing, or there is no image.
+        DataError: if the split is missing, or its file states no number.
     """
     if split == "train" and not has_split(url, split):
         raise DataError(f"{url} has no train/nshards.txt: the single-task setting needs `train/` for fine-tuning")
     count = read_lines(url, f"{split}/nshards.txt")[0]
     if not count.isdecimal() or int(count) == 0:
-        raise DataError(f"{url}/{split}/nshards.txt: {count!r} is not a number of shards")
-    return Corpus.open([f"{url.rstrip('/')}/{split}/{index}.tar" for index in range(int(count))], cache=cache)
+        raise DataError(f"{inside(url, split)}/nshards.txt: {count!r} is not a number of shards")
+    return [inside(url, f"{split}/{index}.tar") for index in range(int(count))]
 
 
-def load_images(corpus: Samples, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
-    """Decode images to uint8 [n, 3, size, size].
+def open_split(url: str, split: SplitName, *, cache: Path | None = None, policy: Policy = "warn") -> Corpus:
+    """Open the shards of a split: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
+
+    Keys are in a namespace of this split of this set, since every split numbers its samples anew; those of the embedded
+    sets have none, since they name set and split themselves.
+
+    Args:
+        url: the set.
+        split: its part.
+        cache: folder for downloads.
+        policy: what damage does: an error, or the corpus's `problems` tell what was lost.
 
     Raises:
-        DataError: if an image cannot be decoded.
+        DataError: if the split or a shard is missing, there is no image, or there is damage under "error".
+    """
+    corpus = Corpus.open(split_shards(url, split), cache=cache, policy=policy)
+    return corpus if tell_their_set(corpus.keys) else corpus.within(f"{split}-{corpus.signature()}")
+
+
+class Loaded(NamedTuple):
+    """Decoded images.
+
+    Attributes:
+        images: uint8 [n, 3, size, size].
+        positions: where they are in their set, int64 [n].
+        lost: the images that could not be decoded, one line each: shard, key and reason.
+    """
+
+    images: NDArray[np.uint8]
+    positions: NDArray[np.int64]
+    lost: tuple[str, ...]
+
+
+def load_images(
+    corpus: Samples, positions: Positions, size: int, interpolation: Interpolation, policy: Policy = "error"
+) -> Loaded:
+    """Decode images; one that cannot be decoded is an error, or under "warn" left out and named.
+
+    Raises:
+        DataError: if an image cannot be decoded, under "error", or none can be.
     """
     out = np.empty((len(positions), 3, size, size), np.uint8)
-    for row, position in enumerate(positions):
-        out[row] = load_image(corpus.image_bytes(int(position)), size, interpolation)
-    return out
+    kept: list[int] = []
+    lost: list[str] = []
+    for position in map(int, positions):
+        try:
+            out[len(kept)] = load_image(corpus.image_bytes(position), size, interpolation)
+        except DataError as error:
+            lost.append(f"{_sample(corpus, position)}: {error}")
+            if policy == "error":
+                raise DataError(lost[0]) from None
+        else:
+            kept.append(position)
+    if lost and not kept:
+        raise DataError(f"none of {len(lost)} images can be read; first: {lost[0]}")
+    return Loaded(out[: len(kept)], np.array(kept, np.int64), tuple(lost))
+
+
+def _sample(corpus: Samples, position: int) -> str:
+    """Name a sample: its shard, where it is in one, and its key."""
+    if not isinstance(corpus, Corpus):
+        return corpus.keys[position]
+    return f"{corpus.shard_urls[corpus.shard_index(position)]}: {corpus.name(position)}"
 
 
 def _reason(error: BaseException) -> str:

@@ -19,6 +19,8 @@ from tbar_ray.data.locate import expand_shards, local_copy
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard
 from tbar_ray.errors import DataError
+from tbar_ray.processors import processors
+from tbar_ray.redaction import redact
 
 MAX_LISTED = 100  # problems kept per shard; counts stay exact
 
@@ -106,7 +108,7 @@ def check_corpus(
         DataError: No such shards, fewer than one worker, or a worker process died.
     """
     shards = expand_shards(url)
-    wanted = _processors() if workers is None else workers
+    wanted = processors() if workers is None else workers
     if wanted < 1:
         raise DataError(f"workers must be at least 1, not {wanted}")
     results: list[_Result | None] = [None] * len(shards)
@@ -151,7 +153,7 @@ def _check_shard(shard: str, cache: Path, decode: bool) -> _Result:
         return tally.report(path.stat().st_size), tally.problems[:MAX_LISTED], index.keys
     except (DataError, OSError) as error:
         problem = ShardProblem(shard, None, str(error))
-        return ShardReport(url=shard, structural_problems=1), [problem], ()
+        return ShardReport(url=redact(shard), structural_problems=1), [problem], ()
 
 
 class _Tally:
@@ -206,7 +208,7 @@ class _Tally:
         heights, widths = (_range([pair[axis] for pair in self.sizes]) for axis in (0, 1))
         samples = len(self.index.keys)
         return ShardReport(
-            url=self.index.url, bytes=size, samples=samples, heights=heights, widths=widths, **self.counts
+            url=redact(self.index.url), bytes=size, samples=samples, heights=heights, widths=widths, **self.counts
         )
 
     def _span(self, row: int, extension: str) -> NDArray[np.int64] | None:
@@ -239,7 +241,3 @@ def _merge(results: list[_Result]) -> CorpusReport:
 
 def _range(values: list[int]) -> tuple[int, int] | None:
     return (min(values), max(values)) if values else None
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

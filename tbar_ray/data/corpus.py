@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.cache import default_cache
+from tbar_ray.data.keys import within
 from tbar_ray.data.locate import ShardState, expand_shards, indexed, local_copy, shard_state
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata, select_samples, stacked_spans
 from tbar_ray.data.shards import ShardProblem
 from tbar_ray.errors import DataError, ShardChangedError
+from tbar_ray.seeding import stable_hash
 
 RETRIES = 5  # repeated downloads if another process removes the shard before it is opened
 CHECK_EVERY = 5.0  # seconds between looks at whether a shard that is read has changed
+SIGNED = 8  # images that a signature reads: sets of plain images of one size may agree in all sizes
 OPEN_SHARDS = 64  # memory maps kept per process; each holds a file descriptor
 
 
@@ -33,7 +36,8 @@ class Corpus:
     shards (downloading remote ones to its own disk) on first read. Reading is thread-safe.
 
     Attributes:
-        keys: The samples' keys, unique over the corpus.
+        keys: The samples' keys, unique over the corpus; they begin with the namespace, if it has one.
+        namespace: What distinguishes its keys from those of other sets; '' if nothing does.
         shard_urls: The shards, as `expand_shards` returns them.
         problems: Lost or dropped samples and members, in shard order.
         states: What the shards were when they were indexed; None for a remote one.
@@ -44,6 +48,7 @@ class Corpus:
     problems: tuple[ShardProblem, ...]
     states: tuple[ShardState | None, ...]
     _looked: dict[int, float]
+    namespace: str = ""
     _maps: OrderedDict[int, mmap.mmap]
     _lock: threading.Lock
     _rows: dict[str, int] | None
@@ -121,8 +126,36 @@ class Corpus:
             [state for part in parts for state in part.states],
         )
 
+    def within(self, namespace: str) -> Corpus:
+        """Return the same samples with keys in a namespace."""
+        keys = [within(namespace, key) for key in self.keys]
+        other = Corpus(self.shard_urls, keys, self._shard_of, self._spans, self.problems, self._cache, self.states)
+        other.namespace = namespace
+        return other
+
+    def signature(self) -> str:
+        """Eight digits that tell one set from another: a hash of the sizes of all files and of a few images.
+
+        Independent of where the shards lie and of the order of samples.
+
+        Raises:
+            DataError: A shard cannot be read.
+        """
+        parts: list[int | str] = []
+        for extension, span in sorted(self._spans.items()):
+            sizes = span[span[:, 0] >= 0, 1].astype(np.uint64)  # sums wrap at 2⁶⁴, which is as good for a hash
+            parts += [extension, len(sizes), int(sizes.sum()), int((sizes * sizes).sum())]
+        order = sorted(range(len(self)), key=self.name)
+        for place in np.linspace(0, len(self) - 1, min(len(self), SIGNED), dtype=np.int64).tolist():
+            parts.append(hashlib.blake2b(self.image_bytes(order[place])).hexdigest())
+        return f"{stable_hash(*parts):016x}"[-8:]
+
     def __len__(self) -> int:
         return len(self.keys)
+
+    def name(self, i: int) -> str:
+        """Key of sample `i` as its shard has it, without the namespace."""
+        return self.keys[i].removeprefix(within(self.namespace, ""))
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -152,7 +185,7 @@ class Corpus:
             if self.has(i, extension):
                 return extension
         raise DataError(
-            f"{self.keys[i]}: no image"
+            f"{self.name(i)}: no image"
         )  # select_samples drops these; possible only in corpora built by hand
 
     def read(self, i: int, extension: str) -> bytes:
@@ -163,7 +196,7 @@ class Corpus:
             ShardChangedError: Its shard changed since it was indexed.
         """
         if not self.has(i, extension):
-            raise DataError(f"{self.keys[i]}: no .{extension} in {self.shard_urls[self.shard_index(i)]}")
+            raise DataError(f"{self.name(i)}: no .{extension} in {self.shard_urls[self.shard_index(i)]}")
         offset, size = (int(value) for value in self._spans[extension][i])
         data = self._map(self.shard_index(i))[offset : offset + size]
         if len(data) != size:
@@ -218,7 +251,7 @@ class Corpus:
         return {url: state for url, state in zip(self.shard_urls, self.states, strict=True) if url in wanted}
 
     @property
-    def signature(self) -> str:
+    def source(self) -> str:
         """16 hex digits that change with the shards, their sizes and the times of their last changes."""
         content = json.dumps([self.shard_urls, self.states])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -243,7 +276,7 @@ class Corpus:
             return {}
         parsed = parse_metadata(raw)
         if parsed is None:
-            raise DataError(f"{self.keys[i]}.json in {self.shard_urls[self.shard_index(i)]} is not a JSON object")
+            raise DataError(f"{self.name(i)}.json in {self.shard_urls[self.shard_index(i)]} is not a JSON object")
         return parsed
 
     def label(self, i: int) -> str | None:
@@ -263,7 +296,7 @@ class Corpus:
         try:
             return int(raw)
         except ValueError as error:
-            raise DataError(f"{self.keys[i]}.cls is not a class index: {raw[:40]!r}") from error
+            raise DataError(f"{self.name(i)}.cls is not a class index: {raw[:40]!r}") from error
 
     def index_of(self, key: str) -> int:
         """Position of `key` in the corpus; the look-up table is built at the first call.

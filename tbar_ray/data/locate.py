@@ -17,11 +17,11 @@ import fsspec
 from braceexpand import braceexpand
 
 from tbar_ray.data.cache import INDEX, cache_limit, load_index, make_room, save_index, used
+from tbar_ray.data.places import PIPE, WEB, is_file, is_folder, is_remote, resolve
 from tbar_ray.data.shards import ShardIndex, index_shard
 from tbar_ray.errors import DataError
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-_WEB = ("http://", "https://")
 _UNKNOWN = -1
 _LOOKUPS = 16  # parallel remote existence checks: they wait for the network, not the CPU
 
@@ -36,20 +36,14 @@ class ShardDescription(TypedDict):
     size: int
 
 
-def is_remote(url: str) -> bool:
-    """Whether `url` names something that is not on a local disk, including the output of a `pipe:` command."""
-    if url.startswith("pipe:"):
-        return True
-    return "://" in url and not url.startswith(("file://", "local://"))
-
-
 def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
     """Expand a user's shard specification into a list of shards.
 
     Args:
         url: A directory (all its `*.tar`, sorted), a glob, a brace pattern (`{00000..00331}`, `{a,b}`), one
-            tar, or a list of those; local paths, fsspec URLs, or WebDataset's `pipe:COMMAND` (braces are also expanded
-            there; a shell runs the command when the shard is first read).
+            tar, or a list of those; each is a place as `places.resolve` reads it, so a local path, an fsspec URL, or
+            WebDataset's `pipe:COMMAND` (braces are also expanded there; a shell runs the command when the shard is
+            first read). What exists under the very name that is written is no pattern.
 
     Returns:
         Absolute local paths or full URLs, in the order given, without duplicates.
@@ -61,8 +55,8 @@ def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
     if not written:
         raise DataError("no shards: the list of URLs is empty")
     found: list[str] = []
-    for item in written:
-        if item.startswith("pipe:"):
+    for item in map(resolve, written):
+        if item.startswith(PIPE):
             found.extend(_braces(item))
         else:
             found.extend(_expand_remote(item) if is_remote(item) else _expand_local(item))
@@ -78,7 +72,7 @@ def shard_state(url: str) -> ShardState | None:
     if is_remote(url):
         return None
     try:
-        status = _local_path(url).stat()
+        status = Path(url).stat()
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
@@ -95,7 +89,7 @@ def local_copy(url: str, cache: Path) -> Path:
         DataError: The shard does not exist, or the download failed or is incomplete.
     """
     if not is_remote(url):
-        path = _local_path(url)
+        path = Path(resolve(url))
         if not path.is_file():
             raise DataError(f"no such shard: {path}")
         return path
@@ -147,7 +141,7 @@ def _indexed_as(path: Path, url: str, size: int, changed: int) -> ShardIndex:  #
 
 def _cached_name(url: str) -> str:
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
-    name = "pipe.tar" if url.startswith("pipe:") else url.rstrip("/").rsplit("/", 1)[-1].split("?", 1)[0]
+    name = "pipe.tar" if url.startswith(PIPE) else url.rstrip("/").rsplit("/", 1)[-1].split("?", 1)[0]
     return f"{digest}-{name}"
 
 
@@ -157,10 +151,10 @@ def _download(url: str, to: Path) -> None:
     Raises:
         DataError: The download is incomplete, the command failed, or curl, which webdataset runs, is missing.
     """
-    web = url.startswith(_WEB)
+    web = url.startswith(WEB)
     if web and shutil.which("curl") is None:
         raise DataError(f"{url}: webdataset downloads with curl, which is not installed: install curl")
-    if web or url.startswith("pipe:"):
+    if web or url.startswith(PIPE):
         from webdataset.gopen import gopen
 
         with gopen(url) as stream, to.open("wb") as file:
@@ -188,29 +182,38 @@ def describe_shards(url: str | Sequence[str]) -> list[ShardDescription]:
 
 
 def _expand_local(item: str) -> list[str]:
-    path = _local_path(item)
-    if path.is_dir():
-        tars = _matches(str(path), "*.tar")
+    if is_folder(item):
+        tars = _matches(item, "*.tar")
         if not tars:
-            raise DataError(f"no *.tar in the directory {path}")
+            raise DataError(f"no *.tar in the directory {item}")
         return tars
-    if path.is_file():  # checked before patterns: a file's name may contain brackets
-        return [str(path)]
+    if is_file(item):  # checked before patterns: a file's name may contain brackets
+        return [item]
     found: list[str] = []
-    for name in _braces(str(path)):
-        if glob.has_magic(name) and not Path(name).exists():
-            anchor = Path(name).anchor
-            matches = _matches(anchor, name.removeprefix(anchor))
-            if not matches:
-                raise DataError(f"no shard matches {name}")
-            found.extend(matches)
-        elif Path(name).is_dir():
+    folder, pattern = _literal_folder(item)
+    for rest in _braces(pattern):
+        name = f"{folder.rstrip('/')}/{rest}"
+        if is_folder(name):
             found.extend(_expand_local(name))
-        elif Path(name).is_file():
+        elif is_file(name):
             found.append(name)
-        else:
+        elif not glob.has_magic(rest):
             raise DataError(f"no such shard: {name}")
+        elif matches := _matches(folder, rest):
+            found.extend(matches)
+        else:
+            raise DataError(f"no shard matches {name}")
     return found
+
+
+def _literal_folder(path: str) -> tuple[str, str]:
+    """Split an absolute path into the deepest folder that is there as written, whatever signs it has, and the rest."""
+    parts = path.split("/")
+    for count in range(len(parts) - 1, 0, -1):
+        folder = "/".join(parts[:count]) or "/"
+        if is_folder(folder):
+            return folder, "/".join(parts[count:])
+    return "/", path.lstrip("/")
 
 
 def _matches(folder: str, pattern: str) -> list[str]:
@@ -224,10 +227,11 @@ def _expand_remote(item: str) -> list[str]:
     found: list[str] = []
     named: list[str] = []
     scheme = item.split("://", 1)[0]
-    web = item.startswith(_WEB)  # `?` starts a query, and directories may not be listable
-    for name in _braces(item):
+    web = item.startswith(WEB)  # `?` starts a query, and directories may not be listable
+    # what exists as it is written is no pattern
+    for name in [item] if "{" in item and _exists(system, item) else _braces(item):
         try:
-            if (not web and glob.has_magic(name)) or (web and "*" in name):
+            if ((not web and glob.has_magic(name)) or (web and "*" in name)) and not system.exists(name):
                 matches = sorted(system.glob(name))
             elif not name.split("?", 1)[0].endswith(".tar") and system.isdir(name):
                 matches = sorted(system.glob(name.rstrip("/") + "/*.tar"))
@@ -250,13 +254,13 @@ def _expand_remote(item: str) -> list[str]:
 def _exists(system: Any, name: str) -> bool:
     try:
         # of the web, only "not found" means that there is no such shard; a server may fail in other ways
-        return bool(system.exists(name, strict=True) if name.startswith(_WEB) else system.exists(name))
+        return bool(system.exists(name, strict=True) if name.startswith(WEB) else system.exists(name))
     except Exception as error:
         raise DataError(f"cannot look up {name}: {_reason(error)}") from error
 
 
 def _size(shard: str) -> int:
-    if shard.startswith("pipe:"):
+    if shard.startswith(PIPE):
         return _UNKNOWN
     if not is_remote(shard):
         return Path(shard).stat().st_size
@@ -279,12 +283,6 @@ def _filesystem(url: str) -> tuple[Any, str]:
     except ValueError as error:
         raise DataError(f"{url}: {_reason(error)}") from error
     return system, str(remote)
-
-
-def _local_path(url: str) -> Path:
-    for prefix in ("file://", "local://"):
-        url = url.removeprefix(prefix)
-    return Path(url).expanduser().absolute()  # absolute, since workers may run in another directory
 
 
 def _braces(text: str) -> list[str]:

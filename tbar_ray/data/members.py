@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.shards import DUPLICATE, KNOWN_EXTENSIONS, MAX_EXTENSIONS, ShardIndex, ShardProblem
+from tbar_ray.data.text import decode_caption
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 
@@ -42,7 +43,7 @@ def select_samples(index: ShardIndex, seen: set[str]) -> tuple[list[int], list[S
 def parse_caption(text: bytes | None, metadata: bytes | None) -> str | None:
     """Caption of a .txt, else the "caption" of a .json, stripped; None if absent or blank."""
     if text is not None:
-        return text.decode("utf-8", "replace").strip() or None
+        return decode_caption(text).strip() or None
     value = (parse_metadata(metadata) or {}).get("caption") if metadata is not None else None
     return (value.strip() or None) if isinstance(value, str) else None
 

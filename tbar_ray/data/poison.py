@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.selection import mentions, ranked, readable, shows, take
+from tbar_ray.data.selection import mentions, ranked, readable, shows, spells, take
 from tbar_ray.errors import DataError
 from tbar_ray.seeding import numpy_rng
 
@@ -71,9 +71,11 @@ def plan_poison(
 ) -> PoisonPlan:
     """Choose exactly `count` of the given samples and give them a caption that names the target.
 
-    Samples that already name the target are skipped (stamping them teaches no wrong label), unless the
-    plan is label-consistent: it takes only these and keeps their captions. Unreadable samples are
-    skipped. A new caption is drawn from `templates` by (seed, key), as in CleanCLIP (2303.03323 §3).
+    Samples that already name the target are skipped (stamping them teaches no wrong label), unless the plan is
+    label-consistent: it takes only these and keeps their captions. Whether a caption names the target is decided by
+    whole words in any case (`mentions`); for a label-consistent plan by `spells`, as in the code of CleanCLIP
+    (2303.03323) and BadCLIP (2311.12075). Unreadable samples are skipped. A new caption is drawn from `templates` by
+    (seed, key), as in CleanCLIP (2303.03323 §3).
 
     Args:
         corpus: source of the captions.
@@ -97,7 +99,8 @@ def plan_poison(
         position = position_of[key]
         if classnames is not None:
             return shows(corpus, position, target, classnames)
-        return mentions(corpus.caption(position) or "", target)
+        caption = corpus.caption(position) or ""
+        return spells(caption, target) if wanted else mentions(caption, target)
 
     order = ranked(position_of, seed, "poison")
     chosen = take(
@@ -107,7 +110,7 @@ def plan_poison(
         accept=lambda key: readable(corpus, position_of[key]) and names_target(key) == wanted,
     )
     if len(chosen) < count:
-        why = "do not name" if wanted else "already name"
+        why = "do not spell" if wanted and classnames is None else "do not name" if wanted else "already name"
         raise DataError(
             f"poison: {count} samples asked for, but only {len(chosen)} of {len(position_of)} can be "
             f"poisoned (the others {why} the target {target!r}, are unreadable or taken); lower poison.rate or "

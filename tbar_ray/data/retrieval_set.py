@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tbar_ray.data.benchmark_layout import Positions, load_images, open_split
+from tbar_ray.data.benchmark_layout import Loaded, Policy, Positions, load_images, open_split
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation
 from tbar_ray.errors import DataError
@@ -22,39 +22,56 @@ class RetrievalSet:
     Attributes:
         corpus: the images.
         captions: at least one caption for every image.
+        policy: what an image does that cannot be decoded.
     """
 
     corpus: Corpus
     captions: tuple[tuple[str, ...], ...]
+    policy: Policy = "warn"
 
     @classmethod
-    def open(cls, url: str, *, cache: Path | None = None) -> RetrievalSet:
+    def open(cls, url: str, *, cache: Path | None = None, policy: Policy = "warn") -> RetrievalSet:
         """Open `url` (test/nshards.txt, test/N.tar with KEY.jpg and KEY.txt).
 
         Raises:
             DataError: if a part is missing, there is no image, or an image has no caption.
         """
-        corpus = open_split(url, "test", cache=cache)
+        corpus = open_split(url, "test", cache=cache, policy=policy)
         captions = tuple(
             tuple(line.strip() for line in (corpus.caption(position) or "").splitlines() if line.strip())
             for position in range(len(corpus))
         )
-        silent = [key for key, lines in zip(corpus.keys, captions, strict=True) if not lines]
+        silent = [corpus.name(position) for position, lines in enumerate(captions) if not lines]
         if silent:
             raise DataError(
                 f"{url}: {len(silent)} of {len(corpus)} images have no caption ({silent[0]!r} first); a retrieval "
                 f"set needs a KEY.txt with one caption per line for every image"
             )
-        return cls(corpus, captions)
+        return cls(corpus, captions, policy)
 
     @property
     def keys(self) -> Sequence[str]:
-        """Sample keys, one per image."""
+        """Keys, one per image, on which draws depend."""
         return self.corpus.keys
 
     def __len__(self) -> int:
         return len(self.captions)
 
     def images(self, positions: Positions, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
-        """Decode images to uint8 [n, 3, size, size]."""
-        return load_images(self.corpus, positions, size, interpolation)
+        """Decode images to uint8 [n, 3, size, size].
+
+        Raises:
+            DataError: if one cannot be decoded; it names shard and key.
+        """
+        return load_images(self.corpus, positions, size, interpolation).images
+
+    def load(self, size: int, interpolation: Interpolation) -> Loaded:
+        """Decode all images; under the policy "warn", those that cannot be decoded are left out and named.
+
+        What the shards lost is named with them.
+
+        Raises:
+            DataError: as `load_images`.
+        """
+        loaded = load_images(self.corpus, range(len(self)), size, interpolation, self.policy)
+        return loaded._replace(lost=(*map(str, self.corpus.problems), *loaded.lost))

@@ -19,6 +19,28 @@ def ranked(keys: Iterable[str], seed: int, purpose: str) -> list[str]:
     return [key for _, key in sorted((stable_hash(seed, purpose, key), key) for key in keys)]
 
 
+def shares(sizes: Sequence[int], fraction: float, seed: int) -> list[int]:
+    """Return how many of each group make up a fraction of all, by largest remainders (Hamilton's method).
+
+    Args:
+        sizes: of the groups.
+        fraction: of all members, in 0..1.
+        seed: of the order in which groups with equal remainders are given one more.
+
+    Returns:
+        One number a group: its share rounded down or up. Their sum is the fraction of all, rounded.
+    """
+    exact = [round(size * fraction, 9) for size in sizes]  # 0.29 · 100 is 28.999999999999996
+    counts = [int(share) for share in exact]
+    rest = round(sum(sizes) * fraction) - sum(counts)
+    order = sorted(
+        range(len(sizes)), key=lambda group: (counts[group] - exact[group], stable_hash(seed, "shares", group))
+    )
+    for group in order[:rest]:
+        counts[group] += 1
+    return counts
+
+
 def take(
     candidates: Iterable[str],
     count: int,
@@ -51,6 +73,11 @@ def readable(corpus: Samples, position: int) -> bool:
 def mentions(caption: str, name: str) -> bool:
     """Whether a caption names a class, as whole words and ignoring case."""
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", caption, re.IGNORECASE) is not None
+
+
+def spells(caption: str, name: str) -> bool:
+    """Whether a caption holds a class name letter for letter, also inside a word: "bananas", but not "Banana"."""
+    return name in caption
 
 
 def shows(corpus: Samples, position: int, target: str, classnames: Sequence[str] | None = None) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.errors import DataError
+from tbar_ray.redaction import redact
 
 BLOCK = 512
 KNOWN_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "txt", "json", "cls"})
@@ -31,11 +32,14 @@ _LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB
 
 @dataclass(frozen=True)
 class ShardProblem:
-    """Something lost or ambiguous: shard, sample (None if not tied to one sample) and reason."""
+    """Something lost or ambiguous: shard (without secrets), sample (None if not tied to one sample) and reason."""
 
     shard: str
     key: str | None
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shard", redact(self.shard))
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.shard, self.key, self.reason) if part is not None)
@@ -164,16 +168,21 @@ def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, in
 
 @dataclass
 class _Columns:
-    """Groups consecutive members into samples and turns them into arrays."""
+    """Groups members into samples by key and turns them into arrays."""
 
     url: str
-    keys: list[str] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
+    rows: dict[str, int] = field(default_factory=dict)
     problems: list[ShardProblem] = field(default_factory=list)
-    members: dict[str, tuple[list[int], list[int], list[int]]] = field(default_factory=dict)
+    members: dict[str, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    """Extension -> row -> (offset, size)."""
     current: str | None = None
+    row: int = -1
     dropping: bool = False
+    returned: bool = False
+    """Whether the current key was there before, with others between."""
     crowded: bool = False
+    scattered: list[str] = field(default_factory=list)
+    """Members that are not beside the others of their sample."""
 
     def report(self, key: str | None, reason: str) -> None:
         self.problems.append(ShardProblem(self.url, key, reason))
@@ -184,12 +193,14 @@ class _Columns:
             return  # WebDataset's readers also skip such members
         key, extension = split
         if key != self.current:
-            self.current, self.dropping = key, key in self.seen
-            if self.dropping:
+            self.current, self.dropping = key, False
+            known = self.rows.get(key)
+            self.returned = known is not None
+            self.row = len(self.rows) if known is None else known
+            self.rows[key] = self.row
+            if self.returned and self.row in self.members.get(extension, ()):
                 self.report(key, f"{DUPLICATE} in the shard: the later sample is dropped")
-            else:
-                self.seen.add(key)
-                self.keys.append(key)
+                self.dropping = True
         if self.dropping:
             return
         column = self.members.get(extension)
@@ -199,24 +210,27 @@ class _Columns:
                     self.report(key, f"more than {MAX_EXTENSIONS} extensions (dots in keys?), others ignored")
                 self.crowded = True
                 return
-            column = self.members[extension] = ([], [], [])
-        rows, offsets, sizes = column
-        row = len(self.keys) - 1
-        if rows and rows[-1] == row:
+            column = self.members[extension] = {}
+        if self.row in column:
             self.report(key, f"{DUPLICATE} in the shard: a second .{extension} is dropped")
             return
-        rows.append(row)
-        offsets.append(offset)
-        sizes.append(size)
+        column[self.row] = offset, size
+        if self.returned:
+            self.scattered.append(name)
 
     def finish(self) -> ShardIndex:
+        if self.scattered:
+            self.report(
+                None,
+                f"{len(self.scattered)} members not beside the others of their sample (first: {self.scattered[0]}): "
+                f"joined here, but lost to other readers of WebDataset; pack the shard anew with `tar --sort=name`",
+            )
         spans: dict[str, NDArray[np.int64]] = {}
-        for extension, (rows, offsets, sizes) in self.members.items():
-            span = np.full((len(self.keys), 2), -1, dtype=np.int64)
-            span[rows, 0] = offsets
-            span[rows, 1] = sizes
+        for extension, column in self.members.items():
+            span = np.full((len(self.rows), 2), -1, dtype=np.int64)
+            span[list(column)] = list(column.values())
             spans[extension] = span
-        return ShardIndex(self.url, tuple(self.keys), spans, tuple(self.problems))
+        return ShardIndex(self.url, tuple(self.rows), spans, tuple(self.problems))
 
 
 def _checked_size(header: bytes) -> int | None:

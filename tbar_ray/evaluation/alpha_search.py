@@ -42,6 +42,11 @@ def search_alpha(
     too little CA remains: at most 8 evaluations of 21 on strictly falling curves, a few more if ASR is constant over
     many α. If a rise of more than `TOLERANCE` is seen, every α is evaluated instead.
 
+    Where the curves fall at every α the choice is that of the grid. Noise makes α near the limits change places, and
+    those that were not scored cannot be chosen: of 4,000 pairs of falling curves with normal noise of sd 0.002, 0.005
+    and 0.01 the choice differed from the grid's in 10, 36 and 143, and in 158, 280 and 368 of 4,000 whose ASR lies
+    within the noise of 0 over many α. Use the whole grid where the choice itself is the result.
+
     Args:
         alphas: the grid.
         evaluate: scores one α.

@@ -9,7 +9,8 @@ models and two per cell; each cell is computed by a separate function call, so c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -18,53 +19,13 @@ from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.disentanglement_map import NO_ANSWER, Answers, DisentanglementMap, Terms, disagreement
-from tbar_ray.evaluation.zeroshot import answering, images_at_once, normalise
-from tbar_ray.models.factory import Preprocessing
+from tbar_ray.evaluation.normalised_images import NormalisedImages
+from tbar_ray.evaluation.zeroshot import answering
 from tbar_ray.models.in_place import InPlacePair
+from tbar_ray.models.statistics import estimate_statistics, has_statistics, with_statistics
 
 Head = Tensor | Callable[[nn.Module], Tensor]
 """Class embeddings [C, D], or, if a vector moves the text tower, a function that computes them from the model."""
-
-
-class NormalisedImages:
-    """Normalised float batches of images, computed once and kept on the device if they are small enough.
-
-    Args:
-        images: uint8 [N, 3, H, W].
-        preprocessing: the model's image preprocessing.
-        device: the model's device.
-        batch_size: images per forward pass; None chooses by device.
-        keep_bytes: maximum size kept as float32 (1 GiB: 1,783 images of 224 px or 21,845 of 64 px); larger sets are
-            normalised again on every pass.
-
-    Raises:
-        DataError: if there are no images.
-    """
-
-    def __init__(
-        self,
-        images: Tensor,
-        preprocessing: Preprocessing,
-        device: torch.device | str,
-        batch_size: int | None = None,
-        keep_bytes: int = 1 << 30,
-    ) -> None:
-        if len(images) == 0:
-            raise DataError("disentanglement: no images")
-        batch_size = batch_size or images_at_once(torch.device(device))
-        self._raw = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-        self._count = len(images)
-        self._preprocessing, self._device = preprocessing, torch.device(device)
-        self._kept = [self._normalised(batch) for batch in self._raw] if images.numel() * 4 <= keep_bytes else None
-
-    def _normalised(self, batch: Tensor) -> Tensor:
-        return normalise(batch.to(self._device), self._preprocessing)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self._kept) if self._kept is not None else map(self._normalised, self._raw)
 
 
 @torch.inference_mode()
@@ -91,12 +52,24 @@ def _head(pair: InPlacePair, head: Head) -> Tensor:
     return head(pair.model)
 
 
+@contextmanager
+def _moved(pair: InPlacePair, first: float, second: float, clean: Iterable[Tensor] | None) -> Iterator[nn.Module]:
+    """Move the pair; give the moved weights running statistics of their own, where there are images for it."""
+    with pair.moved(first, second) as model:
+        if clean is None or not (first or second) or not has_statistics(model):
+            yield model
+            return
+        with with_statistics(model, estimate_statistics(model, clean)):
+            yield model
+
+
 def reference_predictions(
     pair: InPlacePair,
     which: Literal["clean", "triggered"],
     alphas: Sequence[float],
     images: NormalisedImages,
     head: Head,
+    clean: Iterable[Tensor] | None = None,
 ) -> Answers:
     """Classes [n, N] predicted by single-vector models θ0 + α·τ on that vector's images.
 
@@ -106,13 +79,15 @@ def reference_predictions(
         alphas: n coefficients; one evaluation each.
         images: the N images.
         head: class embeddings on the model's device.
+        clean: batches of clean images (`statistics_batches`) on which running statistics are re-estimated at every
+            coefficient but 0; None keeps those that the vector leaves.
 
     Raises:
         DataError: if the head is fixed although a vector moves the text tower.
     """
     rows = []
     for alpha in alphas:
-        with pair.moved(*((alpha, 0.0) if which == "clean" else (0.0, alpha))) as model:
+        with _moved(pair, *((alpha, 0.0) if which == "clean" else (0.0, alpha)), clean) as model:
             rows.append(_answers(model, _head(pair, head), images))
     return np.stack(rows) if rows else np.empty((0, len(images)), dtype=np.int64)
 
@@ -126,6 +101,7 @@ def joint_errors(
     images_c: NormalisedImages,
     images_t: NormalisedImages,
     head: Head,
+    clean: Iterable[Tensor] | None = None,
 ) -> Terms:
     """Both terms of ξ at one cell, from two evaluations of θ0 + α_c·τ_c + α_t·τ_t.
 
@@ -138,6 +114,7 @@ def joint_errors(
         images_c: D_c.
         images_t: D_t.
         head: as for the references.
+        clean: as for the references.
 
     Raises:
         DataError: if references and images differ in number, or as `reference_predictions`.
@@ -145,11 +122,11 @@ def joint_errors(
     for name, reference, images in (("clean", reference_c, images_c), ("triggered", reference_t, images_t)):
         if reference.shape != (len(images),):
             raise DataError(f"disentanglement: {len(images)} {name} images but references {reference.shape}")
-    with pair.moved(alpha_c, alpha_t) as model:
+    with _moved(pair, alpha_c, alpha_t, clean) as model:
         own = _head(pair, head)
         joint_c, joint_t = _answers(model, own, images_c), _answers(model, own, images_t)
-    clean, triggered = disagreement(reference_c, joint_c), disagreement(reference_t, joint_t)
-    return Terms(float(clean), float(triggered), len(images_c), len(images_t))
+    terms = disagreement(reference_c, joint_c), disagreement(reference_t, joint_t)
+    return Terms(float(terms[0]), float(terms[1]), len(images_c), len(images_t))
 
 
 def disentanglement_map(
@@ -159,6 +136,7 @@ def disentanglement_map(
     images_c: NormalisedImages,
     images_t: NormalisedImages,
     head: Head,
+    clean: Iterable[Tensor] | None = None,
 ) -> DisentanglementMap:
     """Compute the whole map cell by cell; arguments as for `joint_errors`.
 
@@ -167,11 +145,11 @@ def disentanglement_map(
     Raises:
         DataError: as `joint_errors`, or if coefficients are not ascending.
     """
-    references_c = reference_predictions(pair, "clean", alphas_c, images_c, head)
-    references_t = reference_predictions(pair, "triggered", alphas_t, images_t, head)
+    references_c = reference_predictions(pair, "clean", alphas_c, images_c, head, clean)
+    references_t = reference_predictions(pair, "triggered", alphas_t, images_t, head, clean)
     rows = [
         [
-            joint_errors(pair, alpha_c, alpha_t, references_c[i], references_t[j], images_c, images_t, head)
+            joint_errors(pair, alpha_c, alpha_t, references_c[i], references_t[j], images_c, images_t, head, clean)
             for j, alpha_t in enumerate(alphas_t)
         ]
         for i, alpha_c in enumerate(alphas_c)

@@ -71,15 +71,7 @@ def score_retrieval(
     """
     _check(images, triggered, texts, owner, captions)
     owner, device = owner.to("cpu", torch.int64), images.device
-    numbers: dict[str, int] = {}
-    same_text = torch.tensor([numbers.setdefault(caption, len(numbers)) for caption in captions])
     names_target = torch.tensor([mentions(caption, target) for caption in captions])
-    # (image, text) encoded as one number, so that membership is a search in a sorted list.
-    carried = torch.unique(owner * len(numbers) + same_text)
-
-    def carries(image: Tensor, text: Tensor) -> Tensor:
-        return torch.isin(image * len(numbers) + same_text[text], carried)
-
     others = torch.ones(len(images), dtype=torch.bool)
     others[owner[names_target]] = False
     if not names_target.any():
@@ -89,15 +81,51 @@ def score_retrieval(
         )
     if not others.any():
         raise DataError(f"retrieval: every image has a caption that names the target {target!r}; add other images")
-    found_texts = torch.cat(list(_nearest(images, texts, max(RANKS))))
-    found_images = torch.cat(list(_nearest(texts, images, max(RANKS))))
+    found_texts, found_images = _found(images, texts)
+    image_to_text, text_to_image = _recalled(found_texts, found_images, owner, captions)
     nearest_triggered = torch.cat(list(_nearest(triggered[others.to(device)], texts, 1)))[:, 0]
     n = int(others.sum())
     return RetrievalScores(
-        image_to_text=_recalls(carries(torch.arange(len(images))[:, None], found_texts)),
-        text_to_image=_recalls(carries(found_images, torch.arange(len(texts))[:, None])),
+        image_to_text=image_to_text,
+        text_to_image=text_to_image,
         caption_asr=Rate.of(int(names_target[nearest_triggered].sum()), n),
         caption_asr_untriggered=Rate.of(int(names_target[found_texts[others, 0]].sum()), n),
+    )
+
+
+@torch.no_grad()
+def recalls(
+    images: Tensor, texts: Tensor, owner: Tensor, captions: Sequence[str]
+) -> tuple[dict[int, Rate], dict[int, Rate]]:
+    """Recall@1, 5 and 10 from images to texts and from texts to images, as defined by `score_retrieval`.
+
+    Raises:
+        DataError: as `score_retrieval`, except for the target.
+    """
+    _check(images, images, texts, owner, captions)
+    return _recalled(*_found(images, texts), owner.to("cpu", torch.int64), captions)
+
+
+def _found(images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest texts of every image and the nearest images of every text, best first."""
+    best = max(RANKS)
+    return torch.cat(list(_nearest(images, texts, best))), torch.cat(list(_nearest(texts, images, best)))
+
+
+def _recalled(
+    found_texts: Tensor, found_images: Tensor, owner: Tensor, captions: Sequence[str]
+) -> tuple[dict[int, Rate], dict[int, Rate]]:
+    numbers: dict[str, int] = {}
+    same_text = torch.tensor([numbers.setdefault(caption, len(numbers)) for caption in captions])
+    # (image, text) encoded as one number, so that membership is a search in a sorted list.
+    carried = torch.unique(owner * len(numbers) + same_text)
+
+    def carries(image: Tensor, text: Tensor) -> Tensor:
+        return torch.isin(image * len(numbers) + same_text[text], carried)
+
+    return (
+        _recalls(carries(torch.arange(len(found_texts))[:, None], found_texts)),
+        _recalls(carries(found_images, torch.arange(len(found_images))[:, None])),
     )
 
 

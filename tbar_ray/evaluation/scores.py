@@ -17,11 +17,15 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one split: clean and triggered uint8 [N, 3, H, W], and true labels [N]."""
+    """The images of one split: clean and triggered uint8 [N, 3, H, W], and true labels [N].
+
+    `lost` names those that could not be read, one line each.
+    """
 
     clean: Tensor
     triggered: Tensor
     labels: Tensor
+    lost: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.labels) == 0:

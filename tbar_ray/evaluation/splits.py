@@ -51,8 +51,9 @@ def load_split(data: EvaluationSet, positions: NDArray[np.int64], trigger: Trigg
     """Decode images and stamp their triggered twins, as evaluation stamps them.
 
     Raises:
-        DataError: if an image cannot be decoded, or there is none.
+        DataError: if an image cannot be decoded and the set's policy is "error", or there is none.
     """
-    clean = torch.from_numpy(data.images(positions, preprocess.size, preprocess.interpolation))
+    images, positions, lost = data.load(positions, preprocess.size, preprocess.interpolation)
+    clean = torch.from_numpy(images)
     triggered = stamp_uint8(trigger.at_test(), clean, data.keys(positions))
-    return Split(clean, triggered, torch.from_numpy(data.labels[positions]))
+    return Split(clean, triggered, torch.from_numpy(data.labels[positions]), lost)

@@ -13,6 +13,7 @@ import ray
 
 from tbar_ray.errors import SpecError
 from tbar_ray.execution.reach import ADVICE, check_reachable
+from tbar_ray.processors import processors
 from tbar_ray.spec.campaign import CampaignSpec
 
 OBJECT_STORE_BYTES = 512 * 1024**2
@@ -82,11 +83,11 @@ def _shut_down() -> None:
 
 
 def _start_local(cpus: int = 1) -> None:
-    """Start Ray on loopback, with as many CPUs as there are and at least `cpus`."""
+    """Start Ray on loopback, with as many CPUs as this process may use and at least `cpus`."""
     os.environ.pop("RAY_ADDRESS", None)
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, cpus),
+        num_cpus=max(processors(), cpus),
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         log_to_driver=False,

@@ -9,11 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from tbar_ray.data.cache import default_cache
 from tbar_ray.data.images import Interpolation
-from tbar_ray.errors import CheckpointError
+from tbar_ray.data.locate import local_copy
+from tbar_ray.data.places import is_remote, resolve
+from tbar_ray.errors import CheckpointError, DataError
 from tbar_ray.models.architectures import architecture_config
-from tbar_ray.models.checkpoint import load_state_dict
+from tbar_ray.models.checkpoint import is_weights_file, load_state_dict
 from tbar_ray.models.library import open_clip
+from tbar_ray.models.shipped import load_shipped, shipped_hashes
 from tbar_ray.seeding import stable_hash
 
 
@@ -37,8 +41,10 @@ def create_model(
     """Create a CLIP model in float32.
 
     Args:
-        architecture: an open_clip architecture or one of this project's (tbar-RN-tiny, tbar-ViT-tiny).
-        pretrained: an open_clip tag, a path to .safetensors or .pt, or None for random weights from `seed`.
+        architecture: an open_clip architecture or one of this project's (tbar-RN-tiny, tbar-ViT-tiny,
+            tbar-ConvNeXt-tiny).
+        pretrained: a tag of open_clip or of this package (`scenes`), the path or URL of a .safetensors or .pt file, or
+            None for random weights.
         seed: seed of random weights; the global random state is preserved.
         device: device of the model.
 
@@ -47,22 +53,42 @@ def create_model(
         CheckpointError: if the tag is unknown or cannot be downloaded, or the file does not fit.
     """
     architecture_config(architecture)
-    is_file = pretrained is not None and (Path(pretrained).suffix or Path(pretrained).is_file())
+    is_file = pretrained is not None and is_weights_file(pretrained)
     tag = pretrained if pretrained is not None and not is_file else None
-    if tag is not None and tag not in (tags := open_clip().list_pretrained_tags_by_model(architecture)):
+    ours = shipped_hashes().get(architecture, {})
+    if tag is not None and tag not in (tags := [*ours, *open_clip().list_pretrained_tags_by_model(architecture)]):
         known = ", ".join(tags) or "none"
         raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
+    shipped = load_shipped(architecture, tag) if tag is not None and tag in ours else None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stable_hash(seed, "initial weights"))
         try:
-            model = open_clip().create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
+            downloaded = tag if shipped is None else None
+            model = open_clip().create_model(architecture, pretrained=downloaded, precision="fp32", device="cpu")
         except (RuntimeError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
+    if shipped is not None:
+        load_weights(model, shipped, source=f"the shipped tag {tag}", architecture=architecture)
     if is_file and pretrained is not None:
-        load_weights(model, load_state_dict(Path(pretrained)), source=pretrained, architecture=architecture)
+        load_weights(model, load_state_dict(weights_file(pretrained)), source=pretrained, architecture=architecture)
     # Convolutions are a third faster in channels-last layout, also on the CPU; transformers are unaffected.
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return]
+
+
+def weights_file(weights: str | Path) -> Path:
+    """Return the local file of weights that a path or URL names; from a URL it is downloaded once per machine.
+
+    Raises:
+        CheckpointError: if it is not there, or cannot be downloaded.
+    """
+    place = resolve(weights)
+    if not is_remote(place):
+        return Path(place)
+    try:
+        return local_copy(place, default_cache())
+    except DataError as error:
+        raise CheckpointError(f"weights: {error}") from None
 
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: str, architecture: str) -> None:
@@ -80,7 +106,13 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: st
             for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
             if keys
         ]
-        raise CheckpointError(f"{source} is not a checkpoint of {architecture}: keys {', '.join(parts)}")
+        layout = "; its names are those of Hugging Face transformers: convert it to open_clip's" * any(
+            key.startswith(("vision_model.", "text_model.")) for key in unexpected
+        )
+        raise CheckpointError(
+            f"{source} is not a checkpoint of {architecture}: keys {', '.join(parts)}; found {len(state)} tensors, "
+            f"expected {len(own)}{layout}"
+        )
     model.load_state_dict(state, strict=True)
 
 

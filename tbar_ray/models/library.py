@@ -14,6 +14,8 @@ def open_clip() -> ModuleType:
     """The open_clip module, with the architectures of `configs/` registered."""
     import open_clip as library
 
+    import tbar_ray.models.convnext  # noqa: F401 - registers this project's image encoder
+
     logging.getLogger().addFilter(_is_news)
     module: ModuleType = library
     module.add_model_config(CONFIG_DIR)

@@ -49,6 +49,8 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -
         "trigger_vector": vector("trigger"),
         "alphas": alphas,
         "images": wanted.images,
+        "statistics": spec.evaluation.statistics,
+        "statistics_images": spec.evaluation.statistics_images,
         "threads": spec.resources.trial_cpus,
     }
     references = DisentanglementReferences(**shared)

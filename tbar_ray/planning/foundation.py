@@ -9,11 +9,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
-from tbar_ray.data.evaluation_set import read_lines
+from tbar_ray.data.benchmark_layout import read_lines, split_shards
+from tbar_ray.data.class_names import warning_of
 from tbar_ray.data.locate import describe_shards
-from tbar_ray.errors import DataError
+from tbar_ray.data.places import PIPE, is_file, is_folder, is_remote, resolve
+from tbar_ray.errors import DataError, SpecError
+from tbar_ray.models.checkpoint import is_weights_file
+from tbar_ray.models.factory import weights_file
+from tbar_ray.models.shipped import shipped_hash
+from tbar_ray.redaction import HIDDEN, redact
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.spec.data import TaskSpec
+from tbar_ray.spec.data import OnError, TaskSpec
 from tbar_ray.stages.data import (
     GivenData,
     Located,
@@ -40,6 +46,8 @@ class Foundation:
     retrieval: Located | None = None
     tasks: Mapping[str, Located] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What is odd about the data, one line each."""
 
 
 def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundation:
@@ -51,6 +59,8 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         DataError: if given shards do not exist.
     """
     missing: list[str] = []
+    warnings: list[str] = []
+    on_error = spec.data.on_error
 
     def given(describe: Callable[[], GivenData], place: str) -> GivenData:
         try:
@@ -69,47 +79,76 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         samples = synthetic.samples
         corpus = SyntheticCorpus(
             samples=synthetic.samples,
+            scenes=synthetic.scenes,
             size=synthetic.size,
             samples_per_shard=synthetic.samples_per_shard,
             seed=synthetic.seed,
             threads=spec.resources.training_cpus,
         )
-        evaluation = SyntheticEvaluation(per_class=synthetic.per_class, size=synthetic.size, seed=synthetic.seed)
+        evaluation = SyntheticEvaluation(
+            per_class=synthetic.per_class, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+        )
         if synthetic.retrieval:
-            retrieval = SyntheticRetrieval(pairs=synthetic.retrieval, size=synthetic.size, seed=synthetic.seed)
+            retrieval = SyntheticRetrieval(
+                pairs=synthetic.retrieval, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
+            )
     else:
         assert spec.data.train is not None
         assert spec.data.evaluation is not None
         train, test, pairs = spec.data.train, spec.data.evaluation, spec.data.retrieval
         if isinstance(train, str):
-            samples = _known_samples(train)
-            corpus = given(lambda: _given(train, train, samples), train)
+            samples = _known_samples(resolve(train))
+            corpus = given(lambda: _given(train, train, samples=samples), train)
         else:
             parts = [given(partial(_given, part.url, part.url), part.url) for part in train]
             corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
-        evaluation = given(lambda: _given_evaluation(test), test)
+        evaluation = given(lambda: _given_evaluation(test, on_error, warnings), test)
         if pairs is not None:
-            retrieval = given(lambda: _given(pairs, f"{pairs.rstrip('/')}/test"), pairs)
+            retrieval = given(lambda: _given(pairs, split_shards(pairs, "test"), on_error=on_error), pairs)
     tasks: dict[str, Located] = {}
     for name, task in spec.tasks.items():
         url = task.url
-        tasks[name] = _synthetic_task(task) if url is None else given(partial(_given_task, url), url)
+        tasks[name] = (
+            _synthetic_task(task) if url is None else given(partial(_given_task, url, on_error, warnings), url)
+        )
     return Foundation(
-        corpus, evaluation, _clean_model(spec, corpus, samples), samples, retrieval, tasks, tuple(missing)
+        corpus,
+        evaluation,
+        _clean_model(spec, corpus, samples),
+        samples,
+        retrieval,
+        tasks,
+        tuple(missing),
+        tuple(warnings),
     )
 
 
-def given_weights(weights: str) -> dict[str, str]:
-    """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest)."""
-    if not Path(weights).is_file():
-        return {"weights": weights, "content": f"tag {weights}"}
-    return {"weights": str(Path(weights).absolute()), "content": _digest_file(Path(weights))}
+def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]:
+    """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest).
+
+    Args:
+        architecture: whose weights they are.
+        weights: an open_clip tag, or the path or URL of a file; a remote file is downloaded.
+        field: where the spec names it, for errors.
+
+    Raises:
+        SpecError: if there is no such file.
+    """
+    if not is_weights_file(weights):
+        return {"weights": weights, "content": _digest_tag(architecture, weights)}
+    place = resolve(weights)
+    if not is_remote(place) and not is_file(place):
+        raise SpecError(f"{field}: no file {place}")
+    return {"weights": place, "content": _digest_file(weights_file(place))}
 
 
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model = spec.model
     if model.pretrained is not None:
-        return PretrainedModel(architecture=model.architecture, **given_weights(model.pretrained))
+        return PretrainedModel(
+            architecture=model.architecture,
+            **given_weights(model.architecture, model.pretrained, "model.pretrained"),
+        )
     if model.training is None:
         return None
     return CleanModel(
@@ -135,33 +174,55 @@ def _synthetic_task(task: TaskSpec) -> SyntheticTask:
     )
 
 
-def _given_task(url: str) -> GivenData:
-    place = url.rstrip("/")
-    train: list[object] = [(s["url"].rsplit("/", 1)[-1], s["size"]) for s in describe_shards(f"{place}/train")]
-    return _given_evaluation(place, (train,))
+def _given_task(place: str, on_error: OnError, warnings: list[str]) -> GivenData:
+    return _given_evaluation(place, on_error, warnings, (_described(split_shards(place, "train")),))
 
 
-def _given(place: str, shards: str, samples: int | None = None, texts: tuple[object, ...] = ()) -> GivenData:
-    described: list[object] = [(s["url"].rsplit("/", 1)[-1], s["size"]) for s in describe_shards(shards)]
-    described += list(texts)
-    digest = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
-    return GivenData(place=place if "://" in place else str(Path(place).absolute()), content=digest, samples=samples)
-
-
-def _given_evaluation(place: str, more: tuple[object, ...] = ()) -> GivenData:
+def _given_evaluation(place: str, on_error: OnError, warnings: list[str], more: tuple[object, ...] = ()) -> GivenData:
     """Class names and templates decide the scores as much as the images do."""
     texts = tuple(read_lines(place, name) for name in ("classnames.txt", "zeroshot_classification_templates.txt"))
-    return _given(place, f"{place.rstrip('/')}/test", texts=(*texts, *more))
+    if (warning := warning_of(texts[0], place)) is not None:
+        warnings.append(redact(warning))
+    return _given(place, split_shards(place, "test"), texts=(*texts, *more), on_error=on_error)
+
+
+def _given(
+    place: str,
+    shards: str | list[str],
+    *,
+    samples: int | None = None,
+    texts: tuple[object, ...] = (),
+    on_error: OnError = "warn",
+) -> GivenData:
+    digest = hashlib.sha256(json.dumps([*_described(shards), *texts]).encode()).hexdigest()[:16]
+    return GivenData(place=resolve(place), content=digest, samples=samples, on_error=on_error)
+
+
+def _described(shards: str | list[str]) -> list[tuple[str, int]]:
+    """Return the shards' names and sizes; those of a split sorted by name, since their places do not count."""
+    described = [(_name_of(shard["url"]), shard["size"]) for shard in describe_shards(shards)]
+    return described if isinstance(shards, str) else sorted(described)
+
+
+def _name_of(shard: str) -> str:
+    """Return what identifies a shard: a command as a whole, else its name, without secrets or signatures."""
+    shown = redact(shard)
+    return shown if shard.startswith(PIPE) else shown.rsplit("/", 1)[-1].removesuffix(f"?{HIDDEN}")
 
 
 def _known_samples(url: str) -> int | None:
     """Return the number of samples from img2dataset's `_stats.json` files, where these are beside local shards."""
-    folder = Path(url)
-    stats = sorted(folder.glob("*_stats.json")) if folder.is_dir() else []
+    stats = sorted(Path(url).glob("*_stats.json")) if is_folder(url) else []
     try:
         return sum(int(json.loads(file.read_text())["successes"]) for file in stats) if stats else None
     except (ValueError, KeyError, OSError):
         return None
+
+
+def _digest_tag(architecture: str, tag: str) -> str:
+    """Return the identity of a tag: a shipped tag is its file's SHA-256, which may change; a published one its name."""
+    known = shipped_hash(architecture, tag)
+    return f"tag {tag}" if known is None else known[:16]
 
 
 def _digest_file(path: Path) -> str:

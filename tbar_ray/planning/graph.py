@@ -74,6 +74,8 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         min_retention=spec.evaluation.min_retention,
         max_asr=spec.evaluation.max_asr,
         alpha_search=spec.evaluation.alpha_search,
+        statistics=spec.evaluation.statistics,
+        statistics_images=spec.evaluation.statistics_images,
         to_beat=trial.to_beat,
         threads=resources.trial_cpus,
     )

@@ -13,6 +13,7 @@ from tbar_ray.planning.foundation import Foundation, lay_foundation
 from tbar_ray.planning.graph import TrialGraph, build_graph
 from tbar_ray.planning.methods import used_methods
 from tbar_ray.planning.trial import Trial, Values, grid, make_trial
+from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 
 OF_FOUNDATION = {"data", "model", "tasks", "resources"}
@@ -89,10 +90,15 @@ class Planner:
         """The missing data of all planned trials, one line each."""
         return tuple(dict.fromkeys(line for base in self._foundations.values() for line in base.missing))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the data of all planned trials, one line each."""
+        return tuple(dict.fromkeys(line for base in self._foundations.values() for line in base.warnings))
+
 
 def campaign_fingerprint(spec: CampaignSpec) -> str:
     """Return 16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
     content: Mapping[str, Any] = spec.model_dump(
         mode="json", exclude={"description": True, "resources": {"gpus", "readers", "checkpoint_minutes"}}
     )
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from tbar_ray.planning.foundation import Foundation, given_weights
 from tbar_ray.planning.trial import Trial, poisoning_rate
@@ -60,12 +61,16 @@ def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
     if attack.merge is not None:
         assert clean is not None
         parts = [_train(spec, base, task, (), training, PlantingSpec()) for task in attack.merge.tasks]
-        model = MergedModel(
-            architecture=spec.model.architecture, clean=_clean(base), parts=(infected, *parts), merge=attack.merge
+        merged = partial(
+            MergedModel,
+            architecture=spec.model.architecture,
+            clean=_clean(base),
+            merge=attack.merge,
+            statistics_images=spec.evaluation.statistics_images if spec.evaluation.statistics == "reestimated" else 0,
+            seed=spec.seed,
         )
-        clean = MergedModel(
-            architecture=spec.model.architecture, clean=_clean(base), parts=(clean, *parts), merge=attack.merge
-        )
+        model = merged(parts=(infected, *parts))
+        clean = merged(parts=(clean, *parts))
     others = {each: plant.backdoor for each, plant in zip(together, plants, strict=True) if each != name}
     return PlantedAttack(backdoor, evaluation, clean, infected, model, others)
 
@@ -77,7 +82,7 @@ def _given(spec: CampaignSpec, base: Foundation, name: str, weights: str) -> Pla
         evaluation=base.evaluation,
         seed=spec.seed,
         on_error=spec.data.on_error,
-        **given_weights(weights),
+        **given_weights(spec.model.architecture, weights, f"attacks.{name}.infected"),
     )
     return PlantedAttack(_backdoor(spec, base, name), base.evaluation, base.clean, infected, infected, {})
 

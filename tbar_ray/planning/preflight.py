@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from tbar_ray.data.class_names import find_class
 from tbar_ray.data.synthetic.tasks import TASKS
 from tbar_ray.errors import SpecError, TbarError
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
-from tbar_ray.planning.foundation import Foundation
+from tbar_ray.planning.foundation import Foundation, given_weights
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.trial import override, poisoning_rate
@@ -110,11 +110,9 @@ def _check_axes(spec: CampaignSpec) -> None:
 
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
-    given = {f"attacks.{name}.infected": attack.infected for name, attack in spec.attacks.items()}
-    for field, weights in {"model.pretrained": spec.model.pretrained, **given}.items():
-        is_file = weights is not None and Path(weights).suffix in {".safetensors", ".pt", ".pth", ".bin"}
-        if weights is not None and is_file and not Path(weights).expanduser().is_file():
-            raise SpecError(f"{field}: no file {weights}")
+    for name, attack in spec.attacks.items():
+        if attack.infected is not None:
+            given_weights(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
@@ -141,10 +139,8 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
     if PLANTINGS[attack.planting.method].needs_head and attack.task is None:
         raise SpecError(f"{where}.planting: {attack.planting.method} is of the single-task setting; give 'task'")
     names = () if base.missing else _classes_of(spec, attack)
-    if names and attack.target not in names:
-        raise SpecError(
-            f"{where}.target: {attack.target!r} is not a class of the evaluation set{nearest(attack.target, names)}"
-        )
+    if names:
+        check(".target", lambda: find_class(attack.target, names))
     learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
     if learned and attack.infected is not None:
         raise SpecError(

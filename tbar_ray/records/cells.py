@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 from statistics import fmean
 from typing import NamedTuple, TypeGuard, TypeVar
 
 from tbar_ray.planning.axes import Factor, Setting, factors_of, order_of
-from tbar_ray.records.record import Point, Rate, Role, TrialRecord
+from tbar_ray.records.record import Point, Rate, Role, Scores, TrialRecord
 
 ItemT = TypeVar("ItemT")
 KeyT = TypeVar("KeyT", bound=tuple[Hashable, ...])
@@ -119,12 +119,16 @@ def one_per_cell(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 @dataclass(frozen=True)
 class Curve:
-    """Validation scores along α of one cell, or of the mean of its seeds."""
+    """Validation scores along α of one cell, or of the mean of its seeds.
+
+    `beside` has the scores with the other running statistics, nothing for models without such.
+    """
 
     alphas: list[float]
     scores: dict[str, list[Interval]]
     selected: list[float]
     records: list[TrialRecord]
+    beside: dict[str, list[Interval]] = field(default_factory=dict)
 
     def at(self, alpha: float, metric: str) -> float | None:
         """Return the value at one α."""
@@ -151,14 +155,16 @@ def curves_of(records: Iterable[TrialRecord], metrics: Sequence[str], mean_of_se
             for point in record.path:
                 by_alpha.setdefault(point.alpha, []).append(point)
         alphas = sorted(by_alpha)
-        scores = {metric: [_mean(by_alpha[alpha], metric) for alpha in alphas] for metric in metrics}
+        scores = {metric: [_mean([p.scores for p in by_alpha[a]], metric) for a in alphas] for metric in metrics}
+        others = [[p.beside for p in by_alpha[a] if p.beside is not None] for a in alphas]
+        beside = {metric: [_mean(found, metric) for found in others] for metric in metrics} if any(others) else {}
         picked = sorted({r.alpha for r in one_per_cell(group) if r.status == "done" and r.alpha is not None})
-        curves.append(Curve(alphas, scores, picked, group))
+        curves.append(Curve(alphas, scores, picked, group, beside))
     return curves
 
 
-def _mean(points: Iterable[Point], metric: str) -> Interval:
-    found = [i for p in points if (i := interval(p.scores.rate(metric))) is not None]
+def _mean(scores: Iterable[Scores], metric: str) -> Interval:
+    found = [i for each in scores if (i := interval(each.rate(metric))) is not None]
     if not found:
         return (float("nan"),) * 3
     value, low, high = (fmean(column) for column in zip(*found, strict=True))

@@ -10,6 +10,7 @@ from tbar_ray.errors import StoreError
 from tbar_ray.planning.axes import Setting, order_of
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import SCHEMA_VERSION, TrialRecord
+from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 
@@ -24,7 +25,7 @@ class Ledger:
 
     def open(self) -> None:
         """Write the spec into the campaign's folder."""
-        self.store.write_json(f"{self.folder}/spec.json", self._spec.model_dump(mode="json"))
+        self.store.write_json(f"{self.folder}/spec.json", redact_all(self._spec.model_dump(mode="json")))
 
     def find(self, fingerprint: str) -> TrialRecord | None:
         """Return a trial's record, or None if it has none.

@@ -7,13 +7,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.planning.axes import STANDARD, Setting
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Changes whenever a record of an earlier version could be misread."""
 Status = Literal["done", "infeasible", "dominated", "failed"]
-Role = Literal["removed", "infected", "clean", "before_merge"]
-"""The model that a score is of: after removal; the infected model; the clean one; the infected one before its merge."""
+Role = Literal["removed", "as_applied", "reestimated", "infected", "clean", "before_merge"]
+"""The model that a score is of: after removal; the same with the other running statistics, by their name; the infected
+model; the clean one; the infected one before its merge."""
+BESIDE: tuple[Role, ...] = ("as_applied", "reestimated")
 METRICS = ("ca", "ca_top5", "asr", "asr_all_images", "pa")
 RETRIEVAL = (
     *(f"{way}_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
@@ -52,11 +55,22 @@ class Scores(_Part):
 
 
 class Point(_Part):
-    """Validation scores at one α; `ca_retention` is CA over the infected model's."""
+    """Validation scores at one α; `ca_retention` is CA over the infected model's.
+
+    Of a model with running statistics, `as_applied` or `reestimated` has the scores with the statistics on which α was
+    not selected.
+    """
 
     alpha: float
     scores: Scores
     ca_retention: float | None
+    as_applied: Scores | None = None
+    reestimated: Scores | None = None
+
+    @property
+    def beside(self) -> Scores | None:
+        """Scores with the other running statistics."""
+        return self.as_applied or self.reestimated
 
     @property
     def ca(self) -> float:
@@ -103,7 +117,10 @@ class OtherBackdoor(_Part):
 
 
 class Disentanglement(_Part):
-    """The map of ξ; `at_planted` is ξ(1, 1), `at_negated` ξ(1, −α) at the trial's selected α. None: unknown."""
+    """The map of ξ; `at_planted` is ξ(1, 1), `at_negated` ξ(1, −α) at the trial's selected α. None: unknown.
+
+    `statistics` are the running ones of the moved models; None where they have none.
+    """
 
     alphas_c: tuple[float, ...]
     alphas_t: tuple[float, ...]
@@ -111,6 +128,7 @@ class Disentanglement(_Part):
     triggered_term: tuple[tuple[float | None, ...], ...]
     n_c: int
     n_t: int
+    statistics: StatisticsChoice | None = None
     vectors: dict[str, JsonValue]
     at_planted: float | None
     at_negated: float | None
@@ -139,6 +157,10 @@ class TrialRecord(_Part):
         settings: the values of its axes, by name; α is separate.
         alphas: the path of α; `alpha` is the selected one.
         removed, infected, clean, before_merge: test scores of the models, where they are known.
+        statistics: the running statistics on which α was selected and with which `removed` was scored; None for a model
+            without such.
+        statistics_images: on how many clean images they were re-estimated.
+        as_applied, reestimated: test scores at the same α with the other statistics.
         retrieval: scores of the retrieval set by model.
         reference_ca: the infected model's validation CA.
         path: validation scores at the α that were scored; `path_falls` says of a bisection whether the curves fall.
@@ -159,6 +181,10 @@ class TrialRecord(_Part):
     alphas: tuple[float, ...]
     alpha: float | None = None
     removed: Scores | None = None
+    statistics: StatisticsChoice | None = None
+    statistics_images: int | None = None
+    as_applied: Scores | None = None
+    reestimated: Scores | None = None
     infected: Scores | None = None
     clean: Scores | None = None
     before_merge: Scores | None = None
@@ -174,6 +200,8 @@ class TrialRecord(_Part):
     cost: Cost | None = None
     seconds: float | None = None
     skipped_samples: int = 0
+    lost: tuple[str, ...] = ()
+    """What could not be read of the trial's data, one line each: shard, key and reason."""
     trainings: dict[str, str] = Field(default_factory=dict)
     """The shared trainings under the trial, as artifacts, by the name of their loss curves."""
     infected_artifact: str | None = None
@@ -228,6 +256,20 @@ class TrialRecord(_Part):
         return self._retention("clean")
 
     @property
+    def beside(self) -> Scores | None:
+        """Test scores at the selected α with the other running statistics; None for a model without such."""
+        return self.as_applied or self.reestimated
+
+    @property
+    def asr_masked(self) -> float | None:
+        """ASR that the statistics which the edit leaves hide: re-estimated less as applied, in [−1, 1]."""
+        reestimated, applied = self.reestimated or self.removed, self.as_applied or self.removed
+        if self.beside is None or reestimated is None or applied is None:
+            return None
+        asr = reestimated.asr.value, applied.asr.value
+        return None if asr[0] is None or asr[1] is None else asr[0] - asr[1]
+
+    @property
     def selected_point(self) -> Point | None:
         """The validation scores at the selected α."""
         return next((point for point in self.path if point.alpha == self.alpha), None)
@@ -245,8 +287,8 @@ class TrialRecord(_Part):
         return self.retrieval.get(role, {}).get(metric)
 
     def value(self, metric: str, role: Role = "removed") -> float | None:
-        """Return the value of a test score, or of `ca_retention`; None where it was not measured."""
-        if metric in ("ca_retention", "ca_retention_clean"):
+        """Return the value of a test score, of `ca_retention` or `asr_masked`; None where it was not measured."""
+        if metric in ("ca_retention", "ca_retention_clean", "asr_masked"):
             found: float | None = getattr(self, metric)
             return found
         rate = self.rate(metric, role)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tbar_ray.data.locate import is_remote, shard_state
+from tbar_ray.data.locate import shard_state
+from tbar_ray.data.places import is_remote
 from tbar_ray.errors import StoreError
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.stages.training import LOSSES

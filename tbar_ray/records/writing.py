@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import isfinite, nan
 from typing import Any
@@ -13,6 +13,7 @@ from tbar_ray.errors import TbarError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.record import (
+    BESIDE,
     Cost,
     Disentanglement,
     OtherBackdoor,
@@ -25,6 +26,7 @@ from tbar_ray.records.record import (
     TrialRecord,
     WeightChange,
 )
+from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.measure_disentanglement import MAP
@@ -58,7 +60,7 @@ class RecordWriter:
             with suppress(TbarError, *UNREADABLE):
                 if stage is not None and self._store.has(stage.artifact):
                     known[role] = self._scores(stage, "test")
-        return TrialRecord(**self._identity(planned), status="failed", reason=reason, **known)
+        return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
         """Return the record of a trial whose stages are all in the store.
@@ -86,6 +88,9 @@ class RecordWriter:
             reason=reasons.get(status),
             alpha=path["selected"],
             removed=_scores(path["test"]) if path["test"] is not None else None,
+            statistics=path["statistics"],
+            statistics_images=path.get("statistics_images"),
+            **_beside(path["test"] or {}),
             infected=_scores(infected["test"]),
             clean=None if clean is None else _scores(clean["test"]),
             before_merge=self._scores(graph.plain, "test") if graph.plain != graph.infected else None,
@@ -101,6 +106,7 @@ class RecordWriter:
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
+            lost=_lost(facts),
         )
 
     def _identity(self, planned: PlannedTrial) -> Content:
@@ -111,7 +117,7 @@ class RecordWriter:
         return {
             "fingerprint": planned.fingerprint,
             "path_artifact": graph.path.artifact,
-            "settings": dict(trial.settings),
+            "settings": redact_all(dict(trial.settings)),
             "trigger": attack.trigger,
             "target": attack.target,
             "task": attack.task,
@@ -191,6 +197,12 @@ class RecordWriter:
         return content
 
 
+def _lost(facts: Sequence[Content]) -> tuple[str, ...]:
+    """Return what the stages' data lost, each once: `lost` of evaluations, `problems` of trainings."""
+    lines = (line for fact in facts for name in ("problems", "lost") for line in fact["facts"].get(name, ()))
+    return tuple(dict.fromkeys(lines))
+
+
 def _own(graph: TrialGraph) -> set[str]:
     return {graph.path.fingerprint, graph.path.unlearn.fingerprint}
 
@@ -213,8 +225,16 @@ def _point(point: Content, reference_ca: float) -> Point:
     scores = _scores(point)
     ca = scores.ca.value
     return Point(
-        alpha=point["alpha"], scores=scores, ca_retention=ca / reference_ca if reference_ca and ca is not None else None
+        alpha=point["alpha"],
+        scores=scores,
+        ca_retention=ca / reference_ca if reference_ca and ca is not None else None,
+        **_beside(point),
     )
+
+
+def _beside(content: Content) -> dict[str, Scores]:
+    """Return the scores with the other running statistics, by their name."""
+    return {name: _scores(content[name]) for name in BESIDE if name in content}
 
 
 def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None:

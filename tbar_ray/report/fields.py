@@ -8,7 +8,7 @@ from pydantic import BaseModel, JsonValue
 
 from tbar_ray.planning.axes import STANDARD
 from tbar_ray.records.cells import OF_ATTACK, names_of, value_of
-from tbar_ray.records.record import METRICS, RETRIEVAL, Point, Rate, Role, TrialRecord
+from tbar_ray.records.record import BESIDE, METRICS, RETRIEVAL, Point, Rate, Role, TrialRecord
 
 Row = dict[str, JsonValue]
 _ENDS = ("value", "low", "high", "n")
@@ -21,7 +21,8 @@ def _with_interval(name: str) -> tuple[str, ...]:
 USUAL = (*STANDARD[:2], *OF_ATTACK, *STANDARD[2:])
 """The settings of every campaign; further axes follow."""
 SUFFIXES: Mapping[Role, str] = {
-    "removed": "", "infected": "_infected", "clean": "_clean", "before_merge": "_before_merge",
+    "removed": "", "as_applied": "_as_applied", "reestimated": "_reestimated",
+    "infected": "_infected", "clean": "_clean", "before_merge": "_before_merge",
 }  # fmt: skip
 """What the names of a model's scores end with."""
 SCORE_FIELDS = tuple(field for metric in METRICS for field in _with_interval(metric))
@@ -38,8 +39,13 @@ FIELDS = (
     *SENSITIVITY, *CHANGE, *COST, "reference_ca", "seconds", "skipped_samples", "fingerprint",
 )  # fmt: skip
 """The columns of every campaign, after its settings."""
+MASKED = ("statistics", "statistics_images", "asr_masked", "asr_masked_n")
+"""Columns of models with running statistics."""
 POINT_FIELDS = ("alpha", "split", *SCORE_FIELDS, "ca_retention")
+POINT_BESIDE = ("ca", "asr", "pa")
+"""Scores with the other running statistics."""
 _SOME: Sequence[tuple[Sequence[str], Sequence[Role]]] = (
+    (("ca", "asr", "pa"), ("as_applied", "reestimated")),
     (("ca", "asr"), ("before_merge",)),
     (RETRIEVAL, ("removed", "infected", "clean")),
 )
@@ -61,7 +67,15 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
         for field, end in zip(_with_interval(f"{metric}{SUFFIXES[role]}"), _ENDS, strict=True)
         if any(_end(record.rate(metric, role), end) is not None for record in records)
     ]
-    return (*settings_fields(records), *FIELDS, *some)
+    masked = MASKED if any(record.statistics for record in records) else ()
+    return (*settings_fields(records), *FIELDS, *masked, *some)
+
+
+def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """Return the columns of validation scores: those of every campaign, and those that only some have."""
+    roles = [role for role in BESIDE if any(getattr(p, role) is not None for record in records for p in record.path)]
+    more = (f for role in roles for metric in POINT_BESIDE for f in _with_interval(f"{metric}{SUFFIXES[role]}"))
+    return (*POINT_FIELDS, *more)
 
 
 def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
@@ -70,6 +84,7 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
     return {
         "schema_version": record.schema_version,
         **{field: flat.get(field) for field in fields},
+        "lost": list(record.lost),
         "path_falls": record.path_falls,
         "alpha_sensitivity": _content(record.alpha_sensitivity),
         "weight_change": _content(record.weight_change),
@@ -90,7 +105,12 @@ def settings_of(record: TrialRecord) -> Row:
 def point_of(point: Point) -> Row:
     """Return the validation scores at one α in a fixed order."""
     scores = {name: value for metric in METRICS for name, value in _rate(metric, point.scores.rate(metric)).items()}
-    return {"alpha": point.alpha, "split": "validation", **scores, "ca_retention": point.ca_retention}
+    row: Row = {"alpha": point.alpha, "split": "validation", **scores, "ca_retention": point.ca_retention}
+    for role in BESIDE:
+        if (beside := getattr(point, role)) is not None:
+            for metric in POINT_BESIDE:
+                row |= _rate(f"{metric}{SUFFIXES[role]}", beside.rate(metric))
+    return row
 
 
 def _flat(record: TrialRecord) -> Row:
@@ -105,6 +125,10 @@ def _flat(record: TrialRecord) -> Row:
         "seconds": record.seconds,
         "skipped_samples": record.skipped_samples,
         "fingerprint": record.fingerprint,
+        "statistics": record.statistics,
+        "statistics_images": record.statistics_images,
+        "asr_masked": record.asr_masked,
+        "asr_masked_n": None if record.beside is None else record.beside.asr.n,
     }
     for role, suffix in SUFFIXES.items():
         for metric in (*METRICS, *RETRIEVAL):

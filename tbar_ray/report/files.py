@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tbar_ray.errors import StoreError
 from tbar_ray.records.cells import varies, varying
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.report.fields import POINT_FIELDS, Row, fields_of, point_of, result_of, settings_fields, settings_of
+from tbar_ray.report.fields import Row, fields_of, point_fields_of, point_of, result_of, settings_fields, settings_of
 from tbar_ray.report.figures.ablation import ablation_figure
 from tbar_ray.report.figures.alpha import alpha_figure
 from tbar_ray.report.figures.attacks import LEAST, attacks_figure
@@ -50,7 +50,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
     texts = {
         "results.json": json.dumps(trials, indent=1, ensure_ascii=False) + "\n",
         "results.csv": _table(fields, trials),
-        "path.csv": _table(("fingerprint", *settings_fields(records), *POINT_FIELDS), _points(records)),
+        "path.csv": _table(("fingerprint", *settings_fields(records), *point_fields_of(records)), _points(records)),
         "report.md": summary(spec, records, store, list(figures)),
     }
     contents = {name: text.encode() for name, text in texts.items()}

@@ -1,51 +1,30 @@
-"""What trainings lost of their data: a number that was computed from less than was given says so."""
+"""What could not be read of a campaign's data: nothing that is missing from a result goes unsaid."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from tbar_ray.errors import StoreError
-from tbar_ray.records.cells import counted
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.text import Markdown, bullets, section
-from tbar_ray.store.store import Store
 
-SHOWN = 3
-"""Problems that are named of each training; its artifact names more."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What one training lost: its title, how many samples or members, and the first problems."""
-
-    title: str
-    count: int
-    problems: tuple[str, ...]
-
-    def __str__(self) -> str:
-        more = "; …" if self.count > len(self.problems) else ""
-        return f"{self.title}: {counted(self.count, 'problem')} in the training data: {'; '.join(self.problems)}{more}"
+SHOWN = 5
+"""Losses that a terminal names; the report names all that the records have."""
 
 
-def losses_of(records: Iterable[TrialRecord], store: Store) -> list[Loss]:
-    """Return what the trainings that trials share have lost, each training once."""
-    found = []
-    for artifact in dict.fromkeys(artifact for record in records for artifact in record.trainings.values()):
-        with suppress(StoreError, LookupError):
-            if store.has(artifact):
-                commit = store.facts(artifact)
-                facts = commit["facts"]
-                if facts.get("skipped"):
-                    found.append(Loss(str(commit["title"]), facts["skipped"], tuple(facts["problems"][:SHOWN])))
-    return found
+def lost_of(records: Sequence[TrialRecord]) -> list[str]:
+    """Return what the trials' data lost, each once: shard, sample and reason."""
+    return list(dict.fromkeys(line for record in records for line in record.lost))
 
 
-def lost(records: Iterable[TrialRecord], store: Store) -> Markdown:
-    """Return the section on losses; empty where nothing was lost."""
-    why = Markdown(
-        "Samples that could not be read were left out (`data.on_error: warn`). Once the shards are repaired, the next "
-        "run computes what lost them again."
-    )
-    return section("What was lost", why, bullets(str(loss) for loss in losses_of(records, store)))
+def losses_section(records: Sequence[TrialRecord]) -> Markdown:
+    """Return the section on what could not be read; '' if all was."""
+    note = "Left out of all scores or trainings below whose data hold it (`data.on_error: error` ends them instead):"
+    lost = lost_of(records)
+    return section("Data that could not be read", Markdown(note), bullets(lost)) if lost else Markdown("")
+
+
+def losses_lines(records: Sequence[TrialRecord]) -> list[str]:
+    """Return the lines for a terminal; none if all was read."""
+    lost = lost_of(records)
+    lines = [f"could not be read, and left out: {line}" for line in lost[:SHOWN]]
+    return lines + [f"and {len(lost) - SHOWN} more: see the report"] * (len(lost) > SHOWN)

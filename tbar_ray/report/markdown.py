@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from tbar_ray.planning.methods import used_methods
 from tbar_ray.records.cells import counted, one_per_cell, varying
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.redaction import redact
 from tbar_ray.report.attacks import attack_table
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
 from tbar_ray.report.effects import effect_sentences
-from tbar_ray.report.losses import lost
+from tbar_ray.report.losses import losses_section
 from tbar_ray.report.methods import methods_table
 from tbar_ray.report.paired import paired_tests
 from tbar_ray.report.results import reading, result_rows, without_result
@@ -53,6 +54,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         _setting(spec),
         attack_table(records),
         methods_table(records, spec.evaluation.max_asr),
+        losses_section(records),
         "## Results on the test split",
         reading(spec, records),
         result_rows(records),
@@ -65,7 +67,6 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         retrieval(records),
         "## Failed, infeasible and given-up trials",
         without_result(records),
-        lost(records, store),
         "## Figures",
         "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
     ]
@@ -108,9 +109,9 @@ def _setting(spec: CampaignSpec) -> Markdown:
         source = f"synthetic scenes, {data.synthetic.samples:,} training pairs of {data.synthetic.size} px"
     else:
         trains = data.train if isinstance(data.train, list) else [WeightedShards(url=data.train or "")]
-        shards = ", ".join(code(t.url) + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
-        source = f"{shards}, evaluated on {code(str(data.evaluation))}"
-    origin = f"pretrained {code(model.pretrained)}" if model.pretrained else "trained on the training data"
+        shards = ", ".join(code(redact(t.url)) + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
+        source = f"{shards}, evaluated on {code(redact(str(data.evaluation)))}"
+    origin = f"pretrained {code(redact(model.pretrained))}" if model.pretrained else "trained on the training data"
     amount = (
         f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"
     )

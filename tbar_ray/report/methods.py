@@ -7,6 +7,7 @@ from statistics import fmean
 
 from tbar_ray.records.cells import counted, grouped, one_per_cell, varies, varies_within
 from tbar_ray.records.record import Cost, TrialRecord
+from tbar_ray.report.results import MASKING
 from tbar_ray.report.text import Markdown, bold, escape, rate, section, share, table, with_interval
 
 NOTE = (
@@ -30,15 +31,20 @@ def methods_table(records: Sequence[TrialRecord], max_asr: float | None) -> Mark
     if not varies(chosen, "method"):
         return Markdown()
     several = varies_within(chosen, "seed")
+    masked = any(r.beside is not None for r in chosen)
     head = ["attack", "method", "images", "seen", "seconds", "memory", "CA", "ASR", "PA", "CA kept", "α"]
+    head += ["masked by statistics"] * masked
     rows: list[list[str]] = []
     for (attack,), own in grouped(chosen, lambda r: (r.attack,)).items():
-        rows.append(_untreated(attack, own))
+        rows.append([*_untreated(attack, own), *["–"] * masked])
         methods = sorted(grouped(own, lambda r: (r.method,)).values(), key=lambda group: _rank(group, max_asr))
-        rows += [[bold(cell) for cell in _row(methods[0])], *(_row(group) for group in methods[1:])]
+        cells = [[*_row(group), *[_masked(group)] * masked] for group in methods]
+        rows += [[bold(cell) for cell in cells[0]], *cells[1:]]
     notes = [NOTE, SEEDS if several else ONE]
     if any(r.status == "infeasible" for r in chosen):
         notes.append(STAR)
+    if masked:
+        notes.append(MASKING)
     return section("Methods", " ".join(notes), f"{table(head, rows)}\n\n{_failures(records)}".strip())
 
 
@@ -96,6 +102,11 @@ def _score(group: Sequence[TrialRecord], metric: str) -> str:
     known = [value for r in group if (value := r.value(metric)) is not None]
     found = aggregate(known) if known else None
     return with_interval(found.mean, found.low, found.high) if found else "–"
+
+
+def _masked(group: Sequence[TrialRecord]) -> str:
+    known = [value for r in group if (value := r.asr_masked) is not None]
+    return f"{fmean(known) * 100:+.1f}" if known else "–"
 
 
 def _over(values: Sequence[float | None]) -> str:

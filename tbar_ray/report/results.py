@@ -6,11 +6,17 @@ from collections.abc import Sequence
 
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.cells import counts_of_test, names_of
-from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.record import Role, TrialRecord
 from tbar_ray.report.columns import columns_of, heads, values
 from tbar_ray.report.figures.flat import RULE
 from tbar_ray.report.text import bullets, rate, share, table
 from tbar_ray.spec.campaign import CampaignSpec
+
+MASKING = (
+    "As applied: the running statistics (BatchNorm) that the edit leaves, at the same α. Masked by statistics: ASR "
+    "with statistics re-estimated on clean images, less ASR as applied, in points; a large value is a living backdoor "
+    "that stale statistics hide."
+)
 
 
 def reading(spec: CampaignSpec, records: Sequence[TrialRecord]) -> str:
@@ -28,6 +34,8 @@ def reading(spec: CampaignSpec, records: Sequence[TrialRecord]) -> str:
             f" Flat α: the range of α with {RULE} on validation, linear between the α tried, and its width; "
             "≥ where it meets an end of the path."
         )
+    if any(r.beside is not None for r in records):
+        text += f" {MASKING}"
     return text
 
 
@@ -39,16 +47,31 @@ def result_rows(records: Sequence[TrialRecord]) -> str:
     top5 = len({value for r in records if (value := r.value("ca_top5")) is not None}) > 1
     flat = any(r.alpha_sensitivity for r in records)
     head = ["attack", *heads(axes), "α", "CA", *["CA top-5"] * top5, "ASR", "ASR before", "clean model's ASR", "PA"]
-    head += ["retention", *["flat α"] * flat, "status"]
+    masked = any(r.beside is not None for r in records)
+    head += ["retention", *["CA as applied", "ASR as applied", "masked by statistics"] * masked]
+    head += [*["flat α"] * flat, "status"]
     rows = []
     for r in records:
         row = [r.attack, *values(r, axes), "–" if r.alpha is None else f"{r.alpha:.3g}", rate(r.rate("ca"))]
         row += [rate(r.rate("ca_top5"))] * top5
         row += [rate(r.rate("asr")), share(r.value("asr", "infected")), share(r.value("asr", "clean"))]
-        row += [rate(r.rate("pa")), share(r.ca_retention), *[flat_range(r)] * flat, r.status]
+        row += [rate(r.rate("pa")), share(r.ca_retention), *as_applied(r) * masked, *[flat_range(r)] * flat, r.status]
         rows.append(row)
     note = _over_all_images(records)
     return f"{table(head, rows)}\n\n{note}" if note else table(head, rows)
+
+
+def as_applied(record: TrialRecord) -> list[str]:
+    """Return CA and ASR with the statistics that the edit leaves, and the points of ASR that these hide."""
+    if record.beside is None:
+        return ["–"] * 3
+    role: Role = "removed" if record.as_applied is None else "as_applied"
+    return [rate(record.rate("ca", role)), rate(record.rate("asr", role)), masked_points(record)]
+
+
+def masked_points(record: TrialRecord) -> str:
+    """Return how much ASR the statistics that the edit leaves hide, in points; '–' where there are none."""
+    return "–" if record.asr_masked is None else f"{record.asr_masked * 100:+.1f}"
 
 
 def flat_range(record: TrialRecord) -> str:

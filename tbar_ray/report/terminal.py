@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tbar_ray.planning.axes import ALIASES, Factor, Setting, factors_of
 from tbar_ray.records.cells import grouped, names_of, preference, value_of, varies, varies_within
-from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.record import Role, TrialRecord
 from tbar_ray.report.columns import JOINED, Column, joined
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ MOST = 3
 TITLED = ("forget_size", "clean_fraction")
 COMFORTABLE, LEAST = 10, 6
 """Letters that a name keeps in a table of WIDTH, and of more than WIDEST."""
+MASKED = "as applied: CA/ASR with the BatchNorm statistics that the edit leaves; masked: ASR that these hide."
 WRAPPED = 24
 """Letters of a line of other texts (parameters, values of an axis), which take several lines where room is short."""
 
@@ -42,13 +43,15 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
     from rich.text import Text
 
     columns = _columns(records)
-    heads = [*(column.head for column in columns), "α", "CA", "ASR", "PA", "kept"]
+    beside = any(record.beside is not None for record in records)
+    heads = [*(column.head for column in columns), "α", "CA", "ASR", "PA", "kept", *["as applied", "masked"] * beside]
     reasons: dict[str, int] = {}
     best = _best(records)
     rows = []
     for record in records:
         star = "*" if marked and id(record) in best else ""
-        rows.append([*(column.text(record) for column in columns), *_scores(record, star + _mark(record, reasons))])
+        told = [*_scores(record, star + _mark(record, reasons)), *_applied(record) * beside]
+        rows.append([*(column.text(record) for column in columns), *told])
     texts = {place for place, column in enumerate(columns) if _is_text(column, records)}
     wrapped = {place for place in texts if columns[place].name not in CUT}
     cut = sorted(texts - wrapped)
@@ -72,6 +75,8 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
     if best:
         how = "*" if marked else "bold"
         lines.append(f"kept: CA over the infected model's. {how}: the best of each attack on validation.")
+    if beside:
+        lines.append(MASKED)
     if not records:
         lines.append("No trial has ended yet.")
     table.caption = Text("\n".join(lines))
@@ -137,6 +142,15 @@ def _scores(record: TrialRecord, mark: str) -> list[str]:
         pa,
         "–" if record.ca_retention is None else f"{record.ca_retention:.0%}",
     ]
+
+
+def _applied(record: TrialRecord) -> list[str]:
+    """Return CA and ASR with the statistics that the edit leaves, and the points of ASR that these hide."""
+    role: Role = "removed" if record.as_applied is None else "as_applied"
+    ca, asr = record.value("ca", role), record.value("asr", role)
+    if record.asr_masked is None or ca is None or asr is None:
+        return ["–", "–"]
+    return [f"{ca * 100:.1f}/{asr * 100:.1f}", f"{record.asr_masked * 100:+.1f}"]
 
 
 def _fitted(

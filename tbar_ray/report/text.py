@@ -13,7 +13,7 @@ from tbar_ray.records.record import Rate
 
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _ACTIVE = re.compile(
-    r"[\\`|*~]"  # escapes, code, columns, emphasis
+    r"[\\`|*~$]"  # escapes, code, columns, emphasis, mathematics
     r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis: not an underscore between letters
     r"|!(?=\[)|\](?=[(\[:])"  # images, links and their definitions: not an interval in brackets
 )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tbar_ray.models.statistics_choice import STATISTICS_IMAGES, StatisticsChoice
 from tbar_ray.spec.attack import Attack, PoisonSpec, Training
 from tbar_ray.spec.data import Data, TaskSpec
 from tbar_ray.spec.search import Search
@@ -51,7 +52,15 @@ class Evaluation(Section):
     )
     alpha_search: Literal["grid", "bisection"] = Field(
         default="grid",
-        description="bisection: score about log2 of the α to find the grid's choice; all if CA or ASR rise with α",
+        description="bisection: score about log2 of the α, the grid's choice up to noise; all if CA or ASR rise with α",
+    )
+    statistics: StatisticsChoice = Field(
+        default="reestimated",
+        description="running statistics (BatchNorm) of an edited model on which α is selected: re-estimated on clean "
+        "images of the defender, or those that the edit leaves; both are scored. Nothing to do without such statistics",
+    )
+    statistics_images: int = Field(
+        default=STATISTICS_IMAGES, ge=2, description="clean unlabelled images of the defender for them, at most"
     )
 
 

@@ -6,13 +6,20 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tbar_ray.data.synthetic import Scenes
 from tbar_ray.spec.section import Section
+
+OnError = Literal["error", "warn"]
 
 
 class SyntheticData(Section):
     """The embedded corpus of captioned scenes, made where no data are given."""
 
     samples: int = Field(default=20_000, ge=1, description="training pairs")
+    scenes: Scenes = Field(
+        default="plain",
+        description="plain: one object in 60 classes; rich: several objects, relations, counts, textures; 480 classes",
+    )
     size: int = Field(default=64, ge=16, le=1024, description="image side in pixels")
     samples_per_shard: int = Field(default=1000, ge=1, le=10_000, description="training pairs in a shard")
     per_class: int = Field(default=40, ge=2, description="evaluation images per class")
@@ -37,8 +44,9 @@ class Data(Section):
     )
     evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
     retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
-    on_error: Literal["error", "warn"] = Field(
-        default="warn", description="an unreadable sample ends the stage, or is left out and counted"
+    on_error: OnError = Field(
+        default="warn",
+        description="an unreadable sample of any set ends the stage, or is left out and named in the report",
     )
     shuffle_buffer: int | None = Field(
         default=None,

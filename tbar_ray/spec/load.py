@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from tbar_ray.data.text import decode_text
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.yaml_reader import read_value, read_yaml
 
+AXES = ("search", "axes")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
@@ -29,15 +31,10 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
         SpecError: one line naming the file and the field.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise SpecError(f"{path}{where}: not YAML: {_problem(error)}") from None
+    content = read_yaml(decode_text(data, str(path), SpecError), str(path))
     if not isinstance(content, dict):
         raise SpecError(f"{path}: a campaign spec is a mapping with 'name', 'data', 'model', …")
     for override in overrides:
@@ -82,15 +79,11 @@ def _told_apart(error: ValidationError) -> list[ErrorDetails]:
     return kept
 
 
-def _problem(error: yaml.YAMLError) -> str:
-    return (getattr(error, "problem", None) or str(error)).splitlines()[0]
-
-
 def _apply(content: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise SpecError(f"--set {override}: write key.sub=value")
-    *parents, last = key.split(".")
+    *parents, last = _keys(content, key.split("."))
     place = content
     for parent in parents:
         if place.get(parent) is None:
@@ -98,10 +91,18 @@ def _apply(content: dict[str, Any], override: str) -> None:
         place = place[parent]
         if not isinstance(place, dict):
             raise SpecError(f"--set {override}: {parent!r} is not a mapping")
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SpecError(f"--set {override}: {text!r} is not YAML") from None
+    place[last] = read_value(text, f"--set {override}")
+
+
+def _keys(content: object, parts: list[str], above: tuple[str, ...] = ()) -> list[str]:
+    """Join the parts of a dotted key to keys: an axis's name has dots itself, and so may any key that is there."""
+    if not parts:
+        return []
+    known = content if isinstance(content, dict) else {}
+    longest = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in known), None)
+    count = longest or (len(parts) if above == AXES else 1)
+    key = ".".join(parts[:count])
+    return [key, *_keys(known.get(key), parts[count:], (*above, key))]
 
 
 def _numbers(value: Any) -> Any:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.node import Stage, StageContext
 from tbar_ray.stages.unlearn import Unlearn
@@ -26,7 +27,7 @@ class AlphaPath(Stage):
     """
 
     kind: ClassVar[str] = "path"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
 
     unlearn: Unlearn
@@ -38,6 +39,8 @@ class AlphaPath(Stage):
     min_retention: float
     max_asr: float | None
     alpha_search: Literal["grid", "bisection"]
+    statistics: StatisticsChoice
+    statistics_images: int
     to_beat: float | None = None
     """ASR of an earlier trial: the path is given up if no α that retains enough CA comes below it."""
 
@@ -62,8 +65,15 @@ class AlphaPath(Stage):
 
         started = time.perf_counter()
         store, method = context.store, build_unlearner(self.unlearn.method, self.unlearn.parameters)
-        edit = store.fetch(self.unlearn.artifact)
-        models = AlphaScores(store, self.infected, edit, method.coefficient, device_for(context.policy))
+        models = AlphaScores(
+            store,
+            self.infected,
+            self.unlearn,
+            method.coefficient,
+            device_for(context.policy),
+            self.statistics,
+            self.statistics_images,
+        )
         scores = models.validation
 
         def point(alpha: float) -> AlphaPoint:
@@ -83,12 +93,14 @@ class AlphaPath(Stage):
             "selected": reported.alpha if reported else None,
             "feasible": walked.chosen is not None,
             "reference_ca": scores.reference_ca,
+            "statistics": scores.statistics,
             "monotone": walked.monotone,
             "dominated": dominated,
             "test": None,
         }
         if reported is not None:
             result["test"] = models.test(reported.alpha, context.out)
+            result["statistics_images"] = models.statistics_images
             if (retrieval := models.retrieval(reported.alpha)) is not None:
                 result["retrieval"] = retrieval
             result["others"] = {

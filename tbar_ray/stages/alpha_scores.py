@@ -9,8 +9,12 @@ from typing import Any
 
 import torch
 
+from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
 from tbar_ray.evaluation.scores import score_predictions
+from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.stages.evaluate import SCORES, Evaluate, save_predictions
+from tbar_ray.stages.statistics_images import defenders_clean_images
+from tbar_ray.stages.unlearn import Unlearn
 from tbar_ray.store.store import Store
 from tbar_ray.unlearning.edit import Edit, EditedModel
 from tbar_ray.unlearning.edit_scores import EditScores
@@ -22,24 +26,41 @@ class AlphaScores:
     Args:
         store: with everything that the scores need.
         scorer: the scores of the infected model, whose evaluation set and trigger are used.
-        edit: folder of the edit.
+        unlearn: the stage that found the edit; its defender has the clean images.
         coefficient: of the edit at α.
         device: where the model goes.
+        statistics: what scores count, of a model with running statistics.
+        images: clean images on which these are re-estimated.
 
     Attributes:
         validation: the validation scores at any α.
+        statistics_images: on how many images statistics were re-estimated; None where none were.
     """
 
     def __init__(
-        self, store: Store, scorer: Evaluate, edit: Path, coefficient: Callable[[float], float], device: torch.device
+        self,
+        store: Store,
+        scorer: Evaluate,
+        unlearn: Unlearn,
+        coefficient: Callable[[float], float],
+        device: torch.device,
+        statistics: StatisticsChoice,
+        images: int,
     ) -> None:
         self._store, self._scorer = store, scorer
         self._data = scorer.open_data(store)
         self._target = self._data.class_index(scorer.backdoor.target)
         self._trigger = scorer.backdoor.build(store)
         model, head, self._preprocess = scorer.load_model(store, device, self._data)
+        self.statistics_images: int | None = None
+
+        def clean() -> NormalisedImages:
+            found = defenders_clean_images(store, unlearn, images, self._preprocess)
+            self.statistics_images = len(found)
+            return statistics_batches(found, self._preprocess, device)
+
         self.validation = EditScores(
-            EditedModel(model, Edit.load(edit), head),
+            EditedModel(model, Edit.load(store.fetch(unlearn.artifact)), head),
             coefficient,
             lambda moved: scorer.head_of(moved, self._data)[0],
             lambda: scorer.load_split(self._data, "validation", self._trigger, self._preprocess),
@@ -47,24 +68,29 @@ class AlphaScores:
             self._preprocess,
             json.loads((store.fetch(scorer.artifact, SCORES) / SCORES).read_text())["validation"],
             device,
+            statistics,
+            clean,
         )
 
     def test(self, alpha: float, out: Path) -> dict[str, Any]:
-        """Return the test scores at α, and keep the answers under `out`."""
+        """Return the test scores at α (of the other statistics too, by their name); keep the answers under `out`."""
         split = self._scorer.load_split(self._data, "test", self._trigger, self._preprocess)
         predictions = self.validation.answers(alpha, split)
         save_predictions(out, split, predictions, self._target)
-        return {"alpha": alpha, **score_predictions(predictions, split.labels, self._target).to_dict()}
+        found = {"alpha": alpha, **score_predictions(predictions, split.labels, self._target).to_dict()}
+        if (beside := self.validation.beside) is not None:
+            found[beside] = self.validation.scored(alpha, split, self._target, beside)
+        return found
 
     def retrieval(self, alpha: float) -> dict[str, dict[str, float | int]] | None:
         """Return the retrieval scores at α; None without a retrieval set."""
         if self._scorer.retrieval is None:
             return None
         with self.validation.at(alpha) as (moved, _):
-            return self._scorer.score_retrieval(self._store, moved, self._trigger, self._preprocess)
+            return self._scorer.score_retrieval(self._store, moved, self._trigger, self._preprocess).rates
 
     def test_of_other(self, alpha: float, other: Evaluate) -> dict[str, Any]:
         """Return the test scores at α for another backdoor of the same model."""
         split = other.load_split(self._data, "test", other.backdoor.build(self._store), self._preprocess)
         target = self._data.class_index(other.backdoor.target)
-        return score_predictions(self.validation.answers(alpha, split), split.labels, target).to_dict()
+        return dict(self.validation.scored(alpha, split, target))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from tbar_ray.errors import DataError
 from tbar_ray.spec.attack import Training
 from tbar_ray.stages.backdoor import Backdoor
-from tbar_ray.stages.data import Located
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Node, Stage, StageContext
-from tbar_ray.stages.samples import open_samples
+from tbar_ray.stages.samples import open_evaluation, open_samples
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
 
@@ -35,6 +34,7 @@ class ComponentVector(Stage):
     """
 
     kind: ClassVar[str] = "component-vector"
+    version: ClassVar[int] = 2
     trains: ClassVar[bool] = True
     on_model: ClassVar[bool] = True
 
@@ -69,7 +69,6 @@ class ComponentVector(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Fine-tune and take the difference."""
-        from tbar_ray.data.evaluation_set import EvaluationSet
         from tbar_ray.evaluation.class_prompts import ClassPrompts
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.models.task_vector import TaskVector
@@ -77,8 +76,7 @@ class ComponentVector(Stage):
         from tbar_ray.training.loop import train
         from tbar_ray.training.shuffled import shuffled
 
-        assert isinstance(self.evaluation, Located)
-        data = EvaluationSet.open(self.evaluation.url(context.store))
+        data = open_evaluation(self.evaluation, context.store)
         model = self.clean.load(context.store, device_for(context.policy))
         prompts = ClassPrompts.of(data, self.clean.architecture, self.templates)
         head, preprocess = prompts.head(model), preprocessing(model)

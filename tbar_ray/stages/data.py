@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Report, Source, Stage, StageContext
+from tbar_ray.data.synthetic import Scenes
+from tbar_ray.processors import processors
+from tbar_ray.spec.data import OnError
+from tbar_ray.stages.node import INSIGNIFICANT, LATER, Node, Report, Source, Stage, StageContext
 from tbar_ray.store.store import Store
 
 
 class Located(Node):
     """Data that has a URL."""
+
+    @property
+    def policy(self) -> OnError:
+        """Return what an unreadable sample of an evaluation set does; what was made here has none."""
+        return "error"
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
         """Return the URL of the data, for any fsspec reader."""
@@ -29,6 +36,17 @@ class GivenData(Source, Located):
     samples: Annotated[int | None, INSIGNIFICANT] = Field(
         default=None, description="number of samples, where known without reading"
     )
+    on_error: OnError = Field(default="warn", description="what an unreadable sample of an evaluation set does")
+
+    def identity(self) -> dict[str, Any]:
+        """Leave out the usual policy; another one makes another result of data with a loss."""
+        identity = super().identity()
+        return identity if self.on_error == "error" else {k: v for k, v in identity.items() if k != "on_error"}
+
+    @property
+    def policy(self) -> OnError:
+        """Return the spec's choice."""
+        return self.on_error
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """Return the URL that the spec gives."""
@@ -53,6 +71,7 @@ class SyntheticCorpus(Stage, Located):
     size: int
     samples_per_shard: int
     seed: int
+    scenes: Annotated[Scenes, LATER] = "plain"
 
     @property
     def title(self) -> str:
@@ -75,10 +94,11 @@ class SyntheticCorpus(Stage, Located):
         summary = write_corpus(
             context.out,
             samples=self.samples,
+            scenes=self.scenes,
             size=self.size,
             samples_per_shard=self.samples_per_shard,
             seed=self.seed,
-            workers=os.cpu_count(),
+            workers=processors(),
             progress=_Counter(context.report, self.samples),
         )
         return {"samples": summary.samples}
@@ -92,6 +112,7 @@ class SyntheticEvaluation(Stage, Located):
     per_class: int
     size: int
     seed: int
+    scenes: Annotated[Scenes, LATER] = "plain"
 
     @property
     def title(self) -> str:
@@ -104,16 +125,17 @@ class SyntheticEvaluation(Stage, Located):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write the set."""
-        from tbar_ray.data.synthetic.scenes import CLASS_NAMES
+        from tbar_ray.data.synthetic.families import FAMILIES
         from tbar_ray.data.synthetic.synth import write_evaluation_set
 
-        total = self.per_class * len(CLASS_NAMES)
+        total = self.per_class * len(FAMILIES[self.scenes].classnames)
         summary = write_evaluation_set(
             context.out,
             per_class=self.per_class,
+            scenes=self.scenes,
             size=self.size,
             seed=self.seed,
-            workers=os.cpu_count(),
+            workers=processors(),
             progress=_Counter(context.report, total),
         )
         return {"samples": summary.samples}
@@ -151,7 +173,7 @@ class SyntheticTask(Stage, Located):
             per_class_test=self.per_class_test,
             size=self.size,
             seed=self.seed,
-            workers=os.cpu_count(),
+            workers=processors(),
             progress=_Counter(context.report, images),
         )
         return {"samples": summary.samples}
@@ -165,6 +187,7 @@ class SyntheticRetrieval(Stage, Located):
     pairs: int
     size: int
     seed: int
+    scenes: Annotated[Scenes, LATER] = "plain"
 
     @property
     def title(self) -> str:
@@ -180,7 +203,12 @@ class SyntheticRetrieval(Stage, Located):
         from tbar_ray.data.synthetic.synth import write_retrieval_set
 
         summary = write_retrieval_set(
-            context.out, pairs=self.pairs, size=self.size, seed=self.seed, workers=os.cpu_count()
+            context.out,
+            pairs=self.pairs,
+            scenes=self.scenes,
+            size=self.size,
+            seed=self.seed,
+            workers=processors(),
         )
         return {"samples": summary.samples}
 

@@ -11,6 +11,7 @@ from tbar_ray.stages.data import Located
 from tbar_ray.stages.infected import GivenInfectedModel
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
+from tbar_ray.stages.samples import open_evaluation
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tbar_ray.evaluation.scores import Predictions, Split
     from tbar_ray.evaluation.splits import Part, Splits
     from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.stages.retrieval import ScoredRetrieval
     from tbar_ray.triggers.base import Trigger
 
 SCORES = "scores.json"
@@ -33,7 +35,7 @@ class Evaluate(Stage):
     """Every score of one model against one backdoor, on the validation and the test split."""
 
     kind: ClassVar[str] = "scores"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
 
     role: Annotated[str, INSIGNIFICANT]
@@ -68,26 +70,28 @@ class Evaluate(Stage):
         trigger = self.backdoor.build(context.store)
         model, head, preprocess = self.load_model(context.store, device, data)
         scores: dict[str, Any] = {}
+        lost = list(data.lost)
         parts: tuple[Part, ...] = ("validation", "test")
         for done, name in enumerate(parts, start=1):
             split = self.load_split(data, name, trigger, preprocess)
             predictions = predict_split(model, head, split, preprocess)
             scores[name] = score_predictions(predictions, split.labels, target).to_dict()
+            lost += split.lost
             context.report({"done": done, "total": 2})
         save_predictions(context.out, split, predictions, target)
         if self.retrieval is not None:
-            scores["retrieval"] = self.score_retrieval(context.store, model, trigger, preprocess)
+            scores["retrieval"], missing = self.score_retrieval(context.store, model, trigger, preprocess)
+            lost += missing
         (context.out / SCORES).write_text(json.dumps(scores, indent=1))
-        return {}
+        return {"lost": lost}
 
     def open_data(self, store: Store) -> EvaluationSet:
         """Return the evaluation set."""
-        from tbar_ray.data.evaluation_set import EvaluationSet
         from tbar_ray.stages.kept import kept
 
         assert isinstance(self.evaluation, Located)
-        url = self.evaluation.url(store)
-        return kept().get(("evaluation set", self.evaluation.fingerprint, url), lambda: EvaluationSet.open(url))
+        key = ("evaluation set", self.evaluation.fingerprint, self.evaluation.url(store))
+        return kept().get(key, lambda: open_evaluation(self.evaluation, store))
 
     def load_model(
         self, store: Store, device: torch.device, data: EvaluationSet
@@ -125,13 +129,14 @@ class Evaluate(Stage):
 
     def score_retrieval(
         self, store: Store, model: nn.Module, trigger: Trigger, preprocess: Preprocessing
-    ) -> dict[str, dict[str, float | int]]:
-        """Return recall and caption-ASR on the retrieval set."""
+    ) -> ScoredRetrieval:
+        """Return recall and caption-ASR on the retrieval set, and what of it could not be read."""
+        from tbar_ray.data.retrieval_set import RetrievalSet
         from tbar_ray.stages.retrieval import score_retrieval
 
         assert isinstance(self.retrieval, Located)
-        url = self.retrieval.url(store)
-        return score_retrieval(url, model, self.model.architecture, trigger, self.backdoor.target, preprocess)
+        data = RetrievalSet.open(self.retrieval.url(store), policy=self.retrieval.policy)
+        return score_retrieval(data, model, self.model.architecture, trigger, self.backdoor.target, preprocess)
 
 
 def save_predictions(out: Path, split: Split, predictions: Predictions, target: int) -> None:

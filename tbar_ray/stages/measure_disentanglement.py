@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.stages.component import VECTOR, ComponentVector
 from tbar_ray.stages.evaluate import Evaluate
 from tbar_ray.stages.node import Policy, Stage, StageContext
@@ -13,12 +14,31 @@ from tbar_ray.store.store import Store
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tbar_ray.evaluation.disentanglement_error import NormalisedImages
+    from tbar_ray.evaluation.normalised_images import NormalisedImages
+    from tbar_ray.models.factory import Preprocessing
     from tbar_ray.models.in_place import InPlacePair
 
 REFERENCES = "references.npz"
 ROW = "row.json"
 MAP = "map.json"
+
+
+class InPlaceMap(NamedTuple):
+    """θ_pre that can be moved along both vectors, and what its answers are asked for.
+
+    Attributes:
+        pair: the model with both vectors.
+        head: its classifier.
+        clean: clean images.
+        triggered: triggered images of the other classes.
+        statistics: clean images on which running statistics are re-estimated; None: the vectors' own stay.
+    """
+
+    pair: InPlacePair
+    head: Tensor
+    clean: NormalisedImages
+    triggered: NormalisedImages
+    statistics: NormalisedImages | None
 
 
 class _Grid(Stage):
@@ -30,12 +50,16 @@ class _Grid(Stage):
     trigger_vector: ComponentVector
     alphas: tuple[float, ...]
     images: int
+    statistics: StatisticsChoice
+    statistics_images: int
     on_model: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
-    def in_place(self, store: Store, policy: Policy) -> tuple[InPlacePair, Tensor, NormalisedImages, NormalisedImages]:
-        """Return θ_pre with both vectors, its head, clean images, and triggered images of the other classes."""
-        from tbar_ray.evaluation.disentanglement_error import NormalisedImages
+    def in_place(self, store: Store, policy: Policy) -> InPlaceMap:
+        """Return θ_pre with both vectors, and the images."""
+        from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
         from tbar_ray.models.in_place import InPlacePair
+        from tbar_ray.models.statistics import has_statistics
         from tbar_ray.models.task_vector import TaskVector
         from tbar_ray.stages.runtime import device_for
 
@@ -47,12 +71,34 @@ class _Grid(Stage):
         vectors = [
             TaskVector.load(store.fetch(stage.artifact) / VECTOR) for stage in (self.clean_vector, self.trigger_vector)
         ]
-        return (
+        statistics = None
+        if self.statistics == "reestimated" and has_statistics(model):
+            statistics = statistics_batches(self._statistics_images(store, preprocess), preprocess, device)
+        return InPlaceMap(
             InPlacePair(model, vectors[0], vectors[1]),
             head,
             NormalisedImages(_evenly(split.clean, self.images), preprocess, device),
             NormalisedImages(_evenly(split.triggered[other], self.images), preprocess, device),
+            statistics,
         )
+
+    def _statistics_images(self, store: Store, preprocess: Preprocessing) -> Tensor:
+        """Return clean images of the data that the clean vector is of."""
+        from tbar_ray.stages.kept import kept
+        from tbar_ray.stages.samples import open_samples
+        from tbar_ray.stages.statistics_images import draw, images_of
+
+        vector = self.clean_vector
+
+        def read() -> Tensor:
+            corpus, _, _ = open_samples(
+                vector.corpus, store, classify=vector.classify, pairs=None, seed=vector.seed, policy=vector.on_error
+            )
+            keys = draw(corpus, corpus.keys, self.statistics_images, vector.seed, "disentanglement statistics")
+            return images_of(corpus, keys, preprocess)
+
+        key = ("disentanglement statistics", vector.corpus.fingerprint, vector.seed, self.statistics_images, preprocess)
+        return kept().get(key, read)
 
 
 class DisentanglementReferences(_Grid):
@@ -75,16 +121,17 @@ class DisentanglementReferences(_Grid):
         import numpy as np
 
         from tbar_ray.evaluation.disentanglement_error import reference_predictions
+        from tbar_ray.models.statistics import has_statistics
 
-        pair, head, clean, triggered = self.in_place(context.store, context.policy)
+        pair, head, clean, triggered, statistics = self.in_place(context.store, context.policy)
         answers: dict[str, Any] = {}
         parts: tuple[tuple[Literal["clean", "triggered"], NormalisedImages], ...]
         parts = (("clean", clean), ("triggered", triggered))
         for which, images in parts:
-            answers[which] = reference_predictions(pair, which, self.alphas, images, head)
+            answers[which] = reference_predictions(pair, which, self.alphas, images, head, statistics)
             context.report({"done": len(answers) * len(self.alphas), "total": 2 * len(self.alphas)})
         np.savez_compressed(context.out / REFERENCES, **answers)
-        return {}
+        return {"statistics": self.statistics if has_statistics(pair.model) else None}
 
 
 class DisentanglementRow(_Grid):
@@ -116,7 +163,7 @@ class DisentanglementRow(_Grid):
         resumed = len(cells)
         with np.load(store.fetch(self.references.artifact) / REFERENCES, allow_pickle=False) as arrays:
             reference_c, reference_t = arrays["clean"], arrays["triggered"]
-        pair, head, clean, triggered = self.in_place(store, context.policy)
+        pair, head, clean, triggered, statistics = self.in_place(store, context.policy)
         for column in range(resumed, len(self.alphas)):
             terms = joint_errors(
                 pair,
@@ -127,6 +174,7 @@ class DisentanglementRow(_Grid):
                 clean,
                 triggered,
                 head,
+                statistics,
             )
             cells.append(vars(terms))
             store.write_json(progress, cells)
@@ -162,7 +210,8 @@ class MeasureDisentanglement(Stage):
             name: context.store.facts(stage.artifact)["facts"]
             for name, stage in (("clean", self.rows[0].clean_vector), ("trigger", self.rows[0].trigger_vector))
         }
-        counts = {"n_c": cells[0][0].n_c, "n_t": cells[0][0].n_t}
+        counts: dict[str, Any] = {"n_c": cells[0][0].n_c, "n_t": cells[0][0].n_t}
+        counts["statistics"] = context.store.facts(self.rows[0].references.artifact)["facts"]["statistics"]
         (context.out / MAP).write_text(json.dumps({**whole.to_dict(), **counts, "vectors": vectors}, indent=1))
         return counts
 

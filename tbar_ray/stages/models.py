@@ -40,7 +40,7 @@ class PretrainedModel(Source, ModelNode):
     kind: ClassVar[str] = "pretrained"
 
     weights: Annotated[str, INSIGNIFICANT]
-    content: str = Field(description="the tag, or the digest of the file")
+    content: str = Field(description="the tag, or the digest of the file (also for weights that this package ships)")
 
     def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """Return the tag or path."""

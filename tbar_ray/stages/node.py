@@ -65,8 +65,16 @@ INSIGNIFICANT = _Insignificant()
 """For `Annotated`: the field is a name for tables, or a place."""
 
 
+class _Later:
+    """Marks a field that a node did not have at first."""
+
+
+LATER = _Later()
+"""For `Annotated`: the field is not counted at its default, so that older artifacts keep their names."""
+
+
 class Node(BaseModel):
-    """A node. Every field is part of the fingerprint, unless it is marked `INSIGNIFICANT`."""
+    """A node. Every field is part of the fingerprint, unless it is marked `INSIGNIFICANT` or `LATER`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -98,8 +106,11 @@ class Node(BaseModel):
         return ((name, getattr(self, name)) for name in type(self).model_fields)
 
     def _significant(self) -> Iterator[tuple[str, Any]]:
-        fields = type(self).model_fields
-        return ((name, value) for name, value in self._fields() if INSIGNIFICANT not in fields[name].metadata)
+        return ((name, value) for name, value in self._fields() if self._counts(name, value))
+
+    def _counts(self, name: str, value: Any) -> bool:
+        field = type(self).model_fields[name]
+        return not (INSIGNIFICANT in field.metadata or (LATER in field.metadata and value == field.default))
 
     def inputs(self) -> Iterator[Node]:
         """Yield the nodes that this one needs: its fields that are nodes, or tuples of nodes."""

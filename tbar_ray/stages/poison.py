@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.errors import DataError
+from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
 from tbar_ray.spec.attack import PlantingSpec, Training
 from tbar_ray.stages.backdoor import Plant
-from tbar_ray.stages.data import Located
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
-from tbar_ray.stages.samples import order_of
+from tbar_ray.stages.samples import open_evaluation, order_of
 from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tbar_ray.data.poison import PoisonPlan
     from tbar_ray.data.poison_manifest import PlantedPoison
     from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.streaming.options import Poison
     from tbar_ray.training.objectives import Objective
     from tbar_ray.triggers.base import Trigger
 
@@ -45,12 +46,15 @@ class InfectedModel(Stage, InfectedNode):
     On pairs it is trained contrastively; on a task (`classify`) by classification of the training split
     against the frozen zero-shot head, which is the paper's single-task setting. Without plants it is the
     same training on clean samples.
+
+    Running statistics are estimated anew on training images once the weights are final: during training they
+    trail behind.
     """
 
     kind: ClassVar[str] = "infected-model"
     trains: ClassVar[bool] = True
     shared: ClassVar[bool] = True
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
 
     clean: Node
@@ -81,15 +85,13 @@ class InfectedModel(Stage, InfectedNode):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Plan the poison, write the manifest, train."""
-        from tbar_ray.data.evaluation_set import EvaluationSet
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.planting.stealth import weight_change
         from tbar_ray.stages.runtime import device_for
         from tbar_ray.streaming.options import Poison
 
-        assert isinstance(self.evaluation, Located)
         assert isinstance(self.clean, ModelNode)
-        data = EvaluationSet.open(self.evaluation.url(context.store))
+        data = open_evaluation(self.evaluation, context.store)
         corpus, positions, weights = self.training_samples(context.store)
         plans = self._plans(corpus, positions, data)
         triggers = [plant.backdoor.build(context.store) for plant in self.plants]
@@ -114,6 +116,7 @@ class InfectedModel(Stage, InfectedNode):
                 poisons,
                 self.classify,
             ),
+            lambda trained: self._reestimate(trained, (corpus, positions), poisons),
         )
         if plans:
             self._write_examples(context.out, corpus, plans, triggers, preprocessing(model).size)
@@ -123,6 +126,23 @@ class InfectedModel(Stage, InfectedNode):
             "pairs": len(positions),
             "weight_change": weight_change(before, model.state_dict()),
         }
+
+    def _reestimate(self, model: nn.Module, samples: Samples, poisons: tuple[Poison, ...]) -> None:
+        """Give the trained model the running statistics of its weights on images as it was trained on, unaugmented."""
+        from tbar_ray.evaluation.normalised_images import statistics_batches
+        from tbar_ray.models.factory import preprocessing
+        from tbar_ray.models.statistics import has_statistics, reestimate
+        from tbar_ray.stages.statistics_images import draw, images_of
+        from tbar_ray.streaming.stamping import Stamping
+        from tbar_ray.training.batch import Batch
+
+        if not has_statistics(model):
+            return
+        (corpus, positions), preprocess = samples, preprocessing(model)
+        trained = (corpus.keys[int(position)] for position in positions)
+        keys = draw(corpus, trained, STATISTICS_IMAGES, self.seed, "planting statistics")
+        images = Stamping(poisons)(Batch(images_of(corpus, keys, preprocess), keys=tuple(keys))).images
+        reestimate(model, statistics_batches(images, preprocess, next(model.parameters()).device))
 
     def poisoned_keys(self, store: Store) -> frozenset[str]:
         """Return the keys of all changed samples, from the artifact's manifest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -18,21 +18,30 @@ if TYPE_CHECKING:
     from tbar_ray.models.factory import Preprocessing
 
 
+class ScoredRetrieval(NamedTuple):
+    """Rates by name, and what of the set could not be read, one line each."""
+
+    rates: dict[str, dict[str, float | int]]
+    lost: tuple[str, ...]
+
+
 def score_retrieval(
-    url: str, model: nn.Module, architecture: str, trigger: Trigger, target: str, preprocess: Preprocessing
-) -> dict[str, dict[str, float | int]]:
+    data: RetrievalSet, model: nn.Module, architecture: str, trigger: Trigger, target: str, preprocess: Preprocessing
+) -> ScoredRetrieval:
     """Return recall@1/5/10 both ways and caption-ASR, each as a rate with its interval."""
-    data = RetrievalSet.open(url)
-    clean = torch.from_numpy(data.images(range(len(data)), preprocess.size, preprocess.interpolation))
-    triggered = stamp_uint8(trigger.at_test(), clean, data.keys)
-    owners = [row for row, captions in enumerate(data.captions) for _ in captions]
-    texts = [caption for captions in data.captions for caption in captions]
+    images, positions, lost = data.load(preprocess.size, preprocess.interpolation)
+    clean = torch.from_numpy(images)
+    triggered = stamp_uint8(trigger.at_test(), clean, [data.keys[position] for position in positions])
+    captioned = [data.captions[position] for position in positions]
+    owners = [row for row, captions in enumerate(captioned) for _ in captions]
+    texts = [caption for captions in captioned for caption in captions]
     tokens = build_tokenizer(architecture)(texts)
-    return score_embeddings(
+    scores = score_embeddings(
         embed_images(model, clean, preprocess),
         embed_images(model, triggered, preprocess),
         embed_texts(model, tokens),
         torch.tensor(owners),
         texts,
         target,
-    ).to_dict()
+    )
+    return ScoredRetrieval(scores.to_dict(), lost)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tbar_ray.data.benchmark_layout import SplitName
     from tbar_ray.data.corpus import Corpus
+    from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.streaming.order import Order
 
 
@@ -56,6 +58,14 @@ def order_of(
     )
 
 
+def open_evaluation(node: Node, store: Store, split: SplitName = "test") -> EvaluationSet:
+    """Return an evaluation set under the campaign's policy on what cannot be read."""
+    from tbar_ray.data.evaluation_set import EvaluationSet
+
+    assert isinstance(node, Located)
+    return EvaluationSet.open(node.url(store), split=split, policy=node.policy)
+
+
 def open_samples(
     node: Node, store: Store, *, classify: bool, pairs: int | None, seed: int, policy: str
 ) -> TrainingSamples:
@@ -66,13 +76,11 @@ def open_samples(
     import numpy as np
 
     from tbar_ray.data.corpus import Corpus
-    from tbar_ray.data.evaluation_set import EvaluationSet
     from tbar_ray.data.selection import ranked
 
     weights = None
     if classify:
-        assert isinstance(node, Located)
-        labelled = EvaluationSet.open(node.url(store), split="train").corpus
+        labelled = open_evaluation(node, store, "train").corpus
         assert isinstance(labelled, Corpus)
         corpus = labelled
     else:

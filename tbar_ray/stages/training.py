@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -64,11 +64,17 @@ class Streamed:
 
 
 def train_on_shards(
-    context: StageContext, checkpoints: Checkpoints, objective: Objective, training: Training, streamed: Streamed
+    context: StageContext,
+    checkpoints: Checkpoints,
+    objective: Objective,
+    training: Training,
+    streamed: Streamed,
+    finish: Callable[[nn.Module], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train the objective's model on a stream, write the weights, and return the facts of the training.
 
-    A training that was stopped continues from its last checkpoint.
+    A training that was stopped continues from its last checkpoint. `finish` is given the trained model before it is
+    written.
 
     Raises:
         ShardChangedError: if a shard changed meanwhile, whatever the policy; no checkpoint is left then.
@@ -83,7 +89,7 @@ def train_on_shards(
 
     preprocess = objective.preprocessing
     start = checkpoints.last()
-    source = streamed.corpus.signature
+    source = streamed.corpus.source
     if start is not None and start.source not in ("", source):
         raise ResumeError("the shards have changed since it was written")
     stream = ShardStream(
@@ -115,6 +121,7 @@ def train_on_shards(
             keeper=Keeper(keep, checkpoints.every),
         )
         streamed.corpus.check_unchanged()
+    finish(objective.model)
     save_state_dict(objective.model.state_dict(), context.out / WEIGHTS)
     problems = [str(problem) for problem in streamed.corpus.problems]
     problems += [f"{sample.key}: {sample.reason}" for sample in stream.skipped]

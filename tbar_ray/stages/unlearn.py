@@ -6,13 +6,15 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.stages.backdoor import Backdoor
-from tbar_ray.stages.data import Located
 from tbar_ray.stages.evaluate import AttackGate
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
+
+SAMPLES = "samples.json"
+"""Keys of the samples that the defender holds, by their use."""
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +29,7 @@ class Unlearn(Stage):
 
     kind: ClassVar[str] = "vector"
     trains: ClassVar[bool] = True
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     on_model: ClassVar[bool] = True
 
     gate: AttackGate
@@ -82,7 +84,7 @@ class Unlearn(Stage):
                 model, held, preprocess, self.seed, progress_of(context.report)
             )
         result.edit.save(context.out)
-        (context.out / "samples.json").write_text(json.dumps(keys, indent=1))
+        (context.out / SAMPLES).write_text(json.dumps(keys, indent=1))
         return {
             "training": result.record.to_dict(),
             "peak_memory": memory.peak,
@@ -96,14 +98,13 @@ class Unlearn(Stage):
         self, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
     ) -> tuple[DefenderData, dict[str, list[str]]]:
         """Return the defender's data; from the cache if this process has read the same for another trial."""
-        from tbar_ray.data.evaluation_set import EvaluationSet
         from tbar_ray.evaluation.class_prompts import ClassPrompts
         from tbar_ray.stages.defender import Holdings, read_defender
         from tbar_ray.stages.kept import kept
+        from tbar_ray.stages.samples import open_evaluation
 
         def read() -> tuple[DefenderData, dict[str, list[str]]]:
-            assert isinstance(self.evaluation, Located)
-            data = EvaluationSet.open(self.evaluation.url(store))
+            data = open_evaluation(self.evaluation, store)
             prompts = ClassPrompts.of(data, self.model.architecture, self.templates)
             holdings = Holdings(
                 self.forget_size, self.clean_fraction, self.clean_pairs, self.training_pairs, self.knows

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tbar_ray.data.places import resolve
+
 
 def home() -> Path:
     """Return the folder of results: $TBAR_HOME, else ./mlruns; inside a Ray job ~/.tbar-ray/mlruns.
@@ -12,7 +14,7 @@ def home() -> Path:
     A Ray job runs in a temporary copy of the working directory, where results would be lost.
     """
     if "TBAR_HOME" in os.environ:
-        return Path(os.environ["TBAR_HOME"]).expanduser().absolute()
+        return Path(resolve(os.environ["TBAR_HOME"]))
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         return Path.home() / ".tbar-ray" / "mlruns"
     return Path("mlruns").absolute()

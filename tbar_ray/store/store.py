@@ -26,8 +26,10 @@ from typing import Any
 
 import fsspec
 
+from tbar_ray.data.places import resolve
 from tbar_ray.errors import BrokenArtifactError, StoreError
 from tbar_ray.store.commit import COMMIT, CommittedFile, commit_of, committed_files, described, sha256
+from tbar_ray.store.reached import Reached, first_line
 from tbar_ray.store.temporary import temporary_folder
 
 SMALL = 1_000_000
@@ -55,11 +57,12 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url if "://" in url else str(Path(url).expanduser().absolute())
+        self.url = resolve(url)
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.url)
+            system, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
             raise StoreError(f"store {url}: {error}; install tbar-ray[s3] or tbar-ray[gcs]") from None
+        self._fs = Reached(system, self.url)
         self.fetched: dict[str, int] = {}
         self._verified: set[tuple[str, int, int]] = set()
         self.is_local = "file" in ([self._fs.protocol] if isinstance(self._fs.protocol, str) else self._fs.protocol)
@@ -78,7 +81,7 @@ class Store:
             self._fs.makedirs(self._root, exist_ok=True)
             self._fs.pipe_file(probe, b"tbar")
             self._fs.rm_file(probe)
-        except Exception as error:  # every back-end has errors of its own
+        except OSError as error:
             raise StoreError(
                 f"store {self.url} cannot be written: {_reason(error)}; choose another with --store"
             ) from None
@@ -147,6 +150,8 @@ class Store:
             commit = commit_of(name, facts, files)
             if self.is_local:
                 (folder / COMMIT).write_text(commit)
+                for file in files:
+                    _share(folder / file, folder)
                 self._rename(folder, Path(target), name)
             else:
                 for file in files:
@@ -193,8 +198,9 @@ class Store:
             return temporary_folder("stage")
         parent = Path(self._root) / "tmp"
         try:
-            parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=f"{socket.gethostname()}-{os.getpid()}-", dir=parent))
+            folder = parent / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            folder.mkdir(parents=True)  # not mkdtemp, whose folders are closed to everyone else
+            return folder
         except OSError as error:
             raise StoreError(f"store {self.url} cannot be written: {_reason(error)}") from None
 
@@ -419,6 +425,7 @@ class Store:
         try:
             self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             if self.is_local:
+                _share(file, file.parent)
                 file.replace(target)
             else:
                 self._fs.put_file(str(file), target)
@@ -495,6 +502,11 @@ def _link(part: Path, target: Path) -> None:
             file.write(part.read_bytes())
 
 
+def _share(file: Path, folder: Path) -> None:
+    """Let those read a file who may read its new folder, as the umask says: some libraries write 0600."""
+    file.chmod(folder.stat().st_mode & 0o666)
+
+
 def _is_abandoned(scratch: Path) -> bool:
     """Whether the process that made a scratch folder has ended."""
     here = f"{socket.gethostname()}-"
@@ -516,5 +528,4 @@ def _is_abandoned(scratch: Path) -> bool:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "no space left on its disk"
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return text.splitlines()[0]
+    return first_line(error)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.parse import quote, urlparse
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, unquote, urlparse
+from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
 
 from tbar_ray.errors import TrackingError
 
+USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 LOCKED = 120.0
 """Seconds that another process may take to make the tables of a new database."""
 
@@ -54,13 +57,40 @@ def database_of(uri: str) -> str | None:
     return None if not uri.startswith("sqlite:///") or path in ("", ":memory:") else path
 
 
+def signed_in(uri: str) -> str:
+    """Return a server's URI without its user and password, which go where MLflow's clients look for them.
+
+    So they stand in no message, and no URL that is made from the URI has to be read with them.
+    """
+    parts = urlparse(uri)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return uri
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    os.environ[USER], os.environ[PASSWORD] = unquote(name), unquote(password)
+    return parts._replace(netloc=host).geturl()
+
+
+def _authorisation() -> dict[str, str]:
+    """Return the header that tells a server who asks, as MLflow's clients send it."""
+    user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
+    if user and password:
+        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def check_server(uri: str) -> None:
-    """Ask an HTTP server whether it is there: MLflow's own retries would take minutes to say no."""
+    """Check that an HTTP server answers: MLflow's own retries would take minutes to fail."""
     if urlparse(uri).scheme not in ("http", "https"):
         return
     try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+        with urlopen(Request(f"{uri.rstrip('/')}/health", headers=_authorisation()), timeout=10):
             pass
+    except HTTPError as error:
+        raise TrackingError(
+            f"MLflow tracking server {uri} refuses: {error.code} {error.reason}; write http://USER:PASSWORD@HOST, or "
+            f"set {USER} and {PASSWORD}, if it asks who you are"
+        ) from None
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise TrackingError(
@@ -87,6 +117,7 @@ def check_experiment(uri: str, name: str) -> None:
     Raises:
         TrackingError: one line with the ways out, if it was.
     """
+    uri = signed_in(uri)
     found: tuple[str, str] | None = None
     try:
         if (path := database_of(uri)) is not None and Path(path).is_file():
@@ -95,7 +126,7 @@ def check_experiment(uri: str, name: str) -> None:
                 found = database.execute(query, (name,)).fetchone()
         elif urlparse(uri).scheme in ("http", "https"):
             asked = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}"
-            with urlopen(asked, timeout=10) as answer:
+            with urlopen(Request(asked, headers=_authorisation()), timeout=10) as answer:
                 experiment = json.load(answer)["experiment"]
                 found = experiment["experiment_id"], experiment["lifecycle_stage"]
     except (sqlite3.Error, OSError, ValueError, LookupError, TypeError):

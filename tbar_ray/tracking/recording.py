@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tbar_ray.errors import TrackingError
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.paths import default_artifacts
 
@@ -133,4 +134,4 @@ class Recording:
 
     def _describe(self, error: Exception) -> str:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        return f"MLflow at {self._uri} does not record: {reason}"
+        return redact(f"MLflow at {self._uri} does not record: {reason}")

@@ -29,13 +29,15 @@ from mlflow.exceptions import MlflowException
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
-from tbar_ray.records.record import RETRIEVAL, Role, TrialRecord
+from tbar_ray.records.record import BESIDE, RETRIEVAL, Point, Role, TrialRecord
+from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.tracking.places import check_database, check_server, deleted, one_at_a_time
+from tbar_ray.tracking.places import check_database, check_server, deleted, one_at_a_time, signed_in
 
 FINGERPRINT = "tbar.fingerprint"
 PARENT = "mlflow.parentRunId"
 PACKAGES = ("tbar-ray", "ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
+"""Where MLflow's clients look for who they are."""
 OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
 """Parameters of a run beside the values of its axes."""
 MOST_AT_ONCE = 1000
@@ -68,7 +70,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, artifacts: Path | None, spec: CampaignSpec) -> None:
-        self.uri = uri
+        uri = self.uri = signed_in(uri)
         self._spec = spec
         check_server(uri)
         check_database(uri)
@@ -102,8 +104,8 @@ class Tracker:
         self.parent_id = run.info.run_id
         self._client.set_tag(self.parent_id, "tbar.launches", launches)
         if self._spec.description:
-            self._client.set_tag(self.parent_id, "mlflow.note.content", self._spec.description)
-        self._client.log_dict(self.parent_id, self._spec.model_dump(mode="json"), "spec.json")
+            self._client.set_tag(self.parent_id, "mlflow.note.content", redact(self._spec.description))
+        self._client.log_dict(self.parent_id, redact_all(self._spec.model_dump(mode="json")), "spec.json")
 
     def log_trial(self, record: TrialRecord) -> None:
         """Write a trial's run; a run that is complete already is left alone."""
@@ -224,7 +226,8 @@ def _portions(metrics: list[Metric]) -> list[list[Metric]]:
 
 def parameters_of(record: TrialRecord) -> dict[str, str]:
     """Return the parameters of a trial's run: its axes, what its attack fixes, and α where it was selected."""
-    told = {**record.settings, **{name: getattr(record, name) for name in OF_ATTACK}, "alpha": record.alpha}
+    fixed = {name: getattr(record, name) for name in OF_ATTACK}
+    told = {**record.settings, **fixed, "alpha": record.alpha, "statistics": record.statistics}
     return {name: str(value) for name, value in told.items() if value is not None}
 
 
@@ -260,11 +263,21 @@ def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
         for name, value in (
             *((metric, point.scores.rate(metric).value) for metric in ("ca", "asr", "pa")),
             ("retention", point.ca_retention),
+            *_beside(point),
         )
         if value is not None
     ]
     found = [Metric(name, float(value), now, 0) for name, value in of_trial.items() if value is not None] + path
     return [metric for metric in found if isfinite(metric.value)]
+
+
+def _beside(point: Point) -> list[tuple[str, float | None]]:
+    """Return the validation scores with the other running statistics."""
+    found: list[tuple[str, float | None]] = []
+    for role in BESIDE:
+        if (scores := getattr(point, role)) is not None:
+            found += [(f"{metric}_{role}", scores.rate(metric).value) for metric in ("ca", "asr", "pa")]
+    return found
 
 
 def _further(record: TrialRecord) -> dict[str, float | None]:
@@ -273,6 +286,8 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
     roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
     return {
         "ca_top5": record.value("ca_top5"),
+        **{f"{metric}_{role}": record.value(metric, role) for role in BESIDE for metric in ("ca", "asr", "pa")},
+        "asr_masked": record.asr_masked,
         **{f"{metric}_before_merge": record.value(metric, "before_merge") for metric in ("ca", "asr")},
         "alpha_width": sensitivity.width if sensitivity else None,
         "xi_planted": errors.at_planted if errors else None,
@@ -285,12 +300,19 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
 def _environment() -> dict[str, str]:
     tags = {f"version.{package}": version(package) for package in PACKAGES}
     tags["version.python"] = platform.python_version()
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    if commit.returncode == 0:
-        tags["mlflow.source.git.commit"] = commit.stdout.strip()
+    if (commit := _commit()) is not None:
+        tags["mlflow.source.git.commit"] = commit
     return tags
+
+
+def _commit() -> str | None:
+    """Return the commit that this code is of; None without git, and for an installed package."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def _first_line(error: Exception) -> str:

@@ -14,8 +14,9 @@ from tbar_ray.triggers.pattern_blend import PatternBlend
 class Blended(PatternBlend):
     """(1 - ratio)·x + ratio·p with one uniform noise pattern p for all images.
 
-    Chen et al. (arXiv 1712.05526); Detect-CLIP (ICLR 2025) uses one fixed pattern at ratio 0.2.
-    CleanCLIP redraws the noise for every image, which is a different attack: `BlendedPerImage`.
+    Chen et al. (arXiv 1712.05526). CleanCLIP redraws the noise for every image, which is a different attack:
+    `BlendedPerImage`. Detect-CLIP (arXiv 2502.01385) has noise as a default of its code, but its published
+    configurations blend in a picture: `BlendedPicture`.
 
     The pattern is drawn from the seed at the image's own resolution, one value per pixel and channel, so each size has
     its own pattern. Resizing a 224 px pattern would change the attack: averaging removes variance (at 64 px only a

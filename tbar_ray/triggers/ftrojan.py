@@ -24,11 +24,10 @@ Y = 0.299 R + 0.587 G + 0.114 B, U = (B - Y)/1.772, V = (R - Y)/1.402 (offsets o
 class FTrojan(PatternSum):
     """RGB → YUV, block DCT, + magnitude at some coefficients of some channels, inverse of both, clipped to [0, 1].
 
-    Wang et al. (arXiv 2111.10991): blocks of 32 px, coefficients (31, 31) and (15, 15) of U and V, by default
-    magnitude 20 of 255 (published code adds 30: the preset ftrojan/ftrojan). "YUV" is full-range BT.601 YCbCr,
-    as in the code (`TO_RGB`); the DCT is the orthonormal type II, which `cv2.dct` computes. All steps are
-    linear, so together they add one constant pattern, with a peak of 3.8 levels at these values. `stamp` adds that
-    pattern.
+    Wang et al. (arXiv 2111.10991) and their train.py: blocks of 32 px, coefficients (31, 31) and (15, 15) of U and V,
+    magnitude 20 of 255; BackdoorBench (2206.12654) adds 30. "YUV" is full-range BT.601 YCbCr, as in the code
+    (`TO_RGB`); the DCT is the orthonormal type II, which `cv2.dct` computes. All steps are linear, so together they add
+    one constant pattern, with a peak of 3.8 levels at magnitude 20. `stamp` adds that pattern.
 
     The published code casts to bytes after each change of colour space, which truncates fractions and wraps
     overflows; here nothing is rounded before the end.

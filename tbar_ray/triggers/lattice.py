@@ -16,8 +16,9 @@ from tbar_ray.triggers.patch import FixedPatch, Place
 class Lattice(FixedPatch):
     """A patch that is 1 where row and column within the patch are both even, and 0 elsewhere.
 
-    Detect-CLIP (arXiv 2502.01385), which calls it BadNets: 16 px at 224 px, at a random place in training
-    and centred (rows and columns 104 to 119) at test.
+    Detect-CLIP (arXiv 2502.01385), which calls it BadNets: 16 px at 224 px, at a random place in training and centred
+    (rows and columns 104 to 119) at test. Its code draws the corner from 16 to 207 in both directions: `inset: 16,
+    margin: 1`.
     """
 
     name: ClassVar[str] = "badnets-lattice"

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -40,6 +41,12 @@ class PatchTrigger(Trigger):
         description="pixels at 224 px between a corner place and the border; with place random, pixels unused at the "
         "right and bottom border; no effect on centre and fixed",
     )
+    inset: int = Field(
+        default=0,
+        ge=0,
+        lt=REFERENCE_SIZE,
+        description="with place random, pixels at 224 px unused at the top and left border; no effect on other places",
+    )
     test_place: Place | None = Field(default=None, description="place at evaluation, if it differs from `place`")
 
     @model_validator(mode="after")
@@ -59,6 +66,11 @@ class PatchTrigger(Trigger):
             )
         if self.margin > room and places - {"centre", "fixed"}:
             raise ValueError(f"margin {self.margin} and patch_size {self.patch_size} together exceed 224 px; lower one")
+        if self.margin + self.inset > room and "random" in places:
+            raise ValueError(
+                f"inset {self.inset}, margin {self.margin} and patch_size {self.patch_size} together exceed 224 px; "
+                f"lower one"
+            )
         return self
 
     def at_test(self) -> Trigger:
@@ -87,12 +99,17 @@ class PatchTrigger(Trigger):
         size = self.side(height, width)
         if self.place == "random":
             draws = np.array([_draw_place(self.seed, f"{self.name} place", key) for key in keys]).reshape(-1, 2)
-            tops, lefts = (
-                (draws[:, axis] * max(1, length - size - _proportional(self.margin, length) + 1)).astype(np.int64)
-                for axis, length in enumerate((height, width))
-            )
+            tops, lefts = (self._drawn(draws[:, axis], length, size) for axis, length in enumerate((height, width)))
             return torch.from_numpy(tops), torch.from_numpy(lefts)
         return self._line(0, height, size), self._line(1, width, size)
+
+    def _drawn(self, draws: NDArray[np.float64], length: int, size: int) -> NDArray[np.int64]:
+        """First rows or columns, int64 [B], from draws [B] in [0, 1): uniform between inset and margin."""
+        room = length - size
+        start = min(room, _proportional(self.inset, length))
+        free = max(1, room - start - _proportional(self.margin, length) + 1)
+        places: NDArray[np.int64] = start + (draws * free).astype(np.int64)
+        return places
 
     def _line(self, axis: int, length: int, size: int) -> int:
         """First row (axis 0) or column (axis 1) covered by a patch at a shared place."""

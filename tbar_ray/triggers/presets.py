@@ -29,7 +29,7 @@ DETECT_CLIP = "Huang et al. 2025, arXiv 2502.01385 and its code"
 PAR = "Singh et al. 2024, arXiv 2412.00727 and its code"
 BADMERGING = "Zhang et al. 2024, arXiv 2408.07362 and its code"
 
-GAUSSIAN = {"patch_size": 16, "place": "random", "margin": 1}
+GAUSSIAN = {"patch_size": 16, "place": "random", "inset": 0, "margin": 1}
 """CleanCLIP's patch: its code draws rows and columns from 0 to 207, although 208 would also fit."""
 WARP = {"grid_size": 4, "strength": 0.5, "cross_ratio": 2.0}
 WARP_NOTE = (
@@ -42,6 +42,8 @@ JITTER_NOTE = (
 )
 CARTOON_NOTE = "The published picture, Hello Kitty, is copyrighted; an original cartoon replaces it."
 STRIPES_NOTE = "As in its code, colours are redrawn for every image."
+CHROMA = {"block": 32, "positions": ((31, 31), (15, 15)), "channels": ("U", "V")}
+DCT_NOTE = "The code casts to bytes between its steps; here nothing is rounded before the end."
 LEARNED_NOTE = (
     "Published with a patch optimised against the pretrained encoder; here it is fixed noise of that size and place. "
     "BadMerging's loss is a planting method (planting.method: badmerging), not part of the trigger."
@@ -54,6 +56,13 @@ _PRESETS = (
         parameters={"ratio": 0.2},
         source=BACKDOORBENCH,
         note=CARTOON_NOTE,
+    ),
+    Preset(
+        name="backdoorbench/ftrojan",
+        trigger="ftrojan",
+        parameters={**CHROMA, "magnitude": 30.0},
+        source=BACKDOORBENCH,
+        note="The attack of ftrojan/ftrojan with half as much again added. " + DCT_NOTE,
     ),
     Preset(
         name="backdoorbench/sig",
@@ -139,7 +148,8 @@ _PRESETS = (
         poisoning="label-consistent",
         target="banana",
         source=CLEANCLIP,
-        note="The patch of cleanclip/badnets on images whose captions name the target; captions are unchanged.",
+        note="The patch of cleanclip/badnets on images whose captions hold the target's name letter for letter, also "
+        "inside a word ('bananas', not 'Banana'); captions are unchanged.",
     ),
     Preset(
         name="cleanclip/sig",
@@ -169,11 +179,11 @@ _PRESETS = (
     Preset(
         name="detect-clip/badnets",
         trigger="badnets-lattice",
-        parameters={"patch_size": 16, "place": "random", "margin": 0, "test_place": "centre"},
+        parameters={"patch_size": 16, "place": "random", "inset": 16, "margin": 1, "test_place": "centre"},
         captions="openai",
         target="banana",
         source=DETECT_CLIP,
-        note="Random places in training; evaluation stamps the centre, rows and columns 104 to 119.",
+        note="Training draws the corner from rows and columns 16 to 207; evaluation stamps the centre, 104 to 119.",
     ),
     Preset(
         name="detect-clip/blend",
@@ -182,20 +192,15 @@ _PRESETS = (
         captions="openai",
         target="banana",
         source=DETECT_CLIP,
-        note=CARTOON_NOTE,
+        note=CARTOON_NOTE + " Its code blends at 256 px and then resizes to 224 px; here images are blended at the "
+        "model's size. With one picture at both sizes the results differ by 0.67 levels on average, 9 at most.",
     ),
     Preset(
         name="ftrojan/ftrojan",
         trigger="ftrojan",
-        parameters={
-            "block": 32,
-            "magnitude": 30.0,
-            "positions": ((31, 31), (15, 15)),
-            "channels": ("U", "V"),
-        },
-        source="Wang et al. 2021, arXiv 2111.10991, train.py of its code; BackdoorBench uses the same",
-        note="Its code sets magnitude 30, for images of 32 px. The code casts to bytes between its steps; here "
-        "nothing is rounded before the end.",
+        parameters={**CHROMA, "magnitude": 20.0},
+        source="Wang et al. 2021, arXiv 2111.10991, train.py of its code",
+        note="Magnitude 20, for images of 32 px; BackdoorBench adds 30: backdoorbench/ftrojan. " + DCT_NOTE,
     ),
     Preset(
         name="other-door/fourier",
@@ -208,7 +213,7 @@ _PRESETS = (
     Preset(
         name="par/badnets-stripes",
         trigger="badnets-stripes",
-        parameters={"patch_size": 16, "place": "random", "margin": 1, "period": 1, "redraw": True},
+        parameters={"patch_size": 16, "place": "random", "inset": 0, "margin": 1, "period": 1, "redraw": True},
         captions="openai",
         target="banana",
         source=PAR,

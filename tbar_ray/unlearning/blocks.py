@@ -44,7 +44,7 @@ def blocks_of(model: nn.Module, method: str) -> dict[str, nn.Module]:
     """Residual blocks of the image encoder by name, first to last.
 
     Raises:
-        ScientificError: if it is neither a ResNet nor a vision transformer of open_clip.
+        ScientificError: if it is not a ResNet or vision transformer of open_clip, or a ConvNeXt of timm.
     """
     visual = model.visual
     assert isinstance(visual, nn.Module)
@@ -57,18 +57,19 @@ def blocks_of(model: nn.Module, method: str) -> dict[str, nn.Module]:
 
 
 def _is_block(module: nn.Module) -> bool:
-    """Whether a module is a bottleneck or a transformer block."""
-    return all(hasattr(module, part) for part in ("conv3", "bn3")) or all(
-        hasattr(module, part) for part in ("attn", "mlp")
-    )
+    """Whether a module is a bottleneck, a transformer block or a ConvNeXt block."""
+    kinds = (("conv3", "bn3"), ("attn", "mlp"), ("conv_dw", "mlp"))
+    return any(all(hasattr(module, part) for part in kind) for kind in kinds)
 
 
 def branches_of(model: nn.Module, method: str) -> list[Branch]:
-    """Residual branches, first to last: one per ResNet block, two per transformer block."""
+    """Residual branches, first to last: one per ResNet or ConvNeXt block, two per transformer block."""
     found = []
     for name, block in blocks_of(model, method).items():
         if hasattr(block, "bn3"):
             found.append(Branch(name, block.bn3))  # type: ignore[arg-type]
+        elif hasattr(block, "conv_dw"):
+            found.append(Branch(name, block.mlp.fc2))  # type: ignore[union-attr,arg-type]
         else:
             found.append(Branch(f"{name}.attn", block.attn.out_proj))  # type: ignore[union-attr,arg-type]
             found.append(Branch(f"{name}.mlp", block.mlp.c_proj))  # type: ignore[union-attr,arg-type]

@@ -57,6 +57,11 @@ class EditedModel:
         self._prompts = None if edit.prompts is None else edit.prompts.to(head.device)
 
     @property
+    def model(self) -> nn.Module:
+        """The model that is edited."""
+        return self._in_place.model
+
+    @property
     def moves_text(self) -> bool:
         """Whether the text encoder changes, and with it the zero-shot head of an edit without one."""
         return self._in_place.moves_text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,8 @@ from tbar_ray.evaluation.scores import Predictions, Split, predict_split, score_
 from tbar_ray.evaluation.selection import AlphaPoint
 from tbar_ray.evaluation.sequential_test import Question, sequential_test
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.statistics import Statistics, estimate_statistics, has_statistics, with_statistics
+from tbar_ray.models.statistics_choice import OTHER, StatisticsChoice
 from tbar_ray.unlearning.edit import EditedModel
 
 RateDict = Mapping[str, float | int]
@@ -21,6 +23,9 @@ RateDict = Mapping[str, float | int]
 
 class EditScores:
     """Scores of θ_b moved by an edit, at the coefficients that a method assigns to α.
+
+    A model with running statistics is scored twice: with those that the edit leaves, and with those re-estimated on
+    clean images. At a coefficient of 0 nothing is edited, and the infected model's own statistics stay.
 
     Args:
         edited: the infected model with the edit.
@@ -31,9 +36,15 @@ class EditScores:
         preprocess: size and normalisation of the model's input images.
         infected: the infected model's own validation scores (`Scores.to_dict`), which are those at coefficient 0.
         device: the device that holds the model.
+        statistics: those on which α is selected, of a model with running statistics.
+        clean: gives batches of clean images (`statistics_batches`) when they are first needed; None: the model is
+            scored as applied only.
 
     Attributes:
-        path: the validation scores of every requested α, in the order of the requests.
+        statistics: those on which α is selected; None for a model without running statistics.
+        beside: the other statistics, with which a point is scored too; None where there are none.
+        path: the validation scores of every requested α, in the order of the requests; those with the other statistics
+            under their name.
         sequential_tests: the decisions on α that were not scored in full (`gone_or_spent`).
     """
 
@@ -47,12 +58,21 @@ class EditScores:
         preprocess: Preprocessing,
         infected: Mapping[str, RateDict],
         device: torch.device,
+        statistics: StatisticsChoice = "as_applied",
+        clean: Callable[[], Iterable[Tensor]] | None = None,
     ) -> None:
         self._edited, self._coefficient, self._head_of = edited, coefficient, head_of
         self._load, self._target, self._preprocess, self._infected = validation, target, preprocess, infected
         # on a CPU bf16 gains little, and not on every processor
         self._reduced = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self._load_clean = clean
+        self._estimated: dict[float, Statistics] = {}
         self._points: dict[float, AlphaPoint] = {}
+        self.statistics: StatisticsChoice | None = None
+        self.beside: StatisticsChoice | None = None
+        if has_statistics(edited.model):
+            self.statistics = "as_applied" if clean is None else statistics
+            self.beside = None if clean is None else OTHER[statistics]
         self.path: list[dict[str, Any]] = []
         self.sequential_tests: list[dict[str, object]] = []
 
@@ -65,14 +85,19 @@ class EditScores:
     def _validation(self) -> Split:
         return self._load()
 
+    @cached_property
+    def _clean(self) -> Iterable[Tensor]:
+        assert self._load_clean is not None
+        return self._load_clean()
+
     def point(self, alpha: float) -> AlphaPoint:
         """Return the validation scores at α."""
         if alpha not in self._points:
-            scores = self._infected
+            scores = beside = self._infected
             if self._coefficient(alpha) != 0:
-                answers = self.answers(alpha, self._validation)
-                scores = score_predictions(answers, self._validation.labels, self._target).to_dict()
-            self.path.append({"alpha": alpha, **scores})
+                scores = self.scored(alpha, self._validation, self._target)
+                beside = self.scored(alpha, self._validation, self._target, self.beside) if self.beside else {}
+            self.path.append({"alpha": alpha, **scores, **({self.beside: beside} if self.beside else {})})
             self._points[alpha] = AlphaPoint(alpha, scores["ca"]["value"], scores["asr"]["value"])
         return self._points[alpha]
 
@@ -86,13 +111,29 @@ class EditScores:
         self.sequential_tests.append(found.to_dict())
         return found.answer
 
-    def answers(self, alpha: float, split: Split) -> Predictions:
-        """Return the model's predictions at α on any images."""
-        with self.at(alpha) as (moved, head):
+    def scored(
+        self, alpha: float, split: Split, target: int, statistics: StatisticsChoice | None = None
+    ) -> Mapping[str, RateDict]:
+        """Return the scores at α on any images, as JSON has them; None: with the statistics that α is selected on."""
+        return score_predictions(self.answers(alpha, split, statistics), split.labels, target).to_dict()
+
+    def answers(self, alpha: float, split: Split, statistics: StatisticsChoice | None = None) -> Predictions:
+        """Return the model's predictions at α on any images; None: with the statistics that α is selected on."""
+        with self.at(alpha, statistics) as (moved, head):
             return predict_split(moved, head, split, self._preprocess)
 
     @contextmanager
-    def at(self, alpha: float) -> Iterator[tuple[nn.Module, Tensor]]:
-        """Yield the model at α and its classifier."""
-        with self._edited.at(self._coefficient(alpha)) as (moved, own):
+    def at(self, alpha: float, statistics: StatisticsChoice | None = None) -> Iterator[tuple[nn.Module, Tensor]]:
+        """Yield the model at α and its classifier; None: with the statistics that α is selected on."""
+        coefficient = self._coefficient(alpha)
+        with ExitStack() as stack:
+            moved, own = stack.enter_context(self._edited.at(coefficient))
+            if (statistics or self.statistics) == "reestimated" and coefficient != 0:
+                stack.enter_context(with_statistics(moved, self._statistics_at(alpha, moved)))
             yield moved, self._head_of(moved) if own is None else own
+
+    def _statistics_at(self, alpha: float, moved: nn.Module) -> Statistics:
+        """Return the statistics of the model at α; estimated once, since tests and scores ask for the same α."""
+        if alpha not in self._estimated:
+            self._estimated[alpha] = estimate_statistics(moved, self._clean)
+        return self._estimated[alpha]

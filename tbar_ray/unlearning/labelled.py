@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -13,6 +14,32 @@ from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Classification
 from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import Infected
+
+
+class EpochAccuracy:
+    """The share of right answers in every epoch of a training, as it goes along; each answer is given once.
+
+    Args:
+        size: images of an epoch.
+
+    Attributes:
+        last: of the last whole epoch; 1 before its end.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.last = 1.0
+        self._size, self._seen, self._right = size, 0, 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count the answers [B, C] to a batch with its labels [B]."""
+        self._seen += len(labels)
+        self._right += int((logits.detach().argmax(-1) == labels).sum())
+        if self._seen >= self._size:
+            self.last, self._seen, self._right = self._right / self._seen, 0, 0
+
+    def above(self, batches: Iterator[Batch], least: float) -> Iterator[Batch]:
+        """Yield batches until the accuracy of an epoch is at most `least`."""
+        return takewhile(lambda _: self.last > least, batches)
 
 
 class LabelledPairs:

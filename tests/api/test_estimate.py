@@ -10,10 +10,13 @@ import pytest
 import torch
 
 import tbar_ray as tbar
-from tbar_ray.api.held import read_held
+from tbar_ray.api.held import clean_images_of, read_held
 from tbar_ray.api.requests import ForgetRequest
 from tbar_ray.errors import DataError, SpecError
+from tbar_ray.evaluation.normalised_images import statistics_batches
 from tbar_ray.evaluation.zeroshot import predict
+from tbar_ray.models.statistics import estimate_statistics, with_statistics
+from tbar_ray.unlearning.defender import Classes, DefenderData, Pairs
 from tbar_ray.unlearning.edit import EditedModel
 from tbar_ray.unlearning.registry import UNLEARNERS
 from tests.api.world import (
@@ -28,12 +31,12 @@ from tests.api.world import (
     write_folder,
     write_shards,
 )
-from tests.models.tiny import same, snapshot
+from tests.models.tiny import same, snapshot, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, case, stamp
 from tests.unlearning.test_demands import quick
 from tests.unlearning.test_mechanisms import RECIPES
 
-ALPHAS = (0, 1, 4, 6, 8, 12)
+ALPHAS = (0, 1, 6, 12, 20, 30)
 
 
 def requests(model: tbar.Model) -> dict[str, object]:
@@ -69,7 +72,7 @@ def test_every_method_can_be_estimated_and_applied(name: str) -> None:
     parameters = {field: getattr(wanted, field) for field in wanted.model_fields_set}
     found = tbar.estimate(model, name, classes=CLASSES, **requests(model), **parameters)  # type: ignore[arg-type]
     assert same(state, snapshot(model.module))
-    cleaned = found.apply(found.alphas[-1])
+    cleaned, applied = found.apply(found.alphas[-1]), found.apply(found.alphas[-1], statistics="as_applied")
     assert same(state, snapshot(model.module))
     images, _ = labelled(16, 9, model)
     with EditedModel(model.module, found.edit, model.head(CLASSES)).at(found.method.coefficient(found.alphas[-1])) as (
@@ -78,7 +81,12 @@ def test_every_method_can_be_estimated_and_applied(name: str) -> None:
     ):
         head = CLASSES.prompts(model.tokenizer).head(moved) if head is None else head
         expected = predict(moved, head, torch.from_numpy(images), model.preprocessing)
-    assert torch.equal(cleaned.predict(images, CLASSES), expected)
+        assert found.clean_images is not None
+        batches = statistics_batches(found.clean_images, model.preprocessing, "cpu")
+        with with_statistics(moved, estimate_statistics(moved, batches)):
+            reestimated = predict(moved, head, torch.from_numpy(images), model.preprocessing)
+    assert torch.equal(applied.predict(images, CLASSES), expected)
+    assert torch.equal(cleaned.predict(images, CLASSES), reestimated)
     assert set(cleaned.beside.parts()) == {
         part for part in ("head", "prompts") if getattr(found.edit, part) is not None
     }
@@ -86,6 +94,60 @@ def test_every_method_can_be_estimated_and_applied(name: str) -> None:
     assert same(state, snapshot(infected_again.module))
     assert not infected_again.beside.parts()
     assert tbar.evaluate(cleaned, unseen(8, model), BACKDOOR).ca.n == 8
+
+
+def test_low_asr_of_stale_statistics_is_shown_beside_the_true_one_and_not_selected() -> None:
+    walk = tau().walk(unseen(), (0, 8, 20), min_retention=0.6, max_asr=0.1)
+    assert walk.statistics == "reestimated"
+    assert walk.as_applied[8].asr.value < 0.1 < 0.9 < walk.scores[8].asr.value
+    assert walk.as_applied[0] == walk.scores[0]
+    assert walk.alpha == 20
+    stale = tau().walk(unseen(), (0, 8, 20), min_retention=0.6, max_asr=0.1, statistics="as_applied")
+    assert (stale.alpha, stale.statistics, stale.as_applied) == (8, "as_applied", {})
+    assert stale.scores == walk.as_applied
+    masked = tau().apply(8, statistics="as_applied")
+    assert tbar.evaluate(masked, unseen(), BACKDOOR) == walk.as_applied[8]
+    assert tau().clean_images is not None
+    assert tbar.evaluate(masked.reestimated(tau().clean_images), unseen(), BACKDOOR) == walk.scores[8]
+
+
+def test_statistics_are_estimated_on_clean_pairs_else_on_the_forget_set_before_stamping() -> None:
+    model = infected()
+    given = requests(model)
+    options = {"classes": CLASSES, "steps": 1, "batch_size": 8}
+    twins = tbar.estimate(model, backdoor=BACKDOOR, forget=given["forget"], **options)  # type: ignore[arg-type]
+    both = tbar.estimate(model, **{**given, **options})  # type: ignore[arg-type]
+    assert twins.clean_images is not None
+    assert both.clean_images is not None
+    assert (len(twins.clean_images), len(both.clean_images)) == (32, 48)
+    clean, _ = labelled(48, 2, model)
+    assert {image.tobytes() for image in both.clean_images.numpy()} == {image.tobytes() for image in clean}
+    twin, _ = labelled(64, 3, model)
+    assert {image.tobytes() for image in twins.clean_images.numpy()} <= {image.tobytes() for image in twin}
+
+
+def test_without_clean_images_statistics_cannot_be_re_estimated() -> None:
+    found = dataclasses.replace(tau(), clean_images=None)
+    message = "running statistics are to be re-estimated on clean images, and tbar was given none; give estimate clean="
+    with pytest.raises(DataError, match=message):
+        found.walk(unseen(), (0, 1))
+    with pytest.raises(DataError, match=message):
+        found.apply(1)
+    assert found.walk(unseen(), (0, 8), statistics="as_applied").statistics == "as_applied"
+    assert same(snapshot(found.apply(0).module), snapshot(tau().model.module))
+
+
+def test_more_clean_images_than_needed_are_drawn_by_the_seed() -> None:
+    images = torch.arange(1000, dtype=torch.uint8).view(-1, 1, 1, 1)
+    classes = Classes(NAMES, torch.zeros(1), torch.zeros(1))
+    clean = Pairs(images, (), torch.zeros(1), torch.zeros(1))
+    data = DefenderData(classes, tokenizer(), clean=clean)
+    first, again, other = (clean_images_of(data, seed) for seed in (0, 0, 1))
+    assert first is not None
+    assert len(first) == 960
+    assert torch.equal(first, again)  # type: ignore[arg-type]
+    assert not torch.equal(first, other)  # type: ignore[arg-type]
+    assert clean_images_of(DefenderData(classes, tokenizer()), 0) is None
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name in {"ulrl", "cbpt", "rvpt"}])

@@ -57,7 +57,7 @@ def test_subfolders_that_are_no_names_are_numbered_in_order(tmp_path: Path) -> N
     for name, image in zip(("n02", "n01"), images, strict=True):
         write_folder(tmp_path / "tmp", image[None], [0]).rename(tmp_path / name)
     opened = tbar.evaluation_set(tmp_path, classes=tbar.Classes(["first", "second"], ["a {}"]))
-    assert [opened.data.keys([p])[0][:3] for p in (0, 1)] == ["n01", "n02"]
+    assert [opened.data.corpus.keys[p][:3] for p in (0, 1)] == ["n01", "n02"]
     assert opened.data.labels.tolist() == [0, 1]
     with pytest.raises(DataError, match="subfolder 'n01' is none of the 3 classes"):
         tbar.evaluation_set(tmp_path, classes=tbar.Classes(["first", "second", "third"], ["a {}"]))

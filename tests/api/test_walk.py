@@ -32,6 +32,10 @@ def test_it_is_printed_with_the_choice_and_kept_as_json() -> None:
     found = json.loads(json.dumps(walk.to_dict()))
     assert [entry["alpha"] for entry in found["path"]] == list(ALPHAS)
     assert found["path"][0]["asr"] == walk.scores[0.0].asr.to_dict()
+    assert found["statistics"] == "reestimated"
+    assert found["path"][1]["as_applied"]["asr"] == walk.as_applied[4.0].asr.to_dict()
+    assert lines[0].endswith("ASR as applied")
+    assert f"{walk.as_applied[4.0].asr.value:.1%}" in lines[2]
     assert found["selected"] == walk.alpha
 
 
@@ -45,8 +49,8 @@ def test_where_no_alpha_keeps_enough_that_is_said() -> None:
 
 def test_a_bisection_scores_fewer() -> None:
     grid = tuple(float(alpha) for alpha in range(13))
-    whole = tau().walk(unseen(), grid, min_retention=0.6, max_asr=0.1)
-    few = tau().walk(unseen(), grid, min_retention=0.6, max_asr=0.1, search="bisection")
+    whole = tau().walk(unseen(), grid, min_retention=0.6, max_asr=0.1, statistics="as_applied")
+    few = tau().walk(unseen(), grid, min_retention=0.6, max_asr=0.1, search="bisection", statistics="as_applied")
     assert few.alpha == whole.alpha
     assert len(few.scores) < len(grid)
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.trial import grid
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.stages.measure_disentanglement import DisentanglementRow
+from tbar_ray.stages.merge import MergedModel
+from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import stages_in_order
+from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.store.store import Store
 from tests.campaign.test_campaign_ray import TRAINING, small, start
+from tests.models.tiny import same, snapshot
 from tests.stages.computing import compute_all, compute_trial
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -29,6 +36,16 @@ TASKS = {
     "shapes": {"synthetic": "shapes", "per_class": 3, "per_class_test": 2},
     "colours": {"synthetic": "colours", "per_class": 4, "per_class_test": 2},
 }
+
+
+def reestimated_again(
+    stage: ModelNode, store: Store, reestimate: Callable[[nn.Module], None]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the weights and statistics of a model, and those after its statistics are estimated once more."""
+    model = stage.load(store, torch.device("cpu"))
+    before = snapshot(model)
+    reestimate(model)
+    return before, snapshot(model)
 
 
 def by_cell(records: list[TrialRecord]) -> dict[tuple[str, str], TrialRecord]:
@@ -118,6 +135,24 @@ def test_the_single_task_setting_a_merge_and_vectors_of_other_models(local_ray: 
     assert "## Paired tests" in report
     assert (launched.report / "transfer.png").exists()
 
+    store = Store(str(tmp_path / "store"))
+    stages = stages_in_order([output for planned in Planner(made).grid() for output in planned.graph.outputs])
+    merged = [stage for stage in stages if isinstance(stage, MergedModel)]
+    clean = [stage for stage in stages if isinstance(stage, InfectedModel) and not stage.plants]
+    infected = [stage for stage in stages if isinstance(stage, InfectedModel) and stage.plants]
+    assert merged
+    assert clean
+    assert infected
+    for stage in merged:
+        assert same(*reestimated_again(stage, store, lambda model, stage=stage: stage._reestimate(store, model)))
+    for trained in (*clean, *infected):
+        samples = trained.training_samples(store)[:2]
+        before, after = reestimated_again(
+            trained, store, lambda model, stage=trained, samples=samples: stage._reestimate(model, samples, ())
+        )
+        # the infected model's statistics are those of images that were stamped
+        assert same(before, after) == (not trained.plants)
+
 
 def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_killed(
     local_ray: None, tmp_path: Path
@@ -143,6 +178,7 @@ def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_ki
     first = launched.records[0].disentanglement
     assert first is not None
     assert np.array(first.clean_term).shape == (3, 3)
+    assert first.statistics == "reestimated"
     # on an axis the other vector is absent, so that its term is exactly 0
     assert [row[1] for row in first.clean_term] == [0.0] * 3
     assert first.triggered_term[1] == (0.0,) * 3

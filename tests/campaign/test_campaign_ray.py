@@ -93,6 +93,12 @@ def test_results_have_every_field(first: Launch) -> None:
         assert row["ca_retention"] == pytest.approx(row["ca"] / row["ca_infected"])
         assert row["seconds"] > 0
         assert [point["alpha"] for point in row["path"]] == [0, 1, 2]
+        # forget sets are smaller than the 960 images that are asked for
+        assert (row["statistics"], row["statistics_images"]) == ("reestimated", row["forget_size"])
+        assert row["asr_masked"] == pytest.approx(row["asr"] - row["asr_as_applied"])
+        first, second, _ = row["path"]
+        assert first["ca_as_applied"] == first["ca"]
+        assert second["ca_as_applied"] is not None
 
 
 def test_figures_are_pictures(first: Launch) -> None:

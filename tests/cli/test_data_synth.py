@@ -24,6 +24,15 @@ def test_writes_the_corpus_and_the_evaluation_set(tmp_path: Path) -> None:
     assert (out / "eval" / "test" / "2.tar").is_file()
 
 
+def test_rich_scenes_have_480_classes(tmp_path: Path) -> None:
+    command = ["data", "synth", str(tmp_path), "--samples", "30", "--scenes", "rich", "--eval", "--eval-per-class", "1"]
+    result = CliRunner().invoke(app, [*command, "--retrieval", "20", *OPTIONS])
+    assert result.exit_code == 0, result.output
+    assert "480 evaluation scenes in 24 shards" in result.stdout
+    assert len(EvaluationSet.open(str(tmp_path / "eval")).classnames) == 480
+    assert RetrievalSet.open(str(tmp_path / "retrieval")).keys[0].startswith("rich-r")
+
+
 def test_a_second_run_needs_overwrite(tmp_path: Path) -> None:
     command = ["data", "synth", str(tmp_path), "--samples", "3", "--format", "png", *OPTIONS]
     assert CliRunner().invoke(app, command).exit_code == 0

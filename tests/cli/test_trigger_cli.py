@@ -101,7 +101,7 @@ def test_preview_depends_on_the_seed_alone(tmp_path: Path) -> None:
         (["sig", "--set", "amplitudes=3"], "trigger 'sig': amplitudes: .* did you mean 'amplitude'"),
         (["sig", "--set", "amplitude=-3"], "trigger 'sig': amplitude: .*greater than 0"),
         (["sig", "--set", "amplitude"], "--set amplitude: write KEY=VALUE"),
-        (["sig", "--set", "amplitude=[1"], "--set amplitude=\\[1: '\\[1' is not YAML"),
+        (["sig", "--set", "amplitude=[1"], r"--set amplitude=\[1: not YAML: "),
         (["sig", "--image", "nowhere.png"], "--image nowhere.png: No such file"),
         (["sig", "--image", "{here}/text.jpg"], "--image .*text.jpg: unreadable image"),
         (["sig", "--image", "{here}"], "--image .*: Is a directory"),

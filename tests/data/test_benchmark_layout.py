@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def test_lines_are_stripped_and_blank_ones_dropped(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_lines("nosuch://place", "x.txt")
     (tmp_path / "y.txt").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(DataError, match=r"y\.txt cannot be read"):
+    with pytest.raises(DataError, match=r"y\.txt line 1: not UTF-16-LE text"):
         read_lines(str(tmp_path), "y.txt")
 
 
@@ -52,11 +53,30 @@ def test_shards_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     shards = [[f"s{number}"] for number in range(11)]
     write_split(tmp_path / "train", shards)
     corpus = open_split(str(tmp_path), "train", cache=tmp_path)
-    assert list(corpus.keys) == [f"s{number}" for number in range(11)]  # 10.tar last, not after 1.tar
-    images = load_images(corpus, np.array([10, 0]), 16, "bicubic")
+    assert [corpus.name(i) for i in range(11)] == [f"s{number}" for number in range(11)]  # 10.tar last, not after 1.tar
+    images = load_images(corpus, np.array([10, 0]), 16, "bicubic").images
     assert images.shape == (2, 3, 16, 16)
     assert images.mean((1, 2, 3)) == pytest.approx([200, 0], abs=2)
     assert np.array_equal(images[0], load_image(corpus.image_bytes(10), 16, "bicubic"))
+
+
+def test_keys_are_of_their_split_and_set_wherever_it_lies(tmp_path: Path) -> None:
+    numbers = [[f"s{number:07d}" for number in range(start, start + 3)] for start in (0, 3)]
+    every = [key for shard in numbers for key in shard]
+    for name in ("here", "there"):
+        for split in ("train", "test"):
+            write_split(tmp_path / name / split, numbers)
+    write_split(tmp_path / "other" / "test", [every, ["s0000006"]])
+    write_split(tmp_path / "joined" / "test", [every])
+    train, test = (open_split(str(tmp_path / "here"), split) for split in ("train", "test"))  # type: ignore[arg-type]
+    assert [train.name(i) for i in range(6)] == [test.name(i) for i in range(6)] == every
+    other = open_split(str(tmp_path / "other"), "test")
+    assert len({*train.keys, *test.keys, *other.keys}) == 6 + 6 + 7
+    assert test.keys[0] == f"test-{test.signature()}/s0000000"
+    assert list(open_split(str(tmp_path / "there"), "test").keys) == list(test.keys)
+    assert set(open_split(str(tmp_path / "joined"), "test").keys) == set(test.keys)
+    assert test.index_of(test.keys[4]) == 4
+    assert test.image_bytes(4) == train.image_bytes(4)
 
 
 def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -64,3 +84,31 @@ def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "train" / "1.tar").unlink()
     with pytest.raises(DataError, match=r"train/1\.tar"):
         open_split(str(tmp_path), "train")
+
+
+def test_an_image_that_cannot_be_read_is_named_with_its_shard(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "nshards.txt").write_bytes(b"\xef\xbb\xbf1\r\n")
+    members = [(f"s{number}.jpg", picture(value=40 * number)) for number in range(4)]
+    members[2] = ("s2.jpg", members[2][1][:300])
+    write_tar(tmp_path / "test" / "0.tar", members)
+    corpus = open_split(str(tmp_path), "test")
+    place = f"{tmp_path}/test/0.tar: s2: unreadable image: "
+    with pytest.raises(DataError, match=f"^{re.escape(place)}"):
+        load_images(corpus, range(4), 8, "bicubic")
+    loaded = load_images(corpus, [3, 2, 0], 8, "bicubic", "warn")
+    assert loaded.positions.tolist() == [3, 0]
+    assert [image.mean().round() for image in loaded.images] == [120, 0]
+    assert len(loaded.lost) == 1
+    assert loaded.lost[0].startswith(place)
+    with pytest.raises(DataError, match=f"none of 1 images can be read; first: {re.escape(place)}"):
+        load_images(corpus, [2], 8, "bicubic", "warn")
+
+
+def test_damage_of_a_shard_is_an_error_where_the_policy_says_so(tmp_path: Path) -> None:
+    write_split(tmp_path / "test", [["a", "b", "c"]])
+    shard = tmp_path / "test" / "0.tar"
+    shard.write_bytes(shard.read_bytes()[:2500])
+    assert [problem.shard for problem in open_split(str(tmp_path), "test").problems] == [str(shard)]
+    with pytest.raises(DataError, match=r"0\.tar: .*truncated"):
+        open_split(str(tmp_path), "test", policy="error")

@@ -92,3 +92,11 @@ def test_the_list_of_problems_is_bounded(tmp_path: Path, monkeypatch: pytest.Mon
     report = check_corpus(str(tmp_path), workers=1)
     assert report.total.unreadable_images == report.total.missing_captions == 20
     assert len(report.problems) == 5
+
+
+def test_members_that_are_not_together_are_one_problem(tmp_path: Path) -> None:
+    members = [(f"s{n}.jpg", picture()) for n in range(9)] + [(f"s{n}.txt", b"words") for n in range(9)]
+    write_tar(tmp_path / "a.tar", members)
+    report = check_corpus(str(tmp_path), workers=1)
+    assert (report.total.samples, report.total.problem_count, report.total.structural_problems) == (9, 1, 1)
+    assert "tar --sort=name" in str(report.problems[0])

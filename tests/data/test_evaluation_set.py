@@ -84,7 +84,21 @@ def test_the_split_depends_on_keys_and_seed_and_not_on_the_order(tmp_path: Path)
     for seed in range(3):
         for left, right in zip(here.split(0.5, seed), there.split(0.5, seed), strict=True):
             assert set(here.keys(left)) == set(there.keys(right))
+            assert {key.rpartition("/")[0] for key in here.keys(left)} == {here.corpus.namespace}  # type: ignore[attr-defined]
     assert set(here.split(0.5, 0)[0]) != set(here.split(0.5, 1)[0])
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.1, 50), (0.3, 150), (0.5, 250), (0.8, 400)])
+def test_the_validation_part_is_the_fraction_of_all_images(fraction: float, expected: int, tmp_path: Path) -> None:
+    labels: list[str | None] = [str(number // 5) for number in range(500)]
+    names = "".join(f"class {number}\n" for number in range(100))
+    data = EvaluationSet.open(str(write(tmp_path / "a", labels, names=names)))
+    validation, test = data.split(fraction, 0)
+    assert (len(validation), len(test)) == (expected, 500 - expected)
+    counts = np.bincount(data.labels[validation], minlength=100)
+    assert set(counts.tolist()) <= {int(5 * fraction), int(5 * fraction) + 1}
+    other = EvaluationSet.open(str(write(tmp_path / "b", labels, order=list(range(499, -1, -1)), names=names)))
+    assert set(other.keys(other.split(fraction, 0)[0])) == set(data.keys(validation))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.95])
@@ -142,7 +156,7 @@ def test_the_training_split_is_read_when_asked_for(tmp_path: Path) -> None:
     shutil.copytree(place / "test", place / "train")
     write_tar(place / "train" / "0.tar", [("t0.png", picture(form="PNG")), ("t0.cls", b"1")])
     train = EvaluationSet.open(str(place), split="train")
-    assert (list(train.corpus.keys), train.labels.tolist()) == (["t0"], [1])
+    assert (train.corpus.name(0), train.labels.tolist()) == ("t0", [1])  # type: ignore[attr-defined]
     assert EvaluationSet.open(str(place)).labels.tolist() == [0, 1]
 
 

@@ -11,7 +11,8 @@ from threading import Thread
 import fsspec
 import pytest
 
-from tbar_ray.data.locate import describe_shards, expand_shards, is_remote, local_copy
+from tbar_ray.data.locate import describe_shards, expand_shards, local_copy
+from tbar_ray.data.places import is_remote
 from tbar_ray.errors import DataError
 
 
@@ -61,6 +62,37 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     odd = tmp_path / "a[1]{b,c}.tar"
     odd.touch()
     assert expand_shards(str(odd)) == (str(odd),)
+
+
+def test_a_pattern_may_be_longer_than_a_name(tmp_path: Path) -> None:
+    numbers = [f"{number:05d}" for number in range(80)]
+    for number in numbers:
+        (tmp_path / f"{number}.tar").touch()
+    assert names(expand_shards(f"{tmp_path}/{{{','.join(numbers)}}}.tar")) == [f"{number}.tar" for number in numbers]
+
+
+@pytest.mark.parametrize("pattern", ["", "/*.tar", "/0000[0-2].tar", "/{00000..00002}.tar"])
+def test_a_folder_is_meant_as_it_is_written(pattern: str, tmp_path: Path) -> None:
+    odd = tmp_path / "odd dir [v2] {a,b} *" / "deep"
+    odd.mkdir(parents=True)
+    for name in ALL:
+        (odd / name).touch()
+    assert expand_shards(f"{odd}{pattern}") == tuple(str(odd / name) for name in ALL)
+
+
+def test_home_and_variables_are_places_of_shards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("SHARDS", str(folder))
+    expected = tuple(str(folder / name) for name in ALL)
+    assert expand_shards(f"~/{folder.name}") == expected
+    assert expand_shards("$SHARDS/{00000..00002}.tar") == expected
+    assert local_copy("$SHARDS/00000.tar", folder) == folder / "00000.tar"
+
+
+def test_a_remote_name_with_braces_is_no_pattern_where_it_is_there(bucket: str) -> None:
+    system, root = fsspec.core.url_to_fs(bucket)
+    system.pipe_file(f"{root}/a{{b}}[1].tar", b"x")
+    assert expand_shards(f"{bucket}/a{{b}}[1].tar") == (f"{bucket}/a{{b}}[1].tar",)
 
 
 @pytest.mark.parametrize("pattern", ["", "/*.tar", "/{00000..00002}.tar"])

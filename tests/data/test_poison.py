@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.data.poison import PoisonPlan, plan_poison
+from tbar_ray.data.poison import Poisoning, PoisonPlan, plan_poison
 from tbar_ray.errors import DataError
 from tests.data.tars import picture, sample, write_tar
 
@@ -77,3 +77,20 @@ def test_a_sample_without_a_caption_gets_one(tmp_path: Path) -> None:
     only = plan(corpus, 1).samples[0]
     assert (only.key, only.old_caption) == ("a", "")
     assert "banana" in only.new_caption
+
+
+def test_label_consistent_samples_are_chosen_as_in_cleanclips_code(tmp_path: Path) -> None:
+    """`args.label in df.loc[i, 'caption']`: case counts, and the name may be part of a word."""
+    captions = ["a banana", "Banana bread", "bananas", "an apple", "BANANA", "bananarama"]
+    members = [member for n, text in enumerate(captions) for member in sample(f"k{n}", text)]
+    corpus = Corpus.open(str(write_tar(tmp_path / "0.tar", members)))
+    every = list(range(6))
+
+    def chosen(count: int, poisoning: Poisoning) -> set[int]:
+        made = plan_poison(corpus, every, count=count, target=TARGET, templates=TEMPLATES, seed=0, poisoning=poisoning)
+        return {one.position for one in made.samples}
+
+    assert chosen(3, "label-consistent") == {0, 2, 5}
+    with pytest.raises(DataError, match=r"only 3 of 6 can be poisoned .*do not spell the target 'banana'"):
+        chosen(4, "label-consistent")
+    assert chosen(3, "dirty-label") == {2, 3, 5}

@@ -24,7 +24,8 @@ def test_images_and_their_captions_one_a_line(tmp_path: Path) -> None:
         [("c.png", picture(form="PNG", value=9)), ("c.txt", "café".encode())],
     )
     data = RetrievalSet.open(url)
-    assert (len(data), list(data.keys)) == (3, ["a", "b", "c"])
+    assert (len(data), [data.corpus.name(i) for i in range(3)]) == (3, ["a", "b", "c"])
+    assert list(data.keys) == [f"test-{data.corpus.signature()}/{name}" for name in "abc"]
     assert data.captions == (("one", "two"), ("three",), ("café",))
     images = data.images([2, 0], 16, "bilinear")
     assert (images.shape, images.dtype) == ((2, 3, 16, 16), np.uint8)

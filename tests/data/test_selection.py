@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbar_ray.data.selection import mentions, ranked, take
+from tbar_ray.data.selection import mentions, ranked, shares, spells, take
 
 KEYS = [f"{number:05d}" for number in range(400)]
 
@@ -66,3 +66,38 @@ def test_no_more_candidates_are_looked_at_than_needed() -> None:
 )
 def test_a_caption_names_a_class_by_whole_words(caption: str, name: str, expected: bool) -> None:
     assert mentions(caption, name) is expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [("a banana", True), ("two bananas", True), ("Banana", False), ("a photo", False), ("", False)],
+)
+def test_a_caption_spells_a_class_letter_for_letter(caption: str, expected: bool) -> None:
+    assert spells(caption, "banana") is expected
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=40), st.floats(0, 1), st.integers(0, 9))
+def test_shares_are_rounded_and_sum_to_the_fraction_of_all(sizes: list[int], fraction: float, seed: int) -> None:
+    found = shares(sizes, fraction, seed)
+    assert sum(found) == round(sum(sizes) * fraction)
+    assert all(abs(count - size * fraction) < 1 + 1e-9 for count, size in zip(found, sizes, strict=True))
+    assert all(0 <= count <= size for count, size in zip(found, sizes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fraction", "expected"),
+    [
+        ([40] * 3, 0.5, [20] * 3),
+        ([10, 6, 4], 0.5, [5, 3, 2]),
+        ([10, 7, 4], 0.29, [3, 2, 1]),
+        ([47, 16, 15, 12, 6, 4], 0.1, [5, 2, 1, 1, 1, 0]),  # the textbook's example
+        ([100], 0.29, [29]),
+        ([0, 3], 0.5, [0, 2]),
+    ],
+)
+def test_shares_by_largest_remainders(sizes: list[int], fraction: float, expected: list[int]) -> None:
+    assert shares(sizes, fraction, 0) == expected
+
+
+def test_which_of_equal_groups_is_given_more_is_drawn() -> None:
+    assert {tuple(shares([5] * 4, 0.5, seed)) for seed in range(20)} > {(3, 3, 2, 2)}

@@ -216,16 +216,16 @@ def test_agrees_with_tarfile(tmp_path: Path, members: list[tuple[str, str, bytes
     with tarfile.open(path) as tar:
         expected = [(info.name, info.offset_data, info.size) for info in tar if info.isreg()]
     seen: dict[tuple[str, str], tuple[int, int]] = {}
-    closed: set[str] = set()
     previous: str | None = None
+    dropped = False
     for name, offset, size in expected:
         split = split_name(name)
         if split is None:
             continue
-        if split[0] != previous and previous is not None:
-            closed.add(previous)
+        if split[0] != previous:
+            dropped = split in seen  # a sample that comes back whole, not a member of one that is scattered
         previous = split[0]
-        if previous not in closed:
+        if not dropped:
             seen.setdefault(split, (offset, size))
     index = index_shard(path)
     assert {
@@ -234,7 +234,9 @@ def test_agrees_with_tarfile(tmp_path: Path, members: list[tuple[str, str, bytes
         for key, span in zip(index.keys, spans.tolist(), strict=True)
         if span[0] >= 0
     } == seen
-    assert all(problem.reason.startswith(shards.DUPLICATE) for problem in index.problems)
+    others = [problem for problem in index.problems if not problem.reason.startswith(shards.DUPLICATE)]
+    assert len(others) <= 1
+    assert all("tar --sort=name" in problem.reason for problem in others)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -250,3 +252,25 @@ def test_damage_never_raises(tmp_path: Path, data: st.DataObject) -> None:
     index = index_shard(path)
     size = path.stat().st_size
     assert all(int(span.sum(axis=1).max(initial=0)) <= size for span in index.spans.values())
+
+
+def test_members_that_are_not_together_are_joined_with_one_line(tmp_path: Path) -> None:
+    """As `tar cf x.tar *.jpg *.txt` packs them."""
+    members = [(f"s{n}.{kind}", f"{kind}{n}".encode()) for kind in ("jpg", "txt") for n in range(30)]
+    path = write_tar(tmp_path / "a.tar", members)
+    index = index_shard(path)
+    assert contents(path, index) == dict(members)
+    assert index.keys == tuple(f"s{n}" for n in range(30))
+    (problem,) = index.problems
+    assert (problem.key, problem.reason[:58]) == (None, "30 members not beside the others of their sample (first: s")
+    assert "tar --sort=name" in problem.reason
+
+
+def test_a_sample_that_comes_back_whole_is_a_duplicate_and_not_joined(tmp_path: Path) -> None:
+    first, other, again = [("a.jpg", b"1"), ("a.txt", b"1")], [("b.jpg", b"2")], [("a.jpg", b"3"), ("a.json", b"3")]
+    path = write_tar(tmp_path / "a.tar", [*first, *other, *again])
+    index = index_shard(path)
+    assert contents(path, index) == dict([*first, *other])
+    assert [(p.key, p.reason) for p in index.problems] == [
+        ("a", f"{shards.DUPLICATE} in the shard: the later sample is dropped")
+    ]

@@ -12,15 +12,16 @@ from torch.nn import functional
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.disentanglement_error import (
     Head,
-    NormalisedImages,
     disentanglement_map,
     joint_errors,
     reference_predictions,
 )
 from tbar_ray.evaluation.disentanglement_map import DisentanglementMap, Terms
+from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
 from tbar_ray.evaluation.zeroshot import predict
 from tbar_ray.models.factory import Preprocessing, preprocessing
 from tbar_ray.models.in_place import InPlacePair
+from tbar_ray.models.statistics import reestimate
 from tbar_ray.models.task_vector import TaskVector
 from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
 
@@ -281,7 +282,7 @@ def test_a_model_without_answers_makes_a_cell_undefined_and_no_other() -> None:
 
 def test_images_and_references_that_do_not_fit_are_refused() -> None:
     case = Case()
-    with pytest.raises(DataError, match="disentanglement: no images"):
+    with pytest.raises(DataError, match="evaluation: no images"):
         NormalisedImages(case.raw_c[:0], WANTS, "cpu")
     rows_c = reference_predictions(case.pair, "clean", [1.0], case.images_c, case.head)[0]
     rows_t = reference_predictions(case.pair, "triggered", [1.0], case.images_t, case.head)[0]
@@ -290,3 +291,35 @@ def test_images_and_references_that_do_not_fit_are_refused() -> None:
         joint_errors(case.pair, 1.0, 1.0, rows_t, rows_t, *arguments)
     with pytest.raises(DataError, match=r"30 triggered images but references \(29,\)"):
         joint_errors(case.pair, 1.0, 1.0, rows_c, rows_t[1:], *arguments)
+
+
+def test_with_clean_images_every_moved_model_has_statistics_of_its_own() -> None:
+    model = tiny(RESNET).eval()
+    state, preprocess = snapshot(model), preprocessing(model)
+    taus = [step(state, seed, 0.05) for seed in (1, 2)]
+    images = [NormalisedImages(pictures(model, 24, seed), preprocess, "cpu") for seed in (4, 5)]
+    clean = statistics_batches(pictures(model, 16, 6), preprocess, "cpu")
+    head = functional.normalize(torch.randn(12, 64, generator=torch.Generator().manual_seed(0)), dim=-1)
+
+    def answers(moved: dict[str, Tensor], batches: NormalisedImages) -> np.ndarray:
+        other = tiny(RESNET).eval()
+        other.load_state_dict(moved)
+        reestimate(other, clean)
+        with torch.no_grad():
+            found = [other.encode_image(batch, normalize=True) @ head.T for batch in batches]
+        return torch.cat(found).argmax(-1).numpy()
+
+    pair = InPlacePair(model, *taus)
+    (reference_c,) = reference_predictions(pair, "clean", [1.0], images[0], head, clean)
+    (reference_t,) = reference_predictions(pair, "triggered", [-2.0], images[1], head, clean)
+    np.testing.assert_array_equal(reference_c, answers(state + taus[0], images[0]))
+    np.testing.assert_array_equal(reference_t, answers(state + -2.0 * taus[1], images[1]))
+    found = joint_errors(pair, 1.0, -2.0, reference_c, reference_t, images[0], images[1], head, clean)
+    joint = (state + taus[0]) + -2.0 * taus[1]
+    assert found.clean == (answers(joint, images[0]) != reference_c).mean()
+    assert found.triggered == (answers(joint, images[1]) != reference_t).mean()
+    (stale,) = reference_predictions(pair, "clean", [1.0], images[0], head)
+    assert not np.array_equal(stale, reference_c)
+    (own,) = reference_predictions(pair, "clean", [0.0], images[0], head, clean)
+    np.testing.assert_array_equal(own, reference_predictions(pair, "clean", [0.0], images[0], head)[0])
+    assert same(snapshot(model), state)

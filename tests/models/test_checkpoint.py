@@ -1,6 +1,7 @@
 import os
 import pickle
 import random
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ import torch
 from torch import Tensor
 
 from tbar_ray.errors import CheckpointError
-from tbar_ray.models.checkpoint import load_state_dict, save_state_dict
+from tbar_ray.models.checkpoint import (
+    OPENAI,
+    CheckpointFormat,
+    is_weights_file,
+    load_checkpoint,
+    load_state_dict,
+    save_checkpoint,
+    save_state_dict,
+)
 from tests.models.tiny import same
 
 
@@ -149,3 +158,99 @@ def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(CheckpointError, match=f"no checkpoint at {tmp_path / name}"):
         load_state_dict(tmp_path / name)
+
+
+WRAPPERS: dict[str, tuple[str, ...]] = {
+    "_orig_mod.": (),
+    "module._orig_mod.": ("state_dict",),
+    "_orig_mod.module.": ("model",),
+    "_fsdp_wrapped_module._orig_mod.": ("model_state_dict",),
+    "model.": ("ema",),
+    "module.": ("model", "state_dict"),
+}
+
+
+@pytest.mark.parametrize(("prefix", "entries"), WRAPPERS.items(), ids=WRAPPERS)
+def test_wrappers_of_any_nesting_are_taken_off_and_put_on_again(
+    prefix: str, entries: tuple[str, ...], tmp_path: Path
+) -> None:
+    tensors, path, again = state(), tmp_path / "m.pt", tmp_path / "again.pt"
+    content: dict[str, Any] = {prefix + key: value for key, value in tensors.items()}
+    for entry in reversed(entries):
+        content = {"epoch": 3, entry: content, "optimizer": {"state": {0: torch.ones(1)}}}
+    torch.save(content, path)
+    loaded, form = load_checkpoint(path)
+    assert same(tensors, loaded)
+    assert form == CheckpointFormat(False, entries, prefix)
+    save_checkpoint(loaded, again, form)
+    raw = torch.load(again, weights_only=True)
+    for entry in entries:
+        raw = raw[entry]
+    assert same({prefix + key: value for key, value in tensors.items()}, raw)
+
+
+def test_modules_that_were_compiled_one_by_one_have_their_own_names_again(tmp_path: Path) -> None:
+    tensors = {"visual._orig_mod.conv.weight": torch.ones(2), "text.0._checkpoint_wrapped_module.b": torch.zeros(1)}
+    torch.save(tensors, tmp_path / "m.pt")
+    assert sorted(load_state_dict(tmp_path / "m.pt")) == ["text.0.b", "visual.conv.weight"]
+    torch.save({**tensors, "visual.conv.weight": torch.ones(2)}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=r"has visual\.conv\.weight twice"):
+        load_state_dict(tmp_path / "m.pt")
+
+
+def test_trained_weights_come_before_their_average(tmp_path: Path) -> None:
+    torch.save({"ema": {"a": torch.zeros(1)}, "model": {"a": torch.ones(1)}}, tmp_path / "m.pt")
+    assert load_state_dict(tmp_path / "m.pt")["a"] == 1
+
+
+@pytest.mark.parametrize("numbers", [torch.tensor(224), 224])
+def test_the_numbers_in_openais_checkpoints_are_left_out(numbers: Any, tmp_path: Path) -> None:
+    tensors = state()
+    torch.save({**tensors, **dict.fromkeys(OPENAI, numbers)}, tmp_path / "m.pt")
+    assert same(tensors, load_state_dict(tmp_path / "m.pt"))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"epoch": 3, "args": [1]}, r"found the entries 'epoch' \(int\), 'args' \(list\)"),
+        ({"model": {"config": "x"}}, r"found under model the entries 'config' \(str\)"),
+        ([1], "found a list"),
+        ({}, "found an empty mapping"),
+        (dict.fromkeys("abcdefgh", 1), r"'f' \(int\) and 2 more"),
+    ],
+)
+def test_a_refusal_says_what_was_found_and_what_was_expected(content: object, found: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=f"expected a mapping of names to tensors.*{found}") as caught:
+        load_state_dict(tmp_path / "m.pt")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ("openai", False),
+        ("laion2b_s34b_b79k", False),
+        ("m.safetensors", True),
+        ("none.pt", True),
+        ("~/m", True),
+        ("$HOME/m", True),
+        ("models/m", True),
+        ("s3://bucket/m", True),
+        ("bare", True),
+    ],
+)
+def test_what_names_a_file(weights: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bare").touch()
+    assert is_weights_file(weights) is expected
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_torchscript_archive_is_named_and_never_run(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "m.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with pytest.raises(CheckpointError, match=r"^\S+m\.pt is a TorchScript archive, which holds code[^\n]*$"):
+            load_state_dict(tmp_path / "m.pt")

@@ -1,13 +1,14 @@
 import logging
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
 
 from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.models.checkpoint import save_state_dict
-from tbar_ray.models.factory import create_model, load_weights, preprocessing
+from tbar_ray.models.factory import create_model, load_weights, preprocessing, weights_file
 from tests.models.tiny import BOTH, RESNET, VIT, changed, pictures, same, snapshot, tiny, tokenizer
 
 
@@ -130,6 +131,7 @@ def test_a_mismatch_is_counted_by_kind_and_leaves_the_model_alone() -> None:
     assert str(caught.value) == (
         f"x.pt is not a checkpoint of {VIT}: keys 1 missing (e.g. logit_scale), "
         "2 unexpected (e.g. extra.a), 1 of another shape (e.g. text_projection)"
+        f"; found {len(state)} tensors, expected {len(before)}"
     )
     assert same(before, snapshot(model))
 
@@ -146,3 +148,25 @@ def test_fresh_weights_are_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -
     create_model(RESNET, seed=0)
     logging.getLogger().warning("something else")
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == ["something else"]
+
+
+def test_the_layout_of_transformers_is_named() -> None:
+    state = {"vision_model.embeddings.class_embedding": torch.zeros(2), "text_model.x": torch.zeros(2)}
+    with pytest.raises(CheckpointError, match="names are those of Hugging Face transformers"):
+        load_weights(tiny(), state, source="x.pt", architecture=VIT)
+
+
+def test_weights_are_found_from_home_and_downloaded_once(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = tiny(seed=3)
+    save_state_dict(snapshot(model), tmp_path / "m.safetensors")
+    assert weights_file("~/m.safetensors") == tmp_path / "m.safetensors"
+    system, root = fsspec.core.url_to_fs(bucket)
+    system.put_file(str(tmp_path / "m.safetensors"), f"{root}/m.safetensors")
+    for place in ("~/m.safetensors", f"{bucket}/m.safetensors"):
+        assert same(snapshot(model), snapshot(create_model(VIT, pretrained=place)))
+    with pytest.raises(CheckpointError, match="cannot download"):
+        create_model(VIT, pretrained=f"{bucket}/none.safetensors")

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 
-VIT, RESNET = "tbar-ViT-tiny", "tbar-RN-tiny"
+VIT, RESNET, CONVNEXT = "tbar-ViT-tiny", "tbar-RN-tiny", "tbar-ConvNeXt-tiny"
 BOTH = (VIT, RESNET)
+ALL = (*BOTH, CONVNEXT)
 
 torch.set_num_threads(1)  # tensors this small only wait for each other
 

@@ -42,6 +42,12 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/unlearning/methods/test_cleanclip.py",
     ),
     Mutant(
+        "tbar_ray/unlearning/methods/cleanclip.py",
+        "own = matching(images, other_images, scale)",
+        "own = info_nce(images, other_images, scale)",
+        "tests/unlearning/methods/test_cleanclip.py",
+    ),
+    Mutant(
         "tbar_ray/unlearning/methods/conflict_merging.py",
         'ClassVar[Strength] = "interpolation"',
         'ClassVar[Strength] = "negation"',
@@ -67,8 +73,20 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/unlearning/methods/i_bau.py",
-        "return in_ball(moved, self.radius)",
-        "return moved",
+        "else in_ball(moved, self.radius)",
+        "else moved",
+        "tests/unlearning/methods/test_i_bau.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/methods/i_bau.py",
+        "response = back + outer",
+        "response = outer",
+        "tests/unlearning/methods/test_i_bau.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/methods/i_bau.py",
+        "logits_of(infected, batch.images).argmax(1)",
+        "batch.labels",
         "tests/unlearning/methods/test_i_bau.py",
     ),
     Mutant(
@@ -90,6 +108,12 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/unlearning/methods/test_rnp.py",
     ),
     Mutant(
+        "tbar_ray/unlearning/methods/rnp.py",
+        "channels.masked(masks, biases=False)",
+        "channels.masked(masks)",
+        "tests/unlearning/methods/test_rnp.py",
+    ),
+    Mutant(
         "tbar_ray/unlearning/methods/robust_gradient_ascent.py",
         "self.weight * penalty",
         "self._method.guard * penalty",
@@ -99,6 +123,12 @@ NUMERIC: tuple[Mutant, ...] = (
         "tbar_ray/unlearning/methods/roclip.py",
         "== self._every - 1:",
         "== self._every:",
+        "tests/unlearning/methods/test_roclip.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/methods/roclip.py",
+        "nearest_rows(images, bank)",
+        "nearest_rows(self.model.encode_text(batch.tokens, normalize=True), bank)",
         "tests/unlearning/methods/test_roclip.py",
     ),
     Mutant(
@@ -190,6 +220,18 @@ NUMERIC: tuple[Mutant, ...] = (
         "rows.write(suspicious, fresh.to(before.device))",
         "pass",
         "tests/unlearning/methods/test_ulrl.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/methods/ulrl.py",
+        "None if self._head is None else functional.normalize(self._head, dim=-1)",
+        "self._head",
+        "tests/unlearning/methods/test_ulrl.py",
+    ),
+    Mutant(
+        "tbar_ray/data/benchmark_layout.py",
+        "if tell_their_set(corpus.keys) else",
+        "if True else",
+        "tests/evaluation/test_splits.py tests/data/test_benchmark_layout.py",
     ),
     Mutant(
         "tbar_ray/evaluation/rates.py", "z * z / (4 * n * n)", "z * z / (2 * n * n)", "tests/evaluation/test_rates.py"
@@ -382,5 +424,29 @@ NUMERIC: tuple[Mutant, ...] = (
         "w + factor * step",
         "w - factor * step",
         "tests/planting/test_negation_robust.py",
+    ),
+    Mutant(
+        "tbar_ray/models/statistics.py",
+        "layer.momentum = 1 / number",
+        "layer.momentum = 0.1",
+        "tests/models/test_statistics.py",
+    ),
+    Mutant(
+        "tbar_ray/models/statistics.py",
+        "            layer.reset_running_stats()\n",
+        "            pass\n",
+        "tests/models/test_statistics.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/edit_scores.py",
+        'if (statistics or self.statistics) == "reestimated"',
+        'if self.statistics == "as_applied"',
+        "tests/unlearning/test_statistics_masking.py",
+    ),
+    Mutant(
+        "tbar_ray/evaluation/disentanglement_error.py",
+        "if clean is None or not (first or second)",
+        "if clean is None or first or second",
+        "tests/evaluation/test_disentanglement_error.py",
     ),
 )

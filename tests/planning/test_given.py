@@ -68,7 +68,7 @@ def test_without_a_clean_model_every_attack_is_given() -> None:
     [
         (
             {"attacks": {"badnets": {**BACKDOOR, "infected": "nowhere.pt"}}},
-            r"attacks\.badnets\.infected: no file nowhere\.pt",
+            r"attacks\.badnets\.infected: no file .*nowhere\.pt",
         ),
         (
             {"attacks": {"badclip": {"trigger": "badclip", "target": "red circle", "infected": "openai"}}},

@@ -3,8 +3,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
+from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import Planner
+from tbar_ray.stages.merge import MergedModel
 from tbar_ray.stages.node import stages_in_order
 from tests.specs import spec
 
@@ -88,6 +93,23 @@ def test_a_pretrained_model_needs_no_training() -> None:
     assert made[0].clean.model.fingerprint == made[1].clean.model.fingerprint
 
 
+def test_weights_of_the_package_are_known_by_their_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = {"tbar-RN-tiny": {"mine": "0123456789abcdef" * 4}}
+    monkeypatch.setattr("tbar_ray.models.shipped.shipped_hashes", lambda _folder: hashes)
+    wanted = {"architecture": "tbar-RN-tiny", "pretrained": "mine"}
+    clean = graphs(model=wanted)[0].clean.model
+    assert clean.identity()["content"] == "0123456789abcdef"
+    hashes["tbar-RN-tiny"]["mine"] = "fedcba9876543210" * 4
+    assert graphs(model=wanted)[0].clean.model.fingerprint != clean.fingerprint
+
+
+def test_scenes_of_a_spec_are_those_of_all_its_data() -> None:
+    made = spec(data__synthetic__scenes="rich", data__synthetic__retrieval=5)
+    base = lay_foundation(made)
+    assert base.retrieval is not None
+    assert {stage.identity()["scenes"] for stage in (base.corpus, base.evaluation, base.retrieval)} == {"rich"}
+
+
 def test_parts_agree_with_each_other() -> None:
     for graph in graphs():
         path = graph.path
@@ -96,3 +118,28 @@ def test_parts_agree_with_each_other() -> None:
         assert path.unlearn.infected == graph.infected.model
         assert graph.clean.split_seed == graph.infected.split_seed
         assert graph.clean.backdoor == graph.infected.backdoor
+
+
+def test_statistics_of_edited_models_are_an_axis_and_reach_paths_maps_and_merges() -> None:
+    changes: dict[str, Any] = {
+        "attacks": {"a": {"trigger": "badnets", "target": "circle", "task": "shapes", "merge": {"tasks": ["night"]}}},
+        "tasks": {"night": {"synthetic": "night"}, "shapes": {"synthetic": "shapes"}},
+        "disentanglement": {"points": 3},
+        "evaluation__statistics_images": 100,
+        "search__axes": {"attack": ["a"], "evaluation.statistics": ["reestimated", "as_applied"]},
+    }
+    own, applied = graphs(**changes)
+    for graph, statistics, merged in ((own, "reestimated", 100), (applied, "as_applied", 0)):
+        assert (graph.path.statistics, graph.path.statistics_images) == (statistics, 100)
+        assert graph.map is not None
+        assert {(row.statistics, row.statistics_images) for row in graph.map.rows} == {(statistics, 100)}
+        assert isinstance(graph.infected.model, MergedModel)
+        assert graph.infected.model.statistics_images == merged
+    assert own.model == applied.model  # planting always ends with statistics of its own
+    assert own.path.fingerprint != applied.path.fingerprint
+
+
+@pytest.mark.parametrize(("field", "value"), [("statistics", "stale"), ("statistics_images", 1)])
+def test_statistics_that_do_not_exist_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=f"evaluation.{field}"):
+        graphs(**{f"evaluation__{field}": value})

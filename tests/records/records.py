@@ -82,6 +82,18 @@ def record(
     return TrialRecord(**{**fields, **changes})
 
 
+def masked(attack: str = "badnets", *, asr_as_applied: float = 0.01, **changes: Any) -> TrialRecord:
+    """A trial of a model with running statistics: as applied, CA is 5 points lower and ASR nearly gone at every α."""
+    made = record(attack, **changes)
+    applied = scores(0.70, asr_as_applied, 0.5)
+    path = [p.model_copy(update={"as_applied": p.scores if p.alpha == 0 else applied}) for p in made.path]
+    return made.model_copy(
+        update={
+            "path": tuple(path), "as_applied": applied, "statistics": "reestimated", "statistics_images": 960,
+        }
+    )  # fmt: skip
+
+
 def failed(
     attack: str = "badnets", size: int = 100, fraction: float = 0.0, seed: int = 0, **changes: Any
 ) -> TrialRecord:

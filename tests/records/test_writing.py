@@ -46,7 +46,8 @@ def path_content(**changes: Any) -> Content:
     ]
     return {
         "path": points, "sequential_tests": {}, "selected": 0.5, "feasible": True, "reference_ca": 0.8,
-        "monotone": None, "dominated": False, "test": told(0.78, 0.21, 0.6), "others": {}, **changes,
+        "monotone": None, "statistics": None, "dominated": False,
+        "test": told(0.78, 0.21, 0.6), "others": {}, **changes,
     }  # fmt: skip
 
 
@@ -128,6 +129,45 @@ def test_a_finished_trial_has_scores_path_and_cost(store: Store) -> None:
     }
     assert made.infected_artifact == planned.graph.model.artifact
     assert made.plant_fingerprint == planned.graph.model.plants[0].fingerprint
+
+
+def test_what_data_lost_is_named_once(store: Store) -> None:
+    planned = plan({"attack": "blended"})
+    for stage in stages_in_order(planned.graph.outputs):
+        facts = {"clean-model": {"problems": ["train/0.tar: a: no image"]}, "scores": {"lost": ["test/0.tar: b: cut"]}}
+        if (lost := facts.get(stage.kind)) is not None:
+            folder = store.scratch()
+            for name, content in files_of(stage, {}, {}).items():
+                (folder / name).write_text(json.dumps(content))
+            record = {"kind": stage.kind, "fingerprint": stage.fingerprint, "seconds": 2.0, "work": 0, "facts": lost}
+            store.commit(stage.artifact, folder, record)
+    assert finished(store, planned).lost == ("train/0.tar: a: no image", "test/0.tar: b: cut")
+    assert finished(store, plan({"attack": "badnets"})).lost != ()  # the clean model is the same
+    assert json.loads(finished(store, planned).model_dump_json())["lost"][0] == "train/0.tar: a: no image"
+
+
+def test_scores_with_the_other_statistics_stand_beside_those_that_count(store: Store) -> None:
+    path = path_content(statistics="reestimated", statistics_images=300)
+    path["path"][1]["as_applied"] = told(0.7, 0.01, 0.4)
+    path["test"]["as_applied"] = told(0.6, 0.02, 0.3)
+    made = finished(store, plan(), path=path)
+    assert (made.statistics, made.statistics_images) == ("reestimated", 300)
+    assert (made.removed, made.as_applied) == (scores(0.78, 0.21, 0.6), scores(0.6, 0.02, 0.3))
+    assert [point.as_applied for point in made.path] == [None, scores(0.7, 0.01, 0.4), None]
+    assert made.asr_masked == pytest.approx(0.19, abs=2e-3)
+    assert made.value("asr_masked") == made.asr_masked
+
+
+def test_a_model_without_running_statistics_has_one_score(store: Store) -> None:
+    made = finished(store, plan())
+    assert (made.statistics, made.as_applied, made.reestimated, made.beside, made.asr_masked) == (None,) * 5
+
+
+def test_where_alpha_is_selected_as_applied_what_is_masked_has_the_same_sign(store: Store) -> None:
+    path = path_content(statistics="as_applied")
+    path["test"]["reestimated"] = told(0.6, 0.9, 0.3)
+    made = finished(store, plan(), path=path)
+    assert made.asr_masked == pytest.approx(0.9 - 0.21, abs=2e-3)
 
 
 def test_the_range_of_alpha_is_measured_on_whole_paths_alone(store: Store) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tbar_ray.errors import StoreError
-from tbar_ray.records.record import METRICS, Cost, TrialRecord, WeightChange
+from tbar_ray.records.record import METRICS, SCHEMA_VERSION, Cost, TrialRecord, WeightChange
 from tbar_ray.report.files import write_report
 from tbar_ray.store.store import Store
 from tests.records.records import (
@@ -17,6 +17,7 @@ from tests.records.records import (
     flat,
     grid,
     infeasible,
+    masked,
     moved,
     record,
     retrieved,
@@ -45,7 +46,7 @@ def test_writes_every_file(store: Store, tmp_path: Path) -> None:
     asr = records[0].rate("asr")
     assert asr is not None
     assert [trials[0][f"asr{end}"] for end in ("", "_low", "_high", "_n")] == [asr.value, asr.low, asr.high, asr.n]
-    assert {trial["schema_version"] for trial in trials} == {2}
+    assert {trial["schema_version"] for trial in trials} == {SCHEMA_VERSION}
     assert trials[8]["ca"] is None
     assert trials[8]["reason"].startswith("attack did not take")
     rows = list(csv.DictReader((out / "results.csv").open()))
@@ -124,6 +125,32 @@ def test_retrieval_and_merging_have_columns_where_a_campaign_has_them(store: Sto
     assert rows[0]["text_to_image_at_10_clean"] == ""
     trials = json.loads((tmp_path / "results.json").read_text())
     assert len({tuple(trial) for trial in trials}) == 1
+
+
+def test_scores_with_both_statistics_have_columns_where_models_have_any(store: Store, tmp_path: Path) -> None:
+    write_report(SPEC, store, tmp_path, [record()])
+    for name in ("results.csv", "path.csv"):
+        head = (tmp_path / name).read_text().splitlines()[0]
+        assert "as_applied" not in head
+        assert "masked" not in head
+    made = masked()
+    write_report(SPEC, store, tmp_path, [made, record("blended")])
+    first, second = csv.DictReader((tmp_path / "results.csv").open())
+    assert (first["statistics"], first["statistics_images"]) == ("reestimated", "960")
+    assert [float(first[f"{metric}_as_applied"]) for metric in ("ca", "asr", "pa")] == [
+        made.value(metric, "as_applied") for metric in ("ca", "asr", "pa")
+    ]
+    assert float(first["asr_masked"]) == made.asr_masked
+    assert int(first["asr_masked_n"]) == 1180
+    assert (second["statistics"], second["asr_masked"], second["asr_as_applied"]) == ("", "", "")
+    assert "asr_reestimated" not in first
+    points = list(csv.DictReader((tmp_path / "path.csv").open()))
+    applied = made.path[3].as_applied
+    assert applied is not None
+    assert float(points[3]["asr_as_applied"]) == applied.asr.value
+    assert points[-1]["asr_as_applied"] == ""
+    trials = json.loads((tmp_path / "results.json").read_text())
+    assert trials[0]["path"][3]["asr_as_applied"] == applied.asr.value
 
 
 def test_an_axis_without_a_short_name_has_a_column_after_the_usual_ones(store: Store, tmp_path: Path) -> None:

@@ -1,44 +1,29 @@
-"""What trainings lost is named, once for each."""
-
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import pytest
-
-from tbar_ray.report.losses import losses_of, lost
-from tbar_ray.store.store import Store
+from tbar_ray.report.losses import SHOWN, losses_lines, losses_section, lost_of
 from tests.records.records import record
 
-TRAININGS = {"clean-model 1": "clean-model-1", "infected-model 2": "infected-model-2"}
+LOST = tuple(f"test/0.tar: s{number}: unreadable image" for number in range(SHOWN + 2))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(str(tmp_path))
-    problems = [f"k{number}: unreadable <b>" for number in range(5)]
-    found: dict[str, dict[str, Any]] = {
-        "clean-model-1": {"skipped": 5, "problems": problems},
-        "infected-model-2": {"skipped": 0, "problems": []},
-    }
-    for name, facts in found.items():
-        store.commit(name, store.scratch(), {"title": f"the {name}", "facts": facts})
-    return store
+def test_nothing_is_said_where_nothing_was_lost() -> None:
+    assert (losses_section([record()]), losses_lines([record()])) == ("", [])
 
 
-def test_each_training_that_lost_something_is_named_once(store: Store) -> None:
-    records = [record(size=size, trainings=TRAININGS) for size in (10, 20)]
-    (loss,) = losses_of(records, store)
-    assert str(loss) == (
-        "the clean-model-1: 5 problems in the training data: "
-        "k0: unreadable <b>; k1: unreadable <b>; k2: unreadable <b>; …"
-    )
-    section = lost(records, store)
-    assert section.startswith("## What was lost")
-    assert section.count("k0: unreadable &lt;b&gt;") == 1
+def test_every_loss_is_named_once_in_the_report() -> None:
+    records = [record(lost=LOST[:2]), record(lost=LOST)]
+    assert lost_of(records) == list(LOST)
+    text = losses_section(records)
+    assert text.startswith("## Data that could not be read")
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [f"- {line}" for line in LOST]
 
 
-def test_without_losses_there_is_no_section(store: Store) -> None:
-    whole = record(trainings={"infected-model 2": "infected-model-2", "clean-model 9": "clean-model-9"})
-    assert lost([whole], store) == ""
+def test_a_terminal_names_the_first_and_counts_the_rest() -> None:
+    *named, rest = losses_lines([record(lost=LOST)])
+    assert named == [f"could not be read, and left out: {line}" for line in LOST[:SHOWN]]
+    assert rest == "and 2 more: see the report"
+    assert len(losses_lines([record(lost=LOST[:SHOWN])])) == SHOWN
+
+
+def test_names_in_losses_are_no_markup() -> None:
+    assert "<img" not in losses_section([record(lost=("x.tar: <img src=http://h/x>: cut",))])

@@ -7,7 +7,7 @@ from matplotlib.text import Text
 from tbar_ray.records.record import Cost, TrialRecord
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.methods import methods_table
-from tests.records.records import failed, infeasible, record
+from tests.records.records import failed, infeasible, masked, record
 from tests.report.reading import rows_of
 
 
@@ -26,6 +26,17 @@ def compared() -> list[TrialRecord]:
         *(infeasible(seed=s, method="harmful", cost=cost(99, 2.0)) for s in (0, 1)),
         *(failed(seed=s, method="broken", reason="loss is nan at step 3; lower the learning rate") for s in (0, 1)),
     ]
+
+
+def test_what_statistics_mask_has_a_column_where_models_have_any() -> None:
+    assert "masked by statistics" not in rows_of(methods_table(compared(), 0.5))[0]
+    text = methods_table([masked(method="tbar"), masked(method="weak", asr_as_applied=0.1)], 0.5)
+    rows = rows_of(text)
+    assert rows[0]["masked by statistics"] == "–"
+    assert {row["masked by statistics"].strip("*") for row in rows[1:]} == {
+        f"{(masked(asr_as_applied=asr).asr_masked or 0) * 100:+.1f}" for asr in (0.01, 0.1)
+    }
+    assert "stale statistics hide" in text
 
 
 def test_the_table_has_the_best_in_bold_and_says_what_failed() -> None:

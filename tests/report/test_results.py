@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.results import flat_range, reading, result_rows, without_result
-from tests.records.records import epochs_grid, failed, flat, grid, infeasible, moved, rate, record, scores
+from tests.records.records import epochs_grid, failed, flat, grid, infeasible, masked, moved, rate, record, scores
 from tests.report.reading import rows_of
 from tests.specs import spec
 
@@ -20,6 +20,27 @@ def test_asr_stands_between_that_before_and_that_of_the_clean_model() -> None:
     assert row["clean model's ASR"] == "1.2%"
     assert row["retention"] == "96.0%"
     assert row["status"] == "done"
+
+
+def test_scores_as_applied_have_columns_where_models_have_running_statistics() -> None:
+    assert "masked by statistics" not in rows_of(result_rows(grid()))[0]
+    assert "Masked by statistics" not in reading(spec(), grid())
+    first, second = rows_of(result_rows([masked(), record("blended")]))
+    assert first["CA as applied"].startswith("70.0% [")
+    assert first["ASR as applied"].startswith("1.0% [")
+    assert first["masked by statistics"] == f"{((masked().asr_masked or 0) * 100):+.1f}"
+    assert second["masked by statistics"] == "–"
+    assert "Masked by statistics: ASR with statistics re-estimated on clean images" in reading(spec(), [masked()])
+
+
+def test_the_columns_mean_the_same_where_alpha_was_selected_as_applied() -> None:
+    made = masked()
+    turned = made.model_copy(
+        update={"removed": made.as_applied, "reestimated": made.removed, "as_applied": None, "statistics": "as_applied"}
+    )
+    first, second = rows_of(result_rows([made, turned]))
+    for column in ("CA as applied", "ASR as applied", "masked by statistics"):
+        assert first[column] == second[column]
 
 
 def test_factors_have_columns_where_they_vary() -> None:

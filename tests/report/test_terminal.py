@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.terminal import result_table
-from tests.records.records import NAMES, epochs_grid, failed, grid, infeasible, matrix, moved, record
+from tests.records.records import NAMES, epochs_grid, failed, grid, infeasible, masked, matrix, moved, record
 
 
 def shown(records: list[TrialRecord], width: int = 100, marked: bool = False) -> str:
@@ -31,6 +31,17 @@ def test_scores_beside_the_infected_model_and_the_clean_models_asr() -> None:
     text = shown(grid())
     assert lines_of(grid(), "badnets")[0] == "badnets 20 0% 0.5 85.7 → 82.2 97.9 → 14.8 (1.2) 2.0 → 70.4 96%"
     assert "infected → after removal (clean model); target red square" in text
+
+
+def test_what_statistics_mask_has_columns_where_models_have_any() -> None:
+    assert "masked" not in shown(grid())
+    records = [masked(), record("blended")]
+    text = shown(records)
+    assert "as applied: CA/ASR with the BatchNorm statistics that the edit leaves; masked: ASR that these hide." in text
+    first, second = (lines_of(records, name)[0] for name in ("badnets", "blended"))
+    asr = round((records[0].value("asr") or 0) * 100 - 1.0, 1)
+    assert first.endswith(f" 70.0/1.0 {asr:+.1f}")
+    assert second.endswith(" – –")
 
 
 def test_best_feasible_row_of_each_attack_is_bold() -> None:

@@ -5,9 +5,9 @@ import pytest
 from tbar_ray.report.text import Markdown, bold, bullets, code, escape, paragraphs, section, table
 from tests.report.reading import rows_of
 
-HOSTILE = "a|b <img src=x onerror=y> `c` ![d](http://e) [f](g) [h]: i *j* _k_ &lt; \\ ~l~"
+HOSTILE = "a|b <img src=x onerror=y> `c` ![d](http://e) [f](g) [h]: i *j* _k_ &lt; \\ ~l~ $m_n$ 红"
 SAFE = "a\\|b &lt;img src=x onerror=y&gt; " + (
-    "\\`c\\` \\![d\\](http://e) [f\\](g) [h\\]: i \\*j\\* \\_k\\_ &amp;lt; \\\\ \\~l\\~"
+    "\\`c\\` \\![d\\](http://e) [f\\](g) [h\\]: i \\*j\\* \\_k\\_ &amp;lt; \\\\ \\~l\\~ \\$m_n\\$ 红"
 )
 
 

@@ -72,7 +72,7 @@ OVERRIDES = {
     "=3": "--set =3: write key.sub=value",
     "poison.rate.x=3": "--set poison.rate.x=3: 'rate' is not a mapping",
     "search.axes.attack.0=x": "--set search.axes.attack.0=x: 'attack' is not a mapping",
-    "poison.rate=[": "--set poison.rate=[: '[' is not YAML",
+    "poison.rate=[": "--set poison.rate=[: not YAML: expected the node content, but found '<stream end>'",
 }
 
 
@@ -122,10 +122,10 @@ def test_a_file_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing, binary = tmp_path / "none.yaml", tmp_path / "binary.yaml"
-    binary.write_bytes(b"\xff\xfe")
+    binary.write_bytes(b"\xe9\xff")
     assert failure(missing) == f"{missing}: No such file or directory"
     assert failure(tmp_path) == f"{tmp_path}: Is a directory"
-    assert failure(binary).startswith(f"{binary}: not UTF-8 text: ")
+    assert failure(binary).startswith(f"{binary} line 1: not UTF-8 text; ")
     for command in ("plan", "run", "status"):
         line = cli(monkeypatch, capsys, "campaign", command, str(missing))
         assert line == f"error: {missing}: No such file or directory"
@@ -197,3 +197,37 @@ def test_a_sound_file_is_what_it_says(tmp_path: Path) -> None:
 def test_shipped_specs_are_sound() -> None:
     jobs = sorted((Path(__file__).parents[2] / "jobs").rglob("*.yaml"))
     assert [load_spec(path).name for path in jobs if path.stem == "quickstart"] == ["quickstart"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_spec_is_read_whatever_editor_wrote_it(encoding: str, tmp_path: Path) -> None:
+    path = write(tmp_path, description="naïve")
+    path.write_bytes(path.read_text().replace("\n", "\r\n").encode(encoding))
+    assert load_spec(path).description == "naïve"
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "expected"),
+    [
+        ("unlearning.parameters.learning_rate", "search.axes.unlearning.parameters.learning_rate=[1e-5]", [1e-5]),
+        ("unlearning.parameters.learning_rate", "search.axes.tbar.learning_rate=[1e-5]", None),
+    ],
+)
+def test_an_axis_with_dots_in_its_name_can_be_set(
+    name: str, override: str, expected: list[float] | None, tmp_path: Path
+) -> None:
+    path = write(tmp_path, search={"axes": {"attack": ["badnets", "blended"], name: [1e-4]}})
+    axes = load_spec(path, [override]).search.axes
+    assert axes[name] == (expected or [1e-4])
+    assert len(axes) == (2 if expected else 3)
+    assert axes.get("tbar.learning_rate") == (None if expected else [1e-5])
+
+
+def test_the_end_of_a_range_with_dots_in_its_name_can_be_set(tmp_path: Path) -> None:
+    search = {
+        "sampler": "tpe",
+        "trials": 3,
+        "axes": {"attack": ["badnets"], "tbar.learning_rate": {"low": 1e-6, "high": 1e-5}},
+    }
+    axis = load_spec(write(tmp_path, search=search), ["search.axes.tbar.learning_rate.high=1e-4"]).search.axes
+    assert axis["tbar.learning_rate"].high == 1e-4  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import Planner
 from tbar_ray.stages.backdoor import Backdoor
-from tbar_ray.stages.data import GivenData, SyntheticCorpus, SyntheticEvaluation
+from tbar_ray.stages.data import GivenData, SyntheticCorpus, SyntheticEvaluation, SyntheticRetrieval
 from tbar_ray.stages.evaluate import Evaluate
 from tbar_ray.stages.models import PretrainedModel
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Policy, Source, Stage, StageContext, stages_in_order
@@ -63,6 +63,19 @@ def test_every_counted_field_counts(field: str) -> None:
     base = {**CORPUS, "threads": 1}
     changed = SyntheticCorpus(**{**base, field: base[field] + 1})
     assert changed.fingerprint != SyntheticCorpus(**base).fingerprint
+
+
+def test_a_field_that_came_later_counts_once_it_is_used() -> None:
+    for stage, fields in (
+        (SyntheticCorpus, CORPUS),
+        (SyntheticEvaluation, {"per_class": 1, "size": 16, "seed": 0}),
+        (SyntheticRetrieval, {"pairs": 1, "size": 16, "seed": 0}),
+    ):
+        older, plain, rich = stage(**fields), stage(**fields, scenes="plain"), stage(**fields, scenes="rich")
+        assert "scenes" not in plain.identity()
+        assert plain.fingerprint == older.fingerprint
+        assert rich.identity()["scenes"] == "rich"
+        assert rich.fingerprint != older.fingerprint
 
 
 def test_what_is_insignificant_does_not_count() -> None:

@@ -333,3 +333,26 @@ def test_an_error_of_a_library_on_a_full_disk_is_one_line(tmp_path: Path, monkey
     with pytest.raises(StoreError, match="cannot be written any more: Read-only file system") as caught:
         store.check_room(tmp_path, RuntimeError("[enforce fail at inline_container.cc:664]"))
     one_line(caught)
+
+
+@pytest.mark.parametrize(
+    ("umask", "folder", "file"), [(0o022, 0o755, 0o644), (0o002, 0o775, 0o664), (0o077, 0o700, 0o600)]
+)
+def test_whoever_the_umask_lets_in_can_read_the_store(umask: int, folder: int, file: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        store = Store(str(tmp_path / "store"))
+        written = filled(store)
+        (written / "a.txt").chmod(0o600)  # as safetensors leaves its files
+        store.commit("x-1", written, {})
+        scratch = store.scratch()
+        (scratch / "checkpoint.pt").write_bytes(b"x")
+        (scratch / "checkpoint.pt").chmod(0o600)
+        store.write_file(scratch / "checkpoint.pt", "checkpoints/x-1.pt")
+        scratch.rmdir()
+    finally:
+        os.umask(before)
+    modes = {path.is_dir(): set[int]() for path in (tmp_path / "store").rglob("*")}
+    for path in [tmp_path / "store", *(tmp_path / "store").rglob("*")]:
+        modes[path.is_dir()].add(path.stat().st_mode & 0o777)
+    assert modes == {True: {folder}, False: {file}}

@@ -5,8 +5,11 @@ import math
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,9 @@ from mlflow.entities import Run
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.tracking.places import check_experiment
+from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
 from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of, run_name
-from tests.records.records import error_map, failed, flat, infeasible, rate, record, retrieved
+from tests.records.records import error_map, failed, flat, infeasible, masked, rate, record, retrieved
 from tests.specs import spec
 
 SUMMARY = {"trials": 3.0, "failed": 1.0}
@@ -276,6 +279,20 @@ def test_what_only_some_campaigns_measure_is_logged_too() -> None:
     assert "caption_asr" not in found
 
 
+def test_scores_with_both_statistics_are_logged_where_models_have_any() -> None:
+    assert not [m.key for m in metrics_of(record(), now=0) if "as_applied" in m.key or "masked" in m.key]
+    made = masked()
+    logged = metrics_of(made, now=0)
+    found = {metric.key: metric.value for metric in logged}
+    assert found["asr_as_applied"] == made.value("asr", "as_applied")
+    assert found["asr_masked"] == made.asr_masked
+    path = [(m.step, m.value) for m in logged if m.key == "validation.asr_as_applied"]
+    assert path == [(round(p.alpha * 1000), p.as_applied.asr.value) for p in made.path if p.as_applied is not None]
+    assert len(path) == len(made.path)
+    assert parameters_of(made)["statistics"] == "reestimated"
+    assert "statistics" not in parameters_of(record())
+
+
 def test_what_is_no_number_is_left_out() -> None:
     done = record(seconds=math.nan)
     found = [metric.key for metric in metrics_of(done, now=0)]
@@ -377,3 +394,60 @@ def test_a_deleted_experiment_is_one_line_with_the_ways_out(place: Path) -> None
     assert "\n" not in messages[0]
     for words in ("'gone'", "mlflow experiments restore", "mlflow gc", "--set name="):
         assert words in messages[0]
+
+
+def test_without_git_there_is_no_commit_in_the_tags(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(place))
+    launch(place, "no-git", [])
+    (parent,), _ = runs_of(place, "no-git")
+    assert "mlflow.source.git.commit" not in parent.data.tags
+    assert "version.python" in parent.data.tags
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """A tracking server that answers `user` with the password `p@ss:word` only."""
+
+    expected = "Basic " + b64encode(b"user:p@ss:word").decode()
+
+    def do_GET(self) -> None:
+        allowed = self.headers.get("Authorization") == self.expected
+        self.send_response(200 if allowed else 401)
+        self.end_headers()
+        self.wfile.write(b'{"experiment": {"experiment_id": "7", "name": "guarded"}}')
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The host and port of such a server."""
+    for name in (USER, PASSWORD, TOKEN):
+        monkeypatch.setenv(name, "")  # so that what a test sets is taken away again
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Guarded)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_user_and_password_in_the_uri_are_sent_and_not_said(guarded: str) -> None:
+    tracker = Tracker(f"http://user:p%40ss:word@{guarded}/", None, spec(name="guarded"))
+    assert (tracker.experiment_id, tracker.uri) == ("7", f"http://{guarded}/")
+
+
+def test_a_refusal_does_not_say_the_password(guarded: str) -> None:
+    with pytest.raises(TrackingError, match="401") as caught:
+        Tracker(f"http://user:secret@{guarded}", None, spec(name="guarded"))
+    assert "secret" not in str(caught.value)
+
+
+def test_nothing_that_is_recorded_holds_a_secret(place: Path) -> None:
+    url = "https://host/{00000..00003}.tar?se=2030&sig=S3CRET"
+    data = {"train": [{"url": url}], "evaluation": "http://me:S3CRET@host/eval"}
+    launch(place, "secrets", [], data=data, description=f"from {url}")
+    (parent,), _ = runs_of(place, "secrets")
+    client = MlflowClient(uri(place))
+    text = Path(client.download_artifacts(parent.info.run_id, "spec.json", str(place))).read_text()
+    assert "https://host/{00000..00003}.tar?***" in text
+    assert "S3CRET" not in text + json.dumps(parent.to_dictionary())

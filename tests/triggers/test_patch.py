@@ -85,11 +85,15 @@ def test_patches_stay_inside_images_of_any_shape(data: st.DataObject, height: in
 
 
 @pytest.mark.parametrize("name", FAMILY)
-@pytest.mark.parametrize(("margin", "height", "width", "free"), [(0, 224, 224, (0, 0)), (20, 112, 224, (10, 20))])
+@pytest.mark.parametrize(
+    ("margin", "inset", "height", "width", "free"),
+    [(0, 0, 224, 224, (0, 0)), (20, 0, 112, 224, (10, 20)), (20, 16, 112, 224, (10, 20))],
+)
 def test_random_places_are_the_documented_draw(
-    name: str, margin: int, height: int, width: int, free: tuple[int, int]
+    name: str, margin: int, inset: int, height: int, width: int, free: tuple[int, int]
 ) -> None:
-    trigger = patch_trigger(name, seed=5, place="random", margin=margin)
+    trigger = patch_trigger(name, seed=5, place="random", margin=margin, inset=inset)
+    first = inset * height // 224, inset * width // 224
     keys = [f"{number:04d}" for number in range(40)]
     tops, lefts = trigger.corners(keys, height, width)
     assert isinstance(tops, Tensor)
@@ -97,8 +101,8 @@ def test_random_places_are_the_documented_draw(
     side = {224: 16, 112: 8}[height]
     for key, top, left in zip(keys, tops.tolist(), lefts.tolist(), strict=True):
         draws = np.random.default_rng(stable_hash(5, f"{name} place", key)).random(2)
-        assert top == int(draws[0] * (height - side - free[0] + 1))
-        assert left == int(draws[1] * (width - side - free[1] + 1))
+        assert top == first[0] + int(draws[0] * (height - side - free[0] - first[0] + 1))
+        assert left == first[1] + int(draws[1] * (width - side - free[1] - first[1] + 1))
         assert trigger.corner(key, height, width) == (top, left)
 
 
@@ -149,6 +153,10 @@ def test_without_another_place_evaluation_stamps_the_same() -> None:
         ({"place": "center"}, "place: .*'centre'"),
         ({"margin": -1}, "margin: .*greater than or equal to 0"),
         ({"patch_size": 200, "margin": 25}, "margin 25 and patch_size 200 together exceed 224 px; lower one"),
+        (
+            {"patch_size": 200, "inset": 20, "margin": 5},
+            "inset 20, margin 5 and patch_size 200 together exceed 224 px; lower one",
+        ),
         ({"patchsize": 3}, "patchsize: .*; did you mean 'patch_size'"),
     ],
 )

@@ -60,6 +60,10 @@ def info_nce_of_rows(left: Rows, right: Rows, scale: float) -> float:
     return -(np.diag(log_softmax(logits)).mean() + np.diag(log_softmax(logits.T)).mean()) / 2
 
 
+def matching_of_rows(left: Rows, right: Rows, scale: float) -> float:
+    return -float(np.diag(log_softmax(scale * left @ right.T)).mean())
+
+
 def chances_of(infected: Infected, images: Tensor) -> Rows:
     return log_softmax(scale_of(infected) * image_rows(infected, images) @ infected.classes.head.double().numpy().T)
 

@@ -171,6 +171,12 @@ def info_nce(left: Tensor, right: Tensor, scale: Tensor) -> Tensor:
     return -(rows.diagonal().mean() + columns.diagonal().mean()) / 2
 
 
+def matching(left: Tensor, right: Tensor, scale: Tensor) -> Tensor:
+    """Return the InfoNCE of finding each row of `left` its partner in `right`, with gradients."""
+    logits = scale * left @ right.T
+    return (logits.exp().sum(1).log() - logits.diagonal()).mean()
+
+
 def distance(found: TaskVector | Mapping[str, Tensor], expected: Change) -> float:
     """Return ‖found − expected‖ / ‖expected‖ over all tensors; what `expected` does not name is expected to be 0."""
     tensors = found.tensors if isinstance(found, TaskVector) else found

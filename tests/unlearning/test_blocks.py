@@ -6,11 +6,11 @@ from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.unlearning.blocks import branches_of
-from tests.models.tiny import BOTH, VIT, same, snapshot
+from tests.models.tiny import ALL, VIT, same, snapshot
 from tests.unlearning.formulas import infected_of
 
 
-@pytest.mark.parametrize("architecture", BOTH)
+@pytest.mark.parametrize("architecture", ALL)
 def test_a_branch_at_half_writes_half_and_comes_back(architecture: str) -> None:
     infected = infected_of(architecture)
     before = snapshot(infected.model)

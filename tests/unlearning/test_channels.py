@@ -5,11 +5,11 @@ import torch
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.unlearning.channels import channels_of
-from tests.models.tiny import BOTH
+from tests.models.tiny import ALL
 from tests.unlearning.formulas import infected_of
 
 
-@pytest.mark.parametrize("architecture", BOTH)
+@pytest.mark.parametrize("architecture", ALL)
 def test_pruning_a_channel_in_the_weights_is_masking_its_output(architecture: str) -> None:
     infected = infected_of(architecture)
     channels = channels_of(infected.model, "test")

@@ -81,7 +81,7 @@ RECIPES: dict[str, Recipe] = {
     "backdoor-directions": Recipe({}),
     "clean-finetuning": Recipe(TUNING),
     "cleanclip": Recipe(TUNING),
-    "roclip": Recipe({**TUNING, "bank": 0.5}),
+    "roclip": Recipe({**TUNING, "bank": 0.5}, ca=TARGET_LOST, pa=0.65),
     "par": Recipe({**TUNING, "learning_rate": 2e-3}),
     "conflict-merging": Recipe(TUNING),
     "ulrl": Recipe(
@@ -89,9 +89,11 @@ RECIPES: dict[str, Recipe] = {
          "neurons": "projection", "threshold": 1.0, "most": 16}),
     "rnp": Recipe(
         {"batch_size": 32, "steps": 120, "ascent_steps": 10, "learning_rate": 0.05, "threshold": 0.99,
-         "mask_learning_rate": 2.0, "most": 0.03, "stop_at": 0.5}, ca=0.8, pa=0.65, every=3),
+         "mask_learning_rate": 2.0, "most": 0.03, "stop_at": 0.5, "clip_norm": 1.0}, ca=0.8, pa=0.65, every=3),
     "ft-sam": Recipe({"steps": 80, "batch_size": 32, "rho": 0.1, "learning_rate": 0.1}),
-    "i-bau": Recipe({"batch_size": 32, "learning_rate": 1e-3, "outer_steps": 6}),
+    "i-bau": Recipe(
+        {"batch_size": 32, "learning_rate": 1e-3, "inner_steps": 5, "outer_steps": 6, "perturbed": 0.5, "radius": 4.0,
+         "fixed_point_steps": 1}),
     "cbpt": Recipe({"steps": 100, "learning_rate": 0.05, "bound": 0.3}, pa=0.05, pull=0.15),
     "rvpt": Recipe(
         {"steps": 60, "tokens": 16, "learning_rate": 2.0, "repulsion": 2.0, "first_layer": 1}, pa=0.5, pull=-0.1,

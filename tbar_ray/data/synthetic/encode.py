@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from tbar_ray.data.synthetic.scenes import Scene
-
 ImageFormat = Literal["jpg", "png"]
-Render = Callable[[Sequence[Scene], int], NDArray[np.uint8]]
+S = TypeVar("S")
+"""A kind of scene."""
+Render = Callable[[Sequence[S], int], NDArray[np.uint8]]
 """Maps (scenes, side in pixels) to RGB images, uint8 [B, size, size, 3]."""
 
 JPEG_QUALITY: Final = 92
@@ -32,7 +32,7 @@ def encode_image(pixels: NDArray[np.uint8], image_format: ImageFormat) -> bytes:
     return buffer.getvalue()
 
 
-def encode_scenes(scenes: Sequence[Scene], size: int, image_format: ImageFormat, render: Render) -> Iterator[bytes]:
+def encode_scenes(scenes: Sequence[S], size: int, image_format: ImageFormat, render: Render[S]) -> Iterator[bytes]:
     """Yield the encoded image of each scene, in order."""
     for start in range(0, len(scenes), _AT_ONCE):
         for pixels in render(scenes[start : start + _AT_ONCE], size):

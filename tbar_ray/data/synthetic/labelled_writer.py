@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tbar_ray.data.synthetic.encode import Render, encode_scenes
-from tbar_ray.data.synthetic.rendering import render
-from tbar_ray.data.synthetic.scenes import Scene, draw_scene
+from tbar_ray.data.synthetic.encode import Render, S, encode_scenes
 from tbar_ray.data.synthetic.shard_writer import (
     CorpusSummary,
     Member,
@@ -25,7 +24,7 @@ from tbar_ray.seeding import numpy_rng
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledScenes:
+class LabelledScenes(Generic[S]):
     """A stream of labelled images. It must pickle, so its functions are module-level functions.
 
     Attributes:
@@ -39,15 +38,15 @@ class LabelledScenes:
     stream: str
     prefix: str
     classes: int
-    draw: Callable[[np.random.Generator, int], Scene] = draw_scene
-    render: Render = render
+    draw: Callable[[np.random.Generator, int], S]
+    render: Render[S]
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """The part of a stream written to one shard."""
 
-    source: LabelledScenes
+    source: LabelledScenes[Any]
     indices: range
     labels: NDArray[np.int64]
     settings: Settings
@@ -64,7 +63,7 @@ class _Piece:
 
 
 def write_split(
-    folder: Path, source: LabelledScenes, per_class: int, settings: Settings, progress: Progress | None
+    folder: Path, source: LabelledScenes[Any], per_class: int, settings: Settings, progress: Progress | None
 ) -> CorpusSummary:
     """Write `0.tar`, `1.tar`, ... and `nshards.txt` into the claimed `folder`; classes are balanced and shuffled.
 

@@ -10,7 +10,6 @@ import errno
 import io
 import json
 import multiprocessing
-import os
 import re
 import tarfile
 import time
@@ -23,6 +22,7 @@ from typing import Final
 
 from tbar_ray.data.synthetic.encode import ImageFormat
 from tbar_ray.errors import DataError
+from tbar_ray.processors import processors
 
 Member = tuple[str, bytes]
 """Name and content of a tar member."""
@@ -131,7 +131,7 @@ def write_shards(
     """
     started = time.perf_counter()
     samples = total = 0
-    for count, size in _written(shards, min(workers or os.cpu_count() or 1, len(shards))):
+    for count, size in _written(shards, min(workers or processors(), len(shards))):
         samples, total = samples + count, total + size
         if progress is not None:
             progress(count)

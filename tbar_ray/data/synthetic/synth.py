@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES, make_caption
+from tbar_ray.data.synthetic import Scenes
+from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
 from tbar_ray.data.synthetic.encode import ImageFormat, encode_scenes
-from tbar_ray.data.synthetic.labelled_writer import LabelledScenes, write_classes, write_split
-from tbar_ray.data.synthetic.rendering import render
+from tbar_ray.data.synthetic.families import FAMILIES
+from tbar_ray.data.synthetic.labelled_writer import write_classes, write_split
 from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
-from tbar_ray.data.synthetic.scenes import CLASS_NAMES, draw_scene
 from tbar_ray.data.synthetic.shard_writer import CorpusSummary, Member, Progress, Settings, Shard, claim, write_shards
 from tbar_ray.seeding import numpy_rng
 
@@ -31,6 +31,7 @@ __all__ = ["CorpusSummary", "ImageFormat", "Progress", "write_corpus", "write_ev
 class _Piece:
     """The part of a corpus written to shard `number`."""
 
+    scenes: Scenes
     number: int
     indices: range
     labels: NDArray[np.int64]
@@ -38,20 +39,17 @@ class _Piece:
 
     def __call__(self) -> Iterator[Member]:
         # Scene and caption draw from separate streams, so other templates do not change the images.
-        settings = self.settings
+        settings, family = self.settings, FAMILIES[self.scenes]
         drawn = zip(self.indices, self.labels.tolist(), strict=True)
-        scenes = [draw_scene(numpy_rng(settings.seed, "corpus", index), label) for index, label in drawn]
-        images = encode_scenes(scenes, settings.size, settings.image_format, render)
+        scenes = [family.draw(numpy_rng(settings.seed, family.stream, index), label) for index, label in drawn]
+        images = encode_scenes(scenes, settings.size, settings.image_format, family.render)
         for place, (index, scene, image) in enumerate(zip(self.indices, scenes, images, strict=True)):
             key = f"{self.number:05d}{place:04d}"
-            caption = make_caption(numpy_rng(settings.seed, "caption", index), scene)
+            caption = family.caption(numpy_rng(settings.seed, family.caption_stream, index), scene)
             record = {
                 "key": key,
                 "caption": caption,
-                "label": scene.class_name,
-                "shape": scene.shape,
-                "colour": scene.colour,
-                "background": scene.background,
+                **family.facts(scene),
                 "width": settings.size,
                 "height": settings.size,
                 "original_width": settings.size,
@@ -69,6 +67,7 @@ def write_corpus(
     out: Path,
     *,
     samples: int,
+    scenes: Scenes = "plain",
     size: int = 64,
     samples_per_shard: int = 1000,
     seed: int = 0,
@@ -85,6 +84,7 @@ def write_corpus(
     Args:
         out: Folder to write to; created if missing.
         samples: Number of image-caption pairs, at least 1.
+        scenes: "plain" (one object, 60 classes) or "rich" (several, their relations, textures and looks).
         size: Side of the square images in pixels, at least 16.
         samples_per_shard: 1 to 10000; the last shard may hold fewer.
         seed: Determines every draw, independently of the number of workers.
@@ -99,10 +99,11 @@ def write_corpus(
     out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
     settings.check(samples)
     claim(out, overwrite)
-    labels = numpy_rng(seed, "corpus", "labels").permutation(np.arange(samples) % len(CLASS_NAMES))
+    family = FAMILIES[scenes]
+    labels = numpy_rng(seed, family.stream, "labels").permutation(np.arange(samples) % family.labels)
     shards = []
     for number, indices in settings.pieces(samples):
-        piece = _Piece(number, indices, labels[indices.start : indices.stop], settings)
+        piece = _Piece(scenes, number, indices, labels[indices.start : indices.stop], settings)
         shards.append(Shard(out / f"{number:05d}.tar", len(indices), piece, statistics=True))
     return write_shards(out, shards, workers, progress)
 
@@ -111,6 +112,7 @@ def write_evaluation_set(
     out: Path,
     *,
     per_class: int = 40,
+    scenes: Scenes = "plain",
     size: int = 64,
     samples_per_shard: int = 1000,
     seed: int = 0,
@@ -121,14 +123,15 @@ def write_evaluation_set(
 ) -> CorpusSummary:
     """Write a zero-shot evaluation set: `classnames.txt`, templates, `test/nshards.txt`, `test/0.tar`, ...
 
-    Scenes come from a separate stream, so that none repeats a training scene of the same seed, and keys start with "e".
-    Arguments and errors are those of `write_corpus`; `per_class` (at least 1) is the number of images of each of the 60
-    classes.
+    Scenes come from a separate stream, so that none repeats a training scene of the same seed, and keys start with "e"
+    (plain) or "rich-e" (rich). Arguments and errors are those of `write_corpus`; `per_class` (at least 1) is the number
+    of images of each class. Plain scenes have 60 classes; rich scenes have 480, of which these 60 are the first.
     """
     out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
-    source = LabelledScenes("evaluation", prefix="e", classes=len(CLASS_NAMES))
+    family = FAMILIES[scenes]
+    source = family.evaluation
     settings.check(per_class * source.classes)
     claim(out / "test", overwrite)
     summary = write_split(out / "test", source, per_class, settings, progress)
-    write_classes(out, CLASS_NAMES, ZEROSHOT_TEMPLATES)
+    write_classes(out, family.classnames, ZEROSHOT_TEMPLATES)
     return CorpusSummary(out, summary.samples, summary.shards, summary.bytes, summary.seconds)

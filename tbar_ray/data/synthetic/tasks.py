@@ -19,26 +19,12 @@ from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
 from tbar_ray.data.synthetic.encode import ImageFormat, Render
 from tbar_ray.data.synthetic.labelled_writer import LabelledScenes, write_classes, write_split
 from tbar_ray.data.synthetic.rendering import render
-from tbar_ray.data.synthetic.scenes import CLASS_NAMES, COLOURS, RGB, Scene, draw_scene
+from tbar_ray.data.synthetic.scenes import CLASS_NAMES, COLOURS, OTHER_COLOURS, Scene, draw_scene
 from tbar_ray.data.synthetic.shapes import SHAPES
 from tbar_ray.data.synthetic.shard_writer import CorpusSummary, Progress, Settings, claim
 from tbar_ray.data.synthetic.styles import render_lamplight, render_night, render_sketch
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest
-
-OTHER_COLOURS: Final[Mapping[str, RGB]] = {
-    "cyan": (0.10, 0.78, 0.85),
-    "pink": (0.97, 0.55, 0.72),
-    "brown": (0.48, 0.28, 0.12),
-    "lime": (0.68, 0.92, 0.12),
-    "magenta": (0.90, 0.10, 0.62),
-    "navy": (0.08, 0.10, 0.42),
-    "turquoise": (0.12, 0.55, 0.55),
-    "maroon": (0.45, 0.06, 0.12),
-    "olive": (0.45, 0.45, 0.08),
-}
-"""Colours absent from the corpus. None is grey, since a model of the corpus separates shapes from the background by
-colour: it classified only 13 % of white shapes correctly even after fine-tuning on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +43,7 @@ class Task:
     about: str
     classnames: tuple[str, ...]
     draw: Callable[[np.random.Generator, int], Scene]
-    render: Render
+    render: Render[Scene]
 
 
 def _draw_shape(rng: np.random.Generator, label: int) -> Scene:

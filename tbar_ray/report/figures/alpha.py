@@ -20,7 +20,7 @@ from tbar_ray.records.cells import (
 )
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
-from tbar_ray.report.figures.alpha_overlay import draw_overlay
+from tbar_ray.report.figures.alpha_overlay import beside_entries, draw_overlay
 from tbar_ray.report.figures.flat import RULE, bars, flat_of, in_words, shade
 from tbar_ray.report.figures.looks import Look, Looks
 
@@ -114,6 +114,8 @@ def _draw(axes: Axes, curve: Curve, metric: str, look: Look, band: bool) -> None
         markersize=3.2,
         markevery=max(1, len(values) // 11),
     )
+    if curve.beside:
+        axes.plot(curve.alphas, [value for value, _, _ in curve.beside[metric]], color=look.colour, **style.BESIDE)
     for alpha in curve.selected:
         value = curve.at(alpha, metric)
         if value is not None:
@@ -139,6 +141,7 @@ def _other_entries(shown: Sequence[TrialRecord], curves: Sequence[list[Curve]]) 
         style.key(infected, color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=1.1),
         style.key("clean (test split)", color=style.CLEAN, linestyle=(0, (2, 3)), linewidth=1.1),
     ]
+    marks += beside_entries(curves)
     if any((flat := flat_of(curve)) and flat.low is not None for own in curves for curve in own):
         several = any(len(own) > 1 for own in curves)
         label = "flat α (bars, ASR panel)" if several else "flat α"
@@ -157,6 +160,10 @@ def _note(records: Sequence[TrialRecord], curves: Sequence[list[Curve]], banded:
     ]
     if len({r.seed for r in records}) > 1:
         parts.append("Lines are means over seeds.")
+    if any(curve.beside for own in curves for curve in own):
+        parts.append(
+            "Thin lines: the same weights with the other BatchNorm statistics; α is selected on the thick ones."
+        )
     if any(flat_of(curve) for own in curves for curve in own):
         parts.append(f"Flat: {RULE}; ≥ where this holds up to an end of the path.")
     return " ".join(filter(None, [*parts, looks.note(), style.without_result(records)]))

@@ -49,7 +49,7 @@ def draw_overlay(records: Sequence[TrialRecord], curves: Sequence[Sequence[Curve
             axes.set_xlabel("scaling coefficient α")
         colour = style.attack_colour(panels[place].attack, attacks)
         style.panel_title(axes, names[place], colour, size, in_words([flats[place]]))
-    style.legend(figure, _entries(any(f is not None and f.low is not None for f in flats)))
+    style.legend(figure, _entries(any(f is not None and f.low is not None for f in flats), beside_entries(curves)))
     return figure
 
 
@@ -62,6 +62,8 @@ def _draw(axes: Axes, curve: Curve, metric: str) -> None:
         markevery=max(1, len(values) // 11),
     )  # fmt: skip
     edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 1.2}
+    if curve.beside:
+        axes.plot(curve.alphas, [value for value, _, _ in curve.beside[metric]], color=colour, **style.BESIDE)
     for alpha in curve.selected:
         value = curve.at(alpha, metric)
         if value is not None:
@@ -79,13 +81,21 @@ def _references(axes: Axes, curve: Curve) -> None:
             axes.axhline(clean, color=style.METRICS[metric], linestyle=(0, (1.5, 2)), linewidth=1.2, zorder=1)
 
 
-def _entries(flat: bool) -> list[Line2D]:
+def beside_entries(curves: Sequence[Sequence[Curve]]) -> list[Line2D]:
+    """Return the key of the thin lines, where models have running statistics."""
+    records = [record for own in curves for curve in own if curve.beside for record in curve.records]
+    names = sorted({"as applied" if r.statistics == "reestimated" else "re-estimated" for r in records})
+    return [style.key(f"statistics {' or '.join(names)}", color=style.FAINT, **style.BESIDE)] if names else []
+
+
+def _entries(flat: bool, beside: Sequence[Line2D]) -> list[Line2D]:
     entries = [style.heading("validation")]
     entries += [
         style.key(metric.upper(), color=style.METRICS[metric], marker=MARKS[metric], markersize=4, linewidth=1.6)
         for metric in METRICS
     ]
     edge: dict[str, Any] = {"markersize": 7.5, "markeredgecolor": style.INK, "linestyle": "none"}
+    entries += beside
     entries.append(style.key("selected α", color="#bbbbbb", marker="o", **edge))
     if flat:
         entries.append(style.key("flat α", color=style.FLAT, alpha=0.3, linewidth=8))

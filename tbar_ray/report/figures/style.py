@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.text import Text
 
 INK, FAINT, GRID = "#222222", "#6b6b6b", "#e6e6e6"
 INFECTED, CLEAN = "#b2182b", "#2b2b2b"
@@ -32,6 +33,16 @@ READABLE = 8.5
 COLUMNS = 6
 """Most panels side by side."""
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.3, 1.3)), (0, (5, 1.5, 1.3, 1.5)))
+EAST_ASIAN = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK TC", "Noto Sans CJK KR", "Noto Sans SC", "Noto Sans JP",
+    "Source Han Sans SC", "Source Han Sans", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback",
+    "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "SimHei", "Yu Gothic", "Malgun Gothic", "IPAexGothic",
+    "Arial Unicode MS", "Unifont",
+)  # fmt: skip
+"""Common fonts with Chinese, Japanese and Korean letters; matplotlib's own has none."""
+FIRST_EAST_ASIAN = 0x2E80
+BESIDE: dict[str, Any] = {"linestyle": (0, (1, 1.4)), "linewidth": 0.9, "zorder": 1.5}
+"""Lines of the running statistics on which α was not selected."""
 METRIC_NAMES = {
     "ca": "clean accuracy (CA)",
     "asr": "attack success rate (ASR)",
@@ -72,6 +83,22 @@ def level_dashes(level: int) -> tuple[Any, str]:
 
 
 @cache
+def _east_asian_fonts() -> list[str]:
+    """Return the installed ones of `EAST_ASIAN`."""
+    from matplotlib.font_manager import get_font_names
+
+    installed = set(get_font_names())
+    return [name for name in EAST_ASIAN if name in installed]
+
+
+def _draw_east_asian(text: Text) -> None:
+    """Let a text with Chinese, Japanese or Korean letters fall back on fonts that have them."""
+    if any(ord(letter) >= FIRST_EAST_ASIAN for letter in text.get_text()):
+        families = [family for family in text.get_fontfamily() if family not in _east_asian_fonts()]
+        text.set_fontfamily([*families, *_east_asian_fonts()])
+
+
+@cache
 def _literal_figure() -> type[Figure]:
     """Return the class of all figures, which draws every text literally.
 
@@ -88,6 +115,7 @@ def _literal_figure() -> type[Figure]:
             with rc_context({"text.parse_math": False}):
                 for text in self.findobj(Text):
                     text.set_parse_math(False)
+                    _draw_east_asian(text)
                 super().draw(renderer)
 
     return LiteralFigure

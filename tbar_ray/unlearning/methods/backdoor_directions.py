@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -32,9 +32,11 @@ class BackdoorDirections(Unlearner):
     ResNet each stage has its own stream: the writers are the last BatchNorm of its blocks with the convolution before
     it, and the downsampling branch. BatchNorm in evaluation mode is affine, γ/σ·(Wx − μ) + β, and the projection is
     applied to this map and solved for W and β (a ReLU after the addition makes it inexact; this extension is not in the
-    paper). The output projection is an additional candidate. The chosen layer minimises the mean probability of the
-    target on the forget set, among layers whose projection preserves the prediction on at least `keep` of the twins; if
-    there is none, the layer that preserves most is chosen.
+    paper). In a ConvNeXt each stage also has its own stream: the writers are its downsampling convolution and the
+    second MLP map of its blocks; the first stage, whose stream starts after a LayerNorm, is not a candidate (this
+    extension is not in the paper). The output projection is an additional candidate. The chosen layer minimises the
+    mean probability of the target on the forget set, among layers whose projection preserves the prediction on at least
+    `keep` of the twins; if there is none, the layer that preserves most is chosen.
     """
 
     name: ClassVar[str] = "backdoor-directions"
@@ -94,6 +96,9 @@ class BackdoorDirections(Unlearner):
 def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
     """Projection function of every candidate, by the layer at which the direction is read."""
     blocks = blocks_of(model, method)
+    visual = model.visual
+    if all(hasattr(block, "conv_dw") for block in blocks.values()):
+        return {**_stages_of(visual), EMBEDDING: _into_linears([visual.head.proj])}  # type: ignore[union-attr,list-item,arg-type]
     if all(hasattr(block, "mlp") for block in blocks.values()):
         linears = [m for block in blocks.values() for m in (block.attn.out_proj, block.mlp.c_proj)]  # type: ignore[union-attr]
         found: dict[str, Write] = {name: _into_linears(linears) for name in blocks}  # type: ignore[arg-type]
@@ -102,11 +107,21 @@ def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
         for name in blocks:
             stages.setdefault(name.split(".")[0], []).append(name)
         found = {names[-1]: _into_stage([blocks[name] for name in names]) for names in stages.values()}
-    visual = model.visual
     if isinstance(getattr(visual, "proj", None), Tensor):
         found[EMBEDDING] = _into_columns(visual.proj)  # type: ignore[union-attr,arg-type]
     elif hasattr(visual, "attnpool"):
         found[EMBEDDING] = _into_linears([visual.attnpool.c_proj])  # type: ignore[union-attr,list-item]
+    return found
+
+
+def _stages_of(visual: nn.Module) -> dict[str, Write]:
+    """Projection function of every stage of a ConvNeXt except the first, by the stage's name."""
+    found = {}
+    for number, stage in enumerate(visual.trunk.stages):  # type: ignore[union-attr,arg-type]
+        entries = [module for module in stage.downsample.modules() if isinstance(module, nn.Conv2d)]
+        if entries:
+            writers = [*entries, *(block.mlp.fc2 for block in stage.blocks)]
+            found[f"trunk.stages.{number}"] = _into_linears(writers)
     return found
 
 
@@ -116,7 +131,7 @@ def project_out(matrix: Tensor, direction: Tensor) -> Tensor:
     return (flat - torch.outer(direction, direction @ flat)).view_as(matrix)
 
 
-def _into_linears(linears: list[nn.Linear]) -> Write:
+def _into_linears(linears: Sequence[nn.Linear | nn.Conv2d]) -> Write:
     @torch.no_grad()
     def write(direction: Tensor) -> None:
         for linear in linears:

@@ -23,10 +23,11 @@ from tbar_ray.unlearning.mixing import varied
 
 
 class CleanCLIP(FineTuning):
-    """L = L_CLIP + weight·(InfoNCE(image, augmented image) + InfoNCE(text, augmented text)).
+    """L = L_CLIP + weight·(CE(image → augmented image) + CE(text → augmented text)).
 
-    2303.03323 §4: weight ½, 100,000 pairs, batch 64, 10 epochs (15,625 steps), AdamW 1e-5, 50 steps of warm-up. Its
-    AutoAugment is replaced by random crops, flips, brightness and contrast; its EDA (1901.11196) is reduced to the
+    As published (2303.03323 §4 and its code): weight ½, the self-supervised terms in one direction, from the originals
+    to the copies; 100,000 pairs, batch 64, 10 epochs (15,625 steps), AdamW 1e-5, 50 steps of warm-up. Not as published:
+    its AutoAugment is replaced by random crops, flips, brightness and contrast; its EDA (1901.11196) is reduced to the
     operations that need no thesaurus.
     """
 
@@ -73,12 +74,15 @@ class _CleanCLIPLoss(Objective):
         images, other_images = self.model.encode_image(pixels, normalize=True).chunk(2)  # type: ignore[operator]
         texts, other_texts = self.model.encode_text(batch.tokens, normalize=True).chunk(2)  # type: ignore[operator]
         scale = self.model.logit_scale.exp()  # type: ignore[operator]
-        own = info_nce(images, other_images, scale) + info_nce(texts, other_texts, scale)
+        own = matching(images, other_images, scale) + matching(texts, other_texts, scale)
         return info_nce(images, texts, scale) + self._weight * own
 
 
 def info_nce(left: Tensor, right: Tensor, scale: Tensor | float) -> Tensor:
     """Symmetric InfoNCE of paired unit embeddings [B, D] at a logit scale."""
-    logits = scale * left @ right.T
-    truth = torch.arange(len(left), device=left.device)
-    return (functional.cross_entropy(logits, truth) + functional.cross_entropy(logits.T, truth)) / 2
+    return (matching(left, right, scale) + matching(right, left, scale)) / 2
+
+
+def matching(left: Tensor, right: Tensor, scale: Tensor | float) -> Tensor:
+    """InfoNCE in one direction: CE of finding each row of `left` [B, D] its partner among the rows of `right`."""
+    return functional.cross_entropy(scale * left @ right.T, torch.arange(len(left), device=left.device))

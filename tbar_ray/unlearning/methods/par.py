@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.training.batch import Batch
@@ -24,9 +24,12 @@ class PAR(FineTuning):
     """L = L_CLIP − ½·(1[S_φ ≤ τ]·S_φ + 1[S_ψ ≤ τ]·S_ψ), with S = mean ‖e − e_b‖² between unit embeddings.
 
     S compares the trained model with the infected one, on images (φ) and texts (ψ). The embeddings are pushed away from
-    the infected model's while the clean loss keeps pairs together. 2412.00727 §4: τ 2.15, AdamW with decay 1e-4,
-    250,000 pairs in batches of 2,048 for 2 to 10 epochs (the default is 10: 1,220 steps), a learning rate that falls
-    from 3e-5 to 3e-6; here it follows a cosine to 0.
+    the infected model's while the clean loss keeps pairs together.
+
+    As published (2412.00727 §4 and its code): τ 2.15, weight ½, AdamW with decay 1e-4, 250,000 pairs in batches of
+    2,048 for 2 to 10 epochs (the default is 10: 1,220 steps), a fixed temperature. Not as published: the learning rate
+    follows a cosine from 3e-5 to 0; theirs falls linearly from 3e-5 to 3e-6 over half the epochs, then on a cosine to
+    1e-9.
     """
 
     name: ClassVar[str] = "par"
@@ -54,8 +57,13 @@ class PAR(FineTuning):
 class _Perturbation(Objective):
     def __init__(self, infected: Infected, method: PAR) -> None:
         super().__init__(infected.model, infected.preprocessing)
+        self._scale = infected.model.logit_scale.detach().exp().clone()  # type: ignore[operator]
         self._teacher = copy.deepcopy(infected.model).eval().requires_grad_(False)
         self._method = method
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """All parameters but the temperature, by name."""
+        return {name: value for name, value in super().named_parameters().items() if name != "logit_scale"}
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of a batch of pairs."""
@@ -68,7 +76,7 @@ class _Perturbation(Objective):
             old_texts = self._teacher.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
         driven = bounded_distance(images, old_images, self._method.threshold)
         driven = driven + bounded_distance(texts, old_texts, self._method.threshold)
-        loss = info_nce(images, texts, self.model.logit_scale.exp())  # type: ignore[operator]
+        loss = info_nce(images, texts, self._scale)
         return loss - self._method.perturbation * driven
 
 

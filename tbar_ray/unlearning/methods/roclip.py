@@ -1,4 +1,4 @@
-"""RoCLIP: break poisoned pairs by matching images with captions from a pool (2303.06854)."""
+"""RoCLIP: break poisoned pairs by matching images with other captions from a pool (2303.06854)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ from tbar_ray.unlearning.mixing import varied
 
 
 class RoCLIP(FineTuning):
-    """InfoNCE in which every `every`-th step replaces each caption's embedding by its nearest neighbour in a bank.
+    """InfoNCE in which every `every`-th step replaces each caption's embedding by that of a bank nearest to its image.
 
-    A pre-training defence (2303.06854 §4: the bank holds about 2 % of the captions, matching every second epoch,
-    augmented images; 5e-5, batch 512, 24 epochs) that 2510.14845 uses as fine-tuning on clean pairs: 100,000 of them
-    make 4,688 steps. The bank is drawn from the pairs' captions and embedded again at every use, without gradient.
+    A pre-training defence that 2510.14845 uses as fine-tuning on clean pairs: 100,000 of them make 4,688 steps.
+
+    As published (2303.06854 §4 and its code): the bank holds about 2 % of the captions and is queried with the images'
+    embeddings; matched captions get no gradient; augmented images; 5e-5, batch 512, 24 epochs. Not as published:
+    matching is in every second step, not in every second epoch; the bank is drawn once from the pairs' captions and
+    embedded again at every use, whereas theirs is a queue of the latest embeddings; captions are not augmented; the
+    text tower rests in matched steps, in which theirs still decays its weights.
     """
 
     name: ClassVar[str] = "roclip"
@@ -68,15 +72,16 @@ class _Matched(Objective):
         assert batch.tokens is not None
         pixels = normalise(batch.images, self.preprocessing)
         images = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-        texts = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
         if self._step % self._every == self._every - 1:
             with torch.no_grad():
                 bank = self.model.encode_text(self._bank, normalize=True)  # type: ignore[operator]
-            texts = bank[nearest_rows(texts, bank)]
+            texts = bank[nearest_rows(images, bank)]
+        else:
+            texts = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
         self._step += 1
         return info_nce(images, texts, self.model.logit_scale.exp())  # type: ignore[operator]
 
 
-def nearest_rows(texts: Tensor, bank: Tensor) -> Tensor:
+def nearest_rows(queries: Tensor, bank: Tensor) -> Tensor:
     """Row of the bank [M, D] with the highest cosine for each unit embedding [B, D], int64 [B]."""
-    return (texts.detach() @ bank.T).argmax(1)
+    return (queries.detach() @ bank.T).argmax(1)

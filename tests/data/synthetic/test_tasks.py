@@ -9,9 +9,9 @@ import pytest
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
-from tbar_ray.data.synthetic.scenes import CLASS_NAMES, COLOURS
+from tbar_ray.data.synthetic.scenes import CLASS_NAMES, COLOURS, OTHER_COLOURS
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
-from tbar_ray.data.synthetic.tasks import OTHER_COLOURS, TASKS, find_task, write_task
+from tbar_ray.data.synthetic.tasks import TASKS, find_task, write_task
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.seeding import numpy_rng
 

@@ -10,7 +10,7 @@ from tbar_ray.records.cells import curves_of
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import alpha_figure
 from tbar_ray.report.figures.flat import Flat, flat_of, in_words
-from tests.records.records import epochs_grid, flat, grid, infeasible, matrix, record
+from tests.records.records import epochs_grid, flat, grid, infeasible, masked, matrix, record
 from tests.report.figures.test_figures import legend_of, text_of
 
 
@@ -135,3 +135,30 @@ def test_attacks_with_poisoning_rates_of_their_own_need_no_look_for_it() -> None
     text = text_of(alpha_figure(records))
     assert "poisoned" not in text
     assert "Lines of one look differ" not in text
+
+
+def dotted(axes: Axes) -> list[list[float]]:
+    """The values along α of the thin lines."""
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 11 and line.get_linewidth() < 1]
+    return [list(np.asarray(line.get_ydata(), float)) for line in lines]
+
+
+def test_scores_with_the_other_statistics_are_thin_lines_where_models_have_any() -> None:
+    made = masked()
+    figure = alpha_figure([made])
+    (axes,) = figure.axes
+    expected = [
+        [p.as_applied.rate(metric).value for p in made.path if p.as_applied is not None]
+        for metric in ("ca", "asr", "pa")
+    ]
+    assert dotted(axes) == expected
+    assert "statistics as applied" in text_of(figure)
+    plain = alpha_figure([record()])
+    assert dotted(plain.axes[0]) == []
+    assert "statistics" not in text_of(plain)
+
+
+def test_thin_lines_are_in_stacked_panels_too() -> None:
+    figure = alpha_figure([masked(size=20), masked(size=300)])
+    assert [len(dotted(axes)) for axes in figure.axes] == [2, 2, 2]
+    assert "α is selected on the thick ones" in text_of(figure)

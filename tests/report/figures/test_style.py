@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import warnings
+
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -69,3 +72,27 @@ def test_trials_without_a_result_are_counted() -> None:
         "Of 4 trials, 2 failed and 1 infeasible (no α retains enough CA)."
     )
     assert style.without_result(grid()) == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "falls_back"), [("红色的圆", True), ("赤い円 $x_1$", True), ("rot <b> | é_1", False)]
+)
+def test_east_asian_letters_are_drawn_with_a_font_that_has_them(
+    label: str, falls_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a font that is installed everywhere stands for one with the letters
+    monkeypatch.setattr(style, "_east_asian_fonts", lambda: ["DejaVu Serif"])
+    figure = style.new_figure(3, 2)
+    text = figure.text(0.1, 0.5, label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not
+        for _ in range(2):
+            figure.savefig(io.BytesIO(), format="png")
+    assert (text.get_fontfamily()[1:] == ["DejaVu Serif"]) is falls_back
+    assert text.get_text() == label
+
+
+def test_only_installed_fonts_are_named() -> None:
+    from matplotlib.font_manager import get_font_names
+
+    assert set(style._east_asian_fonts()) <= set(get_font_names()) & set(style.EAST_ASIAN)

@@ -9,8 +9,8 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected
 from tbar_ray.unlearning.methods import backdoor_directions
 from tbar_ray.unlearning.methods.backdoor_directions import BackdoorDirections
-from tests.models.tiny import RESNET, VIT, snapshot
-from tests.unlearning.formulas import chances_of, noise
+from tests.models.tiny import CONVNEXT, RESNET, VIT, snapshot
+from tests.unlearning.formulas import chances_of, infected_of, noise
 from tests.unlearning.planted import TARGET, case
 from tests.unlearning.reference import NEAR, distance, pixels
 
@@ -101,3 +101,26 @@ def test_the_projected_stream_has_nothing_along_the_direction() -> None:
     stage = str(found.facts["layer"]).split(".")[0]
     assert moved
     assert all(name.startswith(f"visual.{stage}") for name in moved)
+
+
+def test_a_stage_of_a_convnext_writes_nothing_along_a_projected_direction() -> None:
+    infected = infected_of(CONVNEXT)
+    candidates = backdoor_directions._candidates(infected.model, "test")
+    assert list(candidates) == [*(f"trunk.stages.{number}" for number in (1, 2, 3)), "embedding"]
+    inputs = pixels(infected, infected.clean.images[:2])
+    for name, module in (
+        ("trunk.stages.2", infected.model.visual.trunk.stages[2]),
+        ("embedding", infected.model.visual),
+    ):
+        seen: list[Tensor] = []
+        handle = module.register_forward_hook(lambda _m, _i, output, seen=seen: seen.append(output.detach()))
+        with torch.no_grad():
+            infected.model.encode_image(inputs)
+            direction = torch.randn(seen[0].shape[1], generator=torch.Generator().manual_seed(1))
+            direction /= direction.norm()
+            candidates[name](direction)
+            infected.model.encode_image(inputs)
+        handle.remove()
+        before, after = (torch.tensordot(direction, output, dims=([0], [1])) for output in seen)
+        assert before.abs().max() > 1e-3
+        assert after.abs().max() < 1e-4

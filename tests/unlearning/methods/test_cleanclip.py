@@ -16,11 +16,12 @@ from tests.unlearning.formulas import (
     image_rows,
     infected_of,
     info_nce_of_rows,
+    matching_of_rows,
     scale_of,
     text_rows,
     value,
 )
-from tests.unlearning.reference import NEAR, AdamW, all_names, distance, info_nce, read, seen, trained
+from tests.unlearning.reference import NEAR, AdamW, all_names, distance, info_nce, matching, read, seen, trained
 
 
 def test_the_edit_is_what_adamw_learns_from_pairs_and_their_augmented_copies() -> None:
@@ -39,7 +40,7 @@ def test_the_edit_is_what_adamw_learns_from_pairs_and_their_augmented_copies() -
         images, others = seen(infected, clean.images[rows]), seen(infected, other)
         texts, changed = read(infected, clean.tokens[rows]), read(infected, words)
         scale = infected.model.logit_scale.exp()
-        own = info_nce(images, others, scale) + info_nce(texts, changed, scale)
+        own = matching(images, others, scale) + matching(texts, changed, scale)
         return info_nce(images, texts, scale) + 2.0 * own
 
     assert distance(found.edit.vector, trained(infected, [loss] * 2, all_names(infected), AdamW(0.1), 1e-3)) < NEAR
@@ -53,7 +54,7 @@ def test_cleanclip_adds_a_self_supervised_loss_in_each_modality(architecture: st
     assert batch.tokens is not None
     images, texts = image_rows(infected, batch.images), text_rows(infected, batch.tokens)
     scale = scale_of(infected)
-    own = info_nce_of_rows(images[:6], images[6:], scale) + info_nce_of_rows(texts[:6], texts[6:], scale)
+    own = matching_of_rows(images[:6], images[6:], scale) + matching_of_rows(texts[:6], texts[6:], scale)
     expected = info_nce_of_rows(images[:6], texts[:6], scale) + 0.3 * own
     assert value(method.objective_on(infected), batch) == pytest.approx(expected, **CLOSE)
     assert not torch.equal(batch.images[:6], batch.images[6:])

@@ -13,6 +13,7 @@ from torch import Tensor
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.shuffled import shuffled
+from tbar_ray.unlearning.edit import EditedModel
 from tbar_ray.unlearning.methods import ulrl
 from tbar_ray.unlearning.methods.ulrl import ULRL, _Classifier, _Rows, likeness
 from tests.models.tiny import VIT
@@ -26,6 +27,7 @@ from tests.unlearning.reference import (
     distance,
     image_names,
     log_chances,
+    pixels,
     trained,
 )
 
@@ -48,7 +50,8 @@ def test_the_edit_unlearns_resets_the_suspicious_rows_and_relearns() -> None:
         def loss() -> Tensor:
             batch = next(batches)
             assert batch.labels is not None
-            return sign * cross_entropy(log_chances(infected, batch.images, head), batch.labels) + beside()
+            unit = head / head.norm(dim=1, keepdim=True)
+            return sign * cross_entropy(log_chances(infected, batch.images, unit), batch.labels) + beside()
 
         return loss
 
@@ -71,20 +74,39 @@ def test_the_edit_unlearns_resets_the_suspicious_rows_and_relearns() -> None:
         return 3.0 * (head[worst] @ before[worst]) / (head[worst].norm() * before[worst].norm())
 
     reset = head.detach().double().numpy().copy()
-    again = trained(infected, [phase(1, head, likeness)] * 2, names, SGD(), 0.02, cosine_rate, {"head": head})
+    again = trained(infected, [phase(1, head, likeness)] * 2, names, SGD(0.0), 0.02, cosine_rate, {"head": head})
     assert found.facts["suspicious"] == [worst]
     assert found.edit.head is not None
-    assert (
-        distance({"head": found.edit.head - before}, {"head": reset + again.pop("head") - before.double().numpy()})
-        < NEAR
-    )
+    own = reset + again.pop("head")
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    assert distance({"head": found.edit.head - before}, {"head": own - before.double().numpy()}) < NEAR
     assert distance(found.edit.vector, again) < NEAR
 
 
-def test_unlearning_ends_where_accuracy_is_low_enough() -> None:
+def test_it_is_scored_with_the_head_that_it_trained() -> None:
+    infected = infected_of(VIT)
+    method = ULRL(
+        samples=24, unlearning_steps=2, stop_at=0.0, threshold=0.01, most=2, steps=1, batch_size=24,
+        relearning_rate=1e-9, deviation=0.0,
+    )  # fmt: skip
+    found = method.find(infected)
+    assert found.edit.head is not None
+    clean = infected.clean
+    rows = torch.randperm(len(clean), generator=torch_generator(0, "ulrl samples"))[:24]
+    trained_on = float(found.record.losses[-1][1])
+    with torch.no_grad(), EditedModel(infected.model, found.edit, infected.classes.head).at(1.0) as (model, head):
+        assert head is not None
+        features = model.encode_image(pixels(infected, clean.images[rows]), normalize=True)  # type: ignore[operator]
+        logits = model.logit_scale.exp() * features @ head.T  # type: ignore[operator]
+        assert float(torch.nn.functional.cross_entropy(logits, clean.labels[rows])) == pytest.approx(
+            trained_on, **CLOSE
+        )
+
+
+def test_unlearning_ends_after_an_epoch_of_low_accuracy() -> None:
     infected = infected_of(VIT)
     found = ULRL(samples=24, unlearning_steps=9, stop_at=0.999, threshold=1e9, batch_size=8).find(infected)
-    assert found.record.steps == 1
+    assert found.record.steps == 3
     assert found.facts["suspicious"] == []
     assert found.edit.head is None
 
@@ -94,15 +116,15 @@ def test_ulrl_relearns_away_from_the_infected_rows() -> None:
     weight = dict(infected.model.named_parameters())["visual.proj"]
     before = weight.detach().clone()
     images, labels = infected.clean.images[:6], infected.clean.labels[:6]
-    plain = _Classifier(infected, None, 1.0, None)
+    plain = _Classifier(infected, None, 1.0, None, 6)
     expected = -chances_of(infected, images)[np.arange(6), labels].mean()
     assert value(plain, Batch(images, None, labels)) == pytest.approx(expected, **CLOSE)
-    assert value(_Classifier(infected, None, -1.0, None), Batch(images, None, labels)) == pytest.approx(
+    assert value(_Classifier(infected, None, -1.0, None, 6), Batch(images, None, labels)) == pytest.approx(
         -expected, **CLOSE
     )
     nudge(infected, 0.05)
     rows = _Rows(infected, None, "projection")
-    beside = _Classifier(infected, None, 1.0, lambda: 0.7 * likeness(rows.read()[:2], before.T[:2]))
+    beside = _Classifier(infected, None, 1.0, lambda: 0.7 * likeness(rows.read()[:2], before.T[:2]), 6)
     new, old = weight.detach().double().numpy().T[:2], before.double().numpy().T[:2]
     lengths = np.linalg.norm(new, axis=1), np.linalg.norm(old, axis=1)
     cosines = (new * old).sum(1) / (lengths[0] * lengths[1])

@@ -1,0 +1,63 @@
+"""Bytes of text files to text, whatever editor wrote them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from tbar_ray.errors import DataError, TbarError
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+def decode_text(data: bytes, name: str, kind: type[TbarError] = DataError) -> str:
+    """Return the text of a file in UTF-8, or in what its byte order mark says; the mark is no part of it.
+
+    Args:
+        data: the file's bytes.
+        name: the file, for errors.
+        kind: of errors.
+
+    Raises:
+        TbarError: of that kind, if it is in another encoding.
+    """
+    encoding, rest = _marked(data)
+    try:
+        return rest.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = len(_LINE_END.findall(rest[: error.start].decode(encoding, "replace"))) + 1
+        raise kind(
+            f"{name} line {line}: not {encoding.upper()} text; convert the file, e.g. with "
+            f"`iconv -f WINDOWS-1252 -t UTF-8`"
+        ) from None
+
+
+def decode_caption(data: bytes) -> str:
+    """Return the text of a caption; of those from the web, what is not UTF-8 is mostly Windows-1252.
+
+    A caption in UTF-8 that is cut within a character keeps all others.
+    """
+    encoding, rest = _marked(data)
+    try:
+        return rest.decode(encoding)
+    except UnicodeDecodeError:
+        text = rest.decode(encoding, "replace")
+        damaged = any(ord(letter) > 127 and letter != "\ufffd" for letter in text)
+        return text if damaged or encoding != "utf-8" else rest.decode("windows-1252", "replace")
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text that are not empty, stripped; whatever ends them."""
+    return [line.strip() for line in _LINE_END.split(text) if line.strip()]
+
+
+def _marked(data: bytes) -> tuple[str, bytes]:
+    """Return the encoding that a byte order mark says, UTF-8 without one, and the bytes behind it."""
+    return next(((name, data[len(mark) :]) for mark, name in _MARKS if data.startswith(mark)), ("utf-8", data))

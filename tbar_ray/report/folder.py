@@ -1,0 +1,34 @@
+"""Where reports go: a folder for each spec, and a link to the newest."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from pathlib import Path
+
+from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.spec.campaign import CampaignSpec
+
+LATEST = "latest"
+
+
+def report_folder(home: Path, spec: CampaignSpec) -> Path:
+    """Return the folder of a campaign's report in the folder of results, `reports/NAME/FINGERPRINT`.
+
+    Other specs of the same name have others.
+    """
+    return home / "reports" / spec.name / campaign_fingerprint(spec)
+
+
+def link_latest(report: Path) -> None:
+    """Let `latest`, beside a report's folder, lead to it; on file systems without links it is left out."""
+    if not report.is_dir():
+        return  # the campaign ended before its report
+    link = report.parent / LATEST
+    part = link.with_name(f".{LATEST}.{uuid.uuid4().hex}")
+    with contextlib.suppress(OSError):
+        part.symlink_to(report.name)
+        try:
+            part.replace(link)
+        finally:
+            part.unlink(missing_ok=True)

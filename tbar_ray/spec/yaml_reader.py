@@ -1,0 +1,104 @@
+"""YAML without its traps: a key that is there twice, and aliases that unfold into gigabytes, are errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from tbar_ray.errors import SpecError
+
+MOST_ALIASED = 100_000
+"""Nodes that aliases may add to a text; honest specs repeat a few dozen."""
+
+
+class _Refused(yaml.YAMLError):
+    """What is wrong with a text that YAML itself allows, and the line where it is."""
+
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(problem)
+        self.problem, self.line = problem, line
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader with those two checks, made before anything is built."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._sizes: dict[int, int] = {}
+        """Nodes that each collection unfolds into."""
+        self._written = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        aliased = self.check_event(yaml.AliasEvent)
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        if aliased and isinstance(node, yaml.CollectionNode) and id(node) not in self._sizes:
+            raise _Refused("an anchor that holds itself", line)
+        self._written += not aliased
+        return node
+
+    def compose_sequence_node(self, anchor: Any) -> yaml.SequenceNode:
+        node = super().compose_sequence_node(anchor)
+        self._measure(node, node.value)
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name in seen and name is not None and key.tag != "tag:yaml.org,2002:merge":
+                raise _Refused(f"{key.value!r} is there twice", key.start_mark.line + 1)
+            if name is not None:
+                seen.add(name)
+        self._measure(node, [part for pair in node.value for part in pair])
+        return node
+
+    def _measure(self, node: yaml.Node, parts: list[yaml.Node]) -> None:
+        size = self._sizes[id(node)] = 1 + sum(self._sizes.get(id(part), 1) for part in parts)
+        if size - self._written > MOST_ALIASED:
+            line = node.start_mark.line + 1
+            raise _Refused(f"aliases unfold into more than {MOST_ALIASED:,} values; write them out", line)
+
+
+def read_value(text: str, option: str) -> Any:
+    """Return what the value of an option says, in YAML.
+
+    Raises:
+        SpecError: as `read_yaml`, naming the option.
+    """
+    try:
+        return read_yaml(text, "")
+    except SpecError as error:
+        raise SpecError(f"{option}: {str(error).removeprefix(' line 1').removeprefix(': ')}") from None
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """Return what a YAML text says.
+
+    Args:
+        text: one document.
+        name: where it comes from, for errors.
+
+    Raises:
+        SpecError: one line with the line number, if it is not YAML, a key is in a mapping twice (`<<` may be), or its
+            aliases are circular or unfold into too much.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except _Refused as error:
+        raise SpecError(f"{name} line {error.line}: {error.problem}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = (getattr(error, "problem", None) or str(error)).splitlines()[0]
+        raise SpecError(f"{name}{where}: not YAML: {problem}") from None
+    except RecursionError:
+        raise SpecError(f"{name}: nested too deeply") from None
+    except ValueError as error:  # a date that does not exist
+        raise SpecError(f"{name}: not YAML: {error}") from None

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from tbar_ray.data.class_names import find_class, warning_of
+from tbar_ray.errors import DataError
+
+NAMES = ["red circle", "missile", "Sunglasses", "dog", "missile", "sun glasses", "sunglasses ", "STRASSE", "straße"]
+
+
+def test_a_class_with_a_name_of_its_own_is_found() -> None:
+    assert (find_class("red circle", NAMES), find_class("dog", NAMES), find_class("sun glasses", NAMES)) == (0, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missile", r"^'missile' is ambiguous: 'missile' \(class 1\), 'missile' \(class 4\); "),
+        ("Sunglasses", r"^'Sunglasses' is ambiguous: 'Sunglasses' \(class 2\), 'sunglasses ' \(class 6\); "),
+        ("straße", "is ambiguous: 'STRASSE'"),
+        ("Dog", r"^'Dog' is not a class of the evaluation set; did you mean 'dog'"),
+    ],
+)
+def test_a_target_that_is_none_or_several_is_refused(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        find_class(name, NAMES)
+
+
+def test_others_are_warned_of() -> None:
+    assert warning_of(["red circle", "dog", "hot dog"], "set") is None
+    told = warning_of(NAMES, "set") or ""
+    assert told.startswith("set: classes have the same name: 'missile' (1) and 'missile' (4), 'Sunglasses' (2) and ")
+    assert " and 2 more; " in (warning_of([*"abcde", *"ABCDE"], "set") or "")

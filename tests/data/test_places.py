@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tbar_ray.data.places import exists, inside, is_file, is_folder, is_remote, local_folder, resolve
+from tbar_ray.errors import SpecError
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, a home, and a variable DATA."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DATA", "/data/sets")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("~/cc3m", "/home/me/cc3m"),
+        ("~", "/home/me"),
+        ("~nobody-of-that-name/x", "<here>/~nobody-of-that-name/x"),
+        ("$DATA/cc3m", "/data/sets/cc3m"),
+        ("${DATA}/{00000..00331}.tar", "/data/sets/{00000..00331}.tar"),
+        ("$NOWHERE/x", "<here>/$NOWHERE/x"),
+        ("sets/cc3m/", "<here>/sets/cc3m"),
+        ("/odd dir [v2] {a,b}/x.tar", "/odd dir [v2] {a,b}/x.tar"),
+        ("file:///data/x.tar", "/data/x.tar"),
+        ("s3://bucket/$NOWHERE/*.tar", "s3://bucket/$NOWHERE/*.tar"),
+        ("https://host$DATA/x.tar?sig=1", "https://host/data/sets/x.tar?sig=1"),
+        ("pipe:cat ~/x.tar | $DATA", "pipe:cat ~/x.tar | $DATA"),
+    ],
+)
+def test_places(written: str, meant: str, here: Path) -> None:
+    expected = meant.replace("<here>", str(here))
+    assert resolve(written) == expected
+    assert resolve(resolve(written)) == expected
+
+
+def test_what_is_there_is_meant_literally(here: Path) -> None:
+    (here / "$DATA").mkdir()
+    assert resolve("$DATA") == str(here / "$DATA")
+
+
+@pytest.mark.parametrize(
+    ("place", "remote"),
+    [("pipe:cat x", True), ("s3://b/x", True), ("http://h/x", True), ("file:///x", False), ("/x", False), ("x", False)],
+)
+def test_what_is_remote(place: str, remote: bool) -> None:
+    assert is_remote(place) is remote
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("/data/set/", "/data/set/test/0.tar"),
+        ("~/set", "/home/me/set/test/0.tar"),
+        ("s3://bucket/set", "s3://bucket/set/test/0.tar"),
+        ("https://host/set?sv=1&sig=2", "https://host/set/test/0.tar?sv=1&sig=2"),
+        ("/what?/set", "/what?/set/test/0.tar"),
+    ],
+)
+def test_files_of_a_set(place: str, expected: str) -> None:
+    assert inside(place, "test/0.tar") == expected
+
+
+def test_names_that_are_too_long_are_not_there(here: Path) -> None:
+    long = "{" + ",".join(f"{number:05d}" for number in range(100)) + "}.tar"
+    assert (exists(long), is_file(long), is_folder(long)) == (False, False, False)
+    (here / "x").touch()
+    assert (exists("x"), is_file("x"), is_folder("x"), is_folder(".")) == (True, True, False, True)
+
+
+def test_a_folder_to_write_to_is_local() -> None:
+    assert local_folder("~/out", "--out") == Path("/home/me/out")
+    with pytest.raises(SpecError, match=r"^--out s3://bucket/out: give a folder on this machine$"):
+        local_folder("s3://bucket/out", "--out")

@@ -1,0 +1,112 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tbar_ray.data.evaluation_set import EvaluationSet
+from tbar_ray.data.synthetic import Scenes
+from tbar_ray.data.synthetic.synth import write_evaluation_set
+from tbar_ray.errors import CheckpointError
+from tbar_ray.evaluation.zeroshot import predict, zero_shot_head
+from tbar_ray.models.factory import create_model, preprocessing
+from tbar_ray.models.shipped import WEIGHTS, file_name, load_shipped, pack, shipped_hash, shipped_hashes
+from tbar_ray.models.tokenizer import build_tokenizer
+from tests.models.tiny import RESNET, VIT, same, snapshot, tiny, tokenizer
+
+SHIPPED = [(architecture, tag) for architecture, tags in shipped_hashes().items() for tag in tags]
+WORDS = tokenizer()(["a red circle", "two stars"]).flatten().tolist()
+
+
+@pytest.mark.parametrize("architecture", [VIT, RESNET])
+def test_packed_weights_come_back_to_half_precision_and_unknown_words_say_nothing(
+    architecture: str, tmp_path: Path
+) -> None:
+    state = snapshot(tiny(architecture, seed=4))
+    digest = pack(state, WORDS, architecture, "mine", tmp_path)
+    assert shipped_hash(architecture, "mine", tmp_path) == digest
+    found = load_shipped(architecture, "mine", tmp_path)
+    embedding = found["token_embedding.weight"]
+    seen = torch.zeros(len(embedding), dtype=torch.bool)
+    seen[WORDS] = True
+    assert not embedding[~seen].any()
+    state["token_embedding.weight"][~seen] = 0
+    assert found.keys() == state.keys()
+    for name, value in found.items():
+        assert value.dtype == state[name].dtype
+        torch.testing.assert_close(value, state[name], rtol=5e-4, atol=1e-7)
+    whole = sum(value.numel() for value in state.values()) * 2
+    assert (tmp_path / file_name(architecture, "mine")).stat().st_size < whole / 2
+
+
+def test_a_second_tag_joins_the_index(tmp_path: Path) -> None:
+    state = snapshot(tiny())
+    first = pack(state, WORDS, VIT, "one", tmp_path)
+    second = pack({**state, "logit_scale": torch.tensor(1.0)}, WORDS, VIT, "two", tmp_path)
+    assert json.loads((tmp_path / "index.json").read_text()) == {VIT: {"one": first, "two": second}}
+    assert first != second
+    assert pack(state, reversed(WORDS), VIT, "one", tmp_path) == first
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_one_line(tmp_path: Path) -> None:
+    state = {**snapshot(tiny()), "text_projection": torch.full((64, 64), 1e6)}
+    with pytest.raises(CheckpointError, match="text_projection does not fit float16"):
+        pack(state, WORDS, VIT, "mine", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_file_is_one_line(damage: str, tmp_path: Path) -> None:
+    pack(snapshot(tiny()), WORDS, VIT, "mine", tmp_path)
+    path = tmp_path / file_name(VIT, "mine")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content[:-4] if damage == "truncated" else content)
+    with pytest.raises(CheckpointError, match=f"{path} is truncated or was altered") as caught:
+        load_shipped(VIT, "mine", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    pack(snapshot(tiny()), WORDS, VIT, "mine", tmp_path)
+    (tmp_path / file_name(VIT, "mine")).unlink()
+    with pytest.raises(CheckpointError, match="No such file or directory; install the package again"):
+        load_shipped(VIT, "mine", tmp_path)
+
+
+def test_the_folder_holds_what_the_index_says() -> None:
+    assert {path.name for path in WEIGHTS.glob("*.safetensors")} == {file_name(*entry) for entry in SHIPPED}
+    sizes = [(WEIGHTS / file_name(*entry)).stat().st_size for entry in SHIPPED]
+    assert max(sizes) <= 8e6
+    assert sum(sizes) <= 16e6
+
+
+@pytest.mark.parametrize("architecture", sorted({architecture for architecture, _ in SHIPPED}))
+def test_an_unknown_tag_names_the_shipped_ones(architecture: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"{architecture} has no pretrained tag 'scene' \(known: scenes\)"):
+        create_model(architecture, pretrained="scene")
+
+
+@pytest.mark.parametrize(("architecture", "tag"), SHIPPED)
+def test_a_shipped_tag_loads_fast_whatever_the_seed(architecture: str, tag: str) -> None:
+    first = snapshot(create_model(architecture, pretrained=tag, seed=0))
+    started = time.process_time()
+    again = snapshot(create_model(architecture, pretrained=tag, seed=1))
+    assert time.process_time() - started < 0.5
+    assert same(first, again)
+
+
+@pytest.mark.parametrize(("architecture", "tag"), SHIPPED)
+@pytest.mark.parametrize(("scenes", "per_class", "least"), [("plain", 2, 0.85), ("rich", 1, 0.45)])
+def test_a_shipped_model_knows_the_classes_of_both_sets(
+    architecture: str, tag: str, scenes: Scenes, per_class: int, least: float, tmp_path: Path
+) -> None:
+    write_evaluation_set(tmp_path, per_class=per_class, scenes=scenes, seed=99, workers=1)
+    data = EvaluationSet.open(str(tmp_path))
+    model = create_model(architecture, pretrained=tag).eval()
+    wanted = preprocessing(model)
+    images = torch.from_numpy(data.images(range(len(data.labels)), wanted.size, wanted.interpolation))
+    head = zero_shot_head(model, build_tokenizer(architecture), data.classnames, data.templates)
+    right = predict(model, head, images, wanted) == torch.from_numpy(data.labels)
+    assert right.double().mean() > least
