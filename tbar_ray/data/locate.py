@@ -72,7 +72,7 @@ def shard_state(url: str) -> ShardState | None:
     if is_remote(url):
         return None
     try:
-        status = Path(url).stat()
+        status = Path(resolve(url)).stat()
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
