@@ -23,12 +23,37 @@ class DataError(TbarError):
     """Shards, captions, labels or evaluation sets are missing or unreadable."""
 
 
+class ShardChangedError(DataError):
+    """A shard is no longer what it was when it was indexed: whatever reads on computes something that has no name."""
+
+
 class CheckpointError(TbarError):
     """A checkpoint is refused (pickled) or does not fit the architecture."""
 
 
+class ResumeError(CheckpointError):
+    """A checkpoint from which a training cannot go on; without it the training starts anew."""
+
+
 class StoreError(TbarError):
     """The artifact store cannot be read or written."""
+
+
+class BrokenArtifactError(StoreError):
+    """An artifact's bytes are not what was committed; it counts as absent.
+
+    Args:
+        message: the line.
+        artifact: the artifact's name.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, message: str, artifact: str, why: str = "") -> None:
+        super().__init__(message, artifact, why)  # all, so that it can travel between processes
+        self.artifact, self.why = artifact, why
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class TrackingError(TbarError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, get_args
 
 import ray
+from ray.exceptions import ActorUnavailableError
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -21,16 +23,36 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.redaction import redact
 
 POLL = 0.5
-"""Seconds between requests to the coordinator."""
+"""Seconds between looks at the coordinator."""
+WAIT = 0.2
+"""Seconds between looks at whether it has answered."""
 LOG_EVERY = 15.0
 """Seconds between progress lines of a running stage, in a log."""
 SHOWN_TRIALS = 12
 
 
 class Display:
-    """Shows stages and trials until it is closed; a context manager around the sweep."""
+    """Shows stages and trials until it is closed; a context manager around the sweep.
 
-    def __init__(self, console: Console, coordinator: Any, total_trials: int) -> None:
+    It looks at the coordinator in a thread, which has ended when the context is left: one that asked Ray for something
+    when Ray has ended would end the process.
+
+    Args:
+        console: where to show them.
+        coordinator: the actor that runs stages.
+        total_trials: how many there are.
+        on_restart: called, in that thread, when Ray has restarted the coordinator, which knows nothing then.
+        is_stopping: whether no more stages are to start, which the coordinator is then told.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        coordinator: Any,
+        total_trials: int,
+        on_restart: Callable[[], None] = lambda: None,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._console = console
         self._coordinator = coordinator
         self._total = total_trials
@@ -40,6 +62,9 @@ class Display:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._logged: dict[str, float] = {}
+        self._on_restart, self._is_stopping = on_restart, is_stopping
+        self._life = ""
+        self._drained = False
 
     def __enter__(self) -> Display:
         if self._live:
@@ -51,7 +76,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(timeout=5)
+        self._thread.join()
         if self._live:
             self._live.stop()
 
@@ -65,13 +90,36 @@ class Display:
     def _watch(self) -> None:
         while not self._stop.wait(POLL):
             try:
-                snapshot: Snapshot = ray.get(self._coordinator.snapshot.remote(), timeout=10)
-            except Exception:  # the cluster is shutting down; the sweep itself reports why
+                if self._is_stopping() and not self._drained:
+                    self._drained = True
+                    self._coordinator.drain.remote()
+                snapshot = self._ask()
+                if snapshot is None:
+                    return
+                if self._life not in ("", snapshot.life):
+                    self._say("the coordinator of stages was restarted")
+                    self._drained = False
+                    self._on_restart()
+                self._life = snapshot.life
+            except ActorUnavailableError:  # it is being restarted
+                continue
+            except Exception:  # the cluster is going away; the sweep itself reports why
                 return
+            for note in snapshot.notes:
+                self._say(f"  note: {note}")
             if self._live:
                 self._live.update(self._render(snapshot), refresh=True)
             else:
                 self._log(snapshot)
+
+    def _ask(self) -> Snapshot | None:
+        """Return the coordinator's answer; None if the display was closed first."""
+        asked = self._coordinator.snapshot.remote()
+        while not self._stop.is_set():
+            if ray.wait([asked], timeout=WAIT)[0]:
+                found: Snapshot = ray.get(asked)
+                return found
+        return None
 
     def _render(self, snapshot: Snapshot) -> RenderableType:
         stages = Table.grid(padding=(0, 1))

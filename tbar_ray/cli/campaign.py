@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,6 +124,7 @@ def run(
         typer.Option(help="folder of the report; default mlruns/reports/NAME/SPEC, to which NAME/latest leads"),
     ] = None,
     override: Overrides = [],  # noqa: B006
+    force: Annotated[bool, typer.Option("--force", help="take the campaign over from a launch that runs it")] = False,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -140,7 +143,7 @@ def run(
     console = table_console()
     uri = tracking_uri or default_tracking_uri()
     folder = local_folder(out, "--out") if out else report_folder(home(), campaign)
-    result = launch(campaign, opened, uri, folder, address, console)
+    result = launch(campaign, opened, uri, folder, address, console, force=force)
     if out is None:
         link_latest(folder)
     if result.records:
@@ -155,6 +158,8 @@ def run(
     )
     if result.interrupted:
         console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
+        if result.stopped_now:
+            _leave(130)
         raise typer.Exit(130)
     if result.failed:
         raise typer.Exit(1)
@@ -164,7 +169,7 @@ def run(
 
 @app.command()
 def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
-    """Show how far a campaign is, from the store alone."""
+    """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending."""
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.ledger import Ledger
@@ -172,7 +177,11 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
     from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
-    records = Ledger(opened, campaign).read()
+    records = [
+        record
+        for record in Ledger(opened, campaign).read()
+        if record.status == "failed" or opened.is_sound(record.path_artifact)
+    ]
     planned = make_plan(Planner(campaign), opened)
     states = [record.status for record in records]
     counts = {state: states.count(state) for state in ("done", "infeasible", "dominated", "failed")}
@@ -273,6 +282,14 @@ def profile(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"
     )
+
+
+def _leave(code: int) -> None:
+    """End the process without taking its modules apart, which takes seconds on a busy machine."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    atexit._run_exitfuncs()
+    os._exit(code)
 
 
 def _speeds(trainings: Sequence[TrainingSpeed]) -> Table:

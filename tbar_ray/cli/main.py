@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from tbar_ray import __version__
-from tbar_ray.cli import campaign, data, method, model, spec, trigger
+from tbar_ray.cli import campaign, data, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.init import init
@@ -28,6 +28,7 @@ app.add_typer(method.app, name="method")
 app.add_typer(model.app, name="model")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(spec.app, name="spec")
+app.add_typer(store.app, name="store")
 app.command()(bench)
 app.command()(ui)
 

@@ -16,7 +16,7 @@ from tbar_ray.data.keys import tell_their_set
 from tbar_ray.data.places import inside
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.text import decode_text, lines_of
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 
 SplitName = Literal["train", "test"]
 Policy = Literal["error", "warn"]
@@ -121,6 +121,8 @@ def load_images(
     for position in map(int, positions):
         try:
             out[len(kept)] = load_image(corpus.image_bytes(position), size, interpolation)
+        except ShardChangedError:
+            raise
         except DataError as error:
             lost.append(f"{_sample(corpus, position)}: {error}")
             if policy == "error":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import mmap
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +17,14 @@ from numpy.typing import NDArray
 
 from tbar_ray.data.cache import default_cache
 from tbar_ray.data.keys import within
-from tbar_ray.data.locate import expand_shards, indexed, local_copy
+from tbar_ray.data.locate import ShardState, expand_shards, indexed, local_copy, shard_state
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata, select_samples, stacked_spans
 from tbar_ray.data.shards import ShardProblem
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.seeding import stable_hash
 
 RETRIES = 5  # repeated downloads if another process removes the shard before it is opened
+CHECK_EVERY = 5.0  # seconds between looks at whether a shard that is read has changed
 SIGNED = 8  # images that a signature reads: sets of plain images of one size may agree in all sizes
 OPEN_SHARDS = 64  # memory maps kept per process; each holds a file descriptor
 
@@ -37,11 +40,14 @@ class Corpus:
         namespace: What distinguishes its keys from those of other sets; '' if nothing does.
         shard_urls: The shards, as `expand_shards` returns them.
         problems: Lost or dropped samples and members, in shard order.
+        states: What the shards were when they were indexed; None for a remote one.
     """
 
     keys: Sequence[str]
     shard_urls: tuple[str, ...]
     problems: tuple[ShardProblem, ...]
+    states: tuple[ShardState | None, ...]
+    _looked: dict[int, float]
     namespace: str = ""
     _maps: OrderedDict[int, mmap.mmap]
     _lock: threading.Lock
@@ -55,9 +61,11 @@ class Corpus:
         spans: Mapping[str, NDArray[np.int64]],
         problems: Sequence[ShardProblem],
         cache: Path,
+        states: Sequence[ShardState | None] = (),
     ) -> None:
         self.shard_urls, self.keys, self.problems = tuple(shard_urls), tuple(keys), tuple(problems)
         self._shard_of, self._spans, self._cache = shard_of, dict(spans), cache
+        self.states = tuple(states) or (None,) * len(self.shard_urls)
         self._reset()
 
     @classmethod
@@ -79,6 +87,7 @@ class Corpus:
             DataError: A shard is missing or unreadable, there is no sample, or there is a problem under "error".
         """
         urls, folder = expand_shards(url), cache or default_cache()
+        states = [shard_state(shard) for shard in urls]  # before they are indexed: a change meanwhile shows
         seen: set[str] = set()
         keys: list[str] = []
         problems: list[ShardProblem] = []
@@ -98,7 +107,7 @@ class Corpus:
             because = f" (first problem: {problems[0]})" if problems else ""
             raise DataError(f"no sample with an image in {named}{because}")
         shard_of = np.repeat(np.arange(len(urls), dtype=np.int32), counts)
-        return cls(urls, keys, shard_of, stacked_spans(columns, counts), problems, folder)
+        return cls(urls, keys, shard_of, stacked_spans(columns, counts), problems, folder, states)
 
     @classmethod
     def joined(cls, parts: Sequence[Corpus]) -> Corpus:
@@ -114,12 +123,13 @@ class Corpus:
             stacked_spans([part._spans for part in parts], [len(part) for part in parts]),
             [problem for part in parts for problem in part.problems],
             parts[0]._cache,
+            [state for part in parts for state in part.states],
         )
 
     def within(self, namespace: str) -> Corpus:
         """Return the same samples with keys in a namespace."""
         keys = [within(namespace, key) for key in self.keys]
-        other = Corpus(self.shard_urls, keys, self._shard_of, self._spans, self.problems, self._cache)
+        other = Corpus(self.shard_urls, keys, self._shard_of, self._spans, self.problems, self._cache, self.states)
         other.namespace = namespace
         return other
 
@@ -148,7 +158,9 @@ class Corpus:
         return self.keys[i].removeprefix(within(self.namespace, ""))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in {"_maps", "_lock", "_rows"}}
+        return {
+            name: value for name, value in self.__dict__.items() if name not in {"_maps", "_lock", "_rows", "_looked"}
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -180,16 +192,15 @@ class Corpus:
         """Read one member of sample `i`.
 
         Raises:
-            DataError: The sample has no such member, or its shard changed since it was indexed.
+            DataError: The sample has no such member.
+            ShardChangedError: Its shard changed since it was indexed.
         """
         if not self.has(i, extension):
             raise DataError(f"{self.name(i)}: no .{extension} in {self.shard_urls[self.shard_index(i)]}")
         offset, size = (int(value) for value in self._spans[extension][i])
         data = self._map(self.shard_index(i))[offset : offset + size]
         if len(data) != size:
-            raise DataError(
-                f"{self.shard_urls[self.shard_index(i)]} changed since it was indexed: open the corpus again"
-            )
+            raise self._changed(self.shard_index(i))
         return data
 
     def image_bytes(self, i: int) -> bytes:
@@ -202,7 +213,8 @@ class Corpus:
         Equivalent to `read` sample by sample, but much cheaper for a batch.
 
         Raises:
-            DataError: A shard cannot be read, or changed since it was indexed.
+            DataError: A shard cannot be read.
+            ShardChangedError: A shard changed since it was indexed.
         """
         found = np.full((len(positions), 2), -1, np.int64)
         for extension in reversed(extensions):
@@ -219,8 +231,35 @@ class Corpus:
                 data = maps[shard] = self._map(shard)
             files.append(data[offset : offset + size])
             if len(files[-1] or b"") != size:
-                raise DataError(f"{self.shard_urls[shard]} changed since it was indexed: open the corpus again")
+                raise self._changed(shard)
         return files
+
+    def check_unchanged(self, i: int | None = None) -> None:
+        """Look whether the shard of sample `i`, or any shard, is still what it was when it was indexed.
+
+        Raises:
+            ShardChangedError: One is not.
+        """
+        for shard in range(len(self.shard_urls)) if i is None else (self.shard_index(i),):
+            state = self.states[shard]
+            if state is not None and shard_state(self.shard_urls[shard]) != state:
+                raise self._changed(shard)
+
+    def state_of(self, urls: Iterable[str]) -> dict[str, ShardState | None]:
+        """What some of the shards were when they were indexed."""
+        wanted = set(urls)
+        return {url: state for url, state in zip(self.shard_urls, self.states, strict=True) if url in wanted}
+
+    @property
+    def source(self) -> str:
+        """16 hex digits that change with the shards, their sizes and the times of their last changes."""
+        content = json.dumps([self.shard_urls, self.states])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def _changed(self, shard: int) -> ShardChangedError:
+        return ShardChangedError(
+            f"{self.shard_urls[shard]} changed since it was indexed: run again once nothing writes to it any more"
+        )
 
     def caption(self, i: int) -> str | None:
         """Caption of sample `i`, from its .txt, else from its metadata; None if absent or blank."""
@@ -278,6 +317,12 @@ class Corpus:
     def _map(self, shard: int) -> mmap.mmap:
         with self._lock:
             found = self._maps.pop(shard, None)
+            now = time.monotonic()
+            if found is None or now - self._looked.get(shard, now) > CHECK_EVERY:
+                self._looked[shard] = now
+                state, there = self.states[shard], shard_state(self.shard_urls[shard])
+                if there is not None and state is not None and there != state:
+                    raise self._changed(shard)
             if found is None:
                 url = self.shard_urls[shard]
                 try:
@@ -291,6 +336,7 @@ class Corpus:
 
     def _reset(self) -> None:
         self._maps, self._lock, self._rows = OrderedDict(), threading.Lock(), None
+        self._looked = {}
 
 
 def _open_map(url: str, cache: Path) -> mmap.mmap:

@@ -26,6 +26,9 @@ _UNKNOWN = -1
 _LOOKUPS = 16  # parallel remote existence checks: they wait for the network, not the CPU
 
 
+ShardState = tuple[int, int]
+
+
 class ShardDescription(TypedDict):
     """A shard's URL and size in bytes (_UNKNOWN for a command's output, or if a web server does not report it)."""
 
@@ -58,6 +61,21 @@ def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
         else:
             found.extend(_expand_remote(item) if is_remote(item) else _expand_local(item))
     return tuple(dict.fromkeys(found))
+
+
+def shard_state(url: str) -> ShardState | None:
+    """What tells a local shard from another one of its name: bytes, and nanoseconds of its last change.
+
+    Returns:
+        None for a remote shard, and for one that is not there.
+    """
+    if is_remote(url):
+        return None
+    try:
+        status = Path(resolve(url)).stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def local_copy(url: str, cache: Path) -> Path:
@@ -235,7 +253,8 @@ def _expand_remote(item: str) -> list[str]:
 
 def _exists(system: Any, name: str) -> bool:
     try:
-        return bool(system.exists(name))
+        # of the web, only "not found" means that there is no such shard; a server may fail in other ways
+        return bool(system.exists(name, strict=True) if name.startswith(WEB) else system.exists(name))
     except Exception as error:
         raise DataError(f"cannot look up {name}: {_reason(error)}") from error
 

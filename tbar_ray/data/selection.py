@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 from tbar_ray.data.images import decode_image
 from tbar_ray.data.samples import Samples
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.seeding import stable_hash
 
 
@@ -65,6 +65,8 @@ def readable(corpus: Samples, position: int) -> bool:
     try:
         decode_image(corpus.image_bytes(position))
         corpus.metadata(position)
+    except ShardChangedError:
+        raise
     except DataError:
         return False
     return True

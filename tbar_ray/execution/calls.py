@@ -10,7 +10,9 @@ from ray import cloudpickle
 
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 
-State = Literal["waiting", "running", "done", "cached", "failed"]
+State = Literal["waiting", "running", "done", "cached", "failed", "stopped"]
+STOPPED = "the campaign was stopped before it ran"
+"""Why a stage, and a trial that waits for it, has no result when no new stages are to start; it is left to do."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class StageCall:
 class Outcome:
     """How a stage ended; `error` is None if its artifact is in the store.
 
-    `host` is the Ray node where it ran, `fetched` what it read there, in bytes by artifact.
+    `host` is the Ray node where it ran, `fetched` what it read there, in bytes by artifact. `broken` is the artifact
+    that it needed and could not read, which has to be computed again.
     """
 
     error: str | None = None
     host: str = ""
     fetched: Mapping[str, int] = field(default_factory=dict)
+    broken: str | None = None
 
 
 @dataclass
@@ -66,11 +70,15 @@ class Snapshot:
         counts: number of stages by state.
         running: the running stages by fingerprint.
         ended: those that have ended since the last snapshot.
+        notes: what a person should know, since the last snapshot.
+        life: which coordinator it is of; one that was restarted knows nothing of what it was sent before.
     """
 
     counts: Mapping[State, int]
     running: Mapping[str, StageStatus]
     ended: Sequence[StageStatus]
+    notes: Sequence[str] = ()
+    life: str = ""
 
 
 def call_of(stage: Stage, policy: Policy) -> StageCall:

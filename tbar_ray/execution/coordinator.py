@@ -2,12 +2,15 @@
 
 The coordinator is a light actor. It knows stages by fingerprint and carries their definitions as bytes, so that it
 never imports the numeric code. Stages that several trials need are computed once (single flight); the others wait.
+
+All that lasts is in the store. A coordinator that Ray has restarted knows nothing, and is sent everything again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,10 +18,14 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tbar_ray.execution.calls import Outcome, Snapshot, StageCall, StageStatus, State
+from tbar_ray.execution.calls import STOPPED, Outcome, Snapshot, StageCall, StageStatus, State
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
+from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
+
+MENDS = 3
+"""Inputs of a stage that are found broken, one after the other, and computed again, before the stage fails."""
 
 
 class Coordinator:
@@ -34,16 +41,29 @@ class Coordinator:
         self._begun = asyncio.Event()
         self._under: dict[str, frozenset[str]] = {}
         self._locality = Locality()
+        self._calls: dict[str, StageCall] = {}
+        self._mending = asyncio.Lock()
+        self._queued: dict[str, Any] = {}
+        self._draining = False
+        self._notes: list[str] = []
+        self._life = uuid.uuid4().hex
 
-    async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> None:
-        """Start the stages of a trial. A call that leaves out stages sent here must wait for this one to return.
+    async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> bool:
+        """Start the stages of a trial. Who then leaves out what was sent here must wait for this call to return.
 
         Args:
             trial: the trial's fingerprint, for `wait_for`.
             outputs: fingerprints of the stages that it waits for.
-            calls: those of its stages that no earlier trial had, inputs first.
+            calls: those of its stages that no trial before had, inputs first.
+
+        Returns:
+            False if it lacks what was sent to an earlier life of it: send all stages of the trial then.
         """
+        known = self._tasks.keys() | {call.fingerprint for call in calls}
+        if not known.issuperset(outputs) or not all(known.issuperset(call.inputs) for call in calls):
+            return False
         for call in calls:  # inputs come first, so every input has its task
+            self._calls[call.artifact] = call
             if call.fingerprint not in self._tasks:
                 below = (self._under[needed] for needed in call.inputs)
                 self._under[call.fingerprint] = frozenset({call.artifact}).union(*below)
@@ -51,6 +71,14 @@ class Coordinator:
         waiting = self._future(trial)
         if not waiting.done():
             waiting.set_result(list(outputs))
+        return True
+
+    async def drain(self) -> None:
+        """Start no more stages; those that run go on."""
+        self._draining = True
+        for fingerprint, task in list(self._queued.items()):
+            if self._live[fingerprint].state == "waiting":
+                ray.cancel(task)
 
     async def wait_for(self, trial: str) -> str | None:
         """Wait until the stages of a trial have ended; return why one failed, None if all are in the store."""
@@ -66,6 +94,8 @@ class Coordinator:
     async def report(self, fingerprint: str, facts: dict[str, Any]) -> None:
         """Record the progress of a running stage."""
         status = self._live.get(fingerprint)
+        if (note := facts.pop("note", None)) is not None:
+            self._notes.append(note if status is None else f"{status.title}: {note}")
         if status is None:
             return  # its last report came after its end
         if status.state == "waiting":
@@ -78,8 +108,9 @@ class Coordinator:
     async def snapshot(self) -> Snapshot:
         """Return the running stages, and those that have ended since the last snapshot."""
         ended, self._ended = self._ended, []
+        notes, self._notes = self._notes, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
-        return Snapshot(dict(self._counts), running, ended)
+        return Snapshot(dict(self._counts), running, ended, notes, self._life)
 
     def _move(self, status: StageStatus, state: State) -> None:
         self._counts[status.state] -= 1
@@ -98,17 +129,40 @@ class Coordinator:
         status.error, status.ended = outcome.error or "", time.time()
         self._move(status, state)
         del self._live[call.fingerprint]
-        if state != "cached":
+        if state not in ("cached", "stopped"):
             self._ended.append(status)
         return outcome
 
     async def _outcome(self, call: StageCall) -> tuple[Outcome, State]:
-        if await asyncio.to_thread(self._store.has, call.artifact):
+        if await asyncio.to_thread(self._is_cached, call):
             return Outcome(), "cached"
         for needed in [self._tasks[fingerprint] for fingerprint in call.inputs]:
             outcome = await asyncio.shield(needed)
             if outcome.error is not None:
-                return outcome, "failed"
+                return outcome, "stopped" if outcome.error == STOPPED else "failed"
+        outcome = await self._compute(call)
+        for _ in range(MENDS):
+            if outcome.broken is None or not await self._mend(outcome.broken):
+                break
+            outcome = await self._compute(call)
+        if outcome.host:
+            self._locality.note(outcome.host, outcome.fetched)
+        return outcome, "stopped" if outcome.error == STOPPED else "failed" if outcome.error else "done"
+
+    def _is_cached(self, call: StageCall) -> bool:
+        """Whether the store has a stage's artifact; a broken one is removed."""
+        if not self._store.exists(f"artifacts/{call.artifact}/{COMMIT}"):
+            return False
+        if self._store.is_sound(call.artifact):
+            return True
+        self._notes.append(f"{call.title}: its artifact {call.artifact} is broken, and is computed again")
+        self._store.discard(call.artifact)
+        return False
+
+    async def _compute(self, call: StageCall) -> Outcome:
+        """Run a stage as a Ray task."""
+        if self._draining:
+            return Outcome(STOPPED)
         me = ray.get_runtime_context().current_actor
         task = ray.remote(run_stage).options(
             num_cpus=call.cpus,
@@ -118,12 +172,29 @@ class Coordinator:
             name=call.title,
         )
         try:
-            outcome = await task.remote(call.payload, call.policy, self._store, me)
-        except Exception as error:  # a crash of this code or of a host, after Ray's retries
-            outcome = Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
-        if outcome.host:
-            self._locality.note(outcome.host, outcome.fetched)
-        return outcome, "failed" if outcome.error else "done"
+            self._queued[call.fingerprint] = task.remote(call.payload, call.policy, self._store, me)
+            found: Outcome = await self._queued[call.fingerprint]
+        except ray.exceptions.TaskCancelledError:
+            return Outcome(STOPPED)
+        except Exception as error:  # a crash of ours or of a host, after Ray's retries
+            return Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
+        finally:
+            self._queued.pop(call.fingerprint, None)
+        return found
+
+    async def _mend(self, artifact: str) -> bool:
+        """Compute a broken artifact again; whether that went well."""
+        call = self._calls.get(artifact)
+        if call is None:
+            return False
+        async with self._mending:  # several stages may have met it
+            if self._tasks[call.fingerprint].done():
+                problem = await asyncio.to_thread(self._store.verify, artifact, whole=True)
+                if problem is not None:
+                    self._notes.append(f"{call.title}: its artifact {artifact} is broken, and is computed again")
+                    await asyncio.to_thread(self._store.discard, artifact)
+                    self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
+        return (await asyncio.shield(self._tasks[call.fingerprint])).error is None
 
     def _strategy(self, call: StageCall) -> NodeAffinitySchedulingStrategy | str:
         """Prefer the host that holds most of the stage's inputs, if there is room on it."""

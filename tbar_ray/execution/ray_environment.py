@@ -7,8 +7,8 @@ import os
 import secrets
 import shutil
 import sys
-import tempfile
-from pathlib import Path
+
+from tbar_ray.store.temporary import temporary_folder
 
 
 def resolve_address(address: str | None) -> str:
@@ -26,7 +26,7 @@ def prepare(address: str) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default; silences a warning
     if address != "local" or "RAY_AUTH_MODE" in os.environ or "ray" in sys.modules:
         return
-    folder = Path(tempfile.mkdtemp(prefix="tbar-ray-"))
+    folder = temporary_folder("ray")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     token = folder / "token"
     token.touch(mode=0o600)

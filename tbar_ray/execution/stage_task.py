@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import ray
 from ray import cloudpickle
 
-from tbar_ray.errors import ScientificError, TbarError
+from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
 from tbar_ray.store.checkpoints import Checkpoints
@@ -32,7 +34,21 @@ def get_ready() -> None:
 
 
 def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -> Outcome:
-    """Run one stage in this process and commit its artifact (a Ray task)."""
+    """Run one stage in this process and commit its artifact (a Ray task).
+
+    It runs in a thread beside the task's own. Ray takes the CPUs of a task whose own thread waits in `ray.get` for
+    others, as a training waits for its readers, and would start more stages on them.
+    """
+    return _stage_thread().submit(_run_stage, payload, policy, store, coordinator).result()
+
+
+@cache
+def _stage_thread() -> ThreadPoolExecutor:
+    """The thread of all stages of this process: torch has settings, and OpenMP workers, for each thread."""
+    return ThreadPoolExecutor(1, thread_name_prefix="stage")
+
+
+def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -> Outcome:
     import torch
 
     stage: Stage = cloudpickle.loads(payload)
@@ -41,13 +57,15 @@ def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) ->
 
     def report(facts: dict[str, Any]) -> None:
         now = time.monotonic()
-        if now - last[0] >= REPORT_EVERY or facts.get("done") == facts.get("total"):
+        if now - last[0] >= REPORT_EVERY or "note" in facts or facts.get("done") == facts.get("total"):
             last[0] = now
             coordinator.report.remote(stage.fingerprint, facts)
 
     coordinator.report.remote(stage.fingerprint, {})
     try:
         compute(stage, store, report, policy)
+    except BrokenArtifactError as error:
+        return Outcome(str(error), broken=error.artifact)
     except TbarError as error:
         return Outcome(str(error))
     return Outcome(None, ray.get_runtime_context().get_node_id(), store.fetched)
@@ -64,7 +82,7 @@ def compute(
     started = time.perf_counter()
     out = store.scratch()
     try:
-        facts = stage.run(StageContext(store, out, report, policy))
+        facts = _run(stage, StageContext(store, out, report, policy))
         seconds = time.perf_counter() - started
         record = {
             "kind": stage.kind,
@@ -82,9 +100,26 @@ def compute(
         Checkpoints(store, stage.artifact, 0).remove()
     except ArithmeticError as error:
         raise ScientificError(f"{stage.title}: {error}") from None
+    except TbarError:
+        raise
+    except Exception as error:
+        store.check_room(out, error)  # libraries that write files have errors of their own for a full disk
+        raise
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return facts
+
+
+def _run(stage: Stage, context: StageContext) -> dict[str, Any]:
+    """Run a stage; where its checkpoint cannot be gone on with, without it."""
+    try:
+        return stage.run(context)
+    except ResumeError as error:
+        context.report({"note": f"its checkpoint is discarded, and it starts anew: {error}"})
+        Checkpoints(context.store, stage.artifact, 0).remove()
+        shutil.rmtree(context.out)
+        context.out.mkdir()
+        return stage.run(context)
 
 
 def last_line(error: Exception) -> str:

@@ -181,7 +181,7 @@ class RecordWriter:
 
     def _read(self, stage: Stage, file: str) -> Content:
         return self._once(
-            stage.artifact, file, lambda: json.loads((self._store.fetch(stage.artifact) / file).read_text())
+            stage.artifact, file, lambda: json.loads((self._store.fetch(stage.artifact, file) / file).read_text())
         )
 
     def _facts(self, stage: Stage) -> Content:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from tbar_ray.errors import StoreError
+from tbar_ray.errors import BrokenArtifactError, StoreError
 from tbar_ray.planning.axes import Setting
 from tbar_ray.records.cells import counted, grouped, names_of, one_per_cell, preference, varying
 from tbar_ray.records.record import TrialRecord
@@ -119,7 +119,11 @@ def _predictions(record: TrialRecord, store: Store) -> Arrays | None:
     from tbar_ray.stages.evaluate import PREDICTIONS
 
     artifact = record.path_artifact
-    if not store.has(artifact) or not (file := store.fetch(artifact) / PREDICTIONS).exists():
+    try:
+        file = store.fetch(artifact, PREDICTIONS) / PREDICTIONS
+    except BrokenArtifactError:  # it counts as absent
+        return None
+    if not file.exists():
         return None
     try:
         with np.load(file, allow_pickle=False) as content:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tbar_ray.errors import StoreError
+from tbar_ray.errors import BrokenArtifactError, StoreError
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.contact import Examples
 from tbar_ray.store.store import Store
@@ -23,9 +23,12 @@ def examples_of(records: Sequence[TrialRecord], store: Store) -> dict[str, Examp
     found: dict[str, Examples] = {}
     for record in records:
         artifact, plant = record.infected_artifact, record.plant_fingerprint
-        if record.attack in found or artifact is None or plant is None or not store.has(artifact):
+        if record.attack in found or artifact is None or plant is None:
             continue
-        file = store.fetch(artifact) / EXAMPLES
+        try:
+            file = store.fetch(artifact, EXAMPLES) / EXAMPLES
+        except BrokenArtifactError:  # it counts as absent
+            continue
         if not file.exists():
             continue
         try:

@@ -66,7 +66,7 @@ class AlphaScores:
             lambda: scorer.load_split(self._data, "validation", self._trigger, self._preprocess),
             self._target,
             self._preprocess,
-            json.loads((store.fetch(scorer.artifact) / SCORES).read_text())["validation"],
+            json.loads((store.fetch(scorer.artifact, SCORES) / SCORES).read_text())["validation"],
             device,
             statistics,
             clean,

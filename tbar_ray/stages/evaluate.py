@@ -171,7 +171,7 @@ class AttackGate(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Compare; raise ScientificError if the attack did not take."""
         scores = {
-            role: json.loads((context.store.fetch(stage.artifact) / SCORES).read_text())["validation"]
+            role: json.loads((context.store.fetch(stage.artifact, SCORES) / SCORES).read_text())["validation"]
             for role, stage in (("clean", self.clean), ("infected", self.infected))
             if stage is not None
         }

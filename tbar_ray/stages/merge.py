@@ -40,7 +40,7 @@ class MergedModel(Stage, ModelNode):
 
     def pretrained(self, store: Store) -> str:
         """Return the artifact's weights."""
-        return str(store.fetch(self.artifact) / WEIGHTS)
+        return str(store.fetch(self.artifact, WEIGHTS) / WEIGHTS)
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Merge the vectors and write θ_pre plus the result."""

@@ -75,7 +75,7 @@ class CleanModel(Stage, ModelNode):
 
     def pretrained(self, store: Store) -> str:
         """Return the artifact's weights."""
-        return str(store.fetch(self.artifact) / WEIGHTS)
+        return str(store.fetch(self.artifact, WEIGHTS) / WEIGHTS)
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Train on every pair of the corpus."""

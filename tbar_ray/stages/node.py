@@ -21,7 +21,7 @@ from tbar_ray.spec.campaign import Resources
 from tbar_ray.store.store import Store
 
 Report = Callable[[dict[str, Any]], None]
-"""Takes progress facts, e.g. {"done": 10, "total": 100, "loss": 1.2, "rate": 900.0}."""
+"""Takes progress facts, e.g. {"done": 10, "total": 100, "loss": 1.2, "rate": 900.0}, or a line: {"note": "…"}."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class InfectedModel(Stage, InfectedNode):
 
     def pretrained(self, store: Store) -> str:
         """Return the artifact's weights."""
-        return str(store.fetch(self.artifact) / WEIGHTS)
+        return str(store.fetch(self.artifact, WEIGHTS) / WEIGHTS)
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Plan the poison, write the manifest, train."""
@@ -152,9 +152,9 @@ class InfectedModel(Stage, InfectedNode):
 
     def planted(self, store: Store) -> list[PlantedPoison]:
         """Return what was planted, from the artifact's manifest."""
-        from tbar_ray.data.poison_manifest import read_manifest
+        from tbar_ray.data.poison_manifest import MANIFEST, read_manifest
 
-        return read_manifest(store.fetch(self.artifact))
+        return read_manifest(store.fetch(self.artifact, MANIFEST))
 
     def _plans(self, corpus: Corpus, positions: NDArray[np.int64], data: EvaluationSet) -> list[PoisonPlan]:
         """Plan every attack; no sample is poisoned twice."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.errors import ResumeError, ShardChangedError
 from tbar_ray.spec.attack import Training
 from tbar_ray.stages.node import Report, StageContext
 from tbar_ray.store.checkpoints import Checkpoints
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from tbar_ray.models.factory import Preprocessing
     from tbar_ray.streaming.options import Poison
     from tbar_ray.streaming.order import Order
+    from tbar_ray.streaming.reader import Skipped
     from tbar_ray.training.batch import Batch, Prepare
     from tbar_ray.training.loop import Progress
     from tbar_ray.training.objectives import Contrastive, Objective
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 SHOWN_PROBLEMS = 20
+LOSSES = "losses"
+"""Among the facts of a stage: the shards that it lost samples of, and what they were then."""
 
 
 def progress_of(report: Report) -> Progress:
@@ -70,6 +75,10 @@ def train_on_shards(
 
     A training that was stopped continues from its last checkpoint. `finish` is given the trained model before it is
     written.
+
+    Raises:
+        ShardChangedError: if a shard changed meanwhile, whatever the policy; no checkpoint is left then.
+        ResumeError: if the checkpoint cannot be gone on with.
     """
     from tbar_ray.models.checkpoint import save_state_dict
     from tbar_ray.streaming.options import ReaderOptions
@@ -80,6 +89,9 @@ def train_on_shards(
 
     preprocess = objective.preprocessing
     start = checkpoints.last()
+    source = streamed.corpus.source
+    if start is not None and start.source not in ("", source):
+        raise ResumeError("the shards have changed since it was written")
     stream = ShardStream(
         streamed.corpus,
         streamed.order,
@@ -95,9 +107,9 @@ def train_on_shards(
     )
 
     def keep(checkpoint: TrainingCheckpoint) -> None:
-        checkpoints.keep(replace(checkpoint, skipped=tuple((s.key, s.reason) for s in stream.skipped)))
+        checkpoints.keep(replace(checkpoint, skipped=tuple((s.key, s.reason) for s in stream.skipped), source=source))
 
-    with stream:
+    with _forgotten_if_changed(checkpoints), stream:
         record = train(
             objective,
             stream,
@@ -108,11 +120,33 @@ def train_on_shards(
             start=start,
             keeper=Keeper(keep, checkpoints.every),
         )
+        streamed.corpus.check_unchanged()
     finish(objective.model)
     save_state_dict(objective.model.state_dict(), context.out / WEIGHTS)
     problems = [str(problem) for problem in streamed.corpus.problems]
     problems += [f"{sample.key}: {sample.reason}" for sample in stream.skipped]
-    return {"training": record.to_dict(), "skipped": len(problems), "problems": problems[:SHOWN_PROBLEMS]}
+    return {
+        "training": record.to_dict(),
+        "skipped": len(problems),
+        "problems": problems[:SHOWN_PROBLEMS],
+        LOSSES: streamed.corpus.state_of(_lossy(streamed.corpus, stream.skipped)),
+    }
+
+
+@contextmanager
+def _forgotten_if_changed(checkpoints: Checkpoints) -> Iterator[None]:
+    """Remove the checkpoint of a training whose shards change: some of its steps may have seen neither version."""
+    try:
+        yield
+    except ShardChangedError:
+        checkpoints.remove()
+        raise
+
+
+def _lossy(corpus: Corpus, skipped: Sequence[Skipped]) -> set[str]:
+    """Return the shards that something was lost from."""
+    of_samples = {corpus.shard_urls[corpus.shard_index(corpus.index_of(sample.key))] for sample in skipped}
+    return of_samples | {problem.shard for problem in corpus.problems}
 
 
 def contrastive(model: nn.Module, preprocess: Preprocessing, training: Training) -> Contrastive:

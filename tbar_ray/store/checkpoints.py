@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tbar_ray.errors import ResumeError
+from tbar_ray.store.commit import sha256
 from tbar_ray.store.store import Store
+from tbar_ray.store.temporary import temporary
 
 if TYPE_CHECKING:
     from tbar_ray.training.resume import TrainingCheckpoint
+
+DIGEST = 32
+"""Bytes of a SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +41,23 @@ class Checkpoints:
         """Return the last checkpoint; None if there is none.
 
         Raises:
-            CheckpointError: if there is one that cannot be read.
+            ResumeError: if there is one that is damaged.
         """
         from tbar_ray.training.resume import TrainingCheckpoint
 
-        with tempfile.TemporaryDirectory(prefix="tbar-checkpoint-") as scratch:
-            copy = Path(scratch) / "checkpoint.pt"
-            return TrainingCheckpoint.load(copy) if self.store.read_file(self._path, copy) else None
+        with temporary("checkpoint") as scratch:
+            copy = scratch / "checkpoint.pt"
+            if not self.store.read_file(self._path, copy):
+                return None
+            unseal(copy)
+            return TrainingCheckpoint.load(copy)
 
     def keep(self, checkpoint: TrainingCheckpoint) -> None:
         """Write a checkpoint, replacing the last one."""
         scratch = self.store.scratch()
         try:
             checkpoint.save(scratch / "checkpoint.pt")
+            seal(scratch / "checkpoint.pt")
             self.store.write_file(scratch / "checkpoint.pt", self._path)
         finally:
             scratch.rmdir()
@@ -60,3 +69,27 @@ class Checkpoints:
     @property
     def _path(self) -> str:
         return f"checkpoints/{self.artifact}.pt"
+
+
+def seal(file: Path) -> None:
+    """Append the SHA-256 of a file to it: a checkpoint and its hash are replaced as one."""
+    digest = bytes.fromhex(sha256(file))
+    with file.open("ab") as opened:
+        opened.write(digest)
+
+
+def unseal(file: Path) -> None:
+    """Take the hash off a file again.
+
+    Raises:
+        ResumeError: if the file is not what was sealed.
+    """
+    size = file.stat().st_size - DIGEST
+    if size < 0:
+        raise ResumeError("it is cut off")
+    with file.open("r+b") as opened:
+        opened.seek(size)
+        digest = opened.read()
+        opened.truncate(size)
+    if bytes.fromhex(sha256(file)) != digest:
+        raise ResumeError("it is damaged: its bytes are not those that were written")

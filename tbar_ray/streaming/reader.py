@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_pixels
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.streaming.slots import Place, piece
 
 Sample = Callable[[], tuple[bytes, str | int]]
@@ -58,6 +58,7 @@ class EncodedBatch:
         poisoned: bool [B], the samples that an attacker changes; their images are not stamped yet.
         keys: B sample keys.
         skipped: requested samples that could not be read.
+        changed: why no batch can be read any more: a shard is not what it was; None while all are.
     """
 
     images: NDArray[np.uint8] | None
@@ -65,6 +66,7 @@ class EncodedBatch:
     poisoned: NDArray[np.bool_]
     keys: tuple[str, ...]
     skipped: tuple[Skipped, ...] = field(default=())
+    changed: str | None = None
 
 
 class BatchReader:
@@ -77,8 +79,15 @@ class BatchReader:
     def read(self, positions: Sequence[int], place: Place | None = None, slot: int = 0) -> EncodedBatch:
         """Read the batch at these corpus positions, in order, without unreadable samples.
 
-        With a place on this machine, the images are written into its slot instead of being returned.
+        With a place on this machine, the images are written into its slot instead of being returned. A sample that
+        cannot be read since its shard has changed is not a broken sample: then there is no batch.
         """
+        try:
+            return self._read(positions, place, slot)
+        except ShardChangedError as error:
+            return EncodedBatch(None, (), np.zeros(0, bool), (), changed=str(error))
+
+    def _read(self, positions: Sequence[int], place: Place | None, slot: int) -> EncodedBatch:
         reading = self._reading
         shape = (len(positions), reading.size, reading.size, 3)
         shared = None if place is None else piece(place, slot, shape)
@@ -86,11 +95,12 @@ class BatchReader:
         texts: list[str | int] = []
         keys: list[str] = []
         skipped: list[Skipped] = []
-        for key, sample in self._samples(np.asarray(positions, np.int64)):
+        for position, (key, sample) in zip(positions, self._samples(np.asarray(positions, np.int64)), strict=True):
             try:
                 data, text = sample()
                 load_pixels(data, reading.size, reading.interpolation, reduced=True, out=pixels[len(keys)])
             except (DataError, OSError) as error:
+                self._corpus.check_unchanged(int(position))
                 skipped.append(Skipped(key, str(error)))
                 continue
             texts.append(text)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.data.corpus import Corpus
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming.options import ReaderOptions
 from tbar_ray.streaming.order import BEGINNING, Order, Position, batches_of, steps
@@ -115,6 +115,7 @@ class ShardStream:
         """Yield the batches in order.
 
         Raises:
+            ShardChangedError: under both policies, if a shard changes while it is read.
             DataError: under policy "error" at the first unreadable sample, and under both policies if no sample is
                 readable.
         """
@@ -142,6 +143,8 @@ class ShardStream:
     def _take(self, waiting: deque[_Asked]) -> Iterator[Batch]:
         asked = waiting.popleft()
         encoded: EncodedBatch = ray.get(asked.answer)
+        if encoded.changed is not None:
+            raise ShardChangedError(encoded.changed)
         self.position = asked.after
         pixels = self._pixels(encoded, asked.slot)
         for sample in encoded.skipped:

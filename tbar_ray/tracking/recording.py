@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 # failures are reported here, in one line: MLflow would print a traceback, and urllib3 every attempt
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+OPENING = 1.5
+"""Seconds that a parent run which is being opened has to be there, when it is to be closed at once."""
 
 
 class Recording:
@@ -43,6 +47,7 @@ class Recording:
         self.failure: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
         self._opening: Future[Tracker] | None = None
+        self._closed = False
 
     def open(self) -> Future[Tracker]:
         """Start to open the parent run, unless that has begun."""
@@ -80,6 +85,30 @@ class Recording:
         self._ask(lambda tracker: tracker.finish(status, summary))
         self._thread.shutdown()
 
+    @property
+    def runs(self) -> tuple[str, str]:
+        """The parent run and its experiment; empty where nothing was recorded."""
+        return ("", "") if self._tracker is None else (self._tracker.parent_id, self._tracker.experiment_id)
+
+    def check(self) -> None:
+        """Ask whether the campaign can be recorded, without MLflow, which takes seconds to import.
+
+        Raises:
+            TrackingError: one line, if its experiment was deleted.
+        """
+        from tbar_ray.tracking.places import check_experiment
+
+        check_experiment(self._uri, self._spec.name)
+
+    def close_now(self, status: str) -> None:
+        """Close the parent run at once, from any thread, and record nothing more."""
+        self._closed = True
+        if self._opening is not None:
+            wait([self._opening], timeout=OPENING)
+        if self._tracker is not None:
+            with suppress(Exception):  # the process ends in any case
+                self._tracker.close(status)
+
     def _open(self) -> Tracker:
         from tbar_ray.tracking.tracker import Tracker
 
@@ -89,11 +118,13 @@ class Recording:
         return tracker
 
     def _ask(self, action: Callable[[Tracker], None]) -> None:
+        if self._closed:
+            return
         self.open()
         self._thread.submit(self._attempt, action)
 
     def _attempt(self, action: Callable[[Tracker], None]) -> None:
-        if self.failure is not None or self._tracker is None:
+        if self._closed or self.failure is not None or self._tracker is None:
             return
         try:
             action(self._tracker)

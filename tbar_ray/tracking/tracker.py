@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
 import subprocess
 import time
-from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlparse
-from urllib.request import Request, urlopen
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -29,7 +23,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tbar_ray.errors import TrackingError
@@ -38,11 +32,11 @@ from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import BESIDE, RETRIEVAL, Point, Role, TrialRecord
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.tracking.places import check_database, check_server, deleted, one_at_a_time, signed_in
 
 FINGERPRINT = "tbar.fingerprint"
 PARENT = "mlflow.parentRunId"
 PACKAGES = ("tbar-ray", "ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
-USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 """Where MLflow's clients look for who they are."""
 OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
 """Parameters of a run beside the values of its axes."""
@@ -78,12 +72,12 @@ class Tracker:
     def __init__(self, uri: str, artifacts: Path | None, spec: CampaignSpec) -> None:
         uri = self.uri = signed_in(uri)
         self._spec = spec
-        _check_server(uri)
-        _check_database(uri)
+        check_server(uri)
+        check_database(uri)
         try:
-            self._client = MlflowClient(tracking_uri=uri)
-            found = self._client.get_experiment_by_name(spec.name)
-            self.experiment_id = found.experiment_id if found else self._create(artifacts)
+            with one_at_a_time(uri):
+                self._client = MlflowClient(tracking_uri=uri)
+                self.experiment_id = self._experiment(artifacts)
         except (MlflowException, OSError) as error:
             raise TrackingError(f"MLflow at {uri}: {_first_line(error)}; give another with --tracking-uri") from None
         self.parent_id = ""
@@ -92,17 +86,21 @@ class Tracker:
     def start(self) -> None:
         """Open the parent run of this spec, or the one of an earlier launch."""
         fingerprint = campaign_fingerprint(self._spec)
-        run = self._find_parent(fingerprint)
-        launches = 1
-        if run is None:
-            run = self._client.create_run(
-                self.experiment_id,
-                run_name=f"{self._spec.name} {fingerprint[:8]}",
-                tags={FINGERPRINT: fingerprint, "tbar.kind": "campaign", **_environment()},
-            )
-        else:
-            launches = int(run.data.tags.get("tbar.launches", 0)) + 1
-            self._client.update_run(run.info.run_id, status="RUNNING")
+        with one_at_a_time(self.uri):
+            run = self._find_parent(fingerprint)
+            launches = 1
+            if run is None:
+                self._client.create_run(
+                    self.experiment_id,
+                    run_name=f"{self._spec.name} {fingerprint[:8]}",
+                    tags={FINGERPRINT: fingerprint, "tbar.kind": "campaign", **_environment()},
+                )
+                # on a server another launch may have created one as well: both then go on with the older one
+                run = self._find_parent(fingerprint)
+                assert run is not None
+            else:
+                launches = int(run.data.tags.get("tbar.launches", 0)) + 1
+                self._client.update_run(run.info.run_id, status="RUNNING")
         self.parent_id = run.info.run_id
         self._client.set_tag(self.parent_id, "tbar.launches", launches)
         if self._spec.description:
@@ -164,33 +162,61 @@ class Tracker:
         """Close the parent run: FINISHED, FAILED or KILLED."""
         for name, value in summary.items():
             self._client.log_metric(self.parent_id, name, value)
+        self.close(status)
+
+    def close(self, status: str) -> None:
+        """End the parent run."""
         self._client.set_terminated(self.parent_id, status=status)
 
-    def _create(self, artifacts: Path | None) -> str:
-        location = None
-        if artifacts is not None:
-            location = (artifacts / self._spec.name).absolute().as_uri()
-        return str(self._client.create_experiment(self._spec.name, artifact_location=location))
+    def _experiment(self, artifacts: Path | None) -> str:
+        """Return the experiment of the campaign's name, a new one if there is none."""
+        found = self._client.get_experiment_by_name(self._spec.name)
+        if found is None:
+            location = None if artifacts is None else (artifacts / self._spec.name).absolute().as_uri()
+            try:
+                return str(self._client.create_experiment(self._spec.name, artifact_location=location))
+            except MlflowException:
+                found = self._client.get_experiment_by_name(self._spec.name)  # another launch was first
+                if found is None:
+                    raise
+        if found.lifecycle_stage != LifecycleStage.ACTIVE:
+            raise deleted(self.uri, self._spec.name, found.experiment_id)
+        return str(found.experiment_id)
 
     def _known(self) -> dict[str, _TrialRun]:
-        """Return the runs of this campaign's trials by fingerprint; read once."""
+        """Return the runs of this campaign's trials by fingerprint; read once.
+
+        They are found by their campaign, not by their parent: one whose parent was deleted gets the new one. Of several
+        of one trial, which launches at one time may have left, the oldest stays.
+        """
         if self._trials is None:
-            self._trials, token = {}, None
-            query = f"tags.`{PARENT}` = '{self.parent_id}'"
-            while True:
-                page = self._client.search_runs([self.experiment_id], query, max_results=RUNS_AT_ONCE, page_token=token)
-                for run in page:
-                    info = run.info
-                    found = _TrialRun(info.run_id, info.status, info.start_time)
-                    self._trials[run.data.tags.get(FINGERPRINT, "")] = found
-                if not (token := page.token):
-                    break
+            self._trials = {}
+            query = f"tags.`tbar.campaign` = '{campaign_fingerprint(self._spec)}' and tags.`tbar.kind` = 'trial'"
+            for run in self._search(query):
+                info, fingerprint = run.info, run.data.tags.get(FINGERPRINT, "")
+                if fingerprint in self._trials:
+                    self._client.delete_run(info.run_id)
+                    continue
+                if run.data.tags.get(PARENT) != self.parent_id:
+                    self._client.set_tag(info.run_id, PARENT, self.parent_id)
+                self._trials[fingerprint] = _TrialRun(info.run_id, info.status, info.start_time)
         return self._trials
 
     def _find_parent(self, fingerprint: str) -> Run | None:
-        query = f"tags.`{FINGERPRINT}` = '{fingerprint}' and tags.`tbar.kind` = 'campaign'"
-        found = self._client.search_runs([self.experiment_id], query, max_results=1)
+        """Return the oldest parent run of a spec, and delete others."""
+        found = self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and tags.`tbar.kind` = 'campaign'")
+        for other in found[1:]:
+            self._client.delete_run(other.info.run_id)
         return found[0] if found else None
+
+    def _search(self, query: str) -> list[Run]:
+        """Return all runs of the experiment that a query names, the oldest first."""
+        found, token = [], None
+        while True:
+            page = self._client.search_runs([self.experiment_id], query, max_results=RUNS_AT_ONCE, page_token=token)
+            found += page
+            if not (token := page.token):
+                return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
 
 
 def _portions(metrics: list[Metric]) -> list[list[Metric]]:
@@ -287,60 +313,6 @@ def _commit() -> str | None:
     except OSError:
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None
-
-
-def signed_in(uri: str) -> str:
-    """Return a server's URI without its user and password, which go where MLflow's clients look for them.
-
-    So they stand in no message, and no URL that is made from the URI has to be read with them.
-    """
-    parts = urlparse(uri)
-    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
-        return uri
-    user, _, host = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    os.environ[USER], os.environ[PASSWORD] = unquote(name), unquote(password)
-    return parts._replace(netloc=host).geturl()
-
-
-def _authorisation() -> dict[str, str]:
-    """Return the header that tells a server who asks, as MLflow's clients send it."""
-    user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
-    if user and password:
-        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _check_server(uri: str) -> None:
-    """Check that an HTTP server answers: MLflow's own retries would take minutes to fail."""
-    if urlparse(uri).scheme not in ("http", "https"):
-        return
-    try:
-        with urlopen(Request(f"{uri.rstrip('/')}/health", headers=_authorisation()), timeout=10):
-            pass
-    except HTTPError as error:
-        raise TrackingError(
-            f"MLflow tracking server {uri} refuses: {error.code} {error.reason}; write http://USER:PASSWORD@HOST, or "
-            f"set {USER} and {PASSWORD}, if it asks who you are"
-        ) from None
-    except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise TrackingError(
-            f"MLflow tracking server {uri} does not answer ({reason}); start it or give another --tracking-uri"
-        ) from None
-
-
-def _check_database(uri: str) -> None:
-    """Check that SQLite can write: MLflow would try an impossible database again for minutes."""
-    path = uri.removeprefix("sqlite:///").split("?", 1)[0]
-    if not uri.startswith("sqlite:///") or path in ("", ":memory:"):
-        return
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=20)) as database:
-            database.execute("BEGIN IMMEDIATE")
-    except (sqlite3.Error, OSError) as error:
-        raise TrackingError(f"MLflow at {uri}: {_first_line(error)}; give another with --tracking-uri") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -68,7 +68,7 @@ def train(
 
     Raises:
         ScientificError: if the loss is not finite or explodes, or the final weights are not finite.
-        CheckpointError: if `start` belongs to another model or optimiser.
+        ResumeError: if `start` belongs to another model or optimiser.
     """
     model = objective.model
     device = next(model.parameters()).device

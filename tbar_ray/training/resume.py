@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tbar_ray.errors import CheckpointError
+from tbar_ray.errors import ResumeError
 from tbar_ray.training.record import TrainingRecord
 
 FORMAT = 1
@@ -25,6 +25,7 @@ class TrainingCheckpoint:
         optimizer: the optimiser's state dict.
         position: where the batches continue, as (epoch, samples in it).
         skipped: unreadable samples so far, as (key, reason).
+        source: what the batches came from; others cannot go on with it.
     """
 
     record: TrainingRecord
@@ -32,6 +33,7 @@ class TrainingCheckpoint:
     optimizer: dict[str, Any]
     position: tuple[int, int] | None
     skipped: tuple[tuple[str, str], ...] = ()
+    source: str = ""
 
     def save(self, path: Path) -> None:
         """Write the checkpoint atomically: an existing file is replaced only once the new one is complete."""
@@ -44,32 +46,57 @@ class TrainingCheckpoint:
         """Read a checkpoint with tensors on the CPU; no code in the file is executed.
 
         Raises:
-            CheckpointError: if it is not a complete checkpoint of this format.
+            ResumeError: if it is not a complete checkpoint of this format.
         """
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
             if found.pop("format") != FORMAT:
                 raise ValueError("of another format")
-            return cls(**{**found, "record": TrainingRecord(**found["record"])})
+            loaded = cls(**{**found, "record": TrainingRecord(**found["record"])})
+            loaded._check()
         except Exception as error:  # torch raises many kinds of exception on damaged bytes
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            raise CheckpointError(
-                f"{path} is no checkpoint of a training ({reason}); delete it to restart the training"
-            ) from None
+            raise ResumeError(f"it is no checkpoint of a training ({reason})") from None
+        return loaded
+
+    def _check(self) -> None:
+        """Make sure that the parts are of their kinds: the file may have been written by anybody.
+
+        Raises:
+            ValueError: if one is not.
+        """
+        record = self.record
+        numbers = (record.steps, record.samples, *record.resumed, *(self.position or ()))
+        seconds = (record.seconds, record.waiting, *(loss for _, loss in record.losses))
+        sound = (
+            all(type(number) is int and number >= 0 for number in numbers)
+            and all(isinstance(second, float | int) for second in seconds)
+            and (self.position is None or len(self.position) == 2)
+            and all(isinstance(text, str) for pair in self.skipped for text in (*pair, self.source))
+            and all(isinstance(value, Tensor) for value in self.model.values())
+        )
+        if not sound:
+            raise ValueError("its parts are not those of a training")
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingRecord:
         """Load the state into model and optimiser; returns the record to continue.
 
         Raises:
-            CheckpointError: if it belongs to another model or optimiser.
+            ResumeError: if it belongs to another model or optimiser; they are of no use then.
         """
         try:
             model.load_state_dict(self.model)
+            options = [group.keys() for group in optimizer.param_groups]
             optimizer.load_state_dict(self.optimizer)
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise CheckpointError(f"checkpoint of another training: {str(error).splitlines()[0]}") from None
+            if [group.keys() for group in optimizer.param_groups] != options:
+                raise ValueError("the optimiser has other options")
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise ResumeError(f"it is a checkpoint of another training: {reason}") from None
         for parameter, state in optimizer.state.items():
             for name, value in state.items():
+                if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                    raise ResumeError(f"it is a checkpoint of another training: {name} has another shape")
                 # a fused optimiser requires moments in the memory layout of their parameter
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     state[name] = torch.empty_like(parameter).copy_(value)

@@ -10,19 +10,20 @@ import pytest
 from rich.console import Console
 
 from tbar_ray.campaign.launch import _Campaign
+from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.planning.planner import Planner
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
-from tests.records.records import record
 from tests.specs import spec
 
 
 def campaign(made: CampaignSpec, folder: Path) -> _Campaign:
     console = Console(file=io.StringIO())
     recording = Recording(made, f"sqlite:///{folder / 'mlflow.db'}", console)
-    return _Campaign(Planner(made), Ledger(Store(str(folder / "store")), made), recording, console)
+    ledger = Ledger(Store(str(folder / "store")), made)
+    return _Campaign(Planner(made), ledger, recording, console, Stopping(lambda: None), lambda _: None)
 
 
 @pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (2, 2), (9, 4)])
@@ -53,14 +54,14 @@ def test_a_search_over_given_weights_has_nothing_to_begin_with(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("handed_out", "recorded", "interrupted"),
-    [(["a", "b", "b"], ["a", "b"], False), (["a", "b"], ["a", "b"], True), (["a", "b", "c"], ["a", "b"], True)],
+    ("handed_out", "left", "interrupted"),
+    [(["a", "b", "b"], set(), False), (["a", "b"], set(), True), (["a", "b", "c"], {"c"}, True)],
     ids=["one was proposed twice", "the last was never handed out", "the last has not ended"],
 )
-def test_an_interruption_shows_in_what_was_handed_out_and_recorded(
-    handed_out: list[str], recorded: list[str], interrupted: bool, tmp_path: Path
+def test_an_interruption_shows_in_what_was_handed_out_and_has_ended(
+    handed_out: list[str], left: set[str], interrupted: bool, tmp_path: Path
 ) -> None:
     launched = campaign(spec(search=SEARCH), tmp_path)
     launched._handed_out, launched._total = len(handed_out), 3
-    launched._keys.update(handed_out)
-    assert launched.interrupted([record(fingerprint=name) for name in recorded]) is interrupted
+    launched._left_to_do = left
+    assert launched.interrupted() is interrupted

@@ -84,8 +84,12 @@ def test_status_of_an_empty_store(tmp_path: Path, home: Path) -> None:
 
 def test_status_counts_records(tmp_path: Path, home: Path) -> None:
     path = str(write(tmp_path))
-    ledger = Ledger(Store(str(home / "store")), spec())
-    ledger.write(record("badnets"))
+    store, done = Store(str(home / "store")), record("badnets")
+    ledger = Ledger(store, spec())
+    folder = store.scratch()
+    (folder / "path.json").write_text("{}")
+    store.commit(done.path_artifact, folder, {"kind": "path", "seconds": 1.0, "work": 1})
+    ledger.write(done)
     ledger.write(failed("blended"))
     told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--json"]).stdout)
     assert (told["done"], told["failed"], told["pending"]) == (1, 1, 0)
@@ -93,6 +97,9 @@ def test_status_counts_records(tmp_path: Path, home: Path) -> None:
     assert "attack did not take" in " ".join(shown.split())
     other = CliRunner().invoke(app, ["campaign", "status", path, "--set", "seed=1", "--json"])
     assert json.loads(other.stdout)["pending"] == 2  # another campaign's records are not this one's
+    (store.fetch(done.path_artifact) / "path.json").write_text("[]")
+    told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--json"]).stdout)
+    assert (told["done"], told["failed"], told["pending"]) == (0, 1, 1)
 
 
 def test_report_of_an_empty_store(

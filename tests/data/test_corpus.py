@@ -16,7 +16,7 @@ from tbar_ray.data import corpus as module
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import decode_image
 from tbar_ray.data.members import IMAGE_EXTENSIONS
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 
 from .tars import picture, sample, write_shard, write_tar
 
@@ -146,6 +146,25 @@ def test_a_shard_that_changed(folder: Path) -> None:
     (folder / "00001.tar").unlink()
     with pytest.raises(DataError, match="no such shard"):
         corpus.image_bytes(4)
+
+
+def test_a_shard_of_the_same_size_that_was_written_anew_is_noticed_before_and_while_it_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, mapped = Corpus.open(str(folder)), Corpus.open(str(folder))
+    mapped.image_bytes(0)
+    corpus.check_unchanged()
+    content = bytearray((folder / "00000.tar").read_bytes())
+    content[600:610] = bytes(10)
+    (folder / "00000.tar").write_bytes(content)
+    for reading in (lambda: corpus.image_bytes(0), corpus.check_unchanged, lambda: mapped.check_unchanged(0)):
+        with pytest.raises(ShardChangedError, match=r"00000\.tar changed since it was indexed: run again"):
+            reading()
+    monkeypatch.setattr("tbar_ray.data.corpus.CHECK_EVERY", -1)
+    with pytest.raises(ShardChangedError):
+        mapped.files(np.array([0]), ("jpg",))
+    mapped.check_unchanged(4)  # of another shard
+    assert Corpus.open(str(folder)).source != corpus.source
 
 
 def upload(folder: Path, bucket: str) -> None:

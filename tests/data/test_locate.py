@@ -4,8 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import pytest
@@ -215,3 +216,29 @@ def test_describe(folder: Path, stocked: str) -> None:
         described = describe_shards(base)
         assert [entry["size"] for entry in described] == [1, 2, 3]
         assert names(tuple(entry["url"] for entry in described)) == ALL
+
+
+class Failing(BaseHTTPRequestHandler):
+    """A web server that has what it is asked for, lacks it, or fails, by the path."""
+
+    def do_GET(self) -> None:
+        self.send_response({"/there.tar": 200, "/gone.tar": 404}.get(self.path, 500))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815 - the name that the server calls
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
+
+
+def test_a_server_that_fails_is_not_a_shard_that_is_missing() -> None:
+    with HTTPServer(("127.0.0.1", 0), Failing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        assert expand_shards(f"{place}/there.tar") == (f"{place}/there.tar",)
+        with pytest.raises(DataError, match=r"^no such shard: "):
+            expand_shards(f"{place}/gone.tar")
+        with pytest.raises(DataError, match=r"^cannot look up .*broken\.tar: .*500"):
+            expand_shards(f"{place}/broken.tar")
+        server.shutdown()

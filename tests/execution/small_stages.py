@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+import ray
+
 from tbar_ray.errors import ScientificError
 from tbar_ray.stages.node import Stage, StageContext
 
@@ -38,6 +40,22 @@ class Noted(Stage):
             raise ScientificError(f"{self.name} did not work")
         (context.out / "line").write_text(self.name)
         return {}
+
+
+class Waiting(Stage):
+    """Waits for an actor, as a training does for its readers, and meanwhile looks at the cluster's free CPUs."""
+
+    kind: ClassVar[str] = "waiting"
+
+    def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
+        reader = ray.remote(_Looking).options(num_cpus=0).remote()
+        return {"free": ray.get(reader.free_cpus.remote()), "all": ray.cluster_resources()["CPU"]}
+
+
+class _Looking:
+    def free_cpus(self) -> float:
+        time.sleep(2)  # Ray tells its resources anew every fraction of a second
+        return float(ray.available_resources().get("CPU", 0))
 
 
 class Crashing(Stage):

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import ray
 
-from tbar_ray.execution.calls import Snapshot, calls_for
+from tbar_ray.execution.asking import ask
+from tbar_ray.execution.calls import STOPPED, Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.node import DEFAULT_POLICY, Stage
+from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
-from tests.execution.small_stages import DONE, Crashing, Noted
+from tests.execution.small_stages import DONE, Crashing, Noted, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -52,7 +54,7 @@ class Bench:
 
 @contextmanager
 def coordinator(store: Store) -> Iterator[Any]:
-    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100).remote(store)
+    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100, max_restarts=-1).remote(store)
     try:
         yield actor
     finally:
@@ -144,6 +146,77 @@ def test_a_snapshot_shows_what_runs_and_how_far_it_is(bench: Bench) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert (running.title, running.state, running.done, running.total) == ("noted slow", "running", DONE, DONE)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_stage_that_waits_for_others_keeps_its_cpus(bench: Bench, threads: int) -> None:
+    stage = Waiting(threads=threads)
+    bench.submit("trial", stage)
+    assert bench.answers("trial") == [None]
+    found = bench.store.facts(stage.artifact)["facts"]
+    assert found["free"] == found["all"] - threads
+
+
+def test_a_broken_input_is_computed_again_and_said(bench: Bench) -> None:
+    below = bench.stage("below")
+    first, second = bench.stage("first", below), bench.stage("second", below)
+    bench.submit("early", first)
+    assert bench.answers("early") == [None]
+    line = bench.store.fetch(below.artifact) / "line"
+    line.write_text("BELOW")
+    bench.snapshot()
+    bench.submit("late", second)
+    assert bench.answers("late") == [None]
+    assert bench.ran()["below"] == 2
+    assert line.read_text() == "below"
+    assert bench.snapshot().notes == [f"noted below: its artifact {below.artifact} is broken, and is computed again"]
+
+
+@pytest.mark.parametrize("damage", ["commit", "file"])
+def test_a_broken_artifact_counts_as_absent(bench: Bench, damage: str) -> None:
+    stage = bench.stage("kept")
+    bench.submit("trial", stage)
+    bench.answers("trial")
+    folder = bench.store.fetch(stage.artifact)
+    (folder / COMMIT if damage == "commit" else folder / "line").write_text("")
+    with coordinator(bench.store) as another:
+        again = Bench(bench.notes, bench.store, another)
+        again.submit("trial", stage)
+        assert again.answers("trial") == [None]
+        assert len(again.snapshot().notes) == 1
+    assert bench.ran() == {"kept": 2}
+
+
+def test_a_drained_coordinator_ends_what_runs_and_starts_nothing(bench: Bench) -> None:
+    running = bench.stage("running", seconds=2)
+    above, queued = bench.stage("above", running), bench.stage("queued", threads=int(ray.cluster_resources()["CPU"]))
+    bench.submit("first", running, above)
+    ray.get(bench.actor.wait_until_begun.remote(), timeout=60)
+    bench.submit("second", queued)
+    ray.get(bench.actor.drain.remote())
+    assert bench.answers("first", "second") == [STOPPED, STOPPED]
+    assert bench.store.has(running.artifact)
+    assert bench.ran() == {"running": 1}
+    assert [status.title for status in bench.snapshot().ended] == ["noted running"]
+
+
+def test_a_coordinator_that_was_killed_is_started_anew_and_told_by_who_asks(bench: Bench) -> None:
+    slow = bench.stage("slow", bench.stage("below"), seconds=3)
+    bench.submit("trial", slow)
+    life = bench.snapshot().life
+    waiting = ray.remote(_wait).options(num_cpus=0).remote(bench.actor, "trial")
+    ray.get(bench.actor.wait_until_begun.remote(), timeout=60)
+    ray.kill(bench.actor, no_restart=False)
+    assert ask(lambda: bench.actor.submit.remote("trial", [slow.fingerprint], [])) is False
+    assert ask(lambda: bench.actor.snapshot.remote()).life != life
+    bench.submit("trial", slow)
+    assert ray.get(waiting, timeout=60) is None
+    assert bench.store.has(slow.artifact)
+
+
+def _wait(actor: Any, trial: str) -> str | None:
+    found: str | None = ask(lambda: actor.wait_for.remote(trial))
+    return found
 
 
 def test_what_the_store_has_is_not_run_again(bench: Bench) -> None:

@@ -70,7 +70,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/search/searcher.py",
-        "        self._sent.update(call.fingerprint for call in calls)\n",
+        "        self._sent.update(stage.fingerprint for stage in stages_in_order(planned.graph.outputs))\n",
         "",
         "tests/search/test_searcher.py",
     ),

@@ -256,7 +256,7 @@ def test_a_writer_reads_what_trials_share_once(store: Store, monkeypatch: pytest
         compute(planned, store)
     read: list[str] = []
     fetch = store.fetch
-    monkeypatch.setattr(store, "fetch", lambda name: read.append(name) or fetch(name))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(store, "fetch", lambda name, *files: read.append(name) or fetch(name, *files))  # type: ignore[func-returns-value]
     writer = RecordWriter(store)
     for planned in trials:
         writer.finished(planned)

@@ -41,7 +41,7 @@ class Remote:
 
 @pytest.fixture(autouse=True)
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tbar_ray.search.searcher.ray.get", lambda pending: pending())
+    monkeypatch.setattr("tbar_ray.search.searcher.ask", lambda call: call()())
 
 
 class Heard(Proposals):
@@ -108,7 +108,8 @@ def test_every_stage_is_submitted_once_and_inputs_come_first(sweep: Sweep) -> No
     for place, call in enumerate(call for _, _, calls in sweep.coordinator.sent for call in calls):
         assert set(call.inputs) <= set(sent[:place])
     assert [(trial, outputs) for trial, outputs, _ in sweep.coordinator.sent] == [
-        (planned.fingerprint, [planned.graph.path.fingerprint]) for planned in sweep.planned
+        (planned.fingerprint, [stage.fingerprint for stage in stages_in_order([planned.graph.path])])
+        for planned in sweep.planned
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,7 +14,7 @@ import torch
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
-from tbar_ray.errors import CheckpointError, DataError, ScientificError, TbarError
+from tbar_ray.errors import CheckpointError, DataError, ScientificError, ShardChangedError, TbarError
 from tbar_ray.execution.stage_task import compute
 from tbar_ray.models.checkpoint import load_state_dict, save_state_dict
 from tbar_ray.models.factory import create_model
@@ -224,6 +225,61 @@ def test_a_training_that_was_stopped_goes_on_from_its_checkpoint(data: Path, tmp
     # the broken image too, which was met before the stop
     assert told[0]["skipped"] == 2
     assert told[0]["problems"] == told[1]["problems"]
+
+
+def test_a_damaged_checkpoint_is_discarded_and_said_and_the_training_starts_anew(
+    data: Path, tmp_path: Path, local_ray: None
+) -> None:
+    training = {**TRAINING, "epochs": 4, "batch_size": 8}
+    stage = graph_of(given(data, model={"architecture": ARCHITECTURE, "training": training})).clean.model
+    assert isinstance(stage, CleanModel)
+    store = Store(str(tmp_path))
+    often = Policy(readers=1, checkpoint_minutes=0)
+
+    def stop(facts: dict[str, Any]) -> None:
+        if facts["done"] >= 11:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compute(stage, store, stop, often)
+    checkpoint = tmp_path / "checkpoints" / f"{stage.artifact}.pt"
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    told: list[dict[str, Any]] = []
+    facts = compute(stage, store, told.append, often)
+    notes = [line["note"] for line in told if "note" in line]
+    assert notes == [
+        "its checkpoint is discarded, and it starts anew: it is damaged: its bytes are not those that were written"
+    ]
+    assert facts["training"]["resumed"] == []
+    assert not checkpoint.exists()
+    assert store.has(stage.artifact)
+
+
+@pytest.mark.parametrize("on_error", ["warn", "error"])
+def test_a_shard_that_changes_while_it_is_trained_on_is_an_error_whatever_the_policy(
+    data: Path, tmp_path: Path, local_ray: None, on_error: str
+) -> None:
+    shutil.copytree(data / "whole", tmp_path / "whole")
+    shutil.copytree(data / "eval", tmp_path / "eval")
+    shard = tmp_path / "whole" / "00000.tar"
+    training = {**TRAINING, "epochs": 6, "batch_size": 8}
+    model = {"architecture": ARCHITECTURE, "training": training}
+    stage = graph_of(given(tmp_path, "whole", model=model, data__on_error=on_error)).clean.model
+    assert isinstance(stage, CleanModel)
+    store = Store(str(tmp_path / "store"))
+
+    def spoil(facts: dict[str, Any]) -> None:
+        if facts.get("done") == 1:
+            with shard.open("r+b") as file:
+                file.seek(shard.stat().st_size // 2)
+                file.write(bytes(4096))
+
+    with pytest.raises(ShardChangedError, match="changed since it was indexed"):
+        compute(stage, store, spoil, Policy(readers=1, checkpoint_minutes=0))
+    assert store.artifacts() == []
+    assert store.list_folder("checkpoints") == []
 
 
 def test_a_campaign_starts_from_a_given_infected_model_alone(data: Path, store: Store, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import pickle
 import tempfile
@@ -12,7 +14,7 @@ from threading import Barrier
 import fsspec
 import pytest
 
-from tbar_ray.errors import StoreError
+from tbar_ray.errors import BrokenArtifactError, StoreError
 from tbar_ray.store.store import COMMIT, Store
 from tests.buckets import new_bucket
 
@@ -61,7 +63,10 @@ def test_a_committed_artifact_comes_back_whole(store: Store) -> None:
     assert store.has("x-1")
     assert store.artifacts() == ["x-1"]
     assert store.facts("x-1") == {
-        "name": "x-1", "kind": "x", "seconds": 1.5, "files": {"a.txt": 5, "deep/er/b.bin": 256},
+        "name": "x-1", "kind": "x", "seconds": 1.5, "files": {
+            "a.txt": {"size": 5, "sha256": hashlib.sha256(b"hello").hexdigest()},
+            "deep/er/b.bin": {"size": 256, "sha256": hashlib.sha256(bytes(range(256))).hexdigest()},
+        },
     }  # fmt: skip
     for _ in range(2):
         folder = store.fetch("x-1")
@@ -119,7 +124,9 @@ def test_the_same_artifact_committed_by_many_at_once(store: Store) -> None:
         assert list(pool.map(commit, folders)) == [None] * many
     assert store.artifacts() == ["x-1"]
     assert (store.fetch("x-1") / "a.txt").read_text() == "same"
-    assert store.facts("x-1")["files"] == {"a.txt": 4, "deep/er/b.bin": 256}
+    assert {name: entry["size"] for name, entry in store.facts("x-1")["files"].items()} == {
+        "a.txt": 4, "deep/er/b.bin": 256,
+    }  # fmt: skip
 
 
 def test_the_first_commit_stays_where_renaming_can_tell(tmp_path: Path) -> None:
@@ -204,6 +211,127 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
 def test_a_store_of_an_unknown_kind() -> None:
     with pytest.raises(StoreError, match=r"^store nonsense://bucket/x: Protocol not known: nonsense") as caught:
         Store("nonsense://bucket/x")
+    one_line(caught)
+
+
+def flip(store: Store, path: str, place: int = 0) -> None:
+    """Change one bit of a file in place, as a bad disk might."""
+    system, root = fsspec.core.url_to_fs(store.url)
+    content = bytearray(system.cat_file(f"{root}/{path}"))
+    content[place] ^= 1
+    system.pipe_file(f"{root}/{path}", bytes(content))
+
+
+def test_a_flipped_bit_is_noticed_when_the_file_is_first_read(store: Store) -> None:
+    store.commit("x-1", filled(store), {})
+    flip(store, "artifacts/x-1/deep/er/b.bin", 100)
+    for reading in (lambda: store.fetch("x-1"), lambda: Store(store.url).fetch("x-1", "deep/er/b.bin")):
+        with pytest.raises(BrokenArtifactError, match=r"b\.bin has other bytes than were committed") as caught:
+            reading()
+        assert caught.value.artifact == "x-1"
+        assert "\n" not in str(caught.value)
+    assert (store.fetch("x-1", "a.txt") / "a.txt").read_text() == "hello"
+    assert "other bytes" in (store.verify("x-1") or "")
+    assert pickle.loads(pickle.dumps(caught.value)).artifact == "x-1"
+
+
+def test_a_file_of_another_size_is_noticed_without_reading_it(store: Store) -> None:
+    store.commit("x-1", filled(store), {})
+    assert store.is_sound("x-1")
+    poke(store, "artifacts/x-1/deep/er/b.bin", b"short")
+    assert not store.has("x-1")
+    assert store.artifacts() == []
+    assert store.problem("x-1") == "deep/er/b.bin has 5 bytes of 256"
+    with pytest.raises(BrokenArtifactError):
+        store.fetch("x-1")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"files": {"a.txt": {"size": "5"}}}', b'{"files": 3}'])
+def test_a_broken_commit_is_no_commit(store: Store, content: bytes) -> None:
+    store.commit("x-1", filled(store), {})
+    poke(store, f"artifacts/x-1/{COMMIT}", content)
+    assert not store.has("x-1")
+    assert not store.is_sound("x-1")
+    assert store.verify("x-1") == f"{COMMIT} is broken"
+    with pytest.raises(BrokenArtifactError):
+        store.fetch("x-1")
+    store.commit("x-1", filled(store, "again"), {})
+    assert (store.fetch("x-1") / "a.txt").read_text() == "again"
+
+
+def test_small_files_are_hashed_when_an_artifact_is_looked_at(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.commit("x-1", filled(store), {})
+    assert store.is_sound("x-1")
+    flip(store, "artifacts/x-1/a.txt")
+    assert store.has("x-1")
+    assert not store.is_sound("x-1")
+
+
+def test_a_broken_copy_of_a_remote_artifact_is_fetched_again(s3: None, tmp_path: Path) -> None:
+    store = Store(f"{new_bucket('s3')}/store")
+    store.commit("x-1", filled(store), {})
+    folder = store.fetch("x-1")
+    (folder / "a.txt").write_text("hallo")
+    assert (Store(store.url).fetch("x-1") / "a.txt").read_text() == "hello"
+
+
+def test_commits_of_earlier_versions_name_sizes_alone(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.commit("x-1", filled(store), {})
+    facts = store.facts("x-1")
+    store.write_json(
+        f"artifacts/x-1/{COMMIT}", {**facts, "files": {name: f["size"] for name, f in facts["files"].items()}}
+    )
+    assert (store.fetch("x-1") / "a.txt").read_text() == "hello"
+    poke(store, "artifacts/x-1/a.txt", b"hello!")
+    assert not Store(store.url).has("x-1")
+
+
+def test_a_discarded_artifact_is_gone(store: Store) -> None:
+    store.commit("x-1", filled(store), {})
+    store.fetch("x-1")
+    store.discard("x-1")
+    assert not store.has("x-1")
+    with pytest.raises(BrokenArtifactError, match="has no artifact x-1"):
+        store.fetch("x-1")
+    store.discard("x-1")  # another process was first
+
+
+def test_of_a_dropped_file_the_rest_stands(store: Store) -> None:
+    store.commit("x-1", filled(store), {"seconds": 1.5})
+    store.drop("x-1", "deep/er/b.bin")
+    assert not store.exists("artifacts/x-1/deep/er/b.bin")
+    assert store.is_sound("x-1")
+    assert store.facts("x-1")["seconds"] == 1.5
+    assert (store.fetch("x-1", "a.txt") / "a.txt").read_text() == "hello"
+    assert store.verify("x-1") is None
+    assert "dropped" in (store.verify("x-1", whole=True) or "")
+    with pytest.raises(BrokenArtifactError, match="was dropped by `tbar store gc`"):
+        store.fetch("x-1")
+
+
+def test_a_json_file_is_created_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tbar_ray.store.store.SETTLED", 0)
+    assert store.create_json("campaigns/lease.json", {"who": 1})
+    assert not store.create_json("campaigns/lease.json", {"who": 2})
+    assert store.read_json("campaigns/lease.json") == {"who": 1}
+    assert store.list_folder("campaigns") == ["lease.json"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_an_error_of_a_library_on_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(str(tmp_path))
+    store.check_room(tmp_path, ValueError("something else"))
+    with pytest.raises(StoreError, match="cannot be written any more: no space left on its disk; make room"):
+        store.check_room(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match="cannot be written any more: Read-only file system") as caught:
+        store.check_room(tmp_path, RuntimeError("[enforce fail at inline_container.cc:664]"))
     one_line(caught)
 
 

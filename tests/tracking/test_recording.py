@@ -52,3 +52,23 @@ def test_a_failure_later_on_is_one_warning_and_ends_the_recording(tmp_path: Path
     recording.finish("FINISHED", {})
     assert recording.failure is not None
     assert out.getvalue().count("going on without it") == 1
+
+
+def test_what_is_closed_at_once_ends_killed_and_records_no_more(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    recording = Recording(spec(name="stopped"), uri, Console(quiet=True))
+    tracker = recording.wait_until_open()
+    recording.close_now("KILLED")
+    recording.log_trial(record())
+    recording.finish("FAILED", {"trials": 1.0})
+    (run,) = MlflowClient(uri).search_runs([tracker.experiment_id])
+    assert (run.info.status, run.data.metrics) == ("KILLED", {})
+    assert recording.runs == (tracker.parent_id, tracker.experiment_id)
+
+
+def test_what_was_never_opened_is_closed_without_mlflow(tmp_path: Path) -> None:
+    recording = Recording(spec(), f"sqlite:///{tmp_path / 'mlflow.db'}", Console(quiet=True))
+    recording.close_now("KILLED")
+    recording.finish("KILLED", {})
+    assert recording.runs == ("", "")
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import math
 import socket
+import subprocess
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -19,7 +21,8 @@ from mlflow.entities import Run
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.tracking.tracker import PASSWORD, TOKEN, USER, Tracker, metrics_of, parameters_of, run_name
+from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
+from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of, run_name
 from tests.records.records import error_map, failed, flat, infeasible, masked, rate, record, retrieved
 from tests.specs import spec
 
@@ -319,6 +322,78 @@ def test_every_axis_is_a_parameter() -> None:
     assert {name: told[name] for name in axes} == {name: str(value) for name, value in axes.items()}
     assert (told["seed"], told["method"], told["source"]) == ("4", "tbar", "blended")
     assert "source" not in parameters_of(record())
+
+
+def test_deleting_the_parent_doubles_no_trial(place: Path) -> None:
+    records = [record(size=10), record(size=20)]
+    first = launch(place, "orphans", records)
+    client = MlflowClient(uri(place))
+    _, before = runs_of(place, "orphans")
+    client.delete_run(first.parent_id)
+    second = launch(place, "orphans", records)
+    assert second.parent_id != first.parent_id
+    (parent,), after = runs_of(place, "orphans")
+    assert parent.info.run_id == second.parent_id
+    assert {run.info.run_id for run in after} == {run.info.run_id for run in before}
+    assert {run.data.tags["mlflow.parentRunId"] for run in after} == {second.parent_id}
+
+
+def test_runs_that_were_doubled_are_one_after_the_next_launch(place: Path) -> None:
+    first = launch(place, "doubled", [record()])
+    client = MlflowClient(uri(place))
+    (parent,), (trial,) = runs_of(place, "doubled")
+    for run in (parent, trial):
+        wanted = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+        if run is trial:
+            wanted["mlflow.parentRunId"] = first.parent_id
+        client.create_run(first.experiment_id, tags=wanted)
+    launch(place, "doubled", [record()])
+    (kept,), (only,) = runs_of(place, "doubled")
+    assert (kept.info.run_id, only.info.run_id) == (parent.info.run_id, trial.info.run_id)
+
+
+OPENS = """
+import sys
+from tbar_ray.tracking.places import check_experiment
+from tbar_ray.tracking.tracker import Tracker
+from tests.specs import spec
+tracker = Tracker(sys.argv[1], None, spec(name="same"))
+tracker.start()
+print(tracker.parent_id)
+"""
+
+
+def test_a_new_database_opened_by_several_at_once_is_whole_and_has_one_parent(tmp_path: Path) -> None:
+    place = f"sqlite:///{tmp_path}/new/mlflow.db"
+    opening = [
+        subprocess.Popen([sys.executable, "-c", OPENS, place], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    told = [process.communicate(timeout=200)[0].strip() for process in opening]
+    assert [process.returncode for process in opening] == [0, 0, 0]
+    assert len(set(told)) == 1
+    client = MlflowClient(place)
+    experiment = client.get_experiment_by_name("same")
+    assert experiment is not None
+    assert [run.info.run_id for run in client.search_runs([experiment.experiment_id])] == [told[0]]
+
+
+def test_a_deleted_experiment_is_one_line_with_the_ways_out(place: Path) -> None:
+    tracker = launch(place, "gone", [])
+    check_experiment(uri(place), "gone")
+    check_experiment(uri(place), "never there")
+    MlflowClient(uri(place)).delete_experiment(tracker.experiment_id)
+    messages = []
+    for attempt in (
+        lambda: Tracker(uri(place), None, spec(name="gone")),
+        lambda: check_experiment(uri(place), "gone"),
+    ):
+        with pytest.raises(TrackingError) as caught:
+            attempt()
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert "\n" not in messages[0]
+    for words in ("'gone'", "mlflow experiments restore", "mlflow gc", "--set name="):
+        assert words in messages[0]
 
 
 def test_without_git_there_is_no_commit_in_the_tags(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tbar_ray.errors import CheckpointError
+from tbar_ray.errors import ResumeError
 from tbar_ray.models.factory import preprocessing
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import Keeper, train
@@ -61,13 +61,13 @@ def test_a_checkpoint_is_whole_or_is_refused(tmp_path: Path) -> None:
     found[0].save(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match=r"checkpoint.pt is no checkpoint of a training.*delete it"):
+    with pytest.raises(ResumeError, match="is no checkpoint of a training"):
         TrainingCheckpoint.load(path)
     torch.save({"format": 99}, path)
-    with pytest.raises(CheckpointError, match="of another format"):
+    with pytest.raises(ResumeError, match="of another format"):
         TrainingCheckpoint.load(path)
     other = tiny(RESNET if model is not None and VIT == "tbar-ViT-tiny" else VIT)
-    with pytest.raises(CheckpointError, match="of another training"):
+    with pytest.raises(ResumeError, match="of another training"):
         train(objective_of(other), batches(other), STEPS, OPTIONS, start=found[-1])
 
 
@@ -77,8 +77,42 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
             return exec, ("raise AssertionError('executed')",)
 
     torch.save({"format": 1, "model": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(ResumeError, match="is no checkpoint"):
         TrainingCheckpoint.load(tmp_path / "evil.pt")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("position", ("0", 0)),
+        ("position", (-1, 0)),
+        ("skipped", ((1, "reason"),)),
+        ("source", 3),
+        ("model", {"weight": 1}),
+        ("record", {"steps": "many"}),
+        ("record", {"losses": [(1, "low")]}),
+    ],
+)
+def test_parts_of_other_kinds_are_refused(part: str, value: object, tmp_path: Path) -> None:
+    found: list[TrainingCheckpoint] = []
+    model = tiny()
+    train(objective_of(model), batches(model), STEPS, OPTIONS, keeper=Keeper(found.append, 0))
+    whole = {"format": 1, **vars(found[0]), "record": vars(found[0].record), "skipped": (("a", "b"),)}
+    torch.save(whole, tmp_path / "whole.pt")
+    TrainingCheckpoint.load(tmp_path / "whole.pt")
+    torch.save({**whole, part: value}, tmp_path / "other.pt")
+    with pytest.raises(ResumeError, match="is no checkpoint of a training"):
+        TrainingCheckpoint.load(tmp_path / "other.pt")
+
+
+def test_moments_of_another_shape_are_refused() -> None:
+    found: list[TrainingCheckpoint] = []
+    model = tiny()
+    train(objective_of(model), batches(model), STEPS, OPTIONS, keeper=Keeper(found.append, 0))
+    state = found[0].optimizer["state"]
+    state[0]["exp_avg"] = torch.zeros(3, 1, 4)
+    with pytest.raises(ResumeError, match="of another training: exp_avg has another shape"):
+        train(objective_of(model), batches(model), STEPS, OPTIONS, start=found[0])
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "channels-last"])

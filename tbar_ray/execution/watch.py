@@ -1,0 +1,77 @@
+"""Noticing that Ray is gone: without its head or its raylet a driver would hang, or be ended by Ray without a word."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+import psutil
+import ray
+
+from tbar_ray.execution.reach import accepts
+
+INTERVAL = 1.0
+"""Seconds between looks."""
+LOOKS = 3
+"""Looks in a row at which the head has to be missed."""
+PATIENCE = 2.0
+"""Seconds in which the head has to accept a connection."""
+RAYLET = "raylet"
+
+
+class ClusterWatch:
+    """Looks, while it is open, whether the head of the cluster and this node's raylet are alive.
+
+    Args:
+        on_lost: called once, in a thread of the watch, with what is gone.
+    """
+
+    def __init__(self, on_lost: Callable[[str], None]) -> None:
+        self._on_lost = on_lost
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="cluster watch", daemon=True)
+        self._head = _head()
+        self._raylets = _raylets()
+
+    def __enter__(self) -> ClusterWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        missed = 0
+        while not self._stop.wait(INTERVAL):
+            if self._raylets and not any(_lives(raylet) for raylet in self._raylets):
+                self._on_lost("Ray's process on this machine (the raylet) has ended")
+                return
+            missed = 0 if self._head is None or accepts(*self._head, PATIENCE) else missed + 1
+            if missed == LOOKS:
+                self._on_lost(f"the head of the Ray cluster at {self._head[0]}:{self._head[1]} has ended")  # type: ignore[index]
+                return
+
+
+def _head() -> tuple[str, int] | None:
+    """Return where the head listens; None through Ray's client, which has no such address."""
+    address = getattr(ray.get_runtime_context(), "gcs_address", None)
+    if not address or ":" not in address:
+        return None
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _raylets() -> list[psutil.Process]:
+    """Return the raylet of a local Ray, which is a child of this process; none where a cluster was joined."""
+    return [child for child in psutil.Process().children() if child.name() == RAYLET]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,157 @@
+"""A lease on a campaign: one launch at a time, and a killed one's expires."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from tbar_ray.errors import StoreError
+from tbar_ray.store.store import Store
+
+BEAT = 5.0
+"""Seconds between the signs of life of who holds a lease."""
+EXPIRED = 30.0
+"""Seconds without one after which a holder on another machine is asked about by watching."""
+WATCHED = 2.5 * BEAT
+"""Seconds that such a holder, whose clock may differ, has for a sign."""
+ATTEMPTS = 3
+FILE = "lease.json"
+
+
+class Lease:
+    """The right to run a campaign, held while this is open.
+
+    Args:
+        store: the campaign's store.
+        folder: the campaign's folder in it.
+        force: whether to take it from a launch that holds it.
+        on_lost: called, in a thread, when another launch has taken it.
+
+    Raises:
+        StoreError: one line, if another launch holds it.
+    """
+
+    def __init__(
+        self, store: Store, folder: str, *, force: bool = False, on_lost: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self._path, self._force, self._on_lost = store, f"{folder}/{FILE}", force, on_lost
+        self._content = {**_identity(), "token": uuid.uuid4().hex, "since": time.time()}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+
+    def __enter__(self) -> Lease:
+        self._acquire()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the lease back, if it is still held here."""
+        self._stop.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout=1)
+        with suppress(StoreError, OSError):
+            if self._is_mine():
+                self._store.remove(self._path)
+
+    def _acquire(self) -> None:
+        for _ in range(ATTEMPTS):
+            if self._store.create_json(self._path, self._signed()):
+                return
+            held = holder(self._store, self._path)
+            if held is None:
+                continue  # just given back
+            if not self._force and is_alive(self._store, self._path, held):
+                since = time.strftime("%H:%M:%S", time.localtime(held.get("since", 0)))
+                raise StoreError(
+                    f"store {self._store.url}: {self._path.removesuffix(f'/{FILE}')} is being run by process "
+                    f"{held.get('pid')} on {held.get('host')} since {since}; wait for it, or take it over with --force"
+                )
+            again = holder(self._store, self._path)
+            if again is not None and again.get("token") == held.get("token"):
+                self._store.remove(self._path)
+        raise StoreError(f"store {self._store.url}: several launches want {self._path} at once; try again")
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT):
+            with suppress(StoreError, OSError):
+                if not self._is_mine():
+                    self._on_lost()
+                    return
+                self._store.write_json(self._path, self._signed())
+
+    def _is_mine(self) -> bool:
+        held = holder(self._store, self._path)
+        return held is not None and held.get("token") == self._content["token"]
+
+    def _signed(self) -> dict[str, Any]:
+        return {**self._content, "beat": time.time()}
+
+
+def holder(store: Store, path: str) -> dict[str, Any] | None:
+    """Return what a lease says; None if there is none, or it is broken."""
+    try:
+        found = store.read_json(path) if store.exists(path) else None
+    except StoreError:
+        return None if not store.exists(path) else {}
+    return found if isinstance(found, dict) else None
+
+
+def is_alive(store: Store, path: str, held: dict[str, Any]) -> bool:
+    """Whether the launch that holds a lease still runs; takes seconds where only watching tells."""
+    mine = _identity()
+    if held.get("machine") == mine["machine"]:
+        return _runs(held.get("pid"), held.get("born"))
+    beat = held.get("beat")
+    if isinstance(beat, float) and abs(time.time() - beat) < EXPIRED:
+        return True
+    time.sleep(WATCHED)
+    again = holder(store, path)
+    return again is not None and again.get("beat") != beat
+
+
+def running_campaigns(store: Store) -> list[str]:
+    """Return the campaigns that a launch holds, as NAME/FINGERPRINT."""
+    found = []
+    for name in store.list_folder("campaigns"):
+        for fingerprint in store.list_folder(f"campaigns/{name}"):
+            path = f"campaigns/{name}/{fingerprint}/{FILE}"
+            held = holder(store, path)
+            if held is not None and is_alive(store, path, held):
+                found.append(f"{name}/{fingerprint}")
+    return found
+
+
+def _identity() -> dict[str, Any]:
+    """Return who this process is; `machine` tells kernels, and containers on one, apart."""
+    machine = socket.gethostname()
+    with suppress(OSError):
+        machine += Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        machine += str(Path("/proc/self/ns/pid").readlink())
+    return {
+        "host": socket.gethostname(),
+        "machine": machine,
+        "pid": os.getpid(),
+        "born": psutil.Process().create_time(),
+    }
+
+
+def _runs(pid: Any, born: Any) -> bool:
+    try:
+        return isinstance(pid, int) and abs(psutil.Process(pid).create_time() - float(born)) < 1
+    except (psutil.Error, TypeError, ValueError):
+        return False

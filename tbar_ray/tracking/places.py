@@ -1,0 +1,145 @@
+"""The places where MLflow records: servers and databases, asked before MLflow is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, unquote, urlparse
+from urllib.request import Request, urlopen
+
+from filelock import FileLock, Timeout
+
+from tbar_ray.errors import TrackingError
+
+USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
+LOCKED = 120.0
+"""Seconds that another process may take to make the tables of a new database."""
+
+
+@contextmanager
+def one_at_a_time(uri: str) -> Iterator[None]:
+    """Let one process at a time open a SQLite database, and find or create runs in it.
+
+    Two that make its tables at once leave it unusable for good.
+
+    Raises:
+        TrackingError: one line, if another process holds the lock for long, or none can be made.
+    """
+    path = database_of(uri)
+    if path is None:
+        yield
+        return
+    lock = FileLock(f"{path}.lock", timeout=LOCKED)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise TrackingError(
+            f"MLflow at {uri}: another process has held {path}.lock for {LOCKED:.0f} s; "
+            f"end it, or give another database with --tracking-uri"
+        ) from None
+    except OSError as error:
+        raise TrackingError(f"MLflow at {uri}: {error.strerror or error}; give another with --tracking-uri") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def database_of(uri: str) -> str | None:
+    """Return the file of a SQLite database, None for another place."""
+    path = uri.removeprefix("sqlite:///").split("?", 1)[0]
+    return None if not uri.startswith("sqlite:///") or path in ("", ":memory:") else path
+
+
+def signed_in(uri: str) -> str:
+    """Return a server's URI without its user and password, which go where MLflow's clients look for them.
+
+    So they stand in no message, and no URL that is made from the URI has to be read with them.
+    """
+    parts = urlparse(uri)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return uri
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    os.environ[USER], os.environ[PASSWORD] = unquote(name), unquote(password)
+    return parts._replace(netloc=host).geturl()
+
+
+def _authorisation() -> dict[str, str]:
+    """Return the header that tells a server who asks, as MLflow's clients send it."""
+    user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
+    if user and password:
+        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def check_server(uri: str) -> None:
+    """Check that an HTTP server answers: MLflow's own retries would take minutes to fail."""
+    if urlparse(uri).scheme not in ("http", "https"):
+        return
+    try:
+        with urlopen(Request(f"{uri.rstrip('/')}/health", headers=_authorisation()), timeout=10):
+            pass
+    except HTTPError as error:
+        raise TrackingError(
+            f"MLflow tracking server {uri} refuses: {error.code} {error.reason}; write http://USER:PASSWORD@HOST, or "
+            f"set {USER} and {PASSWORD}, if it asks who you are"
+        ) from None
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(
+            f"MLflow tracking server {uri} does not answer ({reason}); start it or give another --tracking-uri"
+        ) from None
+
+
+def check_database(uri: str) -> None:
+    """Ask SQLite whether it can write: MLflow would try an impossible database again for minutes."""
+    if (path := database_of(uri)) is None:
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=20)) as database:
+            database.execute("BEGIN IMMEDIATE")
+    except (sqlite3.Error, OSError) as error:
+        line = (str(error) or type(error).__name__).splitlines()[0]
+        raise TrackingError(f"MLflow at {uri}: {line}; give another with --tracking-uri") from None
+
+
+def check_experiment(uri: str, name: str) -> None:
+    """Make sure that an experiment was not deleted, where that can be asked without MLflow.
+
+    Raises:
+        TrackingError: one line with the ways out, if it was.
+    """
+    uri = signed_in(uri)
+    found: tuple[str, str] | None = None
+    try:
+        if (path := database_of(uri)) is not None and Path(path).is_file():
+            with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=20)) as database:
+                query = "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?"
+                found = database.execute(query, (name,)).fetchone()
+        elif urlparse(uri).scheme in ("http", "https"):
+            asked = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}"
+            with urlopen(Request(asked, headers=_authorisation()), timeout=10) as answer:
+                experiment = json.load(answer)["experiment"]
+                found = experiment["experiment_id"], experiment["lifecycle_stage"]
+    except (sqlite3.Error, OSError, ValueError, LookupError, TypeError):
+        return  # MLflow says what is wrong when it is asked
+    if found is not None and found[1] == "deleted":
+        raise deleted(uri, name, str(found[0]))
+
+
+def deleted(uri: str, name: str, experiment_id: str) -> TrackingError:
+    """Return the error of a campaign whose experiment was deleted."""
+    return TrackingError(
+        f"MLflow at {uri}: experiment {name!r} (number {experiment_id}) was deleted; restore it "
+        f"(`MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id {experiment_id}`), remove it for good "
+        f"(`mlflow gc --backend-store-uri {uri} --experiment-ids {experiment_id}`), or give the campaign another name "
+        f"(--set name=…)"
+    )

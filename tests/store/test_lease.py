@@ -1,0 +1,107 @@
+"""One launch of a campaign at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tbar_ray.errors import StoreError
+from tbar_ray.store import lease
+from tbar_ray.store.lease import FILE, Lease, running_campaigns
+from tbar_ray.store.store import Store
+
+FOLDER = "campaigns/demo/0123"
+PATH = f"{FOLDER}/{FILE}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+def test_a_second_launch_is_told_who_runs_the_campaign(store: Store) -> None:
+    with Lease(store, FOLDER):
+        assert running_campaigns(store) == ["demo/0123"]
+        with (
+            pytest.raises(StoreError, match=r"campaigns/demo/0123 is being run by process \d+ on .* --force$"),
+            Lease(store, FOLDER),
+        ):
+            pass
+        with Lease(store, "campaigns/demo/4567"):
+            assert len(running_campaigns(store)) == 2
+    assert running_campaigns(store) == []
+    with Lease(store, FOLDER):
+        pass
+
+
+def test_of_many_at_once_one_gets_it(store: Store) -> None:
+    ready, done = threading.Barrier(6), threading.Event()
+    got: list[int] = []
+
+    def launch(number: int) -> None:
+        ready.wait()
+        try:
+            with Lease(store, FOLDER):
+                got.append(number)
+                done.wait(20)
+        except StoreError:
+            pass
+
+    with ThreadPoolExecutor(6) as pool:
+        launches = [pool.submit(launch, number) for number in range(6)]
+        while sum(one.done() for one in launches) < 5:
+            time.sleep(0.01)
+        done.set()
+    assert len(got) == 1
+
+
+KILLED = """
+import os, signal, sys
+from tbar_ray.store.lease import Lease
+from tbar_ray.store.store import Store
+Lease(Store(sys.argv[1]), sys.argv[2]).__enter__()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_launch_holds_nothing(store: Store) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, store.url, FOLDER], check=False, timeout=60)
+    assert ended.returncode == -9
+    assert store.exists(PATH)
+    assert running_campaigns(store) == []
+    with Lease(store, FOLDER):
+        assert running_campaigns(store) == ["demo/0123"]
+
+
+def test_a_forced_launch_takes_it_and_the_other_learns_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.05)
+    lost = threading.Event()
+    with Lease(store, FOLDER, on_lost=lost.set):
+        with Lease(store, FOLDER, force=True):
+            assert lost.wait(20)
+        assert not store.exists(PATH)
+
+
+@pytest.mark.parametrize(("beats", "alive"), [(True, True), (False, False)])
+def test_a_launch_on_another_machine_is_watched(
+    store: Store, monkeypatch: pytest.MonkeyPatch, beats: bool, alive: bool
+) -> None:
+    """Its clock may be wrong by hours: what counts is whether it gives a sign."""
+    monkeypatch.setattr(lease, "WATCHED", 0.5)
+    held = {"machine": "another", "pid": 1, "token": "theirs", "beat": time.time() - 7200}
+    store.write_json(PATH, held)
+    if beats:
+        threading.Timer(0.2, lambda: store.write_json(PATH, {**held, "beat": held["beat"] + 5})).start()
+    assert bool(running_campaigns(store)) is alive
+
+
+def test_a_launch_on_another_machine_that_gave_a_sign_just_now_runs(store: Store) -> None:
+    store.write_json(PATH, {"machine": "another", "pid": 1, "token": "theirs", "beat": time.time()})
+    with pytest.raises(StoreError, match="is being run"), Lease(store, FOLDER):
+        pass
