@@ -179,7 +179,7 @@ class Tracker:
                 found = self._client.get_experiment_by_name(self._spec.name)  # another launch was first
                 if found is None:
                     raise
-        if found.lifecycle_stage != LifecycleStage.ACTIVE:
+        if found.lifecycle_stage == LifecycleStage.DELETED:
             raise deleted(self.uri, self._spec.name, found.experiment_id)
         return str(found.experiment_id)
 
