@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from tbar_ray.cli.console import make_console
 
 if TYPE_CHECKING:
     from tbar_ray.records.upkeep import Holding
@@ -51,12 +51,12 @@ def ls(store: StoreUrl = None, as_json: AsJson = False) -> None:
         }
         typer.echo(json.dumps(told, indent=1))
         return
-    console = Console(highlight=False)
+    console = make_console()
     console.print(_table("stages", kinds))
     console.print(_table("campaign (what its trials need; shared artifacts count for each)", campaigns))
-    console.print(f"{len(upkeep.sizes)} artifacts, {_size(total)}, in {escape(opened.url)}", soft_wrap=True)
+    console.print(f"{len(upkeep.sizes)} artifacts, {_size(total)}, in {opened.url}", soft_wrap=True)
     for name in running:
-        console.print(f"running: {escape(name)}", soft_wrap=True)
+        console.print(f"running: {name}", soft_wrap=True)
 
 
 @app.command()
@@ -119,7 +119,7 @@ def _table(what: str, holdings: dict[str, Holding]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for name, holding in holdings.items():
-        table.add_row(escape(name), str(holding.artifacts), _size(holding.size))
+        table.add_row(name, str(holding.artifacts), _size(holding.size))
     return table
 
 

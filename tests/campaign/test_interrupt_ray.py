@@ -138,7 +138,7 @@ def test_a_stopped_campaign_ends_soon_and_goes_on_where_it_was(
     assert "Traceback" not in shown_again
     after = commits(tmp_path)
     assert before.items() < after.items()
-    rows = json.loads((tmp_path / "reports" / "demo" / "results.json").read_text())
+    rows = json.loads((tmp_path / "reports" / "demo" / "latest" / "results.json").read_text())
     assert [row["status"] for row in rows] == ["done"] * TRIALS
     assert not list((tmp_path / "store" / "tmp").iterdir())
     assert parent_status(tmp_path) == "FINISHED"

@@ -207,8 +207,11 @@ def test_a_coordinator_that_was_killed_is_started_anew_and_told_by_who_asks(benc
     waiting = ray.remote(_wait).options(num_cpus=0).remote(bench.actor, "trial")
     ray.get(bench.actor.wait_until_begun.remote(), timeout=60)
     ray.kill(bench.actor, no_restart=False)
+    deadline = time.monotonic() + 60
+    while ask(lambda: bench.actor.snapshot.remote()).life == life:  # the kill is on its way
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert ask(lambda: bench.actor.submit.remote("trial", [slow.fingerprint], [])) is False
-    assert ask(lambda: bench.actor.snapshot.remote()).life != life
     bench.submit("trial", slow)
     assert ray.get(waiting, timeout=60) is None
     assert bench.store.has(slow.artifact)

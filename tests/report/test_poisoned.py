@@ -45,6 +45,5 @@ def test_broken_examples_are_one_line(store: Store) -> None:
     with pytest.raises(StoreError, match=r"infected-model/examples\.npz cannot be read"):
         examples_of([planted("badnets", "third")], store)
     (file,) = (Path(store.url) / "artifacts").glob("*/examples.npz")
-    file.write_bytes(b"broken")
-    with pytest.raises(StoreError, match=r"cannot be read"):
-        examples_of([planted("badnets", "first")], store)
+    file.write_bytes(b"broken")  # the artifact counts as absent until it is recomputed
+    assert examples_of([planted("badnets", "first")], store) == {}
