@@ -16,8 +16,8 @@ _EMBEDDED = re.compile(r"(?:[er]|rich-[a-z]|[a-z][a-z-]*-(?:train|test)-)\d{9}")
 def tell_their_set(keys: Iterable[str]) -> bool:
     """Whether all keys are of the embedded sets, which name set and split themselves.
 
-    They are `e000000000` (evaluation set), `r000000000` (retrieval set), `rich-e…` and `rich-r…` (those of rich scenes),
-    and `night-train-000000000` (a task's split).
+    They are `e000000000` (evaluation set), `r000000000` (retrieval set), `rich-e…` and `rich-r…` (those of rich
+    scenes), and `night-train-000000000` (a task's split).
     """
     return all(_EMBEDDED.fullmatch(key) for key in keys)
 
