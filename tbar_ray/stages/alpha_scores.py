@@ -12,8 +12,8 @@ import torch
 from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
 from tbar_ray.evaluation.scores import score_predictions
 from tbar_ray.models.statistics_choice import StatisticsChoice
+from tbar_ray.stages.defender_images import defenders_clean_images
 from tbar_ray.stages.evaluate import SCORES, Evaluate, save_predictions
-from tbar_ray.stages.statistics_images import defenders_clean_images
 from tbar_ray.stages.unlearn import Unlearn
 from tbar_ray.store.store import Store
 from tbar_ray.unlearning.edit import Edit, EditedModel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING
 
@@ -13,40 +12,10 @@ from torch import Tensor
 from tbar_ray.data.images import load_image
 from tbar_ray.data.selection import ranked, readable, take
 from tbar_ray.errors import DataError
-from tbar_ray.stages.kept import kept
 
 if TYPE_CHECKING:
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.models.factory import Preprocessing
-    from tbar_ray.stages.unlearn import Unlearn
-    from tbar_ray.store.store import Store
-
-
-def defenders_clean_images(store: Store, unlearn: Unlearn, count: int, preprocess: Preprocessing) -> Tensor:
-    """Return the defender's clean images, uint8 [N, 3, H, W], N ≤ `count`; where this process has them, those.
-
-    Clean pairs where the method has them, else the images of the forget set before stamping; of more than `count`,
-    those that (seed, key) choose. A defender who has neither is given images of the corpus that were not poisoned.
-
-    Raises:
-        DataError: if there is none.
-    """
-    from tbar_ray.stages.unlearn import SAMPLES
-
-    used = json.loads((store.fetch(unlearn.artifact) / SAMPLES).read_text())
-    own = used.get("clean pairs") or [*used.get("triggered", ()), *used.get("clean", ())]
-    chosen = tuple(ranked(own, unlearn.seed, "statistics images")[:count])
-
-    def read() -> Tensor:
-        corpus, _, _ = unlearn.infected.training_samples(store)
-        keys = chosen or draw(
-            corpus, corpus.keys, count, unlearn.seed, "statistics images", unlearn.infected.poisoned_keys(store)
-        )
-        return images_of(corpus, keys, preprocess)
-
-    return kept().get(
-        ("statistics images", unlearn.infected.fingerprint, unlearn.seed, count, chosen, preprocess), read
-    )
 
 
 def draw(

@@ -18,8 +18,9 @@ from tbar_ray.data.images import load_image
 from tbar_ray.data.synthetic.synth import write_corpus
 from tbar_ray.errors import DataError
 from tbar_ray.models.factory import preprocessing
+from tbar_ray.stages.defender_images import defenders_clean_images
 from tbar_ray.stages.samples import TrainingSamples
-from tbar_ray.stages.statistics_images import defenders_clean_images, images_of
+from tbar_ray.stages.statistics_images import images_of
 from tbar_ray.stages.unlearn import SAMPLES
 from tests.models.tiny import RESNET, tiny
 
