@@ -39,7 +39,7 @@ BOTH = ["badnets", "blended"]
 def small(**changes: Any) -> CampaignSpec:
     settings: dict[str, Any] = {
         "data": {"synthetic": {"samples": 240, "size": 64, "per_class": 2, "samples_per_shard": 60}},
-        "model": {"architecture": "tbar-RN-tiny", "training": TRAINING},
+        "model": {"architecture": "tbar-RN-pico", "training": TRAINING},
         "poison": {
             "rate": 0.1, "pairs": 120, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": TRAINING,
         },
