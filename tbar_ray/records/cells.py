@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import NamedTuple, TypeGuard, TypeVar
 
 from tbar_ray.planning.axes import Factor, Setting, factors_of, order_of
-from tbar_ray.records.record import Point, Rate, Role, Scores, TrialRecord
+from tbar_ray.records.record import PointRecord, RateRecord, Role, ScoresRecord, TrialRecord
 
 ItemT = TypeVar("ItemT")
 KeyT = TypeVar("KeyT", bound=tuple[Hashable, ...])
@@ -95,7 +95,7 @@ def cell_of(record: TrialRecord, without: str | None = None) -> tuple[tuple[str,
     return tuple((name, record.setting(name)) for name in order_of(record.settings) if name != without)
 
 
-def interval(rate: Rate | None) -> Interval | None:
+def interval(rate: RateRecord | None) -> Interval | None:
     """Return a rate with its interval; None where it was not measured."""
     if rate is None or rate.value is None:
         return None
@@ -150,7 +150,7 @@ def curves_of(records: Iterable[TrialRecord], metrics: Sequence[str], mean_of_se
     with_path = [r for r in records if r.path]
     curves = []
     for group in grouped(with_path, lambda r: cell_of(r, "seed" if mean_of_seeds else None)).values():
-        by_alpha: dict[float, list[Point]] = {}
+        by_alpha: dict[float, list[PointRecord]] = {}
         for record in group:
             for point in record.path:
                 by_alpha.setdefault(point.alpha, []).append(point)
@@ -163,7 +163,7 @@ def curves_of(records: Iterable[TrialRecord], metrics: Sequence[str], mean_of_se
     return curves
 
 
-def _mean(scores: Iterable[Scores], metric: str) -> Interval:
+def _mean(scores: Iterable[ScoresRecord], metric: str) -> Interval:
     found = [i for each in scores if (i := interval(each.rate(metric))) is not None]
     if not found:
         return (float("nan"),) * 3
@@ -185,7 +185,7 @@ def infected_value(members: Sequence[TrialRecord], metric: str) -> float | None:
     return fmean(start) if start else reference(members, "infected", metric)
 
 
-def count_text(rates: Iterable[tuple[str, Rate | None]]) -> str:
+def count_text(rates: Iterable[tuple[str, RateRecord | None]]) -> str:
     """Return 'n = 1,200 (CA), 1,180 (ASR)' of named rates, with ranges where n differs; '' if none counts images."""
     counts: dict[str, set[int]] = {}
     for metric, rate in rates:

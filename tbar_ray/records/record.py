@@ -30,7 +30,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Rate(_Part):
+class RateRecord(_Part):
     """A share of n with its 95 % Wilson interval; recalls have no interval. Undefined without images."""
 
     value: float | None
@@ -39,22 +39,22 @@ class Rate(_Part):
     n: int | None = None
 
 
-class Scores(_Part):
+class ScoresRecord(_Part):
     """The scores of one model on one split."""
 
-    ca: Rate
-    ca_top5: Rate
-    asr: Rate
-    asr_all_images: Rate
-    pa: Rate
+    ca: RateRecord
+    ca_top5: RateRecord
+    asr: RateRecord
+    asr_all_images: RateRecord
+    pa: RateRecord
 
-    def rate(self, metric: str) -> Rate:
+    def rate(self, metric: str) -> RateRecord:
         """Return one of `METRICS`."""
-        found: Rate = getattr(self, metric)
+        found: RateRecord = getattr(self, metric)
         return found
 
 
-class Point(_Part):
+class PointRecord(_Part):
     """Validation scores at one α; `ca_retention` is CA over the infected model's.
 
     Of a model with running statistics, `as_applied` or `reestimated` has the scores with the statistics on which α was
@@ -62,13 +62,13 @@ class Point(_Part):
     """
 
     alpha: float
-    scores: Scores
+    scores: ScoresRecord
     ca_retention: float | None
-    as_applied: Scores | None = None
-    reestimated: Scores | None = None
+    as_applied: ScoresRecord | None = None
+    reestimated: ScoresRecord | None = None
 
     @property
-    def beside(self) -> Scores | None:
+    def beside(self) -> ScoresRecord | None:
         """Scores with the other running statistics."""
         return self.as_applied or self.reestimated
 
@@ -88,7 +88,7 @@ class Point(_Part):
         return _known(self.scores.pa)
 
 
-class Sensitivity(_Part):
+class SensitivityRecord(_Part):
     """The widest range of α in which ASR ≤ 1 % and CA ≥ 95 % of the infected model's (`evaluation.sensitivity`)."""
 
     low: float | None
@@ -116,7 +116,7 @@ class OtherBackdoor(_Part):
     asr: float | None
 
 
-class Disentanglement(_Part):
+class DisentanglementRecord(_Part):
     """The map of ξ; `at_planted` is ξ(1, 1), `at_negated` ξ(1, −α) at the trial's selected α. None: unknown.
 
     `statistics` are the running ones of the moved models; None where they have none.
@@ -180,23 +180,23 @@ class TrialRecord(_Part):
     reason: str | None = None
     alphas: tuple[float, ...]
     alpha: float | None = None
-    removed: Scores | None = None
+    removed: ScoresRecord | None = None
     statistics: StatisticsChoice | None = None
     statistics_images: int | None = None
-    as_applied: Scores | None = None
-    reestimated: Scores | None = None
-    infected: Scores | None = None
-    clean: Scores | None = None
-    before_merge: Scores | None = None
-    retrieval: dict[Role, dict[str, Rate]] = Field(default_factory=dict)
+    as_applied: ScoresRecord | None = None
+    reestimated: ScoresRecord | None = None
+    infected: ScoresRecord | None = None
+    clean: ScoresRecord | None = None
+    before_merge: ScoresRecord | None = None
+    retrieval: dict[Role, dict[str, RateRecord]] = Field(default_factory=dict)
     reference_ca: float | None = None
-    path: tuple[Point, ...] = ()
+    path: tuple[PointRecord, ...] = ()
     path_falls: bool | None = None
-    alpha_sensitivity: Sensitivity | None = None
+    alpha_sensitivity: SensitivityRecord | None = None
     weight_change: WeightChange | None = None
     found: dict[str, JsonValue] = Field(default_factory=dict)
     others: dict[str, OtherBackdoor] = Field(default_factory=dict)
-    disentanglement: Disentanglement | None = None
+    disentanglement: DisentanglementRecord | None = None
     cost: Cost | None = None
     seconds: float | None = None
     skipped_samples: int = 0
@@ -256,7 +256,7 @@ class TrialRecord(_Part):
         return self._retention("clean")
 
     @property
-    def beside(self) -> Scores | None:
+    def beside(self) -> ScoresRecord | None:
         """Test scores at the selected α with the other running statistics; None for a model without such."""
         return self.as_applied or self.reestimated
 
@@ -270,16 +270,16 @@ class TrialRecord(_Part):
         return None if asr[0] is None or asr[1] is None else asr[0] - asr[1]
 
     @property
-    def selected_point(self) -> Point | None:
+    def selected_point(self) -> PointRecord | None:
         """The validation scores at the selected α."""
         return next((point for point in self.path if point.alpha == self.alpha), None)
 
-    def scores(self, role: Role = "removed") -> Scores | None:
+    def scores(self, role: Role = "removed") -> ScoresRecord | None:
         """Return the test scores of one model."""
-        found: Scores | None = getattr(self, role)
+        found: ScoresRecord | None = getattr(self, role)
         return found
 
-    def rate(self, metric: str, role: Role = "removed") -> Rate | None:
+    def rate(self, metric: str, role: Role = "removed") -> RateRecord | None:
         """Return one test score, of `METRICS` or `RETRIEVAL`; None where it was not measured."""
         if metric in METRICS:
             scores = self.scores(role)
@@ -315,7 +315,7 @@ def settings_of(
     return {**{name: given[name] for name in STANDARD}, **more}
 
 
-def _known(rate: Rate) -> float:
+def _known(rate: RateRecord) -> float:
     assert rate.value is not None
     return rate.value
 

@@ -15,13 +15,13 @@ from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.record import (
     BESIDE,
     Cost,
-    Disentanglement,
+    DisentanglementRecord,
     OtherBackdoor,
-    Point,
-    Rate,
+    PointRecord,
+    RateRecord,
     Role,
-    Scores,
-    Sensitivity,
+    ScoresRecord,
+    SensitivityRecord,
     Status,
     TrialRecord,
     WeightChange,
@@ -147,7 +147,7 @@ class RecordWriter:
             )
         return found
 
-    def _disentanglement(self, graph: TrialGraph, alpha: float | None) -> Disentanglement | None:
+    def _disentanglement(self, graph: TrialGraph, alpha: float | None) -> DisentanglementRecord | None:
         """Return the map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it."""
         from tbar_ray.evaluation.disentanglement_map import DisentanglementMap
 
@@ -162,7 +162,7 @@ class RecordWriter:
             return value if isfinite(value) else None
 
         negated = None if alpha is None else at(-alpha)
-        return Disentanglement(**content, at_planted=at(1), at_negated=negated, alpha=alpha)
+        return DisentanglementRecord(**content, at_planted=at(1), at_negated=negated, alpha=alpha)
 
     def _cost(self, graph: TrialGraph) -> Cost:
         facts = self._facts(graph.path.unlearn)["facts"]
@@ -176,7 +176,7 @@ class RecordWriter:
             **{name: training[name] for name in ("samples", "steps", "seconds")},
         )
 
-    def _scores(self, stage: Evaluate, split: str) -> Scores:
+    def _scores(self, stage: Evaluate, split: str) -> ScoresRecord:
         return _scores(self._read(stage, SCORES)[split])
 
     def _read(self, stage: Stage, file: str) -> Content:
@@ -207,24 +207,24 @@ def _own(graph: TrialGraph) -> set[str]:
     return {graph.path.fingerprint, graph.path.unlearn.fingerprint}
 
 
-def _scores(content: Content) -> Scores:
-    return Scores(**{name: Rate(**content[name]) for name in Scores.model_fields})
+def _scores(content: Content) -> ScoresRecord:
+    return ScoresRecord(**{name: RateRecord(**content[name]) for name in ScoresRecord.model_fields})
 
 
-def _retrieval(path: Content, infected: Content, clean: Content | None) -> dict[Role, dict[str, Rate]]:
+def _retrieval(path: Content, infected: Content, clean: Content | None) -> dict[Role, dict[str, RateRecord]]:
     """Return the scores of the retrieval set, for a campaign that has one."""
     parts: tuple[tuple[Role, Content], ...] = (("removed", path), ("infected", infected), ("clean", clean or {}))
     return {
-        role: {name: Rate(**rate) for name, rate in content["retrieval"].items()}
+        role: {name: RateRecord(**rate) for name, rate in content["retrieval"].items()}
         for role, content in parts
         if content.get("retrieval") is not None
     }
 
 
-def _point(point: Content, reference_ca: float) -> Point:
+def _point(point: Content, reference_ca: float) -> PointRecord:
     scores = _scores(point)
     ca = scores.ca.value
-    return Point(
+    return PointRecord(
         alpha=point["alpha"],
         scores=scores,
         ca_retention=ca / reference_ca if reference_ca and ca is not None else None,
@@ -232,12 +232,12 @@ def _point(point: Content, reference_ca: float) -> Point:
     )
 
 
-def _beside(content: Content) -> dict[str, Scores]:
+def _beside(content: Content) -> dict[str, ScoresRecord]:
     """Return the scores with the other running statistics, by their name."""
     return {name: _scores(content[name]) for name in BESIDE if name in content}
 
 
-def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None:
+def _sensitivity(points: tuple[PointRecord, ...], path: Content) -> SensitivityRecord | None:
     """Return the range of α in which the backdoor is removed and CA kept; None for one α, and after a bisection."""
     from tbar_ray.evaluation.selection import AlphaPoint
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
@@ -245,7 +245,7 @@ def _sensitivity(points: tuple[Point, ...], path: Content) -> Sensitivity | None
     if len(points) < 2 or path["monotone"]:  # a bisection scores too few α
         return None
     curve = [AlphaPoint(point.alpha, point.ca, point.asr) for point in sorted(points, key=lambda point: point.alpha)]
-    return Sensitivity(**alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict())
+    return SensitivityRecord(**alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict())
 
 
 def objective_values(record: TrialRecord, min_retention: float) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, JsonValue
 
 from tbar_ray.planning.axes import STANDARD
 from tbar_ray.records.cells import OF_ATTACK, names_of, value_of
-from tbar_ray.records.record import BESIDE, METRICS, RETRIEVAL, Point, Rate, Role, TrialRecord
+from tbar_ray.records.record import BESIDE, METRICS, RETRIEVAL, PointRecord, RateRecord, Role, TrialRecord
 
 Row = dict[str, JsonValue]
 _ENDS = ("value", "low", "high", "n")
@@ -102,7 +102,7 @@ def settings_of(record: TrialRecord) -> Row:
     return {**{name: value_of(record, name) for name in OF_ATTACK}, **record.settings}
 
 
-def point_of(point: Point) -> Row:
+def point_of(point: PointRecord) -> Row:
     """Return the validation scores at one α in a fixed order."""
     scores = {name: value for metric in METRICS for name, value in _rate(metric, point.scores.rate(metric)).items()}
     row: Row = {"alpha": point.alpha, "split": "validation", **scores, "ca_retention": point.ca_retention}
@@ -139,11 +139,11 @@ def _flat(record: TrialRecord) -> Row:
     return row
 
 
-def _rate(name: str, rate: Rate | None) -> Row:
+def _rate(name: str, rate: RateRecord | None) -> Row:
     return {field: _end(rate, end) for field, end in zip(_with_interval(name), _ENDS, strict=True)}
 
 
-def _end(rate: Rate | None, name: str) -> float | int | None:
+def _end(rate: RateRecord | None, name: str) -> float | int | None:
     found: float | int | None = getattr(rate, name, None)
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tbar_ray.records.record import Rate
+from tbar_ray.records.record import RateRecord
 
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _ACTIVE = re.compile(
@@ -52,7 +52,7 @@ def code(text: str) -> Markdown:
     return Markdown(f"{fence}{pad}{text}{pad}{fence}")
 
 
-def rate(found: Rate | None) -> str:
+def rate(found: RateRecord | None) -> str:
     """Return a rate with its interval in percent, '–' where it is unknown."""
     return share(None) if found is None else with_interval(found.value, found.low, found.high)
 

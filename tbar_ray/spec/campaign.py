@@ -14,7 +14,7 @@ from tbar_ray.spec.section import Section
 from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, Unlearning
 
 
-class Model(Section):
+class ModelSpec(Section):
     """The clean model: pretrained weights, or trained here on the training data."""
 
     architecture: str = Field(
@@ -24,7 +24,7 @@ class Model(Section):
     training: Training | None = Field(default=None, description="train the clean model on data.train")
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Model:
+    def _one_origin(self) -> ModelSpec:
         if self.pretrained is not None and self.training is not None:
             raise ValueError("give either 'pretrained' (a tag or a file) or 'training' (train it here)")
         return self
@@ -64,7 +64,7 @@ class Evaluation(Section):
     )
 
 
-class Disentanglement(Section):
+class DisentanglementSpec(Section):
     """The map of the weight disentanglement error ξ(α_c, α_t) of every attack."""
 
     points: int = Field(default=25, ge=2, le=101, description="grid points per side")
@@ -80,13 +80,13 @@ class Disentanglement(Section):
     training: Training = Field(default=Training(), description="the training of both vectors")
 
     @model_validator(mode="after")
-    def _in_memory(self) -> Disentanglement:
+    def _in_memory(self) -> DisentanglementSpec:
         if self.training.augmentation is not None or self.training.micro_batch is not None:
             raise ValueError("training: augmentation and micro_batch are for trainings on shards")
         return self
 
     @model_validator(mode="after")
-    def _ordered(self) -> Disentanglement:
+    def _ordered(self) -> DisentanglementSpec:
         if not self.low < self.high:
             raise ValueError(f"low {self.low} is not below high {self.high}")
         return self
@@ -113,7 +113,7 @@ class CampaignSpec(Section):
     description: str = Field(default="", description="one line on what the campaign is for; changes no result")
     seed: int = Field(default=0, ge=0, description="poison plan, forget sets, triggers and training orders")
     data: Data = Field(description="training pairs and evaluation set")
-    model: Model = Field(description="the clean model")
+    model: ModelSpec = Field(description="the clean model")
     tasks: dict[str, TaskSpec] = Field(default_factory=dict, description="labelled sets of the single-task setting")
     attacks: dict[str, Attack] = Field(min_length=1, description="the backdoors, by a name of your choice")
     attack: str | None = Field(default=None, description="the attack to remove; null: the only one, or the axis's")
@@ -129,7 +129,9 @@ class CampaignSpec(Section):
         default=[round(0.05 * i, 2) for i in range(21)], min_length=1, description="the path of α"
     )
     evaluation: Evaluation = Field(default=Evaluation(), description="how α is chosen and models are scored")
-    disentanglement: Disentanglement | None = Field(default=None, description="map of ξ for every attack; null: none")
+    disentanglement: DisentanglementSpec | None = Field(
+        default=None, description="map of ξ for every attack; null: none"
+    )
     search: Search = Field(default=Search(), description="what varies, and how it is searched")
     resources: Resources = Field(default=Resources(), description="CPUs, GPUs and readers of the stages")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tbar_ray.data.poison import Poisoning
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Source
+from tbar_ray.stages.node import INSIGNIFICANT, Given, Node
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ PIXELS = "pixels.json"
 """File of an optimised patch: the parameters that it gives to its trigger."""
 
 
-class Backdoor(Source):
+class Backdoor(Given):
     """One backdoor, as data: the trigger is built where it is used."""
 
     kind: ClassVar[str] = "backdoor"
@@ -38,7 +38,7 @@ class Backdoor(Source):
         return build_trigger(self.trigger, {**self.parameters, **learned}, self.seed)
 
 
-class Plant(Source):
+class Plant(Given):
     """A backdoor and how many samples are poisoned with it."""
 
     kind: ClassVar[str] = "plant"

@@ -9,7 +9,7 @@ from pydantic import Field
 from tbar_ray.data.synthetic import Scenes
 from tbar_ray.processors import processors
 from tbar_ray.spec.data import OnError
-from tbar_ray.stages.node import INSIGNIFICANT, LATER, Node, Report, Source, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, LATER, Given, Node, Report, Stage, StageContext
 from tbar_ray.store.store import Store
 
 
@@ -26,7 +26,7 @@ class Located(Node):
         raise TypeError(f"{type(self).__name__} has no URL")
 
 
-class GivenData(Source, Located):
+class GivenData(Given, Located):
     """Data that the user provides, identified by the names and sizes of the shards, wherever they are stored."""
 
     kind: ClassVar[str] = "given"
@@ -53,7 +53,7 @@ class GivenData(Source, Located):
         return self.place
 
 
-class Mixture(Source, Located):
+class Mixture(Given, Located):
     """Several corpora that are trained on together; a sample of weight w occurs w times in an epoch."""
 
     kind: ClassVar[str] = "mixture"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tbar_ray.stages.backdoor import Plant
 from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Source
+from tbar_ray.stages.node import INSIGNIFICANT, Given, Node
 from tbar_ray.stages.samples import open_samples
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class InfectedNode(ModelNode):
         return frozenset()
 
 
-class GivenInfectedModel(Source, InfectedNode):
+class GivenInfectedModel(Given, InfectedNode):
     """An infected model from elsewhere: a file, identified by its digest, or an open_clip tag.
 
     Nothing is known of the data that it was trained on: the defender's samples come from the campaign's own corpus.

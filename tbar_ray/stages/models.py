@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from tbar_ray.spec.attack import Training
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Source, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Stage, StageContext
 from tbar_ray.stages.samples import open_corpus, order_of
 from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
@@ -34,7 +34,7 @@ class ModelNode(Node):
         return create_model(self.architecture, pretrained=self.pretrained(store), device=device).eval()
 
 
-class PretrainedModel(Source, ModelNode):
+class PretrainedModel(Given, ModelNode):
     """Published weights: an open_clip tag, or a file, identified by the digest of its content."""
 
     kind: ClassVar[str] = "pretrained"

@@ -1,6 +1,6 @@
 """The nodes of a campaign's graph: frozen models, identified by a fingerprint of what they compute.
 
-A `Source` exists outside the store (given shards, a pretrained tag). A `Stage` is computed, once, into an
+A `Given` node exists outside the store (given shards, a pretrained tag). A `Stage` is computed, once, into an
 artifact named by its fingerprint. A node's inputs are the nodes among its fields, or in tuples there; equal
 sub-graphs are equal objects and run once.
 """
@@ -126,7 +126,7 @@ class Node(BaseModel):
                 yield from node.needed_stages()
 
 
-class Source(Node):
+class Given(Node):
     """A node that exists already; it is never computed."""
 
 

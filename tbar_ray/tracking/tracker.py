@@ -29,7 +29,7 @@ from mlflow.exceptions import MlflowException
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
-from tbar_ray.records.record import BESIDE, RETRIEVAL, Point, Role, TrialRecord
+from tbar_ray.records.record import BESIDE, RETRIEVAL, PointRecord, Role, TrialRecord
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.tracking.places import check_database, check_server, deleted, one_at_a_time, signed_in
@@ -271,7 +271,7 @@ def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
     return [metric for metric in found if isfinite(metric.value)]
 
 
-def _beside(point: Point) -> list[tuple[str, float | None]]:
+def _beside(point: PointRecord) -> list[tuple[str, float | None]]:
     """Return the validation scores with the other running statistics."""
     found: list[tuple[str, float | None]] = []
     for role in BESIDE:

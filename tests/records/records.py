@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from tbar_ray.evaluation.rates import Rate as Measured
+from tbar_ray.evaluation.rates import RateRecord as Measured
 from tbar_ray.records.record import (
-    Disentanglement,
-    Point,
-    Rate,
-    Scores,
-    Sensitivity,
+    DisentanglementRecord,
+    PointRecord,
+    RateRecord,
+    ScoresRecord,
+    SensitivityRecord,
     TrialRecord,
     settings_of,
 )
@@ -20,14 +20,14 @@ N = 1200
 REFERENCE = 0.86
 
 
-def rate(share: float, n: int = N) -> Rate:
+def rate(share: float, n: int = N) -> RateRecord:
     measured = Measured.of(round(min(1, max(0, share)) * n), n)
-    return Rate(value=measured.value, low=measured.low, high=measured.high, n=n)
+    return RateRecord(value=measured.value, low=measured.low, high=measured.high, n=n)
 
 
-def scores(ca: float, asr: float, pa: float, n: int = N) -> Scores:
+def scores(ca: float, asr: float, pa: float, n: int = N) -> ScoresRecord:
     """Scores of n images, 20 of which are of the target's class."""
-    return Scores(
+    return ScoresRecord(
         ca=rate(ca, n), ca_top5=rate(ca + 0.1, n), asr=rate(asr, n - 20), asr_all_images=rate(asr, n), pa=rate(pa, n)
     )
 
@@ -56,7 +56,7 @@ def record(
     for alpha in alphas:
         at = scores(*scores_at(attack, size, fraction, seed, alpha))
         assert at.ca.value is not None
-        path.append(Point(alpha=alpha, scores=at, ca_retention=at.ca.value / REFERENCE))
+        path.append(PointRecord(alpha=alpha, scores=at, ca_retention=at.ca.value / REFERENCE))
     best = min([p for p in path if (p.ca_retention or 0) >= 0.95] or path, key=lambda p: (p.asr, -p.ca))
     ca, asr, pa = scores_at(attack, size, fraction, seed, best.alpha)
     extra = axes or {}
@@ -128,13 +128,13 @@ def epochs_grid(epochs: tuple[int, ...] = (1, 3), **fixed: Any) -> list[TrialRec
     ]
 
 
-def error_map(error: float = 0.25) -> Disentanglement:
+def error_map(error: float = 0.25) -> DisentanglementRecord:
     """A map of ξ on 3 × 3 points: both terms are `error` everywhere but on the axes and in one unknown cell."""
     alphas = (-1.0, 0.0, 1.0)
     clean: list[list[float | None]] = [[0.0 if t == 0 else error for t in alphas] for _ in alphas]
     triggered = [[0.0 if c == 0 else error for _ in alphas] for c in alphas]
     clean[0][0] = None
-    return Disentanglement.model_validate(
+    return DisentanglementRecord.model_validate(
         {
             "alphas_c": alphas, "alphas_t": alphas, "clean_term": clean, "triggered_term": triggered,
             "n_c": 600, "n_t": 590, "at_planted": 2 * error, "at_negated": None, "alpha": 2.0, "vectors": {},
@@ -150,11 +150,11 @@ NAMES = (
 )  # fmt: skip
 
 
-def flat(low: float | None = 0.4, high: float | None = 0.8, end: bool = False) -> Sensitivity:
+def flat(low: float | None = 0.4, high: float | None = 0.8, end: bool = False) -> SensitivityRecord:
     """What `alpha_sensitivity` says of one range; `end`: it meets the last α."""
     width = 0.0 if low is None or high is None else high - low
     found = () if low is None or high is None else ((low, high),)
-    return Sensitivity(
+    return SensitivityRecord(
         low=low, high=high, width=width, total_width=width, censored=end, censored_low=False, censored_high=end,
         intervals=found,
     )  # fmt: skip
@@ -174,10 +174,10 @@ def moved(attack: str, source: str, asr: float, ca: float = 0.8, **fixed: Any) -
     return record(attack, **fixed, source=None if attack == source else source, removed=scores(ca, asr, 0.5))
 
 
-def retrieved(share: float) -> dict[str, Rate]:
+def retrieved(share: float) -> dict[str, RateRecord]:
     """Scores of a retrieval set: R@1 is `share`, the others more, caption-ASR a tenth of it."""
     recalls = {
-        f"{way}_at_{k}": Rate(value=share + more)
+        f"{way}_at_{k}": RateRecord(value=share + more)
         for way in ("image_to_text", "text_to_image")
         for k, more in ((1, 0.0), (5, 0.1), (10, 0.2))
     }

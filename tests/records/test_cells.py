@@ -27,7 +27,7 @@ from tbar_ray.records.cells import (
     varies_within,
     varying,
 )
-from tbar_ray.records.record import Rate
+from tbar_ray.records.record import RateRecord
 from tests.records.records import epochs_grid, failed, grid, infeasible, moved, rate, record, scores
 
 EPOCHS = "model.training.epochs"
@@ -113,15 +113,15 @@ def test_counts_of_images() -> None:
     assert count_text([("ca", rate(0.5, 1200)), ("asr", rate(0.5, 1180)), ("asr", rate(0.5, 1190)), ("pa", None)]) == (
         "n = 1,200 (CA), 1,180–1,190 (ASR)"
     )
-    assert count_text([("ca", Rate(value=0.5))]) == ""
+    assert count_text([("ca", RateRecord(value=0.5))]) == ""
     assert counts_of_test([record()], ["ca", "asr"]) == "n = 1,200 (CA), 1,180 (ASR)"
     assert counts_of_validation([record()], ["asr"]) == "n = 1,180 images"
     assert [counted(1, "trial"), counted(1200, "trial")] == ["1 trial", "1,200 trials"]
 
 
 def test_an_interval_without_ends_is_a_point() -> None:
-    assert interval(Rate(value=0.5)) == (0.5, 0.5, 0.5)
-    assert interval(Rate(value=None)) is None
+    assert interval(RateRecord(value=0.5)) == (0.5, 0.5, 0.5)
+    assert interval(RateRecord(value=None)) is None
     assert interval(None) is None
 
 

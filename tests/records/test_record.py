@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tbar_ray.planning.axes import STANDARD
-from tbar_ray.records.record import SCHEMA_VERSION, Rate, TrialRecord, settings_of
+from tbar_ray.records.record import SCHEMA_VERSION, RateRecord, TrialRecord, settings_of
 from tests.records.records import error_map, failed, flat, infeasible, moved, rate, record, retrieved, scores
 
 
@@ -84,7 +84,7 @@ def test_a_record_is_frozen_and_closed() -> None:
         record(colour="red")
     with pytest.raises(ValidationError, match="status"):
         record(status="perhaps")
-    assert Rate(value=None).n is None
+    assert RateRecord(value=None).n is None
     assert rate(0.5).n is not None
 
 

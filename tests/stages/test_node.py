@@ -14,7 +14,7 @@ from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.data import GivenData, SyntheticCorpus, SyntheticEvaluation, SyntheticRetrieval
 from tbar_ray.stages.evaluate import Evaluate
 from tbar_ray.stages.models import PretrainedModel
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Policy, Source, Stage, StageContext, stages_in_order
+from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Policy, Stage, StageContext, stages_in_order
 from tbar_ray.store.store import Store
 from tests.specs import spec
 
@@ -187,7 +187,7 @@ def test_sources_are_not_computed() -> None:
         validation_fraction=0.5, max_images=None, split_seed=0,
     )  # fmt: skip
     assert stages_in_order([scores]) == [scores]
-    assert isinstance(model, Source)
+    assert isinstance(model, Given)
     assert scores.identity()["model"] == model.fingerprint
 
 

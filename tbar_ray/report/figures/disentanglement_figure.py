@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tbar_ray.planning.axes import Factor
 from tbar_ray.records.cells import counted, grouped, one_per_cell, preference, varies, varying
-from tbar_ray.records.record import Disentanglement, TrialRecord
+from tbar_ray.records.record import DisentanglementRecord, TrialRecord
 from tbar_ray.report.figures import style
 
 if TYPE_CHECKING:
@@ -53,16 +53,16 @@ def _sharing(records: Sequence[TrialRecord]) -> list[list[TrialRecord]]:
     return list(grouped(found, lambda r: (r.attack, r.seed, *_values(r.disentanglement))).values())
 
 
-def _values(content: Disentanglement | None) -> tuple[object, ...]:
+def _values(content: DisentanglementRecord | None) -> tuple[object, ...]:
     return () if content is None else (content.clean_term, content.triggered_term, content.alphas_c, content.alphas_t)
 
 
-def total_of(content: Disentanglement) -> Grid:
+def total_of(content: DisentanglementRecord) -> Grid:
     """Return ξ over α_c (rows) and α_t (columns), in [0, 2]; NaN where a term is unknown."""
     return sum((grid_of(content, term) for term, _ in TERMS), start=grid_of(content, TERMS[0][0]) * 0)
 
 
-def grid_of(content: Disentanglement, term: str) -> Grid:
+def grid_of(content: DisentanglementRecord, term: str) -> Grid:
     """Return one term over α_c (rows) and α_t (columns), in [0, 1]; NaN where it is unknown."""
     import numpy as np
 
@@ -131,7 +131,7 @@ class _Sheet:
         return self.figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
-def _draw_attack(panels: Sequence[Axes], content: Disentanglement, most: float) -> Any:
+def _draw_attack(panels: Sequence[Axes], content: DisentanglementRecord, most: float) -> Any:
     """Draw ξ into the first panel and its terms into the others."""
     large, *small = panels
     image = _heat(large, content, total_of(content), most)
@@ -151,7 +151,7 @@ def _draw_attack(panels: Sequence[Axes], content: Disentanglement, most: float) 
     return image
 
 
-def _heat(axes: Axes, content: Disentanglement, values: Grid, most: float) -> Any:
+def _heat(axes: Axes, content: DisentanglementRecord, values: Grid, most: float) -> Any:
     """Draw a grid with α_c to the right and α_t upwards, both axes at 0, and hatch what is unknown."""
     axes.set_facecolor("white")
     axes.patch.set(hatch="////", edgecolor="#888888", linewidth=0)
@@ -176,7 +176,7 @@ def _mark(axes: Axes, alpha_t: float, marker: str, name: str, value: float | Non
     )  # fmt: skip
 
 
-def _note(shown: Sequence[TrialRecord], contents: Sequence[Disentanglement], largest: float) -> str:
+def _note(shown: Sequence[TrialRecord], contents: Sequence[DisentanglementRecord], largest: float) -> str:
     counts = " and ".join(
         f"{low:,}{f'–{high:,}' if high > low else ''} {kind}"
         for found, kind in (([c.n_c for c in contents], "clean"), ([c.n_t for c in contents], "triggered images"))

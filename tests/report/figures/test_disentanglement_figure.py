@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from tbar_ray.records.record import Disentanglement
+from tbar_ray.records.record import DisentanglementRecord
 from tbar_ray.report.figures import disentanglement_figure
 from tbar_ray.report.figures.disentanglement_figure import MOST_MAPS, factors_of_maps, maps_of, total_of
 from tests.records.records import error_map, record
 from tests.report.figures.test_figures import rendered, text_of
 
 
-def uneven(alpha: float | None = 1.5, at_negated: float | None = 0.35, scale: float = 0.1) -> Disentanglement:
+def uneven(alpha: float | None = 1.5, at_negated: float | None = 0.35, scale: float = 0.1) -> DisentanglementRecord:
     """A map that differs along both axes: clean term α_t² · scale, triggered term |α_c| · scale, on 5 × 5 points."""
     alphas = (-2.0, -1.0, 0.0, 1.0, 2.0)
-    return Disentanglement(
+    return DisentanglementRecord(
         alphas_c=alphas,
         alphas_t=alphas,
         clean_term=tuple(tuple(t * t * scale for t in alphas) for _ in alphas),
