@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from tbar_ray.evaluation.rates import RateRecord as Measured
+from tbar_ray.evaluation.rates import Rate as Measured
 from tbar_ray.records.record import (
     DisentanglementRecord,
     PointRecord,
