@@ -141,7 +141,7 @@ def quickstart_grid() -> CampaignSpec:
                     "objective": "classification", "steps": 20, "learning_rate": 2e-5, "batch_size": 128,
                 },
             },
-            "alpha": [0, 1, 2, 3, 4, 5, 6, 8, 10, 12],
+            "alpha": [0, 2, 4, 6, 8, 10, 12, 16, 20, 24],
             "evaluation": {"validation_fraction": 0.3333, "min_retention": 0.1, "max_asr": 0.03},
             "search": {
                 "sampler": "grid",
