@@ -33,8 +33,8 @@ SIZE_AXES = ("forget_size", "forget.size", "poisoning_rate", "poison.rate")
 def check_campaign(planner: Planner) -> None:
     """Raise SpecError for names that do not exist and sizes that the data cannot provide, in any trial of a campaign.
 
-    Each value of an axis is checked alone, with the other axes as in the spec; only the largest sizes are checked
-    together.
+    Each value of an axis is checked alone, with the other axes as in the spec (sizes at their smallest: the spec's own
+    is of no trial); only the largest sizes are checked together.
 
     Raises:
         SpecError: one line that names the field, or the axis and its value.
@@ -43,18 +43,21 @@ def check_campaign(planner: Planner) -> None:
     spec = planner.spec
     _check_axes(spec)
     seen: set[str] = set()
-    _check(planner, spec, used_methods(spec), seen)
+    sizes = {name: _values(axis) for name, axis in spec.search.axes.items() if name in SIZE_AXES}
+    smallest = {name: min(values) for name, values in sizes.items()}
+    base = override(spec, smallest, spec.unlearning.method) if smallest else spec
+    _check(planner, base, used_methods(spec), seen)
     for name, axis in spec.search.axes.items():
         methods = [of[0]] if (of := method_parameter(name)) is not None else used_methods(spec)
         for value in _values(axis):
             for own in _checked_together(name, value, methods):
-                trial = override(spec, {name: value}, own[0])
+                trial = override(spec, {**smallest, name: value}, own[0])
                 try:
                     _check(planner, trial, own, seen)
                 except SpecError as error:
                     where = "" if name in METHOD_AXES else f"search.axes.{name}: {value!r}: "
                     raise SpecError(f"{where}{error}") from None
-    largest = {name: max(_values(axis)) for name, axis in spec.search.axes.items() if name in SIZE_AXES}
+    largest = {name: max(values) for name, values in sizes.items()}
     if len(largest) > 1:
         trial = override(spec, largest, spec.unlearning.method)
         _check_sizes(trial, planner.foundation(trial).samples)

@@ -240,3 +240,10 @@ def test_class_names_and_templates_decide_the_fingerprint(given: Path) -> None:
     templates = given / "eval" / "zeroshot_classification_templates.txt"
     templates.write_text(templates.read_text() + "a sketch of a {c}.\n")
     assert lay_foundation(external(given)).evaluation.fingerprint != before
+
+
+def test_a_size_that_no_trial_has_is_not_checked() -> None:
+    made = spec(forget={"size": 10**6}, search__axes={"attack": ["badnets"], "forget_size": [8, 16]})
+    check_campaign(Planner(made))
+    with pytest.raises(SpecError, match="leave"):
+        check_campaign(Planner(spec(forget={"size": 10**6}, search__axes={"attack": ["badnets"]})))
