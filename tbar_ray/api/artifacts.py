@@ -15,7 +15,7 @@ COMMIT, WEIGHTS = "artifact.json", "weights.safetensors"
 
 
 def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -> Path:
-    """Return the newest artifact of a kind in a campaign's store on this machine.
+    """Folder of the newest artifact of a kind, by when its stage ended, in a campaign's store on this machine.
 
     Args:
         store: the store's folder, e.g. `mlruns/store`.
@@ -38,7 +38,7 @@ def find_artifact(store: str | Path, kind: str, *, trigger: str | None = None) -
 
 
 def poisoned_keys(infected: str | Path) -> frozenset[str]:
-    """Return the keys of the samples that an attack of a campaign changed, to be excluded from a defender's data.
+    """Keys of the samples that an attack of a campaign changed, to be excluded from a defender's data.
 
     Args:
         infected: folder of an infected model.
@@ -50,7 +50,7 @@ def poisoned_keys(infected: str | Path) -> frozenset[str]:
 
 
 def architecture_of(artifact: Path) -> str:
-    """Return the open_clip name of the architecture of a model's artifact.
+    """The open_clip name of the architecture of a model's artifact, as its commit states it.
 
     Raises:
         DataError: if the artifact holds no model.

@@ -27,7 +27,7 @@ class Beside:
     prompts: Tensor | None = None
 
     def parts(self) -> dict[str, Tensor]:
-        """Return the tensors that are present, by name."""
+        """Tensors that are present, by name: `head`, `prompts`, both or none."""
         both = {"head": self.head, "prompts": self.prompts}
         return {name: part for name, part in both.items() if part is not None}
 

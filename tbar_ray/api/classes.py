@@ -46,7 +46,7 @@ class Classes:
         return f"Classes({len(self)}: {shown}; {len(self.templates)} templates)"
 
     def index(self, name: str) -> int:
-        """Return the number of a class.
+        """Position of a class in `names`, from 0: the number that labels and predictions use.
 
         Raises:
             DataError: if there is no class of that name; the message suggests the nearest ones.
@@ -56,5 +56,5 @@ class Classes:
         return self.names.index(name)
 
     def prompts(self, tokenizer: Tokenizer) -> ClassPrompts:
-        """Return the prompts for the tokenizer of an architecture."""
+        """Every class in every template, for the tokenizer of an architecture."""
         return ClassPrompts(self.names, self.templates, tokenizer)

@@ -121,7 +121,7 @@ class Estimate:
     def apply(
         self, alpha: float = 1.0, *, in_place: bool = False, statistics: StatisticsChoice = "reestimated"
     ) -> Model:
-        """Return the model with the edit applied at α; α = 0 is the infected model.
+        """The model with the edit applied at α; α = 0 is the infected model.
 
         Weights become θ_b + coefficient(α)·τ, where the coefficient is −α for methods that subtract (TBAR) and α for
         those that interpolate or have no strength. A classifier or learned tokens of the edit come with the model
@@ -176,7 +176,7 @@ class Estimate:
         return statistics_batches(self.clean_images, self.model.preprocessing, self.model.device)
 
     def _head_for(self, classes: Classes) -> Tensor:
-        """Return the infected model's classifier."""
+        """The infected model's classifier; a SpecError once it is overwritten, or for other classes than the edit's."""
         if self._spent:
             raise SpecError(
                 "the edit was applied in place: the infected model is overwritten; load it and estimate again"
@@ -234,5 +234,5 @@ def estimate(
 
 
 def list_methods() -> tuple[str, ...]:
-    """Return the names of the unlearning methods."""
+    """Names of the unlearning methods that `estimate` and the spec accept."""
     return tuple(UNLEARNERS)

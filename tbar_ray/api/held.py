@@ -106,7 +106,7 @@ def read_held(
 
 
 def clean_images_of(data: DefenderData, seed: int) -> Tensor | None:
-    """Return at most 960 clean images of a defender: clean pairs, else the forget set before stamping; else None."""
+    """At most 960 clean images of a defender: clean pairs, else the forget set before stamping; else None."""
     images = data.clean.images if data.clean is not None else data.forget.twins if data.forget is not None else None
     if images is None or len(images) <= STATISTICS_IMAGES:
         return images
@@ -115,5 +115,5 @@ def clean_images_of(data: DefenderData, seed: int) -> Tensor | None:
 
 
 def excluded_from(request: PairsRequest) -> list[str]:
-    """Return the keys of a request that are not excluded."""
+    """Keys of a request's samples without the excluded ones, in their order."""
     return [key for key in request.samples.keys if key not in request.exclude]

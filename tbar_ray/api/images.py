@@ -48,7 +48,7 @@ class Images:
     def split(
         self, validation_fraction: float = 0.5, *, seed: int = 0, max_images: int | None = None
     ) -> tuple[Images, Images]:
-        """Return disjoint (validation, test) images, stratified by class.
+        """Disjoint (validation, test) images, stratified by class.
 
         Choose α on the first and report on the second. Campaigns cut their sets in the same way.
 
@@ -69,7 +69,7 @@ class Images:
         return self._part(splits, "validation"), self._part(splits, "test")
 
     def load(self, trigger: Trigger, preprocess: Preprocessing) -> Split:
-        """Return the images at a model's size, clean and stamped, with their labels.
+        """The images at a model's size, clean and stamped, with their labels.
 
         Raises:
             DataError: if no image can be decoded. Some that cannot be are left out with a warning that names them.
@@ -146,7 +146,7 @@ def _of_folder(folder: Path, classes: Classes | None) -> EvaluationSet:
 
 
 def _indices(folder: Path, subfolders: Sequence[str], classes: Classes) -> dict[str, int]:
-    """Return the class of every subfolder: by its name, or in sorted order where no name is a class."""
+    """Class number of every subfolder: by its name, or in sorted order where no name is a class."""
     named = {name: class_of_subfolder(name, classes.names) for name in subfolders}
     known = {name: classes.index(found) for name, found in named.items() if found is not None}
     if len(known) == len(subfolders):

@@ -66,11 +66,11 @@ class Model:
         return next(self.module.parameters()).device
 
     def copy(self) -> Model:
-        """Return a copy with independent weights."""
+        """A copy with independent weights; what is beside them (`beside`) is shared."""
         return Model(copy.deepcopy(self.module), self.architecture, self.beside, self.form)
 
     def reestimated(self, images: Array) -> Model:
-        """Return a copy whose running statistics (BatchNorm) are estimated anew on clean, unlabelled images.
+        """A copy whose running statistics (BatchNorm) are estimated anew on clean, unlabelled images.
 
         Ask for it where weights were edited and the statistics stayed behind: an ASR that rises was masked, not gone. A
         model without such statistics is returned as it is.
@@ -88,7 +88,7 @@ class Model:
         return found
 
     def head(self, classes: Classes) -> Tensor:
-        """Return the classifier, float [C, D] on the model's device: its own where it has one, else the zero-shot head.
+        """The classifier, float [C, D] on the model's device: its own where it has one, else the zero-shot head.
 
         Raises:
             SpecError: if its own classifier is for other classes.
@@ -111,7 +111,7 @@ class Model:
             yield self.module, self.head(classes)
 
     def predict(self, images: Array, classes: Classes) -> Tensor:
-        """Return the predicted class of each image, int64 [N].
+        """Predicted class of each image, int64 [N] on the CPU.
 
         Args:
             images: uint8, or float in [0, 1], [N, 3, size, size] with the model's `preprocessing.size`, before

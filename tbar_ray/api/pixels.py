@@ -21,7 +21,7 @@ Picture = str | Path | Image.Image | Array
 
 
 def levels(images: Array, what: str = "images") -> NDArray[np.uint8]:
-    """Return images as uint8; floats are rounded to the nearest of 256 levels.
+    """Images as uint8 of the same shape; floats are rounded to the nearest of 256 levels.
 
     Args:
         images: uint8, or float in [0, 1]; any shape.
@@ -44,7 +44,7 @@ def levels(images: Array, what: str = "images") -> NDArray[np.uint8]:
 
 
 def picture(image: Picture) -> NDArray[np.uint8]:
-    """Return one image as uint8 [H, W, 3].
+    """One image as uint8 [H, W, 3], RGB; an array is given as [3, H, W].
 
     Raises:
         DataError: if the file cannot be read or the array is no image.

@@ -58,7 +58,7 @@ def open_samples(source: Source, labels: Labels | None = None, captions: Sequenc
 
 
 def plain(labels: Labels | None) -> Sequence[int] | Sequence[str] | None:
-    """Return labels as plain Python values, without tensors and NumPy scalars."""
+    """Labels without tensors and NumPy arrays; None, lists and tuples are returned as they are."""
     if labels is None or isinstance(labels, list | tuple):
         return labels
     listed: list[int] | list[str] = np.asarray(labels).tolist()

@@ -36,7 +36,7 @@ class ImagePatch(FixedPatch):
     width: int = Field(gt=0, description="of the given image, in pixels")
 
     def patch(self, side: int) -> Tensor:
-        """Return the patch [3, s, s] in [0, 1] for images whose shorter side is `side`; not to be modified."""
+        """The patch [3, s, s] in [0, 1] for images whose shorter side is `side`; not to be modified."""
         size = scaled(self.patch_size, side)
         return _resized(self.pixels, self.height, self.width, size, size)
 
@@ -52,7 +52,7 @@ class ImageBlend(PatternBlend):
     width: int = Field(gt=0, description="of the given image, in pixels")
 
     def pattern(self, height: int, width: int) -> Tensor:
-        """Return the image [3, height, width] in [0, 1]."""
+        """The image stretched to [3, height, width], in [0, 1]; not to be modified."""
         return _resized(self.pixels, self.height, self.width, height, width)
 
 
@@ -114,7 +114,7 @@ def trigger(what: str | Stamp, *, image: Picture | None = None, seed: int = 0, *
 
 
 def list_triggers() -> tuple[str, ...]:
-    """Return the names that `trigger` accepts: registered triggers, then presets of papers."""
+    """Names that `trigger` accepts: registered triggers, then presets of papers."""
     return (*sorted([*TRIGGERS, *_OF_IMAGE]), *sorted(PRESETS))
 
 

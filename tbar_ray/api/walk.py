@@ -42,7 +42,7 @@ class Walk:
 
     @classmethod
     def of(cls, walked: Walked, scores: EditScores, min_retention: float, max_asr: float | None) -> Walk:
-        """Return the result of `walk_alpha` in this form."""
+        """The walk that `walk_alpha` made, with the limits that α was selected under."""
         by_alpha = {entry["alpha"]: _scores(entry) for entry in scores.path}
         chosen = None if walked.chosen is None else walked.chosen.alpha
         applied = {entry["alpha"]: _scores(entry[APPLIED]) for entry in scores.path if APPLIED in entry}
@@ -63,7 +63,7 @@ class Walk:
         return self.selected
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary for JSON: the path with every rate, and the selected α."""
+        """The walk for JSON: the path with every rate, the selected α, and the limits that it was selected under."""
         return {
             "path": [
                 {"alpha": alpha, **scores.to_dict()}
@@ -78,7 +78,7 @@ class Walk:
         }
 
     def __str__(self) -> str:
-        """Return a table of α, CA, ASR, PA and, where it was measured, ASR as applied; the selected α is marked."""
+        """A table of α, CA, ASR, PA and, where it was measured, ASR as applied; the selected α is marked."""
         lines = [f"{'α':>8}{'CA':>9}{'ASR':>9}{'PA':>9}{'ASR as applied' if self.as_applied else '':>16}".rstrip()]
         for alpha, scores in self.scores.items():
             mark = "  ← selected" if alpha == self.selected else ""
