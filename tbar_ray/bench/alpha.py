@@ -85,7 +85,7 @@ class AlphaWork:
                     score(model, self.head, split, TARGET, self.preprocess)
 
     def clean_images(self) -> NormalisedImages:
-        """Return as many images as campaigns re-estimate statistics on."""
+        """As many of the images as campaigns re-estimate statistics on, repeated where there are fewer."""
         files = [self.files[number % len(self.files)] for number in range(STATISTICS_IMAGES)]
         images = torch.from_numpy(np.stack([load_image(data, self.preprocess.size) for data in files]))
         return statistics_batches(images, self.preprocess, self.device)
