@@ -113,7 +113,7 @@ class Display:
                 self._log(snapshot)
 
     def _ask(self) -> Snapshot | None:
-        """Return the coordinator's answer; None if the display was closed first."""
+        """The coordinator's answer; None if the display was closed first."""
         asked = self._coordinator.snapshot.remote()
         while not self._stop.is_set():
             if ray.wait([asked], timeout=WAIT)[0]:
@@ -161,7 +161,7 @@ def describe_trial(record: TrialRecord) -> str:
 
 
 def _settings(record: TrialRecord) -> list[str]:
-    """Return attack and method, then every other axis with its value; axes without a value are left out."""
+    """Attack and method, then every other axis with its value; axes without a value are left out."""
     told = [record.attack, record.method]
     for name, factor in factors_of(record.settings).items():
         value = record.settings[name]
