@@ -117,7 +117,6 @@ def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -
 
 
 def _ray(needed: bool) -> Any:
-    """Return a context with a local Ray, or with nothing."""
     from contextlib import nullcontext
 
     if not needed:

@@ -293,7 +293,7 @@ def _leave(code: int) -> None:
 
 
 def _speeds(trainings: Sequence[TrainingSpeed]) -> Table:
-    """Return the table of trainings on shards."""
+    """A row for each training on shards."""
     columns = ("training", "images/s", "waiting for data", "model GFLOP/s", "of the device's")
     table = Table(*columns, box=None, pad_edge=False)
     for speed in trainings:

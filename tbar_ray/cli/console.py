@@ -12,7 +12,7 @@ WIDE = 160
 
 
 def make_console(*, stderr: bool = False, quiet: bool = False, width: int | None = None) -> Console:
-    """Return a console without markup: a name or path in brackets is no style, `:cat:` no picture.
+    """A console without markup: a name or path in brackets is no style, `:cat:` no picture.
 
     Styles are given as `rich.text.Text`, or as the style of a whole line or cell.
     """
@@ -20,7 +20,7 @@ def make_console(*, stderr: bool = False, quiet: bool = False, width: int | None
 
 
 def table_console(width: int = WIDE) -> Console:
-    """Return a console that is wide enough for tables, also where it is a log."""
+    """A console for tables: as wide as the terminal, or of `width` columns where it is a log."""
     console = make_console()
     return console if console.is_terminal else make_console(width=width)
 

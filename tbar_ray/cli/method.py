@@ -84,7 +84,7 @@ def _entry(kind: type[Unlearner]) -> dict[str, Any]:
 
 
 def _description(kind: type[Unlearner], parameter: str) -> str:
-    """Return a parameter's description; a method that only changes a default takes it from its base class."""
+    """A parameter's description; a method that only changes a default takes it from its base class."""
     from pydantic import BaseModel
 
     bases = (base for base in kind.__mro__ if issubclass(base, BaseModel) and parameter in base.model_fields)

@@ -109,7 +109,7 @@ def _errors() -> Console:
 
 
 def _expand(names: Sequence[str]) -> list[str]:
-    """Return the names, each once, with `all` replaced by every preset and the triggers that none of them uses."""
+    """The names, each once, with `all` replaced by every preset and the triggers that none of them uses."""
     from tbar_ray.triggers.presets import PRESETS
     from tbar_ray.triggers.registry import TRIGGERS
 
@@ -132,7 +132,7 @@ def _parameters(overrides: Iterable[str]) -> dict[str, Any]:
 
 
 def _images(files: Sequence[Path], size: int) -> tuple[Tensor, list[str]]:
-    """Return images uint8 [B, 3, size, size] and their keys: the user's, or procedural scenes."""
+    """Images, uint8 [B, 3, size, size], and their keys: the user's, or procedural scenes."""
     import numpy as np
     import torch
 
@@ -175,7 +175,7 @@ def _triggers() -> list[dict[str, Any]]:
 
 
 def _summary(trigger: type[Trigger]) -> str:
-    """Return the first line of its description, in which other triggers go by their names."""
+    """First line of a trigger's description, in which other triggers go by their names."""
     from tbar_ray.triggers.registry import TRIGGERS
 
     summary = (trigger.__doc__ or "").strip().splitlines()[0]

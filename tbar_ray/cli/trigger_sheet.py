@@ -107,7 +107,7 @@ class _Layout:
         return MARGIN + self.across * (width + MARGIN), TOP + down * (height + MARGIN) + FOOT
 
     def corner(self, index: int) -> tuple[int, int]:
-        """Return left and top of a block."""
+        """Left and top of a block, in pixels of the sheet."""
         width, height = self.block
         return MARGIN + index % self.across * (width + MARGIN), TOP + index // self.across * (height + MARGIN)
 
@@ -152,7 +152,6 @@ class _Sheet:
         self.pixels[y : y + large.shape[0], x : x + large.shape[1]] = large
 
     def finished(self) -> Figure:
-        """Return the matplotlib figure with everything that was put on it."""
         self.figure.figimage(self.pixels, zorder=-1)
         return self.figure
 
@@ -165,7 +164,7 @@ class _Sheet:
         font = FontProperties(size=size, weight=weight)
 
         def fitting(pieces: Sequence[str], joint: str, end: str = "") -> int:
-            """Return how many pieces, joined, fit into a line."""
+            """How many pieces, joined and with `end` behind them, fit into a line; 0 if none does."""
 
             def too_wide(count: int) -> bool:
                 line = joint.join(pieces[:count]) + end
