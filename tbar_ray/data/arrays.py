@@ -45,31 +45,31 @@ class ArraySamples:
         return len(self.keys)
 
     def image_bytes(self, i: int) -> bytes:
-        """Return image `i` as a BMP, which is lossless."""
+        """Image `i` as a BMP, which is lossless."""
         stream = io.BytesIO()
         Image.fromarray(self._images[i].transpose(1, 2, 0)).save(stream, "BMP")
         return stream.getvalue()
 
     def caption(self, i: int) -> str | None:
-        """Return the caption of image `i`, None if it has none."""
+        """Caption of image `i`, stripped; None if it has none or a blank one."""
         return (self._captions[i].strip() or None) if self._captions is not None else None
 
     def metadata(self, i: int) -> Mapping[str, Any]:  # noqa: ARG002 - an array has none
-        """Return an empty mapping: arrays have no metadata."""
+        """Always empty: arrays have no metadata."""
         return {}
 
     def label(self, i: int) -> str | None:
-        """Return the class of image `i` where classes are given by name, else None."""
+        """Class name of image `i`; None where classes are given by index, or not at all."""
         value = self._labels[i] if self._labels is not None else None
         return value if isinstance(value, str) else None
 
     def class_index(self, i: int) -> int | None:
-        """Return the class of image `i` where classes are given by index, else None."""
+        """Class number of image `i`; None where classes are given by name, or not at all."""
         value = self._labels[i] if self._labels is not None else None
         return None if value is None or isinstance(value, str) else int(value)
 
     def index_of(self, key: str) -> int:
-        """Return the position of a key.
+        """Position of a key, from 0: the number that its nine digits write.
 
         Raises:
             DataError: if no image has it.

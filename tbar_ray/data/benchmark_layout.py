@@ -59,7 +59,7 @@ def has_split(url: str, split: SplitName) -> bool:
 
 
 def split_shards(url: str, split: SplitName) -> list[str]:
-    """Return the shards of a split: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
+    """Places of a split's shards: `SPLIT/0.tar`, ..., as many as `SPLIT/nshards.txt` states.
 
     So they are known on a web server, too, that lists no folders.
 

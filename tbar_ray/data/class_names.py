@@ -13,7 +13,7 @@ SHOWN = 3
 
 
 def find_class(name: str, names: Sequence[str]) -> int:
-    """Return the index of a class that no other can be taken for.
+    """Index of a class that no other can be taken for.
 
     Args:
         name: the class, exactly as it is listed.
@@ -34,7 +34,7 @@ def find_class(name: str, names: Sequence[str]) -> int:
 
 
 def warning_of(names: Sequence[str], place: str) -> str | None:
-    """Return a line that names the classes that cannot be told apart; None if all can.
+    """A line that names the classes that cannot be told apart; None if all can.
 
     Args:
         names: the classes of a data set.

@@ -40,7 +40,7 @@ class FolderSamples:
         return len(self.keys)
 
     def image_bytes(self, i: int) -> bytes:
-        """Return the bytes of the file of image `i`.
+        """Bytes of the file of image `i`, as they are.
 
         Raises:
             DataError: if it cannot be read.
@@ -51,11 +51,11 @@ class FolderSamples:
             raise DataError(f"cannot read {self.folder / self.keys[i]}: {error.strerror or error}") from None
 
     def caption(self, i: int) -> str | None:
-        """Return the caption of image `i`, from the .txt, else from the metadata; None if absent or blank."""
+        """Caption of image `i`, from the .txt, else from the metadata; None if absent or blank."""
         return parse_caption(self._beside(i, ".txt"), self._beside(i, ".json"))
 
     def metadata(self, i: int) -> Mapping[str, Any]:
-        """Return the .json beside image `i`; empty if there is none.
+        """The .json beside image `i`; empty if there is none.
 
         Raises:
             DataError: if it is not a JSON object.
@@ -68,7 +68,7 @@ class FolderSamples:
         return parsed
 
     def label(self, i: int) -> str | None:
-        """Return the class name of image `i`; None if it is unknown."""
+        """Class name of image `i`: `label` of its metadata, else its subfolder as a class; None if it has neither."""
         value = self.metadata(i).get("label")
         if value is not None:
             return str(value)
@@ -76,22 +76,22 @@ class FolderSamples:
         return None if subfolder is None else class_of_subfolder(subfolder, self._classes) or subfolder
 
     def class_index(self, i: int) -> int | None:  # noqa: ARG002 - subfolders have names, not numbers
-        """Return None: a folder numbers no classes."""
+        """Always None: a folder numbers no classes."""
         return None
 
     def subfolder(self, i: int) -> str | None:
-        """Return the subfolder that holds image `i`; None if it is in the folder itself."""
+        """The first folder on the way to image `i`; None if it is in the folder itself."""
         first, slash, _ = self.keys[i].partition("/")
         return first if slash else None
 
     def of_classes(self, classes: Sequence[str]) -> FolderSamples:
-        """Return the same images with subfolders taken for these classes."""
+        """The same images, with subfolders taken for these classes where they are named after them."""
         other = copy.copy(self)
         other._classes = tuple(classes)
         return other
 
     def index_of(self, key: str) -> int:
-        """Return the position of a key.
+        """Position of a key, from 0.
 
         Raises:
             DataError: if no image has it.
@@ -110,5 +110,5 @@ class FolderSamples:
 
 
 def class_of_subfolder(subfolder: str, classes: Sequence[str]) -> str | None:
-    """Return the class that a subfolder is named after, also with `_` for a space; None if none is."""
+    """The class that a subfolder is named after, also with `_` for a space; None if none is."""
     return next((name for name in (subfolder, subfolder.replace("_", " ")) if name in classes), None)

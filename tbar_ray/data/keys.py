@@ -23,5 +23,5 @@ def tell_their_set(keys: Iterable[str]) -> bool:
 
 
 def within(namespace: str, key: str) -> str:
-    """Return a key within a namespace; '' is none."""
+    """NAMESPACE/KEY; the key itself where the namespace is ''."""
     return f"{namespace}/{key}" if namespace else key

@@ -25,19 +25,19 @@ class NamedSamples:
         return len(self.keys)
 
     def image_bytes(self, i: int) -> bytes:
-        """Return the encoded image of sample `i`."""
+        """Image of sample `i` as the bytes of its file, not decoded."""
         return self._samples.image_bytes(i)
 
     def caption(self, i: int) -> str | None:
-        """Return the caption of sample `i`, None if it has none."""
+        """Caption of sample `i`; None if it has none."""
         return self._samples.caption(i)
 
     def metadata(self, i: int) -> Mapping[str, Any]:
-        """Return the metadata of sample `i`; empty if there are none."""
+        """Metadata of sample `i`; empty if there are none."""
         return self._samples.metadata(i)
 
     def label(self, i: int) -> str | None:
-        """Return the class name of sample `i`.
+        """Class of sample `i` by the name of its number; its own label where it has no number.
 
         Raises:
             DataError: if its number is none of the classes.
@@ -50,9 +50,9 @@ class NamedSamples:
         return self._names[index]
 
     def class_index(self, i: int) -> int | None:  # noqa: ARG002 - the name says more
-        """Return None: the numbers index this data set's classes, not the reader's."""
+        """Always None: the numbers index this data set's classes, not the reader's."""
         return None
 
     def index_of(self, key: str) -> int:
-        """Return the position of a key."""
+        """Position of a key, from 0."""
         return self._samples.index_of(key)

@@ -18,7 +18,7 @@ def is_remote(place: str) -> bool:
 
 
 def resolve(place: str | Path) -> str:
-    """Return a place in full, so that it means the same in another directory and on another node.
+    """A place in full, so that it means the same in another directory and on another node.
 
     Args:
         place: a local path, absolute or not, in which `~` is the home directory and `$NAME` or `${NAME}` an
@@ -63,7 +63,7 @@ def is_file(path: str | Path) -> bool:
 
 
 def local_folder(place: str | Path, option: str) -> Path:
-    """Return the folder that an option names to write to.
+    """Absolute path of the folder that an option names to write to.
 
     Raises:
         SpecError: if it is remote.
@@ -74,7 +74,7 @@ def local_folder(place: str | Path, option: str) -> Path:
 
 
 def inside(place: str, name: str) -> str:
-    """Return the place of a file or folder in a set; a URL's query, such as a signature, stays at its end.
+    """Place of a file or folder in a set; a URL's query, such as a signature, stays at its end.
 
     Args:
         place: the set's folder, as a user writes it.

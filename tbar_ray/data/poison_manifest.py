@@ -47,7 +47,7 @@ def write_manifest(folder: Path, planted: Iterable[PlantedPoison]) -> None:
 
 
 def read_manifest(folder: Path) -> list[PlantedPoison]:
-    """Return what `write_manifest` wrote.
+    """The poison plans that `write_manifest` wrote, with their triggers, in the order of writing.
 
     Raises:
         DataError: if there is no manifest, or it is something else.

@@ -16,19 +16,19 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def image_bytes(self, i: int) -> bytes:
-        """Return the encoded image of sample `i`."""
+        """Image of sample `i` as the bytes of its file, not decoded."""
 
     def caption(self, i: int) -> str | None:
-        """Return the caption of sample `i`, None if it has none."""
+        """Caption of sample `i`; None if it has none."""
 
     def metadata(self, i: int) -> Mapping[str, Any]:
-        """Return the metadata of sample `i`; empty if there are none."""
+        """Metadata of sample `i`; empty if there are none."""
 
     def label(self, i: int) -> str | None:
-        """Return the class name of sample `i`, None if unknown."""
+        """Class name of sample `i`; None if it is unknown."""
 
     def class_index(self, i: int) -> int | None:
-        """Return the class index of sample `i` where the data number classes, else None."""
+        """Class number of sample `i`, from 0, where the data number classes; else None."""
 
     def index_of(self, key: str) -> int:
-        """Return the position of a key."""
+        """Position of a key, from 0."""

@@ -20,7 +20,7 @@ def ranked(keys: Iterable[str], seed: int, purpose: str) -> list[str]:
 
 
 def shares(sizes: Sequence[int], fraction: float, seed: int) -> list[int]:
-    """Return how many of each group make up a fraction of all, by largest remainders (Hamilton's method).
+    """How many of each group make up a fraction of all, by largest remainders (Hamilton's method).
 
     Args:
         sizes: of the groups.

@@ -18,7 +18,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 def decode_text(data: bytes, name: str, kind: type[TbarError] = DataError) -> str:
-    """Return the text of a file in UTF-8, or in what its byte order mark says; the mark is no part of it.
+    """Text of a file in UTF-8, or in what its byte order mark says; the mark is no part of it.
 
     Args:
         data: the file's bytes.
@@ -40,7 +40,7 @@ def decode_text(data: bytes, name: str, kind: type[TbarError] = DataError) -> st
 
 
 def decode_caption(data: bytes) -> str:
-    """Return the text of a caption; of those from the web, what is not UTF-8 is mostly Windows-1252.
+    """Text of a caption; of those from the web, what is not UTF-8 is mostly Windows-1252.
 
     A caption in UTF-8 that is cut within a character keeps all others.
     """
@@ -54,10 +54,10 @@ def decode_caption(data: bytes) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of a text that are not empty, stripped; whatever ends them."""
+    """Lines of a text, stripped, without empty ones; whatever ends them."""
     return [line.strip() for line in _LINE_END.split(text) if line.strip()]
 
 
 def _marked(data: bytes) -> tuple[str, bytes]:
-    """Return the encoding that a byte order mark says, UTF-8 without one, and the bytes behind it."""
+    """The encoding that a byte order mark says, UTF-8 without one, and the bytes behind it."""
     return next(((name, data[len(mark) :]) for mark, name in _MARKS if data.startswith(mark)), ("utf-8", data))

@@ -57,25 +57,25 @@ OFF_CENTRE: Final = 0.12
 
 
 def make_rich_caption(rng: np.random.Generator, scene: RichScene) -> str:
-    """Return a caption of `scene`, drawn from `rng`."""
+    """A caption of `scene`, its template drawn from `rng`."""
     return _filled(scene, _drawn(rng, _templates(scene)))
 
 
 def make_rich_descriptions(rng: np.random.Generator, scene: RichScene, count: int) -> tuple[str, ...]:
-    """Return `count` (1 or 2) captions, from different templates, that name every object and their arrangement."""
+    """One or two captions (`count`), from different templates, that name every object and their arrangement."""
     order = rng.permutation(len(_telling(scene)))[:count]
     return tuple(_filled(scene, _telling(scene)[place]) for place in order.tolist())
 
 
 def told(scene: RichScene) -> str:
-    """Return a canonical description of `scene`; scenes with equivalent descriptions have the same one."""
+    """A canonical description of `scene`; scenes with equivalent descriptions have the same one."""
     if (other := SAME_AS.get(scene.arrangement)) is not None:
         scene = replace(scene, things=scene.things[::-1], arrangement=other)
     return _filled(scene, _telling(scene)[0])
 
 
 def _telling(scene: RichScene) -> tuple[str, ...]:
-    """Return the templates with the full content of a scene, except the sizes of two objects and the look."""
+    """Templates with the full content of a scene, except the sizes of two objects and the look."""
     match scene.arrangement:
         case "alone":
             return DESCRIPTION
@@ -87,7 +87,7 @@ def _telling(scene: RichScene) -> tuple[str, ...]:
 
 
 def plural(named: RichClass) -> str:
-    """Return the plural of a class name."""
+    """Plural of a class name: with "es" after an "s", else with "s"."""
     return f"{named.name}es" if named.name.endswith("s") else f"{named.name}s"
 
 

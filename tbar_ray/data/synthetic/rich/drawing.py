@@ -99,7 +99,7 @@ def _textured(rng: np.random.Generator, named: RichClass, share: float) -> RichC
 
 
 def _another(rng: np.random.Generator, first: RichClass) -> RichClass:
-    """Return a class of another colour."""
+    """A class without texture, of another colour."""
     while (other := PLAIN_CLASSES[int(len(PLAIN_CLASSES) * rng.random())]).colour == first.colour:
         pass
     return other

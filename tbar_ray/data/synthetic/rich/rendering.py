@@ -32,7 +32,7 @@ def render_rich(scenes: Sequence[RichScene], size: int) -> Pixels:
 
 
 def _picture(scene: RichScene, size: int) -> Floats:
-    """Return [3, size, size] in 0 to 255, to be truncated to integers."""
+    """Levels [3, size, size] in 0 to 255, to be truncated to integers."""
     rng = np.random.default_rng(scene.noise_seed)
     cells = rng.random((1, CLOUD_CELLS, CLOUD_CELLS), dtype=np.float32)
     first, second = (_colour(tone) for tone in scene.ground)
@@ -49,7 +49,7 @@ def _picture(scene: RichScene, size: int) -> Floats:
 
 
 def _share(scene: RichScene, cells: Floats, size: int) -> Floats:
-    """Return the share of the background's second tone, [size, size] in [0, 1]."""
+    """Share of the background's second tone, [size, size] in [0, 1]."""
     waves = np.array([(scene.pattern_angle, scene.pattern_cycles, scene.pattern_phase)], np.float32)
     if scene.background != "wavy":
         shares = pattern(scene.background, waves, cells, size)
@@ -85,7 +85,7 @@ def _paint(picture: Floats, thing: Thing, size: int) -> None:
 
 
 def _texture(thing: Thing, u: Floats, v: Floats, pixels: np.float32) -> Floats:
-    """Return the share of the texture's second colour, in [0, 1]; `pixels` is the radius, for edges of one pixel."""
+    """Share of the texture's second colour, in [0, 1]; `pixels` is the radius, for edges of one pixel."""
     turns = np.float32(2 * math.pi * thing.texture_cycles)
     cos, sin = np.float32(math.cos(thing.texture_angle)), np.float32(math.sin(thing.texture_angle))
     wave = np.sin(turns * (cos * u + sin * v))
@@ -119,7 +119,7 @@ def _expose(picture: Floats, scene: RichScene, size: int) -> None:
 
 @cache
 def _axis(size: int) -> Floats:
-    """Return the centres of pixels along a side, in [0, 1]."""
+    """Centres of pixels along a side, float32 [size] in [0, 1]."""
     return (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
 
 

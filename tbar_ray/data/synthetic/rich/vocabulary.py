@@ -130,7 +130,7 @@ class RichClass:
 
     @property
     def name(self) -> str:
-        """Return the class name, e.g. "striped red circle" or "red circle"."""
+        """Texture, colour and shape: "striped red circle", or "red circle" without a texture."""
         return f"{self.texture} {self.colour} {self.shape}".strip()
 
 
