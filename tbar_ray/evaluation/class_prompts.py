@@ -32,7 +32,7 @@ class ClassPrompts:
 
     @classmethod
     def of(cls, data: EvaluationSet, architecture: str, templates: Templates = "evaluation") -> ClassPrompts:
-        """Return the classes of an evaluation set.
+        """Classes of an evaluation set, in its own templates or in OpenAI's, for an architecture's tokenizer.
 
         Raises:
             SpecError: if the architecture is unknown.
@@ -41,12 +41,12 @@ class ClassPrompts:
         return cls(tuple(data.classnames), tuple(prompts), build_tokenizer(architecture))
 
     def tokens(self) -> Tensor:
-        """Return the prompts as int64 tokens [C, T, context length]."""
+        """Tokens of the prompts, int64 [C, T, context length], of T templates."""
         texts = [filled(template, name) for name in self.names for template in self.templates]
         return self.tokenizer(texts).view(len(self.names), len(self.templates), -1)
 
     def head(self, model: nn.Module) -> Tensor:
-        """Return a model's zero-shot head, float [C, D] on its device.
+        """A model's zero-shot head, float [C, D] on its device.
 
         Raises:
             DataError: as `zero_shot_head`.
@@ -55,10 +55,10 @@ class ClassPrompts:
 
 
 def filled(template: str, name: str) -> str:
-    """Return a template with a class name in its place, `{c}` (CLIP_benchmark) or `{}` (2103.00020)."""
+    """A template with a class name in its place, `{c}` (CLIP_benchmark) or `{}` (2103.00020)."""
     return template.replace("{c}", name).replace("{}", name)
 
 
 def openai_templates() -> tuple[str, ...]:
-    """Return the 80 prompt templates of OpenAI's zero-shot ImageNet (2103.00020), with `{c}` for the class."""
+    """The 80 prompt templates of OpenAI's zero-shot ImageNet (2103.00020), with `{c}` for the class."""
     return tuple(template("{c}") for template in open_clip().OPENAI_IMAGENET_TEMPLATES)

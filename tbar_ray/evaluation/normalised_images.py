@@ -57,7 +57,7 @@ class NormalisedImages:
 
 
 def statistics_batches(images: Tensor, preprocessing: Preprocessing, device: torch.device | str) -> NormalisedImages:
-    """Return uint8 images [N, 3, H, W] in batches of at most 64 and nearly equal sizes, for `estimate_statistics`.
+    """Images, uint8 [N, 3, H, W], in batches of at most 64 and nearly equal sizes, for `estimate_statistics`.
 
     Raises:
         DataError: if there are no images.

@@ -69,11 +69,11 @@ class Scores:
     pa: Rate
 
     def to_dict(self) -> dict[str, dict[str, float | int]]:
-        """Return every rate with its n and interval."""
+        """Every rate by its name, as `value`, `n`, `low` and `high`, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """Return a line each for CA, ASR and PA: the rate, its 95 % interval and the number of images."""
+        """A line each for CA, ASR and PA: the rate, its 95 % interval and the number of images."""
         return "\n".join(
             f"{name:<4}{rate.value:7.1%}  [{rate.low:.1%}, {rate.high:.1%}]  n = {rate.n:,}"
             for name, rate in (("CA", self.ca), ("ASR", self.asr), ("PA", self.pa))
@@ -81,7 +81,7 @@ class Scores:
 
 
 def missing_classes(labels: Tensor, n_classes: int) -> list[int]:
-    """Return the classes of 0 … n_classes − 1 that no label [N] names, in ascending order.
+    """Classes of 0 … n_classes − 1 that no label [N] names, in ascending order.
 
     Raises:
         DataError: if a label is none of the classes.
@@ -93,7 +93,11 @@ def missing_classes(labels: Tensor, n_classes: int) -> list[int]:
 
 
 def other_classes(labels: Tensor, target: int) -> Tensor:
-    """Return which labels [N] are not the target: the images that ASR and PA count."""
+    """Which labels [N] are not the target, bool [N]: the images that ASR and PA count.
+
+    Raises:
+        DataError: if none is.
+    """
     others = labels != target
     if not others.any():
         raise DataError(
@@ -126,7 +130,7 @@ def score_predictions(predictions: Predictions, labels: Tensor, target: int) -> 
 
 
 def predict_split(model: nn.Module, head: Tensor, split: Split, preprocessing: Preprocessing) -> Predictions:
-    """Return a model's answers on a split: two passes, one over the clean and one over the triggered images.
+    """A model's answers on a split: two passes, one over the clean and one over the triggered images.
 
     Raises:
         DataError: if the head has no classes, a label is none of them, or embeddings are not finite.

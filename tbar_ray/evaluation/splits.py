@@ -32,7 +32,7 @@ class Splits:
     seed: int
 
     def positions(self, data: EvaluationSet, part: Part) -> NDArray[np.int64]:
-        """Return the positions of one part, ascending.
+        """Positions of one part in the evaluation set, ascending.
 
         Raises:
             DataError: if a part would have no image.

@@ -60,7 +60,7 @@ def answering(model: nn.Module) -> Iterator[None]:
 
 
 def images_at_once(device: torch.device) -> int:
-    """Return the images of a forward pass: on a CPU as many as fit its caches, on a GPU enough to fill it."""
+    """Images of a forward pass: on a CPU as many as fit its caches, on a GPU enough to fill it."""
     return 128 if device.type == "cpu" else 512
 
 
@@ -68,7 +68,7 @@ def images_at_once(device: torch.device) -> int:
 def zero_shot_head(
     model: nn.Module, tokenizer: Tokenizer, classnames: Sequence[str], templates: Sequence[str]
 ) -> Tensor:
-    """Return the class embeddings [C, D]: normalised means of normalised template embeddings.
+    """Class embeddings, float [C, D]: normalised means of normalised template embeddings.
 
     Templates mark the class by `{c}` (CLIP_benchmark) or `{}` (Radford et al., 2103.00020).
 
@@ -98,7 +98,7 @@ def zero_shot_head(
 
 
 def best_columns(scores: Tensor, k: int) -> Tensor:
-    """Return the columns [B, min(k, C)] (int64) of the greatest of `scores` [B, C], best first.
+    """Columns [B, min(k, C)] (int64) of the greatest of `scores` [B, C], best first.
 
     The first column is the argmax, a tie going to the lower index; ties further down are in no set order.
     """
@@ -118,7 +118,7 @@ def predict_topk(
     k: int = 5,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Return the k best classes [N, min(k, C)] (int64, CPU), best first, of uint8 images [N, 3, H, W].
+    """The k best classes [N, min(k, C)] (int64, CPU), best first, of uint8 images [N, 3, H, W].
 
     The first column is `predict`'s answer. The head is [C, D], on the model's device. `batch_size` None takes as many
     images at once as suit the device.
@@ -146,7 +146,7 @@ def predict_topk(
 def predict(
     model: nn.Module, head: Tensor, images: Tensor, preprocessing: Preprocessing, batch_size: int | None = None
 ) -> Tensor:
-    """Return the predicted class [N] (int64, CPU) of uint8 images [N, 3, H, W].
+    """Predicted class [N] (int64, CPU) of uint8 images [N, 3, H, W].
 
     Raises:
         DataError: as `predict_topk`.
@@ -158,7 +158,7 @@ def predict(
 def predict_reduced(
     model: nn.Module, head: Tensor, images: Tensor, preprocessing: Preprocessing, batch_size: int | None = None
 ) -> Tensor:
-    """Return `predict`'s answers, computed in bf16 where that leaves no doubt.
+    """The answers of `predict`, computed in bf16 where that leaves no doubt.
 
     Images whose two best classes are closer than `MARGIN` are embedded again in float32.
 
