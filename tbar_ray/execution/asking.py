@@ -16,7 +16,7 @@ AGAIN = 0.5
 
 
 def ask(call: Callable[[], Any]) -> Any:
-    """Return the answer to a call, made again for as long as its actor is being restarted.
+    """Answer to a call, made again for as long as its actor is being restarted.
 
     Ray could repeat calls itself, and then tells of each one on the terminal when an actor is ended on purpose.
 

@@ -82,7 +82,7 @@ class Snapshot:
 
 
 def call_of(stage: Stage, policy: Policy) -> StageCall:
-    """Return the call of one stage; only stages that compute on a model are given GPUs."""
+    """The call of one stage; only stages that compute on a model are given GPUs."""
     return StageCall(
         fingerprint=stage.fingerprint,
         artifact=stage.artifact,
@@ -95,6 +95,6 @@ def call_of(stage: Stage, policy: Policy) -> StageCall:
 
 
 def calls_for(stages: Sequence[Stage], policy: Policy, without: Iterable[str] = ()) -> list[StageCall]:
-    """Return the calls of stages and of everything that they need, inputs first, except those of given fingerprints."""
+    """Calls of stages and of everything that they need, inputs first, except those of given fingerprints."""
     known = frozenset(without)
     return [call_of(stage, policy) for stage in stages_in_order(stages) if stage.fingerprint not in known]

@@ -88,7 +88,7 @@ class Coordinator:
         return next((outcome.error for outcome in outcomes if outcome.error is not None), None)
 
     async def wait_until_begun(self) -> None:
-        """Return once a stage runs, or a trial has ended without one."""
+        """Wait until a stage runs, or a trial has ended without one."""
         await self._begun.wait()
 
     async def report(self, fingerprint: str, facts: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ class Coordinator:
             setattr(status, name, value)
 
     async def snapshot(self) -> Snapshot:
-        """Return the running stages, and those that have ended since the last snapshot."""
+        """The running stages, and what ended or was noted since the last snapshot; each is told once."""
         ended, self._ended = self._ended, []
         notes, self._notes = self._notes, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}

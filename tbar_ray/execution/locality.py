@@ -20,7 +20,7 @@ class Locality:
         self._held.setdefault(node, {}).update(fetched)
 
     def nearest(self, artifacts: Iterable[str]) -> str | None:
-        """Return the node that holds most bytes of some artifacts; None where none holds any."""
+        """The node that holds most bytes of some artifacts; None where none holds any."""
         wanted = frozenset(artifacts)
         shares = {node: sum(held[name] for name in held.keys() & wanted) for node, held in self._held.items()}
         node = max(shares, key=lambda node: shares[node], default=None)

@@ -12,7 +12,7 @@ from tbar_ray.store.temporary import temporary_folder
 
 
 def resolve_address(address: str | None) -> str:
-    """Return where to run: as asked, else the cluster of RAY_ADDRESS (as in `ray job submit`), else 'local'."""
+    """Where to run: as asked, else the cluster of RAY_ADDRESS (as in `ray job submit`), else 'local'."""
     return address or os.environ.get("RAY_ADDRESS") or "local"
 
 

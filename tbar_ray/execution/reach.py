@@ -36,7 +36,7 @@ def check_reachable(address: str) -> None:
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """Return where a cluster's head listens.
+    """Host name and port where a cluster's head listens.
 
     Raises:
         ValueError: if the address cannot be understood.

@@ -123,6 +123,6 @@ def _run(stage: Stage, context: StageContext) -> dict[str, Any]:
 
 
 def last_line(error: Exception) -> str:
-    """Return the last line of an error; of a remote one, whose text is a traceback, this is its message."""
+    """Last line of an error, cut to 300 characters; of a remote one, whose text is a traceback, its message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

@@ -57,7 +57,7 @@ class ClusterWatch:
 
 
 def _head() -> tuple[str, int] | None:
-    """Return where the head listens; None through Ray's client, which has no such address."""
+    """Host and port where the head listens; None through Ray's client, which has no such address."""
     address = getattr(ray.get_runtime_context(), "gcs_address", None)
     if not address or ":" not in address:
         return None
@@ -66,7 +66,7 @@ def _head() -> tuple[str, int] | None:
 
 
 def _raylets() -> list[psutil.Process]:
-    """Return the raylet of a local Ray, which is a child of this process; none where a cluster was joined."""
+    """The raylet of a local Ray, which is a child of this process; none where a cluster was joined."""
     return [child for child in psutil.Process().children() if child.name() == RAYLET]
 
 
