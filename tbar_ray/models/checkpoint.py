@@ -164,7 +164,7 @@ def _told(content: object) -> str:
 
 
 def _plain(path: Path, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """Return a state dict under the names of the model itself, and the prefix that stood before all of them."""
+    """A state dict under the names of the model itself, and the prefix that stood before all of them."""
     plain = {key: value for key, value in state.items() if not (key in OPENAI and value.numel() == 1)} or dict(state)
     whole = ""
     while prefix := next((p for p in (*PREFIXES, *WRAPPED) if all(key.startswith(p) for key in plain)), ""):

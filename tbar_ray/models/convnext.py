@@ -12,7 +12,7 @@ from timm.models import ConvNeXt, build_model_with_cfg, register_model
 
 @register_model  # type: ignore[untyped-decorator]
 def tbar_convnext_tiny(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
-    """Return ConvNeXt with 1, 1, 2 and 1 blocks of 24 to 192 channels, without layer scale.
+    """ConvNeXt with 1, 1, 2 and 1 blocks of 24 to 192 channels, without layer scale.
 
     Layer scale starts each block near zero, which helps only deep networks.
     """

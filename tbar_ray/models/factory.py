@@ -77,7 +77,7 @@ def create_model(
 
 
 def weights_file(weights: str | Path) -> Path:
-    """Return the local file of weights that a path or URL names; from a URL it is downloaded once per machine.
+    """Local file of weights that a path or URL names; from a URL it is downloaded once per machine.
 
     Raises:
         CheckpointError: if it is not there, or cannot be downloaded.

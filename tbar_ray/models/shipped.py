@@ -28,18 +28,18 @@ ROWS: Final = "token_embedding.rows"
 
 @cache
 def shipped_hashes(folder: Path = WEIGHTS) -> dict[str, dict[str, str]]:
-    """Return the SHA-256 of every shipped file, by architecture and tag. Imports no torch."""
+    """SHA-256 of every shipped file, by architecture and tag. Imports no torch."""
     hashes: dict[str, dict[str, str]] = json.loads((folder / INDEX).read_text())
     return hashes
 
 
 def shipped_hash(architecture: str, tag: str, folder: Path = WEIGHTS) -> str | None:
-    """Return the SHA-256 of a shipped tag's file, or None if the package has no such tag."""
+    """SHA-256 of a shipped tag's file, 64 hex digits; None if the package has no such tag."""
     return shipped_hashes(folder).get(architecture, {}).get(tag)
 
 
 def load_shipped(architecture: str, tag: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
-    """Return the state dict of a shipped tag in float32.
+    """State dict of a shipped tag in float32; embeddings of words that the file leaves out are 0.
 
     Raises:
         CheckpointError: if the file is missing or does not match its hash.
@@ -96,5 +96,5 @@ def pack(state: dict[str, Tensor], words: Iterable[int], architecture: str, tag:
 
 
 def file_name(architecture: str, tag: str) -> str:
-    """Return the name of a shipped tag's file."""
+    """ARCHITECTURE-TAG.safetensors: the file of a shipped tag."""
     return f"{architecture}-{tag}.safetensors"
