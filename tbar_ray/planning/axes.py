@@ -107,13 +107,13 @@ STANDARD = ("attack", "source", "method", "forget_size", "clean_fraction", "pois
 
 
 def order_of(names: Iterable[str]) -> list[str]:
-    """Return the names of axes in the order of tables: the usual ones first, then as given."""
+    """Names of axes, each once, in the order of tables: the usual ones first, then as given."""
     known = list(ALIASES)
     return sorted(dict.fromkeys(names), key=lambda name: known.index(name) if name in known else len(known))
 
 
 def factors_of(names: Iterable[str]) -> dict[str, Factor]:
-    """Return how axes are shown: an alias as declared, another by the shortest end of its path that is unique."""
+    """How axes are shown: an alias as declared, another by the shortest end of its path that is unique."""
     names = order_of(names)
     return {name: ALIASES[name].factor if name in ALIASES else _unnamed(name, names) for name in names}
 
@@ -137,13 +137,13 @@ def is_aliased(path: str) -> bool:
 
 
 def method_parameter(name: str) -> tuple[str, str] | None:
-    """Return method and parameter of an axis METHOD.PARAMETER; None for any other axis."""
+    """Method and parameter of an axis METHOD.PARAMETER; None for any other axis."""
     method, dot, parameter = name.partition(".")
     return (method, parameter) if dot and method not in CampaignSpec.model_fields else None
 
 
 def keys_of(spec: CampaignSpec, name: str, method: str) -> list[Keys]:
-    """Return the paths of a spec that an axis sets, for a trial of a method.
+    """Paths of a spec that an axis sets, for a trial of a method.
 
     Raises:
         SpecError: if there is no such axis.
@@ -183,7 +183,7 @@ def _split(content: Any, path: str) -> Keys:
 
 
 def setting_of(value: Any) -> Setting:
-    """Return a value as a record holds it: a scalar as it is, anything else as JSON."""
+    """A value as a record holds it: a scalar as it is, anything else as JSON with sorted keys."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return json.dumps(value, sort_keys=True)

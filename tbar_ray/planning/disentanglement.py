@@ -17,7 +17,7 @@ from tbar_ray.stages.poison import InfectedModel
 
 
 def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -> MeasureDisentanglement:
-    """Return the map of an attack: θ_pre with the vector of a clean and of a triggered fine-tuning."""
+    """The map of an attack: θ_pre with the vector of a clean and of a triggered fine-tuning."""
     wanted = spec.disentanglement
     assert wanted is not None
     trained = planted.infected

@@ -22,7 +22,7 @@ def is_whole(spec: CampaignSpec, axis: str, method: str) -> bool:
 
 
 def types_at(spec: CampaignSpec, keys: Keys) -> set[Any]:
-    """Return the types that the value at a path may have; empty where they are unknown."""
+    """Types that the value at a path may have; empty where they are unknown."""
     if "parameters" in keys[:-1]:
         owner = _owner_of_parameters(spec, keys)
         return set() if owner is None or keys[-1] not in owner.model_fields else _members(owner, keys[-1])
@@ -33,7 +33,7 @@ def types_at(spec: CampaignSpec, keys: Keys) -> set[Any]:
 
 
 def _owner_of_parameters(spec: CampaignSpec, keys: Keys) -> type[BaseModel] | None:
-    """Return the class that takes the parameters of a method, a trigger, a planting, a merge or a patch."""
+    """The class that takes the parameters of a method, a trigger, a planting, a merge or a patch; None if unknown."""
     from tbar_ray.models.merging import MERGES
     from tbar_ray.planting.badclip import PatchOptimisation
     from tbar_ray.planting.registry import PLANTINGS
@@ -69,7 +69,7 @@ def _members(model: type[BaseModel], key: str) -> set[Any]:
 
 
 def _flat(annotation: Any) -> set[Any]:
-    """Return the members of a union, without annotations."""
+    """Members of a union, without annotations; of another type, the type itself."""
     if get_origin(annotation) is Annotated:
         return _flat(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

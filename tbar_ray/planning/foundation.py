@@ -51,7 +51,7 @@ class Foundation:
 
 
 def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundation:
-    """Return the data and the clean model.
+    """Nodes of the data that a spec gives or has drawn, and of the clean model.
 
     With `without_data`, missing data are assumed to exist: enough to plan, not to run.
 
@@ -124,7 +124,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
 
 
 def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]:
-    """Return the fields of a node of given weights, a file or a tag: place, and identity (tag or digest).
+    """Fields of a node of given weights, a file or a tag: place, and identity (tag or digest).
 
     Args:
         architecture: whose weights they are.
@@ -199,19 +199,19 @@ def _given(
 
 
 def _described(shards: str | list[str]) -> list[tuple[str, int]]:
-    """Return the shards' names and sizes; those of a split sorted by name, since their places do not count."""
+    """Names and sizes in bytes of shards; those of a split sorted by name, since their places do not count."""
     described = [(_name_of(shard["url"]), shard["size"]) for shard in describe_shards(shards)]
     return described if isinstance(shards, str) else sorted(described)
 
 
 def _name_of(shard: str) -> str:
-    """Return what identifies a shard: a command as a whole, else its name, without secrets or signatures."""
+    """What identifies a shard: a command as a whole, else its name, without secrets or signatures."""
     shown = redact(shard)
     return shown if shard.startswith(PIPE) else shown.rsplit("/", 1)[-1].removesuffix(f"?{HIDDEN}")
 
 
 def _known_samples(url: str) -> int | None:
-    """Return the number of samples from img2dataset's `_stats.json` files, where these are beside local shards."""
+    """Number of samples by img2dataset's `_stats.json` files beside local shards; None where they do not say."""
     stats = sorted(Path(url).glob("*_stats.json")) if is_folder(url) else []
     try:
         return sum(int(json.loads(file.read_text())["successes"]) for file in stats) if stats else None
@@ -220,13 +220,13 @@ def _known_samples(url: str) -> int | None:
 
 
 def _digest_tag(architecture: str, tag: str) -> str:
-    """Return the identity of a tag: a shipped tag is its file's SHA-256, which may change; a published one its name."""
+    """Identity of a tag: of a shipped one 16 hex digits of its SHA-256, which may change; else its name."""
     known = shipped_hash(architecture, tag)
     return f"tag {tag}" if known is None else known[:16]
 
 
 def _digest_file(path: Path) -> str:
-    """Return 16 hex digits of a file's SHA-256; a large file is read again only where it has changed."""
+    """16 hex digits of a file's SHA-256; a large file is read again only where it has changed."""
     about = path.stat()
     return _digest(path, about.st_size, about.st_mtime_ns, about.st_ino)
 

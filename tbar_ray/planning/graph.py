@@ -45,7 +45,7 @@ class TrialGraph:
 
     @property
     def outputs(self) -> list[Stage]:
-        """Return the stages that the trial waits for."""
+        """Stages that the trial waits for: the path of α and, where they are, the scores before a merge and the map."""
         outputs: list[Stage] = [self.path]
         if self.plain != self.infected:
             outputs.append(self.plain)
@@ -55,7 +55,7 @@ class TrialGraph:
 
 
 def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
-    """Return the stages of a trial; equal parts of two trials are equal objects."""
+    """Stages of a trial; equal parts of two trials are equal objects."""
     spec = trial.spec
     resources = spec.resources
     planted = plant_attack(trial, base, trial.attack)
@@ -91,7 +91,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
 
 
 def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
-    """Return the method's stage; data that the method does not need have no part in its fingerprint."""
+    """The method's stage; data that the method does not need have no part in its fingerprint."""
     spec = trial.spec
     method = build_method(spec, trial.method)
     needs = method.needs

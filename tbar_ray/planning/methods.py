@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def used_methods(spec: CampaignSpec) -> list[str]:
-    """Return the names that trials may have: the values of the axis `method`, or the campaign's one method."""
+    """Names that trials may have: the values of the axis `method`, or the campaign's one method."""
     axis = spec.search.axes.get("method") or spec.search.axes.get("unlearning.method")
     return [str(name) for name in axis] if isinstance(axis, list) else [spec.unlearning.method]
 
 
 def method_of(spec: CampaignSpec, name: str) -> Method:
-    """Return the definition of a name: an entry of `methods`, or a method with the parameters of `unlearning`."""
+    """Definition of a name: an entry of `methods`, or a method with the parameters of `unlearning`."""
     entry = spec.methods.get(name)
     if entry is None:
         return Method(method=name, parameters=spec.unlearning.parameters)
@@ -40,7 +40,7 @@ def build_method(spec: CampaignSpec, name: str) -> Unlearner:
 
 
 def alphas_of(spec: CampaignSpec, name: str) -> tuple[float, ...]:
-    """Return the path of α of a method: 1 where it has no α, or where α = 1 is its published form."""
+    """Path of α of a method: 1 where it has no α, or where α = 1 is its published form."""
     from tbar_ray.unlearning.registry import UNLEARNERS
 
     entry = method_of(spec, name)
@@ -53,7 +53,7 @@ def alphas_of(spec: CampaignSpec, name: str) -> tuple[float, ...]:
 
 
 def lacking(spec: CampaignSpec, needs: frozenset[Need]) -> tuple[Need, str] | None:
-    """Return the first thing that a method needs and the defender does not have, and what to do about it."""
+    """The first thing that a method needs and the defender does not have, and what to do about it; else None."""
     has: dict[Need, bool] = {
         "trigger": "trigger" in spec.defender.knows,
         "target": "target" in spec.defender.knows,

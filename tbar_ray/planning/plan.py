@@ -36,11 +36,11 @@ class Plan:
 
     @property
     def to_compute(self) -> list[PlannedStage]:
-        """Return the stages that are not in the store."""
+        """Stages that are not in the store, inputs first."""
         return [planned for planned in self.stages if not planned.cached]
 
     def to_dict(self, spec: CampaignSpec) -> dict[str, Any]:
-        """Return the plan for JSON."""
+        """The plan for JSON; `estimated_seconds` is null where a stage of some kind was never measured."""
         return {
             "campaign": spec.name,
             "sampler": spec.search.sampler,
@@ -87,7 +87,7 @@ def make_plan(planner: Planner, store: Store, images_per_second: float | None = 
 
 
 def measured_rates(store: Store, architecture: str) -> dict[str, float]:
-    """Return seconds per image (or per stage, where work is unknown) of each kind, from the store's records.
+    """Seconds per image (or per stage, where work is unknown) of each kind, from the store's records.
 
     Only stages of the same architecture count, and those that compute on no model.
     """
@@ -102,7 +102,7 @@ def measured_rates(store: Store, architecture: str) -> dict[str, float]:
 
 
 def total_seconds(stages: list[PlannedStage]) -> float | None:
-    """Return the sum of the estimates, None if one is unknown."""
+    """Sum of the estimates; None if one is unknown."""
     known = [planned.seconds for planned in stages if planned.seconds is not None]
     return sum(known) if len(known) == len(stages) else None
 

@@ -48,7 +48,7 @@ class Planner:
         self._foundations: dict[str, Foundation] = {}
 
     def plan(self, values: Values, to_beat: float | None = None) -> PlannedTrial:
-        """Return the trial of some values of the axes.
+        """The trial of some values of the axes, with its stages.
 
         Raises:
             SpecError: if a value is not allowed.
@@ -58,7 +58,7 @@ class Planner:
         return PlannedTrial(trial, build_graph(trial, self.foundation(trial.spec)))
 
     def foundation(self, spec: CampaignSpec | None = None) -> Foundation:
-        """Return the data and the clean model of a trial's spec, or of the campaign's own.
+        """Data and clean model of a trial's spec, or of the campaign's own; specs that agree in them share one.
 
         Raises:
             DataError: if given shards do not exist.
@@ -70,7 +70,7 @@ class Planner:
         return self._foundations[key]
 
     def grid(self) -> list[PlannedTrial]:
-        """Return every cell of a grid once, at most `search.trials` of them."""
+        """Every cell of a grid once, at most `search.trials` of them."""
         found: dict[str, PlannedTrial] = {}
         for values in grid(self.spec):
             planned = self.plan(values)
@@ -78,7 +78,7 @@ class Planner:
         return list(found.values())[: self.spec.search.trials]
 
     def examples(self) -> list[PlannedTrial]:
-        """Return an example of what a sampler may propose, or of each method where each has its own search."""
+        """One trial that a sampler may propose, or one of each method where each has its own search."""
         search = self.spec.search
         first = {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in search.axes.items()}
         if search.study == "whole":
@@ -97,7 +97,7 @@ class Planner:
 
 
 def campaign_fingerprint(spec: CampaignSpec) -> str:
-    """Return 16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
+    """16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
     content: Mapping[str, Any] = spec.model_dump(
         mode="json", exclude={"description": True, "resources": {"gpus", "readers", "checkpoint_minutes"}}
     )

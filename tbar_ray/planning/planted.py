@@ -43,7 +43,7 @@ class PlantedAttack:
 
 
 def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
-    """Return an attack's nodes in a trial."""
+    """Nodes of one attack of the spec in a trial; attacks that are planted together share the infected model."""
     spec = trial.spec
     attack = spec.attacks[name]
     if attack.infected is not None:
@@ -88,7 +88,7 @@ def _given(spec: CampaignSpec, base: Foundation, name: str, weights: str) -> Pla
 
 
 def _clean(base: Foundation) -> ModelNode:
-    """Return the clean model, which a spec that plants anything has."""
+    """The clean model, which a spec that plants anything has."""
     assert base.clean is not None
     return base.clean
 

@@ -68,7 +68,7 @@ def _values(axis: list[Any] | AxisRange) -> list[Any]:
 
 
 def _checked_together(axis: str, value: Any, methods: list[str]) -> list[list[str]]:
-    """Return the methods that one spec with the axis's value is for."""
+    """Methods that one spec with the axis's value is for, spec by spec."""
     if axis in METHOD_AXES:
         return [[str(value)]]
     return [[method] for method in methods] if is_of_method(axis) else [methods]

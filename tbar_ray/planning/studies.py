@@ -13,7 +13,7 @@ Axes = dict[str, list[Any] | AxisRange]
 
 
 def searched_trials(spec: CampaignSpec) -> int:
-    """Return the number of trials of a search; a method without anything to search has one."""
+    """Number of trials of a search; a method without anything to search has one."""
     assert spec.search.trials is not None
     if spec.search.study == "whole":
         return spec.search.trials
@@ -21,7 +21,7 @@ def searched_trials(spec: CampaignSpec) -> int:
 
 
 def axes_of(spec: CampaignSpec, method: str) -> Axes:
-    """Return the axes of one method's study: without the method, and without other methods' parameters."""
+    """Axes of one method's study: without the method, and without other methods' parameters."""
     return {
         name: axis
         for name, axis in spec.search.axes.items()

@@ -90,7 +90,7 @@ def make_trial(spec: CampaignSpec, values: Values, to_beat: float | None = None)
 
 
 def override(spec: CampaignSpec, values: Values, method: str) -> CampaignSpec:
-    """Return a spec with values of axes in place; the cut of the evaluation set stays the campaign's.
+    """A spec with values of axes in place; the cut of the evaluation set stays the campaign's.
 
     Raises:
         SpecError: one line that names the axis, if a value is not allowed.
@@ -110,7 +110,7 @@ def override(spec: CampaignSpec, values: Values, method: str) -> CampaignSpec:
 
 
 def grid(spec: CampaignSpec) -> list[dict[str, Any]]:
-    """Return the values of every cell of a grid.
+    """Values of every cell of a grid, by axis.
 
     The attack varies fastest, so that several attacks are planted side by side.
     """
@@ -120,13 +120,13 @@ def grid(spec: CampaignSpec) -> list[dict[str, Any]]:
 
 
 def poisoning_rate(spec: CampaignSpec, attack: str) -> float | None:
-    """Return an attack's poisoning rate: its own or the campaign's; None where it has a count."""
+    """An attack's poisoning rate in (0, 1]: its own or the campaign's; None where a count is given."""
     own = spec.attacks[attack].poison
     return own.rate if own.rate is not None or own.count is not None else spec.poison.rate
 
 
 def value_at(spec: CampaignSpec, keys: Keys) -> Any:
-    """Return the validated value of a spec at a path; None where there is none."""
+    """Validated value of a spec at a path, as JSON has it; None where there is none."""
     found: Any = spec
     for key in keys:
         if isinstance(found, Mapping):
