@@ -12,7 +12,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def processors() -> int:
-    """Return the number of CPUs that this process may use, at least 1.
+    """Number of CPUs that this process may use, at least 1.
 
     It is the least of its affinity (`taskset`, `srun`), the quotas of its cgroups (containers, systemd) and what SLURM
     gave to the task.

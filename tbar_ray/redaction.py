@@ -30,7 +30,7 @@ _RANDOM = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
 def redact(text: str) -> str:
-    """Return a text without the secrets that URLs and commands in it hold; what is left out is `***`.
+    """A text without the secrets that URLs and commands in it hold; what is left out is `***`.
 
     Left out are user and password before a host, the signed or secret parameters of a query (`?sig=`,
     `X-Amz-Signature`, tokens, with the dates that they are signed for), authorisation headers, and assignments to
@@ -45,7 +45,7 @@ def redact(text: str) -> str:
 
 
 def redact_all(value: Any) -> Any:
-    """Return lists and mappings with every text in them redacted, keys included."""
+    """Lists and mappings with every text in them redacted, keys included; any other value as it is."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
