@@ -30,29 +30,29 @@ class Panel(NamedTuple):
 
 
 def panel_of(record: TrialRecord) -> Panel:
-    """Return the panel that a record belongs to."""
+    """Attack, source and method of a record: trials that agree in these are drawn together."""
     return Panel(record.attack, record.source, record.method)
 
 
 def panels_of(records: Iterable[TrialRecord]) -> list[Panel]:
-    """Return the panels, in order of first appearance."""
+    """Panels of some records, each once, in order of first appearance."""
     return list(dict.fromkeys(panel_of(r) for r in records))
 
 
 def in_panel(records: Iterable[TrialRecord], panel: Panel) -> list[TrialRecord]:
-    """Return the records of one panel."""
+    """Records of one panel, in the order given."""
     return [r for r in records if panel_of(r) == panel]
 
 
 def panel_names(panels: Sequence[Panel]) -> list[str]:
-    """Return what tells panels apart: the attack, with '← source' and '· method' where these vary."""
+    """What tells panels apart: the attack, with '← source' and '· method' where these vary."""
     moved = any(p.source != p.attack for p in panels)
     methods = len({p.method for p in panels}) > 1
     return [f"{p.attack}{f' ← {p.source}' if moved else ''}{f' · {p.method}' if methods else ''}" for p in panels]
 
 
 def value_of(record: TrialRecord, name: str) -> Setting:
-    """Return the value of an axis, or of what an attack fixes (`OF_ATTACK`)."""
+    """Value of an axis, or of what an attack fixes (`OF_ATTACK`); None where the trial has none."""
     if name in OF_ATTACK:
         value: Setting = getattr(record, name)
         return value
@@ -72,7 +72,7 @@ def varies_within(records: Iterable[TrialRecord], name: str) -> bool:
 
 
 def grouped(items: Iterable[ItemT], key: Callable[[ItemT], KeyT]) -> dict[KeyT, list[ItemT]]:
-    """Return items by key, in order of first appearance."""
+    """Items by key; keys in order of first appearance, items in the order given."""
     groups: dict[KeyT, list[ItemT]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -80,30 +80,30 @@ def grouped(items: Iterable[ItemT], key: Callable[[ItemT], KeyT]) -> dict[KeyT, 
 
 
 def names_of(records: Iterable[TrialRecord]) -> list[str]:
-    """Return the axes of some records, in the order of tables."""
+    """Axes of some records, each once, in the order of tables."""
     return order_of(name for record in records for name in record.settings)
 
 
 def varying(records: Sequence[TrialRecord], without: Sequence[str] = ("attack",)) -> list[Factor]:
-    """Return the axes that tell trials of an attack apart, in the order of tables."""
+    """Axes that tell trials of an attack apart, in the order of tables."""
     factors = factors_of(names_of(records))
     return [factor for name, factor in factors.items() if name not in without and varies_within(records, name)]
 
 
 def cell_of(record: TrialRecord, without: str | None = None) -> tuple[tuple[str, Setting], ...]:
-    """Return what identifies a record's cell, leaving out one axis if asked. α is not part of a cell."""
+    """What identifies a record's cell, leaving out one axis if asked. α is not part of a cell."""
     return tuple((name, record.setting(name)) for name in order_of(record.settings) if name != without)
 
 
 def interval(rate: RateRecord | None) -> Interval | None:
-    """Return a rate with its interval; None where it was not measured."""
+    """A rate and the ends of its interval, itself where it has none; None where it was not measured."""
     if rate is None or rate.value is None:
         return None
     return rate.value, rate.value if rate.low is None else rate.low, rate.value if rate.high is None else rate.high
 
 
 def preference(record: TrialRecord) -> tuple[float, ...]:
-    """Return a key by which the best record comes first: feasible, then least validation ASR, then most CA.
+    """A key by which the best record comes first: feasible, then least validation ASR, then most CA.
 
     Only validation scores count, so that a choice made with it does not spoil the test scores.
     """
@@ -113,7 +113,7 @@ def preference(record: TrialRecord) -> tuple[float, ...]:
 
 
 def one_per_cell(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Return the best record of each cell: where a sampler searched α, trials of a cell differ in α only."""
+    """Best record of each cell: where a sampler searched α, trials of a cell differ in α only."""
     return [min(group, key=preference) for group in grouped(records, cell_of).values()]
 
 
@@ -131,16 +131,16 @@ class Curve:
     beside: dict[str, list[Interval]] = field(default_factory=dict)
 
     def at(self, alpha: float, metric: str) -> float | None:
-        """Return the value at one α."""
+        """Value of a score at one α; None where the curve has no such α."""
         return self.scores[metric][self.alphas.index(alpha)][0] if alpha in self.alphas else None
 
     def setting(self, name: str) -> Setting:
-        """Return the value of an axis that all records of the curve share."""
+        """Value of an axis that the records of the curve share: in a mean of seeds, any but the seed."""
         return self.records[0].setting(name)
 
 
 def curves_of(records: Iterable[TrialRecord], metrics: Sequence[str], mean_of_seeds: bool) -> list[Curve]:
-    """Return one curve per cell; trials of a single α each, which a sampler asked for, are joined into one.
+    """One curve per cell; trials of a single α each, which a sampler asked for, are joined into one.
 
     Args:
         records: trials of one panel; those without a path are skipped.
@@ -172,13 +172,13 @@ def _mean(scores: Iterable[ScoresRecord], metric: str) -> Interval:
 
 
 def reference(records: Iterable[TrialRecord], role: Role, metric: str) -> float | None:
-    """Return the mean test value of the infected or the clean model; None if no record has it."""
+    """Mean test value of the infected or the clean model; None if no record has it."""
     values = [value for r in records if (value := r.value(metric, role)) is not None]
     return fmean(values) if values else None
 
 
 def infected_value(members: Sequence[TrialRecord], metric: str) -> float | None:
-    """Return the infected model's validation value, that of α = 0; test where no path has it."""
+    """The infected model's validation value, that of α = 0; test where no path has it."""
     start = [i[0] for r in members for p in r.path if p.alpha == 0 and (i := interval(p.scores.rate(metric)))]
     if not start and metric == "ca":
         start = [r.reference_ca for r in members if r.reference_ca is not None]
@@ -186,7 +186,7 @@ def infected_value(members: Sequence[TrialRecord], metric: str) -> float | None:
 
 
 def count_text(rates: Iterable[tuple[str, RateRecord | None]]) -> str:
-    """Return 'n = 1,200 (CA), 1,180 (ASR)' of named rates, with ranges where n differs; '' if none counts images."""
+    """'n = 1,200 (CA), 1,180 (ASR)' of named rates, with ranges where n differs; '' if none counts images."""
     counts: dict[str, set[int]] = {}
     for metric, rate in rates:
         if rate is not None and rate.n is not None:
@@ -201,19 +201,19 @@ def count_text(rates: Iterable[tuple[str, RateRecord | None]]) -> str:
 
 
 def counts_of_test(records: Iterable[TrialRecord], metrics: Sequence[str]) -> str:
-    """Return the numbers of images behind the test scores after removal; see `count_text`."""
+    """Numbers of images behind the test scores after removal, written as by `count_text`."""
     records = list(records)
     return count_text((metric, record.rate(metric)) for metric in metrics for record in records)
 
 
 def counts_of_validation(records: Iterable[TrialRecord], metrics: Sequence[str]) -> str:
-    """Return the numbers of images behind the validation scores; see `count_text`."""
+    """Numbers of images behind the validation scores, written as by `count_text`."""
     points = [point for record in records for point in record.path]
     return count_text((metric, point.scores.rate(metric)) for metric in metrics for point in points)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return '1 trial' or '2 trials'."""
+    """'1 trial' or '2,000 trials': the noun with an s unless there is one."""
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
@@ -254,7 +254,7 @@ class Levels:
         return len(self.groups)
 
     def index(self, value: Setting) -> int:
-        """Return the position of the level that a value belongs to."""
+        """Position of the level that a value of the records belongs to, from 0."""
         return self._index[value]
 
 

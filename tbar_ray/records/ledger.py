@@ -28,7 +28,7 @@ class Ledger:
         self.store.write_json(f"{self.folder}/spec.json", redact_all(self._spec.model_dump(mode="json")))
 
     def find(self, fingerprint: str) -> TrialRecord | None:
-        """Return a trial's record, or None if it has none.
+        """A trial's record; None if it has none.
 
         Raises:
             StoreError: if it is of another version, or broken.
@@ -41,7 +41,7 @@ class Ledger:
         self.store.write_json(f"{self.folder}/trials/{record.fingerprint}.json", record.model_dump(mode="json"))
 
     def read(self) -> list[TrialRecord]:
-        """Return all records, in the order of tables.
+        """All records of the campaign, in the order of tables.
 
         Raises:
             StoreError: if one is of another version, or broken.
@@ -67,7 +67,7 @@ class Ledger:
 
 
 def in_order(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Return records in the order of every table and file: by their settings, the usual axes first."""
+    """Records in the order of every table and file: by their settings, the usual axes first."""
     records = list(records)
     names = order_of(name for record in records for name in record.settings)
     return sorted(records, key=lambda record: ([_sortable(record.settings.get(name)) for name in names], record.alphas))

@@ -137,7 +137,7 @@ class Upkeep:
         self._store.remove_abandoned_scratch()
 
     def _unselected(self) -> set[str]:
-        """Return the vectors whose trials have ended, and none of which was selected in any campaign."""
+        """Vectors whose trials have ended, and none of which was selected in any campaign."""
         selected: set[str] = set()
         ended: set[str] = set()
         for records in self.records.values():
@@ -153,7 +153,7 @@ class Upkeep:
         return [name] if name in self.sizes else []
 
     def _under(self, artifact: str) -> set[str]:
-        """Return an artifact and all that it was computed from."""
+        """An artifact and all that it was computed from."""
         found: set[str] = set()
         todo = [artifact]
         while todo:

@@ -49,7 +49,7 @@ class RecordWriter:
         self._kept: OrderedDict[tuple[str, str], Content] = OrderedDict()
 
     def failed(self, planned: PlannedTrial, reason: str) -> TrialRecord:
-        """Return the record of a trial that ended without a result; scores known before the failure are kept."""
+        """Record of a trial that ended without a result; scores known before the failure are kept."""
         graph = planned.graph
         stages: tuple[tuple[Role, Evaluate | None], ...] = (("infected", graph.infected), ("clean", graph.clean))
         if graph.plain != graph.infected:
@@ -63,7 +63,7 @@ class RecordWriter:
         return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
-        """Return the record of a trial whose stages are all in the store.
+        """Record of a trial whose stages are all in the store.
 
         Raises:
             StoreError: if an artifact cannot be read.
@@ -130,13 +130,13 @@ class RecordWriter:
         }
 
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
-        """Return how far the attacker moved the weights; None for a given model, whose start is unknown."""
+        """How far the attacker moved the weights; None for a given model, whose start is unknown."""
         if not isinstance(graph.model, InfectedModel):
             return None
         return WeightChange(**self._facts(graph.model)["facts"]["weight_change"])
 
     def _others(self, graph: TrialGraph, path: Content) -> dict[str, OtherBackdoor]:
-        """Return the ASR of the model's other backdoors before and after this one's removal, by attack."""
+        """ASR of the model's other backdoors before and after this one's removal, by attack."""
         found = {}
         for stage in graph.path.others:
             fingerprint = stage.backdoor.fingerprint
@@ -148,7 +148,7 @@ class RecordWriter:
         return found
 
     def _disentanglement(self, graph: TrialGraph, alpha: float | None) -> DisentanglementRecord | None:
-        """Return the map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it."""
+        """The map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it; None without a map."""
         from tbar_ray.evaluation.disentanglement_map import DisentanglementMap
 
         if graph.map is None:
@@ -188,7 +188,7 @@ class RecordWriter:
         return self._once(stage.artifact, "", lambda: self._store.facts(stage.artifact))
 
     def _once(self, artifact: str, file: str, read: Callable[[], Content]) -> Content:
-        """Return the content of an artifact's file, cached: artifacts never change."""
+        """Content of an artifact's file, cached: artifacts never change."""
         key = artifact, file
         content: Content = self._kept.pop(key) if key in self._kept else read()
         self._kept[key] = content
@@ -198,7 +198,7 @@ class RecordWriter:
 
 
 def _lost(facts: Sequence[Content]) -> tuple[str, ...]:
-    """Return what the stages' data lost, each once: `lost` of evaluations, `problems` of trainings."""
+    """What the stages' data lost, each once: `lost` of evaluations, `problems` of trainings."""
     lines = (line for fact in facts for name in ("problems", "lost") for line in fact["facts"].get(name, ()))
     return tuple(dict.fromkeys(lines))
 
@@ -212,7 +212,7 @@ def _scores(content: Content) -> ScoresRecord:
 
 
 def _retrieval(path: Content, infected: Content, clean: Content | None) -> dict[Role, dict[str, RateRecord]]:
-    """Return the scores of the retrieval set, for a campaign that has one."""
+    """Scores of the retrieval set by role; empty for a campaign without one."""
     parts: tuple[tuple[Role, Content], ...] = (("removed", path), ("infected", infected), ("clean", clean or {}))
     return {
         role: {name: RateRecord(**rate) for name, rate in content["retrieval"].items()}
@@ -233,12 +233,12 @@ def _point(point: Content, reference_ca: float) -> PointRecord:
 
 
 def _beside(content: Content) -> dict[str, ScoresRecord]:
-    """Return the scores with the other running statistics, by their name."""
+    """Scores with the other running statistics, by their name."""
     return {name: _scores(content[name]) for name in BESIDE if name in content}
 
 
 def _sensitivity(points: tuple[PointRecord, ...], path: Content) -> SensitivityRecord | None:
-    """Return the range of α in which the backdoor is removed and CA kept; None for one α, and after a bisection."""
+    """Range of α in which the backdoor is removed and CA kept; None for one α, and after a bisection."""
     from tbar_ray.evaluation.selection import AlphaPoint
     from tbar_ray.evaluation.sensitivity import alpha_sensitivity
 
@@ -249,7 +249,7 @@ def _sensitivity(points: tuple[PointRecord, ...], path: Content) -> SensitivityR
 
 
 def objective_values(record: TrialRecord, min_retention: float) -> dict[str, float]:
-    """Return the objective values for a sampler, from validation scores only: penalised ASR, CA and ASR.
+    """Objective values for a sampler, from validation scores only: penalised ASR, CA, ASR and PA.
 
     Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
     """
