@@ -17,7 +17,7 @@ MOVED = ("relative_l2", "participation")
 
 
 def attack_table(records: Sequence[TrialRecord]) -> Markdown:
-    """Return the table of attacks, one row per infected model; '' without records.
+    """The table of attacks, one row per infected model; '' without records.
 
     Task, planting, merge, top-5 CA, how far the weights were moved and further axes of the infected model have
     columns only where they vary.

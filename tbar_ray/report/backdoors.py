@@ -13,7 +13,7 @@ NOTE = "The model holds all backdoors; the vector is that of the removed one. AS
 
 
 def other_backdoors(records: Sequence[TrialRecord]) -> Markdown:
-    """Return the ASR of the other backdoors before and after; '' where models hold one backdoor each."""
+    """ASR of a model's other backdoors before and after; '' where models hold one backdoor each."""
     shown = [r for r in one_per_cell(records) if r.others]
     axes = columns_of(shown, always=())
     rows = [

@@ -36,7 +36,7 @@ class Column:
 def columns_of(
     records: Sequence[TrialRecord], always: Sequence[str] = ALWAYS, without: Sequence[str] = ()
 ) -> list[Column]:
-    """Return a column for each axis beside the attack that tells records apart, those of `always` first."""
+    """A column for each axis beside the attack that tells records apart, those of `always` first."""
     every = factors_of(names_of(records))
     shown = {factor.name for factor in varying(records)} | set(always)
     factors = [factor for name, factor in every.items() if name in shown and name not in ("attack", *without)]
@@ -44,7 +44,7 @@ def columns_of(
 
 
 def joined(factors: Sequence[Factor]) -> list[Column]:
-    """Return a column per axis, and one for parameters that belong to more than one method.
+    """A column per axis, and one for parameters that belong to more than one method.
 
     There would be dozens of these where many methods are searched, and each trial fills those of its method alone.
     """
@@ -57,7 +57,7 @@ def joined(factors: Sequence[Factor]) -> list[Column]:
 
 
 def parameters_joined(factors: Sequence[Factor]) -> list[Column]:
-    """Return a column per axis, and one for all parameters of methods but a learning rate on its own."""
+    """A column per axis, and one for all parameters of methods but a learning rate on its own."""
     parameters = [factor for factor in factors if is_parameter(factor.name)]
     alone = [factor.name for factor in parameters] == ["learning_rate"]
     return _with_parameters(factors, [] if alone else parameters)
@@ -74,17 +74,17 @@ def _with_parameters(factors: Sequence[Factor], parameters: Sequence[Factor]) ->
 
 
 def heads(columns: Iterable[Column]) -> list[str]:
-    """Return the heads of columns in a report."""
+    """Heads of columns in a report, where a terminal may have shorter ones."""
     return [column.label for column in columns]
 
 
 def values(record: TrialRecord, columns: Iterable[Column]) -> list[str]:
-    """Return the texts of columns for a record."""
+    """A record's texts, one a column, in the order of `heads`."""
     return [column.text(record) for column in columns]
 
 
 def _owner(name: str) -> str:
-    """Return the method that a parameter is of, '' for one of all methods."""
+    """Method that a parameter is of, '' for one of all methods."""
     of = method_parameter(name)
     return of[0] if of is not None else ""
 
@@ -101,7 +101,7 @@ def _source(record: TrialRecord) -> str:
 
 
 def _short(factor: Factor) -> str:
-    """Return the name of a parameter beside its method's."""
+    """Name of a parameter beside its method's."""
     of = method_parameter(factor.name)
     name = factor.name if of is None else of[1]
     return ALIASES[name].factor.head if name in ALIASES else factor.label if of is None else name.replace("_", " ")

@@ -19,7 +19,7 @@ NOTE = (
 
 
 def disentanglement(records: Sequence[TrialRecord]) -> Markdown:
-    """Return a row per map; '' for a campaign without maps."""
+    """A row per map; '' for a campaign without maps."""
     import numpy as np
 
     rows = []

@@ -15,7 +15,7 @@ Pair = tuple[TrialRecord, TrialRecord]
 
 
 def effect_sentences(records: Sequence[TrialRecord], factor: Factor) -> list[str]:
-    """Return sentences on the effect of an axis on test ASR and CA.
+    """Sentences on the effect of an axis on test ASR and CA.
 
     First the mean at each level over all other axes, then, because means of different cells mislead, the change
     between cells that differ in nothing else: from the least to the greatest number, or from the first name to each
@@ -44,7 +44,7 @@ def effect_sentences(records: Sequence[TrialRecord], factor: Factor) -> list[str
 
 
 def _comparison(measured: Sequence[TrialRecord], factor: Factor, low: Setting, high: Setting) -> list[str]:
-    """Return sentences on the change between two levels, over all attacks and for each of several."""
+    """Sentences on the change between two levels, over all attacks and for each of several."""
     first, second = factor.form(low), factor.form(high)
     pairs = _matched(measured, factor, low, high)
     if not pairs:
@@ -79,7 +79,7 @@ def _value(record: TrialRecord, metric: str) -> float:
 
 
 def _matched(measured: Sequence[TrialRecord], factor: Factor, low: Setting, high: Setting) -> list[Pair]:
-    """Return pairs of trials at two levels that agree in everything else."""
+    """Pairs of trials at two levels that agree in everything else."""
     pairs = []
     for group in grouped(measured, lambda r: cell_of(r, factor.name)).values():
         by_level = {r.setting(factor.name): r for r in group}

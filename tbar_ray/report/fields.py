@@ -53,12 +53,12 @@ _SOME: Sequence[tuple[Sequence[str], Sequence[Role]]] = (
 
 
 def settings_fields(records: Iterable[TrialRecord]) -> tuple[str, ...]:
-    """Return the columns of settings: the usual ones, and the campaign's further axes."""
+    """Columns of settings: the usual ones, and the campaign's further axes."""
     return tuple(dict.fromkeys((*USUAL, *names_of(records))))
 
 
 def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """Return the columns of a campaign: settings, the common ones, and those for which only it has values."""
+    """Columns of a campaign: settings, the common ones, and those for which only it has values."""
     some = [
         field
         for metrics, roles in _SOME
@@ -72,14 +72,14 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """Return the columns of validation scores: those of every campaign, and those that only some have."""
+    """Columns of validation scores: those of every campaign, and those that only some have."""
     roles = [role for role in BESIDE if any(getattr(p, role) is not None for record in records for p in record.path)]
     more = (f for role in roles for metric in POINT_BESIDE for f in _with_interval(f"{metric}{SUFFIXES[role]}"))
     return (*POINT_FIELDS, *more)
 
 
 def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
-    """Return a trial as results.json has it: columns in a fixed order, None where unknown, then the nested parts."""
+    """A trial as results.json has it: columns in a fixed order, None where unknown, then the nested parts."""
     flat = {**settings_of(record), **_flat(record)}
     return {
         "schema_version": record.schema_version,
@@ -98,12 +98,12 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
 
 
 def settings_of(record: TrialRecord) -> Row:
-    """Return a trial's settings by column; the source is None for a model's own vector."""
+    """A trial's settings by column; the source is None for a model's own vector."""
     return {**{name: value_of(record, name) for name in OF_ATTACK}, **record.settings}
 
 
 def point_of(point: PointRecord) -> Row:
-    """Return the validation scores at one α in a fixed order."""
+    """Validation scores at one α by column, in a fixed order."""
     scores = {name: value for metric in METRICS for name, value in _rate(metric, point.scores.rate(metric)).items()}
     row: Row = {"alpha": point.alpha, "split": "validation", **scores, "ca_retention": point.ca_retention}
     for role in BESIDE:

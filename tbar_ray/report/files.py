@@ -69,7 +69,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
 def _figures(
     records: Sequence[TrialRecord], examples: Mapping[str, Examples], attacks: Sequence[str]
 ) -> dict[str, Figure]:
-    """Return the figures by file name: those of every campaign, and those for which it has data."""
+    """The figures by file name: those of every campaign, and those for which it has data."""
     figures = {
         "alpha.png": alpha_figure(records),
         "tradeoff.png": tradeoff_figure(records),

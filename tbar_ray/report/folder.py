@@ -13,7 +13,7 @@ LATEST = "latest"
 
 
 def report_folder(home: Path, spec: CampaignSpec) -> Path:
-    """Return the folder of a campaign's report in the folder of results, `reports/NAME/FINGERPRINT`.
+    """Folder of a campaign's report in the folder of results, `reports/NAME/FINGERPRINT`.
 
     Other specs of the same name have others.
     """

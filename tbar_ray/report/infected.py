@@ -22,7 +22,7 @@ def is_parameter(name: str) -> bool:
 
 
 def model_of(record: TrialRecord) -> tuple[tuple[str, Setting], ...]:
-    """Return what identifies a record's infected model."""
+    """What identifies a record's infected model: the axes of attacker and victim with their values, by name."""
     return tuple((name, value) for name, value in sorted(record.settings.items()) if is_of_model(name))
 
 

@@ -45,7 +45,7 @@ EFFECTS: Mapping[str, str] = {
 
 
 def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, figures: Sequence[str]) -> str:
-    """Return the report as Markdown, with links to those `figures` that were drawn."""
+    """The report as Markdown, with links to those `figures` that were drawn."""
     parts = [
         f"# {escape(spec.name)}",
         paragraphs(spec.description),
@@ -82,7 +82,7 @@ def _defender(spec: CampaignSpec) -> str:
 
 
 def _effects(records: Sequence[TrialRecord]) -> list[Markdown]:
-    """Return a section on each axis of which the trials that have it have several values."""
+    """A section on each axis of which the trials that have it have several values."""
     chosen = one_per_cell(records)
     factors = [
         factor

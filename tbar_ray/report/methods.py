@@ -26,7 +26,7 @@ STAR = "\\* CA is not kept: no α of the method retains the share that evaluatio
 
 
 def methods_table(records: Sequence[TrialRecord], max_asr: float | None) -> Markdown:
-    """Return the table of methods by attack; '' if the method does not vary."""
+    """The table of methods by attack; '' if the method does not vary."""
     chosen = [r for r in one_per_cell(_best_per_method(records, max_asr)) if r.status != "failed"]
     if not varies(chosen, "method"):
         return Markdown()
@@ -49,19 +49,19 @@ def methods_table(records: Sequence[TrialRecord], max_asr: float | None) -> Mark
 
 
 def _best_per_method(records: Sequence[TrialRecord], max_asr: float | None) -> list[TrialRecord]:
-    """Return, of what a search tried of one method, attack and seed, the best on validation."""
+    """Of what a search tried of one method, attack and seed, the best on validation."""
     groups = grouped(records, lambda r: (r.attack, r.method, r.seed))
     return [min(group, key=lambda r: _rank([r], max_asr)) for group in groups.values()]
 
 
 def validation_scores(record: TrialRecord) -> tuple[float, float] | None:
-    """Return validation CA and ASR at a trial's α."""
+    """Validation CA and ASR at a trial's α; None where none was selected."""
     point = record.selected_point
     return (point.ca, point.asr) if point else None
 
 
 def _rank(group: Sequence[TrialRecord], max_asr: float | None) -> tuple[float, ...]:
-    """Return a key by which the best method comes first, from validation scores only."""
+    """A key by which the best method comes first, from validation scores only."""
     scores = [found for r in group if (found := validation_scores(r)) is not None]
     if not scores:
         return (3.0,)

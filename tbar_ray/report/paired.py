@@ -43,7 +43,7 @@ class _Test:
 
 
 def paired_tests(records: Sequence[TrialRecord], store: Store) -> Markdown:
-    """Return the tests of all pairs, and how many could not be tested; '' if nothing can be paired.
+    """The tests of all pairs, and how many could not be tested; '' if nothing can be paired.
 
     Raises:
         StoreError: if predictions that are in the store cannot be read.
@@ -76,7 +76,7 @@ MANY = 4
 
 
 def _pairs(group: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, TrialRecord]]:
-    """Return pairs that differ in one respect; of vectors, each other model's with the model's own.
+    """Pairs that differ in one respect; of vectors, each other model's with the model's own.
 
     Of many, the best on validation is compared with each of the others.
     """
@@ -113,7 +113,7 @@ def _what(record: TrialRecord, name: str) -> Hashable:
 
 
 def _predictions(record: TrialRecord, store: Store) -> Arrays | None:
-    """Return the model's predictions after removal; None if the store has none, or not with the target."""
+    """The model's predictions after removal; None if the store has none, or not with the target."""
     import numpy as np
 
     from tbar_ray.stages.evaluate import PREDICTIONS
@@ -134,7 +134,7 @@ def _predictions(record: TrialRecord, store: Store) -> Arrays | None:
 
 
 def _compared(first: TrialRecord, second: TrialRecord, predictions: dict[str, Arrays | None]) -> list[_Test]:
-    """Return the tests of CA and ASR; none where predictions are missing or of other images."""
+    """The tests of CA and ASR; none where predictions are missing or of other images."""
     import numpy as np
 
     from tbar_ray.evaluation.paired import compare

@@ -11,7 +11,7 @@ from tbar_ray.store.store import Store
 
 
 def examples_of(records: Sequence[TrialRecord], store: Store) -> dict[str, Examples]:
-    """Return the examples of one infected model per attack; attacks without an artifact are left out.
+    """Examples of one infected model per attack; attacks without an artifact are left out.
 
     Raises:
         StoreError: if an artifact that is committed cannot be read.

@@ -40,7 +40,7 @@ def reading(spec: CampaignSpec, records: Sequence[TrialRecord]) -> str:
 
 
 def result_rows(records: Sequence[TrialRecord]) -> str:
-    """Return the table of results, a row per trial; the ASR of the infected and the clean model beside that after."""
+    """The table of results, a row per trial; the ASR of the infected and the clean model beside that after."""
     if not records:
         return "None yet."
     axes = columns_of(records)
@@ -62,7 +62,7 @@ def result_rows(records: Sequence[TrialRecord]) -> str:
 
 
 def as_applied(record: TrialRecord) -> list[str]:
-    """Return CA and ASR with the statistics that the edit leaves, and the points of ASR that these hide."""
+    """CA and ASR with the statistics that the edit leaves, and the points of ASR that these hide."""
     if record.beside is None:
         return ["–"] * 3
     role: Role = "removed" if record.as_applied is None else "as_applied"
@@ -70,12 +70,12 @@ def as_applied(record: TrialRecord) -> list[str]:
 
 
 def masked_points(record: TrialRecord) -> str:
-    """Return how much ASR the statistics that the edit leaves hide, in points; '–' where there are none."""
+    """How much ASR the statistics that the edit leaves hide, in points; '–' where there are none."""
     return "–" if record.asr_masked is None else f"{record.asr_masked * 100:+.1f}"
 
 
 def flat_range(record: TrialRecord) -> str:
-    """Return a trial's range of good α and its width; '–' where it is unknown."""
+    """A trial's range of good α and its width; 'none' without one, '–' where it is unknown."""
     found = record.alpha_sensitivity
     if found is None:
         return "–"
@@ -85,7 +85,7 @@ def flat_range(record: TrialRecord) -> str:
 
 
 def _over_all_images(records: Sequence[TrialRecord]) -> str:
-    """Return the footnote on the ASR that counts images of the target's class too."""
+    """The footnote on the ASR that counts images of the target's class too; '' where it was not measured."""
     measured = [(r.value("asr"), r.value("asr_all_images")) for r in records]
     both = [(asr, every) for asr, every in measured if asr is not None and every is not None]
     if not both:
@@ -100,7 +100,7 @@ def _over_all_images(records: Sequence[TrialRecord]) -> str:
 
 
 def without_result(records: Sequence[TrialRecord]) -> str:
-    """Return failed, infeasible and given-up trials with their reasons."""
+    """Failed, infeasible and given-up trials with their reasons."""
     gone = [r for r in records if r.status != "done"]
     if not gone:
         return "None."

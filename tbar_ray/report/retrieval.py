@@ -20,7 +20,7 @@ NOTE = (
 
 
 def retrieval(records: Sequence[TrialRecord]) -> Markdown:
-    """Return the scores of the retrieval set; '' for a campaign without one.
+    """Scores of the retrieval set; '' for a campaign without one.
 
     Rows of the clean and the infected model precede those after removal, once per infected model.
     """

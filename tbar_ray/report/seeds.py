@@ -21,7 +21,7 @@ NOTE = (
 
 
 def across_seeds(records: Sequence[TrialRecord]) -> Markdown:
-    """Return the mean of every cell that several seeds have results of; '' if there is none."""
+    """Mean of every cell that several seeds have results of; '' if there is none."""
     from tbar_ray.evaluation.bootstrap import aggregate
 
     rows = []

@@ -28,7 +28,7 @@ WRAPPED = 24
 
 
 def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
-    """Return test scores at the selected α, one row per trial, in at most 100 columns (120 if many axes vary).
+    """Test scores at the selected α, one row per trial, in at most 100 columns (120 if many axes vary).
 
     Scores are written "infected → after removal", ASR with the clean model's behind it. The best feasible trial
     of each attack, by its validation scores, is bold. A trial without a result says so and refers to its reason
@@ -85,7 +85,7 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
 
 
 def _columns(records: Sequence[TrialRecord]) -> list[Column]:
-    """Return the attack and a column for each setting that tells trials apart, those of the attack among them."""
+    """The attack and a column for each setting that tells trials apart, those of the attack among them."""
     factors = [f for name, f in factors_of(names_of(records)).items() if name != "attack" and _tells(records, name)]
     axes = {column.name: column for column in joined(factors)}
     fixed = {name: _of_attack(name) for name in ("task", "planting") if varies(records, name)}
@@ -123,7 +123,7 @@ def _is_text(column: Column, records: Sequence[TrialRecord]) -> bool:
 
 
 def _title(records: Sequence[TrialRecord]) -> str:
-    """Return the title: what the scores are, and the settings that all trials share."""
+    """What the scores are, and the settings that all trials share."""
     same: list[str] = []
     if records:
         same += [f"target {records[0].target}"] * (not varies(records, "target"))
@@ -145,7 +145,7 @@ def _scores(record: TrialRecord, mark: str) -> list[str]:
 
 
 def _applied(record: TrialRecord) -> list[str]:
-    """Return CA and ASR with the statistics that the edit leaves, and the points of ASR that these hide."""
+    """CA and ASR with the statistics that the edit leaves, and the points of ASR that these hide."""
     role: Role = "removed" if record.as_applied is None else "as_applied"
     ca, asr = record.value("ca", role), record.value("asr", role)
     if record.asr_masked is None or ca is None or asr is None:
@@ -173,7 +173,7 @@ def _fitted(
 
 
 def _width(heads: Sequence[str], rows: Sequence[Sequence[str]], wrapped: set[int], gap: int) -> int:
-    """Return the columns of the terminal that a table takes, with the spaces at its sides."""
+    """Columns of the terminal that a table takes, with the spaces at its sides."""
     return sum(width + gap for width in _widths(heads, rows, wrapped)) + 2 - gap
 
 
@@ -183,7 +183,7 @@ def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]], wrapped: set[in
 
 
 def _middle(name: str, width: int) -> str:
-    """Return a name without its middle, since names that begin alike often end differently."""
+    """A name without its middle, since names that begin alike often end differently."""
     if len(name) <= width:
         return name
     tail = (width - 1) // 2
@@ -191,13 +191,13 @@ def _middle(name: str, width: int) -> str:
 
 
 def _best(records: Sequence[TrialRecord]) -> set[int]:
-    """Return the identities of the best feasible record of each attack."""
+    """Identities (`id`) of the best feasible record of each attack."""
     done = [r for r in records if r.status == "done"]
     return {id(min(group, key=preference)) for group in grouped(done, lambda r: (r.attack,)).values()}
 
 
 def _mark(record: TrialRecord, reasons: dict[str, int]) -> str:
-    """Return the mark of a trial without a feasible result, and number its reason."""
+    """Mark of a trial without a feasible result, whose reason it numbers; '' for one with a result."""
     if record.status == "done":
         return ""
     reason = f"{record.status}: {record.reason or 'no reason recorded'}"

@@ -27,7 +27,7 @@ class Markdown(str):
 
 
 def escape(text: str) -> Markdown:
-    """Return a text as Markdown that shows it literally; `Markdown` is returned unchanged."""
+    """A text as Markdown that shows it literally; `Markdown` is returned unchanged."""
     if isinstance(text, Markdown):
         return text
     safe = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
@@ -35,17 +35,17 @@ def escape(text: str) -> Markdown:
 
 
 def paragraphs(text: str) -> Markdown:
-    """Return a text of several lines as Markdown that shows it literally, without headings and lists."""
+    """A text of several lines as Markdown that shows it literally, without headings and lists."""
     return Markdown(_BLOCK.sub(r"\\", escape(text.strip())))
 
 
 def bold(text: str) -> Markdown:
-    """Return a text in bold Markdown, escaped."""
+    """A text in bold Markdown, escaped."""
     return Markdown(f"**{escape(text)}**")
 
 
 def code(text: str) -> Markdown:
-    """Return a text as code; its fence is longer than any run of backticks in it."""
+    """A text as code, on one line; its fence is longer than any run of backticks in it."""
     text = " ".join(text.split())
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""
@@ -53,29 +53,29 @@ def code(text: str) -> Markdown:
 
 
 def rate(found: RateRecord | None) -> str:
-    """Return a rate with its interval in percent, '–' where it is unknown."""
+    """A rate with its interval in percent, '–' where it is unknown."""
     return share(None) if found is None else with_interval(found.value, found.low, found.high)
 
 
 def with_interval(value: float | None, low: float | None, high: float | None) -> str:
-    """Return a share with its interval in percent, without one where there is none, '–' where it is unknown."""
+    """A share with its interval in percent, without one where there is none, '–' where it is unknown."""
     if value is None or low is None or high is None:
         return share(value)
     return f"{value:.1%} [{low * 100:.1f}, {high * 100:.1f}]"
 
 
 def share(value: float | None) -> str:
-    """Return a share in percent, '–' where it is unknown."""
+    """A share in percent, with one decimal; '–' where it is unknown."""
     return "–" if value is None else f"{value:.1%}"
 
 
 def bullets(lines: Iterable[str]) -> Markdown:
-    """Return a list, one line an item."""
+    """A Markdown list, one line an item, escaped."""
     return Markdown("\n".join(f"- {_line(line)}" for line in lines))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
-    """Return a table, one line a row."""
+    """A Markdown table, one line a row; cells are escaped."""
 
     def row(cells: Sequence[str]) -> str:
         return f"| {' | '.join(_line(cell) for cell in cells)} |"
@@ -84,7 +84,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
 
 
 def section(title: str, *parts: Markdown | str) -> Markdown:
-    """Return a section of Markdown parts, or '' if its last part, the content, is empty."""
+    """A section of Markdown parts, or '' if its last part, the content, is empty."""
     return Markdown("\n\n".join([f"## {_line(title)}", *(part for part in parts if part)]) if parts[-1] else "")
 
 

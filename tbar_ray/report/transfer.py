@@ -18,7 +18,7 @@ NOTE = (
 
 
 def transfer(records: Sequence[TrialRecord]) -> Markdown:
-    """Return ASR and retention by infected model and source; '' where every vector stays with its model."""
+    """ASR and retention by infected model and source; '' where every vector stays with its model."""
     if not varies(records, "source"):
         return Markdown()
     chosen = one_per_cell(records)
@@ -42,7 +42,7 @@ def transfer(records: Sequence[TrialRecord]) -> Markdown:
 
 
 def _cell(group: Sequence[TrialRecord], own: bool) -> str:
-    """Return ASR and retention of one model and source; bold for a model's own vector."""
+    """ASR and retention of one model and source; bold for a model's own vector."""
     if not group:
         return "–"
     scores = [

@@ -67,7 +67,7 @@ class _Lines:
             self.keys.append(None)
 
     def members(self, records: Sequence[TrialRecord], level: int | None) -> list[TrialRecord]:
-        """Return the records of a line; None: those without the axis, as of a method without the parameter."""
+        """Records of a line; None: those without the axis, as of a method without the parameter."""
         return [r for r in records if self._level(r) == level]
 
     def _level(self, record: TrialRecord) -> int | None:
@@ -75,7 +75,6 @@ class _Lines:
         return None if self._levels is None or value is None else self._levels.index(value)
 
     def look(self, level: int | None) -> dict[str, Any]:
-        """Return the look of a line."""
         if self._levels is None:
             return {"color": DARK, "linestyle": "-", "marker": "o"}
         if level is None:
@@ -87,11 +86,11 @@ class _Lines:
         return {"color": grey, "linestyle": dashes, "marker": marker}
 
     def dodge(self, level: int | None) -> float:
-        """Return a small shift in -1…1, so that bars of different lines stand side by side."""
+        """A small shift in -1…1, so that bars of different lines stand side by side."""
         return 0.0 if len(self.keys) < 2 else 2 * self.keys.index(level) / (len(self.keys) - 1) - 1
 
     def entries(self) -> list[Line2D]:
-        """Return the entries of the legend: the levels, under the axis's name."""
+        """Entries of the legend: the levels, under the axis's name; none for a single line."""
         if self._levels is None:
             return []
         labels = [UNSET_LABEL if level is None else self._levels.labels[level] for level in self.keys]
@@ -112,7 +111,7 @@ class _View:
 
 
 def _views(chosen: Sequence[TrialRecord]) -> list[_View]:
-    """Return the columns: of each axis that varies both metrics, with lines for the next axis of those drawn."""
+    """The columns: of each axis that varies both metrics, with lines for the next axis of those drawn."""
     around = factors_drawn(chosen)[:MOST_AXES]
     varying = [factor.name for factor in factors_within(chosen)]
     lines = {factor: _Lines(chosen, factor, coloured=place % 2 == 0) for place, factor in enumerate(around)}

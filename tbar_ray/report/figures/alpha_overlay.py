@@ -82,7 +82,7 @@ def _references(axes: Axes, curve: Curve) -> None:
 
 
 def beside_entries(curves: Sequence[Sequence[Curve]]) -> list[Line2D]:
-    """Return the key of the thin lines, where models have running statistics."""
+    """The key of the thin lines, where models have running statistics; else nothing."""
     records = [record for own in curves for curve in own if curve.beside for record in curve.records]
     names = sorted({"as applied" if r.statistics == "reestimated" else "re-estimated" for r in records})
     return [style.key(f"statistics {' or '.join(names)}", color=style.FAINT, **style.BESIDE)] if names else []

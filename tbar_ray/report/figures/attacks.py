@@ -73,7 +73,7 @@ def attacks_figure(records: Sequence[TrialRecord]) -> Figure:
 
 
 def _labels(chosen: Sequence[TrialRecord]) -> list[str]:
-    """Return what tells rows apart."""
+    """What tells rows apart: the panel, then every other axis that varies."""
     panels = panels_of(chosen)
     names = dict(zip(panels, panel_names(panels), strict=True))
     more = varying(chosen, without=PANEL)

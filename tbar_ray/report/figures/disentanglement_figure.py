@@ -30,7 +30,7 @@ HEAD, FOOT = 0.42, 0.75
 
 
 def maps_of(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return one record of every map: the first seed of all attacks first, and in it one map of each attack first.
+    """One record of every map: the first seed of all attacks first, and in it one map of each attack first.
 
     Trials that share a map differ in the α that they select. That of the best trial on validation is used.
     """
@@ -41,14 +41,14 @@ def maps_of(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def factors_of_maps(records: Sequence[TrialRecord]) -> list[Factor]:
-    """Return the axes beside attack and seed that tell maps apart: no trials that share a map differ in them."""
+    """Axes beside attack and seed that tell maps apart: no trials that share a map differ in them."""
     groups = _sharing(records)
     found = varying([r for group in groups for r in group], without=("attack", "seed"))
     return [factor for factor in found if not any(varies(group, factor.name) for group in groups)]
 
 
 def _sharing(records: Sequence[TrialRecord]) -> list[list[TrialRecord]]:
-    """Return the trials that share an attack, a seed and the values of a map."""
+    """Trials that share an attack, a seed and the values of a map."""
     found = [r for r in one_per_cell(records) if r.disentanglement is not None]
     return list(grouped(found, lambda r: (r.attack, r.seed, *_values(r.disentanglement))).values())
 
@@ -58,12 +58,12 @@ def _values(content: DisentanglementRecord | None) -> tuple[object, ...]:
 
 
 def total_of(content: DisentanglementRecord) -> Grid:
-    """Return ξ over α_c (rows) and α_t (columns), in [0, 2]; NaN where a term is unknown."""
+    """ξ over α_c (rows) and α_t (columns), in [0, 2]; NaN where a term is unknown."""
     return sum((grid_of(content, term) for term, _ in TERMS), start=grid_of(content, TERMS[0][0]) * 0)
 
 
 def grid_of(content: DisentanglementRecord, term: str) -> Grid:
-    """Return one term over α_c (rows) and α_t (columns), in [0, 1]; NaN where it is unknown."""
+    """One term over α_c (rows) and α_t (columns), in [0, 1]; NaN where it is unknown."""
     import numpy as np
 
     return np.array(getattr(content, term), dtype=np.float64)
@@ -115,14 +115,14 @@ class _Sheet:
         self.figure = style.new_figure(*self._size, arranged=False)
 
     def panels(self, row: int, column: int) -> list[Axes]:
-        """Return the large panel of a block and its two small ones."""
+        """The large panel of a block and its two small ones."""
         left, top = column * BLOCK[0] + 0.62, HEAD + 0.34 + row * BLOCK[1]
         beside = left + LARGE + 0.38
         low = top + LARGE - SMALL
         return [self._axes(left, top, LARGE), self._axes(beside, top + 0.02, SMALL), self._axes(beside, low, SMALL)]
 
     def bar(self) -> Axes:
-        """Return the place of the colour bar, right of the first row."""
+        """Place of the colour bar, right of the first row."""
         return self._axes(self._size[0] - 0.85, HEAD + 0.34, 0.16, LARGE)
 
     def _axes(self, left: float, top: float, width: float, height: float | None = None) -> Axes:

@@ -28,11 +28,11 @@ class Flat:
 
     @property
     def width(self) -> float:
-        """Return its length; 0 where the trials share none."""
+        """Its length, in units of α; 0 where the trials share none."""
         return 0.0 if self.low is None or self.high is None else self.high - self.low
 
     def text(self) -> str:
-        """Return it in words; '≥' where a range meets an end of the path, so that it may be wider."""
+        """The range in words; '≥' where it meets an end of the path, so that it may be wider."""
         seeds = f" in all {self.trials} seeds" if self.trials > 1 else ""
         if self.low is not None:
             return f"flat{seeds} over {'≥ ' if self.censored else ''}{self.width:.3g} of α"
@@ -44,7 +44,7 @@ class Flat:
 
 
 def flat_of(curve: Curve) -> Flat | None:
-    """Return a curve's flat range; None where no trial says (older stores, paths of one α)."""
+    """A curve's flat range; None where no trial says (older stores, paths of one α)."""
     told = [r.alpha_sensitivity for r in curve.records if r.alpha_sensitivity is not None]
     if not told:
         return None
@@ -76,7 +76,7 @@ def bars(axes: Axes, flats: Sequence[tuple[Flat | None, dict[str, Any]]]) -> Non
 
 
 def in_words(flats: Sequence[Flat | None]) -> str:
-    """Return one line on the flat ranges of a panel's curves; '' where none is known."""
+    """One line on the flat ranges of a panel's curves; '' where none is known."""
     known = [flat for flat in flats if flat is not None]
     if len(known) <= 1:
         return known[0].text() if known else ""

@@ -35,7 +35,7 @@ UNSET_LABEL = "not set"
 
 
 def factors_within(records: Sequence[TrialRecord]) -> list[Factor]:
-    """Return the axes that tell the lines of an attack apart, in the order of tables; seeds share a look.
+    """Axes that tell the lines of an attack apart, in the order of tables; seeds share a look.
 
     That some panels lack an axis, as methods do without the parameter, does not make it vary.
     """
@@ -49,13 +49,13 @@ def factors_within(records: Sequence[TrialRecord]) -> list[Factor]:
 
 
 def factors_drawn(records: Sequence[TrialRecord]) -> list[Factor]:
-    """Return the axes to which looks are given: those of `factors_within`, or the usual two if no other varies."""
+    """Axes to which looks are given: those of `factors_within`, or the usual two if no other varies."""
     found = factors_within(records)
     return list(USUAL) if {f.name for f in found} <= {f.name for f in USUAL} else found
 
 
 def levels_of(records: Sequence[TrialRecord], factor: Factor, most: int) -> Levels:
-    """Return the levels of an axis among the trials that have it."""
+    """Levels of an axis among the trials that have it, of which at most `most` stay distinct."""
     return Levels([r for r in records if r.setting(factor.name) is not None], factor, most)
 
 
@@ -74,7 +74,7 @@ class Looks:
         self._unset = [any(r.setting(factor.name) is None for r in shown) for factor in factors[:2]]
 
     def of(self, line: Curve | TrialRecord) -> Look:
-        """Return the look of a curve or of a trial's mark."""
+        """Look of a curve or of a trial's mark, by its values of the two axes that have looks."""
         value = line.setting(self._colours.factor.name)
         colour: Any = UNSET.colour
         if value is not None:
@@ -87,7 +87,7 @@ class Looks:
         return Look(colour, *style.level_dashes(self._dashes.index(value)))
 
     def entries(self) -> list[Line2D]:
-        """Return the legend."""
+        """Entries of the legend: a heading and the levels, for colours and then for dashes."""
         entries = [style.heading(self._colours.factor.title)]
         entries += [
             style.key(label, color=style.level_colour(i, self._colours), linewidth=2.4)
@@ -106,10 +106,10 @@ class Looks:
         return entries
 
     def note(self) -> str:
-        """Return a sentence that names the axes without a look of their own; '' if there are none."""
+        """A sentence that names the axes without a look of their own; '' if there are none."""
         return alike("Lines", self._alike)
 
 
 def alike(what: str, factors: Sequence[Factor]) -> str:
-    """Return a sentence that names the axes in which drawn things of one look differ; '' if there are none."""
+    """A sentence that names the axes in which drawn things of one look differ; '' if there are none."""
     return f"{what} of one look differ in: {', '.join(f.title for f in factors)}." if factors else ""

@@ -50,7 +50,7 @@ class Scale:
         return record.setting(self.factor.name) is not None
 
     def place(self, record: TrialRecord, dodge: float = 0.0) -> float:
-        """Return the place of a trial, moved by `dodge` in -1…1."""
+        """Position of a trial on the x axis, moved by `dodge` in -1…1; 1 is the share `DODGE` of the axis."""
         value = record.setting(self.factor.name)
         x = self._values[self._levels.index(value)]
         if self.by_factor:
@@ -90,5 +90,5 @@ def _number(value: Setting) -> float:
 
 
 def _whole(value: float) -> int | float:
-    """Return a whole number as such, since counts are written with separators."""
+    """A whole number as such, since counts are written with separators."""
     return int(value) if value.is_integer() else value

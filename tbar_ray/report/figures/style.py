@@ -51,24 +51,24 @@ METRIC_NAMES = {
 
 
 def attack_look(attack: str, attacks: Sequence[str]) -> dict[str, Any]:
-    """Return an attack's colour and marker, the same in every figure of a campaign; 24 attacks all differ."""
+    """An attack's colour and marker, the same in every figure of a campaign; 24 attacks all differ."""
     turn, place = divmod(sorted(set(attacks)).index(attack), len(ATTACKS))
     return {"color": ATTACKS[place], "marker": MARKERS[turn % len(MARKERS)]}
 
 
 def attack_colour(attack: str, attacks: Sequence[str]) -> str:
-    """Return an attack's colour."""
+    """An attack's colour, as in `attack_look`; after six attacks it comes again."""
     return str(attack_look(attack, attacks)["color"])
 
 
 def wrapped(count: int, most: int = COLUMNS) -> tuple[int, int]:
-    """Return rows and columns for `count` panels: at most `most` side by side, rows as equally filled as can be."""
+    """Rows and columns for `count` panels: at most `most` side by side, rows as equally filled as can be."""
     rows = max(1, -(-count // most))
     return rows, max(1, -(-count // rows))
 
 
 def level_colour(level: int, levels: Levels) -> tuple[float, float, float, float]:
-    """Return the colour of a level of an axis: dark for the first (least), light for the last."""
+    """Colour of a level of an axis, RGBA in [0, 1]: dark for the first (least), light for the last."""
     from matplotlib import colormaps
 
     share = 0.25 if len(levels) < 2 else level / (len(levels) - 1) * 0.82
@@ -77,14 +77,14 @@ def level_colour(level: int, levels: Levels) -> tuple[float, float, float, float
 
 
 def level_dashes(level: int) -> tuple[Any, str]:
-    """Return the dash pattern and the marker of a level of an axis; sixteen levels all differ."""
+    """Dash pattern and marker of a level of an axis; sixteen levels all differ."""
     turn, place = divmod(level, len(DASHES))
     return DASHES[place], MARKERS[(place + turn) % len(MARKERS)]
 
 
 @cache
 def _east_asian_fonts() -> list[str]:
-    """Return the installed ones of `EAST_ASIAN`."""
+    """The installed ones of `EAST_ASIAN`."""
     from matplotlib.font_manager import get_font_names
 
     installed = set(get_font_names())
@@ -100,7 +100,7 @@ def _draw_east_asian(text: Text) -> None:
 
 @cache
 def _literal_figure() -> type[Figure]:
-    """Return the class of all figures, which draws every text literally.
+    """The class of all figures, which draws every text literally.
 
     Names of attacks and classes, paths and captions may hold `$`, which matplotlib would read as mathematics, or fail
     to. Each text is marked as literal before it is drawn; the setting covers texts that are created while drawing.
@@ -122,7 +122,7 @@ def _literal_figure() -> type[Figure]:
 
 
 def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
-    """Return an empty figure that arranges itself, or one whose parts the caller puts in their places.
+    """An empty figure of a size in inches, which arranges itself, or whose parts the caller puts in their places.
 
     It draws all text literally.
     """
@@ -133,7 +133,7 @@ def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
 
 
 def message_figure(title: str, sentence: str) -> Figure:
-    """Return a figure that says why there is nothing to show."""
+    """A figure that says why there is nothing to show."""
     figure = new_figure(7, 2.4)
     figure.text(0.04, 0.86, title, fontsize=12, fontweight="bold", color=INK, va="top")
     figure.text(0.04, 0.55, textwrap.fill(sentence, 90), fontsize=10, color=FAINT, va="top")
@@ -179,14 +179,14 @@ def percent(axes: Axes, which: str, whole: bool = False, pad: float = 0.03) -> N
 
 
 def key(label: str, **look: Any) -> Line2D:
-    """Return a legend entry."""
+    """A legend entry, whose look is given as to `Line2D`."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **look)
 
 
 def heading(label: str) -> Line2D:
-    """Return a legend entry that only titles those below it."""
+    """A legend entry that only titles those below it."""
     return key(label, linestyle="none")
 
 
@@ -207,7 +207,7 @@ def legend(figure: Figure, entries: Sequence[Line2D]) -> None:
 
 
 def fitted(names: Sequence[str], width: float) -> tuple[list[str], float]:
-    """Return titles of panels of a width in inches, and one size of letters in which all of them fit.
+    """Titles of panels of a width in inches, and one size of letters in which all of them fit.
 
     Where that would be too small, a title is broken before its '←'.
     """
@@ -231,7 +231,7 @@ def panel_title(axes: Axes, name: str, colour: str, size: float = 11.0, line: st
 
 
 def without_result(records: Sequence[TrialRecord]) -> str:
-    """Return a sentence that counts failed and infeasible trials; '' if there are none."""
+    """A sentence that counts failed and infeasible trials; '' if there are none."""
     failed = sum(r.status == "failed" for r in records)
     infeasible = sum(r.status == "infeasible" for r in records)
     parts = [f"{failed} failed"] * bool(failed)

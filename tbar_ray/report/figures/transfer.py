@@ -23,7 +23,7 @@ DARK = 0.6
 
 
 def models_of(chosen: Sequence[TrialRecord]) -> tuple[list[str], list[str]]:
-    """Return the attacks whose models are cleaned, and those whose vectors are applied, in one order."""
+    """Attacks whose models are cleaned, and those whose vectors are applied, in one order."""
     attacks = list(dict.fromkeys(r.attack for r in chosen))
     sources = list(dict.fromkeys(r.source for r in chosen))
     sources.sort(key=lambda name: attacks.index(name) if name in attacks else len(attacks))
@@ -31,7 +31,7 @@ def models_of(chosen: Sequence[TrialRecord]) -> tuple[list[str], list[str]]:
 
 
 def groups_of(chosen: Sequence[TrialRecord]) -> tuple[list[Factor], list[list[TrialRecord]]]:
-    """Return the other axes that vary, and the records that agree in them."""
+    """The other axes that vary, and the records that agree in them."""
     factors = varying(chosen, without=TOGETHER)
     return factors, list(grouped(chosen, lambda r: tuple(r.setting(f.name) for f in factors)).values())
 
@@ -101,7 +101,7 @@ def _status(group: Sequence[TrialRecord]) -> str:
 
 
 def _label(attack: str, members: Sequence[TrialRecord], metric: str) -> str:
-    """Return a row's name, on the map of ASR with that of the infected and of the clean model."""
+    """Name of a row, on the map of ASR with that of the infected and of the clean model."""
     own = [r for r in members if r.attack == attack]
     found = [
         f"{value:.1%} {role}" for role in ("infected", "clean") if (value := reference(own, role, "asr")) is not None
