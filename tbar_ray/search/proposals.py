@@ -26,7 +26,7 @@ class Proposals(ABC):
 
     @abstractmethod
     def next(self) -> Proposal | None:
-        """Return the next trial; None while results are outstanding, and at the end."""
+        """The next trial; None while results are outstanding, and at the end."""
 
 
 class GivenTrials(Proposals):
@@ -36,7 +36,7 @@ class GivenTrials(Proposals):
         self._trials = deque(trials)
 
     def next(self) -> Proposal | None:
-        """Return the next trial, None at the end."""
+        """The next trial of the list; None at the end."""
         return Proposal(self._trials.popleft(), lambda _: None) if self._trials else None
 
 
@@ -49,7 +49,7 @@ class StudyPerMethod(Proposals):
         self._running = 0
 
     def next(self) -> Proposal | None:
-        """Return a trial of the first study that is ready for one; None while all wait for results."""
+        """A trial of the first study that is ready for one; None while none is or enough trials run, and at the end."""
         if self._running >= self._concurrency:
             return None
         for study in self._studies:

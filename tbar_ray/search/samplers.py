@@ -54,7 +54,7 @@ class StudyProposals(Proposals):
         self._outstanding = 0
 
     def next(self) -> Proposal | None:
-        """Return the next trial, None while results of the current batch are outstanding, and at the end."""
+        """The next trial; None while results of the current batch are outstanding, and at the end."""
         if not self._proposed:
             if self._open or not self._left:
                 return None
@@ -86,7 +86,7 @@ class StudyProposals(Proposals):
 
 
 def build_proposals(planner: Planner) -> Proposals:
-    """Return the proposals of a spec whose sampler is not `grid`."""
+    """Proposals of a spec whose sampler is not `grid`: of one study, or of one for each method."""
     spec = planner.spec
     if spec.search.study == "whole":
         return StudyProposals(planner, dict(spec.search.axes), {})
@@ -101,7 +101,7 @@ def build_proposals(planner: Planner) -> Proposals:
 def _distribution(
     spec: CampaignSpec, name: str, axis: list[Any] | AxisRange, fixed: Mapping[str, Any]
 ) -> BaseDistribution:
-    """Return Optuna's distribution of an axis; whole-number ranges include both ends."""
+    """Optuna's distribution of an axis; whole-number ranges include both ends."""
     if isinstance(axis, list):
         return CategoricalDistribution(axis)
     method = str(fixed.get("method", spec.unlearning.method))

@@ -113,7 +113,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         return self._writer.failed(planned, reason)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune pickles its searcher when it starts; this one's state is of use in the driver alone."""
+        """Nothing: Tune pickles its searcher when it starts; this one's state is of use in the driver alone."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:
