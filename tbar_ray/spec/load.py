@@ -46,7 +46,7 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the most telling validation error as one line: field, what is wrong, the nearest known key.
+    """The most telling validation error as one line: field, what is wrong, the nearest known key.
 
     An unknown key comes first: where it is misspelt, the key it stands for is reported missing as well.
     """
@@ -66,7 +66,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _told_apart(error: ValidationError) -> list[ErrorDetails]:
-    """Return the errors; of an axis, which is a list or a range, only those of the form that was written."""
+    """The errors; of an axis, which is a list or a range, only those of the form that was written."""
     kept = []
     for one in error.errors():
         location = one["loc"]
@@ -117,7 +117,7 @@ def _numbers(value: Any) -> Any:
 
 
 def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
-    """Return the known keys of the section at `location`."""
+    """Known keys of the section at `location`; none where it is no section."""
     current: Any = model
     for part in location:
         field = getattr(current, "model_fields", {}).get(part)

@@ -35,17 +35,17 @@ spec and complete its keys when the spec's first line names the schema file, as 
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a campaign spec."""
+    """The JSON Schema (draft 2020-12) of a campaign spec."""
     return {"$schema": _DIALECT, **CampaignSpec.model_json_schema()}
 
 
 def schema_text() -> str:
-    """Return the JSON Schema as the text of its file, which ends with a newline."""
+    """The JSON Schema as the text of its file, which ends with a newline."""
     return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def reference() -> str:
-    """Return the Markdown reference: a section for each model, a table row for each field."""
+    """The Markdown reference: a section for each model, a table row for each field."""
     root = schema()
     models = {root["title"]: root, **root["$defs"]}
     places = _places(root)
@@ -54,7 +54,7 @@ def reference() -> str:
 
 
 def _places(root: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return, for each model in order of appearance, the paths of the spec at which it occurs."""
+    """For each model in order of appearance, the paths of the spec at which it occurs."""
     places: dict[str, list[str]] = {root["title"]: []}
 
     def visit(model: Mapping[str, Any], path: str) -> None:
@@ -127,7 +127,7 @@ def _plain_type(field: Mapping[str, Any]) -> str:
 
 
 def _default(field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
-    """Return a default as YAML shows it; of a section, only what differs from the section's own defaults."""
+    """A default as YAML shows it; of a section, only what differs from the section's own defaults."""
     if "default" not in field:
         return "`{}`"  # pydantic leaves out the default of a factory; here all make an empty mapping
     default = field["default"]

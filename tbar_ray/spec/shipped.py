@@ -14,7 +14,7 @@ MODELINE = "# yaml-language-server: $schema="
 
 
 def shipped_specs() -> dict[str, Path]:
-    """Return the shipped specs by name ("quickstart", "paper/alpha"), the small campaigns first.
+    """The shipped specs by name ("quickstart", "paper/alpha"), the small campaigns first.
 
     An installed wheel holds them in `tbar_ray/jobs`; in a checkout they are in `jobs` beside the package.
 
@@ -30,7 +30,7 @@ def shipped_specs() -> dict[str, Path]:
 
 
 def starter(name: str, file: Path) -> str:
-    """Return the text of a shipped spec, to be written to `file`.
+    """Text of a shipped spec, to be written to `file`.
 
     Its first line points editors to the schema of this installation, and the commands in its comments name `file`.
 

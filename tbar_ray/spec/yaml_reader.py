@@ -63,7 +63,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_value(text: str, option: str) -> Any:
-    """Return what the value of an option says, in YAML.
+    """What the value of an option says, in YAML.
 
     Raises:
         SpecError: as `read_yaml`, naming the option.
@@ -75,7 +75,7 @@ def read_value(text: str, option: str) -> Any:
 
 
 def read_yaml(text: str, name: str) -> Any:
-    """Return what a YAML text says.
+    """What a YAML text says: mappings, lists and scalars; None for an empty text.
 
     Args:
         text: one document.
