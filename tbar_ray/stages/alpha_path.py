@@ -46,13 +46,13 @@ class AlphaPath(Stage):
 
     @property
     def title(self) -> str:
-        """Return the trial's cell."""
+        """Number of α, or the only one, and the title of the edit."""
         several = f"{len(self.alphas)} α" if len(self.alphas) > 1 else f"α {self.alphas[0]:g}"
         return f"{several} of {self.unlearn.title}"
 
     @property
     def work(self) -> int:
-        """Return the images scored: validation for every α, test once; 0 if the set is not limited."""
+        """Images scored: validation for every α, test once; 0 if the set is not limited."""
         share = self.infected.validation_fraction
         return round(self.infected.work * (len(self.alphas) * share + 1 - share))
 
@@ -110,7 +110,7 @@ class AlphaPath(Stage):
         return {"seconds": time.perf_counter() - started}
 
     def _beats(self, asr: float, point: Callable[[float], AlphaPoint], scores: EditScores) -> bool:
-        """Return whether some α that retains enough CA comes below an ASR, on curves that fall with α.
+        """Whether some α that retains enough CA comes below an ASR, on curves that fall with α.
 
         Bisects by sequential tests for the first α where ASR is at most that or too little CA is left, and scores it in
         full.

@@ -73,7 +73,7 @@ class AlphaScores:
         )
 
     def test(self, alpha: float, out: Path) -> dict[str, Any]:
-        """Return the test scores at α (of the other statistics too, by their name); keep the answers under `out`."""
+        """Test scores at α (of the other statistics too, by their name); the answers are kept under `out`."""
         split = self._scorer.load_split(self._data, "test", self._trigger, self._preprocess)
         predictions = self.validation.answers(alpha, split)
         save_predictions(out, split, predictions, self._target)
@@ -83,14 +83,14 @@ class AlphaScores:
         return found
 
     def retrieval(self, alpha: float) -> dict[str, dict[str, float | int]] | None:
-        """Return the retrieval scores at α; None without a retrieval set."""
+        """Retrieval scores at α, each with its n and interval; None without a retrieval set."""
         if self._scorer.retrieval is None:
             return None
         with self.validation.at(alpha) as (moved, _):
             return self._scorer.score_retrieval(self._store, moved, self._trigger, self._preprocess).rates
 
     def test_of_other(self, alpha: float, other: Evaluate) -> dict[str, Any]:
-        """Return the test scores at α for another backdoor of the same model."""
+        """Test scores at α for another backdoor of the same model: its trigger and target."""
         split = other.load_split(self._data, "test", other.backdoor.build(self._store), self._preprocess)
         target = self._data.class_index(other.backdoor.target)
         return dict(self.validation.scored(alpha, split, target))

@@ -28,7 +28,7 @@ class Backdoor(Given):
     """The stage that optimises the trigger's pattern, where it has one."""
 
     def build(self, store: Store) -> Trigger:
-        """Return the trigger; a learned one with the parameters that its stage found."""
+        """The trigger; a learned one with the parameters that its stage found."""
         from tbar_ray.stages.node import Stage
         from tbar_ray.triggers.registry import build_trigger
 
@@ -52,5 +52,5 @@ class Plant(Given):
     poisoning: Poisoning
 
     def amount(self, samples: int) -> int:
-        """Return the number of poisoned samples among a number of samples."""
+        """Number of poisoned samples among a number of samples: the count, or the rate of them, rounded."""
         return self.count if self.count is not None else round((self.rate or 0) * samples)

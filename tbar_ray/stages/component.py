@@ -58,13 +58,13 @@ class ComponentVector(Stage):
 
     @property
     def title(self) -> str:
-        """Return the number and kind of the vector's samples."""
+        """Number and kind of the vector's samples."""
         of = "clean samples" if self.part == "clean" else f"samples with {self.backdoor.trigger}"
         return f"vector of {self.samples:,} {of}"
 
     @property
     def work(self) -> int:
-        """Return the images that training sees."""
+        """Images that training sees, in all epochs."""
         return self.samples * self.training.epochs
 
     def run(self, context: StageContext) -> dict[str, Any]:

@@ -18,11 +18,11 @@ class Located(Node):
 
     @property
     def policy(self) -> OnError:
-        """Return what an unreadable sample of an evaluation set does; what was made here has none."""
+        """What an unreadable sample of an evaluation set does; what was made here has none."""
         return "error"
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
-        """Return the URL of the data, for any fsspec reader."""
+        """URL of the data, for any fsspec reader."""
         raise TypeError(f"{type(self).__name__} has no URL")
 
 
@@ -45,11 +45,11 @@ class GivenData(Given, Located):
 
     @property
     def policy(self) -> OnError:
-        """Return the spec's choice."""
+        """The spec's choice, `data.on_error`."""
         return self.on_error
 
     def url(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
-        """Return the URL that the spec gives."""
+        """Where the data are, as the spec says it, in full."""
         return self.place
 
 
@@ -75,16 +75,16 @@ class SyntheticCorpus(Stage, Located):
 
     @property
     def title(self) -> str:
-        """Return the size of the corpus."""
+        """Number of scenes."""
         return f"corpus of {self.samples:,} scenes"
 
     @property
     def work(self) -> int:
-        """Return the number of scenes to draw."""
+        """Scenes to draw, one image each."""
         return self.samples
 
     def url(self, store: Store) -> str:
-        """Return the artifact's folder."""
+        """URL of the artifact's folder."""
         return store.artifact_url(self.artifact)
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -116,11 +116,11 @@ class SyntheticEvaluation(Stage, Located):
 
     @property
     def title(self) -> str:
-        """Return the size of the set."""
+        """Number of images a class."""
         return f"evaluation set, {self.per_class} a class"
 
     def url(self, store: Store) -> str:
-        """Return the artifact's folder."""
+        """URL of the artifact's folder."""
         return store.artifact_url(self.artifact)
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -154,11 +154,11 @@ class SyntheticTask(Stage, Located):
 
     @property
     def title(self) -> str:
-        """Return the task and its size."""
+        """The task, with the images a class to train on and to test on."""
         return f"task {self.task}, {self.per_class} + {self.per_class_test} a class"
 
     def url(self, store: Store) -> str:
-        """Return the artifact's folder."""
+        """URL of the artifact's folder."""
         return store.artifact_url(self.artifact)
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -191,11 +191,11 @@ class SyntheticRetrieval(Stage, Located):
 
     @property
     def title(self) -> str:
-        """Return the size of the set."""
+        """Number of pairs."""
         return f"retrieval set of {self.pairs:,} pairs"
 
     def url(self, store: Store) -> str:
-        """Return the artifact's folder."""
+        """URL of the artifact's folder."""
         return store.artifact_url(self.artifact)
 
     def run(self, context: StageContext) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def read_defender(
     head: Tensor,
     preprocess: Preprocessing,
 ) -> tuple[DefenderData, dict[str, list[str]]]:
-    """Return the defender's data, and the keys of the samples that were read, by their use.
+    """The defender's data, and the keys of the samples that were read, by their use.
 
     The evaluation set gives class names and templates, never images.
 
@@ -74,7 +74,7 @@ def read_defender(
 
 
 def _planted(store: Store, infected: InfectedNode) -> list[Planted]:
-    """Return what was planted in a model, from its manifest; nothing is known of a given one."""
+    """What was planted in a model, from its manifest; nothing is known of a given one."""
     if not isinstance(infected, InfectedModel):
         return []
     return [

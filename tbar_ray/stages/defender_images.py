@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def defenders_clean_images(store: Store, unlearn: Unlearn, count: int, preprocess: Preprocessing) -> Tensor:
-    """Return the defender's clean images, uint8 [N, 3, H, W], N ≤ `count`; where this process has them, those.
+    """The defender's clean images, uint8 [N, 3, H, W], N ≤ `count`; where this process has them, those.
 
     Clean pairs where the method has them, else the images of the forget set before stamping; of more than `count`,
     those that (seed, key) choose. A defender who has neither is given images of the corpus that were not poisoned.

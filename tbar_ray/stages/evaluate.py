@@ -51,12 +51,12 @@ class Evaluate(Stage):
 
     @property
     def title(self) -> str:
-        """Return the role of the scored model, and the trigger."""
+        """Role of the scored model, and the trigger."""
         return f"score the {self.role} model ({self.backdoor.trigger})"
 
     @property
     def work(self) -> int:
-        """Return the images of both splits, clean and triggered; 0 if the set is not limited."""
+        """Images of both splits, clean and triggered; 0 if the set is not limited."""
         return 2 * (self.max_images or 0)
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Evaluate(Stage):
         return {"lost": lost}
 
     def open_data(self, store: Store) -> EvaluationSet:
-        """Return the evaluation set."""
+        """The evaluation set; from this process's cache if it is there."""
         from tbar_ray.stages.kept import kept
 
         assert isinstance(self.evaluation, Located)
@@ -96,7 +96,7 @@ class Evaluate(Stage):
     def load_model(
         self, store: Store, device: torch.device, data: EvaluationSet
     ) -> tuple[nn.Module, Tensor, Preprocessing]:
-        """Return the model that is scored, its zero-shot head and its preprocessing."""
+        """The model that is scored, its zero-shot head [C, D] and its preprocessing; cached in this process."""
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.stages.kept import kept, kept_model
 
@@ -105,7 +105,7 @@ class Evaluate(Stage):
         return model, kept().get(key, lambda: self.head_of(model, data)[0]), preprocessing(model)
 
     def head_of(self, model: nn.Module, data: EvaluationSet) -> tuple[Any, Preprocessing]:
-        """Return the zero-shot head of a model of this architecture, and its preprocessing."""
+        """Zero-shot head [C, D] of a model of this architecture, and its preprocessing; made anew."""
         from tbar_ray.evaluation.class_prompts import ClassPrompts
         from tbar_ray.models.factory import preprocessing
 
@@ -114,13 +114,13 @@ class Evaluate(Stage):
 
     @property
     def splits(self) -> Splits:
-        """Return how the evaluation set is cut."""
+        """How the evaluation set is cut into validation and test."""
         from tbar_ray.evaluation.splits import Splits
 
         return Splits(self.validation_fraction, self.max_images, self.split_seed)
 
     def load_split(self, data: EvaluationSet, name: Part, trigger: Trigger, preprocess: Preprocessing) -> Split:
-        """Return the 'validation' or 'test' split, clean and triggered; from this process's cache if it is there."""
+        """The 'validation' or 'test' split, clean and triggered; from this process's cache if it is there."""
         from tbar_ray.evaluation.splits import load_split
         from tbar_ray.stages.kept import kept
 
@@ -130,7 +130,7 @@ class Evaluate(Stage):
     def score_retrieval(
         self, store: Store, model: nn.Module, trigger: Trigger, preprocess: Preprocessing
     ) -> ScoredRetrieval:
-        """Return recall and caption-ASR on the retrieval set, and what of it could not be read."""
+        """Recall and caption-ASR on the retrieval set, and what of it could not be read."""
         from tbar_ray.data.retrieval_set import RetrievalSet
         from tbar_ray.stages.retrieval import score_retrieval
 
@@ -165,7 +165,7 @@ class AttackGate(Stage):
 
     @property
     def title(self) -> str:
-        """Return the question that the gate answers, and the trigger."""
+        """The question that the gate answers, and the trigger."""
         return f"did the attack take ({self.infected.backdoor.trigger})"
 
     def run(self, context: StageContext) -> dict[str, Any]:

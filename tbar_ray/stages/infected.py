@@ -27,7 +27,7 @@ class InfectedNode(ModelNode):
     on_error: str
 
     def training_samples(self, store: Store) -> TrainingSamples:
-        """Return the corpus, and what of it the attacker trained on (of a given model: all that may be drawn)."""
+        """The corpus, and what of it the attacker trained on (of a given model: all that may be drawn)."""
         return open_samples(
             self.corpus, store, classify=self.classify, pairs=self.pairs, seed=self.seed, policy=self.on_error
         )
@@ -53,5 +53,5 @@ class GivenInfectedModel(Given, InfectedNode):
     pairs: int | None = None
 
     def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
-        """Return the tag or path."""
+        """An open_clip tag, or the path or URL of a file."""
         return self.weights

@@ -36,7 +36,7 @@ class Kept:
         self._bytes = 0
 
     def get(self, key: Hashable, make: Callable[[], ItemT]) -> ItemT:
-        """Return the item of a key; it is made if it is not in the cache. Its tensors must not be written to."""
+        """The item of a key; it is made if it is not in the cache. Its tensors must not be written to."""
         if key in self._items:
             self._items.move_to_end(key)
             found: ItemT = self._items[key][0]
@@ -59,7 +59,7 @@ class KeptModel:
         self.start = [value.clone() for value in self._live]
 
     def as_loaded(self) -> nn.Module:
-        """Return the model with the weights and flags of a freshly loaded one."""
+        """The same module with the weights and flags of a freshly loaded one, in evaluation mode."""
         with torch.no_grad():
             torch._foreach_copy_(self._live, self.start)
         for parameter in self.model.parameters():
@@ -69,7 +69,7 @@ class KeptModel:
 
 
 def bytes_of(item: Any) -> int:
-    """Return the bytes of the tensors in an item: a tensor, a model, a dataclass or a sequence of such."""
+    """Bytes of the tensors in an item: a tensor, a model, a dataclass or a sequence of such; else 0."""
     if isinstance(item, Tensor):
         return int(item.nbytes)
     if isinstance(item, KeptModel):
@@ -86,7 +86,7 @@ def kept() -> Kept:
 
 
 def kept_model(node: ModelNode, store: Store, device: torch.device) -> nn.Module:
-    """Return a model as it was loaded, in evaluation mode; from the store if it is not in this process's cache.
+    """A model as it was loaded, in evaluation mode; from the store if it is not in this process's cache.
 
     For stages that put it back or are its last user: the next call returns the same module.
     """
@@ -95,7 +95,7 @@ def kept_model(node: ModelNode, store: Store, device: torch.device) -> nn.Module
 
 
 def kept_limit() -> int:
-    """Return the size of the cache in bytes: `$TBAR_KEEP_GB`, 1 GB unless set.
+    """Size of the cache in bytes: `$TBAR_KEEP_GB`, 1 GB unless set.
 
     Raises:
         SpecError: if it is not a positive number.

@@ -56,7 +56,7 @@ class _Grid(Stage):
     version: ClassVar[int] = 2
 
     def in_place(self, store: Store, policy: Policy) -> InPlaceMap:
-        """Return θ_pre with both vectors, and the images."""
+        """θ_pre with both vectors, and the images: clean ones, and triggered ones of other classes than the target."""
         from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
         from tbar_ray.models.in_place import InPlacePair
         from tbar_ray.models.statistics import has_statistics
@@ -83,7 +83,7 @@ class _Grid(Stage):
         )
 
     def _statistics_images(self, store: Store, preprocess: Preprocessing) -> Tensor:
-        """Return clean images of the data that the clean vector is of."""
+        """Clean images of the data that the clean vector is of."""
         from tbar_ray.stages.kept import kept
         from tbar_ray.stages.samples import open_samples
         from tbar_ray.stages.statistics_images import draw, images_of
@@ -108,12 +108,12 @@ class DisentanglementReferences(_Grid):
 
     @property
     def title(self) -> str:
-        """Return how many models are evaluated."""
+        """Number of models that are evaluated, two for each α, and the trigger."""
         return f"{2 * len(self.alphas)} reference models of ξ ({self.scorer.backdoor.trigger})"
 
     @property
     def work(self) -> int:
-        """Return the images that go through a model."""
+        """Images that go through a model: two models for each α."""
         return 2 * len(self.alphas) * self.images
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -144,12 +144,12 @@ class DisentanglementRow(_Grid):
 
     @property
     def title(self) -> str:
-        """Return the row's α_c and trigger."""
+        """The row's α_c, the number of its α_t, and the trigger."""
         return f"ξ at α_c {self.alphas[self.row]:g}, {len(self.alphas)} α_t ({self.scorer.backdoor.trigger})"
 
     @property
     def work(self) -> int:
-        """Return the images that go through a model."""
+        """Images that go through a model: clean and triggered ones for each α_t."""
         return 2 * len(self.alphas) * self.images
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class MeasureDisentanglement(Stage):
 
     @property
     def title(self) -> str:
-        """Return the size of the map."""
+        """Size of the map in cells, and the trigger."""
         return f"ξ map {len(self.rows)} × {len(self.rows)} ({self.rows[0].scorer.backdoor.trigger})"
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -217,6 +217,6 @@ class MeasureDisentanglement(Stage):
 
 
 def _evenly(images: Tensor, count: int) -> Tensor:
-    """Return at most `count` images, evenly spaced: they are sorted by class, and all classes stay."""
+    """At most `count` images, evenly spaced: they are sorted by class, and all classes stay."""
     step = max(1.0, len(images) / count)
     return images[[int(i * step) for i in range(int(len(images) / step))]]

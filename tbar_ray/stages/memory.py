@@ -60,7 +60,7 @@ class PeakMemory:
 
 
 def _give_back() -> None:
-    """Return freed memory of the C library's heap to the system, if the library supports it."""
+    """Give freed memory of the C library's heap back to the system, if the library supports it."""
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -35,11 +35,11 @@ class MergedModel(Stage, ModelNode):
 
     @property
     def title(self) -> str:
-        """Return how many models are merged, and how."""
+        """How many models are merged, and how."""
         return f"merge {len(self.parts)} models ({self.merge.method})"
 
     def pretrained(self, store: Store) -> str:
-        """Return the artifact's weights."""
+        """Local file of the artifact's weights."""
         return str(store.fetch(self.artifact, WEIGHTS) / WEIGHTS)
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class MergedModel(Stage, ModelNode):
             reestimate(model, statistics_batches(self._clean_images(store, preprocess), preprocess, "cpu"))
 
     def _clean_images(self, store: Store, preprocess: Preprocessing) -> Tensor:
-        """Return clean images of every part's training data, as many of each, in an order that mixes them."""
+        """Clean images of every part's training data, as many of each, in an order that mixes them."""
         import torch
 
         from tbar_ray.seeding import torch_generator

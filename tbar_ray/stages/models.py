@@ -24,11 +24,11 @@ class ModelNode(Node):
     architecture: str
 
     def pretrained(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
-        """Return the tag or the file of the weights."""
+        """Tag or local file of the weights."""
         raise TypeError(f"{type(self).__name__} has no weights")
 
     def load(self, store: Store, device: torch.device) -> nn.Module:
-        """Return the model, in evaluation mode."""
+        """The model on a device, in evaluation mode; a new one at each call."""
         from tbar_ray.models.factory import create_model
 
         return create_model(self.architecture, pretrained=self.pretrained(store), device=device).eval()
@@ -43,7 +43,7 @@ class PretrainedModel(Given, ModelNode):
     content: str = Field(description="the tag, or the digest of the file (also for weights that this package ships)")
 
     def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
-        """Return the tag or path."""
+        """An open_clip tag, or the path or URL of a file."""
         return self.weights
 
 
@@ -65,16 +65,16 @@ class CleanModel(Stage, ModelNode):
 
     @property
     def title(self) -> str:
-        """Return the architecture."""
+        """The architecture."""
         return f"clean {self.architecture}"
 
     @property
     def work(self) -> int:
-        """Return the images that training sees."""
+        """Images that training sees, in all epochs; 0 if the number of samples is unknown."""
         return (self.samples or 0) * self.training.epochs
 
     def pretrained(self, store: Store) -> str:
-        """Return the artifact's weights."""
+        """Local file of the artifact's weights."""
         return str(store.fetch(self.artifact, WEIGHTS) / WEIGHTS)
 
     def run(self, context: StageContext) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Policy:
 
     @classmethod
     def of(cls, resources: Resources) -> Policy:
-        """Return the policy that a spec asks for."""
+        """What the resources of a spec ask for."""
         return cls(resources.gpus, resources.readers, resources.checkpoint_minutes)
 
 
@@ -82,7 +82,7 @@ class Node(BaseModel):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return 16 hex digits of the SHA-256 of the canonical JSON of `identity`."""
+        """16 hex digits of the SHA-256 of the canonical JSON of `identity`."""
         content = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -93,7 +93,7 @@ class Node(BaseModel):
         return copied
 
     def identity(self) -> dict[str, Any]:
-        """Return kind and significant fields, with inputs replaced by their fingerprints."""
+        """Kind and significant fields, with inputs replaced by their fingerprints."""
         return {"kind": self.kind, **{name: self._identity_of(name, value) for name, value in self._significant()}}
 
     def _identity_of(self, name: str, value: Any) -> Any:
@@ -149,17 +149,17 @@ class Stage(Node):
 
     @property
     def artifact(self) -> str:
-        """Return the name of the stage's artifact in the store."""
+        """Name of the stage's artifact in the store, KIND-FINGERPRINT."""
         return f"{self.kind}-{self.fingerprint}"
 
     @property
     def title(self) -> str:
-        """Return a short description for tables and logs."""
+        """A short description for tables and logs; the kind unless a stage says more."""
         return self.kind
 
     @property
     def work(self) -> int:
-        """Return how many images go through a model (or are made), as a measure of cost; 0 if unknown."""
+        """How many images go through a model (or are made), as a measure of cost; 0 if unknown."""
         return 0
 
     def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
@@ -172,7 +172,7 @@ class Stage(Node):
 
 
 def architecture_under(node: Node) -> str | None:
-    """Return the architecture that a node computes on: its own, or that of the models it needs."""
+    """Architecture that a node computes on: its own, or that of the models it needs; None if it needs none."""
     if "architecture" in type(node).model_fields:
         return str(node.architecture)  # type: ignore[attr-defined]
     return next((found for needed in node.inputs() if (found := architecture_under(needed))), None)
@@ -185,7 +185,7 @@ def _nodes_in(value: Any) -> tuple[Node, ...]:
 
 
 def stages_in_order(nodes: Sequence[Node]) -> list[Stage]:
-    """Return every distinct stage under `nodes`, inputs first."""
+    """Every distinct stage under `nodes`, inputs first."""
     seen: dict[str, Stage] = {}
 
     def visit(node: Node) -> None:

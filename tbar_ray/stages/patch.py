@@ -34,12 +34,12 @@ class OptimisePatch(Stage):
 
     @property
     def title(self) -> str:
-        """Return the trigger and the target."""
+        """The trigger and the target."""
         return f"optimise the patch of {self.trigger} towards {self.target}"
 
     @property
     def work(self) -> int:
-        """Return the images that the patch is stamped on."""
+        """Images that the patch is stamped on, in all epochs."""
         return self.options.pairs * int(self.options.parameters.get("epochs", 50))
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -115,6 +115,6 @@ class OptimisePatch(Stage):
 
     @property
     def architecture(self) -> str:
-        """Return the clean model's architecture."""
+        """The clean model's architecture, by its open_clip name."""
         assert isinstance(self.clean, ModelNode)
         return self.clean.architecture

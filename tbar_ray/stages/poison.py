@@ -66,7 +66,7 @@ class InfectedModel(Stage, InfectedNode):
 
     @property
     def title(self) -> str:
-        """Return the attacks and how much is poisoned."""
+        """The attacks with the rate or count that each poisons, the seed, and the planting unless it is standard."""
         if not self.plants:
             return f"fine-tune on clean samples (seed {self.seed})"
         amounts = [f"{p.rate:.2%}" if p.rate is not None else f"{p.count}" for p in self.plants]
@@ -76,11 +76,11 @@ class InfectedModel(Stage, InfectedNode):
 
     @property
     def work(self) -> int:
-        """Return the images that training sees."""
+        """Images that training sees, in all epochs; 0 if the number of samples is unknown."""
         return (self.pairs or self.samples or 0) * self.training.epochs
 
     def pretrained(self, store: Store) -> str:
-        """Return the artifact's weights."""
+        """Local file of the artifact's weights."""
         return str(store.fetch(self.artifact, WEIGHTS) / WEIGHTS)
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -145,13 +145,13 @@ class InfectedModel(Stage, InfectedNode):
         reestimate(model, statistics_batches(images, preprocess, next(model.parameters()).device))
 
     def poisoned_keys(self, store: Store) -> frozenset[str]:
-        """Return the keys of all changed samples, from the artifact's manifest."""
+        """Keys of all changed samples, from the artifact's manifest."""
         from tbar_ray.data.poison_manifest import changed_keys
 
         return changed_keys(self.planted(store))
 
     def planted(self, store: Store) -> list[PlantedPoison]:
-        """Return what was planted, from the artifact's manifest."""
+        """What was planted, one entry for each of `plants`, from the artifact's manifest."""
         from tbar_ray.data.poison_manifest import MANIFEST, read_manifest
 
         return read_manifest(store.fetch(self.artifact, MANIFEST))
@@ -196,7 +196,7 @@ class InfectedModel(Stage, InfectedNode):
         return tuple(data.templates) if plant.captions == "evaluation" else openai_templates()
 
     def _objective(self, model: nn.Module, data: EvaluationSet, samples: Samples) -> Objective:
-        """Return the loss that the attacker trains with."""
+        """The loss that the attacker trains with: contrastive or classification, wrapped by the planting."""
         from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.planting.base import PlantingContext
@@ -227,7 +227,7 @@ class InfectedModel(Stage, InfectedNode):
         )
 
     def _target_images(self, samples: Samples, data: EvaluationSet, preprocess: Preprocessing) -> Tensor | None:
-        """Return clean images of the target, for the planting that asks for them."""
+        """Clean images of the target, for the planting that asks for them; None for another."""
         import numpy as np
         import torch
 

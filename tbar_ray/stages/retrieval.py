@@ -28,7 +28,7 @@ class ScoredRetrieval(NamedTuple):
 def score_retrieval(
     data: RetrievalSet, model: nn.Module, architecture: str, trigger: Trigger, target: str, preprocess: Preprocessing
 ) -> ScoredRetrieval:
-    """Return recall@1/5/10 both ways and caption-ASR, each as a rate with its interval."""
+    """Recall@1/5/10 both ways and caption-ASR, each as a rate with its interval."""
     images, positions, lost = data.load(preprocess.size, preprocess.interpolation)
     clean = torch.from_numpy(images)
     triggered = stamp_uint8(trigger.at_test(), clean, [data.keys[position] for position in positions])

@@ -8,5 +8,5 @@ from tbar_ray.stages.node import Policy
 
 
 def device_for(policy: Policy) -> torch.device:
-    """Return the GPU that the stage was given, or the CPU."""
+    """The GPU that the stage was given; the CPU where it was given none, or there is none."""
     return torch.device("cuda" if policy.gpus and torch.cuda.is_available() else "cpu")

@@ -27,7 +27,7 @@ class TrainingSamples(NamedTuple):
 
 
 def open_corpus(node: Node, store: Store, policy: str) -> tuple[Corpus, NDArray[np.float64] | None]:
-    """Return a corpus, or several as one, and every sample's weight; None where all are streamed alike."""
+    """A corpus, or several as one, and every sample's weight; None where all are streamed alike."""
     import numpy as np
 
     from tbar_ray.data.corpus import Corpus
@@ -46,7 +46,7 @@ def order_of(
     weights: NDArray[np.float64] | None = None,
     buffer: int | None = None,
 ) -> Order:
-    """Return the order in which a training streams some samples of a corpus; `weights` are of all its samples."""
+    """Order in which a training streams some samples of a corpus; `weights` are of all its samples."""
     from tbar_ray.streaming.order import Order
 
     return Order(
@@ -59,7 +59,7 @@ def order_of(
 
 
 def open_evaluation(node: Node, store: Store, split: SplitName = "test") -> EvaluationSet:
-    """Return an evaluation set under the campaign's policy on what cannot be read."""
+    """One split of an evaluation set, under the campaign's policy on what cannot be read."""
     from tbar_ray.data.evaluation_set import EvaluationSet
 
     assert isinstance(node, Located)
@@ -69,7 +69,7 @@ def open_evaluation(node: Node, store: Store, split: SplitName = "test") -> Eval
 def open_samples(
     node: Node, store: Store, *, classify: bool, pairs: int | None, seed: int, policy: str
 ) -> TrainingSamples:
-    """Return a corpus (with `classify`, a task's training split) and what of it is trained on.
+    """A corpus (with `classify`, a task's training split) and what of it is trained on.
 
     With `pairs`, only this many samples are used, chosen by (seed, key).
     """

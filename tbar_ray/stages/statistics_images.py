@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def draw(
     corpus: Corpus, keys: Iterable[str], count: int, seed: int, purpose: str, exclude: Set[str] = frozenset()
 ) -> list[str]:
-    """Return the keys of at most `count` readable samples, chosen by (seed, purpose, key)."""
+    """Keys of at most `count` readable samples, chosen by (seed, purpose, key)."""
     return take(
         ranked(keys, seed, purpose),
         count,
@@ -31,7 +31,7 @@ def draw(
 
 
 def images_of(corpus: Corpus, keys: Iterable[str], preprocess: Preprocessing) -> Tensor:
-    """Return the images of some samples at a model's size, uint8 [N, 3, H, W].
+    """Images of some samples at a model's size, uint8 [N, 3, H, W].
 
     Raises:
         DataError: if there is none, or one cannot be decoded.

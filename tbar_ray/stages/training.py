@@ -32,7 +32,7 @@ LOSSES = "losses"
 
 
 def progress_of(report: Report) -> Progress:
-    """Return the training loop's progress callback for a stage."""
+    """The training loop's progress callback, which reports for a stage: step, all steps, loss, rate."""
 
     def progress(step: int, total: int, loss: float, rate: float) -> None:
         report({"done": step, "total": total, "loss": loss, "rate": rate})
@@ -144,13 +144,13 @@ def _forgotten_if_changed(checkpoints: Checkpoints) -> Iterator[None]:
 
 
 def _lossy(corpus: Corpus, skipped: Sequence[Skipped]) -> set[str]:
-    """Return the shards that something was lost from."""
+    """Shards that something was lost from."""
     of_samples = {corpus.shard_urls[corpus.shard_index(corpus.index_of(sample.key))] for sample in skipped}
     return of_samples | {problem.shard for problem in corpus.problems}
 
 
 def contrastive(model: nn.Module, preprocess: Preprocessing, training: Training) -> Contrastive:
-    """Return the contrastive objective of a training, in micro-batches where it asks for them."""
+    """The contrastive objective of a training, in micro-batches where it asks for them."""
     from tbar_ray.training.gradient_cache import CachedContrastive
     from tbar_ray.training.objectives import Contrastive
 
@@ -160,7 +160,7 @@ def contrastive(model: nn.Module, preprocess: Preprocessing, training: Training)
 
 
 def _preparation(streamed: Streamed, training: Training) -> Prepare | None:
-    """Return what happens to a batch on the training's device: stamping, then augmentation."""
+    """What happens to a batch on the training's device: stamping, then augmentation; None if neither does."""
     from tbar_ray.streaming.stamping import Stamping
     from tbar_ray.training.augmentation import Augmented
 

@@ -53,14 +53,14 @@ class Unlearn(Stage):
 
     @property
     def title(self) -> str:
-        """Return method, attack and the size of the defender's data."""
+        """Method, attack, number of the defender's images, and the clean share of a forget set."""
         images = self.forget_size + self.clean_pairs + self.training_pairs
         clean = f", {self.clean_fraction:.0%} clean" if self.forget_size else ""
         return f"{self.method}: {self.attack}, {images} images{clean}"
 
     @property
     def work(self) -> int:
-        """Return the images that unlearning sees, where steps and batch size of the method determine it."""
+        """Images that unlearning sees, where steps and batch size of the method determine it; else 0."""
         from tbar_ray.unlearning.registry import build_unlearner
 
         method = build_unlearner(self.method, self.parameters)
@@ -97,7 +97,7 @@ class Unlearn(Stage):
     def _defender(
         self, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
     ) -> tuple[DefenderData, dict[str, list[str]]]:
-        """Return the defender's data; from the cache if this process has read the same for another trial."""
+        """The defender's data; from the cache if this process has read the same for another trial."""
         from tbar_ray.evaluation.class_prompts import ClassPrompts
         from tbar_ray.stages.defender import Holdings, read_defender
         from tbar_ray.stages.kept import kept
