@@ -34,11 +34,11 @@ class Checkpoints:
 
     @property
     def every(self) -> float:
-        """Return the seconds between checkpoints."""
+        """Seconds between checkpoints."""
         return 60 * self.minutes
 
     def last(self) -> TrainingCheckpoint | None:
-        """Return the last checkpoint; None if there is none.
+        """The last checkpoint; None if there is none.
 
         Raises:
             ResumeError: if there is one that is damaged.

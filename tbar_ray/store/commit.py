@@ -28,7 +28,7 @@ class CommittedFile:
     dropped: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry of a commit."""
+        """The file as a commit lists it; `dropped` only where it is so."""
         return {"size": self.size, "sha256": self.sha256} | ({"dropped": True} if self.dropped else {})
 
     @classmethod
@@ -47,7 +47,7 @@ class CommittedFile:
 
 
 def committed_files(content: bytes) -> dict[str, CommittedFile]:
-    """Return the files that a commit names.
+    """Files that a commit names, by their paths in the artifact.
 
     Raises:
         ValueError: one line, if it is no commit.
@@ -60,18 +60,18 @@ def committed_files(content: bytes) -> dict[str, CommittedFile]:
 
 
 def described(folder: Path) -> dict[str, CommittedFile]:
-    """Return what a folder holds, with sizes and hashes."""
+    """Files under a folder by their relative paths, with sizes and hashes."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
     return {str(file.relative_to(folder)): CommittedFile(file.stat().st_size, sha256(file)) for file in files}
 
 
 def commit_of(name: str, facts: Mapping[str, Any], files: Mapping[str, CommittedFile]) -> str:
-    """Return the text of a commit."""
+    """Text of a commit: JSON of the name, the facts and every file, with sorted keys."""
     listed = {file: entry.to_dict() for file, entry in files.items()}
     return json.dumps({"name": name, **facts, "files": listed}, indent=1, sort_keys=True)
 
 
 def sha256(file: Path) -> str:
-    """Return the hash of a file, 64 hex digits."""
+    """SHA-256 of a file, 64 hex digits."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

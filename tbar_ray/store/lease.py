@@ -103,7 +103,7 @@ class Lease:
 
 
 def holder(store: Store, path: str) -> dict[str, Any] | None:
-    """Return what a lease says; None if there is none, or it is broken."""
+    """What a lease says; {} where it cannot be read, None where there is none or it is no mapping."""
     try:
         found = store.read_json(path) if store.exists(path) else None
     except StoreError:
@@ -125,7 +125,7 @@ def is_alive(store: Store, path: str, held: dict[str, Any]) -> bool:
 
 
 def running_campaigns(store: Store) -> list[str]:
-    """Return the campaigns that a launch holds, as NAME/FINGERPRINT."""
+    """Campaigns that a launch holds, as NAME/FINGERPRINT; takes seconds where only watching tells."""
     found = []
     for name in store.list_folder("campaigns"):
         for fingerprint in store.list_folder(f"campaigns/{name}"):
@@ -137,7 +137,7 @@ def running_campaigns(store: Store) -> list[str]:
 
 
 def _identity() -> dict[str, Any]:
-    """Return who this process is; `machine` tells kernels, and containers on one, apart."""
+    """Who this process is; `machine` tells kernels, and containers on one, apart."""
     machine = socket.gethostname()
     with suppress(OSError):
         machine += Path("/proc/sys/kernel/random/boot_id").read_text().strip()

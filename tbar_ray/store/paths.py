@@ -9,7 +9,7 @@ from tbar_ray.data.places import resolve
 
 
 def home() -> Path:
-    """Return the folder of results: $TBAR_HOME, else ./mlruns; inside a Ray job ~/.tbar-ray/mlruns.
+    """Folder of results: $TBAR_HOME, else ./mlruns; inside a Ray job ~/.tbar-ray/mlruns.
 
     A Ray job runs in a temporary copy of the working directory, where results would be lost.
     """
@@ -21,17 +21,17 @@ def home() -> Path:
 
 
 def default_store() -> str:
-    """Return the default artifact store."""
+    """Path of the default artifact store: `store` in the folder of results."""
     return str(home() / "store")
 
 
 def default_tracking_uri() -> str:
-    """Return MLFLOW_TRACKING_URI if it is set, else a SQLite database in the folder of results."""
+    """MLFLOW_TRACKING_URI if it is set, else a SQLite database in the folder of results."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
 
 
 def default_artifacts(tracking_uri: str) -> Path | None:
-    """Return the artifact folder of new experiments on a local database; servers have their own."""
+    """Artifact folder of new experiments on a local database; None for servers, which have their own."""
     if tracking_uri.startswith("sqlite:///"):
         return Path(tracking_uri.removeprefix("sqlite:///")).parent / "artifacts"
     return None

@@ -42,6 +42,6 @@ class Reached:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says, or its name."""
+    """First line of what an exception says, or its type's name."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return text.strip().splitlines()[0]
