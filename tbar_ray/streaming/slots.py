@@ -59,7 +59,7 @@ class Slots:
         return self._free.popleft() if self._free else None
 
     def release(self, slot: int) -> None:
-        """Return a slot that no array was created for."""
+        """Give back a slot that no array was created for."""
         self._free.append(slot)
 
     def array(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
