@@ -52,13 +52,13 @@ def one_at_a_time(uri: str) -> Iterator[None]:
 
 
 def database_of(uri: str) -> str | None:
-    """Return the file of a SQLite database, None for another place."""
+    """Path of the file of a SQLite database; None for another place."""
     path = uri.removeprefix("sqlite:///").split("?", 1)[0]
     return None if not uri.startswith("sqlite:///") or path in ("", ":memory:") else path
 
 
 def signed_in(uri: str) -> str:
-    """Return a server's URI without its user and password, which go where MLflow's clients look for them.
+    """A server's URI without its user and password, which go where MLflow's clients look for them.
 
     So they stand in no message, and no URL that is made from the URI has to be read with them.
     """
@@ -72,7 +72,7 @@ def signed_in(uri: str) -> str:
 
 
 def _authorisation() -> dict[str, str]:
-    """Return the header that tells a server who asks, as MLflow's clients send it."""
+    """Header that tells a server who asks, as MLflow's clients send it; empty without a user or token."""
     user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
     if user and password:
         return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
@@ -136,7 +136,7 @@ def check_experiment(uri: str, name: str) -> None:
 
 
 def deleted(uri: str, name: str, experiment_id: str) -> TrackingError:
-    """Return the error of a campaign whose experiment was deleted."""
+    """The error, to be raised, of a campaign whose experiment was deleted: how to restore it or do without."""
     return TrackingError(
         f"MLflow at {uri}: experiment {name!r} (number {experiment_id}) was deleted; restore it "
         f"(`MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id {experiment_id}`), remove it for good "

@@ -56,7 +56,7 @@ class Recording:
         return self._opening
 
     def wait_until_open(self) -> Tracker:
-        """Return the tracker, once its parent run is open.
+        """The tracker, once its parent run is open.
 
         Raises:
             TrackingError: one line, if the server does not answer or refuses.

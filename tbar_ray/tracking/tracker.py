@@ -169,7 +169,7 @@ class Tracker:
         self._client.set_terminated(self.parent_id, status=status)
 
     def _experiment(self, artifacts: Path | None) -> str:
-        """Return the experiment of the campaign's name, a new one if there is none."""
+        """Id of the experiment of the campaign's name, a new one if there is none."""
         found = self._client.get_experiment_by_name(self._spec.name)
         if found is None:
             location = None if artifacts is None else (artifacts / self._spec.name).absolute().as_uri()
@@ -184,7 +184,7 @@ class Tracker:
         return str(found.experiment_id)
 
     def _known(self) -> dict[str, _TrialRun]:
-        """Return the runs of this campaign's trials by fingerprint; read once.
+        """Runs of this campaign's trials by fingerprint; read once.
 
         They are found by their campaign, not by their parent: one whose parent was deleted gets the new one. Of several
         of one trial, which launches at one time may have left, the oldest stays.
@@ -203,14 +203,14 @@ class Tracker:
         return self._trials
 
     def _find_parent(self, fingerprint: str) -> Run | None:
-        """Return the oldest parent run of a spec, and delete others."""
+        """The oldest parent run of a spec; others are deleted."""
         found = self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and tags.`tbar.kind` = 'campaign'")
         for other in found[1:]:
             self._client.delete_run(other.info.run_id)
         return found[0] if found else None
 
     def _search(self, query: str) -> list[Run]:
-        """Return all runs of the experiment that a query names, the oldest first."""
+        """All runs of the experiment that a query names, the oldest first."""
         found, token = [], None
         while True:
             page = self._client.search_runs([self.experiment_id], query, max_results=RUNS_AT_ONCE, page_token=token)
@@ -225,14 +225,14 @@ def _portions(metrics: list[Metric]) -> list[list[Metric]]:
 
 
 def parameters_of(record: TrialRecord) -> dict[str, str]:
-    """Return the parameters of a trial's run: its axes, what its attack fixes, and α where it was selected."""
+    """Parameters of a trial's run: its axes, what its attack fixes, and α where it was selected."""
     fixed = {name: getattr(record, name) for name in OF_ATTACK}
     told = {**record.settings, **fixed, "alpha": record.alpha, "statistics": record.statistics}
     return {name: str(value) for name, value in told.items() if value is not None}
 
 
 def run_name(record: TrialRecord) -> str:
-    """Return what tells a trial's run from others: attack, method, every other axis; α where it is the only one."""
+    """What tells a trial's run from others: attack, method, every other axis; α where it is the only one."""
     names = [record.attack if not record.transferred else f"{record.attack} ← {record.source}", record.method]
     for name, factor in factors_of(record.settings).items():
         if name not in ("attack", "source", "method") and record.settings[name] is not None:
@@ -243,7 +243,7 @@ def run_name(record: TrialRecord) -> str:
 
 
 def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
-    """Return the test values at the selected α, then the validation path stepped by α.
+    """Test values at the selected α, then the validation path stepped by α.
 
     The order matters: MLflow's compare page first shows the metric that was logged first. Values that are not numbers
     (the retention of an infected model's CA of 0) are left out: MLflow would refuse the whole batch.
@@ -272,7 +272,7 @@ def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
 
 
 def _beside(point: PointRecord) -> list[tuple[str, float | None]]:
-    """Return the validation scores with the other running statistics."""
+    """Validation scores with the other running statistics."""
     found: list[tuple[str, float | None]] = []
     for role in BESIDE:
         if (scores := getattr(point, role)) is not None:
@@ -281,7 +281,7 @@ def _beside(point: PointRecord) -> list[tuple[str, float | None]]:
 
 
 def _further(record: TrialRecord) -> dict[str, float | None]:
-    """Return the metrics that only some campaigns have."""
+    """Metrics that only some campaigns have."""
     sensitivity, errors, change = record.alpha_sensitivity, record.disentanglement, record.weight_change
     roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
     return {
@@ -306,7 +306,7 @@ def _environment() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """Return the commit that this code is of; None without git, and for an installed package."""
+    """The commit that this code is of; None without git, and for an installed package."""
     command = ["git", "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
