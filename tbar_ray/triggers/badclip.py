@@ -49,7 +49,7 @@ class BadCLIP(FixedPatch):
         return self
 
     def with_pixels(self, patch: Tensor) -> Self:
-        """Return a copy of this trigger with an optimised patch, rounded to 8 bits.
+        """A copy of this trigger with an optimised patch, rounded to 8 bits.
 
         Args:
             patch: float [3, s, s] in [0, 1], on any device.

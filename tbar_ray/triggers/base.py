@@ -51,7 +51,7 @@ class Trigger(BaseModel, ABC):
         return 0.0
 
     def at_test(self) -> Trigger:
-        """Return the trigger used at evaluation; the same one for most attacks."""
+        """The trigger used at evaluation; the same one for most attacks."""
         return self
 
     def cover(self, images: Tensor, keys: Sequence[str]) -> Tensor:  # noqa: ARG002 - for subclasses

@@ -74,7 +74,7 @@ class PatchTrigger(Trigger):
         return self
 
     def at_test(self) -> Trigger:
-        """Return the same patch at `test_place`, or this trigger if the place does not differ."""
+        """The same patch at `test_place`; this trigger if the place does not differ."""
         if self.test_place is None or self.test_place == self.place:
             return self
         fields = {name: getattr(self, name) for name in type(self).model_fields}
