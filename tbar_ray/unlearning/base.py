@@ -61,36 +61,36 @@ class Infected:
 
     @property
     def device(self) -> torch.device:
-        """Return the device that holds the model."""
+        """Device that holds the model."""
         return next(self.model.parameters()).device
 
     @property
     def forget(self) -> ForgetSet:
-        """Return the forget set; only for methods that need it."""
+        """The forget set; only for methods that need it."""
         assert self.data.forget is not None
         return self.data.forget
 
     @property
     def clean(self) -> Pairs:
-        """Return the clean pairs; only for methods that need them."""
+        """The clean pairs; only for methods that need them."""
         assert self.data.clean is not None
         return self.data.clean
 
     @property
     def training(self) -> Pairs:
-        """Return the suspicious training pairs; only for methods that need them."""
+        """The suspicious training pairs; only for methods that need them."""
         assert self.data.training is not None
         return self.data.training
 
     @property
     def target(self) -> int:
-        """Return the index of the attacker's class; only for methods that need it."""
+        """Index of the attacker's class; only for methods that need it."""
         assert self.data.target is not None
         return self.data.target
 
     @property
     def classes(self) -> Classes:
-        """Return the zero-shot classes."""
+        """The zero-shot classes, with their prompts and head."""
         return self.data.classes
 
     def stamp(self, images: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class Infected:
         return self.data.stamp(images)
 
     def change(self) -> TaskVector:
-        """Return the task vector from the starting weights to the present ones."""
+        """Task vector from the starting weights to the present ones."""
         return TaskVector.between(self.start, self.model.state_dict())
 
     def restore(self) -> None:
@@ -152,5 +152,5 @@ class Unlearner(BaseModel, ABC):
         """Find the edit; it may leave the model trained."""
 
     def coefficient(self, alpha: float) -> float:
-        """Return what the vector is multiplied by at scaling coefficient α; at α = 0 the model is the infected one."""
+        """What the vector is multiplied by at scaling coefficient α; at α = 0 the model is the infected one."""
         return -alpha if self.strength == "negation" else alpha

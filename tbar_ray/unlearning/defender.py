@@ -54,7 +54,7 @@ class Pairs:
         return len(self.images)
 
     def require_labels(self, method: str) -> Tensor:
-        """Return the labels, int64 [N], all known.
+        """The labels, int64 [N], all known.
 
         Raises:
             DataError: if a pair has none.
@@ -105,7 +105,7 @@ class DefenderData:
     stamp: Callable[[Tensor], Tensor] | None = None
 
     def lacks(self) -> dict[Need, str]:
-        """Return what is missing, and how to provide it."""
+        """Needs that these data do not meet, each with the way to provide it."""
         what: dict[Need, tuple[object, str]] = {
             "trigger": (self.stamp, "list 'trigger' in defender.knows"),
             "target": (self.target, "list 'target' in defender.knows"),
@@ -117,6 +117,6 @@ class DefenderData:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return how many images of each kind there are, for the record of costs."""
+        """Images of each kind (forget, clean, training) that there is, for the record of costs."""
         parts = (("forget", self.forget), ("clean", self.clean), ("training", self.training))
         return {name: len(part.images) for name, part in parts if part is not None}

@@ -78,7 +78,7 @@ class EditScores:
 
     @property
     def reference_ca(self) -> float:
-        """Return the infected model's validation CA."""
+        """The infected model's validation CA, in [0, 1]."""
         return float(self._infected["ca"]["value"])
 
     @cached_property
@@ -91,7 +91,7 @@ class EditScores:
         return self._load_clean()
 
     def point(self, alpha: float) -> AlphaPoint:
-        """Return the validation scores at α."""
+        """CA and ASR on validation at α, scored once; the first request adds to `path`."""
         if alpha not in self._points:
             scores = beside = self._infected
             if self._coefficient(alpha) != 0:
@@ -102,7 +102,7 @@ class EditScores:
         return self._points[alpha]
 
     def gone_or_spent(self, alpha: float, least_ca: float, most_asr: float) -> bool:
-        """Return whether ASR ≤ `most_asr` or CA < `least_ca` at α, from as few images as decide it."""
+        """Whether ASR ≤ `most_asr` or CA < `least_ca` at α, from as few images as decide it."""
         question = Question(least_ca, most_asr)
         with self.at(alpha) as (moved, head):
             found = sequential_test(
@@ -114,11 +114,11 @@ class EditScores:
     def scored(
         self, alpha: float, split: Split, target: int, statistics: StatisticsChoice | None = None
     ) -> Mapping[str, RateDict]:
-        """Return the scores at α on any images, as JSON has them; None: with the statistics that α is selected on."""
+        """Scores at α on any images, as JSON has them; None: with the statistics that α is selected on."""
         return score_predictions(self.answers(alpha, split, statistics), split.labels, target).to_dict()
 
     def answers(self, alpha: float, split: Split, statistics: StatisticsChoice | None = None) -> Predictions:
-        """Return the model's predictions at α on any images; None: with the statistics that α is selected on."""
+        """The model's predictions at α on any images; None: with the statistics that α is selected on."""
         with self.at(alpha, statistics) as (moved, head):
             return predict_split(moved, head, split, self._preprocess)
 
@@ -133,7 +133,7 @@ class EditScores:
             yield moved, self._head_of(moved) if own is None else own
 
     def _statistics_at(self, alpha: float, moved: nn.Module) -> Statistics:
-        """Return the statistics of the model at α; estimated once, since tests and scores ask for the same α."""
+        """Statistics of the model at α; estimated once, since tests and scores ask for the same α."""
         if alpha not in self._estimated:
             self._estimated[alpha] = estimate_statistics(moved, self._clean)
         return self._estimated[alpha]

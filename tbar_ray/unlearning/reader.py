@@ -164,17 +164,17 @@ class DefenderReader:
         )
 
     def _caption(self, position: int, label: int) -> str:
-        """Return a sample's own caption; where it has none, its class in a template."""
+        """A sample's own caption; where it has none, its class in a template."""
         own = self.samples.caption(position)
         return own or self._named(position, self._classes.names[label] if label >= 0 else "")
 
     def _named(self, position: int, name: str) -> str:
-        """Return a template drawn for this sample, with a class name."""
+        """A template drawn for this sample, with a class name."""
         rng = numpy_rng(self._seed, "forget caption", self.samples.keys[position])
         return filled(self._classes.templates[int(rng.integers(len(self._classes.templates)))], name)
 
     def _true_class(self, position: int) -> int:
-        """Return a clean sample's class; −1 if it is unknown."""
+        """A clean sample's class; −1 if it is unknown."""
         if self._numbered and (index := self.samples.class_index(position)) is not None:
             return index
         label = self.samples.label(position)
