@@ -41,7 +41,7 @@ def create_model(
     """Create a CLIP model in float32.
 
     Args:
-        architecture: an open_clip architecture or one of this project's (tbar-RN-tiny, tbar-ViT-tiny,
+        architecture: an open_clip architecture or one of this project's (tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny,
             tbar-ConvNeXt-tiny).
         pretrained: a tag of open_clip or of this package (`scenes`), the path or URL of a .safetensors or .pt file, or
             None for random weights.

@@ -14,7 +14,8 @@ def open_clip() -> ModuleType:
     """The open_clip module, with the architectures of `configs/` registered."""
     import open_clip as library
 
-    import tbar_ray.models.convnext  # noqa: F401 - registers this project's image encoder
+    import tbar_ray.models.convnext
+    import tbar_ray.models.group_norm  # noqa: F401 - both register image encoders
 
     logging.getLogger().addFilter(_is_news)
     module: ModuleType = library

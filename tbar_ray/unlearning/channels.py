@@ -17,8 +17,8 @@ class Channels:
     """Layers whose output channels can be masked individually.
 
     Attributes:
-        layers: modules by name: BatchNorms of a ResNet (dimension 1 of their output), first linear maps of the MLPs
-            of a vision transformer or a ConvNeXt (last dimension).
+        layers: modules by name: BatchNorms or GroupNorms of a ResNet (dimension 1 of their output), first linear maps
+            of the MLPs of a vision transformer or a ConvNeXt (last dimension).
         dimension: dimension of the channels in the layers' output.
     """
 
@@ -71,15 +71,18 @@ def channels_of(model: nn.Module, method: str) -> Channels:
     """Channels of a CLIP model's image encoder.
 
     Raises:
-        ScientificError: if it has neither BatchNorm nor MLP blocks of a known kind.
+        ScientificError: if it has neither BatchNorm, GroupNorm nor MLP blocks of a known kind.
     """
     visual = model.visual
     assert isinstance(visual, nn.Module)
-    norms = {name: m for name, m in visual.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
+    kinds = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
+    norms = {name: m for name, m in visual.named_modules() if isinstance(m, kinds)}
     if norms:
         return Channels(norms, 1)
     first = ("mlp.c_fc", "mlp.fc1")
     hidden = {name: m for name, m in visual.named_modules() if name.endswith(first) and isinstance(m, nn.Linear)}
     if hidden:
         return Channels(hidden, -1)
-    raise ScientificError(f"{method}: the image encoder has neither BatchNorm nor MLP blocks with channels to prune")
+    raise ScientificError(
+        f"{method}: the image encoder has neither BatchNorm, GroupNorm nor MLP blocks with channels to prune"
+    )

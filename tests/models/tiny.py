@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 
-VIT, RESNET, CONVNEXT = "tbar-ViT-tiny", "tbar-RN-tiny", "tbar-ConvNeXt-tiny"
+VIT, RESNET, CONVNEXT, GROUP_NORM = "tbar-ViT-tiny", "tbar-RN-tiny", "tbar-ConvNeXt-tiny", "tbar-GN-pico"
 BOTH = (VIT, RESNET)
-ALL = (*BOTH, CONVNEXT)
+ALL = (*BOTH, CONVNEXT, GROUP_NORM)
 
 torch.set_num_threads(1)  # tensors this small only wait for each other
 

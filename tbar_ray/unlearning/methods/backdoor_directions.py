@@ -27,16 +27,18 @@ Write = Callable[[Tensor], None]
 class BackdoorDirections(Unlearner):
     """r = mean features of stamped images − mean features of their twins at one layer; W ← W − r̂r̂ᵀW for every writer.
 
-    Closed form (2603.10806). The writers to a vision transformer's residual stream are the attention output and second
-    MLP map of every block (also before the layer; embeddings are not changed, since a LayerNorm follows them). In a
-    ResNet each stage has its own stream: the writers are the last BatchNorm of its blocks with the convolution before
-    it, and the downsampling branch. BatchNorm in evaluation mode is affine, γ/σ·(Wx − μ) + β, and the projection is
-    applied to this map and solved for W and β (a ReLU after the addition makes it inexact; this extension is not in the
-    paper). In a ConvNeXt each stage also has its own stream: the writers are its downsampling convolution and the
-    second MLP map of its blocks; the first stage, whose stream starts after a LayerNorm, is not a candidate (this
-    extension is not in the paper). The output projection is an additional candidate. The chosen layer minimises the
-    mean probability of the target on the forget set, among layers whose projection preserves the prediction on at least
-    `keep` of the twins; if there is none, the layer that preserves most is chosen.
+    Closed form (2603.10806). The writers to a vision transformer's residual stream are the attention output and
+    second MLP map of every block (also before the layer; embeddings are not changed, since a LayerNorm follows
+    them). In a ResNet each stage has its own stream: the writers are the last BatchNorm of its blocks with the
+    convolution before it, and the downsampling branch. BatchNorm in evaluation mode is affine, γ/σ·(Wx − μ) + β,
+    and the projection is applied to this map and solved for W and β (a ReLU after the addition makes it inexact;
+    this extension is not in the paper). In a ConvNeXt each stage also has its own stream: the writers are its
+    downsampling convolution and the second MLP map of its blocks; the first stage, whose stream starts after a
+    LayerNorm, is not a candidate (this extension is not in the paper). In a ResNet with GroupNorm, whose statistics
+    depend on the image, no projection is linear, and the output projection is the only candidate. The output
+    projection is an additional candidate. The chosen layer minimises the mean probability of the target on the
+    forget set, among layers whose projection preserves the prediction on at least `keep` of the twins; if there is
+    none, the layer that preserves most is chosen.
     """
 
     name: ClassVar[str] = "backdoor-directions"
@@ -102,15 +104,19 @@ def _candidates(model: nn.Module, method: str) -> dict[str, Write]:
     if all(hasattr(block, "mlp") for block in blocks.values()):
         linears = [m for block in blocks.values() for m in (block.attn.out_proj, block.mlp.c_proj)]  # type: ignore[union-attr]
         found: dict[str, Write] = {name: _into_linears(linears) for name in blocks}  # type: ignore[arg-type]
-    else:
+    elif all(isinstance(block.bn3, nn.BatchNorm2d) for block in blocks.values()):
         stages: dict[str, list[str]] = {}
         for name in blocks:
-            stages.setdefault(name.split(".")[0], []).append(name)
+            stages.setdefault(name.rpartition(".")[0], []).append(name)
         found = {names[-1]: _into_stage([blocks[name] for name in names]) for names in stages.values()}
+    else:
+        found = {}
     if isinstance(getattr(visual, "proj", None), Tensor):
         found[EMBEDDING] = _into_columns(visual.proj)  # type: ignore[union-attr,arg-type]
     elif hasattr(visual, "attnpool"):
         found[EMBEDDING] = _into_linears([visual.attnpool.c_proj])  # type: ignore[union-attr,list-item]
+    elif not found:
+        found[EMBEDDING] = _into_linears([visual.head.pool.proj])  # type: ignore[attr-defined]
     return found
 
 

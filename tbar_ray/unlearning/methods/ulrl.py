@@ -166,7 +166,7 @@ def layer_of(model: nn.Module, neurons: str) -> tuple[nn.Parameter, bool]:
     if neurons == "projection":
         if "proj" in named:
             return named["proj"], True
-        for name in ("attnpool.c_proj.weight", "head.proj.weight"):
+        for name in ("attnpool.c_proj.weight", "head.proj.weight", "head.pool.proj.weight"):
             if name in named:
                 return named[name], False
     late = [name for name in named if name.endswith(("mlp.c_fc.weight", "mlp.fc1.weight", "conv3.weight"))]

@@ -9,7 +9,7 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected
 from tbar_ray.unlearning.methods import backdoor_directions
 from tbar_ray.unlearning.methods.backdoor_directions import BackdoorDirections
-from tests.models.tiny import CONVNEXT, RESNET, VIT, snapshot
+from tests.models.tiny import CONVNEXT, GROUP_NORM, RESNET, VIT, snapshot
 from tests.unlearning.formulas import chances_of, infected_of, noise
 from tests.unlearning.planted import TARGET, case
 from tests.unlearning.reference import NEAR, distance, pixels
@@ -124,3 +124,17 @@ def test_a_stage_of_a_convnext_writes_nothing_along_a_projected_direction() -> N
         before, after = (torch.tensordot(direction, output, dims=([0], [1])) for output in seen)
         assert before.abs().max() > 1e-3
         assert after.abs().max() < 1e-4
+
+
+def test_of_a_resnet_with_group_norm_only_the_output_projection_is_a_candidate() -> None:
+    infected = infected_of(GROUP_NORM)
+    candidates = backdoor_directions._candidates(infected.model, "test")
+    assert list(candidates) == ["embedding"]
+    inputs = pixels(infected, infected.clean.images[:2])
+    with torch.no_grad():
+        before = infected.model.encode_image(inputs)
+        direction = torch.nn.functional.normalize(before[0], dim=0)
+        candidates["embedding"](direction)
+        after = infected.model.encode_image(inputs)
+    assert (before @ direction).abs().max() > 1e-3
+    assert (after @ direction).abs().max() < 1e-4
