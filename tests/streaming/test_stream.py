@@ -22,7 +22,7 @@ from tbar_ray.training.batch import Batch
 from tbar_ray.triggers.badnets import BadNets
 from tests.data.tars import sample, write_tar
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 ARCHITECTURE, SIZE = "tbar-ViT-tiny", 24
 ORDER = Order(np.arange(40), seed=5)

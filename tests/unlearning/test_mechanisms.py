@@ -171,8 +171,13 @@ def test_a_planted_backdoor_is_reduced(name: str) -> None:
     assert result.found.record.seconds > 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECIPES)
+ONE_OF_A_KIND = ("tbar", "twin-distillation", "backdoor-directions", "cleanclip", "ulrl")
+"""Negation, interpolation, closed form, fine-tuning and re-initialisation: the kinds that every run tests."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in ONE_OF_A_KIND else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
+)
 def test_a_clean_model_is_not_harmed(name: str) -> None:
     recipe = RECIPES[name]
     floor = recipe.ca if recipe.clean is None else recipe.clean
