@@ -99,10 +99,11 @@ def memory_benchmark(folder: Path, workers: int, samples: int = 500_000, early: 
 
 def written(folder: Path, samples: int, size: int) -> Corpus:
     """Open a corpus of procedural scenes, which is written if `folder` does not exist."""
+    from tbar_ray.data.synthetic.options import WritingOptions
     from tbar_ray.data.synthetic.synth import write_corpus
 
     if not folder.exists():
-        write_corpus(folder, samples=samples, size=size, samples_per_shard=-(-samples // SHARDS))
+        write_corpus(folder, WritingOptions(size=size, samples_per_shard=-(-samples // SHARDS)), samples=samples)
     return Corpus.open(str(folder))
 
 

@@ -5,35 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from tbar_ray.campaign.stopping import Stopping
-from tbar_ray.errors import StoreError, TrackingError
-from tbar_ray.execution.ray_environment import prepare, resolve_address
-from tbar_ray.execution.reach import check_reachable
-from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.campaign.trials import Trials
+from tbar_ray.errors import TrackingError
+from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
-from tbar_ray.planning.studies import searched_trials
-from tbar_ray.records.ledger import Ledger, in_order
+from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.sources import SourceChanges
-from tbar_ray.records.writing import UNREADABLE, RecordWriter
-from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.lease import Lease
 from tbar_ray.store.store import Store
 from tbar_ray.store.temporary import remove_abandoned
 from tbar_ray.tracking.recording import Recording
-
-PATIENCE = 10.0
-"""Seconds that the sweep waits for its first stage to run; a cluster may have to start a host for it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +90,7 @@ def launch(
         _leave(f"{what}; what is in the store {store.url} is safe: run the same command again to continue")
 
     stopping = Stopping(lambda: close("KILLED"))
-    campaign = _Campaign(planner, ledger, recording, console, stopping, lost)
+    trials = Trials(planner, ledger, recording, console, stopping, lost)
     status = "FAILED"
     records: list[TrialRecord] = []
     interrupted = True
@@ -110,195 +98,27 @@ def launch(
         ledger.open()
         try:
             try:
-                campaign.run(address)
+                trials.run(address)
                 recording.wait_until_open()
             except TrackingError:  # results do not depend on MLflow, and so the report does not
-                known = campaign.records()
+                known = trials.records()
                 if known:
                     files = _report(spec, store, report, known, recording)
                     console.print(f"report: {len(files)} files in {report}", markup=False)
                 raise
-            records = campaign.records()
-            interrupted = campaign.interrupted()
+            records = trials.records()
+            interrupted = trials.interrupted()
             files = _report(spec, store, report, records, recording)
             status = _status(records, interrupted)
             console.print(f"report: {len(files)} files in {report}", markup=False)
         except KeyboardInterrupt:
             status, interrupted = "KILLED", True
-            records = campaign.records()
+            records = trials.records()
         finally:
             failed = sum(record.status == "failed" for record in records)
             recording.finish(status, {"trials": len(records), "failed": failed})
     seconds = time.perf_counter() - started
     return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure, stopping.now)
-
-
-class _Campaign:
-    """The trials of one launch. Trials of a grid that are in the store are read from it; the others run on Ray."""
-
-    def __init__(
-        self,
-        planner: Planner,
-        ledger: Ledger,
-        recording: Recording,
-        console: Console,
-        stopping: Stopping,
-        on_lost: Callable[[str], None],
-    ) -> None:
-        self._planner, self._ledger, self._recording, self._console = planner, ledger, recording, console
-        self._stopping, self._on_lost = stopping, on_lost
-        self._spec, self._store = planner.spec, ledger.store
-        self._sources = SourceChanges(self._store)
-        self._keys: set[str] = set()
-        self._left_to_do: set[str] = set()
-        self._handed_out, self._total = 0, 0
-
-    def run(self, address: str | None) -> None:
-        """Run all trials."""
-        if self._spec.search.sampler != "grid":
-            self._recording.check()
-            self._sweep(address, None)
-            return
-        trials = self._planner.grid()
-        left = self._replay(trials)
-        self._recording.check()
-        if left:
-            self._sweep(address, left)
-
-    def interrupted(self) -> bool:
-        """Whether trials were not run: some were never handed out, or have not ended."""
-        return self._handed_out < self._total or bool(self._left_to_do)
-
-    def records(self) -> list[TrialRecord]:
-        """Return the records of this launch's trials, each once, in table order."""
-        found = (self._ledger.find(key) for key in self._keys)
-        return in_order(record for record in found if record is not None)
-
-    def _replay(self, trials: list[PlannedTrial]) -> list[PlannedTrial]:
-        """Read the trials of a grid that are in the store, without Ray; return the remaining ones."""
-        writer = RecordWriter(self._store)
-        left = []
-        for planned in trials:
-            self._mend_sources(planned)
-            record = self._known(writer, planned)
-            if record is None:
-                left.append(planned)
-                continue
-            self._ledger.write(record)
-            self._recording.log_trial(record)
-            self._keys.add(planned.fingerprint)
-        if self._keys:
-            which = "all" if not left else f"{len(self._keys)} of"
-            self._say(f"{which} {len(trials)} trials are in the store {self._store.url}")
-        return left
-
-    def _known(self, writer: RecordWriter, planned: PlannedTrial) -> TrialRecord | None:
-        """Return the record of a trial that the store has; None where an artifact is missing or broken."""
-        if not all(self._store.has(stage.artifact) for stage in planned.graph.outputs):
-            return None
-        try:
-            return writer.finished(planned)
-        except (StoreError, *UNREADABLE):
-            return None
-
-    def _mend_sources(self, planned: PlannedTrial) -> None:
-        for line in self._sources.discard_outdated(planned.graph.outputs):
-            self._say(line)
-
-    def _sweep(self, address: str | None, trials: list[PlannedTrial] | None) -> None:
-        """Run the given trials on Ray, or those that a sampler proposes."""
-        address = resolve_address(address)
-        if address != "local":
-            check_reachable(address)  # before what takes seconds to import
-        prepare(address)
-        import ray
-
-        from tbar_ray.campaign.display import Display
-        from tbar_ray.execution.calls import calls_for
-        from tbar_ray.execution.cluster import ray_session
-        from tbar_ray.execution.watch import ClusterWatch
-
-        spec, concurrency = self._spec, self._spec.search.concurrency
-        with (
-            ray_session(address, spec) as where,
-            ClusterWatch(self._on_lost),
-            _workers(concurrency),
-            _coordinator(self._store) as coordinator,
-        ):
-            # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
-            first = self._first_stages(trials)
-            if first:
-                coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
-                ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
-            self._recording.open()
-            from tbar_ray.search.proposals import GivenTrials
-            from tbar_ray.search.samplers import build_proposals
-            from tbar_ray.search.searcher import CampaignSearcher
-            from tbar_ray.search.sweep import sweep
-
-            total = searched_trials(spec) if trials is None else len(trials)
-            many = f"{total} trial{'' if total == 1 else 's'}"
-            self._say(f"{many} on {where}; store {self._store.url}")
-            proposals = build_proposals(self._planner) if trials is None else GivenTrials(trials)
-            self._recording.wait_until_open()
-
-            def ended(record: TrialRecord) -> None:
-                self._recording.log_trial(record)
-                display.trial_ended(record)
-
-            searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, self._mend_sources)
-            searcher.is_stopping = lambda: self._stopping.requested
-            with Display(self._console, coordinator, total, searcher.send_again, searcher.is_stopping) as display:
-                self._stopping.gently(True)
-                try:
-                    sweep(searcher, total, concurrency, coordinator)
-                finally:
-                    self._stopping.gently(False)
-                    self._handed_out, self._total = len(searcher.handed_out), total
-                    self._keys.update(searcher.ended)
-                    self._left_to_do = set(searcher.handed_out) - searcher.ended
-
-    def _first_stages(self, trials: list[PlannedTrial] | None) -> list[Stage]:
-        """Return the stages that the first trials will need: for a grid their outputs, for a search the model."""
-        if trials is None:
-            clean = self._planner.foundation().clean
-            return [] if clean is None else stages_in_order([clean])[-1:]
-        first = trials[: self._spec.search.concurrency]
-        return [stage for planned in first for stage in planned.graph.outputs]
-
-    def _say(self, text: str) -> None:
-        self._console.print(redact(f"campaign {self._spec.name}: {text}"), markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[None]:
-    """Start worker processes and their imports, if there is room, so that the first stages find them ready."""
-    import ray
-
-    from tbar_ray.execution.stage_task import get_ready
-
-    cores = int(ray.cluster_resources().get("CPU", 0))
-    ready = [ray.remote(get_ready).options(num_cpus=1).remote() for _ in range(min(count, cores))]
-    try:
-        yield
-    finally:
-        for task in ready:
-            ray.cancel(task)  # a process that has found no room by now is not needed
-
-
-@contextmanager
-def _coordinator(store: Store) -> Iterator[Any]:
-    """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
-    import ray
-
-    from tbar_ray.execution.coordinator import Coordinator
-
-    # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1).remote(store)
-    try:
-        yield actor
-    finally:
-        ray.kill(actor)
 
 
 def _leave(line: str) -> None:

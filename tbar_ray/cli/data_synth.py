@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,8 @@ from tbar_ray.data.synthetic import Scenes
 from tbar_ray.errors import SpecError
 
 if TYPE_CHECKING:
-    from tbar_ray.data.synthetic.synth import CorpusSummary
+    from tbar_ray.data.synthetic.encode import ImageFormat
+    from tbar_ray.data.synthetic.shard_writer import CorpusSummary
 
 CORPUS, EVALUATION, TASKS, RETRIEVAL = "Training corpus", "Evaluation set", "Tasks", "Retrieval set"
 
@@ -89,30 +90,26 @@ def synth(
     Example: tbar data synth corpus --task sketches --task night --retrieval 1000
     """
     from tbar_ray.data.synthetic.families import FAMILIES
-    from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+    from tbar_ray.data.synthetic.options import WritingOptions
+    from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
+    from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
     from tbar_ray.data.synthetic.tasks import find_task, write_task
 
-    common: dict[str, Any] = {
-        "size": size,
-        "samples_per_shard": samples_per_shard,
-        "seed": seed,
-        "workers": workers,
-        "image_format": image_format.value,
-        "overwrite": overwrite,
-    }
+    encoding: ImageFormat = "png" if image_format is Format.png else "jpg"
+    options = WritingOptions(size, samples_per_shard, seed, workers, encoding, overwrite)
     kind: Scenes = "rich" if scenes is Kind.rich else "plain"
     jobs: list[_Job] = []
     if samples is not None:
-        jobs.append(_Job("training", samples, partial(write_corpus, out, samples=samples, scenes=kind, **common)))
+        jobs.append(_Job("training", samples, partial(write_corpus, out, options, samples=samples, scenes=kind)))
     if evaluation:
-        write = partial(write_evaluation_set, out / "eval", per_class=eval_per_class, scenes=kind, **common)
+        write = partial(write_evaluation_set, out / "eval", options, per_class=eval_per_class, scenes=kind)
         jobs.append(_Job("evaluation", eval_per_class * len(FAMILIES[kind].classnames), write))
     for name in dict.fromkeys(task or ()):
         total = (train_per_class + test_per_class) * len(find_task(name).classnames)
-        write = partial(write_task, out / "tasks" / name, task=name, **common)
+        write = partial(write_task, out / "tasks" / name, options, task=name)
         jobs.append(_Job(name, total, partial(write, per_class_train=train_per_class, per_class_test=test_per_class)))
     if retrieval is not None:
-        write = partial(write_retrieval_set, out / "retrieval", pairs=retrieval, scenes=kind, **common)
+        write = partial(write_retrieval_set, out / "retrieval", options, pairs=retrieval, scenes=kind)
         jobs.append(_Job("retrieval", retrieval, write))
     if not jobs:
         raise SpecError("nothing to write: give --samples, --eval, --task or --retrieval")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,16 +14,14 @@ from numpy.typing import NDArray
 
 from tbar_ray.data.cache import default_cache
 from tbar_ray.data.keys import within
-from tbar_ray.data.locate import ShardState, expand_shards, indexed, local_copy, shard_state
+from tbar_ray.data.locate import ShardState, expand_shards, indexed, shard_state
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata, select_samples, stacked_spans
+from tbar_ray.data.open_shards import OpenShards
 from tbar_ray.data.shards import ShardProblem
-from tbar_ray.errors import DataError, ShardChangedError
+from tbar_ray.errors import DataError
 from tbar_ray.seeding import stable_hash
 
-RETRIES = 5  # repeated downloads if another process removes the shard before it is opened
-CHECK_EVERY = 5.0  # seconds between looks at whether a shard that is read has changed
 SIGNED = 8  # images that a signature reads: sets of plain images of one size may agree in all sizes
-OPEN_SHARDS = 64  # memory maps kept per process; each holds a file descriptor
 
 
 class Corpus:
@@ -47,10 +42,8 @@ class Corpus:
     shard_urls: tuple[str, ...]
     problems: tuple[ShardProblem, ...]
     states: tuple[ShardState | None, ...]
-    _looked: dict[int, float]
     namespace: str = ""
-    _maps: OrderedDict[int, mmap.mmap]
-    _lock: threading.Lock
+    _open: OpenShards
     _rows: dict[str, int] | None
 
     def __init__(
@@ -127,7 +120,7 @@ class Corpus:
         )
 
     def within(self, namespace: str) -> Corpus:
-        """Return the same samples with keys in a namespace."""
+        """The same samples, in the same order, with keys in a namespace."""
         keys = [within(namespace, key) for key in self.keys]
         other = Corpus(self.shard_urls, keys, self._shard_of, self._spans, self.problems, self._cache, self.states)
         other.namespace = namespace
@@ -158,9 +151,7 @@ class Corpus:
         return self.keys[i].removeprefix(within(self.namespace, ""))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in self.__dict__.items() if name not in {"_maps", "_lock", "_rows", "_looked"}
-        }
+        return {name: value for name, value in self.__dict__.items() if name not in {"_open", "_rows"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -184,9 +175,7 @@ class Corpus:
         for extension in IMAGE_EXTENSIONS:
             if self.has(i, extension):
                 return extension
-        raise DataError(
-            f"{self.name(i)}: no image"
-        )  # select_samples drops these; possible only in corpora built by hand
+        raise DataError(f"{self.name(i)}: no image")  # only in a corpus built by hand: select_samples drops these
 
     def read(self, i: int, extension: str) -> bytes:
         """Read one member of sample `i`.
@@ -198,9 +187,9 @@ class Corpus:
         if not self.has(i, extension):
             raise DataError(f"{self.name(i)}: no .{extension} in {self.shard_urls[self.shard_index(i)]}")
         offset, size = (int(value) for value in self._spans[extension][i])
-        data = self._map(self.shard_index(i))[offset : offset + size]
+        data = self._open.get(self.shard_index(i))[offset : offset + size]
         if len(data) != size:
-            raise self._changed(self.shard_index(i))
+            raise self._open.changed(self.shard_index(i))
         return data
 
     def image_bytes(self, i: int) -> bytes:
@@ -228,10 +217,10 @@ class Corpus:
                 files.append(None)
                 continue
             if (data := maps.get(shard)) is None:
-                data = maps[shard] = self._map(shard)
+                data = maps[shard] = self._open.get(shard)
             files.append(data[offset : offset + size])
             if len(files[-1] or b"") != size:
-                raise self._changed(shard)
+                raise self._open.changed(shard)
         return files
 
     def check_unchanged(self, i: int | None = None) -> None:
@@ -241,9 +230,7 @@ class Corpus:
             ShardChangedError: One is not.
         """
         for shard in range(len(self.shard_urls)) if i is None else (self.shard_index(i),):
-            state = self.states[shard]
-            if state is not None and shard_state(self.shard_urls[shard]) != state:
-                raise self._changed(shard)
+            self._open.check_unchanged(shard)
 
     def state_of(self, urls: Iterable[str]) -> dict[str, ShardState | None]:
         """What some of the shards were when they were indexed."""
@@ -255,11 +242,6 @@ class Corpus:
         """16 hex digits that change with the shards, their sizes and the times of their last changes."""
         content = json.dumps([self.shard_urls, self.states])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    def _changed(self, shard: int) -> ShardChangedError:
-        return ShardChangedError(
-            f"{self.shard_urls[shard]} changed since it was indexed: run again once nothing writes to it any more"
-        )
 
     def caption(self, i: int) -> str | None:
         """Caption of sample `i`, from its .txt, else from its metadata; None if absent or blank."""
@@ -314,38 +296,5 @@ class Corpus:
     def _optional(self, i: int, extension: str) -> bytes | None:
         return self.read(i, extension) if self.has(i, extension) else None
 
-    def _map(self, shard: int) -> mmap.mmap:
-        with self._lock:
-            found = self._maps.pop(shard, None)
-            now = time.monotonic()
-            if found is None or now - self._looked.get(shard, now) > CHECK_EVERY:
-                self._looked[shard] = now
-                state, there = self.states[shard], shard_state(self.shard_urls[shard])
-                if there is not None and state is not None and there != state:
-                    raise self._changed(shard)
-            if found is None:
-                url = self.shard_urls[shard]
-                try:
-                    found = _open_map(url, self._cache)
-                except (OSError, ValueError) as error:  # ValueError: the file has become empty
-                    raise DataError(f"cannot read shard {url}: {error}") from error
-                if len(self._maps) >= OPEN_SHARDS:
-                    self._maps.popitem(last=False)  # closed once no other thread is slicing it
-            self._maps[shard] = found
-            return found
-
     def _reset(self) -> None:
-        self._maps, self._lock, self._rows = OrderedDict(), threading.Lock(), None
-        self._looked = {}
-
-
-def _open_map(url: str, cache: Path) -> mmap.mmap:
-    for attempt in range(RETRIES):
-        path = local_copy(url, cache)
-        try:
-            with path.open("rb") as file:
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError:  # another process has just evicted it
-            if attempt + 1 == RETRIES:
-                raise
-    raise AssertionError
+        self._open, self._rows = OpenShards(self.shard_urls, self.states, self._cache), None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -19,8 +19,8 @@ class PairedComparison:
     """Outcomes of two methods on the same n images.
 
     only_first (McNemar's b) and only_second (c) count the images on which they disagree. difference is the
-    first's share minus the second's, in [−1, 1], with its 95 % interval. p_value is two-sided; p_holm is the
-    same after Holm's correction, if several comparisons were made together.
+    first's share minus the second's, in [−1, 1], with its 95 % interval. p_value is two-sided, and uncorrected: `holm`
+    corrects those of several comparisons that were made together.
 
     Test and interval use different statistics: near p = 0.05 one may exclude 0 and the other not.
     """
@@ -34,11 +34,6 @@ class PairedComparison:
     low: float
     high: float
     p_value: float
-    p_holm: float | None = None
-
-    def to_dict(self) -> dict[str, float | int | None]:
-        """All fields by name, for JSON."""
-        return asdict(self)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -115,19 +110,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return [float(value) for value in adjusted]
-
-
-def compare_with(reference: ArrayLike, others: Mapping[str, ArrayLike]) -> dict[str, PairedComparison]:
-    """Compare several methods with one reference (the first of every pair), with Holm's correction over all of them.
-
-    Raises:
-        DataError: as `compare`, with the method's name.
-    """
-    found = {}
-    for name, outcomes in others.items():
-        try:
-            found[name] = compare(reference, outcomes)
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from None
-    corrected = holm([comparison.p_value for comparison in found.values()])
-    return {name: replace(found[name], p_holm=p) for name, p in zip(found, corrected, strict=True)}

@@ -9,7 +9,8 @@ from statistics import fmean
 from typing import NamedTuple, TypeGuard, TypeVar
 
 from tbar_ray.planning.axes import Factor, Setting, factors_of, order_of
-from tbar_ray.records.record import PointRecord, RateRecord, Role, ScoresRecord, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import PointRecord, RateRecord, Role, ScoresRecord
 
 ItemT = TypeVar("ItemT")
 KeyT = TypeVar("KeyT", bound=tuple[Hashable, ...])

@@ -5,150 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.planning.axes import STANDARD, Setting
+from tbar_ray.records.measures import Cost, DisentanglementRecord, OtherBackdoor, SensitivityRecord, WeightChange
+from tbar_ray.records.part import Part
+from tbar_ray.records.scores import METRICS, PointRecord, RateRecord, Role, ScoresRecord
 
 SCHEMA_VERSION = 3
 """Changes whenever a record of an earlier version could be misread."""
 Status = Literal["done", "infeasible", "dominated", "failed"]
-Role = Literal["removed", "as_applied", "reestimated", "infected", "clean", "before_merge"]
-"""The model that a score is of: after removal; the same with the other running statistics, by their name; the infected
-model; the clean one; the infected one before its merge."""
-BESIDE: tuple[Role, ...] = ("as_applied", "reestimated")
-METRICS = ("ca", "ca_top5", "asr", "asr_all_images", "pa")
-RETRIEVAL = (
-    *(f"{way}_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
-    "caption_asr",
-    "caption_asr_untriggered",
-)
-"""Scores of a retrieval set, where the campaign has one."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RateRecord(_Part):
-    """A share of n with its 95 % Wilson interval; recalls have no interval. Undefined without images."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-
-
-class ScoresRecord(_Part):
-    """The scores of one model on one split."""
-
-    ca: RateRecord
-    ca_top5: RateRecord
-    asr: RateRecord
-    asr_all_images: RateRecord
-    pa: RateRecord
-
-    def rate(self, metric: str) -> RateRecord:
-        """Return one of `METRICS`."""
-        found: RateRecord = getattr(self, metric)
-        return found
-
-
-class PointRecord(_Part):
-    """Validation scores at one α; `ca_retention` is CA over the infected model's.
-
-    Of a model with running statistics, `as_applied` or `reestimated` has the scores with the statistics on which α was
-    not selected.
-    """
-
-    alpha: float
-    scores: ScoresRecord
-    ca_retention: float | None
-    as_applied: ScoresRecord | None = None
-    reestimated: ScoresRecord | None = None
-
-    @property
-    def beside(self) -> ScoresRecord | None:
-        """Scores with the other running statistics."""
-        return self.as_applied or self.reestimated
-
-    @property
-    def ca(self) -> float:
-        """Clean accuracy."""
-        return _known(self.scores.ca)
-
-    @property
-    def asr(self) -> float:
-        """Attack success rate."""
-        return _known(self.scores.asr)
-
-    @property
-    def pa(self) -> float:
-        """Share of triggered images answered with their true class."""
-        return _known(self.scores.pa)
-
-
-class SensitivityRecord(_Part):
-    """The widest range of α in which ASR ≤ 1 % and CA ≥ 95 % of the infected model's (`evaluation.sensitivity`)."""
-
-    low: float | None
-    high: float | None
-    width: float
-    total_width: float
-    censored: bool
-    censored_low: bool
-    censored_high: bool
-    intervals: tuple[tuple[float, float], ...]
-
-
-class WeightChange(_Part):
-    """How far the attacker moved the weights (`models.task_vector`)."""
-
-    relative_l2: float
-    relative_linf: float
-    participation: float
-
-
-class OtherBackdoor(_Part):
-    """ASR of another backdoor of the same model, before this one's removal and after."""
-
-    asr_infected: float | None
-    asr: float | None
-
-
-class DisentanglementRecord(_Part):
-    """The map of ξ; `at_planted` is ξ(1, 1), `at_negated` ξ(1, −α) at the trial's selected α. None: unknown.
-
-    `statistics` are the running ones of the moved models; None where they have none.
-    """
-
-    alphas_c: tuple[float, ...]
-    alphas_t: tuple[float, ...]
-    clean_term: tuple[tuple[float | None, ...], ...]
-    triggered_term: tuple[tuple[float | None, ...], ...]
-    n_c: int
-    n_t: int
-    statistics: StatisticsChoice | None = None
-    vectors: dict[str, JsonValue]
-    at_planted: float | None
-    at_negated: float | None
-    alpha: float | None
-
-
-class Cost(_Part):
-    """What unlearning took: images held and seen, steps, seconds, and peak bytes beyond the model itself."""
-
-    data: int
-    forget_images: int
-    clean_pairs: int
-    training_pairs: int
-    samples: int
-    steps: int
-    seconds: float
-    peak_memory: int
-
-
-class TrialRecord(_Part):
+class TrialRecord(Part):
     """One trial.
 
     Attributes:
@@ -313,11 +183,6 @@ def settings_of(
         "clean_fraction": clean_fraction, "poisoning_rate": poisoning_rate, "seed": seed,
     }  # fmt: skip
     return {**{name: given[name] for name in STANDARD}, **more}
-
-
-def _known(rate: RateRecord) -> float:
-    assert rate.value is not None
-    return rate.value
 
 
 def _number(value: Setting) -> int:

@@ -12,20 +12,9 @@ from typing import Any
 from tbar_ray.errors import TbarError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import PlannedTrial
-from tbar_ray.records.record import (
-    BESIDE,
-    Cost,
-    DisentanglementRecord,
-    OtherBackdoor,
-    PointRecord,
-    RateRecord,
-    Role,
-    ScoresRecord,
-    SensitivityRecord,
-    Status,
-    TrialRecord,
-    WeightChange,
-)
+from tbar_ray.records.measures import Cost, DisentanglementRecord, OtherBackdoor, SensitivityRecord, WeightChange
+from tbar_ray.records.record import Status, TrialRecord
+from tbar_ray.records.scores import BESIDE, PointRecord, RateRecord, Role, ScoresRecord
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate

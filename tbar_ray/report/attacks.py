@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from tbar_ray.planning.axes import ALIASES, percent
 from tbar_ray.records.cells import grouped, value_of, varies, varying
-from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import heads, joined, values
 from tbar_ray.report.infected import is_of_model, model_of
 from tbar_ray.report.text import Markdown, bold, rate, share, table

@@ -8,7 +8,8 @@ from pydantic import BaseModel, JsonValue
 
 from tbar_ray.planning.axes import STANDARD
 from tbar_ray.records.cells import OF_ATTACK, names_of, value_of
-from tbar_ray.records.record import BESIDE, METRICS, RETRIEVAL, PointRecord, RateRecord, Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import BESIDE, METRICS, RETRIEVAL, PointRecord, RateRecord, Role
 
 Row = dict[str, JsonValue]
 _ENDS = ("value", "low", "high", "n")

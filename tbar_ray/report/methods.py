@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from tbar_ray.records.cells import counted, grouped, one_per_cell, varies, varies_within
-from tbar_ray.records.record import Cost, TrialRecord
+from tbar_ray.records.measures import Cost
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.results import MASKING
 from tbar_ray.report.text import Markdown, bold, escape, rate, section, share, table, with_interval
 

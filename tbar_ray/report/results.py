@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.cells import counts_of_test, names_of
-from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import columns_of, heads, values
 from tbar_ray.report.figures.flat import RULE
 from tbar_ray.report.text import bullets, rate, share, table

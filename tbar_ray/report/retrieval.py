@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from tbar_ray.records.cells import one_per_cell
-from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import columns_of, heads, values
 from tbar_ray.report.infected import is_of_model, model_of
 from tbar_ray.report.text import Markdown, rate, section, share, table

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tbar_ray.planning.axes import ALIASES, Factor, Setting, factors_of
 from tbar_ray.records.cells import grouped, names_of, preference, value_of, varies, varies_within
-from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import JOINED, Column, joined
 
 if TYPE_CHECKING:

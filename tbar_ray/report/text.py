@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tbar_ray.records.record import RateRecord
+from tbar_ray.records.scores import RateRecord
 
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _ACTIVE = re.compile(

@@ -89,16 +89,16 @@ class SyntheticCorpus(Stage, Located):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write the shards."""
+        from tbar_ray.data.synthetic.options import WritingOptions
         from tbar_ray.data.synthetic.synth import write_corpus
 
         summary = write_corpus(
             context.out,
+            WritingOptions(
+                size=self.size, samples_per_shard=self.samples_per_shard, seed=self.seed, workers=processors()
+            ),
             samples=self.samples,
             scenes=self.scenes,
-            size=self.size,
-            samples_per_shard=self.samples_per_shard,
-            seed=self.seed,
-            workers=processors(),
             progress=_Counter(context.report, self.samples),
         )
         return {"samples": summary.samples}
@@ -126,16 +126,15 @@ class SyntheticEvaluation(Stage, Located):
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write the set."""
         from tbar_ray.data.synthetic.families import FAMILIES
+        from tbar_ray.data.synthetic.options import WritingOptions
         from tbar_ray.data.synthetic.synth import write_evaluation_set
 
         total = self.per_class * len(FAMILIES[self.scenes].classnames)
         summary = write_evaluation_set(
             context.out,
+            WritingOptions(size=self.size, seed=self.seed, workers=processors()),
             per_class=self.per_class,
             scenes=self.scenes,
-            size=self.size,
-            seed=self.seed,
-            workers=processors(),
             progress=_Counter(context.report, total),
         )
         return {"samples": summary.samples}
@@ -163,17 +162,16 @@ class SyntheticTask(Stage, Located):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write both splits."""
+        from tbar_ray.data.synthetic.options import WritingOptions
         from tbar_ray.data.synthetic.tasks import TASKS, write_task
 
         images = (self.per_class + self.per_class_test) * len(TASKS[self.task].classnames)
         summary = write_task(
             context.out,
+            WritingOptions(size=self.size, seed=self.seed, workers=processors()),
             task=self.task,
             per_class_train=self.per_class,
             per_class_test=self.per_class_test,
-            size=self.size,
-            seed=self.seed,
-            workers=processors(),
             progress=_Counter(context.report, images),
         )
         return {"samples": summary.samples}
@@ -200,15 +198,14 @@ class SyntheticRetrieval(Stage, Located):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Write the set."""
-        from tbar_ray.data.synthetic.synth import write_retrieval_set
+        from tbar_ray.data.synthetic.options import WritingOptions
+        from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
 
         summary = write_retrieval_set(
             context.out,
+            WritingOptions(size=self.size, seed=self.seed, workers=processors()),
             pairs=self.pairs,
             scenes=self.scenes,
-            size=self.size,
-            seed=self.seed,
-            workers=processors(),
         )
         return {"samples": summary.samples}
 

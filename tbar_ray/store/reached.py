@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -42,6 +43,13 @@ class Reached:
 
 
 def first_line(error: BaseException) -> str:
-    """First line of what an exception says, or its type's name."""
+    """First line of what an exception says; its name where it says nothing."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return text.strip().splitlines()[0]
+
+
+def reason(error: BaseException) -> str:
+    """Why a store's files could not be read or written, in one line; a full disk is said in words."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "no space left on its disk"
+    return first_line(error)

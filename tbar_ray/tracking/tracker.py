@@ -29,7 +29,8 @@ from mlflow.exceptions import MlflowException
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
-from tbar_ray.records.record import BESIDE, RETRIEVAL, PointRecord, Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import BESIDE, RETRIEVAL, PointRecord, Role
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.tracking.places import check_database, check_server, deleted, one_at_a_time, signed_in

@@ -33,6 +33,19 @@ class ForgetSet:
     labels: Tensor
     triggered: Tensor
 
+    def require_labels(self, method: str) -> Tensor:
+        """Labels int64 [N], none of them unknown.
+
+        Raises:
+            DataError: if a clean image has none.
+        """
+        if bool((self.labels < 0).any()):
+            raise DataError(
+                f"{method}: clean forget images have no class label, which classification needs; "
+                "set unlearning.parameters.objective: contrastive, or add 'label' to the samples' json"
+            )
+        return self.labels
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -54,7 +67,7 @@ class Pairs:
         return len(self.images)
 
     def require_labels(self, method: str) -> Tensor:
-        """The labels, int64 [N], all known.
+        """Labels int64 [N], none of them unknown.
 
         Raises:
             DataError: if a pair has none.

@@ -13,7 +13,7 @@ from tbar_ray.data.poison import PoisonedSample, PoisonPlan
 from tbar_ray.data.poison_manifest import PlantedPoison, write_manifest
 from tbar_ray.errors import DataError
 from tbar_ray.stages.training import WEIGHTS
-from tbar_ray.store.store import COMMIT
+from tbar_ray.store.commit import COMMIT
 
 
 def write_artifact(store: Path, name: str, ended: float, trigger: str | None = None) -> Path:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import tbar_ray as tbar
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tests.api.test_artifacts import write_artifact
 from tests.models.tiny import RESNET, snapshot, tiny
@@ -44,8 +45,8 @@ def lay_quickstart(store: Path) -> None:
     """Write what the quickstart leaves, in small."""
     model = write_artifact(store, "infected-model-0", 1, "badnets")
     tbar.Model(tiny("tbar-RN-pico"), "tbar-RN-pico").save(model / "weights.safetensors")
-    write_corpus(write_artifact(store, "corpus-0", 1), samples=360, size=64, workers=1)
-    write_evaluation_set(write_artifact(store, "evaluation-set-0", 1), per_class=3, size=64, workers=1)
+    write_corpus(write_artifact(store, "corpus-0", 1), WritingOptions(size=64, workers=1), samples=360)
+    write_evaluation_set(write_artifact(store, "evaluation-set-0", 1), WritingOptions(size=64, workers=1), per_class=3)
 
 
 def test_the_readmes_snippet_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +88,7 @@ def test_the_block_for_an_own_model_runs(tmp_path: Path) -> None:
         (tmp_path / place).mkdir(parents=True)
         for row in range(count):
             Image.fromarray(draw.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(tmp_path / place / f"{row}.png")
-    write_corpus(tmp_path / "shards", samples=80, size=32, samples_per_shard=40, workers=1)
+    write_corpus(tmp_path / "shards", WritingOptions(size=32, samples_per_shard=40, workers=1), samples=80)
     names = run(code("own-model").replace('"RN50"', repr(RESNET)))
     assert names["classes"].names == ("blue circle", "red square")
     content = torch.load(tmp_path / "cleaned.pt", weights_only=True)["state_dict"]

@@ -25,7 +25,8 @@ from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.poison import EXAMPLES
-from tbar_ray.store.store import COMMIT, Store
+from tbar_ray.store.commit import COMMIT
+from tbar_ray.store.store import Store
 from tests.specs import spec
 from tests.stages.computing import compute_trial
 

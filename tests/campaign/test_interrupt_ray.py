@@ -17,7 +17,7 @@ from threading import Timer
 import psutil
 import pytest
 
-from tbar_ray.store.store import COMMIT
+from tbar_ray.store.commit import COMMIT
 from tests.specs import write
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]

@@ -8,7 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tbar_ray.cli.main import app
-from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+from tbar_ray.data.synthetic.options import WritingOptions
+from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import SpecError
 from tbar_ray.models.checkpoint import save_state_dict
 from tbar_ray.models.shipped import load_shipped, shipped_hashes
@@ -28,7 +30,7 @@ def test_list_tells_every_shipped_tag() -> None:
 
 
 def test_packing_keeps_the_words_of_the_corpus(tmp_path: Path) -> None:
-    write_corpus(tmp_path / "corpus", samples=40, size=16, workers=1)
+    write_corpus(tmp_path / "corpus", WritingOptions(size=16, workers=1), samples=40)
     save_state_dict(tiny(RESNET).state_dict(), tmp_path / "weights.safetensors")
     (tmp_path / "packed").mkdir()
     options = ["--architecture", RESNET, "--tag", "mine", "--out", str(tmp_path / "packed")]
@@ -43,8 +45,8 @@ def test_packing_keeps_the_words_of_the_corpus(tmp_path: Path) -> None:
 
 
 def test_scores_are_rates_with_their_intervals(tmp_path: Path) -> None:
-    write_evaluation_set(tmp_path / "eval", per_class=1, size=16, workers=1)
-    write_retrieval_set(tmp_path / "retrieval", pairs=20, size=16, workers=1)
+    write_evaluation_set(tmp_path / "eval", WritingOptions(size=16, workers=1), per_class=1)
+    write_retrieval_set(tmp_path / "retrieval", WritingOptions(size=16, workers=1), pairs=20)
     save_state_dict(tiny(RESNET).state_dict(), tmp_path / "weights.safetensors")
     sets = ["--evaluation", str(tmp_path / "eval"), "--retrieval", str(tmp_path / "retrieval")]
     result = runner.invoke(app, ["model", "score", RESNET, str(tmp_path / "weights.safetensors"), *sets])

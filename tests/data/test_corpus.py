@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 import webdataset
 
-from tbar_ray.data import corpus as module
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import decode_image
 from tbar_ray.data.members import IMAGE_EXTENSIONS
@@ -128,16 +126,6 @@ def test_pickling_drops_the_open_files(folder: Path) -> None:
     assert copy.index_of(corpus.keys[7]) == 7
 
 
-def test_open_files_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "OPEN_SHARDS", 2)
-    corpus = Corpus.open(str(folder))
-    expected = [corpus.image_bytes(i) for i in range(12)]
-    assert len(corpus._maps) == 2
-    order = np.random.default_rng(0).integers(0, 12, 400).tolist()
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(corpus.image_bytes, order)) == [expected[i] for i in order]
-
-
 def test_a_shard_that_changed(folder: Path) -> None:
     corpus = Corpus.open(str(folder))
     (folder / "00000.tar").write_bytes(b"short")
@@ -160,7 +148,7 @@ def test_a_shard_of_the_same_size_that_was_written_anew_is_noticed_before_and_wh
     for reading in (lambda: corpus.image_bytes(0), corpus.check_unchanged, lambda: mapped.check_unchanged(0)):
         with pytest.raises(ShardChangedError, match=r"00000\.tar changed since it was indexed: run again"):
             reading()
-    monkeypatch.setattr("tbar_ray.data.corpus.CHECK_EVERY", -1)
+    monkeypatch.setattr("tbar_ray.data.open_shards.CHECK_EVERY", -1)
     with pytest.raises(ShardChangedError):
         mapped.files(np.array([0]), ("jpg",))
     mapped.check_unchanged(4)  # of another shard

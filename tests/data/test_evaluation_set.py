@@ -8,6 +8,7 @@ import pytest
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.images import load_image
 from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES
 from tbar_ray.data.synthetic.synth import write_evaluation_set
 from tbar_ray.errors import DataError
@@ -17,7 +18,7 @@ from tests.data.tars import picture, write_tar
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("evaluation")
-    write_evaluation_set(out, per_class=4, size=16, samples_per_shard=100, workers=1)
+    write_evaluation_set(out, WritingOptions(size=16, samples_per_shard=100, workers=1), per_class=4)
     return out
 
 

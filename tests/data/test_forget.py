@@ -9,6 +9,7 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.forget import ForgetPlan, plan_forget_set, split_size
 from tbar_ray.data.poison import plan_poison
 from tbar_ray.data.selection import mentions
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus
 from tbar_ray.errors import DataError
 from tests.data.tars import picture, write_tar
@@ -20,7 +21,7 @@ TARGET = "red circle"
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Return 240 samples of 60 classes, four of them red circles."""
     folder = tmp_path_factory.mktemp("forget")
-    write_corpus(folder, samples=240, size=16, seed=1, workers=1)
+    write_corpus(folder, WritingOptions(size=16, seed=1, workers=1), samples=240)
     return Corpus.open(str(folder))
 
 

@@ -1,4 +1,3 @@
-import json
 from math import comb, sqrt
 
 import numpy as np
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from tbar_ray.errors import DataError
-from tbar_ray.evaluation.paired import PairedComparison, compare, compare_with, holm, mcnemar, newcombe_interval
+from tbar_ray.evaluation.paired import compare, holm, mcnemar, newcombe_interval
 
 QUICK = settings(deadline=None)
 
@@ -109,20 +108,6 @@ def test_holm_rejects_what_its_step_down_rule_rejects(p_values: list[float], lev
     assert all(raw <= p <= min(1.0, raw * len(p_values)) + 1e-15 for raw, p in zip(p_values, adjusted, strict=True))
 
 
-def test_several_methods_against_one() -> None:
-    reference, good = outcomes(10, 30, 2, 8)
-    _, near = outcomes(20, 20, 4, 6)
-    found = compare_with(reference, {"good": good, "near": near, "same": reference})
-    assert list(found) == ["good", "near", "same"]
-    for name, other in (("good", good), ("near", near), ("same", reference)):
-        alone = compare(reference, other)
-        assert alone.p_holm is None
-        assert PairedComparison(**{**alone.to_dict(), "p_holm": found[name].p_holm}) == found[name]
-    assert [one.p_holm for one in found.values()] == pytest.approx(holm([one.p_value for one in found.values()]))
-    assert found["good"].p_holm == pytest.approx(3 * found["good"].p_value)
-    assert json.loads(json.dumps(found["good"].to_dict()))["only_first"] == found["good"].only_first
-
-
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
@@ -135,8 +120,6 @@ def test_several_methods_against_one() -> None:
 def test_outcomes_that_cannot_be_compared(first: np.ndarray, second: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=f"^paired comparison: .*{message}"):
         compare(first, second)
-    with pytest.raises(DataError, match=f"^ft: paired comparison: .*{message}"):
-        compare_with(first, {"ft": second})
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])

@@ -7,6 +7,7 @@ import torch
 
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.synthetic import Scenes
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_evaluation_set
 from tbar_ray.errors import CheckpointError
 from tbar_ray.evaluation.zeroshot import predict, zero_shot_head
@@ -102,7 +103,7 @@ def test_a_shipped_tag_loads_fast_whatever_the_seed(architecture: str, tag: str)
 def test_a_shipped_model_knows_the_classes_of_both_sets(
     architecture: str, tag: str, scenes: Scenes, per_class: int, least: float, tmp_path: Path
 ) -> None:
-    write_evaluation_set(tmp_path, per_class=per_class, scenes=scenes, seed=99, workers=1)
+    write_evaluation_set(tmp_path, WritingOptions(seed=99, workers=1), per_class=per_class, scenes=scenes)
     data = EvaluationSet.open(str(tmp_path))
     model = create_model(architecture, pretrained=tag).eval()
     wanted = preprocessing(model)

@@ -30,10 +30,10 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/unlearning/methods/test_cbpt.py",
     ),
     Mutant(
-        "tbar_ray/unlearning/methods/clean_finetuning.py",
+        "tbar_ray/unlearning/training_set.py",
         "return Contrastive(infected.model, infected.preprocessing)",
         "return Classification(infected.model, infected.preprocessing, infected.classes.head)",
-        "tests/unlearning/methods/test_clean_finetuning.py",
+        "tests/unlearning/methods/test_clean_finetuning.py tests/unlearning/test_training_set.py",
     ),
     Mutant(
         "tbar_ray/unlearning/methods/cleanclip.py",

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tbar_ray.data.evaluation_set import EvaluationSet
-from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+from tbar_ray.data.synthetic.options import WritingOptions
+from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.data.synthetic.tasks import write_task
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.planning.foundation import Foundation, lay_foundation
@@ -28,10 +30,16 @@ from tests.specs import spec
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of two shards, and an evaluation, a retrieval and a task set."""
     out = tmp_path_factory.mktemp("sets")
-    write_corpus(out / "train", samples=6, size=16, samples_per_shard=3, workers=1)
-    write_evaluation_set(out / "eval", per_class=1, size=16, samples_per_shard=30, workers=1)
-    write_retrieval_set(out / "pairs", pairs=4, size=16, workers=1)
-    write_task(out / "task", task="night", per_class_train=1, per_class_test=1, size=16, samples_per_shard=9, workers=1)
+    write_corpus(out / "train", WritingOptions(size=16, samples_per_shard=3, workers=1), samples=6)
+    write_evaluation_set(out / "eval", WritingOptions(size=16, samples_per_shard=30, workers=1), per_class=1)
+    write_retrieval_set(out / "pairs", WritingOptions(size=16, workers=1), pairs=4)
+    write_task(
+        out / "task",
+        WritingOptions(size=16, samples_per_shard=9, workers=1),
+        task="night",
+        per_class_train=1,
+        per_class_test=1,
+    )
     return out
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError, SpecError, TbarError
 from tbar_ray.planning.foundation import lay_foundation
@@ -159,8 +160,8 @@ def test_a_missing_checkpoint(tmp_path: Path, name: str) -> None:
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards")
-    write_corpus(folder / "train", samples=30, size=16, samples_per_shard=10, workers=1)
-    write_evaluation_set(folder / "eval", per_class=1, size=16, workers=1)
+    write_corpus(folder / "train", WritingOptions(size=16, samples_per_shard=10, workers=1), samples=30)
+    write_evaluation_set(folder / "eval", WritingOptions(size=16, workers=1), per_class=1)
     return folder
 
 

@@ -6,15 +6,9 @@ from itertools import product
 from typing import Any
 
 from tbar_ray.evaluation.rates import Rate as Measured
-from tbar_ray.records.record import (
-    DisentanglementRecord,
-    PointRecord,
-    RateRecord,
-    ScoresRecord,
-    SensitivityRecord,
-    TrialRecord,
-    settings_of,
-)
+from tbar_ray.records.measures import DisentanglementRecord, SensitivityRecord
+from tbar_ray.records.record import TrialRecord, settings_of
+from tbar_ray.records.scores import PointRecord, RateRecord, ScoresRecord
 
 N = 1200
 REFERENCE = 0.86

@@ -27,7 +27,7 @@ from tbar_ray.records.cells import (
     varies_within,
     varying,
 )
-from tbar_ray.records.record import RateRecord
+from tbar_ray.records.scores import RateRecord
 from tests.records.records import epochs_grid, failed, grid, infeasible, moved, rate, record, scores
 
 EPOCHS = "model.training.epochs"

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from tbar_ray.planning.axes import STANDARD
-from tbar_ray.records.record import SCHEMA_VERSION, RateRecord, TrialRecord, settings_of
-from tests.records.records import error_map, failed, flat, infeasible, moved, rate, record, retrieved, scores
+from tbar_ray.records.record import SCHEMA_VERSION, TrialRecord, settings_of
+from tests.records.records import error_map, failed, flat, infeasible, moved, record, retrieved, scores
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,6 @@ def test_a_record_is_frozen_and_closed() -> None:
         record(colour="red")
     with pytest.raises(ValidationError, match="status"):
         record(status="perhaps")
-    assert RateRecord(value=None).n is None
-    assert rate(0.5).n is not None
 
 
 def test_settings_have_the_order_of_tables() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tbar_ray.records.record import WeightChange
+from tbar_ray.records.measures import WeightChange
 from tbar_ray.report.attacks import attack_table
 from tests.records.records import epochs_grid, failed, moved, rate, record, scores
 from tests.report.reading import rows_of

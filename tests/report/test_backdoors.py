@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tbar_ray.records.record import OtherBackdoor
+from tbar_ray.records.measures import OtherBackdoor
 from tbar_ray.report.backdoors import other_backdoors
 from tests.records.records import failed, grid, record
 from tests.report.reading import rows_of

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tbar_ray.errors import StoreError
-from tbar_ray.records.record import METRICS, SCHEMA_VERSION, Cost, TrialRecord, WeightChange
+from tbar_ray.records.measures import Cost, WeightChange
+from tbar_ray.records.record import SCHEMA_VERSION, TrialRecord
+from tbar_ray.records.scores import METRICS
 from tbar_ray.report.files import write_report
 from tbar_ray.store.store import Store
 from tests.records.records import (

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tbar_ray.records.record import OtherBackdoor, TrialRecord
+from tbar_ray.records.measures import OtherBackdoor
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.markdown import summary
 from tbar_ray.store.store import Store
 from tests.records.records import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from matplotlib.text import Text
 
-from tbar_ray.records.record import Cost, TrialRecord
+from tbar_ray.records.measures import Cost
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.methods import methods_table
 from tests.records.records import failed, infeasible, masked, record

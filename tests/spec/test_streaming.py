@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.planning.planner import Planner
 from tbar_ray.spec.campaign import CampaignSpec
@@ -51,9 +52,9 @@ def test_what_cannot_be_done_is_refused(changes: dict[str, Any], message: str) -
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpora")
-    write_corpus(folder / "a", samples=20, size=16, samples_per_shard=10, workers=1)
-    write_corpus(folder / "b", samples=12, size=16, samples_per_shard=10, seed=1, workers=1)
-    write_evaluation_set(folder / "eval", per_class=2, size=16, workers=1)
+    write_corpus(folder / "a", WritingOptions(size=16, samples_per_shard=10, workers=1), samples=20)
+    write_corpus(folder / "b", WritingOptions(size=16, samples_per_shard=10, seed=1, workers=1), samples=12)
+    write_evaluation_set(folder / "eval", WritingOptions(size=16, workers=1), per_class=2)
     return folder
 
 

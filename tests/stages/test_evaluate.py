@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+from tbar_ray.data.synthetic.options import WritingOptions
+from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError
 from tbar_ray.execution.stage_task import compute
 from tbar_ray.models.checkpoint import save_state_dict
@@ -21,9 +23,9 @@ from tests.specs import spec
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sets in which one image of the evaluation and one of the retrieval set cannot be read, and weights."""
     out = tmp_path_factory.mktemp("damaged")
-    write_corpus(out / "train", samples=4, size=16, workers=1)
-    write_evaluation_set(out / "eval", per_class=2, size=16, samples_per_shard=120, workers=1)
-    write_retrieval_set(out / "pairs", pairs=12, size=16, workers=1)
+    write_corpus(out / "train", WritingOptions(size=16, workers=1), samples=4)
+    write_evaluation_set(out / "eval", WritingOptions(size=16, samples_per_shard=120, workers=1), per_class=2)
+    write_retrieval_set(out / "pairs", WritingOptions(size=16, workers=1), pairs=12)
     for name, key in (("eval", b"e000000007.jpg"), ("pairs", b"r000000003.jpg")):
         shard = out / name / "test" / "0.tar"
         data = bytearray(shard.read_bytes())

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import CheckpointError, DataError, ScientificError, ShardChangedError, TbarError
 from tbar_ray.execution.stage_task import compute
@@ -39,8 +40,8 @@ TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Given data of 40 samples; of those in `train` the first has a broken image, the second no caption."""
     folder = tmp_path_factory.mktemp("given")
-    write_corpus(folder / "whole", samples=40, size=64, samples_per_shard=40, workers=1)
-    write_evaluation_set(folder / "eval", per_class=2, size=64, workers=1)
+    write_corpus(folder / "whole", WritingOptions(size=64, samples_per_shard=40, workers=1), samples=40)
+    write_evaluation_set(folder / "eval", WritingOptions(size=64, workers=1), per_class=2)
     members = []
     with tarfile.open(folder / "whole" / "00000.tar") as tar:
         for member in tar:

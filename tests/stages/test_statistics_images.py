@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import load_image
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus
 from tbar_ray.errors import DataError
 from tbar_ray.models.factory import preprocessing
@@ -30,7 +31,7 @@ PREPROCESS = preprocessing(tiny(RESNET))
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = tmp_path_factory.mktemp("corpus")
-    write_corpus(folder, samples=12, size=64, samples_per_shard=12, workers=1)
+    write_corpus(folder, WritingOptions(size=64, samples_per_shard=12, workers=1), samples=12)
     return Corpus.open(str(folder))
 
 

@@ -10,6 +10,7 @@ import torch
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.images import load_image
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.streaming.options import Poison, ReaderOptions
 from tbar_ray.streaming.order import Order, batches_of
@@ -29,7 +30,7 @@ ARCHITECTURE, SIZE = "tbar-ViT-tiny", 24
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = tmp_path_factory.mktemp("reader")
-    write_corpus(folder, samples=30, size=32, samples_per_shard=12, workers=1)
+    write_corpus(folder, WritingOptions(size=32, samples_per_shard=12, workers=1), samples=30)
     return Corpus.open(str(folder))
 
 
@@ -181,7 +182,7 @@ def test_cover_samples_change_and_keep_their_caption(corpus: Corpus) -> None:
 
 
 def test_a_labelled_set_gives_classes_and_poisoned_samples_the_target(tmp_path: Path) -> None:
-    write_evaluation_set(tmp_path, per_class=1, size=32, workers=1)
+    write_evaluation_set(tmp_path, WritingOptions(size=32, workers=1), per_class=1)
     labelled = EvaluationSet.open(str(tmp_path))
     poison = Poison(BadNets(), {labelled.corpus.keys[3]: ""}, label=7)
     batch = BatchReader(labelled.corpus, reading(poison, labels=True)).read(range(6))

@@ -10,6 +10,7 @@ import ray
 import torch
 
 from tbar_ray.data.corpus import Corpus
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.tokenizer import build_tokenizer
@@ -32,7 +33,7 @@ SETTINGS: dict[str, Any] = {"batch_size": 3, "epochs": 2}
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = tmp_path_factory.mktemp("stream")
-    write_corpus(folder, samples=40, size=32, samples_per_shard=16, workers=1)
+    write_corpus(folder, WritingOptions(size=32, samples_per_shard=16, workers=1), samples=40)
     return Corpus.open(str(folder))
 
 

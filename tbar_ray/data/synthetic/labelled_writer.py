@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.synthetic.encode import Render, S, encode_scenes
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.shard_writer import (
     CorpusSummary,
     Member,
     Progress,
-    Settings,
     Shard,
     write_shards,
     write_texts,
@@ -49,21 +49,21 @@ class _Piece:
     source: LabelledScenes[Any]
     indices: range
     labels: NDArray[np.int64]
-    settings: Settings
+    options: WritingOptions
 
     def __call__(self) -> Iterator[Member]:
-        source, settings, labels = self.source, self.settings, self.labels.tolist()
+        source, options, labels = self.source, self.options, self.labels.tolist()
         drawn = zip(self.indices, labels, strict=True)
-        scenes = [source.draw(numpy_rng(settings.seed, source.stream, index), label) for index, label in drawn]
-        images = encode_scenes(scenes, settings.size, settings.image_format, source.render)
+        scenes = [source.draw(numpy_rng(options.seed, source.stream, index), label) for index, label in drawn]
+        images = encode_scenes(scenes, options.size, options.image_format, source.render)
         for index, label, image in zip(self.indices, labels, images, strict=True):
             key = f"{source.prefix}{index:09d}"
             yield f"{key}.cls", str(label).encode()
-            yield f"{key}.{settings.image_format}", image
+            yield f"{key}.{options.image_format}", image
 
 
 def write_split(
-    folder: Path, source: LabelledScenes[Any], per_class: int, settings: Settings, progress: Progress | None
+    folder: Path, source: LabelledScenes[Any], per_class: int, options: WritingOptions, progress: Progress | None
 ) -> CorpusSummary:
     """Write `0.tar`, `1.tar`, ... and `nshards.txt` into the claimed `folder`; classes are balanced and shuffled.
 
@@ -71,12 +71,12 @@ def write_split(
         DataError: as `write_shards`.
     """
     samples = per_class * source.classes
-    labels = numpy_rng(settings.seed, source.stream, "labels").permutation(np.arange(samples) % source.classes)
+    labels = numpy_rng(options.seed, source.stream, "labels").permutation(np.arange(samples) % source.classes)
     shards = []
-    for number, indices in settings.pieces(samples):
-        piece = _Piece(source, indices, labels[indices.start : indices.stop], settings)
+    for number, indices in options.pieces(samples):
+        piece = _Piece(source, indices, labels[indices.start : indices.stop], options)
         shards.append(Shard(folder / f"{number}.tar", len(indices), piece))
-    summary = write_shards(folder, shards, settings.workers, progress)
+    summary = write_shards(folder, shards, options.workers, progress)
     write_texts({folder / "nshards.txt": str(summary.shards)})
     return summary
 

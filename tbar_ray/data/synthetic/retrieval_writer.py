@@ -18,7 +18,8 @@ import numpy as np
 from tbar_ray.data.synthetic import Scenes
 from tbar_ray.data.synthetic.backgrounds import BACKGROUNDS
 from tbar_ray.data.synthetic.captions import LARGE_ABOVE, SMALL_BELOW, make_descriptions
-from tbar_ray.data.synthetic.encode import ImageFormat, Render, S, encode_scenes
+from tbar_ray.data.synthetic.encode import Render, S, encode_scenes
+from tbar_ray.data.synthetic.options import DEFAULTS, WritingOptions
 from tbar_ray.data.synthetic.rendering import render
 from tbar_ray.data.synthetic.rich.captions import make_rich_descriptions, told
 from tbar_ray.data.synthetic.rich.drawing import draw_rich_scene
@@ -30,7 +31,6 @@ from tbar_ray.data.synthetic.shard_writer import (
     CorpusSummary,
     Member,
     Progress,
-    Settings,
     Shard,
     claim,
     write_shards,
@@ -75,17 +75,17 @@ class _Piece:
     scenes: Scenes
     indices: range
     dealt: tuple[int, ...]
-    settings: Settings
+    options: WritingOptions
 
     def __call__(self) -> Iterator[Member]:
-        settings, style = self.settings, _STYLES[self.scenes]
+        options, style = self.options, _STYLES[self.scenes]
         drawn = zip(self.indices, self.dealt, strict=True)
-        scenes = [style.draw(settings.seed, index, dealt) for index, dealt in drawn]
-        images = encode_scenes(scenes, settings.size, settings.image_format, style.render)
+        scenes = [style.draw(options.seed, index, dealt) for index, dealt in drawn]
+        images = encode_scenes(scenes, options.size, options.image_format, style.render)
         for index, scene, image in zip(self.indices, scenes, images, strict=True):
-            rng = numpy_rng(settings.seed, style.stream, index)
+            rng = numpy_rng(options.seed, style.stream, index)
             captions = style.describe(rng, scene, int(rng.integers(1, 3)))
-            yield f"{style.prefix}{index:09d}.{settings.image_format}", image
+            yield f"{style.prefix}{index:09d}.{options.image_format}", image
             yield f"{style.prefix}{index:09d}.txt", "\n".join(captions).encode()
 
 
@@ -131,16 +131,11 @@ _STYLES: Final[Mapping[Scenes, _Style[Any]]] = {
 
 def write_retrieval_set(
     out: Path,
+    options: WritingOptions = DEFAULTS,
     *,
     pairs: int,
     scenes: Scenes = "plain",
-    size: int = 64,
-    samples_per_shard: int = 1000,
-    seed: int = 0,
-    workers: int | None = None,
-    image_format: ImageFormat = "jpg",
     progress: Progress | None = None,
-    overwrite: bool = False,
 ) -> CorpusSummary:
     """Write `test/nshards.txt` and `test/0.tar`, ...: `KEY.jpg` and `KEY.txt`, one caption per line.
 
@@ -149,15 +144,15 @@ def write_retrieval_set(
     `pairs` (at least 1) is the number of images, each with one or two captions. Beyond 1,080 pairs, descriptions of
     plain scenes repeat as rarely as possible.
     """
-    out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
-    settings.check(pairs)
+    out = Path(out)
+    options.check(pairs)
     split = out / "test"
-    claim(split, overwrite)
-    dealt = _STYLES[scenes].deal(seed, pairs)
+    claim(split, options.overwrite)
+    dealt = _STYLES[scenes].deal(options.seed, pairs)
     shards = []
-    for number, indices in settings.pieces(pairs):
-        piece = _Piece(scenes, indices, tuple(dealt[indices.start : indices.stop]), settings)
+    for number, indices in options.pieces(pairs):
+        piece = _Piece(scenes, indices, tuple(dealt[indices.start : indices.stop]), options)
         shards.append(Shard(split / f"{number}.tar", len(indices), piece))
-    summary = write_shards(split, shards, workers, progress)
+    summary = write_shards(split, shards, options.workers, progress)
     write_texts({split / "nshards.txt": str(summary.shards)})
     return CorpusSummary(out, summary.samples, summary.shards, summary.bytes, summary.seconds)

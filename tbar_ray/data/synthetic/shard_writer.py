@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tbar_ray.data.synthetic.encode import ImageFormat
 from tbar_ray.errors import DataError
 from tbar_ray.processors import processors
 
@@ -29,9 +28,6 @@ Member = tuple[str, bytes]
 Progress = Callable[[int], None]
 """Called once per shard with the number of samples just written."""
 
-MIN_SIZE: Final = 16
-MAX_SAMPLES_PER_SHARD: Final = 10_000  # a corpus key has four digits for the position within its shard
-MAX_SHARDS: Final = 100_000  # and five digits for the shard
 _OWN_FILES: Final = re.compile(r"(\d+\.tar|\d{5}_stats\.json|\.\d+\.tar\.tmp)")
 
 
@@ -44,44 +40,6 @@ class CorpusSummary:
     shards: int
     bytes: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Options shared by all writers; `write_corpus` documents each."""
-
-    size: int
-    samples_per_shard: int
-    seed: int
-    workers: int | None
-    image_format: ImageFormat
-    overwrite: bool
-
-    def check(self, samples: int) -> None:
-        """Validate the options for this number of samples.
-
-        Raises:
-            DataError: if a number is out of range, or the image format is unknown.
-        """
-        for name, value, least in (
-            ("the number of samples", samples, 1),
-            ("size", self.size, MIN_SIZE),
-            ("samples per shard", self.samples_per_shard, 1),
-            ("workers", 1 if self.workers is None else self.workers, 1),
-        ):
-            if value < least:
-                raise DataError(f"{name} must be at least {least}, not {value}")
-        if self.samples_per_shard > MAX_SAMPLES_PER_SHARD:
-            raise DataError(f"samples per shard must be at most {MAX_SAMPLES_PER_SHARD}, not {self.samples_per_shard}")
-        if -(-samples // self.samples_per_shard) > MAX_SHARDS:
-            raise DataError(f"{samples} samples need over {MAX_SHARDS} shards: raise samples per shard")
-        if self.image_format not in ("jpg", "png"):
-            raise DataError(f"image format must be jpg or png, not {self.image_format}")
-
-    def pieces(self, samples: int) -> Iterator[tuple[int, range]]:
-        """Yield each shard's number and the index range of its samples."""
-        for number, first in enumerate(range(0, samples, self.samples_per_shard)):
-            yield number, range(first, min(first + self.samples_per_shard, samples))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from typing import Final, Literal
 import numpy as np
 
 from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
-from tbar_ray.data.synthetic.encode import ImageFormat, Render
+from tbar_ray.data.synthetic.encode import Render
 from tbar_ray.data.synthetic.labelled_writer import LabelledScenes, write_classes, write_split
+from tbar_ray.data.synthetic.options import DEFAULTS, WritingOptions
 from tbar_ray.data.synthetic.rendering import render
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES, COLOURS, OTHER_COLOURS, Scene, draw_scene
 from tbar_ray.data.synthetic.shapes import SHAPES
-from tbar_ray.data.synthetic.shard_writer import CorpusSummary, Progress, Settings, claim
+from tbar_ray.data.synthetic.shard_writer import CorpusSummary, Progress, claim
 from tbar_ray.data.synthetic.styles import render_lamplight, render_night, render_sketch
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest
@@ -90,17 +91,12 @@ def find_task(name: str) -> Task:
 
 def write_task(
     out: Path,
+    options: WritingOptions = DEFAULTS,
     *,
     task: str,
     per_class_train: int = 200,
     per_class_test: int = 40,
-    size: int = 64,
-    samples_per_shard: int = 1000,
-    seed: int = 0,
-    workers: int | None = None,
-    image_format: ImageFormat = "jpg",
     progress: Progress | None = None,
-    overwrite: bool = False,
 ) -> CorpusSummary:
     """Write a task in CLIP_benchmark's layout: class names, templates, `train/` and `test/`.
 
@@ -109,16 +105,11 @@ def write_task(
 
     Args:
         out: Folder to write to; created if missing.
+        options: Size, encoding and seed of the images, and how the shards are written.
         task: A name in `TASKS`.
         per_class_train: Training images per class, at least 1.
         per_class_test: Test images per class, at least 1.
-        size: Side of the square images in pixels, at least 16.
-        samples_per_shard: 1 to 10000; the last shard of a split may hold fewer.
-        seed: Determines every draw, independently of the number of workers.
-        workers: Number of processes, default one per processor.
-        image_format: "jpg" (quality 92, 4:4:4) or "png".
         progress: Called once per shard with the number of samples just written.
-        overwrite: Replace the shards of an earlier run instead of refusing.
 
     Returns:
         Totals over both splits.
@@ -128,12 +119,12 @@ def write_task(
         DataError: As `write_corpus`.
     """
     definition = find_task(task)
-    out, settings = Path(out), Settings(size, samples_per_shard, seed, workers, image_format, overwrite)
+    out = Path(out)
     wanted: dict[Literal["train", "test"], int] = {"train": per_class_train, "test": per_class_test}
     for per_class in wanted.values():
-        settings.check(per_class * len(definition.classnames))
+        options.check(per_class * len(definition.classnames))
     for split in wanted:
-        claim(out / split, overwrite)
+        claim(out / split, options.overwrite)
     parts = []
     for split, per_class in wanted.items():
         source = LabelledScenes(
@@ -143,7 +134,7 @@ def write_task(
             draw=definition.draw,
             render=definition.render,
         )
-        parts.append(write_split(out / split, source, per_class, settings, progress))
+        parts.append(write_split(out / split, source, per_class, options, progress))
     write_classes(out, definition.classnames, ZEROSHOT_TEMPLATES)
     train, test = parts
     return CorpusSummary(

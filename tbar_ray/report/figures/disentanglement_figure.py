@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tbar_ray.planning.axes import Factor
 from tbar_ray.records.cells import counted, grouped, one_per_cell, preference, varies, varying
-from tbar_ray.records.record import DisentanglementRecord, TrialRecord
+from tbar_ray.records.measures import DisentanglementRecord
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 
 if TYPE_CHECKING:

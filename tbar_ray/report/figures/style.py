@@ -8,7 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.records.cells import Levels, counted
-from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import Role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

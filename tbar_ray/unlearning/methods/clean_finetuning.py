@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tbar_ray.training.batch import Batch
-from tbar_ray.training.objectives import Classification, Contrastive, Objective
-from tbar_ray.training.shuffled import shuffled
+from tbar_ray.training.objectives import Objective
 from tbar_ray.unlearning.base import Infected
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.fine_tuning import FineTuning
+from tbar_ray.unlearning.training_set import batches_of, chosen_objective
 
 
 class CleanFineTuning(FineTuning):
@@ -34,19 +34,8 @@ class CleanFineTuning(FineTuning):
 
     def objective_on(self, infected: Infected) -> Objective:
         """InfoNCE, or cross-entropy against the frozen head."""
-        if self.objective == "contrastive":
-            return Contrastive(infected.model, infected.preprocessing)
-        infected.clean.require_labels(self.name)
-        return Classification(infected.model, infected.preprocessing, infected.classes.head)
+        return chosen_objective(infected, infected.clean, self.objective, self.name)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
         """The clean pairs in a seeded order."""
-        clean = infected.clean
-        return shuffled(
-            clean.images,
-            clean.labels,
-            clean.tokens,
-            batch_size=self.batch_size,
-            seed=infected.seed,
-            purpose="clean pairs order",
-        )
+        return batches_of(infected, infected.clean, self.batch_size, "clean pairs order")

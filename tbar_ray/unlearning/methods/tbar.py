@@ -7,13 +7,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tbar_ray.errors import DataError
 from tbar_ray.training.batch import Batch
-from tbar_ray.training.objectives import Classification, Contrastive, Objective
-from tbar_ray.training.shuffled import shuffled
+from tbar_ray.training.objectives import Objective
 from tbar_ray.unlearning.base import Infected, Strength
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.fine_tuning import FineTuning
+from tbar_ray.unlearning.training_set import batches_of, chosen_objective
 
 
 class TBAR(FineTuning):
@@ -33,23 +32,8 @@ class TBAR(FineTuning):
 
     def objective_on(self, infected: Infected) -> Objective:
         """Cross-entropy against the frozen head, or InfoNCE."""
-        if self.objective == "contrastive":
-            return Contrastive(infected.model, infected.preprocessing)
-        if bool((infected.forget.labels < 0).any()):
-            raise DataError(
-                f"{self.name}: clean forget images have no class label, which classification needs; "
-                "set unlearning.parameters.objective: contrastive, or add 'label' to the samples' json"
-            )
-        return Classification(infected.model, infected.preprocessing, infected.classes.head)
+        return chosen_objective(infected, infected.forget, self.objective, self.name)
 
     def batches_from(self, infected: Infected) -> Iterator[Batch]:
         """The forget set in a seeded order."""
-        forget = infected.forget
-        return shuffled(
-            forget.images,
-            forget.labels,
-            forget.tokens,
-            batch_size=self.batch_size,
-            seed=infected.seed,
-            purpose="forget order",
-        )
+        return batches_of(infected, infected.forget, self.batch_size, "forget order")

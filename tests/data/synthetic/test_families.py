@@ -1,5 +1,6 @@
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,23 @@ import pytest
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.retrieval_set import RetrievalSet
+from tbar_ray.data.synthetic import Scenes
+from tbar_ray.data.synthetic.options import WritingOptions
+from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
 from tbar_ray.data.synthetic.rich.vocabulary import RICH_CLASS_NAMES
-from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
+
+SCENES: tuple[Scenes, ...] = ("plain", "rich")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("families")
-    for scenes in ("plain", "rich"):
-        common: dict[str, Any] = {"scenes": scenes, "size": 16, "seed": 2, "workers": 1}
-        write_corpus(out / scenes, samples=300, samples_per_shard=200, **common)
-        write_evaluation_set(out / scenes / "eval", per_class=1, **common)
-        write_retrieval_set(out / scenes / "retrieval", pairs=300, **common)
+    for scenes in SCENES:
+        options = WritingOptions(size=16, seed=2, workers=1)
+        write_corpus(out / scenes, replace(options, samples_per_shard=200), samples=300, scenes=scenes)
+        write_evaluation_set(out / scenes / "eval", options, per_class=1, scenes=scenes)
+        write_retrieval_set(out / scenes / "retrieval", options, pairs=300, scenes=scenes)
     return out
 
 
@@ -71,6 +77,8 @@ def test_no_picture_occurs_twice_among_families_and_sets(folder: Path) -> None:
 
 
 def test_bytes_do_not_depend_on_the_workers(folder: Path, tmp_path: Path) -> None:
-    write_corpus(tmp_path, samples=300, samples_per_shard=200, scenes="rich", size=16, seed=2, workers=2)
+    write_corpus(
+        tmp_path, WritingOptions(samples_per_shard=200, size=16, seed=2, workers=2), samples=300, scenes="rich"
+    )
     for name in ("00000.tar", "00001.tar"):
         assert (tmp_path / name).read_bytes() == (folder / "rich" / name).read_bytes()

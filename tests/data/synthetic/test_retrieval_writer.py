@@ -7,16 +7,17 @@ import pytest
 from tbar_ray.data.retrieval_set import RetrievalSet
 from tbar_ray.data.synthetic.backgrounds import BACKGROUNDS
 from tbar_ray.data.synthetic.captions import size_word
-from tbar_ray.data.synthetic.retrieval_writer import KINDS, SIZES, _draw
+from tbar_ray.data.synthetic.options import WritingOptions
+from tbar_ray.data.synthetic.retrieval_writer import KINDS, SIZES, _draw, write_retrieval_set
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES
-from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("retrieval")
-    summary = write_retrieval_set(out, pairs=130, size=16, samples_per_shard=50, seed=4, workers=1)
+    summary = write_retrieval_set(out, WritingOptions(size=16, samples_per_shard=50, seed=4, workers=1), pairs=130)
     assert (summary.path, summary.samples, summary.shards) == (out, 130, 3)
     return out
 
@@ -65,8 +66,8 @@ def test_a_scene_is_what_it_was_dealt_and_stays_in_the_picture() -> None:
 
 
 def test_bytes_depend_on_the_seed_and_not_on_the_workers(folder: Path, tmp_path: Path) -> None:
-    write_retrieval_set(tmp_path / "same", pairs=130, size=16, samples_per_shard=50, seed=4, workers=2)
-    write_retrieval_set(tmp_path / "other", pairs=130, size=16, samples_per_shard=50, seed=5, workers=1)
+    write_retrieval_set(tmp_path / "same", WritingOptions(size=16, samples_per_shard=50, seed=4, workers=2), pairs=130)
+    write_retrieval_set(tmp_path / "other", WritingOptions(size=16, samples_per_shard=50, seed=5, workers=1), pairs=130)
     for number in range(3):
         name = f"test/{number}.tar"
         assert (tmp_path / "same" / name).read_bytes() == (folder / name).read_bytes()
@@ -76,8 +77,8 @@ def test_bytes_depend_on_the_seed_and_not_on_the_workers(folder: Path, tmp_path:
 def test_no_picture_or_key_of_the_other_sets(data: RetrievalSet, tmp_path: Path) -> None:
     from tbar_ray.data.corpus import Corpus
 
-    write_corpus(tmp_path / "c", samples=130, size=16, seed=4, workers=1)
-    write_evaluation_set(tmp_path / "e", per_class=2, size=16, seed=4, workers=1)
+    write_corpus(tmp_path / "c", WritingOptions(size=16, seed=4, workers=1), samples=130)
+    write_evaluation_set(tmp_path / "e", WritingOptions(size=16, seed=4, workers=1), per_class=2)
     own = {data.corpus.image_bytes(position) for position in range(130)}
     assert len(own) == 130
     for url in (tmp_path / "c", tmp_path / "e" / "test"):
@@ -91,4 +92,4 @@ def test_bad_numbers_and_folders_in_use(folder: Path, tmp_path: Path) -> None:
         write_retrieval_set(tmp_path / "x", pairs=0)
     assert not (tmp_path / "x").exists()
     with pytest.raises(DataError, match="already holds shards"):
-        write_retrieval_set(folder, pairs=1, workers=1)
+        write_retrieval_set(folder, WritingOptions(workers=1), pairs=1)

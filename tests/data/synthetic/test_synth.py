@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError
@@ -38,32 +39,35 @@ def _contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("corpus")
-    write_corpus(out, samples=250, size=32, samples_per_shard=100, seed=7, workers=1)
+    write_corpus(out, WritingOptions(size=32, samples_per_shard=100, seed=7, workers=1), samples=250)
     return out
 
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("evaluation")
-    write_evaluation_set(out, per_class=3, size=32, samples_per_shard=100, seed=7, workers=1)
+    write_evaluation_set(out, WritingOptions(size=32, samples_per_shard=100, seed=7, workers=1), per_class=3)
     return out
 
 
 def test_files_are_equal_to_the_byte_for_any_number_of_workers(corpus: Path, evaluation: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     summary = write_corpus(
-        tmp_path / "c", samples=250, size=32, samples_per_shard=100, seed=7, workers=2, progress=seen.append
+        tmp_path / "c",
+        WritingOptions(size=32, samples_per_shard=100, seed=7, workers=2),
+        samples=250,
+        progress=seen.append,
     )
     assert _digests(tmp_path / "c") == _digests(corpus)
     assert sorted(seen) == [50, 100, 100]
     assert (summary.samples, summary.shards) == (250, 3)
     assert summary.bytes == sum(p.stat().st_size for p in corpus.glob("*.tar"))
-    write_evaluation_set(tmp_path / "e", per_class=3, size=32, samples_per_shard=100, seed=7, workers=2)
+    write_evaluation_set(tmp_path / "e", WritingOptions(size=32, samples_per_shard=100, seed=7, workers=2), per_class=3)
     assert _digests(tmp_path / "e") == _digests(evaluation)
 
 
 def test_another_seed_gives_other_pictures(corpus: Path, tmp_path: Path) -> None:
-    write_corpus(tmp_path, samples=250, size=32, samples_per_shard=100, seed=8, workers=1)
+    write_corpus(tmp_path, WritingOptions(size=32, samples_per_shard=100, seed=8, workers=1), samples=250)
     images = {hashlib.sha256(v).digest() for k, v in _contents(tmp_path).items() if k.endswith(".jpg")}
     assert len(images) == 250
     assert not images & {hashlib.sha256(v).digest() for v in _contents(corpus).values()}
@@ -133,46 +137,35 @@ def test_evaluation_repeats_no_key_and_no_picture_of_the_corpus(corpus: Path, ev
 
 
 def test_png_keeps_the_rendered_pixels(tmp_path: Path) -> None:
-    write_corpus(tmp_path / "png", samples=2, size=16, workers=1, image_format="png")
-    write_corpus(tmp_path / "jpg", samples=2, size=16, workers=1)
+    write_corpus(tmp_path / "png", WritingOptions(size=16, workers=1, image_format="png"), samples=2)
+    write_corpus(tmp_path / "jpg", WritingOptions(size=16, workers=1), samples=2)
     lossless = np.asarray(Image.open(io.BytesIO(_contents(tmp_path / "png")["000000001.png"])), np.float64)
     lossy = np.asarray(Image.open(io.BytesIO(_contents(tmp_path / "jpg")["000000001.jpg"])), np.float64)
     assert 0 < np.abs(lossless - lossy).mean() < 6
 
 
 def test_a_folder_with_shards_is_refused_unless_overwritten(tmp_path: Path) -> None:
-    write_corpus(tmp_path, samples=5, size=16, samples_per_shard=2, workers=1)
+    write_corpus(tmp_path, WritingOptions(size=16, samples_per_shard=2, workers=1), samples=5)
     with pytest.raises(DataError, match=f"{tmp_path} already holds shards"):
-        write_corpus(tmp_path, samples=2, size=16, workers=1)
-    write_corpus(tmp_path, samples=2, size=16, workers=1, overwrite=True)
+        write_corpus(tmp_path, WritingOptions(size=16, workers=1), samples=2)
+    write_corpus(tmp_path, WritingOptions(size=16, workers=1, overwrite=True), samples=2)
     assert {p.name for p in tmp_path.iterdir()} == {"00000.tar", "00000_stats.json"}
     (tmp_path / "mine.tar").touch()
     with pytest.raises(DataError, match="not this command's"):
-        write_corpus(tmp_path, samples=2, size=16, workers=1, overwrite=True)
+        write_corpus(tmp_path, WritingOptions(size=16, workers=1, overwrite=True), samples=2)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"samples": 0}, "number of samples must be at least 1, not 0"),
-        ({"size": 15}, "size must be at least 16, not 15"),
-        ({"samples_per_shard": 0}, "samples per shard must be at least 1"),
-        ({"samples_per_shard": 10_001}, "samples per shard must be at most 10000"),
-        ({"samples": 100_001, "samples_per_shard": 1}, "raise samples per shard"),
-        ({"workers": 0}, "workers must be at least 1"),
-        ({"image_format": "gif"}, "image format must be jpg or png, not gif"),
-    ],
-)
-def test_arguments_out_of_range_are_refused(tmp_path: Path, arguments: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        write_corpus(tmp_path / "out", **{"samples": 10, **arguments})
+def test_options_out_of_range_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    for options, samples in ((WritingOptions(), 0), (WritingOptions(size=15), 10)):
+        with pytest.raises(DataError, match="must be at least"):
+            write_corpus(tmp_path / "out", options, samples=samples)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot write"):
-        write_corpus(tmp_path / "file", samples=1, workers=1)
+        write_corpus(tmp_path / "file", WritingOptions(workers=1), samples=1)
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_half_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +174,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_shard(tmp_path: Path, monkey
 
     monkeypatch.setattr(tarfile.TarFile, "addfile", full)
     with pytest.raises(DataError, match=r"no space left for .*00000\.tar"):
-        write_corpus(tmp_path, samples=1, workers=1)
+        write_corpus(tmp_path, WritingOptions(workers=1), samples=1)
     assert list(tmp_path.iterdir()) == []
 
 

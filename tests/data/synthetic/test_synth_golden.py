@@ -16,6 +16,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 
 FILES = {
@@ -47,9 +48,9 @@ def platform() -> str:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("golden")
-    write_corpus(out / "corpus", samples=150, size=24, samples_per_shard=100, seed=7, workers=2)
-    write_corpus(out / "png", samples=70, size=16, seed=3, workers=1, image_format="png")
-    write_evaluation_set(out / "eval", per_class=2, size=24, samples_per_shard=100, seed=7, workers=1)
+    write_corpus(out / "corpus", WritingOptions(size=24, samples_per_shard=100, seed=7, workers=2), samples=150)
+    write_corpus(out / "png", WritingOptions(size=16, seed=3, workers=1, image_format="png"), samples=70)
+    write_evaluation_set(out / "eval", WritingOptions(size=24, samples_per_shard=100, seed=7, workers=1), per_class=2)
     return out
 
 

@@ -1,7 +1,9 @@
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES, COLOURS, OTHER_COLOURS
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.data.synthetic.tasks import TASKS, find_task, write_task
@@ -30,10 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tasks")
     for name in TASKS:
         write_task(
-            out / name, task=name, per_class_train=3, per_class_test=2, size=16, samples_per_shard=70, seed=1, workers=1
+            out / name,
+            WritingOptions(size=16, samples_per_shard=70, seed=1, workers=1),
+            task=name,
+            per_class_train=3,
+            per_class_test=2,
         )
-    write_corpus(out / "corpus", samples=180, size=16, seed=1, workers=1)
-    write_evaluation_set(out / "eval", per_class=3, size=16, seed=1, workers=1)
+    write_corpus(out / "corpus", WritingOptions(size=16, seed=1, workers=1), samples=180)
+    write_evaluation_set(out / "eval", WritingOptions(size=16, seed=1, workers=1), per_class=3)
     return out
 
 
@@ -97,13 +104,10 @@ def test_bytes_depend_on_the_arguments_and_not_on_the_workers(folder: Path, tmp_
     done: list[int] = []
     summary = write_task(
         tmp_path / "again",
+        WritingOptions(size=16, samples_per_shard=20, seed=1, workers=2),
         task="shapes",
         per_class_train=3,
         per_class_test=2,
-        size=16,
-        samples_per_shard=20,
-        seed=1,
-        workers=2,
         progress=done.append,
     )
     assert (summary.path, summary.samples, summary.shards) == (tmp_path / "again", 50, 3)
@@ -114,18 +118,25 @@ def test_bytes_depend_on_the_arguments_and_not_on_the_workers(folder: Path, tmp_
         assert here.keys(range(len(here.labels))) == there.keys(range(len(there.labels)))
         assert here.labels.tolist() == there.labels.tolist()
         assert [here.corpus.image_bytes(n) for n in range(20)] == [there.corpus.image_bytes(n) for n in range(20)]
-    write_task(tmp_path / "other", task="shapes", per_class_train=3, per_class_test=2, size=16, seed=2, workers=1)
+    write_task(
+        tmp_path / "other",
+        WritingOptions(size=16, seed=2, workers=1),
+        task="shapes",
+        per_class_train=3,
+        per_class_test=2,
+    )
     assert not pictures(open_both(tmp_path / "other")[0].corpus) & pictures(open_both(folder / "shapes")[0].corpus)
 
 
 def test_a_test_split_in_the_way_stops_the_training_split_too(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "0.tar").touch()
-    arguments = {"task": "colours", "per_class_train": 1, "per_class_test": 1, "size": 16, "workers": 1}
+    arguments: dict[str, Any] = {"task": "colours", "per_class_train": 1, "per_class_test": 1}
+    options = WritingOptions(size=16, workers=1, image_format="png")
     with pytest.raises(DataError, match="test already holds shards"):
-        write_task(tmp_path, **arguments)
+        write_task(tmp_path, options, **arguments)
     assert [*(tmp_path / "train").glob("*.tar")] == []
-    write_task(tmp_path, **arguments, overwrite=True, image_format="png")
+    write_task(tmp_path, replace(options, overwrite=True), **arguments)
     assert all(corpus.image_extension(0) == "png" for corpus in (data.corpus for data in open_both(tmp_path)))
 
 

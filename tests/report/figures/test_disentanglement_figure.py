@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from tbar_ray.records.record import DisentanglementRecord
+from tbar_ray.records.measures import DisentanglementRecord
 from tbar_ray.report.figures import disentanglement_figure
 from tbar_ray.report.figures.disentanglement_figure import MOST_MAPS, factors_of_maps, maps_of, total_of
 from tests.records.records import error_map, record

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tbar_ray.records.cells import curves_of, one_per_cell
-from tbar_ray.records.record import Role, TrialRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import Role
 from tbar_ray.report.figures import (
     Examples,
     ablation_figure,

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set, write_retrieval_set
+from tbar_ray.data.synthetic.options import WritingOptions
+from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
+from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tests.data.synthetic.test_synth_golden import PLATFORM, pixels_digest, platform, texts_digest
 
 FILES = {
@@ -25,10 +27,14 @@ TEXTS = "d5e414a74f15396f99713e60d27411c5528ae0cad4835e79325850a7414ac363"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("golden")
-    write_corpus(out / "corpus", samples=350, scenes="rich", size=32, samples_per_shard=300, seed=7, workers=2)
-    write_corpus(out / "png", samples=250, scenes="rich", size=24, seed=3, workers=1, image_format="png")
-    write_evaluation_set(out / "eval", per_class=1, scenes="rich", size=24, seed=7, workers=1)
-    write_retrieval_set(out / "retrieval", pairs=60, scenes="rich", size=24, seed=7, workers=1)
+    write_corpus(
+        out / "corpus", WritingOptions(size=32, samples_per_shard=300, seed=7, workers=2), samples=350, scenes="rich"
+    )
+    write_corpus(
+        out / "png", WritingOptions(size=24, seed=3, workers=1, image_format="png"), samples=250, scenes="rich"
+    )
+    write_evaluation_set(out / "eval", WritingOptions(size=24, seed=7, workers=1), per_class=1, scenes="rich")
+    write_retrieval_set(out / "retrieval", WritingOptions(size=24, seed=7, workers=1), pairs=60, scenes="rich")
     return out
 
 

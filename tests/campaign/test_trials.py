@@ -1,4 +1,4 @@
-"""What a launch asks for before its trials do, and what it says at its end."""
+"""What a launch asks for before its trials do, and whether they have all ended."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tbar_ray.campaign.launch import _Campaign
 from tbar_ray.campaign.stopping import Stopping
+from tbar_ray.campaign.trials import Trials
 from tbar_ray.planning.planner import Planner
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.spec.campaign import CampaignSpec
@@ -19,11 +19,11 @@ from tbar_ray.tracking.recording import Recording
 from tests.specs import spec
 
 
-def campaign(made: CampaignSpec, folder: Path) -> _Campaign:
+def trials(made: CampaignSpec, folder: Path) -> Trials:
     console = Console(file=io.StringIO())
     recording = Recording(made, f"sqlite:///{folder / 'mlflow.db'}", console)
     ledger = Ledger(Store(str(folder / "store")), made)
-    return _Campaign(Planner(made), ledger, recording, console, Stopping(lambda: None), lambda _: None)
+    return Trials(Planner(made), ledger, recording, console, Stopping(lambda: None), lambda _: None)
 
 
 @pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (2, 2), (9, 4)])
@@ -32,7 +32,7 @@ def test_a_grid_begins_with_the_outputs_of_as_many_trials_as_run_at_a_time(
 ) -> None:
     axes = {"attack": ["badnets", "blended"], "forget_size": [10, 20]}
     made = spec(search={"axes": axes, "concurrency": concurrency})
-    found = campaign(made, tmp_path)._first_stages(Planner(made).grid())
+    found = trials(made, tmp_path)._first_stages(Planner(made).grid())
     assert [stage.kind for stage in found] == ["path"] * expected
     assert len({stage.fingerprint for stage in found}) == expected
 
@@ -44,13 +44,13 @@ SEARCH: dict[str, Any] = {
 
 def test_a_search_begins_with_the_clean_model(tmp_path: Path) -> None:
     made = spec(search=SEARCH)
-    (found,) = campaign(made, tmp_path)._first_stages(None)
+    (found,) = trials(made, tmp_path)._first_stages(None)
     assert found.fingerprint == Planner(made).foundation().clean.fingerprint
 
 
 def test_a_search_over_given_weights_has_nothing_to_begin_with(tmp_path: Path) -> None:
     made = spec(model={"architecture": "RN50", "pretrained": "openai"}, search=SEARCH)
-    assert campaign(made, tmp_path)._first_stages(None) == []
+    assert trials(made, tmp_path)._first_stages(None) == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_search_over_given_weights_has_nothing_to_begin_with(tmp_path: Path) -
 def test_an_interruption_shows_in_what_was_handed_out_and_has_ended(
     handed_out: list[str], left: set[str], interrupted: bool, tmp_path: Path
 ) -> None:
-    launched = campaign(spec(search=SEARCH), tmp_path)
+    launched = trials(spec(search=SEARCH), tmp_path)
     launched._handed_out, launched._total = len(handed_out), 3
     launched._left_to_do = left
     assert launched.interrupted() is interrupted
