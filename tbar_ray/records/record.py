@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 class RateRecord(_Part):
-    """A share of n with its 95 % Wilson interval; recalls have no interval. Undefined without images."""
+    """A share of n with its 95 % Wilson interval. Undefined without images."""
 
     value: float | None
     low: float | None = None
