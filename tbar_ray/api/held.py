@@ -99,7 +99,7 @@ def read_held(
         model.tokenizer,
         triggered,
         None if clean is None else reader(clean).clean_pairs(clean.count, clean.exclude),
-        None if training is None else reader(training).training_pairs(training.count, excluded_from(training)),
+        None if training is None else reader(training).training_pairs(training.count, remaining_keys(training)),
         target,
         stamp,
     )
@@ -114,6 +114,6 @@ def clean_images_of(data: DefenderData, seed: int) -> Tensor | None:
     return images[drawn[:STATISTICS_IMAGES]]
 
 
-def excluded_from(request: PairsRequest) -> list[str]:
+def remaining_keys(request: PairsRequest) -> list[str]:
     """Keys of a request's samples without the excluded ones, in their order."""
     return [key for key in request.samples.keys if key not in request.exclude]

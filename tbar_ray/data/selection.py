@@ -19,6 +19,15 @@ def ranked(keys: Iterable[str], seed: int, purpose: str) -> list[str]:
     return [key for _, key in sorted((stable_hash(seed, purpose, key), key) for key in keys)]
 
 
+def evenly_spaced(total: int, count: float) -> list[int]:
+    """About `count` of the positions 0 … total − 1, evenly spaced, ascending; all of them where there are fewer.
+
+    Of a set that is sorted by class, or in random order, all classes stay.
+    """
+    step = max(1.0, total / max(1.0, count))
+    return [int(place * step) for place in range(int(total / step))]
+
+
 def shares(sizes: Sequence[int], fraction: float, seed: int) -> list[int]:
     """How many of each group make up a fraction of all, by largest remainders (Hamilton's method).
 

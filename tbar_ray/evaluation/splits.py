@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tbar_ray.data.evaluation_set import EvaluationSet
+from tbar_ray.data.selection import evenly_spaced
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.triggers.base import Trigger, stamp_uint8
@@ -42,9 +43,7 @@ class Splits:
         if self.max_images is None:
             return positions
         share = self.max_images * (self.validation_fraction if part == "validation" else 1 - self.validation_fraction)
-        # an evenly spaced subset: the positions are sorted by class or at random, either way all classes stay
-        step = max(1.0, len(positions) / max(1.0, share))
-        return positions[[int(i * step) for i in range(int(len(positions) / step))]]
+        return positions[evenly_spaced(len(positions), share)]
 
 
 def load_split(data: EvaluationSet, positions: NDArray[np.int64], trigger: Trigger, preprocess: Preprocessing) -> Split:

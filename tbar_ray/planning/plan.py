@@ -67,8 +67,8 @@ def make_plan(planner: Planner, store: Store, images_per_second: float | None = 
     """Lay out a campaign without computing anything.
 
     A sampler's trials are not known beforehand: its plan shows an example (one of each method where each has a search
-    of its own) and the number. With
-    `images_per_second` the cost is that of trainings at this speed, instead of what was measured.
+    of its own) and the number. With `images_per_second` the cost is that of trainings at this speed, instead of what
+    was measured.
     """
     spec = planner.spec
     grid = spec.search.sampler == "grid"

@@ -20,7 +20,7 @@ RETRIEVAL = (
 
 
 class RateRecord(Part):
-    """A share of n with its 95 % Wilson interval; recalls have no interval. Undefined without images."""
+    """A share of n with its 95 % Wilson interval. Undefined without images."""
 
     value: float | None
     low: float | None = None

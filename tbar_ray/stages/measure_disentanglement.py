@@ -57,6 +57,7 @@ class _Grid(Stage):
 
     def in_place(self, store: Store, policy: Policy) -> InPlaceMap:
         """θ_pre with both vectors, and the images: clean ones, and triggered ones of other classes than the target."""
+        from tbar_ray.data.selection import evenly_spaced
         from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
         from tbar_ray.models.in_place import InPlacePair
         from tbar_ray.models.statistics import has_statistics
@@ -67,7 +68,7 @@ class _Grid(Stage):
         device = device_for(policy)
         model, head, preprocess = self.scorer.load_model(store, device, data)
         split = self.scorer.load_split(data, "test", self.scorer.backdoor.build(store), preprocess)
-        other = split.labels != data.class_index(self.scorer.backdoor.target)
+        triggered = split.triggered[split.labels != data.class_index(self.scorer.backdoor.target)]
         vectors = [
             TaskVector.load(store.fetch(stage.artifact) / VECTOR) for stage in (self.clean_vector, self.trigger_vector)
         ]
@@ -77,8 +78,8 @@ class _Grid(Stage):
         return InPlaceMap(
             InPlacePair(model, vectors[0], vectors[1]),
             head,
-            NormalisedImages(_evenly(split.clean, self.images), preprocess, device),
-            NormalisedImages(_evenly(split.triggered[other], self.images), preprocess, device),
+            NormalisedImages(split.clean[evenly_spaced(len(split.clean), self.images)], preprocess, device),
+            NormalisedImages(triggered[evenly_spaced(len(triggered), self.images)], preprocess, device),
             statistics,
         )
 
@@ -214,9 +215,3 @@ class MeasureDisentanglement(Stage):
         counts["statistics"] = context.store.facts(self.rows[0].references.artifact)["facts"]["statistics"]
         (context.out / MAP).write_text(json.dumps({**whole.to_dict(), **counts, "vectors": vectors}, indent=1))
         return counts
-
-
-def _evenly(images: Tensor, count: int) -> Tensor:
-    """At most `count` images, evenly spaced: they are sorted by class, and all classes stay."""
-    step = max(1.0, len(images) / count)
-    return images[[int(i * step) for i in range(int(len(images) / step))]]

@@ -75,6 +75,11 @@ class Lease:
             held = holder(self._store, self._path)
             if held is None:
                 continue  # just given back
+            if not held and not self._force:
+                raise StoreError(
+                    f"store {self._store.url}: {self._path} cannot be read, so that nobody can tell whether "
+                    f"{self._path.removesuffix(f'/{FILE}')} is being run; if it is not, take it over with --force"
+                )
             if not self._force and is_alive(self._store, self._path, held):
                 since = time.strftime("%H:%M:%S", time.localtime(held.get("since", 0)))
                 raise StoreError(
@@ -103,12 +108,14 @@ class Lease:
 
 
 def holder(store: Store, path: str) -> dict[str, Any] | None:
-    """What a lease says; {} where it cannot be read, None where there is none or it is no mapping."""
+    """What a lease says; {} where it cannot be read, None where there is none."""
     try:
-        found = store.read_json(path) if store.exists(path) else None
+        if not store.exists(path):
+            return None
+        found = store.read_json(path)
     except StoreError:
         return None if not store.exists(path) else {}
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def is_alive(store: Store, path: str, held: dict[str, Any]) -> bool:

@@ -29,6 +29,7 @@ from mlflow.exceptions import MlflowException
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.records.cells import OF_ATTACK
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import BESIDE, RETRIEVAL, PointRecord, Role
 from tbar_ray.redaction import redact, redact_all
@@ -39,8 +40,6 @@ FINGERPRINT = "tbar.fingerprint"
 PARENT = "mlflow.parentRunId"
 PACKAGES = ("tbar-ray", "ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
 """Where MLflow's clients look for who they are."""
-OF_ATTACK = ("trigger", "target", "task", "planting", "merge")
-"""Parameters of a run beside the values of its axes."""
 MOST_AT_ONCE = 1000
 """Metrics in one request: the server's limit."""
 RUNS_AT_ONCE = 1000

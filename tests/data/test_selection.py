@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbar_ray.data.selection import mentions, ranked, shares, spells, take
+from tbar_ray.data.selection import evenly_spaced, mentions, ranked, shares, spells, take
 
 KEYS = [f"{number:05d}" for number in range(400)]
 
@@ -74,6 +76,15 @@ def test_a_caption_names_a_class_by_whole_words(caption: str, name: str, expecte
 )
 def test_a_caption_spells_a_class_letter_for_letter(caption: str, expected: bool) -> None:
     assert spells(caption, "banana") is expected
+
+
+@given(st.integers(0, 300), st.floats(0, 400))
+def test_evenly_spaced_positions_are_as_many_as_asked_for_and_of_equal_steps(total: int, count: float) -> None:
+    found = evenly_spaced(total, count)
+    assert min(total, max(1, int(count))) - len(found) in (0, 1)  # a quotient may round down
+    assert all(0 <= place < total for place in found)
+    steps = {after - before for before, after in pairwise(found)}
+    assert not steps or (min(steps) >= 1 and max(steps) - min(steps) <= 1)
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=40), st.floats(0, 1), st.integers(0, 9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -99,6 +100,21 @@ def test_a_launch_on_another_machine_is_watched(
     if beats:
         threading.Timer(0.2, lambda: store.write_json(PATH, {**held, "beat": held["beat"] + 5})).start()
     assert bool(running_campaigns(store)) is alive
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", '"mine"', "{}"])
+def test_a_lease_that_cannot_be_read_is_taken_over_by_force_alone(store: Store, content: str) -> None:
+    with Lease(store, FOLDER):
+        pass
+    path = Path(store.url) / PATH
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    with pytest.raises(StoreError) as refused, Lease(store, FOLDER):
+        pass
+    assert re.search(r"campaigns/demo/0123/lease\.json cannot be read, .* --force$", str(refused.value))
+    assert path.read_text() == content
+    with Lease(store, FOLDER, force=True):
+        assert running_campaigns(store) == ["demo/0123"]
 
 
 def test_a_launch_on_another_machine_that_gave_a_sign_just_now_runs(store: Store) -> None:

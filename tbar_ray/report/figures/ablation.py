@@ -134,7 +134,7 @@ def ablation_figure(records: Sequence[TrialRecord]) -> Figure:
     title = "Ablation at the selected α"
     chosen = one_per_cell(records)
     if not any(r.value("ca") is not None for r in chosen):
-        return style.message_figure(title, f"No trial has a test result. {style.without_result(records)}")
+        return style.message_figure(title, f"No trial has a test result. {style.trials_left_out(records)}")
     views = _views(chosen)
     if not views:
         return style.message_figure(title, "No axis varies between the trials of an attack and a method.")
@@ -247,5 +247,5 @@ def _note(records: Sequence[TrialRecord], chosen: Sequence[TrialRecord]) -> str:
         parts.append(f"Of {len(found)} axes the first {MOST_AXES} are drawn, not: {', '.join(f.title for f in left)}.")
     if (others := len(records) - len(chosen)) > 0:
         parts.append(f"Of trials that differ in α only, one is shown: {counted(others, 'other')} not selected.")
-    parts.append(style.without_result(records) or "All trials have a result.")
+    parts.append(style.trials_left_out(records) or "All trials have a result.")
     return " ".join(parts)

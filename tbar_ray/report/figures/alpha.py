@@ -44,7 +44,7 @@ def alpha_figure(records: Sequence[TrialRecord]) -> Figure:
     title = "Validation scores along α"
     shown = [r for r in records if r.path]
     if not shown:
-        return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
+        return style.message_figure(title, f"No trial has validation scores yet. {style.trials_left_out(records)}")
     panels = panels_of(shown)
     curves = [curves_of(in_panel(shown, panel), METRICS, mean_of_seeds=True) for panel in panels]
     single = all(len(own) == 1 for own in curves)
@@ -166,4 +166,4 @@ def _note(records: Sequence[TrialRecord], curves: Sequence[list[Curve]], banded:
         )
     if any(flat_of(curve) for own in curves for curve in own):
         parts.append(f"Flat: {RULE}; ≥ where this holds up to an end of the path.")
-    return " ".join(filter(None, [*parts, looks.note(), style.without_result(records)]))
+    return " ".join(filter(None, [*parts, looks.note(), style.trials_left_out(records)]))

@@ -112,4 +112,4 @@ def _note(records: Sequence[TrialRecord], cells: Sequence[TrialRecord], chosen: 
         parts.append("Hollow: CA is not kept.")
     if len(chosen) < len(cells):
         parts.append(f"Of {len(cells)} cells, the best of each attack on validation.")
-    return " ".join([*parts, style.without_result(records)]).strip()
+    return " ".join([*parts, style.trials_left_out(records)]).strip()

@@ -25,7 +25,7 @@ def methods_figure(records: Sequence[TrialRecord]) -> Figure:
     title = "Unlearning methods: clean accuracy against attack success"
     shown = [r for r in records if r.value("ca") is not None]
     if not shown:
-        return style.message_figure(title, f"No trial has a result yet. {style.without_result(records)}")
+        return style.message_figure(title, f"No trial has a result yet. {style.trials_left_out(records)}")
     methods = sorted({r.method for r in records})
     groups = grouped(shown, lambda r: (r.attack,))
     rows, columns = style.wrapped(len(groups), COLUMNS)
@@ -51,7 +51,7 @@ def methods_figure(records: Sequence[TrialRecord]) -> Figure:
     note = [
         "Points: test split at the selected α. Lines: validation along α. Hollow: CA is not kept.",
         alike("Points", factors_within(shown)),
-        style.without_result(records),
+        style.trials_left_out(records),
     ]
     style.titles(figure, f"{title}: {counted(len(shown), 'trial')}", " ".join(filter(None, note)))
     return figure

@@ -231,7 +231,7 @@ def panel_title(axes: Axes, name: str, colour: str, size: float = 11.0, line: st
         )
 
 
-def without_result(records: Sequence[TrialRecord]) -> str:
+def trials_left_out(records: Sequence[TrialRecord]) -> str:
     """A sentence that counts failed and infeasible trials; '' if there are none."""
     failed = sum(r.status == "failed" for r in records)
     infeasible = sum(r.status == "infeasible" for r in records)

@@ -39,7 +39,7 @@ def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
     title = "Clean accuracy against attack success"
     shown = [r for r in records if r.path]
     if not shown:
-        return style.message_figure(title, f"No trial has validation scores yet. {style.without_result(records)}")
+        return style.message_figure(title, f"No trial has validation scores yet. {style.trials_left_out(records)}")
     panels = panels_of(shown)
     looks = Looks(shown)
     compared = int(len(panels) > FEW)
@@ -78,7 +78,7 @@ def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
     note = [
         "Lines join validation points along α; bars are 95% Wilson intervals.",
         looks.note(),
-        style.without_result(records),
+        style.trials_left_out(records),
     ]
     heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
     style.titles(figure, f"{heading}, test {counts}" if counts else heading, " ".join(filter(None, note)))

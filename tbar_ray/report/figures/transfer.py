@@ -123,4 +123,4 @@ def _note(records: Sequence[TrialRecord], chosen: Sequence[TrialRecord]) -> str:
     ]
     if varies(chosen, "seed"):
         parts.append("Means over seeds.")
-    return " ".join([*parts, style.without_result(records)]).strip()
+    return " ".join([*parts, style.trials_left_out(records)]).strip()

@@ -68,10 +68,10 @@ def test_an_attack_and_an_axis_of_any_name_are_drawn() -> None:
 
 
 def test_trials_without_a_result_are_counted() -> None:
-    assert style.without_result([record(), infeasible(size=20), failed(), failed(seed=1)]) == (
+    assert style.trials_left_out([record(), infeasible(size=20), failed(), failed(seed=1)]) == (
         "Of 4 trials, 2 failed and 1 infeasible (no α retains enough CA)."
     )
-    assert style.without_result(grid()) == ""
+    assert style.trials_left_out(grid()) == ""
 
 
 @pytest.mark.parametrize(
