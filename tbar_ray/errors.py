@@ -62,3 +62,12 @@ class TrackingError(TbarError):
 
 class ScientificError(TbarError):
     """An experiment ran but failed (NaN loss, attack did not succeed); never retried."""
+
+
+def first_line(error: BaseException, most: int | None = None) -> str:
+    """First line of what an exception says, cut to `most` characters; its type's name where it says nothing.
+
+    Of an OSError it is the system's word for the error, without number and path.
+    """
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:most]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import ray
 
-from tbar_ray.errors import SpecError
+from tbar_ray.errors import SpecError, first_line
 from tbar_ray.execution.reach import ADVICE, check_reachable
 from tbar_ray.processors import processors
 from tbar_ray.spec.campaign import CampaignSpec
@@ -45,7 +45,7 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
             check_reachable(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise SpecError(f"Ray at {address!r}: {reason}; {ADVICE}") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_terminate)

@@ -6,7 +6,7 @@ import os
 import socket
 from urllib.parse import urlsplit
 
-from tbar_ray.errors import SpecError
+from tbar_ray.errors import SpecError, first_line
 
 PATIENCE = 5.0
 """Seconds in which a cluster's head has to accept a connection."""
@@ -27,7 +27,7 @@ def check_reachable(address: str) -> None:
     try:
         host, port = host_and_port(address)
     except (ValueError, ConnectionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise SpecError(f"Ray at {address!r}: {reason}; {ADVICE}") from None
     if not accepts(host, port, PATIENCE):
         named = f"{address!r}" if address == f"{host}:{port}" else f"{address!r} ({host}:{port})"

@@ -13,7 +13,7 @@ from tbar_ray.data.cache import default_cache
 from tbar_ray.data.images import Interpolation
 from tbar_ray.data.locate import local_copy
 from tbar_ray.data.places import is_remote, resolve
-from tbar_ray.errors import CheckpointError, DataError
+from tbar_ray.errors import CheckpointError, DataError, first_line
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.checkpoint import is_weights_file, load_state_dict
 from tbar_ray.models.library import open_clip
@@ -66,7 +66,7 @@ def create_model(
             downloaded = tag if shipped is None else None
             model = open_clip().create_model(architecture, pretrained=downloaded, precision="fp32", device="cpu")
         except (RuntimeError, OSError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
     if shipped is not None:
         load_weights(model, shipped, source=f"the shipped tag {tag}", architecture=architecture)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from tbar_ray.errors import StoreError
+from tbar_ray.errors import StoreError, first_line
 
 LOOKS = frozenset({"exists", "ls"})
 """Calls that only look: their OSErrors, too, mean that the store cannot be reached."""
@@ -40,12 +40,6 @@ class Reached:
                 ) from None
 
         return explained
-
-
-def first_line(error: BaseException) -> str:
-    """First line of what an exception says; its name where it says nothing."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return text.strip().splitlines()[0]
 
 
 def reason(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
 
-from tbar_ray.errors import TrackingError
+from tbar_ray.errors import TrackingError, first_line
 
 USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 LOCKED = 120.0
@@ -107,7 +107,7 @@ def check_database(uri: str) -> None:
         with closing(sqlite3.connect(path, timeout=20)) as database:
             database.execute("BEGIN IMMEDIATE")
     except (sqlite3.Error, OSError) as error:
-        line = (str(error) or type(error).__name__).splitlines()[0]
+        line = first_line(error)
         raise TrackingError(f"MLflow at {uri}: {line}; give another with --tracking-uri") from None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from tbar_ray.errors import TrackingError
+from tbar_ray.errors import TrackingError, first_line
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
@@ -133,5 +133,5 @@ class Recording:
             self._console.print(f"warning: {self.failure}; going on without it", style="yellow", markup=False)
 
     def _describe(self, error: Exception) -> str:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        reason = first_line(error, 200)
         return redact(f"MLflow at {self._uri} does not record: {reason}")

@@ -26,7 +26,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from tbar_ray.errors import TrackingError
+from tbar_ray.errors import TrackingError, first_line
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.cells import OF_ATTACK
@@ -79,7 +79,7 @@ class Tracker:
                 self._client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment(artifacts)
         except (MlflowException, OSError) as error:
-            raise TrackingError(f"MLflow at {uri}: {_first_line(error)}; give another with --tracking-uri") from None
+            raise TrackingError(f"MLflow at {uri}: {first_line(error)}; give another with --tracking-uri") from None
         self.parent_id = ""
         self._trials: dict[str, _TrialRun] | None = None
 
@@ -314,6 +314,3 @@ def _commit() -> str | None:
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

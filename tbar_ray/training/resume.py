@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tbar_ray.errors import ResumeError
+from tbar_ray.errors import ResumeError, first_line
 from tbar_ray.training.record import TrainingRecord
 
 FORMAT = 1
@@ -55,7 +55,7 @@ class TrainingCheckpoint:
             loaded = cls(**{**found, "record": TrainingRecord(**found["record"])})
             loaded._check()
         except Exception as error:  # torch raises many kinds of exception on damaged bytes
-            reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+            reason = first_line(error, 160)
             raise ResumeError(f"it is no checkpoint of a training ({reason})") from None
         return loaded
 
@@ -91,7 +91,7 @@ class TrainingCheckpoint:
             if [group.keys() for group in optimizer.param_groups] != options:
                 raise ValueError("the optimiser has other options")
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise ResumeError(f"it is a checkpoint of another training: {reason}") from None
         for parameter, state in optimizer.state.items():
             for name, value in state.items():

@@ -26,6 +26,9 @@ def test_parameters_reach_the_method() -> None:
         ("tbar", {"step": 3}, r"'tbar': step: .*; did you mean 'steps'"),
         ("tbar", {"steps": 0}, "'tbar': steps: .*greater than or equal to 1"),
         ("tbar", {"objective": "mse"}, "'tbar': objective: .*'classification' or 'contrastive'"),
+        ("tbar-tangent", {"objective": "contrastive"}, "'tbar-tangent': objective: .*'classification'"),
+        ("tbar-tangent", {"freeze_batch_norm": False}, "'tbar-tangent': freeze_batch_norm: "),
+        ("tbar-anchored", {"objective": "contrastive"}, "'tbar-anchored': objective: .*'classification'"),
         ("tbar", {"learning_rate": -1}, "'tbar': learning_rate: .*greater than 0"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -26,6 +26,10 @@ class AnchoredTBAR(TBAR):
     """
 
     name: ClassVar[str] = "tbar-anchored"
+
+    objective: Literal["classification"] = Field(
+        default="classification", description="loss: cross-entropy against the frozen head; this method has no other"
+    )
 
     hold: float = Field(default=10.0, ge=0, description="weight of the divergence on clean twins")
 

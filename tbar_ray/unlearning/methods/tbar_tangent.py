@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -25,6 +26,13 @@ class TangentTBAR(TBAR):
     """
 
     name: ClassVar[str] = "tbar-tangent"
+
+    objective: Literal["classification"] = Field(
+        default="classification", description="loss: cross-entropy against the frozen head; this method has no other"
+    )
+    freeze_batch_norm: Literal[True] = Field(
+        default=True, description="BatchNorm statistics stay fixed: batch statistics have no forward-mode derivative"
+    )
 
     def objective_on(self, infected: Infected) -> Objective:
         """Cross-entropy of the linearised model against the frozen head."""
