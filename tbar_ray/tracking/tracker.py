@@ -313,4 +313,3 @@ def _commit() -> str | None:
     except OSError:
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None
-

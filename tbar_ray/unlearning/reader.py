@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from tbar_ray.data.forget import ForgetPlan, plan_forget_set
 from tbar_ray.data.images import load_image
+from tbar_ray.data.keys import within
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked, readable, take
 from tbar_ray.errors import DataError
@@ -19,6 +21,9 @@ from tbar_ray.models.factory import Preprocessing
 from tbar_ray.seeding import numpy_rng
 from tbar_ray.triggers.base import Trigger, cover_uint8, stamp_uint8
 from tbar_ray.unlearning.defender import ForgetSet, Pairs
+
+NAMESPACE: Final = "forget"
+"""Namespace of the keys by which forget images are stamped."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,11 @@ class DefenderReader:
         )
 
     def forget_set(self, plan: ForgetPlan, trigger: Trigger, target: str) -> ForgetSet:
-        """Read, stamp and label the chosen images; captions of triggered ones name the target."""
+        """Read, stamp and label the chosen images; captions of triggered ones name the target.
+
+        The stamps' draws are of the defender's own keys. They are never those of a training image, even where another
+        corpus, whose keys are the same, was poisoned.
+        """
         stamped = [self.samples.keys[p] for p in plan.triggered]
         self.keys |= {"triggered": stamped, "clean": [self.samples.keys[p] for p in plan.clean]}
         positions = [*plan.triggered, *plan.clean]
@@ -93,7 +102,7 @@ class DefenderReader:
         twins = self._images(positions)
         images = twins.clone()
         if stamped:
-            images[triggered] = stamp_uint8(trigger, twins[triggered], stamped)
+            images[triggered] = stamp_uint8(trigger, twins[triggered], [within(NAMESPACE, key) for key in stamped])
         labels = [self._classes.names.index(target)] * len(plan.triggered)
         labels += [self._true_class(position) for position in plan.clean]
         captions = [self._named(p, target) for p in plan.triggered]

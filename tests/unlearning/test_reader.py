@@ -54,7 +54,8 @@ def test_triggered_images_are_stamped_and_named_after_the_target_and_clean_ones_
     assert (len(stamped), len(clean)) == (9, 3)
     assert all(LABELS[row] != TARGET for row in stamped)
     assert torch.equal(found.twins, IMAGES[stamped + clean])
-    expected = torch.cat((stamp_uint8(TRIGGER, IMAGES[stamped], reading.keys["triggered"]), IMAGES[clean]))
+    draws = [f"forget/{key}" for key in reading.keys["triggered"]]
+    expected = torch.cat((stamp_uint8(TRIGGER, IMAGES[stamped], draws), IMAGES[clean]))
     assert torch.equal(found.images, expected)
     assert found.labels.tolist() == [TARGET] * 9 + [LABELS[row] for row in clean]
     named = [NAMES[TARGET]] * 9 + [NAMES[LABELS[row]] for row in clean]
@@ -117,3 +118,14 @@ def test_the_defenders_own_stamp_draws_by_row() -> None:
     moving = TRIGGER.model_copy(update={"place": "random"})
     expected = stamp_uint8(moving, IMAGES[:3], ["defender 0", "defender 1", "defender 2"])
     assert torch.equal(stamped_by_defender(moving, IMAGES[:3]), expected)
+
+
+def test_forget_images_are_never_stamped_as_the_attackers_images_of_the_same_keys() -> None:
+    moving = TRIGGER.model_copy(update={"place": "random"})
+    reading = reader(tokenizer())
+    found = reading.forget_set(reading.plan(12, 0, NAMES[TARGET]), moving, NAMES[TARGET])
+    keys = reading.keys["triggered"]
+    attackers = stamp_uint8(moving, IMAGES[rows_of(keys)], keys)
+    same = (found.images == attackers).flatten(1).all(1)
+    # places that coincide by chance are few; with equal draws all 12 do
+    assert int(same.sum()) <= 2
