@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import fsum, isfinite
 from typing import Any
 
 import optuna
@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from tbar_ray.planning.field_types import is_whole
 from tbar_ray.planning.methods import used_methods
 from tbar_ray.planning.planner import Planner
-from tbar_ray.planning.studies import Axes, axes_of
+from tbar_ray.planning.studies import Axes, axes_of, cells_of, searched_axes
 from tbar_ray.search.proposals import GivenTrials, Objective, Proposal, Proposals, StudyPerMethod
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.search import AxisRange
@@ -34,7 +34,8 @@ class StudyProposals(Proposals):
     A batch is requested at once, and Optuna is given its results together, in the order of proposal. The proposals
     therefore depend on the seed, the batch size and the results, and never on which trial happened to finish first:
     running a campaign again proposes the same trials, and finds them in the store. With `search.prune` a proposal
-    carries the least objective of the batches before, which a trial is given up against.
+    carries the least objective of the batches before, which a trial is given up against. With `search.mean_over` each
+    of Optuna's trials is several of the campaign, one a cell, and its value is their mean; it fails if one fails.
     """
 
     def __init__(self, planner: Planner, axes: Axes, fixed: Mapping[str, Any]) -> None:
@@ -49,8 +50,9 @@ class StudyProposals(Proposals):
         self._space = {name: _distribution(spec, name, axis, fixed) for name, axis in axes.items()}
         self._batch, self._left, self._prune = search.concurrency, search.trials, search.prune
         self._least: float | None = None
-        self._proposed: deque[optuna.Trial] = deque()
-        self._open: dict[optuna.Trial, Objective | None] = {}
+        self._cells = cells_of(spec)
+        self._proposed: deque[tuple[optuna.Trial, dict[str, Any]]] = deque()
+        self._open: dict[optuna.Trial, list[Objective]] = {}
         self._outstanding = 0
 
     def next(self) -> Proposal | None:
@@ -60,22 +62,27 @@ class StudyProposals(Proposals):
                 return None
             size = min(self._batch, self._left)
             self._left -= size
-            self._proposed.extend(self._study.ask(fixed_distributions=self._space) for _ in range(size))
-            self._outstanding = size
-        asked = self._proposed.popleft()
-        self._open[asked] = None
-        planned = self._planner.plan({**asked.params, **self._fixed}, self._least if self._prune else None)
-        return Proposal(planned, lambda objective: self._ended(asked, objective))
+            asked = [self._study.ask(fixed_distributions=self._space) for _ in range(size)]
+            self._open = {trial: [] for trial in asked}
+            self._proposed.extend((trial, cell) for trial in asked for cell in self._cells)
+            self._outstanding = len(self._proposed)
+        trial, cell = self._proposed.popleft()
+        planned = self._planner.plan({**trial.params, **cell, **self._fixed}, self._least if self._prune else None)
+        return Proposal(planned, lambda objective: self._ended(trial, objective))
 
     def _ended(self, asked: optuna.Trial, objective: Objective) -> None:
         """Keep a result; tell Optuna once the whole batch has ended."""
-        self._open[asked] = objective
+        self._open[asked].append(objective)
         self._outstanding -= 1
         if self._outstanding:
             return
         for trial, found in self._open.items():
-            values = [found[metric] for metric in self._metrics] if found is not None else []
-            if not values or not all(map(isfinite, values)):  # a study would wait for a trial without a number
+            whole = [one for one in found if one is not None]
+            # fsum: the order in which trials end must not change the mean
+            values = [fsum(one[metric] for one in whole) / len(found) for metric in self._metrics]
+            if len(whole) < len(found) or not all(
+                map(isfinite, values)
+            ):  # a study would wait for a trial without a number
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
             self._study.tell(trial, values)
@@ -89,12 +96,13 @@ def build_proposals(planner: Planner) -> Proposals:
     """Proposals of a spec whose sampler is not `grid`: of one study, or of one for each method."""
     spec = planner.spec
     if spec.search.study == "whole":
-        return StudyProposals(planner, dict(spec.search.axes), {})
+        return StudyProposals(planner, searched_axes(spec), {})
     studies: list[Proposals] = []
     for method in used_methods(spec):
         axes, fixed = axes_of(spec, method), {"method": method}
-        # a method none of whose parameters is searched has one trial
-        studies.append(StudyProposals(planner, axes, fixed) if axes else GivenTrials([planner.plan(fixed)]))
+        # a method none of whose parameters is searched has one proposal
+        once = [planner.plan({**cell, **fixed}) for cell in cells_of(spec)]
+        studies.append(StudyProposals(planner, axes, fixed) if axes else GivenTrials(once))
     return StudyPerMethod(studies, spec.search.concurrency)
 
 

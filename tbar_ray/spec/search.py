@@ -45,6 +45,11 @@ class Search(Section):
     study: Literal["whole", "per method"] = Field(
         default="whole", description="per method: a search of `trials` trials for each value of the axis 'method'"
     )
+    mean_over: list[str] = Field(
+        default_factory=list,
+        description="axes, such as attack or seed: a sampler runs each proposal at all values and is told the mean; "
+        "`trials` counts proposals",
+    )
     concurrency: int = Field(default=4, ge=1, description="trials in flight; part of a sampler's determinism")
     prune: bool = Field(
         default=False, description="give up a trial of a sampler that cannot come below the least ASR so far"
@@ -61,6 +66,13 @@ class Search(Section):
             raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
         if self.study == "per method" and (self.sampler == "grid" or not isinstance(self.axes.get("method"), list)):
             raise ValueError("study: 'per method' needs a sampler and a list of methods on the axis 'method'")
+        for name in self.mean_over:
+            if self.sampler == "grid" or not isinstance(self.axes.get(name), list):
+                raise ValueError(f"mean_over: {name!r} needs a sampler and a list of values in search.axes")
+        if self.mean_over and self.prune:
+            raise ValueError("mean_over: a trial is not pruned against a mean; leave out prune")
+        if self.study == "per method" and "method" in self.mean_over:
+            raise ValueError("mean_over: study 'per method' has a search for each method, not a mean over them")
         if self.prune and (self.sampler == "grid" or self.objective != "asr"):
             raise ValueError("prune: a grid shows every cell, and a tradeoff has no single best; use objective: asr")
         if self.sampler == "nsga2" and self.objective == "asr":

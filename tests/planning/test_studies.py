@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tbar_ray.planning.studies import axes_of, searched_trials
+from tbar_ray.planning.studies import axes_of, cells_of, searched_trials
 from tbar_ray.spec.campaign import CampaignSpec
 from tests.specs import spec
 
@@ -30,3 +30,12 @@ def test_a_study_has_shared_axes_and_those_of_its_method() -> None:
     made = searched("per method", **{"model.training.epochs": [1, 2]})
     assert set(axes_of(made, "gentle")) == {"gentle.learning_rate", "model.training.epochs"}
     assert set(axes_of(made, "tbar")) == {"model.training.epochs"}
+
+
+def test_axes_that_a_search_means_over_multiply_its_trials_and_are_not_proposed() -> None:
+    made = searched("per method", attack=["badnets", "blended"], seed=[0, 1, 2])
+    made = made.model_copy(update={"search": made.search.model_copy(update={"mean_over": ["attack", "seed"]})})
+    assert searched_trials(made) == 6 * (1 + 3 + 3)
+    assert cells_of(made)[:2] == [{"attack": "badnets", "seed": 0}, {"attack": "badnets", "seed": 1}]
+    assert set(axes_of(made, "gentle")) == {"gentle.learning_rate"}
+    assert cells_of(searched("whole")) == [{}]

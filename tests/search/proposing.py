@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.studies import searched_axes
 from tbar_ray.search.proposals import Objective, Proposal, Proposals
 from tbar_ray.search.samplers import StudyProposals
 from tests.specs import spec
@@ -31,7 +32,7 @@ def study(
         },
         seed=seed,
     )  # fmt: skip
-    return StudyProposals(Planner(made), dict(made.search.axes), {})
+    return StudyProposals(Planner(made), searched_axes(made), {})
 
 
 def scored(settings: Settings) -> dict[str, float]:

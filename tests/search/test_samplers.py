@@ -122,3 +122,22 @@ def test_a_tradeoff_is_told_both_objectives() -> None:
     asked = study("nsga2", trials=3)
     (first, *_) = settings_of(drive(asked))
     assert asked._study.trials[0].values == [scored(first)["ca"], scored(first)["asr"]]
+
+
+def test_a_search_over_the_mean_runs_each_proposal_in_every_cell_and_is_told_the_mean() -> None:
+    asked = study("tpe", trials=4, batch=2, mean_over=["attack"])
+    planned = settings_of(drive(asked, "rotated", batch=4))
+    assert len(planned) == 8
+    pairs = list(zip(planned[::2], planned[1::2], strict=True))
+    assert all([one["attack"] for one in pair] == ATTACKS for pair in pairs)
+    for first, second in pairs:
+        assert {**first, "attack": None} == {**second, "attack": None}
+    told = [trial.value for trial in asked._study.trials]
+    assert told == pytest.approx([sum(scored(one)["penalised_asr"] for one in pair) / 2 for pair in pairs])
+    assert len({first["forget_size"] for first, _ in pairs}) == 4
+
+
+def test_a_proposal_fails_if_one_of_its_cells_fails() -> None:
+    asked = study("tpe", trials=3, batch=3, mean_over=["attack"])
+    drive(asked, batch=6, fail=(3,))
+    assert states(asked) == [COMPLETE, FAIL, COMPLETE]
