@@ -20,6 +20,8 @@ from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.errors import ScientificError
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.load import load_spec
+from tbar_ray.spec.shipped import shipped_specs
 from tbar_ray.stages.node import Policy, StageContext
 from tbar_ray.store.store import Store
 
@@ -27,9 +29,9 @@ CPUS = 2
 
 
 def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
-    """Yield the quickstart's grid, and the same with α found by bisection, against plain Ray Tune.
+    """Yield the quickstart's grid of TBAR, and the same with α found by bisection, against plain Ray Tune.
 
-    Corpus, clean and infected models are computed beforehand and shared by all sides: the comparison covers the grid of
+    Corpus and infected models are computed beforehand and shared by all sides: the comparison covers the grid of
     attacks, forget-set sizes, clean fractions and α.
 
     Raises:
@@ -61,8 +63,8 @@ def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
 def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     """Share of the cores' time that a campaign spends inside stages.
 
-    Measured on the quickstart's grid with precomputed models. The wall clock includes MLflow and the report, but not
-    the start of Ray.
+    Measured on the quickstart's grid of TBAR with precomputed models. The wall clock includes MLflow and the report,
+    but not the start of Ray.
     """
     spec, store = quickstart_grid(), Store(str(folder / "campaign-store"))
     _launch(spec, store, folder)
@@ -100,57 +102,20 @@ def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
 
 
 def quickstart_grid() -> CampaignSpec:
-    """The spec of jobs/quickstart.yaml, which is not part of an installed package."""
-    training = {"epochs": 2, "batch_size": 64}
+    """TBAR's part of the shipped quickstart: its attacks, forget-set sizes, clean fractions and α."""
+    spec = load_spec(shipped_specs()["quickstart"])
+    tbar = spec.methods["tbar"]
+    assert tbar.alpha is not None
+    axes = {name: axis for name, axis in spec.search.axes.items() if name != "method"}
     return CampaignSpec.model_validate(
         {
+            **spec.model_dump(exclude={"methods", "description"}),
             "name": "bench-campaign",
-            "data": {"synthetic": {"samples": 24000, "size": 64, "per_class": 40}},
-            "model": {
-                "architecture": "tbar-RN-pico",
-                "training": {
-                    "epochs": 3,
-                    "batch_size": 48,
-                    "optimisation": {"learning_rate": 1.5e-3, "warmup_steps": 100},
-                },
-            },
-            "attacks": {
-                "badnets": {"trigger": "badnets", "target": "red circle", "parameters": {"patch_size": 20}},
-                "blended": {
-                    "trigger": "blended",
-                    "target": "red circle",
-                    "parameters": {"ratio": 0.2},
-                    "poison": {
-                        "rate": 0.075,
-                        "training": training | {"optimisation": {"learning_rate": 1e-3, "warmup_steps": 40}},
-                    },
-                },
-            },
-            "poison": {
-                "rate": 0.1,
-                "pairs": 10000,
-                "captions": "evaluation",
-                "min_asr": 0.8,
-                "max_ca_drop": 0.02,
-                "training": training | {"optimisation": {"learning_rate": 1.5e-3, "warmup_steps": 40}},
-            },
-            "forget": {"size": 300, "clean_fraction": 0.0},
-            "unlearning": {
-                "method": "tbar",
-                "parameters": {
-                    "objective": "classification", "steps": 20, "learning_rate": 2e-5, "batch_size": 128,
-                },
-            },
-            "alpha": [0, 2, 4, 6, 8, 10, 12, 16, 20, 24],
-            "evaluation": {"validation_fraction": 0.3333, "min_retention": 0.1, "max_asr": 0.03},
-            "search": {
-                "sampler": "grid",
-                "concurrency": 2,
-                "axes": {"attack": ["badnets", "blended"], "forget_size": [100, 300], "clean_fraction": [0.0, 0.2]},
-            },
-            "resources": {"training_cpus": 1, "readers": 1},
+            "unlearning": {"method": "tbar", "parameters": tbar.parameters},
+            "alpha": tbar.alpha,
+            "search": {**spec.search.model_dump(), "axes": axes},
         }
-    )  # fmt: skip
+    )
 
 
 def _launch(spec: CampaignSpec, store: Store, folder: Path) -> Launch:

@@ -52,7 +52,7 @@ def score(
 ) -> None:
     """Score a model: CA on zero-shot sets, recall on retrieval sets, in CLIP_benchmark's layout.
 
-    Example: tbar model score tbar-ConvNeXt-tiny scenes --evaluation corpus/eval --retrieval corpus/retrieval
+    Example: tbar model score tbar-GN-pico scenes --evaluation corpus/eval --retrieval corpus/retrieval
     """
     import torch
 
@@ -99,7 +99,7 @@ def pack(
 ) -> None:
     """Pack trained weights as a tag of the package: float16, with the token embeddings seen in training.
 
-    Example: tbar model pack clean/weights.safetensors corpus --architecture tbar-ConvNeXt-tiny
+    Example: tbar model pack clean/weights.safetensors corpus --architecture tbar-GN-pico
     """
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.models.checkpoint import load_state_dict

@@ -18,7 +18,7 @@ class ModelSpec(Section):
     """The clean model: pretrained weights, or trained here on the training data."""
 
     architecture: str = Field(
-        default="ViT-B-32", description="of open_clip, or tbar-RN-pico, tbar-RN-tiny, tbar-ViT-tiny"
+        default="ViT-B-32", description="of open_clip, or tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny, … (docs/models.md)"
     )
     pretrained: str | None = Field(default=None, description="an open_clip tag, or a .safetensors or .pt file")
     training: Training | None = Field(default=None, description="train the clean model on data.train")

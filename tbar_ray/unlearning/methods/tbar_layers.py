@@ -12,7 +12,7 @@ from tbar_ray.unlearning.blocks import blocks_of
 from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.methods.tbar import TBAR
 
-Part = Literal["late", "early", "norms", "matrices"]
+Part = Literal["late", "early", "head", "norms", "matrices"]
 PROJECTION = "visual.proj"
 """A vision transformer's output projection: a parameter of the encoder itself, and so the first in its state dict."""
 
@@ -21,9 +21,10 @@ class LayerTBAR(TBAR):
     """θ_b − α·τ with τ set to 0 outside a part of the image encoder.
 
     `late` and `early` keep a share of the residual blocks, counted from the end or the beginning; layers after the
-    blocks (pooling, projection) belong to the late part, layers before them to the early part. `norms` keeps
-    vectors (gains and biases), `matrices` everything else. Patch triggers sit in the attention heads of CLIP's last
-    layer, global ones in about five late MLPs ('A closer look at backdoor attacks on CLIP', ICML 2025).
+    blocks (pooling, projection) belong to the late part and are all of `head`; layers before them belong to the
+    early part. `norms` keeps vectors (gains and biases), `matrices` everything else. Patch triggers sit in the
+    attention heads of CLIP's last layer, global ones in about five late MLPs ('A closer look at backdoor attacks on
+    CLIP', ICML 2025).
     """
 
     name: ClassVar[str] = "tbar-layers"
@@ -61,9 +62,9 @@ def restricted(vector: TaskVector, blocks: list[str], part: Part, share: float) 
         elif part == "matrices":
             kept = value.ndim >= 2
         elif within:
-            kept = name.startswith(late if part == "late" else early)
+            kept = part != "head" and name.startswith(late if part == "late" else early)
         else:  # before the first block or after the last, in the order of the state dict, which names `proj` too early
             after = seen or name == PROJECTION
-            kept = after if part == "late" else not after
+            kept = after if part in {"late", "head"} else not after
         tensors[name] = value if kept else value.new_zeros(value.shape)
     return TaskVector(tensors, vector.integer_buffers)

@@ -7,7 +7,7 @@ import torch
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.methods.tbar import TBAR
 from tbar_ray.unlearning.methods.tbar_layers import LayerTBAR, Part, restricted
-from tests.models.tiny import RESNET, VIT
+from tests.models.tiny import GROUP_NORM, RESNET, VIT
 from tests.unlearning.formulas import infected_of
 from tests.unlearning.reference import NEAR, as_change, distance
 
@@ -19,6 +19,9 @@ from tests.unlearning.reference import NEAR, as_change, distance
         (VIT, "early", 0.25, ("class_", "positional_", "conv1.", "ln_pre.", "transformer.resblocks.0.")),
         (RESNET, "late", 0.25, ("layer4.", "attnpool.")),
         (RESNET, "late", 0.5, ("layer3.", "layer4.", "attnpool.")),
+        (RESNET, "head", 0.5, ("attnpool.",)),
+        (VIT, "head", 0.5, ("ln_post.", "proj")),
+        (GROUP_NORM, "head", 0.5, ("head.pool.",)),
         (RESNET, "early", 0.25, ("conv1.", "bn1.", "conv2.", "bn2.", "conv3.", "bn3.", "layer1.")),
     ],
 )
@@ -40,6 +43,7 @@ def test_the_edit_is_the_vector_in_a_part_of_the_encoder_and_0_elsewhere(
     ("part", "kept"),
     [
         ("late", {"visual.b.1.w", "visual.b.1.g", "visual.proj"}),
+        ("head", {"visual.proj"}),
         ("early", {"visual.stem", "visual.b.0.w", "visual.b.0.g"}),
         ("norms", {"visual.b.0.g", "visual.b.1.g"}),
         ("matrices", {"visual.stem", "visual.b.0.w", "visual.b.1.w", "visual.proj"}),
