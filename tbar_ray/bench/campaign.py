@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,7 @@ from tbar_ray.bench.measure import Comparison, Figure, alternate, resident_memor
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.errors import ScientificError
 from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.records.ledger import Ledger
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.load import load_spec
 from tbar_ray.spec.shipped import shipped_specs
@@ -26,6 +28,10 @@ from tbar_ray.stages.node import Policy, StageContext
 from tbar_ray.store.store import Store
 
 CPUS = 2
+SMALLEST = "tbar-RN-pico"
+"""Architecture of trials of hardly any work."""
+HUNDRED = 100
+"""Trials whose time is compared with that of as many later ones."""
 
 
 def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
@@ -76,11 +82,34 @@ def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     return Figure("campaign, busy cores", about, median(shares), "", 0.85, upper=False)
 
 
-def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
-    """Seconds, and memory in MB afterwards, of a grid of `count` trials with minimal work each."""
+@dataclass(frozen=True)
+class ManyTrials:
+    """A campaign of many trials of hardly any work.
+
+    Attributes:
+        seconds: wall clock of the launch, its start and report included.
+        megabytes: resident memory of this process and its children afterwards.
+        ends: when the trials ended, in seconds after the first, ascending.
+    """
+
+    seconds: float
+    megabytes: float
+    ends: tuple[float, ...]
+
+    @property
+    def slowdown(self) -> float | None:
+        """Time of the last hundred trials over that of the first; None of fewer than two hundred and one."""
+        if len(self.ends) <= 2 * HUNDRED:
+            return None
+        return (self.ends[-1] - self.ends[-1 - HUNDRED]) / (self.ends[HUNDRED] - self.ends[0])
+
+
+def run_trials(folder: Path, count: int) -> ManyTrials:
+    """Run a grid of `count` trials with minimal work each, on models that exist already."""
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(str(folder / "store"))
     raw = quickstart_grid().model_dump()
+    raw["model"]["architecture"] = SMALLEST
     raw["data"]["synthetic"] |= {"samples": 300, "per_class": 2}
     raw["poison"] |= {"pairs": 100, "min_asr": 0.0, "max_ca_drop": 1.0}
     raw["evaluation"] |= {"max_images": 18}
@@ -93,12 +122,16 @@ def seconds_of_trials(folder: Path, count: int) -> tuple[float, float]:
         return CampaignSpec.model_validate({**raw, "search": {"axes": axes, "concurrency": CPUS}})
 
     _launch(grid(1), store, folder)  # the models, once
+    spec = grid(1 + count)
     started = time.perf_counter()
-    found = _launch(grid(1 + count), store, folder)
+    found = _launch(spec, store, folder)
     seconds = time.perf_counter() - started
     assert len(found.records) == 1 + count, f"{len(found.records)} records of {1 + count}"
     assert not found.failed, [record.reason for record in found.records][:3]
-    return seconds, resident_memory() / 1e6
+    records = Path(store.url) / Ledger(store, spec).folder / "trials"
+    ended = sorted(file.stat().st_mtime for file in records.iterdir())
+    # the trial that was in the store is recorded again before Ray starts
+    return ManyTrials(seconds, resident_memory() / 1e6, tuple(end - ended[1] for end in ended[1:]))
 
 
 def quickstart_grid() -> CampaignSpec:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from tbar_ray.bench.alpha import TARGET, AlphaWork
-from tbar_ray.bench.measure import resident_memory
+from tbar_ray.bench.measure import Figure, resident_memory
 from tbar_ray.bench.merge import ROUNDS, Weights, merge
 from tbar_ray.bench.stream import BATCH, options_for, written
 from tbar_ray.evaluation.scores import score
@@ -22,6 +22,9 @@ from tbar_ray.models.in_place import InPlaceModel
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.stream import ShardStream
+
+if TYPE_CHECKING:
+    from tbar_ray.bench.campaign import ManyTrials
 
 SAMPLES = (5_000, 15_000, 50_000, 150_000, 500_000)
 ALPHAS = (1, 3, 10, 30, 100)
@@ -76,16 +79,27 @@ def fitted_power(sizes: tuple[int, ...], values: tuple[float, ...]) -> float:
 
 def growth_benchmarks(
     folder: Path, workers: int, device: torch.device, trials: tuple[int, ...] = TRIALS
-) -> Iterator[Growth]:
-    """Yield one growth per quantity; shards and stores are written under `folder`."""
+) -> Iterator[Growth | Figure]:
+    """Yield one growth per quantity, and what a further trial costs; shards and stores are written under `folder`."""
     yield _samples(folder, workers)
     yield _alphas(device)
     yield _parameters(device)
-    from tbar_ray.bench.campaign import seconds_of_trials
+    from tbar_ray.bench.campaign import SMALLEST, run_trials
 
-    found = [seconds_of_trials(folder / f"trials-{count}", count) for count in trials]
-    work = "a grid of so many learning rates, one step and 18 images each, MLflow and report included"
-    yield Growth("trials", work, trials, tuple(seconds for seconds, _ in found), tuple(mb for _, mb in found))
+    found = [run_trials(folder / f"trials-{count}", count) for count in trials]
+    work = f"a grid of so many learning rates, one step and 18 images each on {SMALLEST}, MLflow and report included"
+    yield Growth("trials", work, trials, tuple(f.seconds for f in found), tuple(f.megabytes for f in found))
+    yield from further_trials(trials, found)
+
+
+def further_trials(counts: tuple[int, ...], found: Sequence[ManyTrials]) -> Iterator[Figure]:
+    """What a further trial costs between the two largest grids, and how the last hundred compare with the first."""
+    if len(found) > 1:
+        share = (found[-1].seconds - found[-2].seconds) / (counts[-1] - counts[-2])
+        work = f"seconds of {counts[-1]:,} trials less those of {counts[-2]:,}, for each further one"
+        yield Figure("a further trial", work, share, "s", 0.1)
+    if found and (slowdown := found[-1].slowdown) is not None:
+        yield Figure("trials, last hundred over first", f"of {counts[-1]:,} trials", slowdown, "", 1.2)
 
 
 def _samples(folder: Path, workers: int) -> Growth:

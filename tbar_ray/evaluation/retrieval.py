@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from tbar_ray.data.selection import mentions
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
-from tbar_ray.evaluation.zeroshot import best_columns, evaluating, normalise
+from tbar_ray.evaluation.zeroshot import best_columns, normalise
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.modes import evaluating
 
 RANKS = (1, 5, 10)
 """Values of k in recall@k."""

@@ -13,6 +13,7 @@ from torch.nn import functional
 from tbar_ray.errors import DataError
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.folding import folded
+from tbar_ray.models.modes import evaluating
 from tbar_ray.models.tokenizer import Tokenizer
 
 MARGIN = 0.05
@@ -25,18 +26,6 @@ def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     std = torch.tensor(preprocessing.std, device=images.device).view(1, 3, 1, 1)
     # readers give images as decoders do, channels last; in bytes the reordering costs least
     return images.contiguous().to(torch.float32).div(255).sub(mean).div(std)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode and every module back in its own mode afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 _ANSWERING: WeakSet[nn.Module] = WeakSet()

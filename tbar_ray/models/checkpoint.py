@@ -127,8 +127,19 @@ def save_checkpoint(state: dict[str, Tensor], path: Path, form: CheckpointFormat
 
 
 def save_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a state dict as safetensors; tensors are moved to the CPU and cloned, since they may share memory."""
-    save_file({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, path, metadata)
+    """Write a state dict as safetensors, from the CPU; tensors that share memory are written each for itself."""
+    save_file(_apart({key: value.detach().cpu().contiguous() for key, value in state.items()}), path, metadata)
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, no two of which share memory: those that would are copied."""
+    taken: set[int] = set()
+    apart = {}
+    for key, value in state.items():
+        place = value.untyped_storage().data_ptr()
+        apart[key] = value.clone() if place in taken else value
+        taken.add(place)
+    return apart
 
 
 def _state_dict(path: Path, content: object) -> tuple[dict[str, Tensor], tuple[str, ...]]:

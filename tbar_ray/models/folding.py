@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+NOTHING = nn.Identity()
+"""Takes the place of every normalisation that is folded."""
 
 
 @contextmanager
@@ -19,10 +23,37 @@ def folded(model: nn.Module) -> Iterator[None]:
     modules are restored afterwards. Other architectures, half precision and normalisation in training mode are
     unchanged. No gradients reach the weights inside the context.
     """
-    with ExitStack() as stack:
+    folds: list[_Fold] = []
+    try:
         for convolution, parent, name in list(_pairs(model)):
-            stack.enter_context(_folded(convolution, parent, name))
+            if (fold := _fold(convolution, parent, name)) is not None:
+                folds.append(fold)
         yield
+    finally:
+        for fold in folds:
+            fold.undo()
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """A convolution with the normalisation after it, and what both were before."""
+
+    convolution: nn.Conv2d
+    parent: nn.Module
+    name: str
+    norm: nn.Module
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def put(self, weight: nn.Parameter, bias: nn.Parameter | None, norm: nn.Module) -> None:
+        """Give both others; past `nn.Module.__setattr__`, which takes longer than folding itself."""
+        self.convolution._parameters["weight"] = weight
+        self.convolution._parameters["bias"] = bias
+        self.parent._modules[self.name] = norm
+
+    def undo(self) -> None:
+        """Give both back what they had."""
+        self.put(self.weight, self.bias, self.norm)
 
 
 def _pairs(model: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module, str]]:
@@ -41,24 +72,19 @@ def _pairs(model: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module, str]]:
             yield module.downsample.get_submodule("0"), module.downsample, "1"
 
 
-@contextmanager
-def _folded(convolution: nn.Conv2d, parent: nn.Module, name: str) -> Iterator[None]:
+def _fold(convolution: nn.Conv2d, parent: nn.Module, name: str) -> _Fold | None:
+    """Fold one normalisation, the parent's attribute `name`; None where it stays."""
     norm = parent.get_submodule(name)
     weight, bias = convolution.weight, convolution.bias
     if not isinstance(norm, nn.BatchNorm2d) or norm.training or norm.running_mean is None:
-        yield
-        return
+        return None
     if weight.dtype != torch.float32:  # rounded weights would change the outputs
-        yield
-        return
+        return None
     assert norm.running_var is not None
     with torch.no_grad():
-        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+        fused = fuse_conv_bn_weights(
             weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
         )
-    setattr(parent, name, nn.Identity())
-    try:
-        yield
-    finally:
-        convolution.weight, convolution.bias = weight, bias
-        setattr(parent, name, norm)
+    fold = _Fold(convolution, parent, name, norm, weight, bias)  # type: ignore[arg-type]
+    fold.put(*fused, NOTHING)
+    return fold

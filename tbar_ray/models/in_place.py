@@ -21,8 +21,7 @@ class InPlaceModel:
     def __init__(self, model: nn.Module, vector: TaskVector) -> None:
         state = {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
         require_alike(state, vector.tensors, "model and task vector")
-        # tensors that fine-tuning did not change (a frozen text tower) need no move
-        moved = [key for key in state if bool(vector.tensors[key].any())]
+        moved = [key for key in state if key in vector.moved]
         self.model = model
         self._live = [state[key] for key in moved]  # state_dict shares storage with the model
         self._base = [tensor.detach().clone() for tensor in self._live]
@@ -56,7 +55,7 @@ class InPlacePair:
         state = {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
         require_alike(state, first.tensors, "model and first task vector")
         require_alike(state, second.tensors, "model and second task vector")
-        moved = [key for key in state if bool(first.tensors[key].any()) or bool(second.tensors[key].any())]
+        moved = [key for key in state if key in first.moved or key in second.moved]
         self.model = model
         self._live = [state[key] for key in moved]
         self._base = [tensor.detach().clone() for tensor in self._live]

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from tbar_ray.models.modes import evaluating
+
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 """Running mean and variance [C] of every layer that has them, by the layer's name."""
 
@@ -35,48 +37,42 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> Statisti
         batches: normalised float images [B, 3, H, W] on the model's device, of equal sizes for an exact mean.
     """
     layers = _layers(model)
-    modes = [(module, module.training) for module in model.modules()]
     momenta = {name: layer.momentum for name, layer in layers.items()}
-    before = {name: _copied(layer) for name, layer in layers.items()}
+    before = _statistics_of(layers)
     counters = {name: layer.num_batches_tracked.clone() for name, layer in layers.items()}  # type: ignore[union-attr]
-    try:
-        model.eval()
-        for layer in layers.values():
-            layer.reset_running_stats()
-            layer.train()
-        with torch.no_grad():
-            for number, batch in enumerate(batches if layers else (), start=1):
-                for layer in layers.values():
-                    layer.momentum = 1 / number  # InstanceNorm does not know None as BatchNorm does
-                model.encode_image(batch)  # type: ignore[operator]
-        return {name: _copied(layer) for name, layer in layers.items()}
-    finally:
-        put_statistics(model, before)
-        for name, layer in layers.items():
-            layer.momentum = momenta[name]
-            layer.num_batches_tracked.copy_(counters[name])  # type: ignore[union-attr]
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(model):
+        try:
+            for layer in layers.values():
+                layer.reset_running_stats()
+                layer.train()
+            with torch.no_grad():
+                for number, batch in enumerate(batches if layers else (), start=1):
+                    for layer in layers.values():
+                        layer.momentum = 1 / number  # InstanceNorm does not know None as BatchNorm does
+                    model.encode_image(batch)  # type: ignore[operator]
+            return _statistics_of(layers)
+        finally:
+            _put(layers, before)
+            for name, layer in layers.items():
+                layer.momentum = momenta[name]
+                layer.num_batches_tracked.copy_(counters[name])  # type: ignore[union-attr]
 
 
 def put_statistics(model: nn.Module, statistics: Statistics) -> None:
     """Write statistics into a model, for good; counters of batches (`num_batches_tracked`) stay."""
-    layers = _layers(model)
-    with torch.no_grad():
-        for name, (mean, variance) in statistics.items():
-            layers[name].running_mean.copy_(mean)  # type: ignore[union-attr]
-            layers[name].running_var.copy_(variance)  # type: ignore[union-attr]
+    _put(_layers(model), statistics)
 
 
 @contextmanager
 def with_statistics(model: nn.Module, statistics: Statistics) -> Iterator[nn.Module]:
     """Give a model other statistics while the context is active; its own come back bit for bit."""
-    before = {name: _copied(layer) for name, layer in _layers(model).items()}
+    layers = _layers(model)
+    before = _statistics_of(layers)
     try:
-        put_statistics(model, statistics)
+        _put(layers, statistics)
         yield model
     finally:
-        put_statistics(model, before)
+        _put(layers, before)
 
 
 def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
@@ -87,6 +83,18 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
 def _layers(model: nn.Module) -> dict[str, _Norm]:
     found = model.visual.named_modules()  # type: ignore[union-attr]
     return {name: module for name, module in found if isinstance(module, _Norm) and module.running_mean is not None}
+
+
+def _statistics_of(layers: Mapping[str, _Norm]) -> Statistics:
+    """Copies of the layers' statistics."""
+    return {name: _copied(layer) for name, layer in layers.items()}
+
+
+def _put(layers: Mapping[str, _Norm], statistics: Statistics) -> None:
+    with torch.no_grad():
+        for name, (mean, variance) in statistics.items():
+            layers[name].running_mean.copy_(mean)  # type: ignore[union-attr]
+            layers[name].running_var.copy_(variance)  # type: ignore[union-attr]
 
 
 def _copied(layer: _Norm) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ to which a vector is added.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from math import sqrt
 from pathlib import Path
 
@@ -87,9 +88,18 @@ class TaskVector:
             for key, value in theta.items()
         }
 
+    @cached_property
+    def moved(self) -> frozenset[str]:
+        """Keys of the tensors that are not zero everywhere: what a training left alone (a frozen text tower) is."""
+        return frozenset(key for key, value in self.tensors.items() if bool(value.any()))
+
     def norm(self) -> float:
         """Euclidean norm over all tensors, accumulated in float64."""
-        norms = (float(torch.linalg.vector_norm(v, dtype=torch.float64)) for v in self.tensors.values())
+        norms = (
+            float(torch.linalg.vector_norm(value, dtype=torch.float64))
+            for key, value in self.tensors.items()
+            if key in self.moved
+        )
         return sqrt(sum(norm**2 for norm in norms))
 
     def cosine(self, other: TaskVector) -> float:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.errors import DataError, ScientificError
-from tbar_ray.evaluation.zeroshot import evaluating, normalise
+from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.modes import evaluating
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.loop import CHECK_EVERY, Progress
 from tbar_ray.triggers.badclip import random_start

@@ -55,6 +55,7 @@ class KeptModel:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
+        self._modules, self._parameters = list(model.modules()), list(model.parameters())
         self._live = list(model.state_dict().values())  # which share their memory with the model
         self.start = [value.clone() for value in self._live]
 
@@ -62,10 +63,12 @@ class KeptModel:
         """The same module with the weights and flags of a freshly loaded one, in evaluation mode."""
         with torch.no_grad():
             torch._foreach_copy_(self._live, self.start)
-        for parameter in self.model.parameters():
+        for parameter in self._parameters:
             parameter.requires_grad_(True)
             parameter.grad = None
-        return self.model.eval()
+        if any(module.training for module in self._modules):
+            self.model.eval()
+        return self.model
 
 
 def bytes_of(item: Any) -> int:

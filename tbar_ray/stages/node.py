@@ -187,8 +187,12 @@ def _nodes_in(value: Any) -> tuple[Node, ...]:
 def stages_in_order(nodes: Sequence[Node]) -> list[Stage]:
     """Every distinct stage under `nodes`, inputs first."""
     seen: dict[str, Stage] = {}
+    visited: set[int] = set()
 
     def visit(node: Node) -> None:
+        if id(node) in visited:  # the graph holds it, and most nodes are under several others
+            return
+        visited.add(id(node))
         for needed in node.inputs():
             visit(needed)
         if isinstance(node, Stage) and node.fingerprint not in seen:

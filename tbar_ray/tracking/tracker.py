@@ -6,6 +6,7 @@ updates what is there and never duplicates it.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -25,6 +26,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from tbar_ray.errors import TrackingError, first_line
 from tbar_ray.planning.axes import factors_of
@@ -34,6 +36,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import BESIDE, RETRIEVAL, PointRecord, Role
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.places import check_database, check_server, deleted, one_at_a_time, signed_in
 
 FINGERPRINT = "tbar.fingerprint"
@@ -50,11 +53,18 @@ STEP_SCALE = 1000
 
 @dataclass(frozen=True)
 class _TrialRun:
-    """A trial's run; `started` is in milliseconds since the epoch."""
+    """A trial's run; `started` is in milliseconds since the epoch, `artifacts` the URI of its artifacts."""
 
     run_id: str
     status: str
     started: int
+    artifacts: str
+
+    @classmethod
+    def of(cls, run: Run) -> _TrialRun:
+        """What MLflow says of a run."""
+        info = run.info
+        return cls(info.run_id, info.status, info.start_time, info.artifact_uri)
 
 
 class Tracker:
@@ -71,7 +81,7 @@ class Tracker:
 
     def __init__(self, uri: str, artifacts: Path | None, spec: CampaignSpec) -> None:
         uri = self.uri = signed_in(uri)
-        self._spec = spec
+        self._spec, self._campaign = spec, campaign_fingerprint(spec)
         check_server(uri)
         check_database(uri)
         try:
@@ -85,7 +95,7 @@ class Tracker:
 
     def start(self) -> None:
         """Open the parent run of this spec, or the one of an earlier launch."""
-        fingerprint = campaign_fingerprint(self._spec)
+        fingerprint = self._campaign
         with one_at_a_time(self.uri):
             run = self._find_parent(fingerprint)
             launches = 1
@@ -113,16 +123,19 @@ class Tracker:
         status = "FAILED" if record.status == "failed" else "FINISHED"
         if known is not None and known.status == status:
             return
+        result = {"tbar.status": record.status, "tbar.reason": record.reason or ""}
+        tags = [RunTag(name, value) for name, value in result.items()]
         if known is None:
-            now = int(time.time() * 1000)
-            tags = {
+            own = {
                 FINGERPRINT: record.fingerprint,
                 PARENT: self.parent_id,
                 "tbar.kind": "trial",
-                "tbar.campaign": campaign_fingerprint(self._spec),
+                "tbar.campaign": self._campaign,
+                **result,
             }
-            run = self._client.create_run(self.experiment_id, now, tags, run_name(record))
-            known = _TrialRun(run.info.run_id, run.info.status, now)
+            now = int(time.time() * 1000)
+            known = _TrialRun.of(self._client.create_run(self.experiment_id, now, own, run_name(record)))
+            tags = []
         run_id = known.run_id
         # all of a run has the time of its start: what an interrupted launch wrote is written again, not duplicated
         first, *rest = _portions(metrics_of(record, known.started))
@@ -130,13 +143,20 @@ class Tracker:
             run_id,
             metrics=first,
             params=[Param(name, value) for name, value in parameters_of(record).items()],
-            tags=[RunTag("tbar.status", record.status), RunTag("tbar.reason", record.reason or "")],
+            tags=tags,
         )
         for more in rest:
             self._client.log_batch(run_id, metrics=more)
-        self._client.log_dict(run_id, record.model_dump(mode="json"), "trial.json")
+        self._log_record(known, record)
         self._client.set_terminated(run_id, status=status)
         self._known()[record.fingerprint] = replace(known, status=status)
+
+    def _log_record(self, run: _TrialRun, record: TrialRecord) -> None:
+        """Attach a trial's record; the client's `log_dict` would ask for the run's artifact URI again."""
+        with temporary("record") as folder:
+            file = folder / "trial.json"
+            file.write_text(json.dumps(record.model_dump(mode="json"), indent=2))
+            get_artifact_repository(run.artifacts, tracking_uri=self.uri).log_artifact(str(file))
 
     def log_training(self, name: str, training: Mapping[str, Any]) -> None:
         """Log a shared stage's loss curve, speed and waiting for data to the parent run, once."""
@@ -191,7 +211,7 @@ class Tracker:
         """
         if self._trials is None:
             self._trials = {}
-            query = f"tags.`tbar.campaign` = '{campaign_fingerprint(self._spec)}' and tags.`tbar.kind` = 'trial'"
+            query = f"tags.`tbar.campaign` = '{self._campaign}' and tags.`tbar.kind` = 'trial'"
             for run in self._search(query):
                 info, fingerprint = run.info, run.data.tags.get(FINGERPRINT, "")
                 if fingerprint in self._trials:
@@ -199,7 +219,7 @@ class Tracker:
                     continue
                 if run.data.tags.get(PARENT) != self.parent_id:
                     self._client.set_tag(info.run_id, PARENT, self.parent_id)
-                self._trials[fingerprint] = _TrialRun(info.run_id, info.status, info.start_time)
+                self._trials[fingerprint] = _TrialRun.of(run)
         return self._trials
 
     def _find_parent(self, fingerprint: str) -> Run | None:

@@ -109,7 +109,7 @@ def train(
                         keeper.keep(TrainingCheckpoint(record, model.state_dict(), optimizer.state_dict(), given.after))
             if pending:
                 record.look(pending)
-            record.check_weights(model.state_dict())
+            record.check_weights(_changeable(model, trained))
         finally:
             optimizer.zero_grad(set_to_none=True)
             for parameter in frozen:
@@ -137,6 +137,13 @@ def _freeze_others(model: nn.Module, trained: dict[str, nn.Parameter]) -> list[n
     for parameter in stopped:
         parameter.requires_grad_(False)
     return stopped
+
+
+def _changeable(model: nn.Module, trained: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+    """What of a model's state training may have changed: parameters that it trains, and buffers."""
+    kept = {id(parameter) for parameter in trained.values()}
+    frozen = {name for name, parameter in model.named_parameters() if id(parameter) not in kept}
+    return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
 def _training_mode(model: nn.Module, freeze_batch_norm: bool) -> None:

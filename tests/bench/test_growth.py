@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tbar_ray.bench.growth import Growth, draw_growth, fitted_power
+from tbar_ray.bench.campaign import ManyTrials
+from tbar_ray.bench.growth import Growth, draw_growth, fitted_power, further_trials
 
 SIZES = (10, 100, 1000)
 LINEAR = Growth("samples", "work", SIZES, (1.0, 10.0, 100.0), (50.0, 50.0, 50.0))
@@ -24,6 +25,17 @@ def test_growth_is_told() -> None:
     told = LINEAR.to_dict()
     assert (told["sizes"], told["seconds"], told["megabytes"]) == (SIZES, (1.0, 10.0, 100.0), (50.0, 50.0, 50.0))
     assert told["time_power"] == pytest.approx(1.0)
+
+
+def test_a_further_trial_and_the_last_hundred_are_measured() -> None:
+    ends = tuple(0.1 * n for n in range(200)) + tuple(20 + 0.3 * n for n in range(100))
+    few, many = ManyTrials(10.0, 1.0, ends[:100]), ManyTrials(30.0, 1.0, ends)
+    cost, slowdown = further_trials((100, 300), [few, many])
+    assert cost.value == pytest.approx(0.1)
+    assert slowdown.value == pytest.approx(ends[299] / 10 - ends[199] / 10)
+    assert (cost.limit, slowdown.limit, slowdown.reached) == (0.1, 1.2, False)
+    assert few.slowdown is None
+    assert list(further_trials((100,), [few])) == []
 
 
 def test_time_and_memory_are_drawn_over_every_quantity_with_the_fitted_powers(

@@ -42,6 +42,20 @@ class Noted(Stage):
         return {}
 
 
+class Working(Stage):
+    """Tells after each pause that one more part is done."""
+
+    kind: ClassVar[str] = "working"
+
+    pauses: tuple[float, ...]
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        for done, pause in enumerate(self.pauses, start=1):
+            time.sleep(pause)
+            context.report({"done": done, "total": len(self.pauses)})
+        return {}
+
+
 class Waiting(Stage):
     """Waits for an actor, as a training does for its readers, and meanwhile looks at the cluster's free CPUs."""
 

@@ -61,6 +61,23 @@ def test_shared_memory_views_and_gradients_can_be_saved(tmp_path: Path) -> None:
     assert same({key: value.detach() for key, value in tensors.items()}, loaded)
 
 
+def test_only_tensors_that_share_memory_are_copied_before_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = torch.randn(4, 6)
+    copied: list[tuple[int, ...]] = []
+    clone = torch.Tensor.clone
+
+    def counted(tensor: torch.Tensor) -> torch.Tensor:
+        copied.append(tuple(tensor.shape))
+        return clone(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "clone", counted)
+    save_state_dict({"one": base, "other": torch.randn(3), "again": base, "row": base[2]}, tmp_path / "m.safetensors")
+    assert copied == [(4, 6), (6,)]
+    assert torch.equal(load_state_dict(tmp_path / "m.safetensors")["row"], base[2])
+
+
 def test_a_training_checkpoint_is_unwrapped(tmp_path: Path) -> None:
     tensors = state()
     content = {"epoch": 3, "name": "run", "state_dict": OrderedDict(tensors), "optimizer": {"state": {0: 1.5}}}

@@ -168,3 +168,21 @@ def test_saved_vectors_are_read_back(tmp_path: Path) -> None:
     assert loaded.integer_buffers == vector.integer_buffers
     theta = snapshot(tiny(RESNET))
     assert same(theta + loaded, theta + vector)
+
+
+def test_only_tensors_that_moved_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen text tower is most of a small model, and its difference is zero."""
+    start = {"text": torch.randn(5, 3), "image": torch.randn(4), "scale": torch.tensor(1.0)}
+    vector = TaskVector.between(start, {**start, "image": start["image"] + 1, "scale": torch.tensor(float("nan"))})
+    measured: list[int] = []
+    norm = torch.linalg.vector_norm
+
+    def counted(value: Tensor, *, dtype: torch.dtype) -> Tensor:
+        measured.append(value.numel())
+        return norm(value, dtype=dtype)
+
+    monkeypatch.setattr(torch.linalg, "vector_norm", counted)
+    assert vector.moved == {"image", "scale"}
+    assert np.isnan(vector.norm())
+    assert sorted(measured) == [1, 4]
+    assert TaskVector.between(start, start).norm() == 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.scores import Split
-from tbar_ray.stages.kept import LIMIT, Kept, kept_limit
+from tbar_ray.stages.kept import LIMIT, Kept, KeptModel, kept_limit
+from tests.models.tiny import RESNET, same, snapshot, tiny
 
 
 def made(calls: list[str], name: str) -> Split:
@@ -41,6 +43,24 @@ def test_what_is_larger_than_the_limit_is_not_kept() -> None:
     for _ in range(2):
         kept.get("a", lambda: made(calls, "a"))
     assert calls == ["a", "a"]
+
+
+def test_a_kept_model_is_as_it_was_loaded_whatever_a_stage_did_to_it() -> None:
+    model = tiny(RESNET).eval()
+    before = snapshot(model)
+    kept = KeptModel(model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    weight = model.logit_scale
+    assert isinstance(weight, nn.Parameter)
+    weight.grad = torch.zeros_like(weight)
+    with torch.no_grad():
+        weight.fill_(3)
+    model.train()
+    assert kept.as_loaded() is model
+    assert same(snapshot(model), before)
+    assert not any(module.training for module in model.modules())
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", 10**9), ("0.5", 5 * 10**8)])

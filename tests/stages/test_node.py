@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -213,3 +214,22 @@ def test_titles_and_work_are_known_before_running() -> None:
 def test_a_stage_without_a_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="Leaf does not say how it runs"):
         Leaf().run(StageContext(Store(str(tmp_path)), tmp_path, print))
+
+
+def test_a_node_under_many_others_is_visited_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path down the graph for each pair of sides: 2 ** 30 of them here."""
+    top: Stage = Leaf()
+    chain = [top]
+    for _ in range(30):
+        top = Join(left=top, right=top)
+        chain.append(top)
+    asked: list[Node] = []
+    inputs = Node.inputs
+
+    def counted(node: Node) -> Iterator[Node]:
+        asked.append(node)
+        return inputs(node)
+
+    monkeypatch.setattr(Node, "inputs", counted)
+    assert stages_in_order([top, top]) == chain
+    assert len(asked) == len(chain)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import campaign_fingerprint
@@ -174,7 +175,7 @@ def test_a_run_that_was_cut_off_is_completed_and_holds_nothing_twice(
 ) -> None:
     done = record(alphas=(0.0, 1.0))
     with monkeypatch.context() as patched:
-        patched.setattr(MlflowClient, "log_dict", interrupt_at("trial.json", MlflowClient.log_dict))
+        patched.setattr("tbar_ray.tracking.tracker.get_artifact_repository", interrupted)
         with pytest.raises(KeyboardInterrupt):
             launch(place, "cut", [done])
     _, (before,) = runs_of(place, "cut")
@@ -189,15 +190,28 @@ def test_a_run_that_was_cut_off_is_completed_and_holds_nothing_twice(
         assert len(steps) == len(set(steps)) == (2 if name.startswith("validation") else 1)
 
 
-def interrupt_at(file: str, log: Callable[..., None]) -> Callable[..., None]:
-    """A `log_dict` that is interrupted where it would write a file."""
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
 
-    def log_dict(client: MlflowClient, run_id: str, content: Any, artifact_file: str) -> None:
-        if artifact_file == file:
-            raise KeyboardInterrupt
-        log(client, run_id, content, artifact_file)
 
-    return log_dict
+def test_a_trial_asks_nothing_that_is_known(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand trials are a thousand times each request."""
+    asked: list[str] = []
+    for name in ("create_run", "log_batch", "get_run", "set_tag", "log_param", "log_metric", "get_experiment"):
+        call = getattr(SqlAlchemyStore, name)
+        monkeypatch.setattr(SqlAlchemyStore, name, lambda *a, _n=name, _c=call, **k: (asked.append(_n), _c(*a, **k))[1])
+    tracker = Tracker(uri(place), place / "artifacts", spec(name="asked"))
+    tracker.start()
+    tracker.log_trial(record(size=1))
+    asked.clear()
+    done = record(size=2)
+    tracker.log_trial(done)
+    assert asked == ["create_run", "get_experiment", "log_batch"]
+    _, trials = runs_of(place, "asked")
+    (run,) = (run for run in trials if run.data.tags["tbar.fingerprint"] == done.fingerprint)
+    assert run.data.tags["tbar.status"] == "done"
+    path = MlflowClient(uri(place)).download_artifacts(run.info.run_id, "trial.json")
+    assert TrialRecord.model_validate(json.loads(Path(path).read_text())) == done
 
 
 def test_another_spec_is_another_parent(place: Path) -> None:

@@ -16,6 +16,7 @@ from tbar_ray.training.loop import train
 from tbar_ray.training.objectives import Classification, Contrastive, Objective
 from tbar_ray.training.optimisation import learning_rate_at
 from tbar_ray.training.options import Optimisation
+from tbar_ray.training.record import TrainingRecord
 from tests.models.tiny import BOTH, RESNET, VIT, changed, pictures, same, snapshot, tiny, tokenizer
 
 NAMES = ["red circle", "blue square", "cat"]
@@ -180,6 +181,16 @@ def test_a_loss_that_rises_less_than_tenfold_is_no_divergence() -> None:
     model = tiny()
     record = train(Scripted(model, [2.0] + [19.0] * 10), batches(model, 11, 1), 11, FAST)
     assert record.losses == [(1, 2.0), (11, 19.0)]
+
+
+def test_weights_that_were_frozen_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny(RESNET)
+    looked: list[set[str]] = []
+    monkeypatch.setattr(TrainingRecord, "check_weights", lambda _, state: looked.append(set(state)))
+    train(classification(model), batches(model, 1), 1, FAST)
+    assert looked == [{name for name in model.state_dict() if name.startswith("visual.")}]
+    train(contrastive(model), batches(model, 1), 1, FAST)
+    assert looked[1] == set(model.state_dict())
 
 
 def test_weights_that_are_not_finite_diverge() -> None:

@@ -22,6 +22,7 @@ from tbar_ray.records.cells import (
 )
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.error_bars import ErrorBars
 from tbar_ray.report.figures.looks import (
     MOST_COLOURS,
     MOST_DASHES,
@@ -163,11 +164,12 @@ def ablation_figure(records: Sequence[TrialRecord]) -> Figure:
 
 def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bool) -> None:
     """Draw one panel, line by line; `said`: its axis tells which other axis the lines are of."""
-    along = [r for r in members if view.scale.has(r)]
+    along, bars = [r for r in members if view.scale.has(r)], ErrorBars(axes, capped=True)
     for level in view.lines.keys:
         # in a random search the places themselves tell lines apart
         dodge = view.lines.dodge(level) if view.scale.few else 0.0
-        _draw(axes, view, view.lines.members(along, level), view.lines.look(level), dodge)
+        _draw(axes, bars, view, view.lines.members(along, level), view.lines.look(level), dodge)
+    bars.draw()
     _references(axes, members, view.metric)
     style.dress(axes)
     style.percent(axes, "y", whole=view.metric == "asr", pad=0.07)
@@ -177,24 +179,26 @@ def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bo
     axes.set_ylabel(f"test {view.metric.upper()}")
 
 
-def _draw(axes: Axes, view: _View, group: Sequence[TrialRecord], look: dict[str, Any], dodge: float) -> None:
+def _draw(
+    axes: Axes, bars: ErrorBars, view: _View, group: Sequence[TrialRecord], look: dict[str, Any], dodge: float
+) -> None:
     by_place = grouped(group, lambda r: (view.scale.place(r, dodge),))
     means: list[tuple[float, float]] = []
     for (x,), members in sorted(by_place.items()):
         found = [(r, i) for r in members if (i := interval(r.rate(view.metric))) is not None]
         for record, (value, low, high) in found:
-            hollow = record.status != "done"
-            axes.errorbar(
+            several = len(found) > 1
+            opacity = 0.45 if several else 1.0
+            bars.along_y(x, low, high, look["color"], opacity)
+            axes.plot(
                 x,
                 value,
-                yerr=[[value - low], [high - value]],
                 color=look["color"],
                 marker=look["marker"],
-                markersize=4 if len(found) > 1 else 6.5,
-                markerfacecolor="white" if hollow else look["color"],
-                alpha=0.45 if len(found) > 1 else 1.0,
-                elinewidth=1,
-                capsize=2,
+                markersize=4 if several else 6.5,
+                markerfacecolor=look["color"] if record.status == "done" else "white",
+                alpha=opacity,
+                zorder=2.1,
             )
         feasible = [value for record, (value, _, _) in found if record.status == "done"]
         if feasible:

@@ -19,6 +19,7 @@ from tbar_ray.records.cells import (
 )
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.error_bars import ErrorBars
 from tbar_ray.report.figures.looks import Look, Looks
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
         members = in_panel(shown, panel)
         for curve in curves_of(members, ("ca", "asr"), mean_of_seeds=False):
             _draw_path(axes, curve, looks.of(curve))
+        bars = ErrorBars(axes, zorder=4)
         for record in one_per_cell(members):
-            _draw_test(axes, record, looks.of(record))
+            _draw_test(axes, bars, record, looks.of(record))
+        bars.draw()
         _draw_models(axes, members)
         style.panel_title(axes, name, mark["color"], size)
     for place, axes in enumerate(places):
@@ -132,23 +135,22 @@ def _draw_path(axes: Axes, curve: Curve, look: Look) -> None:
     )
 
 
-def _draw_test(axes: Axes, record: TrialRecord, look: Look) -> None:
+def _draw_test(axes: Axes, bars: ErrorBars, record: TrialRecord, look: Look) -> None:
     ca, asr = interval(record.rate("ca")), interval(record.rate("asr"))
     if ca is None or asr is None:
         return
     feasible = record.status == "done"
-    axes.errorbar(
+    bars.along_x(asr[1], asr[2], ca[0], look.colour)
+    bars.along_y(asr[0], ca[1], ca[2], look.colour)
+    axes.plot(
         asr[0],
         ca[0],
-        xerr=[[asr[0] - asr[1]], [asr[2] - asr[0]]],
-        yerr=[[ca[0] - ca[1]], [ca[2] - ca[0]]],
         color=look.colour,
-        elinewidth=1,
         marker=look.marker,
         markersize=8.5,
         markeredgecolor=style.INK if feasible else look.colour,
         markerfacecolor=look.colour if feasible else "white",
-        zorder=4,
+        zorder=4.1,
     )
 
 

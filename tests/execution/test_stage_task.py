@@ -1,0 +1,65 @@
+"""Running a stage in a worker, without Ray."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray import cloudpickle
+
+from tbar_ray.execution import stage_task
+from tbar_ray.execution.stage_task import REPORT_EVERY, run_stage
+from tbar_ray.stages.node import DEFAULT_POLICY, Stage
+from tbar_ray.store.store import Store
+from tests.execution.small_stages import Noted, Working
+
+
+class Reports:
+    """A coordinator that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.report = self
+
+    def remote(self, _: str, facts: dict[str, Any]) -> None:
+        self.told.append(facts)
+
+
+class _Node:
+    def get_node_id(self) -> str:
+        return "here"
+
+
+@pytest.fixture(autouse=True)
+def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "get_runtime_context", _Node)
+
+
+def told_of(stage: Stage, folder: Path) -> list[dict[str, Any]]:
+    reports = Reports()
+    outcome = run_stage(cloudpickle.dumps(stage), DEFAULT_POLICY, Store(str(folder / "store")), reports)
+    assert outcome.error is None
+    return reports.told
+
+
+def test_a_stage_that_is_over_at_once_tells_that_it_runs_and_no_more(tmp_path: Path) -> None:
+    assert told_of(Noted(notes=str(tmp_path), name="a"), tmp_path) == [{}]
+
+
+def test_a_longer_one_tells_how_far_it_is_and_its_end_at_once(tmp_path: Path) -> None:
+    told = told_of(Working(pauses=(0, 1.2 * REPORT_EVERY, 0)), tmp_path)
+    assert told == [{}, {"done": 2, "total": 3}, {"done": 3, "total": 3}]
+
+
+def test_what_the_first_stage_of_a_kind_leaves_is_no_garbage_to_look_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage_task._settle.cache_clear()
+    frozen: list[None] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(None))
+    for name in ("a", "b", "c"):
+        told_of(Noted(notes=str(tmp_path), name=name), tmp_path)
+    assert len(frozen) == 1
