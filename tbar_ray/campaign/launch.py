@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from tbar_ray.campaign.stopping import Stopping
+from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.errors import StoreError, TrackingError
 from tbar_ray.execution.ray_environment import prepare, resolve_address
 from tbar_ray.execution.reach import check_reachable
@@ -48,8 +47,6 @@ class Launch:
     seconds: float
     tracking_failure: str | None = None
     """Why MLflow has not recorded everything; what is missing is recorded by the next launch."""
-    stopped_now: bool = False
-    """Whether somebody asked for an end at once."""
 
     @property
     def failed(self) -> int:
@@ -106,11 +103,12 @@ def launch(
     status = "FAILED"
     records: list[TrialRecord] = []
     interrupted = True
-    with stopping, lease:
+    # Ray ends last: the report and MLflow's runs are complete by then, whatever its end does to this process
+    with stopping, lease, ExitStack() as until_the_end:
         ledger.open()
         try:
             try:
-                campaign.run(address)
+                campaign.run(address, until_the_end)
                 recording.wait_until_open()
             except TrackingError:  # results do not depend on MLflow, and so the report does not
                 known = campaign.records()
@@ -123,14 +121,11 @@ def launch(
             files = _report(spec, store, report, records, recording)
             status = _status(records, interrupted)
             console.print(f"report: {len(files)} files in {report}", markup=False)
-        except KeyboardInterrupt:
-            status, interrupted = "KILLED", True
-            records = campaign.records()
         finally:
             failed = sum(record.status == "failed" for record in records)
             recording.finish(status, {"trials": len(records), "failed": failed})
     seconds = time.perf_counter() - started
-    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure, stopping.now)
+    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure)
 
 
 class _Campaign:
@@ -153,17 +148,17 @@ class _Campaign:
         self._left_to_do: set[str] = set()
         self._handed_out, self._total = 0, 0
 
-    def run(self, address: str | None) -> None:
-        """Run all trials."""
+    def run(self, address: str | None, until_the_end: ExitStack) -> None:
+        """Run all trials, on a Ray that lasts as long as a stack."""
         if self._spec.search.sampler != "grid":
             self._recording.check()
-            self._sweep(address, None)
+            self._sweep(address, until_the_end, None)
             return
         trials = self._planner.grid()
         left = self._replay(trials)
         self._recording.check()
         if left:
-            self._sweep(address, left)
+            self._sweep(address, until_the_end, left)
 
     def interrupted(self) -> bool:
         """Whether trials were not run: some were never handed out, or have not ended."""
@@ -205,7 +200,7 @@ class _Campaign:
         for line in self._sources.discard_outdated(planned.graph.outputs):
             self._say(line)
 
-    def _sweep(self, address: str | None, trials: list[PlannedTrial] | None) -> None:
+    def _sweep(self, address: str | None, until_the_end: ExitStack, trials: list[PlannedTrial] | None) -> None:
         """Run the given trials on Ray, or those that a sampler proposes."""
         address = resolve_address(address)
         if address != "local":
@@ -219,8 +214,8 @@ class _Campaign:
         from tbar_ray.execution.watch import ClusterWatch
 
         spec, concurrency = self._spec, self._spec.search.concurrency
+        where = until_the_end.enter_context(ray_session(address, spec))
         with (
-            ray_session(address, spec) as where,
             ClusterWatch(self._on_lost),
             _workers(concurrency),
             _coordinator(self._store) as coordinator,
@@ -305,7 +300,7 @@ def _leave(line: str) -> None:
     """End the process, whatever it waits for, with one line."""
     sys.stderr.write(f"error: {line}\n")
     sys.stderr.flush()
-    os._exit(2)
+    end_process(2)
 
 
 def _status(records: list[TrialRecord], interrupted: bool) -> str:
