@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import pickle
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -356,3 +357,16 @@ def test_whoever_the_umask_lets_in_can_read_the_store(umask: int, folder: int, f
     for path in [tmp_path / "store", *(tmp_path / "store").rglob("*")]:
         modes[path.is_dir()].add(path.stat().st_mode & 0o777)
     assert modes == {True: {folder}, False: {file}}
+
+
+def test_scratch_is_removed_when_its_process_has_ended_on_this_host_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "node")
+    store, dead = Store(str(tmp_path)), 2**22 + 1  # no process has so large a number
+    folders = {name: tmp_path / "tmp" / name for name in (f"node-{dead}-a", f"node-{dead}-77-a", f"other-{dead}-a")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    own = store.scratch()
+    assert store.remove_abandoned_scratch() == 1
+    assert sorted((tmp_path / "tmp").iterdir()) == sorted([own, *list(folders.values())[1:]])
