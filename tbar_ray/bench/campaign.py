@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from tbar_ray.spec.load import load_spec
 from tbar_ray.spec.shipped import shipped_specs
 from tbar_ray.stages.node import Policy, StageContext
 from tbar_ray.store.store import Store
+from tbar_ray.store.temporary import temporary
 
 CPUS = 2
 SMALLEST = "tbar-RN-pico"
@@ -178,7 +178,7 @@ def _plain(spec: CampaignSpec, trials: list[PlannedTrial], store: Store) -> floa
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     trainable = tune.with_resources(tune.with_parameters(_plain_trial, trials=trials, store=store), {"CPU": 1})
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="tbar-bench-tune-") as scratch:
+    with temporary("bench") as scratch:
         tuner = tune.Tuner(
             trainable,
             param_space={
@@ -186,7 +186,7 @@ def _plain(spec: CampaignSpec, trials: list[PlannedTrial], store: Store) -> floa
                 "alpha": tune.grid_search(list(spec.alpha)),
             },
             tune_config=tune.TuneConfig(max_concurrent_trials=CPUS, reuse_actors=True),
-            run_config=tune.RunConfig(storage_path=scratch, verbose=0),
+            run_config=tune.RunConfig(storage_path=str(scratch), verbose=0),
         )
         results = tuner.fit()
     assert not results.num_errors, "a plain trial failed"
@@ -204,13 +204,13 @@ def _plain_trial(config: dict[str, Any], trials: list[PlannedTrial], store: Stor
 
     path = trials[config["cell"]].graph.path
     scorer = path.infected
-    with tempfile.TemporaryDirectory(prefix="tbar-bench-trial-") as out:
-        path.unlearn.run(StageContext(store, Path(out), lambda _: None))
+    with temporary("trial") as out:
+        path.unlearn.run(StageContext(store, out, lambda _: None))
         data = scorer.open_data(store)
         model = scorer.model.load(store, device_for(Policy()))
         head, preprocess = scorer.head_of(model, data)
         split = load_split(data, scorer.splits.positions(data, "validation"), scorer.backdoor.build(store), preprocess)
-        with EditedModel(model, Edit.load(Path(out)), head).at(-config["alpha"]) as (moved, own):
+        with EditedModel(model, Edit.load(out), head).at(-config["alpha"]) as (moved, own):
             assert own is not None
             scores = score(moved, own, split, data.class_index(scorer.backdoor.target), preprocess)
     tune.report({"ca": scores.ca.value, "asr": scores.asr.value})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from tbar_ray.campaign.stopping import Stopping
+from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import Planner
@@ -36,8 +36,6 @@ class Launch:
     seconds: float
     tracking_failure: str | None = None
     """Why MLflow has not recorded everything; what is missing is recorded by the next launch."""
-    stopped_now: bool = False
-    """Whether somebody asked for an end at once."""
 
     @property
     def failed(self) -> int:
@@ -94,11 +92,12 @@ def launch(
     status = "FAILED"
     records: list[TrialRecord] = []
     interrupted = True
-    with stopping, lease:
+    # Ray ends last: the report and MLflow's runs are complete by then, whatever its end does to this process
+    with stopping, lease, ExitStack() as until_the_end:
         ledger.open()
         try:
             try:
-                trials.run(address)
+                trials.run(address, until_the_end)
                 recording.wait_until_open()
             except TrackingError:  # results do not depend on MLflow, and so the report does not
                 known = trials.records()
@@ -111,21 +110,18 @@ def launch(
             files = _report(spec, store, report, records, recording)
             status = _status(records, interrupted)
             console.print(f"report: {len(files)} files in {report}", markup=False)
-        except KeyboardInterrupt:
-            status, interrupted = "KILLED", True
-            records = trials.records()
         finally:
             failed = sum(record.status == "failed" for record in records)
             recording.finish(status, {"trials": len(records), "failed": failed})
     seconds = time.perf_counter() - started
-    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure, stopping.now)
+    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure)
 
 
 def _leave(line: str) -> None:
     """End the process, whatever it waits for, with one line."""
     sys.stderr.write(f"error: {line}\n")
     sys.stderr.flush()
-    os._exit(2)
+    end_process(2)
 
 
 def _status(records: list[TrialRecord], interrupted: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -56,17 +56,17 @@ class Trials:
         self._left_to_do: set[str] = set()
         self._handed_out, self._total = 0, 0
 
-    def run(self, address: str | None) -> None:
-        """Run all trials."""
+    def run(self, address: str | None, until_the_end: ExitStack) -> None:
+        """Run all trials, on a Ray that lasts as long as a stack."""
         if self._spec.search.sampler != "grid":
             self._recording.check()
-            self._sweep(address, None)
+            self._sweep(address, until_the_end, None)
             return
         trials = self._planner.grid()
         left = self._replay(trials)
         self._recording.check()
         if left:
-            self._sweep(address, left)
+            self._sweep(address, until_the_end, left)
 
     def interrupted(self) -> bool:
         """Whether trials were not run: some were never handed out, or have not ended."""
@@ -108,7 +108,7 @@ class Trials:
         for line in self._sources.discard_outdated(planned.graph.outputs):
             self._say(line)
 
-    def _sweep(self, address: str | None, trials: list[PlannedTrial] | None) -> None:
+    def _sweep(self, address: str | None, until_the_end: ExitStack, trials: list[PlannedTrial] | None) -> None:
         """Run the given trials on Ray, or those that a sampler proposes."""
         address = resolve_address(address)
         if address != "local":
@@ -122,8 +122,8 @@ class Trials:
         from tbar_ray.execution.watch import ClusterWatch
 
         spec, concurrency = self._spec, self._spec.search.concurrency
+        where = until_the_end.enter_context(ray_session(address, spec))
         with (
-            ray_session(address, spec) as where,
             ClusterWatch(self._on_lost),
             _workers(concurrency),
             _coordinator(self._store) as coordinator,

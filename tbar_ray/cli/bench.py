@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -55,11 +54,12 @@ def bench(
     if repeats < 1 or workers < 1 or samples < 1000:
         raise SpecError("--repeats and --workers must be 1 or more, --samples 1000 or more")
     from tbar_ray.execution.ray_environment import prepare
+    from tbar_ray.store.temporary import temporary
 
     prepare("local")
-    with tempfile.TemporaryDirectory(prefix="tbar-bench-") as temporary:
+    with temporary("bench") as scratch:
         sizes = _Sizes(repeats, workers, samples, trials)
-        results = list(_results(name, sizes, _device(device), folder or Path(temporary), as_json))
+        results = list(_results(name, sizes, _device(device), folder or scratch, as_json))
     if figure is not None:
         from tbar_ray.bench.growth import Growth, draw_growth
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -158,8 +156,6 @@ def run(
     )
     if result.interrupted:
         console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
-        if result.stopped_now:
-            _leave(130)
         raise typer.Exit(130)
     if result.failed:
         raise typer.Exit(1)
@@ -243,19 +239,18 @@ def profile(
 
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """
-    import tempfile
-
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
     from tbar_ray.errors import SpecError
     from tbar_ray.processors import processors
     from tbar_ray.report.terminal import result_table
     from tbar_ray.spec.load import load_spec
+    from tbar_ray.store.temporary import temporary
 
     campaign = load_spec(spec, override)
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise SpecError(f"--folder {folder}: is not empty; a profile is of a campaign that computes everything")
-    with tempfile.TemporaryDirectory(prefix="tbar-profile-") as temporary:
-        found = profile_campaign(campaign, folder or Path(temporary), processors())
+    with temporary("profile") as scratch:
+        found = profile_campaign(campaign, folder or scratch, processors())
     if figure is not None:
         draw_profile(found, figure)
     if trace is not None:
@@ -282,14 +277,6 @@ def profile(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"
     )
-
-
-def _leave(code: int) -> None:
-    """End the process without taking its modules apart, which takes seconds on a busy machine."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    atexit._run_exitfuncs()
-    os._exit(code)
 
 
 def _speeds(trainings: Sequence[TrainingSpeed]) -> Table:

@@ -7,17 +7,26 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import ray
 
-from tbar_ray.errors import SpecError, first_line
+from tbar_ray.errors import SpecError, TbarError, first_line
 from tbar_ray.execution.reach import ADVICE, check_reachable
 from tbar_ray.processors import processors
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.store.temporary import MARK, end, short_place, temporary_folder
 
 OBJECT_STORE_BYTES = 512 * 1024**2
 """Of a local Ray: batches in flight need a few tens of megabytes."""
+LONGEST = 16
+"""Characters of the path under which Ray may have its folder: its sockets' are 90 longer, and may have 107."""
+ATTEMPTS = 3
+"""Starts of a local Ray on a machine that is too busy for Ray's own patience, 30 s."""
+SLOW = "timed out during startup"
+"""In the error of such a start."""
 
 
 @contextmanager
@@ -38,21 +47,20 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
         yield "this program's Ray"
         return
     on_terminate = signal.getsignal(signal.SIGTERM)
-    try:
-        if address == "local":
-            _start_local(max(spec.resources.training_cpus, spec.resources.trial_cpus))
-        else:
-            check_reachable(address)
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = first_line(error)
-        raise SpecError(f"Ray at {address!r}: {reason}; {ADVICE}") from None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_terminate)
-    try:
+    with ExitStack() as connection:
+        try:
+            if address == "local":
+                connection.enter_context(_local(max(spec.resources.training_cpus, spec.resources.trial_cpus)))
+            else:
+                check_reachable(address)
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+                connection.callback(_shut_down)
+        except TbarError:
+            raise
+        except Exception as error:  # a start that takes Ray too long has no class of its own
+            raise SpecError(f"Ray at {address!r}: {first_line(error)}; {ADVICE}") from None
+        _take_sigterm(on_terminate)
         yield "a local Ray" if address == "local" else f"the Ray cluster at {address}"
-    finally:
-        _shut_down()
 
 
 @contextmanager
@@ -61,11 +69,8 @@ def local_ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    _start_local()
-    try:
+    with _local():
         yield
-    finally:
-        _shut_down()
 
 
 def _shut_down() -> None:
@@ -80,17 +85,52 @@ def _shut_down() -> None:
         ray.shutdown()
     finally:
         gc.enable()
+        # Ray has given SIGTERM back to the system, which ends the process; Python does not know
+        _take_sigterm(signal.getsignal(signal.SIGTERM))
 
 
-def _start_local(cpus: int = 1) -> None:
-    """Start Ray on loopback, with as many CPUs as this process may use and at least `cpus`."""
+def _take_sigterm(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _local(cpus: int = 1) -> Iterator[None]:
+    """Run Ray on loopback, with as many CPUs as this process may use and at least `cpus`.
+
+    It lives in a temporary folder of this process, which its processes carry in their environment: what is left of it,
+    when it ends or when this process was killed, is found and ended.
+    """
     os.environ.pop("RAY_ADDRESS", None)
-    ray.init(
-        address="local",
-        num_cpus=max(processors(), cpus),
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _node_ip_address="127.0.0.2",  # 127.0.0.1 would be replaced by the network card's address
-    )
+    with ExitStack() as folders:
+        for attempt in range(1, ATTEMPTS + 1):
+            folder = temporary_folder("ray", short_place(LONGEST))
+            folders.callback(end, folder)
+            try:
+                _start(folder, max(processors(), cpus))
+                break
+            except Exception as error:
+                if SLOW not in str(error) or attempt == ATTEMPTS:
+                    raise
+                folders.close()
+        try:
+            yield
+        finally:
+            _shut_down()
+
+
+def _start(folder: Path, cpus: int) -> None:
+    os.environ[MARK] = str(folder)
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.2",  # 127.0.0.1 would be replaced by the network card's address
+            _temp_dir=str(folder),
+        )
+    finally:
+        del os.environ[MARK]

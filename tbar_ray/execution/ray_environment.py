@@ -26,7 +26,7 @@ def prepare(address: str) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default; silences a warning
     if address != "local" or "RAY_AUTH_MODE" in os.environ or "ray" in sys.modules:
         return
-    folder = temporary_folder("ray")
+    folder = temporary_folder("token")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     token = folder / "token"
     token.touch(mode=0o600)

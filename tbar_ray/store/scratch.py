@@ -55,9 +55,8 @@ def room_failure(scratch: Path, error: BaseException) -> OSError | None:
 
 def _is_abandoned(scratch: Path) -> bool:
     """Whether the process that made a scratch folder has ended."""
-    here = f"{socket.gethostname()}-"
-    owner = scratch.name.removeprefix(here).partition("-")[0]
-    if scratch.name.startswith(here) and owner.isdigit():
+    host, _, owner = scratch.name.rpartition("-")[0].rpartition("-")  # of HOST-PROCESS-…: a host's name may have dashes
+    if host == socket.gethostname() and owner.isdigit():
         try:
             os.kill(int(owner), 0)
         except ProcessLookupError:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 PREFIX = "tbar-"
+MARK = "TBAR_TEMPORARY_FOLDER"
+"""Environment variable of processes that belong to a temporary folder, and end with it."""
+SHORT = Path("/tmp")
+"""Where folders go whose path has to be short."""
+ENDING = 5.0
+"""Seconds that killed processes may take to be gone."""
 
 
-def temporary_folder(purpose: str) -> Path:
-    """Make a folder `tbar-PURPOSE-PID-…` where temporary files go; whoever made it removes it."""
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-{os.getpid()}-"))
+def temporary_folder(purpose: str, within: Path | None = None) -> Path:
+    """Make a folder `tbar-PURPOSE-PID-…` where temporary files go, or in `short_place`; whoever made it removes it."""
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-{os.getpid()}-", dir=within))
 
 
 @contextmanager
@@ -29,14 +35,55 @@ def temporary(purpose: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def short_place(longest: int) -> Path:
+    """Return where temporary files go if its path is no longer than that, else `SHORT`."""
+    usual = Path(tempfile.gettempdir())
+    return usual if len(os.fsencode(usual)) <= longest else SHORT
+
+
+def own_folders() -> list[Path]:
+    """Return the folders that this process made and has not removed."""
+    return [folder for folder, owner in _folders() if owner == os.getpid()]
+
+
+def processes_of(folders: Collection[Path]) -> Iterator[psutil.Process]:
+    """Yield the processes that belong to one of these folders, as their environment says."""
+    names = {str(folder) for folder in folders}
+    for process in psutil.process_iter() if names else ():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARK) in names:
+                yield process
+
+
+def remove(*folders: Path) -> None:
+    """Remove folders, whatever of them is there."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def end(*folders: Path) -> None:
+    """End the processes that belong to folders, and remove these."""
+    belonging = list(processes_of(folders))
+    for process in belonging:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(belonging, timeout=ENDING)  # what still ran would write there again
+    remove(*folders)
+
+
 def remove_abandoned() -> int:
-    """Remove the folders of this user whose processes are gone; return how many."""
-    removed = 0
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*-*"):
-        owner = folder.name.split("-")[-2]
-        with suppress(OSError):
-            mine = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
-            if mine and owner.isdigit() and not psutil.pid_exists(int(owner)):
-                shutil.rmtree(folder, ignore_errors=True)
-                removed += 1
-    return removed
+    """Remove the folders of this user whose makers are gone, and end the processes that these left; return how many."""
+    abandoned = [folder for folder, owner in _folders() if not psutil.pid_exists(owner)]
+    end(*abandoned)
+    return len(abandoned)
+
+
+def _folders() -> Iterator[tuple[Path, int]]:
+    """Yield the folders of this user, each with the process that made it."""
+    for place in {Path(tempfile.gettempdir()), SHORT}:
+        for folder in place.glob(f"{PREFIX}*-*-*"):
+            owner = folder.name.split("-")[-2]
+            with suppress(OSError):
+                mine = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+                if mine and owner.isdigit():
+                    yield folder, int(owner)

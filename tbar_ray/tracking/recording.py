@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
-OPENING = 1.5
+OPENING = 10.0
 """Seconds that a parent run which is being opened has to be there, when it is to be closed at once."""
 
 
@@ -47,7 +48,7 @@ class Recording:
         self.failure: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
         self._opening: Future[Tracker] | None = None
-        self._closed = False
+        self._starting, self._started, self._closed = Lock(), False, False
 
     def open(self) -> Future[Tracker]:
         """Start to open the parent run, unless that has begun."""
@@ -101,18 +102,28 @@ class Recording:
         check_experiment(self._uri, self._spec.name)
 
     def close_now(self, status: str) -> None:
-        """Close the parent run at once, from any thread, and record nothing more."""
-        self._closed = True
-        if self._opening is not None:
+        """Close the parent run at once, from any thread, and record nothing more.
+
+        One that was not begun is not opened any more; one that was is waited for.
+        """
+        with self._starting:
+            self._closed = True
+        if self._started and self._opening is not None:
             wait([self._opening], timeout=OPENING)
         if self._tracker is not None:
             with suppress(Exception):  # the process ends in any case
-                self._tracker.close(status)
+                self._tracker.close(status, for_good=True)
 
     def _open(self) -> Tracker:
         from tbar_ray.tracking.tracker import Tracker
 
         tracker = Tracker(self._uri, default_artifacts(self._uri), self._spec)
+        with self._starting:
+            if self._closed:
+                raise TrackingError(
+                    f"MLflow at {redact(self._uri)}: the campaign was stopped before its run was opened"
+                )
+            self._started = True
         tracker.start()
         self._tracker = tracker
         return tracker

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -91,6 +92,7 @@ class Tracker:
         except (MlflowException, OSError) as error:
             raise TrackingError(f"MLflow at {uri}: {first_line(error)}; give another with --tracking-uri") from None
         self.parent_id = ""
+        self._closing, self._closed = Lock(), False
         self._trials: dict[str, _TrialRun] | None = None
 
     def start(self) -> None:
@@ -184,9 +186,12 @@ class Tracker:
             self._client.log_metric(self.parent_id, name, value)
         self.close(status)
 
-    def close(self, status: str) -> None:
-        """End the parent run."""
-        self._client.set_terminated(self.parent_id, status=status)
+    def close(self, status: str, *, for_good: bool = False) -> None:
+        """End the parent run; what another thread says of its end after `for_good` does not count."""
+        with self._closing:
+            if not self._closed:
+                self._client.set_terminated(self.parent_id, status=status)
+                self._closed = for_good
 
     def _experiment(self, artifacts: Path | None) -> str:
         """Id of the experiment of the campaign's name, a new one if there is none."""

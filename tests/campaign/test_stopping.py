@@ -2,81 +2,145 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
+import psutil
 import pytest
 
+from tbar_ray.campaign.stopping import SHOW_CURSOR
+
 WAITS = """
-import sys, time
+import ctypes, os, signal, subprocess, sys, time
 from tbar_ray.campaign.stopping import Stopping
+from tbar_ray.store.temporary import MARK, temporary_folder
 
 def close():
     print("closed", flush=True)
+    if "slow" in sys.argv or "keeps python" in sys.argv:
+        time.sleep(600)
 
-try:
-    with Stopping(close) as stopping:
-        stopping.gently(sys.argv[1] == "gently")
-        said = False
-        try:
-            print("ready", flush=True)
-            while True:
-                time.sleep(0.01)
-                if stopping.requested and not said:
-                    said = True
-                    print("ends its stages", flush=True)
-        except KeyboardInterrupt:
-            if sys.argv[2] == "deaf":
-                time.sleep(60)
-            raise
-except KeyboardInterrupt:
-    print("ended by itself", flush=True)
+with Stopping(close) as stopping:
+    stopping.gently("gently" in sys.argv)
+    belonging = {**os.environ, MARK: str(temporary_folder("test"))}
+    child = subprocess.Popen(["sleep", "600"], env=belonging, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if "elsewhere" in sys.argv:  # as Ray does while it starts
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+    print("ready", child.pid, flush=True)
+    if "deaf" in sys.argv:  # in C, where no handler of Python's is run
+        mutex = ctypes.create_string_buffer(256)
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(mutex)
+    while not stopping.requested:
+        time.sleep(0.01)
+    if "keeps python" in sys.argv:
+        time.sleep(0.2)
+        ctypes.PyDLL(None).pause()
+    if "says so" in sys.argv:
+        print("ends its stages", flush=True)
+    time.sleep(600)
 """
+GENTLY = "stopping after the running stages; again to stop now"
+NOW = "stopping now; run the same command again to continue"
 
 
-def start(gently: str, ears: str) -> subprocess.Popen[str]:
-    running = subprocess.Popen(
-        [sys.executable, "-c", WAITS, gently, ears], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert running.stdout is not None
-    assert running.stdout.readline() == "ready\n"
-    return running
+class Running:
+    """A process that waits for signals, and a process that belongs to it."""
+
+    def __init__(self, place: Path, *words: str) -> None:
+        self.place = place
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WAITS, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "TMPDIR": str(place)},
+        )
+        ready, child = self.line().split()
+        assert ready == "ready"
+        self.child = psutil.Process(int(child))
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip()
+
+    def ends(self) -> list[str]:
+        """Wait for its end and return what it still said: it is 130, and nothing of it is left."""
+        lines = self.process.communicate(timeout=60)[0].splitlines()
+        assert self.process.returncode == 130, lines
+        assert list(self.place.iterdir()) == []
+        psutil.wait_procs([self.child], timeout=60)
+        assert not self.child.is_running() or self.child.status() == psutil.STATUS_ZOMBIE
+        return lines
 
 
-def rest(running: subprocess.Popen[str]) -> list[str]:
-    return running.communicate(timeout=60)[0].splitlines()
-
-
-def test_a_first_interrupt_is_acknowledged_and_a_second_ends_the_process() -> None:
-    running = start("gently", "hears")
-    assert running.stdout is not None
-    running.send_signal(signal.SIGINT)
-    assert running.stdout.readline() == "stopping after the running stages; again to stop now\n"
-    assert running.stdout.readline() == "ends its stages\n"
-    running.send_signal(signal.SIGINT)
-    assert sorted(rest(running)) == [
-        "closed", "ended by itself", "stopping now; run the same command again to continue",
-    ]  # fmt: skip
+def test_a_first_interrupt_is_acknowledged_and_a_second_ends_the_process(tmp_path: Path) -> None:
+    running = Running(tmp_path, "gently", "says so")
+    running.process.send_signal(signal.SIGINT)
+    assert running.line() == GENTLY
+    assert running.line() == "ends its stages"
+    running.process.send_signal(signal.SIGINT)
+    assert running.ends() == [NOW, "closed"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_where_nothing_can_end_gently_or_a_machine_asks_it_stops_at_once(number: signal.Signals) -> None:
-    running = start("gently" if number != signal.SIGINT else "at once", "hears")
-    running.send_signal(number)
-    lines = rest(running)
-    assert lines[0] == "stopping now; run the same command again to continue"
-    assert {"closed", "ended by itself"} <= set(lines)
+def test_where_nothing_can_end_gently_or_a_machine_asks_it_stops_at_once(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    running = Running(tmp_path, *(() if number == signal.SIGINT else ("gently",)))
+    running.process.send_signal(number)
+    assert running.ends() == [NOW, "closed"]
 
 
-@pytest.mark.parametrize(("number", "most"), [(signal.SIGINT, 5), (signal.SIGTERM, 3.5)])
-def test_what_hangs_is_ended_after_it_was_closed(number: signal.Signals, most: float) -> None:
-    running = start("at once", "deaf")
-    started = time.monotonic()
-    running.send_signal(number)
-    lines = rest(running)
-    assert time.monotonic() - started < most
-    assert running.returncode == 130
-    assert "closed" in lines
-    assert "ended by itself" not in lines
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_main_thread_that_is_in_c_hinders_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    running = Running(tmp_path, "deaf", "gently")
+    if number == signal.SIGINT:
+        running.process.send_signal(number)
+        assert running.line() == GENTLY
+    running.process.send_signal(number)
+    assert running.ends() == [NOW, "closed"]
+
+
+def test_another_handler_of_sigterm_in_between_hinders_nothing(tmp_path: Path) -> None:
+    running = Running(tmp_path, "elsewhere")
+    running.process.send_signal(signal.SIGTERM)
+    assert running.ends() == [NOW, "closed"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_closing_that_hangs_is_not_waited_for(number: signal.Signals, tmp_path: Path) -> None:
+    running = Running(tmp_path, "slow")
+    running.process.send_signal(number)
+    assert running.ends() == [NOW, "closed"]
+
+
+def test_a_process_in_which_no_thread_gets_to_run_is_ended_by_the_system(tmp_path: Path) -> None:
+    running = Running(tmp_path, "keeps python")
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.communicate(timeout=60)[0].splitlines()[0] == NOW
+    assert running.process.returncode == -signal.SIGALRM
+    running.child.kill()
+
+
+def test_a_terminal_gets_its_cursor_back(tmp_path: Path) -> None:
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS], stdout=its_end, stderr=its_end, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    os.close(its_end)
+    shown = os.read(terminal, 100)
+    assert shown.startswith(b"ready")
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None or SHOW_CURSOR not in shown:
+        try:
+            shown += os.read(terminal, 1000)
+        except OSError:  # its other end is closed
+            break
+    assert process.wait(timeout=60) == 130
+    assert shown.endswith(SHOW_CURSOR)
+    os.close(terminal)

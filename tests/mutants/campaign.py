@@ -64,7 +64,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/search/samplers.py",
-        "            if not values or not all(map(isfinite, values)):",
+        "            if len(whole) < len(found) or not all(map(isfinite, values)):",
         "            if not values:",
         "tests/search/test_samplers.py",
     ),
@@ -79,6 +79,43 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "dominated = self.to_beat is not None",
         "dominated = False and self.to_beat is not None",
         "tests/campaign/test_campaign_ray.py",
+    ),
+    # stopping, and what is left
+    Mutant(
+        "tbar_ray/campaign/stopping.py",
+        "        signal.setitimer(signal.ITIMER_REAL, most + TIDYING + LATER)\n",
+        "",
+        "tests/campaign/test_stopping.py",
+    ),
+    Mutant(
+        "tbar_ray/campaign/stopping.py",
+        "signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)",
+        "signal.set_wakeup_fd(-1)",
+        "tests/campaign/test_stopping.py",
+    ),
+    Mutant(
+        "tbar_ray/store/temporary.py",
+        "    end(*abandoned)\n",
+        "    remove(*abandoned)\n",
+        "tests/store/test_temporary.py",
+    ),
+    Mutant(
+        "tbar_ray/store/temporary.py",
+        "if not psutil.pid_exists(owner)]",
+        "if owner != os.getpid()]",
+        "tests/store/test_temporary.py",
+    ),
+    Mutant(
+        "tbar_ray/tracking/tracker.py",
+        "                self._closed = for_good\n",
+        "                pass\n",
+        "tests/tracking/test_recording.py",
+    ),
+    Mutant(
+        "tbar_ray/tracking/recording.py",
+        "            self._started = True\n",
+        "            self._started = False\n",
+        "tests/tracking/test_recording.py",
     ),
     # tracking and report
     Mutant(

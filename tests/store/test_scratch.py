@@ -43,3 +43,16 @@ def test_scratch_is_abandoned_once_its_process_has_ended_or_another_machine_is_l
     assert remove_abandoned_scratch(tmp_path) == 2
     assert sorted(tmp_path.iterdir()) == sorted([own, elsewhere])
     assert remove_abandoned_scratch(tmp_path / "none") == 0
+
+
+def test_of_hosts_whose_names_have_dashes_none_takes_another_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "node")
+    dead = 2**22 + 1  # no process has so large a number
+    folders = [tmp_path / name for name in (f"node-{dead}-a", f"node-{dead}-77-a", f"other-{dead}-a")]
+    for folder in folders:
+        folder.mkdir()
+    own = new_scratch(tmp_path)
+    assert remove_abandoned_scratch(tmp_path) == 1
+    assert sorted(tmp_path.iterdir()) == sorted([own, *folders[1:]])

@@ -7,14 +7,24 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tbar_ray.store.temporary import remove_abandoned, temporary, temporary_folder
+from tbar_ray.store import temporary as module
+from tbar_ray.store.temporary import (
+    own_folders,
+    processes_of,
+    remove_abandoned,
+    short_place,
+    temporary,
+    temporary_folder,
+)
 
 
 @pytest.fixture(autouse=True)
 def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(module, "SHORT", tmp_path / "short")
 
 
 def test_a_folder_is_there_for_a_while() -> None:
@@ -24,10 +34,14 @@ def test_a_folder_is_there_for_a_while() -> None:
 
 
 LEFT = """
-import sys, tempfile
+import os, subprocess, sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from tbar_ray.store.temporary import temporary_folder
-print(temporary_folder("trial"))
+from tbar_ray.store.temporary import MARK, temporary_folder
+folder = temporary_folder("ray")
+child = subprocess.Popen(["sleep", "600"], env={**os.environ, MARK: str(folder)}, stdout=-3, stderr=-3)
+print(folder, child.pid, flush=True)
+if "lives" in sys.argv:
+    sys.stdin.read()
 """
 
 
@@ -35,10 +49,42 @@ def test_what_a_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None
     told = subprocess.run(
         [sys.executable, "-c", LEFT, str(tmp_path)], check=True, capture_output=True, text=True, timeout=60
     )
-    left, own = Path(told.stdout.strip()), temporary_folder("trial")
+    left, orphan = told.stdout.split()
+    own = temporary_folder("trial")
     others = [tmp_path / name for name in ("tbar-artifacts-0", "tbar-word-word-word", "else")]
     for other in others:
         other.mkdir()
-    assert left.is_dir()
+    assert Path(left).is_dir()
+    assert psutil.pid_exists(int(orphan))
     assert remove_abandoned() == 1
     assert sorted(tmp_path.iterdir()) == sorted([own, *others])
+    assert not psutil.pid_exists(int(orphan)) or psutil.Process(int(orphan)).status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_a_living_process_has_is_left_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LEFT, str(tmp_path), "lives"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as living:
+        assert living.stdout is not None
+        folder, child = living.stdout.readline().split()
+        assert remove_abandoned() == 0
+        assert Path(folder).is_dir()
+        assert [process.pid for process in processes_of([Path(folder)])] == [int(child)]
+        living.kill()
+        living.wait()
+        assert remove_abandoned() == 1
+        assert not Path(folder).exists()
+
+
+def test_a_process_knows_its_own_folders(tmp_path: Path) -> None:
+    own = temporary_folder("trial")
+    (tmp_path / "tbar-trial-1-abc").mkdir()
+    assert own_folders() == [own]
+
+
+def test_a_path_that_is_too_long_is_replaced_by_a_short_one_that_is_swept_as_well(tmp_path: Path) -> None:
+    (tmp_path / "short").mkdir()
+    assert short_place(len(str(tmp_path))) == tmp_path
+    assert short_place(len(str(tmp_path)) - 1) == tmp_path / "short"
+    folder = temporary_folder("ray", short_place(1))
+    assert folder.parent == tmp_path / "short"
+    assert own_folders() == [folder]

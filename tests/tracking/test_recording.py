@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from mlflow import MlflowClient
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from tbar_ray.errors import TrackingError
 from tbar_ray.tracking.recording import Recording
+from tbar_ray.tracking.tracker import Tracker
 from tests.records.records import record
 from tests.specs import spec
 
@@ -64,6 +66,52 @@ def test_what_is_closed_at_once_ends_killed_and_records_no_more(tmp_path: Path) 
     (run,) = MlflowClient(uri).search_runs([tracker.experiment_id])
     assert (run.info.status, run.data.metrics) == ("KILLED", {})
     assert recording.runs == (tracker.parent_id, tracker.experiment_id)
+
+
+def test_an_end_that_is_told_later_does_not_count(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    recording = Recording(spec(name="late"), uri, Console(quiet=True))
+    tracker = recording.wait_until_open()
+    recording.close_now("KILLED")
+    tracker.finish("FINISHED", {})  # the recording's thread was at it already
+    (run,) = MlflowClient(uri).search_runs([tracker.experiment_id])
+    assert run.info.status == "KILLED"
+
+
+def test_a_run_is_not_begun_once_it_is_to_be_closed(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    recording = Recording(spec(name="early"), uri, Console(quiet=True))
+    with recording._starting:  # MLflow is being imported: its run is about to be begun
+        opening = recording.open()
+        closing = Thread(target=recording.close_now, args=("KILLED",))
+        closing.start()
+        recording._closed = True
+    with pytest.raises(TrackingError, match="was stopped before its run was opened"):
+        opening.result(timeout=120)
+    closing.join()
+    assert MlflowClient(uri).search_runs(["0", "1"]) == []
+
+
+def test_a_run_that_was_begun_is_closed_once_it_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = Event(), Event()
+    start = Tracker.start
+
+    def slowly(tracker: Tracker) -> None:
+        start(tracker)
+        begun.set()
+        go_on.wait(timeout=120)
+
+    monkeypatch.setattr(Tracker, "start", slowly)
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    recording = Recording(spec(name="between"), uri, Console(quiet=True))
+    recording.open()
+    assert begun.wait(timeout=120)
+    closing = Thread(target=recording.close_now, args=("KILLED",))
+    closing.start()
+    go_on.set()
+    closing.join()
+    (run,) = MlflowClient(uri).search_runs([recording.runs[1]])
+    assert run.info.status == "KILLED"
 
 
 def test_what_was_never_opened_is_closed_without_mlflow(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Starting Ray on a machine that is too busy for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tbar_ray.errors import SpecError
+from tbar_ray.execution import cluster
+from tests.specs import spec
+
+TOO_LATE = "The current node timed out during startup. This could happen because some of the raylet failed to startup"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders of the Rays that were started, none of which is one."""
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster, "_shut_down", lambda: None)
+    return []
+
+
+def test_a_start_that_took_too_long_is_tried_again(started: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(folder: Path, cpus: int) -> None:
+        started.append(folder)
+        if len(started) < cluster.ATTEMPTS:
+            raise Exception(TOO_LATE)  # Ray has no class for it
+
+    monkeypatch.setattr(cluster, "_start", start)
+    with cluster.ray_session("local", spec()):
+        assert [folder.exists() for folder in started] == [False, False, True]
+    assert not started[-1].exists()
+
+
+@pytest.mark.parametrize(("reason", "attempts"), [(TOO_LATE, cluster.ATTEMPTS), ("no room", 1)])
+def test_ray_that_does_not_start_is_one_line(
+    reason: str, attempts: int, started: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(folder: Path, cpus: int) -> None:
+        started.append(folder)
+        raise Exception(f"{reason}\nmore")
+
+    monkeypatch.setattr(cluster, "_start", start)
+    with pytest.raises(SpecError, match=f"^Ray at 'local': {reason}; start one"), cluster.ray_session("local", spec()):
+        pass
+    assert len(started) == attempts
+    assert not any(folder.exists() for folder in started)
