@@ -80,9 +80,8 @@ class StudyProposals(Proposals):
             whole = [one for one in found if one is not None]
             # fsum: the order in which trials end must not change the mean
             values = [fsum(one[metric] for one in whole) / len(found) for metric in self._metrics]
-            if len(whole) < len(found) or not all(
-                map(isfinite, values)
-            ):  # a study would wait for a trial without a number
+            # a study would wait for a trial without a number
+            if len(whole) < len(found) or not all(map(isfinite, values)):
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
             self._study.tell(trial, values)

@@ -65,7 +65,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
     Mutant(
         "tbar_ray/search/samplers.py",
         "            if len(whole) < len(found) or not all(map(isfinite, values)):",
-        "            if not values:",
+        "            if len(whole) < len(found):",
         "tests/search/test_samplers.py",
     ),
     Mutant(
