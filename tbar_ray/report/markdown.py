@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from tbar_ray.planning.axes import ALIASES
 from tbar_ray.planning.methods import used_methods
 from tbar_ray.records.cells import counted, one_per_cell, varying
 from tbar_ray.records.record import TrialRecord
@@ -22,6 +24,7 @@ from tbar_ray.report.text import Markdown, bullets, code, escape, paragraphs, se
 from tbar_ray.report.transfer import transfer
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import WeightedShards
+from tbar_ray.spec.search import AxisRange
 from tbar_ray.store.store import Store
 
 FIGURES: Mapping[str, str] = {
@@ -75,10 +78,23 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
 
 def _defender(spec: CampaignSpec) -> str:
     defender = spec.defender
-    parts = [f"knows {' and '.join(defender.knows) or 'nothing'}", f"forget sets of {spec.forget.size:,} images"]
+    sizes = "forget sets" if "forget.size" in _varied(spec) else f"forget sets of {spec.forget.size:,} images"
+    parts = [f"knows {' and '.join(defender.knows) or 'nothing'}", sizes]
     parts += [f"{defender.clean_pairs:,} clean pairs"] * bool(defender.clean_pairs)
     parts += [f"{defender.training_pairs:,} suspicious training pairs"] * bool(defender.training_pairs)
     return ", ".join(parts)
+
+
+def _varied(spec: CampaignSpec) -> set[str]:
+    """Paths of the fields that axes replace."""
+    return {path for name in spec.search.axes for path in (ALIASES[name].paths if name in ALIASES else (name,))}
+
+
+def _axis(name: str, axis: list[Any] | AxisRange) -> str:
+    """An axis with its values or its range."""
+    if isinstance(axis, AxisRange):
+        return f"{name} ({axis.low:g} to {axis.high:g})"
+    return f"{name} ({', '.join(map(str, axis))})"
 
 
 def _effects(records: Sequence[TrialRecord]) -> list[Markdown]:
@@ -115,7 +131,12 @@ def _setting(spec: CampaignSpec) -> Markdown:
     amount = (
         f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"
     )
-    axes = ", ".join(spec.search.axes) or "none"
+    varied = _varied(spec)
+    if varied & {"poison.rate", "poison.count"}:
+        amount = "a number of pairs that varies"
+    epochs = [] if "poison.training.epochs" in varied else [f"{spec.poison.training.epochs} epochs"]
+    seed = "" if "seed" in varied else f"; seed {spec.seed}"
+    axes = "; ".join(_axis(name, axis) for name, axis in spec.search.axes.items()) or "none"
     more = [f"tasks: {', '.join(spec.tasks)}"] if spec.tasks else []
     if (grid := spec.disentanglement) is not None:
         more.append(f"disentanglement: {grid.points} × {grid.points} points over [{grid.low:g}, {grid.high:g}]²")
@@ -123,8 +144,8 @@ def _setting(spec: CampaignSpec) -> Markdown:
         [
             Markdown(f"model: {escape(spec.model.architecture)}, {origin}"),
             Markdown(f"data: {source}"),
-            f"poison: {amount}, {spec.poison.training.epochs} epochs",
-            f"unlearning: {', '.join(used_methods(spec))}; seed {spec.seed}",
+            f"poison: {', '.join([amount, *epochs])}",
+            f"unlearning: {', '.join(used_methods(spec))}{seed}",
             f"defender: {_defender(spec)}",
             f"search: {spec.search.sampler} over {axes}",
             *more,

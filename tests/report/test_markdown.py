@@ -67,6 +67,20 @@ def test_summary_lists_reasons(store: Store) -> None:
     assert "](alpha.png)" in text
 
 
+def test_what_an_axis_replaces_is_not_said_of_the_campaign(store: Store) -> None:
+    text = summary(SPEC, [record()], store, [])
+    assert "- poison: 1% of the pairs, 5 epochs" in text
+    assert "forget sets of 300 images" in text
+    assert "- search: grid over attack (badnets, blended)" in text
+    axes = {"forget_size": [20, 300], "poison.rate": [0.1, 0.2], "poison.training.epochs": [1, 2], "seed": [0, 1]}
+    spec = SPEC.model_copy(update={"search": SPEC.search.model_copy(update={"axes": axes})})
+    text = summary(spec, [record()], store, [])
+    assert "- poison: a number of pairs that varies\n" in text
+    assert "forget sets\n" in text
+    assert "seed 0" not in text
+    assert "- search: grid over forget_size (20, 300); poison.rate (0.1, 0.2);" in text
+
+
 def test_the_results_of_a_grid_read_as_ever(store: Store) -> None:
     text = summary(SPEC, grid(), store, [])
     assert "| badnets | 20 | 0% | 0.5 | 82.2% [80.0, 84.3] | 92.2% [90.6, 93.6] | 14.8% [12.9, 17.0] | 97.9% |" in text
