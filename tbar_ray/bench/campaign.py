@@ -28,8 +28,6 @@ from tbar_ray.store.store import Store
 from tbar_ray.store.temporary import temporary
 
 CPUS = 2
-SMALLEST = "tbar-RN-pico"
-"""Architecture of trials of hardly any work."""
 HUNDRED = 100
 """Trials whose time is compared with that of as many later ones."""
 
@@ -109,7 +107,6 @@ def run_trials(folder: Path, count: int) -> ManyTrials:
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(str(folder / "store"))
     raw = quickstart_grid().model_dump()
-    raw["model"]["architecture"] = SMALLEST
     raw["data"]["synthetic"] |= {"samples": 300, "per_class": 2}
     raw["poison"] |= {"pairs": 100, "min_asr": 0.0, "max_ca_drop": 1.0}
     raw["evaluation"] |= {"max_images": 18}

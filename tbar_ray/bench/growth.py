@@ -84,10 +84,11 @@ def growth_benchmarks(
     yield _samples(folder, workers)
     yield _alphas(device)
     yield _parameters(device)
-    from tbar_ray.bench.campaign import SMALLEST, run_trials
+    from tbar_ray.bench.campaign import quickstart_grid, run_trials
 
     found = [run_trials(folder / f"trials-{count}", count) for count in trials]
-    work = f"a grid of so many learning rates, one step and 18 images each on {SMALLEST}, MLflow and report included"
+    model = quickstart_grid().model.architecture
+    work = f"a grid of so many learning rates, one step and 18 images each on {model}, MLflow and report included"
     yield Growth("trials", work, trials, tuple(f.seconds for f in found), tuple(f.megabytes for f in found))
     yield from further_trials(trials, found)
 
