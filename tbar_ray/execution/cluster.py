@@ -58,8 +58,9 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
         except TbarError:
             raise
         except Exception as error:  # a start that takes Ray too long has no class of its own
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SpecError(f"Ray at {address!r}: {reason}; {ADVICE}") from None
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            advice = "run the same command again" if SLOW in reason else ADVICE
+            raise SpecError(f"Ray at {address!r}: {reason}; {advice}") from None
         _take_sigterm(on_terminate)
         yield "a local Ray" if address == "local" else f"the Ray cluster at {address}"
 
