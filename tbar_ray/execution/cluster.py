@@ -58,7 +58,9 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
         except TbarError:
             raise
         except Exception as error:  # a start that takes Ray too long has no class of its own
-            raise SpecError(f"Ray at {address!r}: {first_line(error)}; {ADVICE}") from None
+            reason = first_line(error).rstrip(".")
+            advice = "run the same command again" if SLOW in reason else ADVICE
+            raise SpecError(f"Ray at {address!r}: {reason}; {advice}") from None
         _take_sigterm(on_terminate)
         yield "a local Ray" if address == "local" else f"the Ray cluster at {address}"
 

@@ -1,16 +1,14 @@
-"""Stopping a campaign as a person, or a scheduler, stops it: by a signal to a real process."""
+"""Stopping a campaign as a person, or a scheduler, stops it: by signals to a real process; and what is left of it."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
 import uuid
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Timer
 
@@ -18,127 +16,177 @@ import psutil
 import pytest
 
 from tbar_ray.store.commit import COMMIT
-from tests.specs import write
+from tests.campaign.tiny import (
+    marked,
+    parent_status,
+    read_until,
+    start,
+    temporary_folders_of,
+    wait_until_gone,
+    write_tiny,
+)
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
-TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
-MARK = "TBAR_TEST_MARK"
-TRIALS = 12
-PATIENCE = 30
-"""Seconds within which a campaign has to stop."""
-
-
-@pytest.fixture(scope="module")
-def spec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(
-        tmp_path_factory.mktemp("interrupt"),
-        data={"synthetic": {"samples": 96, "size": 64, "per_class": 2, "samples_per_shard": 96}},
-        model={"architecture": "tbar-RN-pico", "training": TRAINING},
-        poison={"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": TRAINING},
-        forget={"size": 8},
-        alpha=[0, 1],
-        evaluation={"min_retention": 0},
-        unlearning={"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
-        # enough trials that some are left when the first has ended
-        search={"axes": {"attack": ["badnets"], "forget_size": list(range(8, 8 + TRIALS))}, "concurrency": 1},
-        resources={"training_cpus": 1, "readers": 1},
-    )
+SIZES = list(range(8, 20))
+"""Enough trials that some are left when the first has ended."""
+LONGEST = 600
+"""Seconds that a campaign may take on a busy machine."""
+AGAIN = "run the same command again to continue"
 
 
-def start(spec_file: Path, home: Path, mark: str) -> subprocess.Popen[str]:
-    """Start `tbar campaign run` with its own Ray; all its processes carry `mark` in their environment."""
-    environment = {**os.environ, "TBAR_HOME": str(home), MARK: mark}
-    environment.pop("RAY_ADDRESS", None)
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    return subprocess.Popen(
-        [sys.executable, "-u", "-c", "from tbar_ray.cli.main import main; main()", "campaign", "run", str(spec_file)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def marked(mark: str) -> list[str]:
-    """Return the command lines of the living processes that carry a mark."""
-    found = []
+@pytest.fixture
+def mark() -> Iterator[str]:
+    """A mark of a test's processes, which end with it."""
+    made = uuid.uuid4().hex
+    yield made
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
+            if process.pid != os.getpid() and process.environ().get("TBAR_TEST_MARK") == made:
+                process.kill()
         except psutil.Error:
             continue
-    return found
 
 
 def commits(home: Path) -> dict[str, float]:
     return {f.parent.name: f.stat().st_mtime for f in (home / "store" / "artifacts").glob(f"*/{COMMIT}")}
 
 
-def parent_status(home: Path) -> str:
-    """Return the status of the campaign's run in MLflow."""
-    with closing(sqlite3.connect(home / "mlflow.db", timeout=20)) as database:
-        rows = database.execute(
-            "SELECT status FROM runs JOIN tags USING (run_uuid) WHERE key = 'tbar.kind' AND value = 'campaign'"
-        ).fetchall()
-    ((status,),) = rows
-    return str(status)
+def end_of(running: subprocess.Popen[str]) -> str:
+    """Wait for a process, and return what it still says."""
+    watchdog = Timer(LONGEST, running.kill)
+    watchdog.start()
+    try:
+        return running.communicate()[0]
+    finally:
+        watchdog.cancel()
+
+
+def wait_for(running: subprocess.Popen[str], met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not met():
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def has_raylet(running: subprocess.Popen[str]) -> bool:
+    return any(child.name() == "raylet" for child in psutil.Process(running.pid).children())
 
 
 @pytest.mark.parametrize(
-    "number",
+    "numbers",
     [
-        pytest.param(signal.SIGINT, id="SIGINT"),
-        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),  # the same way through the driver
+        pytest.param([signal.SIGINT, signal.SIGINT], id="twice SIGINT"),
+        pytest.param([signal.SIGTERM], id="SIGTERM", marks=pytest.mark.slow),  # the same way through the driver
+        pytest.param([signal.SIGHUP], id="SIGHUP", marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_campaign_ends_soon_and_goes_on_where_it_was(
-    spec_file: Path, tmp_path: Path, number: signal.Signals
+def test_a_stopped_campaign_leaves_nothing_and_goes_on_where_it_was(
+    tmp_path: Path, numbers: list[signal.Signals], mark: str
 ) -> None:
-    mark = uuid.uuid4().hex
+    spec_file = write_tiny(tmp_path, SIZES)
     running = start(spec_file, tmp_path, mark)
-    watchdog = Timer(400, running.kill)
-    watchdog.start()
-    shown = ""
-    try:
-        assert running.stdout is not None
-        for line in running.stdout:
-            shown += line
-            if line.startswith("trial 1/"):
-                break
-        assert len(marked(mark)) > 2, shown  # Ray's own processes carry the mark as well
-        stopped = time.monotonic()
+    shown = read_until(running, "trial 1/")
+    assert len(marked(mark)) > 2, shown  # Ray's own processes carry the mark as well
+    for number in numbers:
+        os.killpg(running.pid, number)  # as a terminal does
         if number == signal.SIGINT:
-            os.killpg(running.pid, number)  # as a terminal does
-        else:
-            running.send_signal(number)
-        rest = running.stdout.read()
-        code = running.wait()
-        took = time.monotonic() - stopped
-    finally:
-        watchdog.cancel()
-        running.kill()
-    assert code == 130, shown + rest
-    assert took < PATIENCE, shown + rest
-    assert "Traceback" not in shown + rest
-    assert "run the same command again to continue" in rest
+            shown += read_until(running, "stopping")
+    shown += end_of(running)
+    assert running.returncode == 130, shown
+    assert "Traceback" not in shown
+    assert f"stopping now; {AGAIN}" in shown
+    if len(numbers) == 2:
+        assert shown.index("stopping after the running stages; again to stop now") < shown.index("stopping now")
     assert parent_status(tmp_path) == "KILLED"
-    deadline = time.monotonic() + PATIENCE
-    while left := marked(mark):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.5)
+    wait_until_gone(mark)
+    assert temporary_folders_of(running.pid) == []
 
     before = commits(tmp_path)
     assert before
     again = start(spec_file, tmp_path, mark)
-    shown_again = again.communicate(timeout=400)[0]
+    shown_again = end_of(again)
     assert again.returncode == 0, shown_again
     assert "Traceback" not in shown_again
     after = commits(tmp_path)
     assert before.items() < after.items()
     rows = json.loads((tmp_path / "reports" / "demo" / "latest" / "results.json").read_text())
-    assert [row["status"] for row in rows] == ["done"] * TRIALS
+    assert [row["status"] for row in rows] == ["done"] * len(SIZES)
     assert not list((tmp_path / "store" / "tmp").iterdir())
     assert parent_status(tmp_path) == "FINISHED"
+    assert temporary_folders_of(again.pid) == []
+
+
+def test_a_campaign_whose_running_stages_have_ended_writes_its_report(tmp_path: Path, mark: str) -> None:
+    running = start(write_tiny(tmp_path, SIZES), tmp_path, mark)
+    shown = read_until(running, "trial 1/")
+    os.killpg(running.pid, signal.SIGINT)
+    shown += end_of(running)
+    assert running.returncode == 130, shown
+    assert "Traceback" not in shown
+    assert f"interrupted: {AGAIN}" in shown
+    assert parent_status(tmp_path) == "KILLED"
+    rows = json.loads((tmp_path / "reports" / "demo" / "latest" / "results.json").read_text())
+    assert 1 <= len(rows) < len(SIZES)
+    wait_until_gone(mark)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_while_ray_starts_a_campaign_is_stopped_as_well(tmp_path: Path, number: signal.Signals, mark: str) -> None:
+    running = start(write_tiny(tmp_path, SIZES), tmp_path, mark)
+    wait_for(running, lambda: has_raylet(running))
+    os.killpg(running.pid, number)
+    shown = end_of(running)
+    assert running.returncode in (130, -signal.SIGALRM), shown
+    assert shown.splitlines()[0] == f"stopping now; {AGAIN}"
+    assert parent_status(tmp_path) in (None, "KILLED")
+    wait_until_gone(mark)
+
+
+def test_while_the_report_is_written_a_campaign_is_stopped_as_well(tmp_path: Path, mark: str) -> None:
+    running = start(write_tiny(tmp_path, SIZES[:1]), tmp_path, mark)
+    wait_for(running, lambda: any((tmp_path / "reports").rglob("*.*")))
+    running.send_signal(signal.SIGTERM)  # which Ray gives back to the system when it ends
+    shown = end_of(running)
+    assert running.returncode == 130, shown
+    assert "Traceback" not in shown
+    assert f"stopping now; {AGAIN}" in shown
+    assert parent_status(tmp_path) == "KILLED"
+    wait_until_gone(mark)
+
+
+def test_what_a_killed_launch_left_is_swept_by_the_next_and_a_living_ones_is_not(tmp_path: Path, mark: str) -> None:
+    several, one = tmp_path / "several", tmp_path / "one"
+    several.mkdir()
+    one.mkdir()
+    killed = start(write_tiny(several, SIZES), tmp_path, mark)
+    read_until(killed, "trial 1/")
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    left = temporary_folders_of(killed.pid)
+    assert {"ray", "tune"} <= {folder.name.split("-")[1] for folder in left}
+    (scratch,) = [made(tmp_path / "store" / "tmp", killed.pid)]
+
+    living = start(several / "spec.yaml", tmp_path, mark, "--set", "model.training.epochs=2000")
+    read_until(living, " running  clean")
+    assert not any(folder.exists() for folder in [*left, scratch])
+    its_own, its_scratch = temporary_folders_of(living.pid), list((tmp_path / "store" / "tmp").iterdir())
+    assert its_scratch
+    other = start(write_tiny(one, SIZES[:1]), tmp_path, mark)  # all of it is in the store
+    shown = end_of(other)
+    assert other.returncode == 0, shown
+    assert [folder for folder in its_own if not folder.exists()] == []
+    assert [folder for folder in its_scratch if not folder.exists()] == []
+    assert has_raylet(living)
+    living.send_signal(signal.SIGTERM)
+    shown = end_of(living)
+    assert living.returncode == 130, shown
+    wait_until_gone(mark)
+
+
+def made(parent: Path, process: int) -> Path:
+    """Make what a stage of a process leaves in the store when it is killed."""
+    folder = parent / f"{os.uname().nodename}-{process}-0badcafe"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -33,16 +33,22 @@ def test_a_start_that_took_too_long_is_tried_again(started: list[Path], monkeypa
     assert not started[-1].exists()
 
 
-@pytest.mark.parametrize(("reason", "attempts"), [(TOO_LATE, cluster.ATTEMPTS), ("no room", 1)])
+@pytest.mark.parametrize(
+    ("reason", "attempts", "advice"),
+    [(TOO_LATE, cluster.ATTEMPTS, "run the same command again"), ("no room.", 1, "start one")],
+)
 def test_ray_that_does_not_start_is_one_line(
-    reason: str, attempts: int, started: list[Path], monkeypatch: pytest.MonkeyPatch
+    reason: str, attempts: int, advice: str, started: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start(folder: Path, cpus: int) -> None:
         started.append(folder)
         raise Exception(f"{reason}\nmore")
 
     monkeypatch.setattr(cluster, "_start", start)
-    with pytest.raises(SpecError, match=f"^Ray at 'local': {reason}; start one"), cluster.ray_session("local", spec()):
+    with (
+        pytest.raises(SpecError, match=f"^Ray at 'local': {reason.rstrip('.')}; {advice}"),
+        cluster.ray_session("local", spec()),
+    ):
         pass
     assert len(started) == attempts
     assert not any(folder.exists() for folder in started)

@@ -1,0 +1,104 @@
+"""A campaign that is as small as it gets, run as a process of its own whose processes can be found."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.specs import write
+
+TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
+MARK = "TBAR_TEST_MARK"
+PATIENCE = 60
+"""Seconds within which a process that was ended has to be gone; a guard, not a measurement."""
+
+
+def write_tiny(folder: Path, sizes: Sequence[int], **changes: Any) -> Path:
+    """Write a spec with a trial for each forget-set size, one at a time."""
+    settings: dict[str, Any] = {
+        "data": {"synthetic": {"samples": 96, "size": 64, "per_class": 2, "samples_per_shard": 96}},
+        "model": {"architecture": "tbar-RN-pico", "training": TRAINING},
+        "poison": {"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": TRAINING},
+        "forget": {"size": 8},
+        "alpha": [0, 1],
+        "evaluation": {"min_retention": 0},
+        "unlearning": {"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
+        "search": {"axes": {"attack": ["badnets"], "forget_size": list(sizes)}, "concurrency": 1},
+        "resources": {"training_cpus": 1, "readers": 1},
+    }
+    return write(folder, **{**settings, **changes})
+
+
+def start(spec_file: Path, home: Path, mark: str, *words: str) -> subprocess.Popen[str]:
+    """Start `tbar campaign run` with its own Ray; all its processes carry `mark` in their environment."""
+    environment = {**os.environ, "TBAR_HOME": str(home), MARK: mark}
+    environment.pop("RAY_ADDRESS", None)
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    program = "from tbar_ray.cli.main import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", program, "campaign", "run", str(spec_file), *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(running: subprocess.Popen[str], beginning: str) -> str:
+    """Return what a process says up to the first line that begins like that."""
+    assert running.stdout is not None
+    shown = ""
+    for line in running.stdout:
+        shown += line
+        if line.startswith(beginning):
+            break
+    return shown
+
+
+def marked(mark: str) -> list[str]:
+    """Return the command lines of the living processes that carry a mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_until_gone(mark: str) -> None:
+    """Wait until no process carries a mark."""
+    deadline = time.monotonic() + PATIENCE
+    while left := marked(mark):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
+
+
+def temporary_folders_of(process: int) -> list[Path]:
+    """Return the temporary folders of a process."""
+    return sorted(Path("/tmp").glob(f"tbar-*-{process}-*"))
+
+
+def parent_status(home: Path) -> str | None:
+    """Return the status of the campaign's run in MLflow; None if there is no such run."""
+    if not (home / "mlflow.db").exists():
+        return None
+    with closing(sqlite3.connect(home / "mlflow.db", timeout=20)) as database:
+        try:
+            rows = database.execute(
+                "SELECT status FROM runs JOIN tags USING (run_uuid) WHERE key = 'tbar.kind' AND value = 'campaign'"
+            ).fetchall()
+        except sqlite3.OperationalError:  # the tables are not there yet
+            return None
+    return str(rows[0][0]) if rows else None
