@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import ray
@@ -26,6 +27,12 @@ from tbar_ray.store.store import Store
 
 MENDS = 3
 """Inputs of a stage that are found broken, one after the other, and computed again, before the stage fails."""
+
+
+@cache
+def _remote_run_stage() -> Any:
+    """The function as Ray knows it: one made anew for each stage would be exported, and read by workers, each time."""
+    return ray.remote(run_stage)
 
 
 class Coordinator:
@@ -164,7 +171,7 @@ class Coordinator:
         if self._draining:
             return Outcome(STOPPED)
         me = ray.get_runtime_context().current_actor
-        task = ray.remote(run_stage).options(
+        task = _remote_run_stage().options(
             num_cpus=call.cpus,
             num_gpus=call.policy.gpus,
             max_retries=3,

@@ -53,14 +53,11 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -
 
     stage: Stage = cloudpickle.loads(payload)
     torch.set_num_threads(stage.threads)
-    started = time.monotonic()
-    last = [started]
+    last = [0.0]
 
     def report(facts: dict[str, Any]) -> None:
         now = time.monotonic()
-        # the end is told at once, unless the stage is so short that its own end comes before anybody looks
-        ended = facts.get("done") == facts.get("total") and now - started >= REPORT_EVERY
-        if now - last[0] >= REPORT_EVERY or "note" in facts or ended:
+        if now - last[0] >= REPORT_EVERY or "note" in facts or facts.get("done") == facts.get("total"):
             last[0] = now
             coordinator.report.remote(stage.fingerprint, facts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -54,6 +55,19 @@ class Working(Stage):
             time.sleep(pause)
             context.report({"done": done, "total": len(self.pauses)})
         return {}
+
+
+class Knowing(Stage):
+    """Tells how many functions Ray has brought to its process."""
+
+    kind: ClassVar[str] = "knowing"
+
+    number: int
+    needs: tuple[Stage, ...] = ()
+
+    def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
+        manager = ray._private.worker.global_worker.function_actor_manager
+        return {"functions": sum(map(len, manager._function_execution_info.values())), "process": os.getpid()}
 
 
 class Waiting(Stage):

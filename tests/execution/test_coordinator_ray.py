@@ -18,7 +18,7 @@ from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.node import DEFAULT_POLICY, Stage
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
-from tests.execution.small_stages import DONE, Crashing, Noted, Waiting
+from tests.execution.small_stages import DONE, Crashing, Knowing, Noted, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -84,6 +84,20 @@ def test_a_trial_may_be_sent_without_the_calls_that_were_sent_before(bench: Benc
     bench.actor.submit.remote("second", [stage.fingerprint], [])
     assert bench.answers("second", "first") == [None, None]
     assert bench.ran() == {"known": 1}
+
+
+def test_a_process_is_brought_the_function_that_runs_stages_once(bench: Bench) -> None:
+    top: Stage = Knowing(number=0)
+    stages = [top]
+    for number in range(1, 5):
+        top = Knowing(number=number, needs=(top,))
+        stages.append(top)
+    bench.submit("trial", top)
+    assert bench.answers("trial") == [None]
+    facts = [bench.store.facts(stage.artifact)["facts"] for stage in stages]
+    known = {fact["process"]: fact["functions"] for fact in facts[:2]}
+    assert all(fact["functions"] == known.get(fact["process"], fact["functions"]) for fact in facts)
+    assert len({fact["process"] for fact in facts}) < len(facts)
 
 
 def test_a_stage_that_fails_fails_those_above_and_no_others_with_its_own_words(bench: Bench) -> None:
