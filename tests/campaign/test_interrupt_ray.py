@@ -132,7 +132,10 @@ def test_a_campaign_whose_running_stages_have_ended_writes_its_report(tmp_path: 
     wait_until_gone(mark)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow)],
+)
 def test_while_ray_starts_a_campaign_is_stopped_as_well(tmp_path: Path, number: signal.Signals, mark: str) -> None:
     running = start(write_tiny(tmp_path, SIZES), tmp_path, mark)
     wait_for(running, lambda: has_raylet(running))
@@ -144,6 +147,7 @@ def test_while_ray_starts_a_campaign_is_stopped_as_well(tmp_path: Path, number: 
     wait_until_gone(mark)
 
 
+@pytest.mark.slow
 def test_while_the_report_is_written_a_campaign_is_stopped_as_well(tmp_path: Path, mark: str) -> None:
     running = start(write_tiny(tmp_path, SIZES[:1]), tmp_path, mark)
     wait_for(running, lambda: any((tmp_path / "reports").rglob("*.*")))
@@ -156,6 +160,7 @@ def test_while_the_report_is_written_a_campaign_is_stopped_as_well(tmp_path: Pat
     wait_until_gone(mark)
 
 
+@pytest.mark.slow
 def test_what_a_killed_launch_left_is_swept_by_the_next_and_a_living_ones_is_not(tmp_path: Path, mark: str) -> None:
     several, one = tmp_path / "several", tmp_path / "one"
     several.mkdir()

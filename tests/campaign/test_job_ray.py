@@ -19,7 +19,7 @@ import pytest
 
 from tests.campaign.tiny import parent_status, read_until, write_tiny
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(3600)]
 
 ROOT = Path(__file__).parents[2]
 SIZES = list(range(8, 13))
