@@ -111,16 +111,25 @@ def end_process(code: int) -> None:
         for folder in folders:
             remove(folder)
 
-    tidying = threading.Thread(target=tidy, daemon=True)
-    tidying.start()
-    tidying.join(TIDYING)
     with suppress(OSError):
         if os.isatty(1):
             os.write(1, SHOW_CURSOR)  # a live table had hidden it
+    _fall_silent()
+    tidying = threading.Thread(target=tidy, daemon=True)
+    tidying.start()
+    tidying.join(TIDYING)
     for process in tuple(belonging):  # at the very last: Ray would end this process in its own way
         with suppress(psutil.Error):
             process.kill()
     os._exit(code)
+
+
+def _fall_silent() -> None:
+    """Let nothing more be printed: other threads run on while their files go, and would show tracebacks of it."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2):
+            os.dup2(nowhere, descriptor)
 
 
 def _handled(number: int, frame: FrameType | None) -> None:

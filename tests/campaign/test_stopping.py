@@ -144,3 +144,23 @@ def test_a_terminal_gets_its_cursor_back(tmp_path: Path) -> None:
     assert process.wait(timeout=60) == 130
     assert shown.endswith(SHOW_CURSOR)
     os.close(terminal)
+
+
+def test_a_process_that_ends_prints_nothing_of_what_its_other_threads_miss() -> None:
+    code = (
+        "import sys, threading, time\n"
+        "from tbar_ray.campaign import stopping\n"
+        "def talk():\n"
+        "    while True:\n"
+        "        print('traceback', file=sys.stderr, flush=True)\n"
+        "stopping.remove = lambda folder: None\n"
+        "def slow():\n"
+        "    threading.Thread(target=talk, daemon=True).start()\n"
+        "    time.sleep(0.3)\n"
+        "    return []\n"
+        "stopping.own_folders = slow\n"
+        "print('last word', file=sys.stderr, flush=True)\n"
+        "stopping.end_process(3)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (3, "last word\n")
