@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tbar_ray.data.places import is_file, is_remote
@@ -78,10 +78,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointFormat]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}")
     if path.suffix == ".safetensors":
-        try:
-            tensors: dict[str, Tensor] = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is not a safetensors file: {_first_line(error)}") from None
+        tensors, _ = load_safetensors(path)
+        if not tensors:
+            raise CheckpointError(f"{path} holds no tensors")
         plain, prefix = _plain(path, tensors)
         return plain, CheckpointFormat(True, (), prefix)
     try:
@@ -104,6 +103,21 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointFormat]:
     state, entries = _state_dict(path, content)
     plain, prefix = _plain(path, state)
     return plain, CheckpointFormat(False, entries, prefix)
+
+
+def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read the tensors of a safetensors file, under the names they have there, and its metadata.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file: {_first_line(error)}") from None
 
 
 def save_checkpoint(state: dict[str, Tensor], path: Path, form: CheckpointFormat) -> None:

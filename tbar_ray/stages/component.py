@@ -34,7 +34,7 @@ class ComponentVector(Stage):
     """
 
     kind: ClassVar[str] = "component-vector"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     trains: ClassVar[bool] = True
     on_model: ClassVar[bool] = True
 

@@ -29,7 +29,7 @@ class Unlearn(Stage):
 
     kind: ClassVar[str] = "vector"
     trains: ClassVar[bool] = True
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     on_model: ClassVar[bool] = True
 
     gate: AttackGate

@@ -53,6 +53,13 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
     assert {key: value.dtype for key, value in loaded.items()} == {k: v.dtype for k, v in tensors.items()}
 
 
+def test_a_safetensors_file_without_tensors_is_refused(tmp_path: Path) -> None:
+    """It was searched for a prefix of all names for ever."""
+    save_state_dict({}, tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match="holds no tensors"):
+        load_state_dict(tmp_path / "m.safetensors")
+
+
 def test_shared_memory_views_and_gradients_can_be_saved(tmp_path: Path) -> None:
     base = torch.randn(4, 6, requires_grad=True)
     tensors = {"whole": base, "row": base[1], "turned": base.T}

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tbar_ray.errors import CheckpointError
@@ -168,6 +169,40 @@ def test_saved_vectors_are_read_back(tmp_path: Path) -> None:
     assert loaded.integer_buffers == vector.integer_buffers
     theta = snapshot(tiny(RESNET))
     assert same(theta + loaded, theta + vector)
+
+
+def test_a_file_holds_only_what_moved(tmp_path: Path) -> None:
+    start = {"text": torch.randn(500, 30), "image": torch.randn(4), "half": torch.randn(2, 3).half()}
+    vector = TaskVector.between(start, {**start, "image": start["image"] + 1})
+    vector.save(tmp_path / "v.safetensors")
+    assert (tmp_path / "v.safetensors").stat().st_size < 1_000
+    loaded = TaskVector.load(tmp_path / "v.safetensors")
+    assert same(loaded.tensors, vector.tensors)
+    assert {key: value.dtype for key, value in loaded.tensors.items()} == {k: v.dtype for k, v in start.items()}
+    assert loaded.moved == vector.moved == {"image"}
+    assert same(start + 2 * loaded, start + 2 * vector)
+    loaded.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "v.safetensors").read_bytes()
+
+
+def test_a_vector_that_moved_nothing_is_read_back(tmp_path: Path) -> None:
+    start = {"a": torch.randn(3), "b": torch.randn(2, 2)}
+    TaskVector.between(start, start).save(tmp_path / "v.safetensors")
+    loaded = TaskVector.load(tmp_path / "v.safetensors")
+    assert same(loaded.tensors, {"a": torch.zeros(3), "b": torch.zeros(2, 2)})
+
+
+def test_differences_of_another_program_are_read(tmp_path: Path) -> None:
+    save_file({"w": torch.ones(2), "still": torch.zeros(3)}, tmp_path / "v.safetensors")
+    loaded = TaskVector.load(tmp_path / "v.safetensors")
+    assert same(loaded.tensors, {"w": torch.ones(2), "still": torch.zeros(3)})
+
+
+@pytest.mark.parametrize("unmoved", ["{", '{"w": 3}', '{"w": ["load", [2]]}', '{"w": ["float32", [-2]]}'])
+def test_metadata_that_tell_nothing_are_refused(unmoved: str, tmp_path: Path) -> None:
+    save_file({"v": torch.ones(2)}, tmp_path / "v.safetensors", {"unmoved": unmoved})
+    with pytest.raises(CheckpointError, match="metadata do not tell dtype and shape"):
+        TaskVector.load(tmp_path / "v.safetensors")
 
 
 def test_only_tensors_that_moved_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
