@@ -181,8 +181,9 @@ class Coordinator:
         try:
             self._queued[call.fingerprint] = task.remote(call.payload, call.policy, self._store, me)
             found: Outcome = await self._queued[call.fingerprint]
-        except ray.exceptions.TaskCancelledError:
-            return Outcome(STOPPED)
+        except ray.exceptions.TaskCancelledError as error:
+            # a trial whose stages were stopped on request has no record: nothing else may pass for that
+            return Outcome(STOPPED if self._draining else f"{call.title}: {type(error).__name__}: {last_line(error)}")
         except Exception as error:  # a crash of ours or of a host, after Ray's retries
             return Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
         finally:

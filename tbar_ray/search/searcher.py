@@ -88,8 +88,8 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         if proposal is None:
             return
         reason = LOST if error or not result or "reason" not in result else result["reason"]
-        if reason == STOPPED or self.failure is not None or (reason == LOST and self.is_stopping()):
-            return
+        if self.failure is not None or (reason in (LOST, STOPPED) and self.is_stopping()):
+            return  # it was not run, and the next launch runs it
         record = self._record(proposal.planned, reason)
         try:
             self._ledger.write(record)
@@ -101,6 +101,11 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         spec = proposal.planned.trial.spec
         failed = record.status == "failed"
         proposal.tell(None if failed else objective_values(record, spec.evaluation.min_retention))
+
+    def settle(self) -> None:
+        """Write a record of every trial that was handed out and whose end Tune has not told."""
+        for trial_id in list(self._running):
+            self.on_trial_complete(trial_id, error=True)
 
     def _record(self, planned: PlannedTrial, reason: str | None) -> TrialRecord:
         if reason is None:

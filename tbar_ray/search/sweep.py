@@ -58,5 +58,6 @@ def sweep(searcher: CampaignSearcher, total: int, concurrency: int, coordinator:
             ),
         )
         tuner.fit()
+    searcher.settle()  # Tune says of a trial that it left unfinished in its log alone, which is silent here
     if searcher.failure is not None:
         raise searcher.failure

@@ -11,7 +11,7 @@ import pytest
 from ray import cloudpickle
 
 from tbar_ray.errors import StoreError
-from tbar_ray.execution.calls import StageCall
+from tbar_ray.execution.calls import STOPPED, StageCall
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
@@ -135,8 +135,16 @@ def test_a_finished_trial_is_kept_shown_and_told(sweep: Sweep) -> None:
         (None, False, LOST),
         ({"training_iteration": 1}, False, LOST),
         ({"reason": "attack did not take"}, False, "attack did not take"),
+        ({"reason": STOPPED}, False, STOPPED),
     ],
-    ids=["its process died", "died after a report", "no result", "a result without a reason", "a stage failed"],
+    ids=[
+        "its process died",
+        "died after a report",
+        "no result",
+        "a result without a reason",
+        "a stage failed",
+        "its stages were stopped though nobody asked",
+    ],
 )
 def test_a_trial_that_did_not_end_well_has_a_failed_record_and_its_study_hears_none(
     sweep: Sweep, result: dict[str, Any] | None, error: bool, reason: str
@@ -147,6 +155,26 @@ def test_a_trial_that_did_not_end_well_has_a_failed_record_and_its_study_hears_n
     assert (shown.status, shown.reason) == ("failed", reason)
     assert sweep.ledger.find(sweep.planned[0].fingerprint) == shown
     assert sweep.proposals.told == [None]
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("result", [None, {"reason": STOPPED}])
+def test_a_trial_that_was_stopped_on_request_has_no_record(sweep: Sweep, result: dict[str, Any] | None) -> None:
+    sweep.hand_out()
+    sweep.searcher.is_stopping = lambda: True
+    sweep.searcher.on_trial_complete("t0", result)
+    sweep.searcher.on_trial_complete("t1", DONE)
+    assert [shown.fingerprint for shown in sweep.ended] == [sweep.planned[1].fingerprint]
+
+
+@pytest.mark.usefixtures("finished")
+def test_every_trial_that_was_handed_out_has_a_record_at_the_end(sweep: Sweep) -> None:
+    sweep.hand_out()
+    sweep.searcher.on_trial_complete("t1", DONE)
+    sweep.searcher.settle()
+    assert sweep.searcher.ended == set(sweep.searcher.handed_out)
+    assert {shown.reason for shown in sweep.ended if shown.status == "failed"} == {LOST}
+    assert sum(shown.status == "failed" for shown in sweep.ended) == len(sweep.planned) - 1
 
 
 @pytest.mark.parametrize(
