@@ -44,8 +44,12 @@ class GateRecord(Part):
     @property
     def passed(self) -> bool:
         """Whether the attack took: the rule of `stages.evaluate.AttackGate`."""
-        drop = 0.0 if self.clean_ca is None else self.clean_ca - self.ca
-        return self.asr >= self.min_asr and drop <= self.max_ca_drop
+        return self.asr >= self.min_asr and self.ca_drop <= self.max_ca_drop
+
+    @property
+    def ca_drop(self) -> float:
+        """CA of the clean model less the infected one's; 0 without a clean model."""
+        return 0.0 if self.clean_ca is None else self.clean_ca - self.ca
 
 
 class MeanRecord(Part):

@@ -282,8 +282,7 @@ def objective_values(record: TrialRecord, min_retention: float) -> dict[str, flo
 
     values = {}
     if (gate := record.gate) is not None:
-        drop = 0.0 if gate.clean_ca is None else gate.clean_ca - gate.ca
-        values["infected_asr"] = attackers_asr(gate.asr, drop, gate.max_ca_drop)
+        values["infected_asr"] = attackers_asr(gate.asr, gate.ca_drop, gate.max_ca_drop)
     if record.status == "failed":
         return values
     point = record.selected_point or max(record.path, key=lambda point: point.ca)

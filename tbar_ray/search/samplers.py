@@ -42,8 +42,8 @@ class StudyProposals(Proposals):
     therefore depend on the seed, the batch size and the results, and never on which trial happened to finish first:
     running a campaign again proposes the same trials, and finds them in the store. With `search.prune` a proposal
     carries the least objective of the batches before, which a trial is given up against. With `search.mean_over` each
-    of Optuna's trials is several of the campaign, one a cell, and its value is their mean; it fails if one fails. A trial
-    fails that has no value of what is searched: one whose attack did not take has the attacker's.
+    of Optuna's trials is several of the campaign, one a cell, and its value is their mean; it fails if one fails. A
+    trial fails that has no value of what is searched: one whose attack did not take has the attacker's.
     """
 
     def __init__(self, planner: Planner, searched: Study) -> None:

@@ -41,12 +41,13 @@ class Search(Section):
     trials: int | None = Field(default=None, ge=1, description="trials; for grid: all cells")
     objective: Literal["asr", "tradeoff", "infected_asr"] = Field(
         default="asr",
-        description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together; infected_asr: the attacker's, "
-        "most ASR of the infected model subject to poison.max_ca_drop, whether or not the attack takes",
+        description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together; infected_asr: the "
+        "attacker's, most ASR of the infected model subject to poison.max_ca_drop, whether or not the attack takes",
     )
     study: Literal["whole", "per method", "per attack"] = Field(
         default="whole",
-        description="per method, per attack: a search of `trials` trials for each value of the axis 'method' or 'attack'",
+        description="per method, per attack: a search of `trials` trials for each value of the axis 'method' or "
+        "'attack'",
     )
     mean_over: list[str] = Field(
         default_factory=list,

@@ -17,8 +17,8 @@ MOST_IMAGES = 256
 class MeasureVisibility(Stage):
     """PSNR and SSIM between clean images and the same stamped as for evaluation, both rounded to 256 levels.
 
-    It depends on backdoor, evaluation set and size alone, so all models that one backdoor is planted in share it. Images
-    are resized bicubically, as CLIP's are, whatever the model's own weights ask for.
+    It depends on backdoor, evaluation set and size alone, so all models that one backdoor is planted in share it.
+    Images are resized bicubically, as CLIP's are, whatever the model's own weights ask for.
     """
 
     kind: ClassVar[str] = "visibility"

@@ -72,7 +72,10 @@ class WaNet(Warp):
     grid_size: int = Field(default=4, ge=2, le=REFERENCE_SIZE, description="points of the field's grid along a side")
     cross_ratio: float = Field(default=2, ge=0, le=1000, description="cover samples per poisoned sample")
     cross_noise: float = Field(
-        default=2, ge=0, le=1000, description="largest value of a cover sample's own noise, in multiples of the strength"
+        default=2,
+        ge=0,
+        le=1000,
+        description="largest value of a cover sample's own noise, in multiples of the strength",
     )
 
     @property

@@ -12,6 +12,7 @@ from tbar_ray.errors import StoreError
 from tbar_ray.evaluation.selection import penalised_asr
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records import writing
+from tbar_ray.records.measures import GateRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import RecordWriter, objective_values
 from tbar_ray.stages.alpha_path import PATH
@@ -42,7 +43,7 @@ CLEAN = {"validation": told(0.9, 0.01, 0.9), "test": told(0.89, 0.02, 0.8)}
 
 
 VISIBLE = seen(25.5)
-COMPARED = gated(0.99, ca=0.8, clean_ca=0.9).model_copy(update={"max_ca_drop": 0.05})
+COMPARED = GateRecord(asr=INFECTED["validation"]["asr"]["value"], ca=0.8, clean_ca=0.9, min_asr=0.8, max_ca_drop=0.05)
 
 
 def path_content(**changes: Any) -> Content:

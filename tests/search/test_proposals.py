@@ -104,4 +104,4 @@ def test_every_attack_has_a_search_of_its_own_axes_alone() -> None:
     assert Counter(settings["attack"] for settings in found) == {"badnets": 3, "blended": 3}
     for settings in found:
         assert ("attacks.blended.parameters.ratio" in settings) == (settings["attack"] == "blended")
-    assert len({settings["poisoning_rate"] for settings in found}) == 6
+    assert len({(settings["attack"], settings["poisoning_rate"]) for settings in found}) == 6
