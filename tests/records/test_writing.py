@@ -282,7 +282,8 @@ def test_a_sampler_is_told_the_validation_scores_of_the_selected_alpha(store: St
     made = finished(store, plan())
     point = made.path[1]
     assert objective_values(made, 0.95) == {
-        "infected_asr": pytest.approx(0.05 - 0.1), "penalised_asr": point.asr, "ca": point.ca, "asr": point.asr, "pa": point.pa,
+        "infected_asr": pytest.approx(0.05 - 0.1), "penalised_asr": point.asr, "ca": point.ca, "asr": point.asr,
+        "pa": point.pa,
     }  # fmt: skip
     without = path_content(selected=None, feasible=False, test=None, path=path_content()["path"][1:])
     lost = finished(store, plan({"seed": 1}), path=without)

@@ -88,7 +88,7 @@ def test_jitter_moves_every_pixel_by_its_own_draw(height: int, width: int) -> No
 
 @pytest.mark.parametrize(("height", "width", "strength"), [(224, 224, 0.5), (40, 56, 0.5), (40, 56, 6.0)])
 def test_a_cover_sample_is_warped_by_the_field_and_noise_of_its_own(height: int, width: int, strength: float) -> None:
-    """The noise is twice as large as the strength, as in the original: cover samples must not look like poisoned ones."""
+    """Noise is twice as large as the strength, as in the original: cover samples must not look like poisoned ones."""
     levels = random_levels(2, height, width)
     trigger = WaNet(seed=2, strength=strength)
     covered = cover_uint8(trigger, torch.from_numpy(levels), ["a", "b"]).numpy()
