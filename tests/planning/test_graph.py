@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,6 +155,9 @@ def test_models_that_one_backdoor_is_planted_in_share_how_visible_it_is() -> Non
 
 def test_how_visible_a_trigger_is_tells_no_trials_apart() -> None:
     """Trials of earlier versions, which did not measure it, keep their fingerprints."""
-    (graph, _) = graphs()
+    (planned, _) = Planner(spec()).grid()
+    graph = planned.graph
     assert graph.visibility in graph.outputs
     assert graph.results == [graph.path]
+    larger = replace(planned, graph=replace(graph, visibility=graph.visibility.model_copy(update={"size": 128})))
+    assert larger.fingerprint == planned.fingerprint
