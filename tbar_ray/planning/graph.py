@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tbar_ray.planning.disentanglement import map_stages
+from tbar_ray.planning.disentanglement import geometry_stage, map_stages
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planted import PlantedAttack, plant_attack
@@ -14,6 +14,7 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
+from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
@@ -32,6 +33,7 @@ class TrialGraph:
         plain: the infected model before the victim merged it; the same as `infected` without a merge.
         model: the infected model, before a merge.
         map: the disentanglement map, where the campaign asks for one.
+        geometry: lengths and angles of the trigger of this map; None without a map.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
 
@@ -41,16 +43,19 @@ class TrialGraph:
     plain: Evaluate
     model: InfectedNode
     map: MeasureDisentanglement | None = None
+    geometry: MeasureGeometry | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[Stage]:
-        """Stages that the trial waits for: the path of α and, where they are, the scores before a merge and the map."""
+        """Stages that the trial waits for: the path of α and, where they are, scores before a merge, map and geometry."""
         outputs: list[Stage] = [self.path]
         if self.plain != self.infected:
             outputs.append(self.plain)
         if self.map is not None:
             outputs.append(self.map)
+        if self.geometry is not None:
+            outputs.append(self.geometry)
         return outputs
 
 
@@ -79,13 +84,15 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         to_beat=trial.to_beat,
         threads=resources.trial_cpus,
     )
+    xi = map_stages(spec, planted, infected) if spec.disentanglement is not None else None
     return TrialGraph(
         path,
         _clean(spec, base, planted),
         infected,
         plain=_evaluate(spec, base, planted, "infected", planted.infected),
         model=planted.infected,
-        map=map_stages(spec, planted, infected) if spec.disentanglement is not None else None,
+        map=xi,
+        geometry=None if xi is None else geometry_stage(xi),
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 

@@ -12,13 +12,22 @@ from typing import Any
 from tbar_ray.errors import TbarError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import PlannedTrial
-from tbar_ray.records.measures import Cost, DisentanglementRecord, OtherBackdoor, SensitivityRecord, WeightChange
+from tbar_ray.records.measures import (
+    Cost,
+    DisentanglementRecord,
+    GeometryRecord,
+    OtherBackdoor,
+    SensitivityRecord,
+    WeightChange,
+)
 from tbar_ray.records.record import Status, TrialRecord
 from tbar_ray.records.scores import BESIDE, PointRecord, RateRecord, Role, ScoresRecord
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
+from tbar_ray.stages.geometry import GEOMETRY
 from tbar_ray.stages.measure_disentanglement import MAP
+from tbar_ray.stages.models import CleanModel
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.store.store import Store
@@ -49,7 +58,12 @@ class RecordWriter:
             with suppress(TbarError, *UNREADABLE):
                 if stage is not None and self._store.has(stage.artifact):
                     known[role] = self._scores(stage, "test")
-        return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
+        seen = None
+        with suppress(TbarError, *UNREADABLE):
+            seen = self._pretraining_samples(graph)
+        return TrialRecord(
+            **self._identity(planned), status="failed", reason=redact(reason), pretraining_samples=seen, **known
+        )
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
         """Record of a trial whose stages are all in the store.
@@ -96,6 +110,7 @@ class RecordWriter:
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
             lost=_lost(facts),
+            pretraining_samples=self._pretraining_samples(graph),
         )
 
     def _identity(self, planned: PlannedTrial) -> Content:
@@ -118,6 +133,13 @@ class RecordWriter:
             "plant_fingerprint": plant.fingerprint if plant is not None else None,
         }
 
+    def _pretraining_samples(self, graph: TrialGraph) -> int | None:
+        """Samples that the clean model's training saw; None for given weights, and where it has not ended."""
+        for stage in stages_in_order([graph.path]):
+            if isinstance(stage, CleanModel) and self._store.has(stage.artifact):
+                return int(self._facts(stage)["facts"]["training"]["samples"])
+        return None
+
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
         """How far the attacker moved the weights; None for a given model, whose start is unknown."""
         if not isinstance(graph.model, InfectedModel):
@@ -137,7 +159,7 @@ class RecordWriter:
         return found
 
     def _disentanglement(self, graph: TrialGraph, alpha: float | None) -> DisentanglementRecord | None:
-        """The map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it; None without a map."""
+        """The map, ξ where it is read and the grid reaches, and the trigger's geometry; None without a map."""
         from tbar_ray.evaluation.disentanglement_map import DisentanglementMap
 
         if graph.map is None:
@@ -150,8 +172,25 @@ class RecordWriter:
             value = whole.at(1, alpha_t) if inside else nan
             return value if isfinite(value) else None
 
-        negated = None if alpha is None else at(-alpha)
-        return DisentanglementRecord(**content, at_planted=at(1), at_negated=negated, alpha=alpha)
+        equal = None if alpha is None else self._equal_length(graph, alpha, content["vectors"]["trigger"]["norm"])
+        return DisentanglementRecord(
+            **content,
+            at_planted=at(1),
+            at_negated=None if alpha is None else at(-alpha),
+            alpha=alpha,
+            at_equal_length=None if equal is None else at(equal),
+            alpha_equal_length=equal,
+            geometry=None if graph.geometry is None else GeometryRecord(**self._read(graph.geometry, GEOMETRY)),
+        )
+
+    def _equal_length(self, graph: TrialGraph, alpha: float, norm: float) -> float | None:
+        """α_t at which −α_t·τ_t, ‖τ_t‖ being `norm`, is as long as the trial's −α·τ; None if nothing is negated."""
+        from tbar_ray.unlearning.registry import build_unlearner
+
+        unlearn = graph.path.unlearn
+        if build_unlearner(unlearn.method, unlearn.parameters).strength != "negation" or norm == 0:
+            return None
+        return -alpha * float(self._facts(unlearn)["facts"]["norm"]) / norm
 
     def _cost(self, graph: TrialGraph) -> Cost:
         facts = self._facts(graph.path.unlearn)["facts"]
