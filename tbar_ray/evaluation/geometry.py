@@ -43,7 +43,8 @@ def length(tensors: Tensors) -> float:
 
 def dot(first: Tensors, second: Tensors) -> float:
     """⟨u, v⟩ = Σ u_i·v_i over the tensors of `first`, which `second` has too; accumulated in float64."""
-    return float(sum(float((u.double() * second[name].double().to(u.device)).sum()) for name, u in first.items()))
+    pairs = ((u.detach().double(), second[name].detach().double()) for name, u in first.items())
+    return float(sum(float((u * v.to(u.device)).sum()) for u, v in pairs))
 
 
 def cosine(first: Tensors, second: Tensors) -> float | None:

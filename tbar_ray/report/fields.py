@@ -34,6 +34,11 @@ COST = {"defender_images": "data", "forget_images": "forget_images", "clean_pair
         "training_pairs": "training_pairs", "unlearning_samples": "samples", "unlearning_steps": "steps",
         "unlearning_seconds": "seconds", "unlearning_peak_memory": "peak_memory"}  # fmt: skip
 """Columns that are fields of a record's `alpha_sensitivity`, `weight_change` and `cost`."""
+XI = {"xi_planted": "at_planted", "xi_negated": "at_negated", "xi_equal_length": "at_equal_length",
+      "alpha_equal_length": "alpha_equal_length"}  # fmt: skip
+ANGLES = {"cosine_towards_target": "cosine_towards_target", "trigger_relative_length": "relative_length",
+          "gradient_overlap": "gradient_overlap"}  # fmt: skip
+"""Columns of campaigns with maps of ξ: fields of a record's `disentanglement`, and of its geometry."""
 FIELDS = (
     "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
     *(f for role in ("_infected", "_clean") for metric in METRICS for f in _with_interval(f"{metric}{role}")),
@@ -42,6 +47,8 @@ FIELDS = (
 """The columns of every campaign, after its settings."""
 MASKED = ("statistics", "statistics_images", "asr_masked", "asr_masked_n")
 """Columns of models with running statistics."""
+SEEN = "pretraining_samples"
+"""Column of campaigns that train their clean model."""
 POINT_FIELDS = ("alpha", "split", *SCORE_FIELDS, "ca_retention")
 POINT_BESIDE = ("ca", "asr", "pa")
 """Scores with the other running statistics."""
@@ -69,7 +76,9 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
         if any(_end(record.rate(metric, role), end) is not None for record in records)
     ]
     masked = MASKED if any(record.statistics for record in records) else ()
-    return (*settings_fields(records), *FIELDS, *masked, *some)
+    mapped = (*XI, *ANGLES) if any(record.disentanglement is not None for record in records) else ()
+    trained = (SEEN,) if any(record.pretraining_samples is not None for record in records) else ()
+    return (*settings_fields(records), *FIELDS, *trained, *masked, *mapped, *some)
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -130,11 +139,19 @@ def _flat(record: TrialRecord) -> Row:
         "statistics_images": record.statistics_images,
         "asr_masked": record.asr_masked,
         "asr_masked_n": None if record.beside is None else record.beside.asr.n,
+        SEEN: record.pretraining_samples,
     }
     for role, suffix in SUFFIXES.items():
         for metric in (*METRICS, *RETRIEVAL):
             row |= _rate(f"{metric}{suffix}", record.rate(metric, role))
-    parts = ((record.alpha_sensitivity, SENSITIVITY), (record.weight_change, CHANGE), (record.cost, COST))
+    xi = record.disentanglement
+    parts = (
+        (record.alpha_sensitivity, SENSITIVITY),
+        (record.weight_change, CHANGE),
+        (record.cost, COST),
+        (xi, XI),
+        (None if xi is None else xi.geometry, ANGLES),
+    )
     for part, names in parts:
         row |= {field: getattr(part, name, None) for field, name in names.items()}
     return row
