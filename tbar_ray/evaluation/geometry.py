@@ -6,7 +6,7 @@ fine-tunings that the vectors come from (2212.04089).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
@@ -84,7 +84,10 @@ def loss_gradient(model: nn.Module, head: Tensor, images: NormalisedImages, labe
     weights, reached = image_weights(model), list[str]()
     total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     # a backward pass comes to the last layers first
-    hooks = [weight.register_hook(lambda _, name=name: reached.append(name)) for name, weight in weights.items()]
+    hooks = [
+        weight.register_hook(lambda _, name=name: reached.append(name))  # type: ignore[no-untyped-call]
+        for name, weight in weights.items()
+    ]
     start = 0
     try:
         for batch in images:
@@ -114,5 +117,5 @@ def overlap_by_depth(first: Gradient, second: Gradient, parts: int = QUARTERS) -
 
     The runs hold equally many tensors, up to one, not equally many weights.
     """
-    runs: Sequence[Sequence[int]] = np.array_split(np.arange(len(first.depth)), parts)
-    return tuple(cosine({first.depth[i]: first.tensors[first.depth[i]] for i in run}, second.tensors) for run in runs)
+    runs = [run.tolist() for run in np.array_split(np.array(first.depth), parts)]
+    return tuple(cosine({name: first.tensors[name] for name in run}, second.tensors) for run in runs)

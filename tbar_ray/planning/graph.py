@@ -48,7 +48,7 @@ class TrialGraph:
 
     @property
     def outputs(self) -> list[Stage]:
-        """Stages that the trial waits for: the path of α and, where they are, scores before a merge, map and geometry."""
+        """Stages that the trial waits for: the path of α, and the scores before a merge, map and geometry it has."""
         outputs: list[Stage] = [self.path]
         if self.plain != self.infected:
             outputs.append(self.plain)

@@ -17,8 +17,8 @@ LOW = 0.1
 NOTE = (
     "ξ(α_c, α_t) of the clean model with a clean and a trigger vector, fine-tuned apart: the share of clean images "
     "plus the share of triggered images whose answer changes when the other vector is added, from 0 to 2. (1, −α): the "
-    "trigger negated at the α that validation selects. The map's trigger vector τ_t has another length than the trial's τ; "
-    "ξ at equal length is at (1, −α·‖τ‖ / ‖τ_t‖). – where the grid does not reach it, or no vector is negated."
+    "trigger negated at the α that validation selects. The map's trigger vector τ_t has another length than the "
+    "trial's τ; ξ at equal length is at (1, −α·‖τ‖ / ‖τ_t‖). – where the grid does not reach it, or no vector is negated."
 )
 OF_GEOMETRY = (
     "cos(τ_t, τ_y): of the trigger's vector and that of the same images without the trigger, also labelled with the "
@@ -77,7 +77,10 @@ def _angles(geometry: GeometryRecord | None) -> list[str]:
     if geometry is None:
         return ["–"] * len(ANGLES)
     values = (geometry.cosine_towards_target, geometry.relative_length, geometry.gradient_overlap)
-    return [*map(_number, values), ", ".join("–" if v is None else f"{v:.2f}" for v in geometry.gradient_overlap_by_depth)]
+    return [
+        *map(_number, values),
+        ", ".join("–" if v is None else f"{v:.2f}" for v in geometry.gradient_overlap_by_depth),
+    ]
 
 
 def _number(value: float | None) -> str:

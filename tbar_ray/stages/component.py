@@ -121,7 +121,7 @@ class ComponentVector(Stage):
         return Classification(model, preprocess, head)
 
     def _samples(self, store: Store, data: EvaluationSet, preprocess: Preprocessing) -> Batch:
-        """Read the chosen samples; label those of other classes with the target, and stamp them for the trigger's vector."""
+        """Read the chosen samples; label those of other classes with the target, stamped for the trigger's vector."""
         import numpy as np
         import torch
 

@@ -92,18 +92,14 @@ def test_the_overlap_is_the_cosine_of_both_gradients_of_the_formula() -> None:
 def test_the_other_of_two_opposite_classes_is_the_opposite_direction() -> None:
     weight, head, raw, _ = case(1)
     head = torch.stack([head[0], -head[0]])
-    first, second = (
-        loss_gradient(Linear(weight).eval(), head, images_of(raw), torch.tensor([own])) for own in (0, 1)
-    )
+    first, second = (loss_gradient(Linear(weight).eval(), head, images_of(raw), torch.tensor([own])) for own in (0, 1))
     assert overlap(first, second) == pytest.approx(-1, abs=1e-6)
 
 
 def test_images_without_a_common_pixel_have_orthogonal_gradients() -> None:
     weight, head, raw, labels = case(2)
     raw[0, :, 0], raw[1, :, 1] = 0, 0
-    first, second = (
-        loss_gradient(Linear(weight).eval(), head, images_of(raw[[i]]), labels[[i]]) for i in range(2)
-    )
+    first, second = (loss_gradient(Linear(weight).eval(), head, images_of(raw[[i]]), labels[[i]]) for i in range(2))
     assert overlap(first, second) == 0
 
 
@@ -134,7 +130,9 @@ def test_depth_goes_from_the_image_to_the_embedding(name: str) -> None:
     quarters = overlap_by_depth(first, second)
     runs = np.array_split(np.array(first.depth), 4)
     for found, run in zip(quarters, runs, strict=True):
-        u, v = (np.concatenate([each.tensors[n].numpy().astype(float).ravel() for n in run]) for each in (first, second))
+        u, v = (
+            np.concatenate([each.tensors[n].numpy().astype(float).ravel() for n in run]) for each in (first, second)
+        )
         assert found == pytest.approx(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
 
 
