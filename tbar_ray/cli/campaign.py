@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tbar_ray.cli.console import table_console
+from tbar_ray.cli.options import AsJson, StoreUrl
 from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="campaign spec, e
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a field, e.g. --set poison.rate=0.01")
 ]
-StoreUrl = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="artifact store: a folder, s3://…, gs://…")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON only")]
 
 
 def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:

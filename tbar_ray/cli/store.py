@@ -9,17 +9,13 @@ import typer
 from rich.table import Table
 
 from tbar_ray.cli.console import make_console
+from tbar_ray.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
     from tbar_ray.records.upkeep import Holding
     from tbar_ray.store.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Look after the artifact store.")
-StoreUrl = Annotated[
-    str | None,
-    typer.Option("--store", envvar="TBAR_STORE", metavar="URL", help="artifact store: a folder, s3://…, gs://…"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON only")]
 SHOWN = 20
 """Lines of a list before it is cut."""
 

@@ -24,6 +24,7 @@ COMMANDS = [
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TBAR_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("TBAR_STORE", raising=False)
     return tmp_path / "home"
 
 
@@ -100,6 +101,16 @@ def test_status_counts_records(tmp_path: Path, home: Path) -> None:
     (store.fetch(done.path_artifact) / "path.json").write_text("[]")
     told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--json"]).stdout)
     assert (told["done"], told["failed"], told["pending"]) == (0, 1, 1)
+
+
+def test_the_environment_names_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster sets it once for every command."""
+    monkeypatch.setenv("TBAR_STORE", str(tmp_path / "shared"))
+    Ledger(Store(str(tmp_path / "shared")), spec()).write(failed("blended"))
+    status = ["campaign", "status", str(write(tmp_path)), "--json"]
+    assert json.loads(CliRunner().invoke(app, status).stdout)["failed"] == 1
+    assert json.loads(CliRunner().invoke(app, [*status, "--store", str(tmp_path / "own")]).stdout)["failed"] == 0
+    assert '"demo/' in CliRunner().invoke(app, ["store", "ls", "--json"]).stdout
 
 
 def test_report_of_an_empty_store(
