@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import exp, inf, log
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,7 +80,7 @@ class GrowthLaw:
         return float(low), float(high)
 
 
-def fit_growth_law(samples: Sequence[int], kept: Sequence[float], seeds: Sequence[int]) -> GrowthLaw:
+def fit_growth_law(samples: Sequence[int], kept: Sequence[float], seeds: Sequence[int | str]) -> GrowthLaw:
     """Fit the law to measurements, each with its number of samples, the share kept and its seed.
 
     Its interval is a bootstrap of seeds and of numbers of samples, both drawn with replacement and crossed (Owen 2007,
@@ -89,12 +90,12 @@ def fit_growth_law(samples: Sequence[int], kept: Sequence[float], seeds: Sequenc
     Args:
         samples: one a measurement, at least 1.
         kept: one a measurement; noise may move it out of [0, 1].
-        seeds: one a measurement.
+        seeds: one a measurement, all numbers or all texts.
 
     Raises:
         DataError: if there are fewer than `LEAST_SIZES` different numbers of samples, or a value is not finite.
     """
-    order = sorted(range(len(samples)), key=lambda i: (samples[i], seeds[i], kept[i]))
+    order = sorted(range(len(samples)), key=lambda i: (samples[i], str(seeds[i]), kept[i]))
     sizes, groups = (np.array([values[i] for i in order]) for values in (samples, seeds))
     shares = np.array([kept[i] for i in order], dtype=np.float64)
     if (found := len(set(samples))) < LEAST_SIZES:
@@ -150,7 +151,7 @@ def _fit(ln: Floats, shares: Floats, weights: Floats, start: Floats) -> Floats:
     return found / max(1.0, float((abs(found) / (FARTHEST, STEEPEST)).max()))
 
 
-def _weights(sizes: NDArray[np.int64], seeds: NDArray[np.int64]) -> list[Floats]:
+def _weights(sizes: NDArray[Any], seeds: NDArray[Any]) -> list[Floats]:
     """How often each measurement occurs in each resample: times its size is drawn × times its seed is."""
     (kinds, of_size), (draws, of_seed) = (np.unique(x, return_inverse=True) for x in (sizes, seeds))
     generator = numpy_rng(0, "law of growth", len(sizes))

@@ -77,7 +77,7 @@ class TrialRecord(Part):
     infected_artifact: str | None = None
     """The infected model that the attacker hands out, with examples of its poisoned pairs."""
     pretraining_samples: int | None = None
-    """Samples that the clean model's training saw, each as often as it was seen; None for given weights."""
+    """Samples that pretraining saw, each as often as it was seen; None for weights of which it is not known."""
     plant_fingerprint: str | None = None
 
     @property

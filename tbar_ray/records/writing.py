@@ -27,7 +27,7 @@ from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.geometry import GEOMETRY
 from tbar_ray.stages.measure_disentanglement import MAP
-from tbar_ray.stages.models import CleanModel
+from tbar_ray.stages.models import CleanModel, PretrainedModel
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.store.store import Store
@@ -134,11 +134,14 @@ class RecordWriter:
         }
 
     def _pretraining_samples(self, graph: TrialGraph) -> int | None:
-        """Samples that the clean model's training saw; None for given weights, and where it has not ended."""
-        for stage in stages_in_order([graph.path]):
-            if isinstance(stage, CleanModel) and self._store.has(stage.artifact):
-                return int(self._facts(stage)["facts"]["training"]["samples"])
-        return None
+        """Samples that pretraining saw; None where it has not ended, and for weights of which it is not known."""
+        from tbar_ray.models.samples_seen import samples_seen
+
+        clean = None if graph.clean is None else graph.clean.model
+        start = graph.model.clean if isinstance(graph.model, InfectedModel) else clean
+        if isinstance(start, CleanModel) and self._store.has(start.artifact):
+            return int(self._facts(start)["facts"]["training"]["samples"])
+        return samples_seen(start.weights) if isinstance(start, PretrainedModel) else None
 
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
         """How far the attacker moved the weights; None for a given model, whose start is unknown."""

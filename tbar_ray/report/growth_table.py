@@ -8,7 +8,7 @@ from math import isfinite
 from tbar_ray.records.cells import counted, panel_names
 from tbar_ray.records.measures import DisentanglementRecord, GeometryRecord
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.report.growth_lines import (
+from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
     PUBLISHED_SAMPLES,
     REMOVED,

@@ -185,3 +185,23 @@ def retrieved(share: float) -> dict[str, RateRecord]:
         for k, more in ((1, 0.0), (5, 0.1), (10, 0.2))
     }
     return {**recalls, "caption_asr": rate(share / 10, 1000), "caption_asr_untriggered": rate(0, 1000)}
+
+
+GROWTH = (40_000, 120_000, 400_000, 1_200_000, 4_000_000)
+
+
+def grown(
+    attack: str = "badnets",
+    seed: int = 0,
+    samples: int = 40_000,
+    kept: float = 0.5,
+    asr: float = 0.0,
+    axes: dict[str, Any] | None = None,
+    **changes: Any,
+) -> TrialRecord:
+    """A trial on a model pretrained on some samples in 8 epochs, whose removal keeps a share of CA at a validation ASR."""
+    of_axes = {"data.synthetic.samples": samples // 8, **(axes or {})}
+    at = scores(kept * 0.857, asr, 0.5)
+    point = PointRecord(alpha=2.0, scores=at, ca_retention=kept)
+    fields = {"alphas": (2.0,), "alpha": 2.0, "path": (point,), "removed": at, "pretraining_samples": samples}
+    return record(attack, seed=seed, axes=of_axes, **{**fields, **changes})

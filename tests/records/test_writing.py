@@ -263,9 +263,15 @@ def test_the_geometry_of_the_trigger_stands_beside_the_map(store: Store) -> None
     assert finished(store, plan({"seed": 1})).disentanglement is None
 
 
-def test_given_weights_have_seen_an_unknown_number_of_samples(store: Store) -> None:
-    given = {"architecture": "tbar-GN-pico", "pretrained": "scenes"}
-    assert finished(store, plan(model=given)).pretraining_samples is None
+@pytest.mark.parametrize(
+    ("architecture", "tag", "samples"),
+    [("tbar-GN-pico", "scenes", None), ("ViT-B-32", "datacomp_s_s13m_b4k", 12_800_000)],
+)
+def test_given_weights_have_seen_what_is_known_of_their_tag(
+    store: Store, architecture: str, tag: str, samples: int | None
+) -> None:
+    made = finished(store, plan(model={"architecture": architecture, "pretrained": tag}))
+    assert made.pretraining_samples == samples
 
 
 def test_a_failed_trial_says_how_much_its_model_had_seen_if_that_training_has_ended(store: Store) -> None:

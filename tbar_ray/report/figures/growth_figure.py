@@ -13,7 +13,7 @@ from tbar_ray.records.cells import counted, panel_names
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.looks import Look
-from tbar_ray.report.growth_lines import (
+from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
     PUBLISHED_SAMPLES,
     REMOVED,

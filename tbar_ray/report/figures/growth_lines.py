@@ -15,8 +15,10 @@ from tbar_ray.report.figures.looks import factors_within
 if TYPE_CHECKING:
     from tbar_ray.evaluation.growth_law import GrowthLaw
 
-OF_PRETRAINING = frozenset({"data.synthetic.samples", "data.train", "model.training.epochs"})
+OF_PRETRAINING = frozenset({"data.synthetic.samples", "data.train", "model.training.epochs", "model.pretrained"})
 """Axes that change how many samples pretraining sees: places along a line, not lines."""
+PRETRAINING_SEED = "data.synthetic.seed"
+"""An axis that repeats the pretraining, as `seed` does the attack."""
 REMOVED = 0.02
 """Validation ASR that counts as removed where a campaign's spec says none."""
 PUBLISHED = (0.9496, 0.9644, 0.9497)
@@ -39,10 +41,10 @@ class GrowthCell:
         return [record for record in self.records if record.status != "failed"]
 
     @property
-    def kept(self) -> list[tuple[int, float]]:
-        """Seed and CA after removal over the infected model's, of every trial whose backdoor was removed."""
+    def kept(self) -> list[tuple[str, float]]:
+        """Seeds and CA after removal over the infected model's, of every trial whose backdoor was removed."""
         return [
-            (record.seed, record.ca_retention)
+            (f"{record.setting(PRETRAINING_SEED)} {record.seed}", record.ca_retention)
             for record in self.records
             if is_removed(record, self.max_asr) and record.ca_retention is not None
         ]
@@ -50,7 +52,7 @@ class GrowthCell:
 
 @dataclass(frozen=True)
 class GrowthLine:
-    """The cells of one panel that differ in the samples seen alone, and of the seed; fewest samples first.
+    """The cells of one panel that differ in the samples seen and in seeds alone; fewest samples first.
 
     `values` are those of the axes that tell lines apart.
     """
@@ -82,7 +84,8 @@ def is_removed(record: TrialRecord, max_asr: float) -> bool:
 
 def line_factors(records: Sequence[TrialRecord]) -> list[Factor]:
     """Axes that tell lines of a panel apart."""
-    return [factor for factor in factors_within(one_per_cell(records)) if factor.name not in OF_PRETRAINING]
+    repeated = {*OF_PRETRAINING, PRETRAINING_SEED}
+    return [factor for factor in factors_within(one_per_cell(records)) if factor.name not in repeated]
 
 
 def growth_lines(records: Sequence[TrialRecord], max_asr: float | None) -> list[GrowthLine]:
@@ -114,7 +117,7 @@ def label_of(line: GrowthLine, factors: Sequence[Factor]) -> str:
 
 
 @cache
-def _law(measured: tuple[tuple[int, float, int], ...]) -> GrowthLaw:
+def _law(measured: tuple[tuple[int, float, str], ...]) -> GrowthLaw:
     from tbar_ray.evaluation.growth_law import fit_growth_law
 
     samples, kept, seeds = zip(*measured, strict=True)
