@@ -18,7 +18,7 @@ NOTE = (
     "ξ(α_c, α_t) of the clean model with a clean and a trigger vector, fine-tuned apart: the share of clean images "
     "plus the share of triggered images whose answer changes when the other vector is added, from 0 to 2. (1, −α): the "
     "trigger negated at the α that validation selects. The map's trigger vector τ_t has another length than the "
-    "trial's τ; ξ at equal length is at (1, −α·‖τ‖ / ‖τ_t‖). – where the grid does not reach it, or no vector is negated."
+    "trial's τ; ξ at equal length is at (1, −α·‖τ‖ / ‖τ_t‖). – where the grid does not reach it, or nothing is negated."
 )
 OF_GEOMETRY = (
     "cos(τ_t, τ_y): of the trigger's vector and that of the same images without the trigger, also labelled with the "

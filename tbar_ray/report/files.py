@@ -20,10 +20,10 @@ from tbar_ray.report.figures.attacks import LEAST, attacks_figure
 from tbar_ray.report.figures.contact import Examples, contact_sheet
 from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure, maps_of
 from tbar_ray.report.figures.growth_figure import growth_figure
+from tbar_ray.report.figures.growth_lines import growth_lines
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
-from tbar_ray.report.figures.growth_lines import growth_lines
 from tbar_ray.report.markdown import FIGURES, NO_EFFECT, summary
 from tbar_ray.report.poisoned import examples_of
 from tbar_ray.spec.campaign import CampaignSpec

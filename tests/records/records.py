@@ -199,7 +199,7 @@ def grown(
     axes: dict[str, Any] | None = None,
     **changes: Any,
 ) -> TrialRecord:
-    """A trial on a model pretrained on some samples in 8 epochs, whose removal keeps a share of CA at a validation ASR."""
+    """A trial on a model that saw some samples in 8 epochs, whose removal keeps a share of CA at a validation ASR."""
     of_axes = {"data.synthetic.samples": samples // 8, **(axes or {})}
     at = scores(kept * 0.857, asr, 0.5)
     point = PointRecord(alpha=2.0, scores=at, ca_retention=kept)

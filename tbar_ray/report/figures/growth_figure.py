@@ -12,7 +12,6 @@ from tbar_ray.planning.axes import Factor, Setting
 from tbar_ray.records.cells import counted, panel_names
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
-from tbar_ray.report.figures.looks import Look
 from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
     PUBLISHED_SAMPLES,
@@ -22,6 +21,7 @@ from tbar_ray.report.figures.growth_lines import (
     label_of,
     line_factors,
 )
+from tbar_ray.report.figures.looks import Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
