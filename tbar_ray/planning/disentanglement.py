@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from tbar_ray.planning.planted import PlantedAttack
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.stages.component import ComponentVector
+from tbar_ray.stages.component import ComponentVector, Part
 from tbar_ray.stages.evaluate import Evaluate
+from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.measure_disentanglement import (
     DisentanglementReferences,
     DisentanglementRow,
@@ -26,7 +27,7 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -
     step = (wanted.high - wanted.low) / (wanted.points - 1)
     alphas = tuple(round(wanted.low + step * i, 6) for i in range(wanted.points))
 
-    def vector(part: Literal["clean", "trigger"]) -> ComponentVector:
+    def vector(part: Part) -> ComponentVector:
         return ComponentVector(
             part=part,
             clean=clean,
@@ -56,4 +57,16 @@ def map_stages(spec: CampaignSpec, planted: PlantedAttack, infected: Evaluate) -
     references = DisentanglementReferences(**shared)
     return MeasureDisentanglement(
         rows=tuple(DisentanglementRow(references=references, row=row, **shared) for row in range(len(alphas)))
+    )
+
+
+def geometry_stage(wanted: MeasureDisentanglement) -> MeasureGeometry:
+    """The geometry of a map's trigger: the same model, images and trigger vector, and the vector towards its target."""
+    row = wanted.rows[0]
+    return MeasureGeometry(
+        scorer=row.scorer,
+        trigger_vector=row.trigger_vector,
+        towards_vector=row.trigger_vector.model_copy(update={"part": "towards-target"}),
+        images=row.images,
+        threads=row.threads,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tbar_ray.models.architectures import image_size
-from tbar_ray.planning.disentanglement import map_stages
+from tbar_ray.planning.disentanglement import geometry_stage, map_stages
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planted import PlantedAttack, plant_attack
@@ -15,6 +15,7 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
+from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
@@ -35,6 +36,7 @@ class TrialGraph:
         model: the infected model, before a merge.
         visibility: how visible the trigger is.
         map: the disentanglement map, where the campaign asks for one.
+        geometry: lengths and angles of the trigger of this map; None without a map.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
 
@@ -45,6 +47,7 @@ class TrialGraph:
     model: InfectedNode
     visibility: MeasureVisibility
     map: MeasureDisentanglement | None = None
+    geometry: MeasureGeometry | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -54,12 +57,14 @@ class TrialGraph:
 
     @property
     def results(self) -> list[Stage]:
-        """Stages that tell trials apart: the path of α and, where they are, the scores before a merge and the map."""
+        """Stages that tell trials apart: the path of α and, where they are, scores before a merge, map and geometry."""
         results: list[Stage] = [self.path]
         if self.plain != self.infected:
             results.append(self.plain)
         if self.map is not None:
             results.append(self.map)
+        if self.geometry is not None:
+            results.append(self.geometry)
         return results
 
 
@@ -88,6 +93,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         to_beat=trial.to_beat,
         threads=resources.trial_cpus,
     )
+    xi = map_stages(spec, planted, infected) if spec.disentanglement is not None else None
     return TrialGraph(
         path,
         _clean(spec, base, planted),
@@ -97,7 +103,8 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         visibility=MeasureVisibility(
             evaluation=planted.evaluation, backdoor=planted.backdoor, size=image_size(spec.model.architecture)
         ),
-        map=map_stages(spec, planted, infected) if spec.disentanglement is not None else None,
+        map=xi,
+        geometry=None if xi is None else geometry_stage(xi),
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 

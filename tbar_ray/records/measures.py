@@ -80,10 +80,37 @@ class OtherBackdoor(Part):
     asr: float | None
 
 
-class DisentanglementRecord(Part):
-    """The map of ξ; `at_planted` is ξ(1, 1), `at_negated` ξ(1, −α) at the trial's selected α. None: unknown.
+class GeometryRecord(Part):
+    """Lengths and angles of a trigger at the clean model (`evaluation.geometry`). None: a vector or gradient is zero.
 
-    `statistics` are the running ones of the moved models; None where they have none.
+    Attributes:
+        cosine_towards_target: of τ_t and τ_y, in [−1, 1]; τ_y is of the same samples and labels without the trigger.
+        relative_length: ‖τ_t‖ / ‖θ‖ of the image encoder.
+        gradient_overlap: cosine of the gradients of trigger loss and clean loss, in [−1, 1].
+        gradient_overlap_by_depth: the same in each quarter of the depth, from the image's side.
+        images: on which the gradients are.
+    """
+
+    cosine_towards_target: float | None
+    relative_length: float | None
+    gradient_overlap: float | None
+    gradient_overlap_by_depth: tuple[float | None, ...]
+    images: int
+
+
+class DisentanglementRecord(Part):
+    """The map of ξ, and where it is read. None: unknown, or outside the grid.
+
+    The map's vector τ_t and the trial's own vector τ start at different models and have different lengths, so a
+    coefficient of one is none of the other.
+
+    Attributes:
+        statistics: the running ones of the moved models; None where they have none.
+        at_planted: ξ(1, 1).
+        at_negated: ξ(1, −α) at the trial's selected α: as many τ_t are taken away as the trial takes τ.
+        at_equal_length: ξ(1, alpha_equal_length), where as long a step is taken along −τ_t as the trial's along −τ.
+        alpha_equal_length: −α·‖τ‖ / ‖τ_t‖; None for a method that negates no vector.
+        geometry: None in records that were made without it.
     """
 
     alphas_c: tuple[float, ...]
@@ -97,6 +124,9 @@ class DisentanglementRecord(Part):
     at_planted: float | None
     at_negated: float | None
     alpha: float | None
+    at_equal_length: float | None = None
+    alpha_equal_length: float | None = None
+    geometry: GeometryRecord | None = None
 
 
 class Cost(Part):

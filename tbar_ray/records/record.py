@@ -88,6 +88,8 @@ class TrialRecord(Part):
     """The shared trainings under the trial, as artifacts, by the name of their loss curves."""
     infected_artifact: str | None = None
     """The infected model that the attacker hands out, with examples of its poisoned pairs."""
+    pretraining_samples: int | None = None
+    """Samples that pretraining saw, each as often as it was seen; None for weights of which it is not known."""
     plant_fingerprint: str | None = None
 
     @property

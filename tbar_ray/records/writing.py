@@ -16,6 +16,7 @@ from tbar_ray.records.measures import (
     Cost,
     DisentanglementRecord,
     GateRecord,
+    GeometryRecord,
     OtherBackdoor,
     SensitivityRecord,
     VisibilityRecord,
@@ -26,7 +27,9 @@ from tbar_ray.records.scores import BESIDE, PointRecord, RateRecord, Role, Score
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
+from tbar_ray.stages.geometry import GEOMETRY
 from tbar_ray.stages.measure_disentanglement import MAP
+from tbar_ray.stages.models import CleanModel, PretrainedModel
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.visibility import VISIBILITY
@@ -58,7 +61,12 @@ class RecordWriter:
             with suppress(TbarError, *UNREADABLE):
                 if stage is not None and self._store.has(stage.artifact):
                     known[role] = self._scores(stage, "test")
-        for name, read in (("gate", self._gate), ("visibility", self._visibility)):
+        further: dict[str, Callable[[TrialGraph], object]] = {
+            "gate": self._gate,
+            "visibility": self._visibility,
+            "pretraining_samples": self._pretraining_samples,
+        }
+        for name, read in further.items():
             with suppress(TbarError, *UNREADABLE):
                 known[name] = read(graph)
         return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
@@ -110,6 +118,7 @@ class RecordWriter:
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
             lost=_lost(facts),
+            pretraining_samples=self._pretraining_samples(graph),
         )
 
     def _identity(self, planned: PlannedTrial) -> Content:
@@ -147,6 +156,16 @@ class RecordWriter:
     def _visibility(self, graph: TrialGraph) -> VisibilityRecord:
         return VisibilityRecord(**self._read(graph.visibility, VISIBILITY))
 
+    def _pretraining_samples(self, graph: TrialGraph) -> int | None:
+        """Samples that pretraining saw; None where it has not ended, and for weights of which it is not known."""
+        from tbar_ray.models.samples_seen import samples_seen
+
+        clean = None if graph.clean is None else graph.clean.model
+        start = graph.model.clean if isinstance(graph.model, InfectedModel) else clean
+        if isinstance(start, CleanModel) and self._store.has(start.artifact):
+            return int(self._facts(start)["facts"]["training"]["samples"])
+        return samples_seen(start.weights) if isinstance(start, PretrainedModel) else None
+
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
         """How far the attacker moved the weights; None for a given model, whose start is unknown."""
         if not isinstance(graph.model, InfectedModel):
@@ -166,7 +185,7 @@ class RecordWriter:
         return found
 
     def _disentanglement(self, graph: TrialGraph, alpha: float | None) -> DisentanglementRecord | None:
-        """The map, and ξ where it is read: (1, 1), and (1, −α) where the grid reaches it; None without a map."""
+        """The map, ξ where it is read and the grid reaches, and the trigger's geometry; None without a map."""
         from tbar_ray.evaluation.disentanglement_map import DisentanglementMap
 
         if graph.map is None:
@@ -179,8 +198,25 @@ class RecordWriter:
             value = whole.at(1, alpha_t) if inside else nan
             return value if isfinite(value) else None
 
-        negated = None if alpha is None else at(-alpha)
-        return DisentanglementRecord(**content, at_planted=at(1), at_negated=negated, alpha=alpha)
+        equal = None if alpha is None else self._equal_length(graph, alpha, content["vectors"]["trigger"]["norm"])
+        return DisentanglementRecord(
+            **content,
+            at_planted=at(1),
+            at_negated=None if alpha is None else at(-alpha),
+            alpha=alpha,
+            at_equal_length=None if equal is None else at(equal),
+            alpha_equal_length=equal,
+            geometry=None if graph.geometry is None else GeometryRecord(**self._read(graph.geometry, GEOMETRY)),
+        )
+
+    def _equal_length(self, graph: TrialGraph, alpha: float, norm: float) -> float | None:
+        """α_t at which −α_t·τ_t, ‖τ_t‖ being `norm`, is as long as the trial's −α·τ; None if nothing is negated."""
+        from tbar_ray.unlearning.registry import build_unlearner
+
+        unlearn = graph.path.unlearn
+        if build_unlearner(unlearn.method, unlearn.parameters).strength != "negation" or norm == 0:
+            return None
+        return -alpha * float(self._facts(unlearn)["facts"]["norm"]) / norm
 
     def _cost(self, graph: TrialGraph) -> Cost:
         facts = self._facts(graph.path.unlearn)["facts"]

@@ -39,6 +39,11 @@ GATE = {"asr_infected_validation": "asr", "ca_infected_validation": "ca", "ca_cl
 """Columns of what the gate compared, fields of a record's `gate`."""
 VISIBLE = (*_with_interval("psnr"), *_with_interval("ssim"), "unchanged_images")
 """Columns of a trigger's visibility."""
+XI = {"xi_planted": "at_planted", "xi_negated": "at_negated", "xi_equal_length": "at_equal_length",
+      "alpha_equal_length": "alpha_equal_length"}  # fmt: skip
+ANGLES = {"cosine_towards_target": "cosine_towards_target", "trigger_relative_length": "relative_length",
+          "gradient_overlap": "gradient_overlap"}  # fmt: skip
+"""Columns of campaigns with maps of ξ: fields of a record's `disentanglement`, and of its geometry."""
 FIELDS = (
     "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
     *(f for role in ("_infected", "_clean") for metric in METRICS for f in _with_interval(f"{metric}{role}")),
@@ -47,6 +52,8 @@ FIELDS = (
 """The columns of every campaign, after its settings."""
 MASKED = ("statistics", "statistics_images", "asr_masked", "asr_masked_n")
 """Columns of models with running statistics."""
+SEEN = "pretraining_samples"
+"""Column of campaigns that train their clean model."""
 POINT_FIELDS = ("alpha", "split", *SCORE_FIELDS, "ca_retention")
 POINT_BESIDE = ("ca", "asr", "pa")
 """Scores with the other running statistics."""
@@ -76,7 +83,9 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
     masked = MASKED if any(record.statistics for record in records) else ()
     gate = GATE if any(record.gate for record in records) else ()
     visible = VISIBLE if any(record.visibility for record in records) else ()
-    return (*settings_fields(records), *FIELDS, *gate, *visible, *masked, *some)
+    mapped = (*XI, *ANGLES) if any(record.disentanglement is not None for record in records) else ()
+    trained = (SEEN,) if any(record.pretraining_samples is not None for record in records) else ()
+    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *mapped, *some)
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -139,15 +148,19 @@ def _flat(record: TrialRecord) -> Row:
         "statistics_images": record.statistics_images,
         "asr_masked": record.asr_masked,
         "asr_masked_n": None if record.beside is None else record.beside.asr.n,
+        SEEN: record.pretraining_samples,
     }
     for role, suffix in SUFFIXES.items():
         for metric in (*METRICS, *RETRIEVAL):
             row |= _rate(f"{metric}{suffix}", record.rate(metric, role))
+    xi = record.disentanglement
     parts: tuple[tuple[BaseModel | None, Mapping[str, str]], ...] = (
         (record.alpha_sensitivity, SENSITIVITY),
         (record.weight_change, CHANGE),
         (record.cost, COST),
         (record.gate, GATE),
+        (xi, XI),
+        (None if xi is None else xi.geometry, ANGLES),
     )
     for part, names in parts:
         row |= {field: getattr(part, name, None) for field, name in names.items()}

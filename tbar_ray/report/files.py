@@ -19,6 +19,8 @@ from tbar_ray.report.figures.alpha import alpha_figure
 from tbar_ray.report.figures.attacks import LEAST, attacks_figure
 from tbar_ray.report.figures.contact import Examples, contact_sheet
 from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure, maps_of
+from tbar_ray.report.figures.growth_figure import growth_figure
+from tbar_ray.report.figures.growth_lines import growth_lines
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
@@ -48,7 +50,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
     """
     fields = fields_of(records)
     trials = [result_of(record, fields) for record in records]
-    figures = _figures(records, examples_of(records, store), list(spec.attacks))
+    figures = _figures(records, examples_of(records, store), spec)
     texts = {
         "results.json": json.dumps(trials, indent=1, ensure_ascii=False) + "\n",
         "results.csv": _table(fields, trials),
@@ -68,14 +70,12 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
     return [out / name for name in contents]
 
 
-def _figures(
-    records: Sequence[TrialRecord], examples: Mapping[str, Examples], attacks: Sequence[str]
-) -> dict[str, Figure]:
+def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], spec: CampaignSpec) -> dict[str, Figure]:
     """The figures by file name: those of every campaign, and those for which it has data."""
     figures = {
         "alpha.png": alpha_figure(records),
         "tradeoff.png": tradeoff_figure(records),
-        "contact_sheet.png": contact_sheet(examples, attacks),
+        "contact_sheet.png": contact_sheet(examples, list(spec.attacks)),
     }
     if len({r.attack for r in records}) >= LEAST:
         figures["attacks.png"] = attacks_figure(records)
@@ -89,6 +89,8 @@ def _figures(
         figures["transfer.png"] = transfer_figure(records)
     if maps_of(records):
         figures["disentanglement.png"] = disentanglement_figure(records)
+    if growth_lines(records, spec.evaluation.max_asr):
+        figures["growth.png"] = growth_figure(records, spec.evaluation.max_asr)
     return figures
 
 

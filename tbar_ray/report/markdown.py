@@ -14,6 +14,7 @@ from tbar_ray.report.attacks import attack_table
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
 from tbar_ray.report.effects import effect_sentences
+from tbar_ray.report.growth_table import growth
 from tbar_ray.report.losses import losses_section
 from tbar_ray.report.methods import methods_table
 from tbar_ray.report.paired import paired_tests
@@ -37,6 +38,7 @@ FIGURES: Mapping[str, str] = {
     "ablation.png": "test ASR and CA against each axis that varies",
     "transfer.png": "trigger vectors of one model applied to another",
     "disentanglement.png": "the weight disentanglement error ξ",
+    "growth.png": "CA kept against the samples seen in pretraining",
     "contact_sheet.png": "poisoned training pairs of each attack",
 }
 """What each figure shows, in the report's order."""
@@ -70,6 +72,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         transfer(records),
         other_backdoors(records),
         disentanglement(records),
+        growth(records, spec.evaluation.max_asr),
         retrieval(records),
         "## Failed, infeasible and given-up trials",
         without_result(records),

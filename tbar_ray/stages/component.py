@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 VECTOR = "vector.safetensors"
 
 
+Part = Literal["clean", "trigger", "towards-target"]
+
+
 class ComponentVector(Stage):
-    """τ_c or τ_t: the change that fine-tuning θ_pre on clean, or on triggered, samples alone makes.
+    """τ_c, τ_t or τ_y: the change that fine-tuning θ_pre on clean, on triggered, or on mislabelled samples alone makes.
 
     Only the image encoder is trained, so that one zero-shot head fits every point of the map. Triggered
     samples carry the target's label; clean ones their own where the data have labels, else their captions.
+    The samples of "towards-target", τ_y, are those of "trigger" in the same order, with the same labels, but without
+    the trigger: the two vectors differ by the stamp alone.
     """
 
     kind: ClassVar[str] = "component-vector"
@@ -38,7 +43,7 @@ class ComponentVector(Stage):
     trains: ClassVar[bool] = True
     on_model: ClassVar[bool] = True
 
-    part: Literal["clean", "trigger"]
+    part: Part
     clean: ModelNode
     corpus: Node
     evaluation: Node
@@ -52,15 +57,25 @@ class ComponentVector(Stage):
     on_error: str
 
     def identity(self) -> dict[str, Any]:
-        """The clean vector is the same for every attack."""
+        """The clean vector is the same for every attack, that towards a target for every attack with this target."""
         identity = super().identity()
-        return identity if self.part == "trigger" else {**identity, "backdoor": None}
+        seen = {"clean": None, "towards-target": self.backdoor.target}
+        return {**identity, "backdoor": seen[self.part]} if self.part in seen else identity
 
     @property
     def title(self) -> str:
         """Number and kind of the vector's samples."""
-        of = "clean samples" if self.part == "clean" else f"samples with {self.backdoor.trigger}"
-        return f"vector of {self.samples:,} {of}"
+        of = {
+            "clean": "clean samples",
+            "trigger": f"samples with {self.backdoor.trigger}",
+            "towards-target": f"clean samples labelled {self.backdoor.target}",
+        }
+        return f"vector of {self.samples:,} {of[self.part]}"
+
+    @property
+    def drawn_as(self) -> Part:
+        """The part as which samples and their order are drawn: mislabelled samples are those of the trigger."""
+        return "clean" if self.part == "clean" else "trigger"
 
     @property
     def work(self) -> int:
@@ -87,7 +102,7 @@ class ComponentVector(Stage):
         record = train(
             self._objective(model, preprocess, head, samples),
             shuffled(
-                samples.images, samples.labels, samples.tokens, batch_size=size, seed=self.seed, purpose=self.part
+                samples.images, samples.labels, samples.tokens, batch_size=size, seed=self.seed, purpose=self.drawn_as
             ),
             steps,
             self.training.optimisation,
@@ -106,7 +121,7 @@ class ComponentVector(Stage):
         return Classification(model, preprocess, head)
 
     def _samples(self, store: Store, data: EvaluationSet, preprocess: Preprocessing) -> Batch:
-        """Read the chosen samples; stamp them for the trigger's vector."""
+        """Read the chosen samples; label those of other classes with the target, stamped for the trigger's vector."""
         import numpy as np
         import torch
 
@@ -128,9 +143,9 @@ class ComponentVector(Stage):
             return usable(key) and not shows(corpus, corpus.index_of(key), self.backdoor.target, classnames)
 
         clean_count = round(self.samples * self.clean_fraction)
-        order = ranked(corpus.keys, self.seed, f"{self.part} component")
-        stamped = take(order, self.samples - clean_count, accept=other_class)
-        keys = stamped + take(reversed(order), clean_count, accept=usable, exclude=set(stamped))
+        order = ranked(corpus.keys, self.seed, f"{self.drawn_as} component")
+        relabelled = take(order, self.samples - clean_count, accept=other_class)
+        keys = relabelled + take(reversed(order), clean_count, accept=usable, exclude=set(relabelled))
         if not keys:
             raise DataError(f"disentanglement: the training data have no sample for the {self.part} vector")
         positions = [corpus.index_of(key) for key in keys]
@@ -138,13 +153,13 @@ class ComponentVector(Stage):
             np.stack([load_image(corpus.image_bytes(p), preprocess.size, preprocess.interpolation) for p in positions])
         )
         found = [self._true_class(corpus, data, position) for position in positions]
-        if stamped:
-            rows = slice(len(stamped))
-            images[rows] = stamp_uint8(self.backdoor.build(store), images[rows], stamped)
-            found[rows] = [data.class_index(self.backdoor.target)] * len(stamped)
+        rows = slice(len(relabelled))
+        found[rows] = [data.class_index(self.backdoor.target)] * len(relabelled)
+        if relabelled and self.part == "trigger":
+            images[rows] = stamp_uint8(self.backdoor.build(store), images[rows], relabelled)
         if None not in found:
             return Batch(images, labels=torch.tensor(found))
-        if stamped:
+        if relabelled:
             raise DataError(
                 "disentanglement: clean samples have no class label, which the trigger's vector needs of them; set "
                 "disentanglement.clean_fraction: 0"

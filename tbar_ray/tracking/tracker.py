@@ -309,6 +309,7 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
     """Metrics that only some campaigns have."""
     sensitivity, errors, change = record.alpha_sensitivity, record.disentanglement, record.weight_change
     gate, seen = record.gate, record.visibility
+    geometry = errors.geometry if errors else None
     roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
     return {
         "ca_top5": record.value("ca_top5"),
@@ -318,6 +319,11 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
         "alpha_width": sensitivity.width if sensitivity else None,
         "xi_planted": errors.at_planted if errors else None,
         "xi_negated": errors.at_negated if errors else None,
+        "xi_equal_length": errors.at_equal_length if errors else None,
+        "cosine_towards_target": geometry.cosine_towards_target if geometry else None,
+        "trigger_relative_length": geometry.relative_length if geometry else None,
+        "gradient_overlap": geometry.gradient_overlap if geometry else None,
+        "pretraining_samples": record.pretraining_samples,
         "weights_moved": change.relative_l2 if change else None,
         "validation.asr_infected": gate.asr if gate else None,
         "psnr": seen.psnr.value if seen and seen.psnr else None,

@@ -179,6 +179,8 @@ def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_ki
     assert first is not None
     assert np.array(first.clean_term).shape == (3, 3)
     assert first.statistics == "reestimated"
+    assert first.geometry is not None
+    assert graphs[0].geometry == graphs[1].geometry
     # on an axis the other vector is absent, so that its term is exactly 0
     assert [row[1] for row in first.clean_term] == [0.0] * 3
     assert first.triggered_term[1] == (0.0,) * 3

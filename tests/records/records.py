@@ -6,7 +6,14 @@ from itertools import product
 from typing import Any
 
 from tbar_ray.evaluation.rates import Rate as Measured
-from tbar_ray.records.measures import DisentanglementRecord, GateRecord, MeanRecord, SensitivityRecord, VisibilityRecord
+from tbar_ray.records.measures import (
+    DisentanglementRecord,
+    GateRecord,
+    GeometryRecord,
+    MeanRecord,
+    SensitivityRecord,
+    VisibilityRecord,
+)
 from tbar_ray.records.record import TrialRecord, settings_of
 from tbar_ray.records.scores import PointRecord, RateRecord, ScoresRecord
 
@@ -122,7 +129,15 @@ def epochs_grid(epochs: tuple[int, ...] = (1, 3), **fixed: Any) -> list[TrialRec
     ]
 
 
-def error_map(error: float = 0.25) -> DisentanglementRecord:
+def geometry(cosine: float = 0.4, length: float = 0.031, overlap: float = -0.2) -> GeometryRecord:
+    """Lengths and angles of a trigger."""
+    return GeometryRecord(
+        cosine_towards_target=cosine, relative_length=length, gradient_overlap=overlap,
+        gradient_overlap_by_depth=(0.1, overlap, None, -0.5), images=590,
+    )  # fmt: skip
+
+
+def error_map(error: float = 0.25, **changes: Any) -> DisentanglementRecord:
     """A map of ξ on 3 × 3 points: both terms are `error` everywhere but on the axes and in one unknown cell."""
     alphas = (-1.0, 0.0, 1.0)
     clean: list[list[float | None]] = [[0.0 if t == 0 else error for t in alphas] for _ in alphas]
@@ -132,6 +147,7 @@ def error_map(error: float = 0.25) -> DisentanglementRecord:
         {
             "alphas_c": alphas, "alphas_t": alphas, "clean_term": clean, "triggered_term": triggered,
             "n_c": 600, "n_t": 590, "at_planted": 2 * error, "at_negated": None, "alpha": 2.0, "vectors": {},
+            **changes,
         }
     )  # fmt: skip
 
@@ -192,3 +208,23 @@ def retrieved(share: float) -> dict[str, RateRecord]:
         for k, more in ((1, 0.0), (5, 0.1), (10, 0.2))
     }
     return {**recalls, "caption_asr": rate(share / 10, 1000), "caption_asr_untriggered": rate(0, 1000)}
+
+
+GROWTH = (40_000, 120_000, 400_000, 1_200_000, 4_000_000)
+
+
+def grown(
+    attack: str = "badnets",
+    seed: int = 0,
+    samples: int = 40_000,
+    kept: float = 0.5,
+    asr: float = 0.0,
+    axes: dict[str, Any] | None = None,
+    **changes: Any,
+) -> TrialRecord:
+    """A trial on a model that saw some samples in 8 epochs, whose removal keeps a share of CA at a validation ASR."""
+    of_axes = {"data.synthetic.samples": samples // 8, **(axes or {})}
+    at = scores(kept * 0.857, asr, 0.5)
+    point = PointRecord(alpha=2.0, scores=at, ca_retention=kept)
+    fields = {"alphas": (2.0,), "alpha": 2.0, "path": (point,), "removed": at, "pretraining_samples": samples}
+    return record(attack, seed=seed, axes=of_axes, **{**fields, **changes})

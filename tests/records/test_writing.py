@@ -30,7 +30,13 @@ UNLEARNED = {
     "training": {"samples": 60, "steps": 3, "seconds": 1.5},
     "peak_memory": 1000,
     "method": {"layers": 2},
+    "norm": 0.3,
 }
+GEOMETRY = {
+    "cosine_towards_target": 0.5, "relative_length": 0.02, "gradient_overlap": -0.1,
+    "gradient_overlap_by_depth": [0.1, None, -0.2, -0.3], "images": 40,
+}  # fmt: skip
+FACTS: dict[str, dict[str, Any]] = {"vector": UNLEARNED, "clean-model": {"training": {"samples": 800}}}
 Content = dict[str, Any]
 
 
@@ -70,8 +76,10 @@ def files_of(stage: Stage, path: Content, retrieval: Content) -> dict[str, Conte
     if stage.kind == "visibility":
         return {VISIBILITY: VISIBLE.model_dump()}
     if stage.kind == "disentanglement":
-        derived = {"at_planted", "at_negated", "alpha"}
-        return {MAP: error_map().model_dump(mode="json", exclude=derived)}
+        derived = {"at_planted", "at_negated", "alpha", "at_equal_length", "alpha_equal_length", "geometry"}
+        return {MAP: {**error_map().model_dump(mode="json", exclude=derived), "vectors": {"trigger": {"norm": 0.6}}}}
+    if stage.kind == "geometry":
+        return {"geometry.json": GEOMETRY}
     return {}
 
 
@@ -79,9 +87,7 @@ def commit(stage: Stage, store: Store, files: dict[str, Content], skipped: int) 
     folder = store.scratch()
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content))
-    facts: Content = {"infected-model": {"weight_change": CHANGE, "skipped": skipped}, "vector": UNLEARNED}.get(
-        stage.kind, {}
-    )
+    facts: Content = {"infected-model": {"weight_change": CHANGE, "skipped": skipped}, **FACTS}.get(stage.kind, {})
     record = {"kind": stage.kind, "fingerprint": stage.fingerprint, "seconds": 2.0, "work": 0, "facts": facts}
     store.commit(stage.artifact, folder, record)
 
@@ -139,13 +145,15 @@ def test_a_finished_trial_has_scores_path_and_cost(store: Store) -> None:
         *(stage.artifact for stage in stages_in_order(planned.graph.outputs) if stage.kind == "clean-model"),
     }
     assert made.infected_artifact == planned.graph.model.artifact
+    assert made.pretraining_samples == 800
     assert made.plant_fingerprint == planned.graph.model.plants[0].fingerprint
 
 
 def test_what_data_lost_is_named_once(store: Store) -> None:
     planned = plan({"attack": "blended"})
     for stage in stages_in_order(planned.graph.outputs):
-        facts = {"clean-model": {"problems": ["train/0.tar: a: no image"]}, "scores": {"lost": ["test/0.tar: b: cut"]}}
+        trained = {**FACTS["clean-model"], "problems": ["train/0.tar: a: no image"]}
+        facts = {"clean-model": trained, "scores": {"lost": ["test/0.tar: b: cut"]}}
         if (lost := facts.get(stage.kind)) is not None:
             folder = store.scratch()
             for name, content in files_of(stage, {}, {}).items():
@@ -244,6 +252,44 @@ def test_the_map_is_read_at_the_planted_and_the_negated_vector(store: Store) -> 
     assert out is not None
     assert out.at_planted == pytest.approx(0.5)
     assert out.at_negated is None, "the grid ends at 1"
+
+
+def test_the_map_is_read_where_as_long_a_step_is_taken_as_the_trials(store: Store) -> None:
+    xi = {"points": 3, "low": -1, "high": 1}
+    made = finished(store, plan(disentanglement=xi)).disentanglement
+    assert made is not None
+    # the trial's vector has length 0.3, the map's 0.6
+    assert made.alpha_equal_length == pytest.approx(-0.25)
+    assert made.at_equal_length == pytest.approx(0.25 + 0.25 / 4), "a quarter of the way from ξ(1, 0) to ξ(1, -1)"
+    other = finished(store, plan({"method": "cleanclip"}, disentanglement=xi)).disentanglement
+    assert other is not None
+    assert (other.alpha_equal_length, other.at_equal_length) == (None, None), "nothing is negated"
+
+
+def test_the_geometry_of_the_trigger_stands_beside_the_map(store: Store) -> None:
+    made = finished(store, plan(disentanglement={"points": 3})).disentanglement
+    assert made is not None
+    assert made.geometry is not None
+    assert made.geometry.model_dump(mode="json") == GEOMETRY
+    assert finished(store, plan({"seed": 1})).disentanglement is None
+
+
+@pytest.mark.parametrize(
+    ("architecture", "tag", "samples"),
+    [("tbar-GN-pico", "scenes", None), ("ViT-B-32", "datacomp_s_s13m_b4k", 12_800_000)],
+)
+def test_given_weights_have_seen_what_is_known_of_their_tag(
+    store: Store, architecture: str, tag: str, samples: int | None
+) -> None:
+    made = finished(store, plan(model={"architecture": architecture, "pretrained": tag}))
+    assert made.pretraining_samples == samples
+
+
+def test_a_failed_trial_says_how_much_its_model_had_seen_if_that_training_has_ended(store: Store) -> None:
+    planned = plan()
+    assert RecordWriter(store).failed(planned, "out of memory").pretraining_samples is None
+    compute(planned, store)
+    assert RecordWriter(store).failed(planned, "out of memory").pretraining_samples == 800
 
 
 def test_a_failed_trial_keeps_the_scores_that_were_known(store: Store) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from tbar_ray.report.disentanglement_table import disentanglement
-from tests.records.records import error_map, failed, grid, record
+from tbar_ray.report.disentanglement_table import ANGLES, disentanglement
+from tests.records.records import error_map, failed, geometry, grid, record
 from tests.report.reading import rows_of
 
 
@@ -25,3 +25,20 @@ def test_a_negated_point_outside_the_grid_is_a_dash() -> None:
 
 def test_no_section_where_a_campaign_has_nothing_for_it() -> None:
     assert disentanglement([]) == disentanglement([*grid(), failed(size=3)]) == ""
+
+
+def test_the_triggers_geometry_and_the_point_at_equal_length_have_columns() -> None:
+    maps = error_map(at_equal_length=0.3125, alpha_equal_length=-0.25, geometry=geometry())
+    of_both = disentanglement([record(disentanglement=maps), record("blended", disentanglement=error_map())])
+    told, untold = rows_of(of_both)
+    assert told["ξ at equal length"] == "0.312"
+    assert [told[head] for head in ANGLES] == ["0.400", "0.031", "-0.200", "0.10, -0.20, –, -0.50"]
+    assert [untold[head] for head in ANGLES] == ["–"] * 4
+    assert "cos(τ_t, τ_y)" in of_both.partition("|")[0], "columns are explained"
+
+
+def test_maps_of_earlier_records_have_no_columns_of_geometry() -> None:
+    found = disentanglement([record(disentanglement=error_map())])
+    assert not any(head in found for head in ANGLES)
+    (row,) = rows_of(found)
+    assert row["ξ at equal length"] == "–"

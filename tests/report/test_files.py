@@ -18,7 +18,9 @@ from tests.records.records import (
     failed,
     flat,
     gated,
+    geometry,
     grid,
+    grown,
     infeasible,
     masked,
     moved,
@@ -64,6 +66,7 @@ def test_writes_every_file(store: Store, tmp_path: Path) -> None:
 
 def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(store: Store, tmp_path: Path) -> None:
     some = {"attacks.png", "visibility.png", "ablation.png", "transfer.png", "disentanglement.png"}
+    more = {"growth.png"}
     always = {"alpha.png", "tradeoff.png", "contact_sheet.png"}
     every = [record(disentanglement=error_map()), record("blended"), record("sig"), record(size=20)]
     out = tmp_path / "report"
@@ -72,7 +75,7 @@ def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(sto
         files = {file.name for file in write_report(SPEC, store, out, records) if file.suffix == ".png"}
         assert files == {file.name for file in out.glob("*.png")}
         text = (out / "report.md").read_text()
-        assert {name for name in some | always if f"]({name})" in text} == files
+        assert {name for name in some | more | always if f"]({name})" in text} == files
         return files - always
 
     assert pictures([*every, moved("badnets", "sig", 0.2)]) == some - {"visibility.png"}
@@ -84,6 +87,7 @@ def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(sto
     assert pictures([made for made in epochs_grid() if made.attack == "badnets"]) == {"ablation.png"}
     assert pictures([record(), record(seed=1), record("blended", poisoning_rate=0.2)]) == set()
     assert pictures([failed(name) for name in ("a", "b", "c")]) == {"attacks.png"}
+    assert pictures([grown(samples=n) for n in (40_000, 400_000)]) == {"ablation.png", "growth.png"}
 
 
 def test_columns_hold_what_lies_deeper_in_a_record(store: Store, tmp_path: Path) -> None:
@@ -114,6 +118,23 @@ def test_columns_hold_what_lies_deeper_in_a_record(store: Store, tmp_path: Path)
     assert [float(points[3][metric]) for metric in METRICS] == [
         first.path[3].scores.rate(metric).value for metric in METRICS
     ]
+
+
+def test_maps_and_pretraining_have_columns_where_a_campaign_has_them(store: Store, tmp_path: Path) -> None:
+    write_report(SPEC, store, tmp_path, [record()])
+    head = set(csv.DictReader((tmp_path / "results.csv").open()).fieldnames or ())
+    assert not head & {"xi_planted", "gradient_overlap", "pretraining_samples"}
+    maps = error_map(at_equal_length=0.3, alpha_equal_length=-0.7, geometry=geometry(0.4, 0.03, -0.2))
+    found = [grown(disentanglement=maps), grown(seed=1, disentanglement=error_map()), grown(seed=2)]
+    write_report(SPEC, store, tmp_path, found)
+    first, second, third = csv.DictReader((tmp_path / "results.csv").open())
+    assert [first[name] for name in ("xi_planted", "xi_negated", "xi_equal_length", "alpha_equal_length")] == [
+        "0.5", "", "0.3", "-0.7",
+    ]  # fmt: skip
+    angles = ("cosine_towards_target", "trigger_relative_length", "gradient_overlap")
+    assert [first[name] for name in angles] == ["0.4", "0.03", "-0.2"]
+    assert [second[name] for name in ("xi_planted", *angles)] == ["0.5", "", "", ""]
+    assert (third["xi_planted"], third["pretraining_samples"]) == ("", "40000")
 
 
 def test_retrieval_and_merging_have_columns_where_a_campaign_has_them(store: Store, tmp_path: Path) -> None:

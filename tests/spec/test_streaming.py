@@ -37,7 +37,7 @@ ATTACK = {"trigger": "badnets", "target": "red circle"}
         ({"search__prune": True}, "a grid shows every cell"),
         (
             {"search": {"sampler": "tpe", "trials": 2, "objective": "tradeoff", "prune": True, "axes": {"seed": [0]}}},
-            "no single best",
+            "only objective asr",
         ),
         ({"resources__checkpoint_minutes": -1}, "greater than or equal to 0"),
     ],

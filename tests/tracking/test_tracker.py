@@ -24,7 +24,20 @@ from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
 from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of, run_name
-from tests.records.records import error_map, failed, flat, gated, infeasible, masked, rate, record, retrieved, seen
+from tests.records.records import (
+    error_map,
+    failed,
+    flat,
+    gated,
+    geometry,
+    grown,
+    infeasible,
+    masked,
+    rate,
+    record,
+    retrieved,
+    seen,
+)
 from tests.specs import spec
 
 SUMMARY = {"trials": 3.0, "failed": 1.0}
@@ -291,6 +304,12 @@ def test_what_only_some_campaigns_measure_is_logged_too() -> None:
     assert found["caption_asr_infected"] == pytest.approx(0.05)
     assert "xi_negated" not in found
     assert "caption_asr" not in found
+    assert not found.keys() & {"gradient_overlap", "pretraining_samples"}
+    maps = error_map(at_equal_length=0.3, geometry=geometry(0.4, 0.03, -0.2))
+    found = {metric.key: metric.value for metric in metrics_of(grown(disentanglement=maps), 0)}
+    names = ("xi_equal_length", "cosine_towards_target", "trigger_relative_length", "gradient_overlap")
+    assert [found[name] for name in names] == [0.3, 0.4, 0.03, -0.2]
+    assert found["pretraining_samples"] == 40_000
 
 
 def test_scores_with_both_statistics_are_logged_where_models_have_any() -> None:

@@ -8,6 +8,7 @@ from tbar_ray.report.figures.alpha import alpha_figure
 from tbar_ray.report.figures.attacks import attacks_figure
 from tbar_ray.report.figures.contact import Examples, contact_sheet
 from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure
+from tbar_ray.report.figures.growth_figure import growth_figure
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
@@ -20,6 +21,7 @@ __all__ = [
     "attacks_figure",
     "contact_sheet",
     "disentanglement_figure",
+    "growth_figure",
     "methods_figure",
     "tradeoff_figure",
     "transfer_figure",
