@@ -33,3 +33,12 @@ def architecture_config(name: str) -> dict[str, Any]:
         raise SpecError(f"unknown model architecture {name!r}{nearest(name, files)}")
     config: dict[str, Any] = json.loads(files[name].read_text())
     return config
+
+
+def image_size(name: str) -> int:
+    """Side in pixels of the images that an architecture takes.
+
+    Raises:
+        SpecError: as `architecture_config`.
+    """
+    return int(architecture_config(name)["vision_cfg"]["image_size"])
