@@ -61,5 +61,5 @@ def _composed(name: str) -> str:
 
 def _folded(name: str) -> str:
     """A name without what readers and tokenisers ignore: case, invisible signs, wide and joined letters."""
-    seen = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
+    seen = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())

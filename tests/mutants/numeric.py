@@ -482,8 +482,8 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/data/class_names.py",
-        'for sign in unicodedata.normalize("NFKC", name)',
-        "for sign in name",
+        'unicodedata.normalize("NFKC", seen).casefold()',
+        "seen.casefold()",
         "tests/data/test_class_names.py",
     ),
     Mutant("tbar_ray/data/text.py", '    if "\\0" in text:\n', "    if not text:\n", "tests/data/test_text.py"),
