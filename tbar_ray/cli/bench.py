@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from tbar_ray.cli.options import local_file, local_folder
 from tbar_ray.errors import SpecError
 
 if TYPE_CHECKING:
@@ -24,11 +25,19 @@ def bench(
     samples: Annotated[int, typer.Option(help="Images of 64 px that `stream` streams.")] = 20_000,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     folder: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the shards for the next run; without it they are temporary.")
+        Path | None,
+        typer.Option(
+            parser=local_folder,
+            metavar="FOLDER",
+            help="Folder that keeps the shards for the next run; without it they are temporary.",
+        ),
     ] = None,
     trials: Annotated[int, typer.Option(min=30, help="With `growth`: the largest grid.")] = 1000,
     figure: Annotated[
-        Path | None, typer.Option(help="With `growth`: draw what was measured into this PNG.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            parser=local_file, metavar="FILE.png", help="With `growth`: draw what was measured into this PNG."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tbar_ray.cli.console import table_console
-from tbar_ray.cli.options import AsJson, StoreUrl
+from tbar_ray.cli.options import AsJson, StoreUrl, local_file, local_folder, local_path
 from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Plan, run and report ablation campaigns (YAML specs; see jobs/).", no_args_is_help=True)
 
-SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="campaign spec, e.g. jobs/quickstart.yaml")]
+SpecPath = Annotated[
+    Path, typer.Argument(metavar="SPEC", parser=local_path, help="campaign spec, e.g. jobs/quickstart.yaml")
+]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a field, e.g. --set poison.rate=0.01")
 ]
@@ -36,11 +38,11 @@ def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any,
 
 
 def _ui_command(uri: str) -> str:
-    from tbar_ray.store.paths import default_tracking_uri
+    from tbar_ray.store.paths import tracking_place
 
     return (
         "tbar ui"
-        if uri == default_tracking_uri() and "TBAR_HOME" not in os.environ
+        if uri == tracking_place() and "TBAR_HOME" not in os.environ
         else f"tbar ui --tracking-uri {redact(uri)}"
     )
 
@@ -116,7 +118,11 @@ def run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="folder of the report; default mlruns/reports/NAME/SPEC, to which NAME/latest leads"),
+        typer.Option(
+            parser=local_folder,
+            metavar="FOLDER",
+            help="folder of the report; default mlruns/reports/NAME/SPEC, to which NAME/latest leads",
+        ),
     ] = None,
     override: Overrides = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="take the campaign over from a launch that runs it")] = False,
@@ -127,17 +133,16 @@ def run(
     lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
-    from tbar_ray.data.places import local_folder
     from tbar_ray.errors import TrackingError
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
-    from tbar_ray.store.paths import default_tracking_uri, home
+    from tbar_ray.store.paths import home, tracking_place
 
     campaign, opened = _open(spec, override, store)
     console = table_console()
-    uri = tracking_uri or default_tracking_uri()
-    folder = local_folder(out, "--out") if out else report_folder(home(), campaign)
+    uri = tracking_place(tracking_uri)
+    folder = out.absolute() if out else report_folder(home(), campaign)
     result = launch(campaign, opened, uri, folder, address, console, force=force)
     if out is None:
         link_latest(folder)
@@ -193,12 +198,11 @@ def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_
 @app.command()
 def report(
     spec: SpecPath,
-    out: Annotated[Path, typer.Option(help="folder to write to")],
+    out: Annotated[Path, typer.Option(parser=local_folder, metavar="FOLDER", help="folder to write to")],
     override: Overrides = [],  # noqa: B006
     store: StoreUrl = None,
 ) -> None:
     """Write results.json, results.csv, a summary and the figures, from the store alone."""
-    from tbar_ray.data.places import local_folder
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
@@ -207,20 +211,28 @@ def report(
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
-    for file in write_report(campaign, opened, local_folder(out, "--out"), records):
+    for file in write_report(campaign, opened, out.absolute(), records):
         typer.echo(file)
 
 
 @app.command()
 def profile(
     spec: SpecPath,
-    figure: Annotated[Path | None, typer.Option(help="draw the time line into this PNG", dir_okay=False)] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(parser=local_file, metavar="FILE.png", help="draw the time line into this PNG"),
+    ] = None,
     trace: Annotated[
-        Path | None, typer.Option(help="write the time line for a trace viewer (Perfetto)", dir_okay=False)
+        Path | None,
+        typer.Option(parser=local_file, metavar="FILE", help="write the time line for a trace viewer (Perfetto)"),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(help="keep store, MLflow's database and report here: a new or empty folder", file_okay=False),
+        typer.Option(
+            parser=local_folder,
+            metavar="FOLDER",
+            help="keep store, MLflow's database and report here: a new or empty folder",
+        ),
     ] = None,
     override: Overrides = [],  # noqa: B006
     as_json: AsJson = False,

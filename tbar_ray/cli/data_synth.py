@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tbar_ray.cli.options import local_path
 from tbar_ray.data.synthetic import Scenes
 from tbar_ray.errors import SpecError
 
@@ -36,7 +37,9 @@ class Kind(StrEnum):
 
 
 def synth(
-    out: Annotated[Path, typer.Argument(help="Folder for the shards; other sets go to folders in it.")],
+    out: Annotated[
+        Path, typer.Argument(parser=local_path, help="Folder for the shards; other sets go to folders in it.")
+    ],
     samples: Annotated[
         int | None, typer.Option(help="Write a corpus of this many image-caption pairs.", rich_help_panel=CORPUS)
     ] = None,

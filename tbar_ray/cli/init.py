@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
+from tbar_ray.cli.options import local_path
+
 
 def init(
     name: Annotated[str, typer.Argument(help="Name of a shipped spec; `tbar init --list` lists them.")] = "quickstart",
-    file: Annotated[Path | None, typer.Argument(help="Where to write it; default: NAME.yaml in this folder.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(parser=local_path, help="Where to write it; default: NAME.yaml in this folder."),
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the shipped specs and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
 ) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tbar_ray.cli.options import local_folder, local_path
 from tbar_ray.errors import SpecError
+from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
     from tbar_ray.evaluation.rates import Rate
@@ -73,7 +75,7 @@ def score(
         images = torch.from_numpy(data.images(range(len(data.labels)), wanted.size, wanted.interpolation))
         answers = predict(model, zero_shot_head(model, tokenizer, data.classnames, data.templates), images, wanted)
         hits = int((answers == torch.from_numpy(data.labels)).sum())
-        typer.echo(f"{url}: CA {_shown(Rate.of(hits, len(images)))} of {len(data.classnames)} classes")
+        typer.echo(f"{redact(url)}: CA {_shown(Rate.of(hits, len(images)))} of {len(data.classnames)} classes")
     for url in retrieval or ():
         pairs = RetrievalSet.open(url)
         images = torch.from_numpy(pairs.images(range(len(pairs)), wanted.size, wanted.interpolation))
@@ -82,7 +84,7 @@ def score(
         found = recalls(embed_images(model, images, wanted), embed_texts(model, tokenizer(texts)), owner, texts)
         for direction, by_rank in zip(("image to text", "text to image"), found, strict=True):
             for rank, rate in by_rank.items():
-                typer.echo(f"{url}: recall@{rank} {direction} {_shown(rate)}")
+                typer.echo(f"{redact(url)}: recall@{rank} {direction} {_shown(rate)}")
 
 
 def _shown(rate: Rate) -> str:
@@ -91,11 +93,19 @@ def _shown(rate: Rate) -> str:
 
 @app.command()
 def pack(
-    weights: Annotated[Path, typer.Argument(help="Weights of a clean model: STORE/artifacts/clean-model-…/weights.")],
+    weights: Annotated[
+        Path,
+        typer.Argument(parser=local_path, help="Weights of a clean model: STORE/artifacts/clean-model-…/weights."),
+    ],
     corpus: Annotated[str, typer.Argument(help="Its training shards; the tokens of their captions are kept.")],
     architecture: Annotated[str, typer.Option(help="Architecture of the model.")],
     tag: Annotated[str, typer.Option(help="Name of the tag, for model.pretrained.")] = "scenes",
-    out: Annotated[Path | None, typer.Option(help="Folder of weights and index; default: the package's.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_folder, metavar="FOLDER", help="Folder of weights and index; default: the package's."
+        ),
+    ] = None,
 ) -> None:
     """Pack trained weights as a tag of the package: float16, with the token embeddings seen in training.
 

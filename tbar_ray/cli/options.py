@@ -2,9 +2,48 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tbar_ray.data.places import expanded, is_file, is_folder, is_remote
+from tbar_ray.errors import SpecError
+from tbar_ray.redaction import redact
+
+
+def local_path(text: str) -> Path:
+    """A path on this machine that an option or argument names; `~` and `$NAME` mean what they mean in a spec.
+
+    Raises:
+        SpecError: if the place is on another machine, or the output of a command.
+    """
+    if is_remote(text):
+        raise SpecError(f"{redact(text)}: give a path on this machine")
+    return expanded(text)
+
+
+def local_file(text: str) -> Path:
+    """As `local_path`, of a file that is there or shall be written.
+
+    Raises:
+        SpecError: as `local_path`, or if there is a folder of that name.
+    """
+    if is_folder(path := local_path(text)):
+        raise SpecError(f"{path}: is a folder; give a file")
+    return path
+
+
+def local_folder(text: str) -> Path:
+    """As `local_path`, of a folder that is there or shall be made.
+
+    Raises:
+        SpecError: as `local_path`, or if there is a file of that name.
+    """
+    if is_file(path := local_path(text)):
+        raise SpecError(f"{path}: is a file; give a folder")
+    return path
+
 
 StoreUrl = Annotated[
     str | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tbar_ray.cli.options import local_path
 from tbar_ray.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -46,11 +47,18 @@ def preview(
     names: Annotated[
         list[str], typer.Argument(metavar="PRESET_OR_TRIGGER", help=f"Names of `tbar trigger list`, or `{ALL}`.")
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE.png", help="PNG file to write; its folder is created if needed.")],
+    out: Annotated[
+        Path,
+        typer.Option(parser=local_path, metavar="FILE.png", help="PNG file to write; its folder is created if needed."),
+    ],
     size: Annotated[int, typer.Option(help=f"Side of the images in pixels, {SMALLEST} to {WIDEST}.")] = 224,
     image: Annotated[
         list[Path],
-        typer.Option(metavar="FILE", help="Your own image, of any common format; repeat it for several."),
+        typer.Option(
+            parser=local_path,
+            metavar="FILE",
+            help="Your own image, of any common format; repeat it for several.",
+        ),
     ] = [],  # noqa: B006
     override: Annotated[
         list[str],

@@ -18,10 +18,10 @@ def ui(
     """Open MLflow's UI on 127.0.0.1 to compare trials (select runs, then Compare). Ctrl-C ends it."""
     from tbar_ray.errors import TrackingError
     from tbar_ray.redaction import redact
-    from tbar_ray.store.paths import default_artifacts, default_tracking_uri
+    from tbar_ray.store.paths import default_artifacts, sqlite_path, tracking_place
 
-    uri = tracking_uri or default_tracking_uri()
-    database = uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else None
+    uri = tracking_place(tracking_uri)
+    database = sqlite_path(uri)
     if database is not None and not os.path.exists(database):  # noqa: PTH110
         raise TrackingError(f"no MLflow database at {database}; run a campaign first (`tbar campaign run SPEC`)")
     # the job runner needs more memory than the UI, and this server runs no jobs

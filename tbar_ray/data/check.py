@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from tbar_ray.data.cache import default_cache
 from tbar_ray.data.images import decode_image
 from tbar_ray.data.locate import expand_shards, local_copy
-from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata
+from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_class_index, parse_metadata
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard
 from tbar_ray.errors import DataError
 from tbar_ray.processors import processors
@@ -194,9 +194,7 @@ class _Tally:
         if parsed is None:
             self.add("structural_problems", key, "the .json is not a JSON object")
         if class_index is not None:
-            try:
-                int(class_index)
-            except ValueError:
+            if parse_class_index(class_index) is None:
                 self.add("structural_problems", key, f"the .cls is not a class index: {class_index[:40]!r}")
         elif parse_caption(text, metadata) is None:
             if text is not None or isinstance((parsed or {}).get("caption"), str):

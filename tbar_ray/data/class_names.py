@@ -1,7 +1,8 @@
-"""Class names that cannot be told apart: the same twice, or alike but for case and spaces."""
+"""Class names that cannot be told apart: the same twice, or alike but for case, spaces and how letters are encoded."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -16,14 +17,14 @@ def find_class(name: str, names: Sequence[str]) -> int:
     """Index of a class that no other can be taken for.
 
     Args:
-        name: the class, exactly as it is listed.
+        name: the class, as it is listed; an accent may be encoded otherwise.
         names: the classes of a data set.
 
     Raises:
-        DataError: if there is no such class, or another has the same name but for case and spaces.
+        DataError: if there is no such class, or another has the same name but for case, spaces and encoding.
     """
     same = [index for index, other in enumerate(names) if _folded(other) == _folded(name)]
-    if name not in names:
+    if not any(_composed(names[index]) == _composed(name) for index in same):
         raise DataError(f"{name!r} is not a class of the evaluation set{nearest(name, names)}")
     if len(same) > 1:
         listed = ", ".join(f"{names[index]!r} (class {index})" for index in same)
@@ -53,5 +54,12 @@ def warning_of(names: Sequence[str], place: str) -> str | None:
     )
 
 
+def _composed(name: str) -> str:
+    """A name with each accent in its letter: keyboards and file systems write `é` as one sign or as two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
+    """A name without what readers and tokenisers ignore: case, invisible signs, wide and joined letters."""
+    seen = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from tbar_ray.data.cache import default_cache
 from tbar_ray.data.keys import within
 from tbar_ray.data.locate import ShardState, expand_shards, indexed, shard_state
-from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_metadata, select_samples, stacked_spans
+from tbar_ray.data.members import (
+    IMAGE_EXTENSIONS,
+    parse_caption,
+    parse_class_index,
+    parse_metadata,
+    select_samples,
+    stacked_spans,
+)
 from tbar_ray.data.open_shards import OpenShards
 from tbar_ray.data.shards import ShardProblem
 from tbar_ray.errors import DataError
@@ -34,7 +41,8 @@ class Corpus:
         keys: The samples' keys, unique over the corpus; they begin with the namespace, if it has one.
         namespace: What distinguishes its keys from those of other sets; '' if nothing does.
         shard_urls: The shards, as `expand_shards` returns them.
-        problems: Lost or dropped samples and members, in shard order.
+        problems: Lost or dropped samples and members, in shard order; not what is only packed in an odd order, which
+            `check.check_corpus` tells.
         states: What the shards were when they were indexed; None for a remote one.
     """
 
@@ -88,7 +96,8 @@ class Corpus:
         columns: list[Mapping[str, NDArray[np.int64]]] = []
         for shard in urls:
             index = indexed(shard, folder)
-            kept, lost = select_samples(index, seen)
+            kept, found = select_samples(index, seen)
+            lost = [problem for problem in found if not problem.lossless]
             if lost and policy == "error":
                 raise DataError(str(lost[0]))
             problems.extend(lost)
@@ -275,10 +284,9 @@ class Corpus:
         raw = self._optional(i, "cls")
         if raw is None:
             return None
-        try:
-            return int(raw)
-        except ValueError as error:
-            raise DataError(f"{self.name(i)}.cls is not a class index: {raw[:40]!r}") from error
+        if (index := parse_class_index(raw)) is None:
+            raise DataError(f"{self.name(i)}.cls is not a class index: {raw[:40]!r}")
+        return index
 
     def index_of(self, key: str) -> int:
         """Position of `key` in the corpus; the look-up table is built at the first call.

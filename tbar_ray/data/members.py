@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.shards import DUPLICATE, KNOWN_EXTENSIONS, MAX_EXTENSIONS, ShardIndex, ShardProblem
-from tbar_ray.data.text import decode_caption
+from tbar_ray.data.text import decode_caption, decode_text
+from tbar_ray.errors import DataError
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 
@@ -46,6 +47,14 @@ def parse_caption(text: bytes | None, metadata: bytes | None) -> str | None:
         return decode_caption(text).strip() or None
     value = (parse_metadata(metadata) or {}).get("caption") if metadata is not None else None
     return (value.strip() or None) if isinstance(value, str) else None
+
+
+def parse_class_index(raw: bytes) -> int | None:
+    """Number in a .cls member, or None if it does not hold one."""
+    try:
+        return int(decode_text(raw, ".cls"))
+    except (ValueError, DataError):
+        return None
 
 
 def parse_metadata(raw: bytes) -> dict[str, Any] | None:

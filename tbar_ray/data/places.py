@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tbar_ray.errors import SpecError
-
 PIPE = "pipe:"
 LOCAL = ("file://", "local://")
 WEB = ("http://", "https://")
@@ -33,15 +31,20 @@ def resolve(place: str | Path) -> str:
         return text
     if is_remote(text):
         return os.path.expandvars(text)
+    return str(expanded(text).absolute())
+
+
+def expanded(path: str | Path) -> Path:
+    """A local path with home directory and environment variables in their places, as `resolve`; relative if it was."""
+    text = str(path)
     for scheme in LOCAL:
         text = text.removeprefix(scheme)
     if "$" in text and not exists(text):
         text = os.path.expandvars(text)
-    path = Path(text)
     try:
-        return str(path.expanduser().absolute())
+        return Path(text).expanduser()
     except RuntimeError:  # `~name` of nobody here
-        return str(path.absolute())
+        return Path(text)
 
 
 def exists(path: str | Path) -> bool:
@@ -60,17 +63,6 @@ def is_folder(path: str | Path) -> bool:
 def is_file(path: str | Path) -> bool:
     """Whether there is a file of that name, as `exists`."""
     return exists(path) and Path(path).is_file()
-
-
-def local_folder(place: str | Path, option: str) -> Path:
-    """Absolute path of the folder that an option names to write to.
-
-    Raises:
-        SpecError: if it is remote.
-    """
-    if is_remote(str(place)):
-        raise SpecError(f"{option} {place}: give a folder on this machine")
-    return Path(resolve(place))
 
 
 def inside(place: str, name: str) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tbar_ray.data.benchmark_layout import Loaded, Policy, Positions, load_images, open_split
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation
+from tbar_ray.data.text import lines_of
 from tbar_ray.errors import DataError
 
 
@@ -37,10 +38,7 @@ class RetrievalSet:
             DataError: if a part is missing, there is no image, or an image has no caption.
         """
         corpus = open_split(url, "test", cache=cache, policy=policy)
-        captions = tuple(
-            tuple(line.strip() for line in (corpus.caption(position) or "").splitlines() if line.strip())
-            for position in range(len(corpus))
-        )
+        captions = tuple(tuple(lines_of(corpus.caption(position) or "")) for position in range(len(corpus)))
         silent = [corpus.name(position) for position, lines in enumerate(captions) if not lines]
         if silent:
             raise DataError(

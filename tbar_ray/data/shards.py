@@ -32,11 +32,15 @@ _LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB
 
 @dataclass(frozen=True)
 class ShardProblem:
-    """Something lost or ambiguous: shard (without secrets), sample (None if not tied to one sample) and reason."""
+    """Something lost or ambiguous: shard (without secrets), sample (None if not tied to one sample) and reason.
+
+    `lossless` tells that all was read here, and only other readers would lose something.
+    """
 
     shard: str
     key: str | None
     reason: str
+    lossless: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shard", redact(self.shard))
@@ -184,8 +188,8 @@ class _Columns:
     scattered: list[str] = field(default_factory=list)
     """Members that are not beside the others of their sample."""
 
-    def report(self, key: str | None, reason: str) -> None:
-        self.problems.append(ShardProblem(self.url, key, reason))
+    def report(self, key: str | None, reason: str, *, lossless: bool = False) -> None:
+        self.problems.append(ShardProblem(self.url, key, reason, lossless))
 
     def add(self, name: str, offset: int, size: int) -> None:
         split = split_name(name)
@@ -224,6 +228,7 @@ class _Columns:
                 None,
                 f"{len(self.scattered)} members not beside the others of their sample (first: {self.scattered[0]}): "
                 f"joined here, but lost to other readers of WebDataset; pack the shard anew with `tar --sort=name`",
+                lossless=True,
             )
         spans: dict[str, NDArray[np.int64]] = {}
         for extension, column in self.members.items():

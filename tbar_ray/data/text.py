@@ -26,17 +26,23 @@ def decode_text(data: bytes, name: str, kind: type[TbarError] = DataError) -> st
         kind: of errors.
 
     Raises:
-        TbarError: of that kind, if it is in another encoding.
+        TbarError: of that kind, if it is in another encoding, or no text.
     """
     encoding, rest = _marked(data)
     try:
-        return rest.decode(encoding)
+        text = rest.decode(encoding)
     except UnicodeDecodeError as error:
         line = len(_LINE_END.findall(rest[: error.start].decode(encoding, "replace"))) + 1
         raise kind(
             f"{name} line {line}: not {encoding.upper()} text; convert the file, e.g. with "
             f"`iconv -f WINDOWS-1252 -t UTF-8`"
         ) from None
+    if "\0" in text:
+        raise kind(
+            f"{name}: has zero bytes, as UTF-16 without a byte order mark has; convert the file, e.g. with "
+            f"`iconv -f UTF-16LE -t UTF-8`"
+        )
+    return text
 
 
 def decode_caption(data: bytes) -> str:

@@ -24,12 +24,15 @@ ENTRIES = (
 )  # fmt: skip
 """Entries of training checkpoints that hold weights, or a dictionary with such an entry. The first that is there
 counts: trained weights before their moving average."""
-PREFIXES = ("module.", "model.", "clip.", "clip_model.", "net.", "network.", "_forward_module.", "student.")
-"""What programs put before every name, in any order and nested; `module.` is DDP's."""
+PREFIXES = (
+    "module.", "model.", "clip.", "clip_model.", "net.", "network.", "backbone.", "student.", "_forward_module.",
+    "_module.",
+)  # fmt: skip
+"""What programs put before every name, in any order and nested; `module.` is DDP's, `_module.` Opacus's."""
 WRAPPED = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 """What torch.compile, FSDP and activation checkpointing put before the names of a module, at any depth."""
-OPENAI = frozenset({"input_resolution", "context_length", "vocab_size"})
-"""Numbers that OpenAI's checkpoints keep among the weights."""
+BESIDES = frozenset({"input_resolution", "context_length", "vocab_size", "n_averaged"})
+"""Numbers that checkpoints keep among the weights: three of OpenAI's, and the count of torch's AveragedModel."""
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".th")
 SHOWN = 6
 """Entries that a refusal names."""
@@ -61,7 +64,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     """Read a state dict from .safetensors, or from .pt/.pth/.bin with `weights_only=True`.
 
     The state dict is taken out of a training checkpoint's `ENTRIES`. `PREFIXES` are removed if every key has them,
-    `WRAPPED` wherever they stand, and OpenAI's three numbers are left out.
+    `WRAPPED` wherever they stand, and the numbers of `BESIDES` are left out.
 
     Raises:
         CheckpointError: if the file is missing, damaged, contains pickled code, or contains no tensors.
@@ -174,7 +177,7 @@ def _state_dict(path: Path, content: object) -> tuple[dict[str, Tensor], tuple[s
 
 
 def _is_state_dict(content: Mapping[Any, Any]) -> bool:
-    weights = {key: value for key, value in content.items() if key not in OPENAI}
+    weights = {key: value for key, value in content.items() if key not in BESIDES}
     return bool(weights) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in weights.items())
 
 
@@ -190,7 +193,7 @@ def _told(content: object) -> str:
 
 def _plain(path: Path, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
     """A state dict under the names of the model itself, and the prefix that stood before all of them."""
-    plain = {key: value for key, value in state.items() if not (key in OPENAI and value.numel() == 1)} or dict(state)
+    plain = {key: value for key, value in state.items() if not (key in BESIDES and value.numel() == 1)} or dict(state)
     whole = ""
     while prefix := next((p for p in (*PREFIXES, *WRAPPED) if all(key.startswith(p) for key in plain)), ""):
         plain, whole = {key.removeprefix(prefix): value for key, value in plain.items()}, whole + prefix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,10 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: st
             for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
             if keys
         ]
+        if (before := _common_prefix(own.keys(), state.keys())) is not None:
+            raise CheckpointError(
+                f"{source} is a checkpoint of {architecture}, but its names begin with {before!r}: save it without"
+            )
         layout = "; its names are those of Hugging Face transformers: convert it to open_clip's" * any(
             key.startswith(("vision_model.", "text_model.")) for key in unexpected
         )
@@ -114,6 +119,13 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: st
             f"expected {len(own)}{layout}"
         )
     model.load_state_dict(state, strict=True)
+
+
+def _common_prefix(own: Collection[str], names: Collection[str]) -> str | None:
+    """What stands before every name of a model's own in a checkpoint; None where it is not that."""
+    first = min(own)
+    prefixes = {name.removesuffix(first) for name in names if name.endswith(f".{first}")}
+    return next((prefix for prefix in sorted(prefixes) if all(f"{prefix}{name}" in names for name in own)), None)
 
 
 def preprocessing(model: nn.Module) -> Preprocessing:

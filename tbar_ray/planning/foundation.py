@@ -214,7 +214,7 @@ def _known_samples(url: str) -> int | None:
     """Number of samples by img2dataset's `_stats.json` files beside local shards; None where they do not say."""
     stats = sorted(Path(url).glob("*_stats.json")) if is_folder(url) else []
     try:
-        return sum(int(json.loads(file.read_text())["successes"]) for file in stats) if stats else None
+        return sum(int(json.loads(file.read_bytes())["successes"]) for file in stats) if stats else None
     except (ValueError, KeyError, OSError):
         return None
 

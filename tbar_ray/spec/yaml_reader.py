@@ -8,6 +8,8 @@ import yaml
 
 from tbar_ray.errors import SpecError
 
+MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+"""Tags of `<<` and of text."""
 MOST_ALIASED = 100_000
 """Nodes that aliases may add to a text; honest specs repeat a few dozen."""
 
@@ -45,13 +47,15 @@ class _Loader(yaml.SafeLoader):
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
-            if name in seen and name is not None and key.tag != "tag:yaml.org,2002:merge":
+        seen: set[str] = set()
+        for place, (key, value) in enumerate(node.value):
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            if key.value in seen:
                 raise _Refused(f"{key.value!r} is there twice", key.start_mark.line + 1)
-            if name is not None:
-                seen.add(name)
+            seen.add(key.value)
+            # a node of its own: an alias may stand for this one as a value
+            node.value[place] = yaml.ScalarNode(TEXT, key.value, key.start_mark, key.end_mark), value
         self._measure(node, [part for pair in node.value for part in pair])
         return node
 
@@ -76,6 +80,8 @@ def read_value(text: str, option: str) -> Any:
 
 def read_yaml(text: str, name: str) -> Any:
     """What a YAML text says: mappings, lists and scalars; None for an empty text.
+
+    Keys are text as it is written: names in a spec may be numbers, or words as `no`, which YAML takes for a boolean.
 
     Args:
         text: one document.

@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 from filelock import FileLock, Timeout
 
 from tbar_ray.errors import TrackingError, first_line
+from tbar_ray.store.paths import sqlite_path
 
 USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 LOCKED = 120.0
@@ -31,7 +32,7 @@ def one_at_a_time(uri: str) -> Iterator[None]:
     Raises:
         TrackingError: one line, if another process holds the lock for long, or none can be made.
     """
-    path = database_of(uri)
+    path = sqlite_path(uri)
     if path is None:
         yield
         return
@@ -49,12 +50,6 @@ def one_at_a_time(uri: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def database_of(uri: str) -> str | None:
-    """Path of the file of a SQLite database; None for another place."""
-    path = uri.removeprefix("sqlite:///").split("?", 1)[0]
-    return None if not uri.startswith("sqlite:///") or path in ("", ":memory:") else path
 
 
 def signed_in(uri: str) -> str:
@@ -100,7 +95,7 @@ def check_server(uri: str) -> None:
 
 def check_database(uri: str) -> None:
     """Ask SQLite whether it can write: MLflow would try an impossible database again for minutes."""
-    if (path := database_of(uri)) is None:
+    if (path := sqlite_path(uri)) is None:
         return
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +115,7 @@ def check_experiment(uri: str, name: str) -> None:
     uri = signed_in(uri)
     found: tuple[str, str] | None = None
     try:
-        if (path := database_of(uri)) is not None and Path(path).is_file():
+        if (path := sqlite_path(uri)) is not None and Path(path).is_file():
             with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=20)) as database:
                 query = "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?"
                 found = database.execute(query, (name,)).fetchone()

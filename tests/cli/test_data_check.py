@@ -61,3 +61,20 @@ def test_bad_input_is_one_line_and_code_2(
         cli.main()
     assert caught.value.code == 2
     assert "error: no such shard" in capsys.readouterr().err
+
+
+def test_a_command_is_shown_before_a_shell_runs_it(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", ["a"])
+    told = runner.invoke(cli.app, ["data", "check", f"pipe:cat {tmp_path}/a.tar # token=abc"])
+    assert (told.exit_code, told.stderr.splitlines()[0]) == (0, f"a shell runs: cat {tmp_path}/a.tar # token=***")
+
+
+def test_members_that_are_not_together_are_one_line(tmp_path: Path) -> None:
+    members = [member for place in range(2) for key in "abc" for member in [sample(key)[place]]]
+    write_tar(tmp_path / "a.tar", members)
+    told = runner.invoke(cli.app, ["data", "check", str(tmp_path)])
+    assert told.exit_code == 1
+    assert [line for line in told.stdout.splitlines() if "a.tar: " in line] == [
+        f"{tmp_path}/a.tar: 3 members not beside the others of their sample (first: a.txt): joined here, but lost to "
+        f"other readers of WebDataset; pack the shard anew with `tar --sort=name`"
+    ]

@@ -239,3 +239,21 @@ def test_size_of_half_a_million_samples() -> None:
 def test_reading_needs_no_torch() -> None:
     program = "import sys, tbar_ray.data.corpus, tbar_ray.data.check; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_members_that_are_not_together_are_no_loss(tmp_path: Path) -> None:
+    """As `tar cf x.tar *.jpg *.txt` packs them: everything is read, so nothing is to be told as lost, or an error."""
+    samples = [sample(f"s{number}") for number in range(5)]
+    write_tar(tmp_path / "a.tar", [member for place in range(2) for members in samples for member in [members[place]]])
+    corpus = Corpus.open(str(tmp_path), policy="error")
+    assert (len(corpus), corpus.problems) == (5, ())
+    assert corpus.read(4, "txt") == dict(samples[4])["s4.txt"]
+
+
+def test_class_numbers_may_have_a_byte_order_mark(tmp_path: Path) -> None:
+    files = [("a.jpg", picture()), ("a.cls", b"\xef\xbb\xbf12\r\n"), ("b.jpg", picture()), ("b.cls", b"\xff")]
+    write_tar(tmp_path / "a.tar", files)
+    corpus = Corpus.open(str(tmp_path))
+    assert corpus.class_index(0) == 12
+    with pytest.raises(DataError, match=r"b\.cls is not a class index"):
+        corpus.class_index(1)

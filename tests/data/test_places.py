@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tbar_ray.data.places import exists, inside, is_file, is_folder, is_remote, local_folder, resolve
-from tbar_ray.errors import SpecError
+from tbar_ray.data.places import exists, expanded, inside, is_file, is_folder, is_remote, resolve
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +74,9 @@ def test_names_that_are_too_long_are_not_there(here: Path) -> None:
     assert (exists("x"), is_file("x"), is_folder("x"), is_folder(".")) == (True, True, False, True)
 
 
-def test_a_folder_to_write_to_is_local() -> None:
-    assert local_folder("~/out", "--out") == Path("/home/me/out")
-    with pytest.raises(SpecError, match=r"^--out s3://bucket/out: give a folder on this machine$"):
-        local_folder("s3://bucket/out", "--out")
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("~/out", "/home/me/out"), ("$DATA/out", "/data/sets/out"), ("out/x", "out/x"), ("file:///out", "/out")],
+)
+def test_a_path_to_write_to_stays_relative(written: str, meant: str) -> None:
+    assert expanded(written) == Path(meant)

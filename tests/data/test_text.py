@@ -45,3 +45,11 @@ def test_captions_of_the_web(data: bytes, expected: str) -> None:
 
 def test_only_line_ends_end_lines() -> None:
     assert lines_of(" a\u2028b \n\n\r c\x0bd\x85e\r\n") == ["a\u2028b", "c\x0bd\x85e"]
+
+
+def test_zero_bytes_are_no_text() -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        with pytest.raises(
+            DataError, match=r"^x\.txt: has zero bytes, as UTF-16 without a byte order mark has; [^\n]*$"
+        ):
+            decode_text("red circle\n".encode(encoding), "x.txt")

@@ -52,3 +52,15 @@ def test_ray_that_does_not_start_is_one_line(
         pass
     assert len(started) == attempts
     assert not any(folder.exists() for folder in started)
+
+
+@pytest.mark.parametrize(("given", "asked", "expected"), [(1, 1, 1), (6, 2, 6), (1, 4, 4)])
+def test_it_has_the_cpus_that_this_process_was_given_and_those_that_a_stage_asks_for(
+    given: int, asked: int, expected: int, started: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr(cluster, "_start", lambda _, cpus: found.append(cpus))
+    monkeypatch.setattr(cluster, "processors", lambda: given)
+    with cluster.ray_session("local", spec(resources__training_cpus=asked, resources__trial_cpus=1)):
+        assert found == [expected]
+    assert started == []

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tbar_ray.errors import CheckpointError
 from tbar_ray.models.checkpoint import (
-    OPENAI,
+    BESIDES,
     CheckpointFormat,
     is_weights_file,
     load_checkpoint,
@@ -191,6 +191,8 @@ WRAPPERS: dict[str, tuple[str, ...]] = {
     "_fsdp_wrapped_module._orig_mod.": ("model_state_dict",),
     "model.": ("ema",),
     "module.": ("model", "state_dict"),
+    "backbone.clip_model.": ("state_dict",),
+    "_module.": (),
 }
 
 
@@ -228,9 +230,9 @@ def test_trained_weights_come_before_their_average(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("numbers", [torch.tensor(224), 224])
-def test_the_numbers_in_openais_checkpoints_are_left_out(numbers: Any, tmp_path: Path) -> None:
+def test_numbers_among_the_weights_are_left_out(numbers: Any, tmp_path: Path) -> None:
     tensors = state()
-    torch.save({**tensors, **dict.fromkeys(OPENAI, numbers)}, tmp_path / "m.pt")
+    torch.save({**tensors, **dict.fromkeys(BESIDES, numbers)}, tmp_path / "m.pt")
     assert same(tensors, load_state_dict(tmp_path / "m.pt"))
 
 
@@ -278,3 +280,9 @@ def test_a_torchscript_archive_is_named_and_never_run(tmp_path: Path) -> None:
         warnings.simplefilter("error", UserWarning)
         with pytest.raises(CheckpointError, match=r"^\S+m\.pt is a TorchScript archive, which holds code[^\n]*$"):
             load_state_dict(tmp_path / "m.pt")
+
+
+def test_an_average_of_torch_is_read_as_the_model_that_it_is_of(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 3)
+    torch.save(torch.optim.swa_utils.AveragedModel(model).state_dict(), tmp_path / "m.pt")
+    assert same(model.state_dict(), load_state_dict(tmp_path / "m.pt"))

@@ -170,3 +170,16 @@ def test_weights_are_found_from_home_and_downloaded_once(
         assert same(snapshot(model), snapshot(create_model(VIT, pretrained=place)))
     with pytest.raises(CheckpointError, match="cannot download"):
         create_model(VIT, pretrained=f"{bucket}/none.safetensors")
+
+
+def test_a_prefix_that_nobody_knows_is_named() -> None:
+    model = tiny()
+    state = {f"my.tower.{key}": value for key, value in tiny(seed=1).state_dict().items()}
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(model, state, source="x.pt", architecture=VIT)
+    assert str(caught.value) == (
+        f"x.pt is a checkpoint of {VIT}, but its names begin with 'my.tower.': save it without"
+    )
+    del state["my.tower.logit_scale"]
+    with pytest.raises(CheckpointError, match="is not a checkpoint of"):
+        load_weights(model, state, source="x.pt", architecture=VIT)

@@ -148,4 +148,29 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "            asr, ca = (sum(_differences(own, metric)) * 100 for metric in METRICS)\n",
         "tests/report/test_effects.py",
     ),
+    # what users meet
+    Mutant(
+        "tbar_ray/store/paths.py",
+        '    return plain if sqlite_path(plain) == str(path) else f"{SQLITE}{quote(str(path))}"\n',
+        "    return plain\n",
+        "tests/store/test_paths.py",
+    ),
+    Mutant(
+        "tbar_ray/cli/options.py",
+        "    return expanded(text)\n",
+        "    return Path(text)\n",
+        "tests/cli/test_options.py",
+    ),
+    Mutant(
+        "tbar_ray/execution/cluster.py",
+        "                _start(folder, max(processors(), cpus))\n",
+        "                _start(folder, cpus)\n",
+        "tests/execution/test_cluster.py",
+    ),
+    Mutant(
+        "tbar_ray/execution/watch.py",
+        "            if missed == LOOKS:\n",
+        "            if missed:\n",
+        "tests/execution/test_watch.py",
+    ),
 )

@@ -461,4 +461,42 @@ NUMERIC: tuple[Mutant, ...] = (
         "if clean is None or first or second",
         "tests/evaluation/test_disentanglement_error.py",
     ),
+    # what users bring
+    Mutant(
+        "tbar_ray/data/places.py",
+        "        return Path(text).expanduser()\n",
+        "        return Path(text)\n",
+        "tests/data/test_places.py",
+    ),
+    Mutant(
+        "tbar_ray/data/corpus.py",
+        "            lost = [problem for problem in found if not problem.lossless]\n",
+        "            lost = list(found)\n",
+        "tests/data/test_corpus.py",
+    ),
+    Mutant(
+        "tbar_ray/data/members.py",
+        '        return int(decode_text(raw, ".cls"))\n',
+        "        return int(raw)\n",
+        "tests/data/test_corpus.py",
+    ),
+    Mutant(
+        "tbar_ray/data/class_names.py",
+        'unicodedata.normalize("NFKC", seen).casefold()',
+        "seen.casefold()",
+        "tests/data/test_class_names.py",
+    ),
+    Mutant("tbar_ray/data/text.py", '    if "\\0" in text:\n', "    if not text:\n", "tests/data/test_text.py"),
+    Mutant(
+        "tbar_ray/models/factory.py",
+        'if all(f"{prefix}{name}" in names for name in own)',
+        "if prefix",
+        "tests/models/test_factory.py",
+    ),
+    Mutant(
+        "tbar_ray/spec/yaml_reader.py",
+        "yaml.ScalarNode(TEXT, key.value,",
+        "yaml.ScalarNode(key.tag, key.value,",
+        "tests/spec/test_yaml_reader.py",
+    ),
 )

@@ -63,7 +63,8 @@ FILES = {  # text → what follows "FILE" on the one line
     "- a": ": a campaign spec is a mapping with 'name'",
     "a: [": " line 1: not YAML: expected the node content",
     "name: x\n\ta: {": " line 2: not YAML: found character '\\t'",
-    "\x00": ": not YAML: unacceptable character #x0000",
+    "\x00": ": has zero bytes, as UTF-16 without a byte order mark has",
+    "\x01": ": not YAML: unacceptable character #x0001",
     "name: !!python/object:os.system x": " line 1: not YAML: could not determine a constructor",
     "name: x": ": data: required, but missing (and 2 more)",
 }

@@ -13,8 +13,6 @@ base: &base {rate: 0.1, epochs: 2}
 more: &more {<<: *base, epochs: 3}
 again: {<<: *more, rate: 0.2}
 both: {<<: [*base, *more], seed: 1}
-1: one
-"1": text
 list: &l [1, 2]
 lists: [*l, *l]
 """
@@ -31,6 +29,7 @@ def test_merges_and_aliases_say_what_they_say_elsewhere() -> None:
         ("a:\n  b: {c: 1, d: 2,\n   c: 3}\n", "x.yaml line 3: 'c' is there twice"),
         ("- {a: 1}\n- {a: 1, 'a': 2}\n", "x.yaml line 2: 'a' is there twice"),
         ("base: &b {a: 1}\nx: {<<: *b, a: 2, a: 3}\n", "x.yaml line 2: 'a' is there twice"),
+        ("1: a\n'1': b\n", "x.yaml line 2: '1' is there twice"),
         ("a: &a [1, *a]\n", "x.yaml line 1: an anchor that holds itself"),
         ("a: [", "x.yaml line 1: not YAML: expected the node content, but found '<stream end>'"),
         ("a: 2001-99-99", "x.yaml: not YAML: month must be in 1..12"),
@@ -75,3 +74,10 @@ def test_values_of_options(text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         read_value(text, "--set a=…")
     assert str(caught.value).startswith(message)
+
+
+def test_keys_are_text_as_it_is_written() -> None:
+    assert read_yaml("{2024: 1, no: 2, 1.50: 3, ~: 4, 0x1f: 5}", "x.yaml") == {
+        "2024": 1, "no": 2, "1.50": 3, "~": 4, "0x1f": 5,
+    }  # fmt: skip
+    assert read_yaml("{&a 7: 1, b: *a}", "x.yaml") == {"7": 1, "b": 7}  # as a value it is what YAML says
