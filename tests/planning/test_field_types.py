@@ -72,6 +72,11 @@ def test_parameters_of_unlearning_are_those_of_the_trials_method() -> None:
     assert not is_whole(made, "unlearning.parameters.self_weight", "tbar")
 
 
+def test_a_field_that_takes_fractions_too_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tbar_ray.planning.field_types.types_at", lambda *_: {int, float})
+    assert not is_whole(spec(), "seed", "tbar")
+
+
 def test_a_planting_and_a_merge_have_types_of_their_own() -> None:
     made = spec(attacks=ATTACKS, tasks=TASKS, search={}, attack="badnets")
     assert types_at(made, ("attacks", "merged", "merge", "parameters", "density")) == {float}

@@ -75,6 +75,19 @@ def test_what_an_axis_touches() -> None:
     assert [graph.path.unlearn.parameters["learning_rate"] for graph in speeds] == [1e-5, 1e-4]
 
 
+@pytest.mark.parametrize(
+    ("method", "field", "count"),
+    [
+        ("tbar", "clean_pairs", 1), ("tbar", "training_pairs", 1), ("cleanclip", "clean_pairs", 2),
+        ("cleanclip", "training_pairs", 1), ("abl", "training_pairs", 2), ("abl", "clean_pairs", 1),
+    ],
+)  # fmt: skip
+def test_data_that_a_method_does_not_need_are_no_part_of_its_vector(method: str, field: str, count: int) -> None:
+    axes = {"attack": ["badnets"], "method": [method]}
+    made = [graph for pairs in (50, 60) for graph in graphs(search__axes=axes, defender={field: pairs})]
+    assert distinct(made, "path", "unlearn") == count
+
+
 def test_a_choice_of_alpha_computes_no_model_again() -> None:
     made = graphs(evaluation={"min_retention": 0.9}) + graphs(evaluation={"min_retention": 0.8})
     found = kinds(made)
