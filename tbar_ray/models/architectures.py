@@ -33,3 +33,18 @@ def architecture_config(name: str) -> dict[str, Any]:
         raise SpecError(f"unknown model architecture {name!r}{nearest(name, files)}")
     config: dict[str, Any] = json.loads(files[name].read_text())
     return config
+
+
+def normalises_over_batches(name: str) -> bool:
+    """Whether the image encoder has BatchNorm. One of timm's is built to see, which takes a second.
+
+    Raises:
+        SpecError: if the architecture is unknown.
+    """
+    vision = architecture_config(name)["vision_cfg"]
+    if "timm_model_name" not in vision:
+        return isinstance(vision.get("layers"), list)  # open_clip's own ResNets; its transformers have LayerNorm
+    from tbar_ray.models.factory import create_model
+    from tbar_ray.models.statistics import has_statistics
+
+    return has_statistics(create_model(name))

@@ -1,7 +1,7 @@
 import pytest
 
 from tbar_ray.errors import SpecError
-from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.architectures import architecture_config, normalises_over_batches
 from tbar_ray.models.tokenizer import build_tokenizer
 
 
@@ -21,6 +21,20 @@ def test_an_unknown_architecture_names_the_nearest(name: str, hint: str) -> None
     assert "\n" not in str(caught.value)
     with pytest.raises(SpecError, match=f"unknown model architecture '{name}'"):
         build_tokenizer(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("RN50", True),
+        ("tbar-RN-tiny", True),
+        ("ViT-B-32", False),
+        ("tbar-GN-pico", False),
+        ("tbar-ConvNeXt-tiny", False),
+    ],
+)
+def test_which_architectures_have_batch_norm(name: str, expected: bool) -> None:
+    assert normalises_over_batches(name) is expected
 
 
 def test_the_tokenizer_has_the_architectures_context() -> None:
