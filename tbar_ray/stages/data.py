@@ -36,6 +36,7 @@ class GivenData(Given, Located):
     samples: Annotated[int | None, INSIGNIFICANT] = Field(
         default=None, description="number of samples, where known without reading"
     )
+    size: Annotated[int, INSIGNIFICANT] = Field(default=0, description="bytes of the shards; 0 if unknown")
     on_error: OnError = Field(default="warn", description="what an unreadable sample of an evaluation set does")
 
     def identity(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pydantic import Field
 from tbar_ray.spec.attack import Training
 from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Stage, StageContext
 from tbar_ray.stages.samples import open_corpus, order_of
-from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
+from tbar_ray.stages.shard_training import Streamed
+from tbar_ray.stages.training import WEIGHTS, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
 
@@ -55,6 +56,7 @@ class CleanModel(Stage, ModelNode):
     shared: ClassVar[bool] = True
     version: ClassVar[int] = 2
     on_model: ClassVar[bool] = True
+    divisible: ClassVar[bool] = True
 
     corpus: Node
     training: Training

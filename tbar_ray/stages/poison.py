@@ -12,7 +12,8 @@ from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.stages.samples import open_evaluation, order_of
-from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
+from tbar_ray.stages.shard_training import Streamed
+from tbar_ray.stages.training import WEIGHTS, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
 
@@ -56,6 +57,7 @@ class InfectedModel(Stage, InfectedNode):
     shared: ClassVar[bool] = True
     version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
+    divisible: ClassVar[bool] = True
 
     clean: Node
     training: Training

@@ -93,3 +93,18 @@ class Crashing(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
         raise AttributeError("no such thing")
+
+
+class Divided(Stage):
+    """Tells of the room that its workers have, and of what is left beside them."""
+
+    kind: ClassVar[str] = "divided"
+    divisible: ClassVar[bool] = True
+
+    number: int = 0
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        bundles = context.group.bundle_specs if context.group is not None else []
+        time.sleep(2)  # Ray tells its resources anew every fraction of a second
+        free, every = (resources().get("CPU", 0) for resources in (ray.available_resources, ray.cluster_resources))
+        return {"bundles": bundles, "free": free, "all": every}
