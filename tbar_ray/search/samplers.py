@@ -45,10 +45,10 @@ class StudyProposals(Proposals):
         self._planner, self._fixed = planner, fixed
         self._metrics = ("ca", "asr") if search.objective == "tradeoff" else ("penalised_asr",)
         directions = ["maximize", "minimize"] if search.objective == "tradeoff" else ["minimize"]
-        sampler = SAMPLERS[search.sampler](spec.seed, search.concurrency)
+        sampler = SAMPLERS[search.sampler](spec.seed, search.batch)
         self._study = optuna.create_study(directions=directions, sampler=sampler)
         self._space = {name: _distribution(spec, name, axis, fixed) for name, axis in axes.items()}
-        self._batch, self._left, self._prune = search.concurrency, search.trials, search.prune
+        self._batch, self._left, self._prune = search.batch, search.trials, search.prune
         self._least: float | None = None
         self._cells = cells_of(spec)
         self._proposed: deque[tuple[optuna.Trial, dict[str, Any]]] = deque()
@@ -102,7 +102,7 @@ def build_proposals(planner: Planner) -> Proposals:
         # a method none of whose parameters is searched has one proposal
         once = [planner.plan({**cell, **fixed}) for cell in cells_of(spec)]
         studies.append(StudyProposals(planner, axes, fixed) if axes else GivenTrials(once))
-    return StudyPerMethod(studies, spec.search.concurrency)
+    return StudyPerMethod(studies, spec.search.batch)
 
 
 def _distribution(
