@@ -118,8 +118,8 @@ class Trials:
 
         from tbar_ray.campaign.display import Display
         from tbar_ray.execution.calls import calls_for
-        from tbar_ray.execution.cluster import nodes, ray_session
-        from tbar_ray.execution.fitting import misfit
+        from tbar_ray.execution.cluster import ray_session
+        from tbar_ray.execution.fitting import misfit, nodes
         from tbar_ray.execution.watch import ClusterWatch
 
         spec, concurrency = self._spec, self._spec.search.concurrency

@@ -16,12 +16,16 @@ STOPPED = "the campaign was stopped before it ran"
 """Why a stage, and a trial that waits for it, has no result when no new stages are to start; it is left to do."""
 
 
+PROCESS = 1 << 30
+"""Bytes of a process that has imported what stages need, about."""
+
+
 @dataclass(frozen=True)
 class StageCall:
     """What the coordinator needs to know of a stage.
 
     `payload` is the pickled stage; `reads` are the given data that it reads, in bytes by fingerprint, which its node
-    has cached then.
+    has cached then. `memory`, in bytes, is an estimate from below.
     """
 
     fingerprint: str
@@ -32,6 +36,7 @@ class StageCall:
     cpus: int
     policy: Policy
     reads: Mapping[str, int] = field(default_factory=dict)
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Snapshot:
 
 def call_of(stage: Stage, policy: Policy) -> StageCall:
     """The call of one stage."""
+    given = policy.for_stage(stage)
     return StageCall(
         fingerprint=stage.fingerprint,
         artifact=stage.artifact,
@@ -96,7 +102,8 @@ def call_of(stage: Stage, policy: Policy) -> StageCall:
         payload=cloudpickle.dumps(stage),
         inputs=tuple(needed.fingerprint for needed in stage.needed_stages()),
         cpus=stage.threads,
-        policy=policy.for_stage(stage),
+        policy=given,
+        memory=PROCESS + stage.memory(given),
         reads={data.fingerprint: data.size for data in _given(stage.inputs()) if data.size},
     )
 

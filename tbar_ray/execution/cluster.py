@@ -14,7 +14,7 @@ from typing import Any
 import ray
 
 from tbar_ray.errors import SpecError, TbarError, first_line
-from tbar_ray.execution.fitting import Node, misfit
+from tbar_ray.execution.fitting import misfit, nodes
 from tbar_ray.execution.reach import ADVICE, check_reachable
 from tbar_ray.processors import processors
 from tbar_ray.spec.campaign import CampaignSpec, Resources
@@ -76,11 +76,6 @@ def local_ray() -> Iterator[None]:
         return
     with _local():
         yield
-
-
-def nodes() -> list[Node]:
-    """What each node of the cluster has in all."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _cpus_for(resources: Resources) -> int:

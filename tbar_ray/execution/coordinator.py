@@ -22,6 +22,7 @@ from ray.util.placement_group import PlacementGroup, get_placement_group, placem
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
 from tbar_ray.execution.calls import STOPPED, Outcome, Snapshot, StageCall, StageStatus, State
+from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
 from tbar_ray.stages.node import HelperLostError
@@ -31,6 +32,9 @@ from tbar_ray.store.store import Store
 MENDS = 3
 """Inputs of a stage that are found broken, one after the other, and computed again, before the stage fails."""
 
+NODES_EVERY = 10.0
+"""Seconds between looks at the nodes of the cluster."""
+
 
 @cache
 def _remote_run_stage() -> Any:
@@ -38,11 +42,11 @@ def _remote_run_stage() -> Any:
     return ray.remote(run_stage)
 
 
-def _group_for(call: StageCall) -> PlacementGroup:
+def _group_for(call: StageCall, memory: int) -> PlacementGroup:
     """Room for all workers of a training, taken at once: two trainings that had half of it would wait for ever."""
     with suppress(ValueError):  # a coordinator that was restarted finds that of its earlier life, which holds its room
         remove_placement_group(get_placement_group(call.artifact))
-    worker = {"CPU": float(call.cpus), "GPU": float(call.policy.gpus)}
+    worker = {"CPU": float(call.cpus), "GPU": float(call.policy.gpus), "memory": float(memory)}
     bundle = {name: amount for name, amount in worker.items() if amount}
     return placement_group([bundle] * call.policy.training_workers, strategy="PACK", name=call.artifact)
 
@@ -66,6 +70,7 @@ class Coordinator:
         self._draining = False
         self._notes: list[str] = []
         self._life = uuid.uuid4().hex
+        self._asked_nodes, self._memory = -NODES_EVERY, 0
 
     async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> bool:
         """Start the stages of a trial. Who then leaves out what was sent here must wait for this call to return.
@@ -183,10 +188,12 @@ class Coordinator:
         if self._draining:
             return Outcome(STOPPED)
         me = ray.get_runtime_context().current_actor
-        group = _group_for(call) if call.policy.training_workers > 1 else None
+        memory = min(call.memory, self._most_memory() // call.policy.training_workers)
+        group = _group_for(call, memory) if call.policy.training_workers > 1 else None
         task = _remote_run_stage().options(
             num_cpus=call.cpus,
             num_gpus=call.policy.gpus,
+            memory=memory,
             max_retries=3,
             retry_exceptions=[HelperLostError],
             scheduling_strategy=self._strategy(call) if group is None else PlacementGroupSchedulingStrategy(group, 0),
@@ -219,6 +226,14 @@ class Coordinator:
                     await asyncio.to_thread(self._store.discard, artifact)
                     self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
         return (await asyncio.shield(self._tasks[call.fingerprint])).error is None
+
+    def _most_memory(self) -> int:
+        """Bytes of the node that has most: an estimate alone must not keep a stage from running."""
+        now = time.monotonic()
+        if now - self._asked_nodes >= NODES_EVERY:
+            self._asked_nodes = now
+            self._memory = int(max((node.get("memory", 0) for node in nodes()), default=0))
+        return self._memory
 
     def _strategy(self, call: StageCall) -> NodeAffinitySchedulingStrategy | str:
         """Prefer the host that holds most of the stage's inputs, if there is room on it."""

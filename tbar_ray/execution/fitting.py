@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import ray
+
 from tbar_ray.spec.campaign import Resources
 
 Node = Mapping[str, float]
 """What a node has in all: CPUs, GPUs and more, by Ray's names."""
+
+
+def nodes() -> list[Node]:
+    """What each node of the cluster has in all."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def misfit(resources: Resources, nodes: Sequence[Node]) -> str | None:

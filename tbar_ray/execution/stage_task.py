@@ -99,6 +99,7 @@ def compute(
     started = time.perf_counter()
     out = store.scratch()
     try:
+        store.check_space(out, stage.disk, stage.title)
         facts = _run(stage, StageContext(store, out, report, policy, group))
         seconds = time.perf_counter() - started
         record = {

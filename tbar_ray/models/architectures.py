@@ -48,3 +48,42 @@ def normalises_over_batches(name: str) -> bool:
     from tbar_ray.models.statistics import has_statistics
 
     return has_statistics(create_model(name))
+
+
+def weights_size(name: str) -> int:
+    """Bytes of an architecture's weights in float32, estimated from its widths and depths without building it.
+
+    Of an image encoder of timm, whose size its name alone says, only the text tower counts.
+
+    Raises:
+        SpecError: if the architecture is unknown.
+    """
+    config = architecture_config(name)
+    vision, text = config["vision_cfg"], config.get("text_cfg", {})
+    width = int(text.get("width", 512))
+    count = int(text.get("vocab_size", 49408)) * width + _transformer(width, int(text.get("layers", 12)))
+    if "timm_model_name" not in vision:
+        layers, width = vision.get("layers", 12), int(vision.get("width", 768))
+        count += _resnet(width, layers) if isinstance(layers, list) else _transformer(width, int(layers))
+    return 4 * count
+
+
+def image_side(name: str) -> int:
+    """Side in pixels of an architecture's images.
+
+    Raises:
+        SpecError: if the architecture is unknown.
+    """
+    size = architecture_config(name)["vision_cfg"].get("image_size", 224)
+    return int(max(size) if isinstance(size, list) else size)
+
+
+def _transformer(width: int, layers: int) -> int:
+    """Weights of a transformer: four matrices of attention, and two of four times the width."""
+    return 12 * layers * width**2
+
+
+def _resnet(width: int, layers: list[int]) -> int:
+    """Weights of CLIP's ResNet: bottlenecks of 4, 9 and 4 times their planes squared, and attention pooling."""
+    bottlenecks = sum(17 * depth * (width << stage) ** 2 for stage, depth in enumerate(layers))
+    return bottlenecks + 3 * (32 * width) ** 2

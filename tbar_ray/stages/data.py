@@ -84,6 +84,11 @@ class SyntheticCorpus(Stage, Located):
         """Scenes to draw, one image each."""
         return self.samples
 
+    @property
+    def disk(self) -> int:
+        """Of three members of a tar a scene: 5 KB, and a fifth of a byte for each pixel."""
+        return self.samples * (5120 + self.size**2 // 5)
+
     def url(self, store: Store) -> str:
         """URL of the artifact's folder."""
         return store.artifact_url(self.artifact)

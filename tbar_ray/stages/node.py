@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from tbar_ray.models.architectures import weights_size
 from tbar_ray.spec.campaign import Resources
 from tbar_ray.store.store import Store
 
@@ -181,6 +182,19 @@ class Stage(Node):
     @property
     def work(self) -> int:
         """How many images go through a model (or are made), as a measure of cost; 0 if unknown."""
+        return 0
+
+    def memory(self, policy: Policy) -> int:  # noqa: ARG002 - for subclasses
+        """Bytes of the CPU's memory that it takes at least, beside those of any process: a model's weights, twice.
+
+        A training has their gradients and two moments besides, and the weights before it.
+        """
+        architecture = architecture_under(self) if self.on_model else None
+        return weights_size(architecture) * (5 if self.trains else 2) if architecture is not None else 0
+
+    @property
+    def disk(self) -> int:
+        """Bytes that it writes, roughly; 0 if they are few."""
         return 0
 
     def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - for subclasses

@@ -22,12 +22,11 @@ from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming.options import ReaderOptions
 from tbar_ray.streaming.order import BEGINNING, Order, Position, batches_of, steps
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Skipped
-from tbar_ray.streaming.slots import Slots
+from tbar_ray.streaming.slots import IN_FLIGHT_PER_READER, Slots, slots_for
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.workers import ALONE, Workers
 
 Policy = Literal["error", "warn"]
-IN_FLIGHT_PER_READER = 4
 
 
 class ShardStream:
@@ -101,10 +100,8 @@ class ShardStream:
         # references are kept for readers that restart
         self._arguments = [ray.put(self._corpus), ray.put(self._options.reading)]
         self._actors = [actor.remote(*self._arguments) for _ in range(self._reader_count)]
-        # One slot more than in flight for the batch being trained on, and one for the batch copied ahead.
-        count = IN_FLIGHT_PER_READER * self._reader_count + 2
         rows = -(-self._batch_size // self._workers.size)
-        self._slots = Slots(count, rows * 3 * self._options.size**2)
+        self._slots = Slots(slots_for(self._reader_count), rows * 3 * self._options.size**2)
         return self
 
     def ready(self) -> None:

@@ -6,8 +6,11 @@ from typing import ClassVar
 
 import pytest
 
-from tbar_ray.execution.calls import call_of
+from tbar_ray.execution.calls import PROCESS, call_of
+from tbar_ray.models.architectures import weights_size
+from tbar_ray.spec.attack import Training
 from tbar_ray.stages.data import GivenData, Mixture
+from tbar_ray.stages.models import CleanModel
 from tbar_ray.stages.node import Node, Policy, Stage
 
 POLICY = Policy(gpus=0.25, training_workers=4)
@@ -53,3 +56,15 @@ def test_given_data_of_known_size_are_what_its_node_has_read() -> None:
     both = Mixture(parts=(known, unknown, other), weights=(1, 1, 1))
     assert call_of(Plain(data=both), POLICY).reads == {known.fingerprint: 9, other.fingerprint: 7}
     assert known.fingerprint == known.model_copy(update={"size": 1}).fingerprint
+
+
+def test_memory_is_that_of_a_process_the_weights_and_the_batches_read_ahead() -> None:
+    assert call_of(Plain(), POLICY).memory == PROCESS
+    clean = CleanModel(
+        architecture="tbar-ViT-tiny", corpus=GivenData(place="a", content="a"), seed=0, on_error="warn",
+        training=Training(batch_size=64),
+    )  # fmt: skip
+    weights, image = weights_size("tbar-ViT-tiny"), 3 * 48**2
+    assert call_of(clean, Policy(readers=2)).memory == PROCESS + 5 * weights + 10 * 64 * image
+    assert call_of(clean, Policy(readers=2, training_workers=4)).memory == PROCESS + 5 * weights + 10 * 16 * image
+    assert clean.disk == 4 * weights

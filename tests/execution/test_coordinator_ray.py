@@ -19,7 +19,7 @@ from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
-from tests.execution.small_stages import DONE, Crashing, Divided, Knowing, Noted, Waiting
+from tests.execution.small_stages import DONE, Crashing, Divided, Knowing, Losing, Noted, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -174,9 +174,17 @@ def test_the_workers_of_a_training_have_their_room_at_once_and_give_it_back(benc
     assert bench.answers("trial") == [None]
     for stage in stages:
         found = bench.store.facts(stage.artifact)["facts"]
-        assert found["bundles"] == [{"CPU": 1.0}, {"CPU": 1.0}]
+        # an estimate of more than there is takes all that there is
+        assert found["bundles"] == [{"CPU": 1.0, "memory": ray.cluster_resources()["memory"] // 2}] * 2
         assert found["free"] == found["all"] - 2
     assert {about["state"] for about in placement_group_table().values()} == {"REMOVED"}
+
+
+def test_a_stage_that_lost_a_worker_is_run_again(bench: Bench) -> None:
+    stage = Losing(notes=str(bench.notes))
+    bench.submit("trial", stage)
+    assert bench.answers("trial") == [None]
+    assert bench.store.has(stage.artifact)
 
 
 def test_a_broken_input_is_computed_again_and_said(bench: Bench) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 
 from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError, SpecError
+from tbar_ray.execution.calls import calls_for
+from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.execution.stage_task import compute
 from tbar_ray.models.checkpoint import load_state_dict
 from tbar_ray.planning.planner import Planner
@@ -97,6 +100,21 @@ def test_two_workers_train_as_one_and_each_goes_on_from_a_checkpoint_of_the_othe
         assert facts["training"]["resumed"] == [1]
         assert facts["problems"] == expected["problems"]
         torch.testing.assert_close(weights(store, stage), weights(alone, stage), rtol=1e-3, atol=2e-4)
+
+
+def test_the_coordinator_gives_the_workers_their_room(data: Path, tmp_path: Path) -> None:
+    stage, store = clean_model(data), Store(str(tmp_path))
+    coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=9).remote(store)
+    try:
+        ray.get(coordinator.submit.remote("trial", [stage.fingerprint], calls_for([stage], TWO)))
+        assert ray.get(coordinator.wait_for.remote("trial"), timeout=600) is None
+        facts = store.facts(stage.artifact)["facts"]
+        assert facts["workers"] == 2
+        assert facts["training"]["samples"] == 5 * 22
+        ended = ray.get(coordinator.snapshot.remote()).ended
+        assert [(status.title, status.state) for status in ended] == [("clean tbar-ViT-tiny", "done")]
+    finally:
+        ray.kill(coordinator)
 
 
 def test_all_workers_end_with_what_one_of_them_cannot_read(data: Path, tmp_path: Path) -> None:
