@@ -61,6 +61,7 @@ def preview(
     """Draw clean and triggered images and their difference, a block for each trigger.
 
     Above each image stand the largest and the mean change of its values, of 255.
+    Printed are the mean PSNR and SSIM between clean and changed images.
     Without --image, three procedural scenes are shown. Your own images are
     resized and cropped as CLIP does.
 
@@ -84,6 +85,7 @@ def preview(
     from rich.progress import track
 
     from tbar_ray.cli.trigger_sheet import preview_sheet
+    from tbar_ray.evaluation.visibility import Visibility
     from tbar_ray.triggers.preview import preview as preview_trigger
 
     chosen, parameters = _expand(names), _parameters(override)
@@ -99,6 +101,8 @@ def preview(
         figure.savefig(out, format="png", metadata={"Software": None})
     except OSError as error:
         raise DataError(f"--out {out}: {error.strerror or error}") from None
+    for block in blocks:
+        typer.echo(f"{block.title}: {Visibility.of(block.clean, block.changed)}")
     typer.echo(f"{len(blocks)} block{'' if len(blocks) == 1 else 's'} of {len(images)} images -> {out}")
 
 

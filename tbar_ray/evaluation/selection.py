@@ -41,6 +41,20 @@ def penalised_asr(ca: float, asr: float, reference_ca: float, min_retention: flo
     return 1.0 + max(0.0, min_retention - ca / reference_ca)
 
 
+def attackers_asr(asr: float, ca_drop: float, max_ca_drop: float) -> float:
+    """An attacker's objective to maximise: the ASR if the attack costs little enough CA, else less than any such ASR.
+
+    Args:
+        asr: of the infected model, in [0, 1].
+        ca_drop: CA of the clean model less that of the infected one.
+        max_ca_drop: what it may be.
+
+    Returns:
+        The ASR, or the drop beyond what it may be, negated.
+    """
+    return asr if ca_drop <= max_ca_drop else max_ca_drop - ca_drop
+
+
 def _retains(ca: float, reference_ca: float, min_retention: float) -> bool:
     return ca >= min_retention * reference_ca
 

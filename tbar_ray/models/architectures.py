@@ -68,14 +68,13 @@ def weights_size(name: str) -> int:
     return 4 * count
 
 
-def image_side(name: str) -> int:
-    """Side in pixels of an architecture's images.
+def image_size(name: str) -> int:
+    """Side in pixels of the images that an architecture takes.
 
     Raises:
-        SpecError: if the architecture is unknown.
+        SpecError: as `architecture_config`.
     """
-    size = architecture_config(name)["vision_cfg"].get("image_size", 224)
-    return int(max(size) if isinstance(size, list) else size)
+    return int(architecture_config(name)["vision_cfg"]["image_size"])
 
 
 def _transformer(width: int, layers: int) -> int:

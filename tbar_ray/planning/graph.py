@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tbar_ray.models.architectures import image_size
 from tbar_ray.planning.disentanglement import map_stages
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.methods import build_method
@@ -19,6 +20,7 @@ from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage
 from tbar_ray.stages.unlearn import Unlearn
+from tbar_ray.stages.visibility import MeasureVisibility
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class TrialGraph:
         infected: scores of the infected model.
         plain: the infected model before the victim merged it; the same as `infected` without a merge.
         model: the infected model, before a merge.
+        visibility: how visible the trigger is.
         map: the disentanglement map, where the campaign asks for one.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
@@ -40,18 +43,24 @@ class TrialGraph:
     infected: Evaluate
     plain: Evaluate
     model: InfectedNode
+    visibility: MeasureVisibility
     map: MeasureDisentanglement | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[Stage]:
-        """Stages that the trial waits for: the path of α and, where they are, the scores before a merge and the map."""
-        outputs: list[Stage] = [self.path]
+        """Stages that the trial waits for: its results, and how visible its trigger is."""
+        return [*self.results, self.visibility]
+
+    @property
+    def results(self) -> list[Stage]:
+        """Stages that tell trials apart: the path of α and, where they are, the scores before a merge and the map."""
+        results: list[Stage] = [self.path]
         if self.plain != self.infected:
-            outputs.append(self.plain)
+            results.append(self.plain)
         if self.map is not None:
-            outputs.append(self.map)
-        return outputs
+            results.append(self.map)
+        return results
 
 
 def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
@@ -85,6 +94,9 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         infected,
         plain=_evaluate(spec, base, planted, "infected", planted.infected),
         model=planted.infected,
+        visibility=MeasureVisibility(
+            evaluation=planted.evaluation, backdoor=planted.backdoor, size=image_size(spec.model.architecture)
+        ),
         map=map_stages(spec, planted, infected) if spec.disentanglement is not None else None,
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )

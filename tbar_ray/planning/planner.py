@@ -11,7 +11,7 @@ from typing import Any
 
 from tbar_ray.planning.foundation import Foundation, lay_foundation
 from tbar_ray.planning.graph import TrialGraph, build_graph
-from tbar_ray.planning.methods import used_methods
+from tbar_ray.planning.studies import studies_of
 from tbar_ray.planning.trial import Trial, Values, grid, make_trial
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
@@ -32,8 +32,8 @@ class PlannedTrial:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of what the trial computes; trials that compute the same have the same one."""
-        outputs = ",".join(stage.fingerprint for stage in self.graph.outputs)
-        return hashlib.sha256(outputs.encode()).hexdigest()[:16]
+        results = ",".join(stage.fingerprint for stage in self.graph.results)
+        return hashlib.sha256(results.encode()).hexdigest()[:16]
 
 
 class Planner:
@@ -80,12 +80,10 @@ class Planner:
         return list(found.values())[: self.spec.search.trials]
 
     def examples(self) -> list[PlannedTrial]:
-        """One trial that a sampler may propose, or one of each method where each has its own search."""
+        """One trial that a sampler may propose, or one of each method or attack where each has its own search."""
         search = self.spec.search
         first = {name: axis[0] if isinstance(axis, list) else axis.low for name, axis in search.axes.items()}
-        if search.study == "whole":
-            return [self.plan(first)]
-        return [self.plan({**first, "method": name}) for name in used_methods(self.spec)]
+        return [self.plan({**first, **study.fixed}) for study in studies_of(self.spec)]
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a trial's record holds beside scores: α-sensitivity, ξ, the attacker's weight change, other backdoors, cost."""
+"""What a trial's record holds beside scores: α-sensitivity, ξ, what the attacker did and was judged by, cost."""
 
 from __future__ import annotations
 
@@ -27,6 +27,50 @@ class WeightChange(Part):
     relative_l2: float
     relative_linf: float
     participation: float
+
+
+class GateRecord(Part):
+    """What decided whether the attack took: validation scores of infected and clean model, and the bounds.
+
+    `clean_ca` is None where there is no clean model.
+    """
+
+    asr: float
+    ca: float
+    clean_ca: float | None
+    min_asr: float
+    max_ca_drop: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the attack took: the rule of `stages.evaluate.AttackGate`."""
+        return self.asr >= self.min_asr and self.ca_drop <= self.max_ca_drop
+
+    @property
+    def ca_drop(self) -> float:
+        """CA of the clean model less the infected one's; 0 without a clean model."""
+        return 0.0 if self.clean_ca is None else self.clean_ca - self.ca
+
+
+class MeanRecord(Part):
+    """A mean of n values with its 95 % Student interval; without an interval for a single value."""
+
+    value: float
+    n: int
+    low: float | None
+    high: float | None
+
+
+class VisibilityRecord(Part):
+    """How visible the trigger is (`evaluation.visibility`).
+
+    `psnr`, in dB, is over the images that the trigger changes; None: it changes none, and PSNR is infinite.
+    """
+
+    psnr: MeanRecord | None
+    ssim: MeanRecord
+    images: int
+    unchanged: int
 
 
 class OtherBackdoor(Part):

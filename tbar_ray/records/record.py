@@ -9,7 +9,15 @@ from pydantic import Field, JsonValue
 
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.planning.axes import STANDARD, Setting
-from tbar_ray.records.measures import Cost, DisentanglementRecord, OtherBackdoor, SensitivityRecord, WeightChange
+from tbar_ray.records.measures import (
+    Cost,
+    DisentanglementRecord,
+    GateRecord,
+    OtherBackdoor,
+    SensitivityRecord,
+    VisibilityRecord,
+    WeightChange,
+)
 from tbar_ray.records.part import Part
 from tbar_ray.records.scores import METRICS, PointRecord, RateRecord, Role, ScoresRecord
 
@@ -31,6 +39,8 @@ class TrialRecord(Part):
             without such.
         statistics_images: on how many clean images they were re-estimated.
         as_applied, reestimated: test scores at the same α with the other statistics.
+        gate: what decided whether the attack took; None in a record of an earlier version.
+        visibility: of the trigger; None in a record of an earlier version.
         retrieval: scores of the retrieval set by model.
         reference_ca: the infected model's validation CA.
         path: validation scores at the α that were scored; `path_falls` says of a bisection whether the curves fall.
@@ -58,6 +68,8 @@ class TrialRecord(Part):
     infected: ScoresRecord | None = None
     clean: ScoresRecord | None = None
     before_merge: ScoresRecord | None = None
+    gate: GateRecord | None = None
+    visibility: VisibilityRecord | None = None
     retrieval: dict[Role, dict[str, RateRecord]] = Field(default_factory=dict)
     reference_ca: float | None = None
     path: tuple[PointRecord, ...] = ()
@@ -114,6 +126,11 @@ class TrialRecord(Part):
         value = self.settings["clean_fraction"]
         assert isinstance(value, int | float)
         return float(value)
+
+    @property
+    def took(self) -> bool:
+        """Whether the attack took, on validation; of a record without a gate, whether the trial did not fail."""
+        return self.status != "failed" if self.gate is None else self.gate.passed
 
     @property
     def ca_retention(self) -> float | None:

@@ -12,7 +12,15 @@ from typing import Any
 from tbar_ray.errors import TbarError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import PlannedTrial
-from tbar_ray.records.measures import Cost, DisentanglementRecord, OtherBackdoor, SensitivityRecord, WeightChange
+from tbar_ray.records.measures import (
+    Cost,
+    DisentanglementRecord,
+    GateRecord,
+    OtherBackdoor,
+    SensitivityRecord,
+    VisibilityRecord,
+    WeightChange,
+)
 from tbar_ray.records.record import Status, TrialRecord
 from tbar_ray.records.scores import BESIDE, PointRecord, RateRecord, Role, ScoresRecord
 from tbar_ray.redaction import redact, redact_all
@@ -21,6 +29,7 @@ from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.measure_disentanglement import MAP
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.stages.poison import InfectedModel
+from tbar_ray.stages.visibility import VISIBILITY
 from tbar_ray.store.store import Store
 
 Content = dict[str, Any]
@@ -43,12 +52,15 @@ class RecordWriter:
         stages: tuple[tuple[Role, Evaluate | None], ...] = (("infected", graph.infected), ("clean", graph.clean))
         if graph.plain != graph.infected:
             stages = (*stages, ("before_merge", graph.plain))
-        known = {}
+        known: Content = {}
         for role, stage in stages:
             # scores that cannot be read may be why it failed
             with suppress(TbarError, *UNREADABLE):
                 if stage is not None and self._store.has(stage.artifact):
                     known[role] = self._scores(stage, "test")
+        for name, read in (("gate", self._gate), ("visibility", self._visibility)):
+            with suppress(TbarError, *UNREADABLE):
+                known[name] = read(graph)
         return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
@@ -83,6 +95,8 @@ class RecordWriter:
             infected=_scores(infected["test"]),
             clean=None if clean is None else _scores(clean["test"]),
             before_merge=self._scores(graph.plain, "test") if graph.plain != graph.infected else None,
+            gate=self._gate(graph),
+            visibility=self._visibility(graph),
             retrieval=_retrieval(path, infected, clean),
             reference_ca=reference,
             path=points,
@@ -117,6 +131,21 @@ class RecordWriter:
             "infected_artifact": graph.model.artifact if isinstance(graph.model, InfectedModel) else None,
             "plant_fingerprint": plant.fingerprint if plant is not None else None,
         }
+
+    def _gate(self, graph: TrialGraph) -> GateRecord:
+        """What the gate of the trial's own attack compared, whatever it decided."""
+        gate = graph.path.gate
+        infected = self._scores(gate.infected, "validation")
+        return GateRecord(
+            asr=_known(infected.asr),
+            ca=_known(infected.ca),
+            clean_ca=None if gate.clean is None else _known(self._scores(gate.clean, "validation").ca),
+            min_asr=gate.min_asr,
+            max_ca_drop=gate.max_ca_drop,
+        )
+
+    def _visibility(self, graph: TrialGraph) -> VisibilityRecord:
+        return VisibilityRecord(**self._read(graph.visibility, VISIBILITY))
 
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
         """How far the attacker moved the weights; None for a given model, whose start is unknown."""
@@ -221,6 +250,11 @@ def _point(point: Content, reference_ca: float) -> PointRecord:
     )
 
 
+def _known(rate: RateRecord) -> float:
+    assert rate.value is not None
+    return rate.value
+
+
 def _beside(content: Content) -> dict[str, ScoresRecord]:
     """Scores with the other running statistics, by their name."""
     return {name: _scores(content[name]) for name in BESIDE if name in content}
@@ -238,15 +272,22 @@ def _sensitivity(points: tuple[PointRecord, ...], path: Content) -> SensitivityR
 
 
 def objective_values(record: TrialRecord, min_retention: float) -> dict[str, float]:
-    """Objective values for a sampler, from validation scores only: penalised ASR, CA, ASR and PA.
+    """Objective values for a sampler, from validation scores only; empty for a trial that has none.
 
+    The attacker's is known of every infected model that was scored, also where the attack did not take: its ASR, with a
+    penalty where it costs too much CA. The defender's are known of trials with a result: penalised ASR, CA, ASR and PA.
     Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
     """
-    from tbar_ray.evaluation.selection import penalised_asr
+    from tbar_ray.evaluation.selection import attackers_asr, penalised_asr
 
+    values = {}
+    if (gate := record.gate) is not None:
+        values["infected_asr"] = attackers_asr(gate.asr, gate.ca_drop, gate.max_ca_drop)
+    if record.status == "failed":
+        return values
     point = record.selected_point or max(record.path, key=lambda point: point.ca)
     assert record.reference_ca is not None
-    return {
+    return values | {
         "penalised_asr": penalised_asr(point.ca, point.asr, record.reference_ca, min_retention),
         "ca": point.ca,
         "asr": point.asr,

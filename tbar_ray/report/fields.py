@@ -8,6 +8,7 @@ from pydantic import BaseModel, JsonValue
 
 from tbar_ray.planning.axes import STANDARD
 from tbar_ray.records.cells import OF_ATTACK, names_of, value_of
+from tbar_ray.records.measures import MeanRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import BESIDE, METRICS, RETRIEVAL, PointRecord, RateRecord, Role
 
@@ -34,6 +35,10 @@ COST = {"defender_images": "data", "forget_images": "forget_images", "clean_pair
         "training_pairs": "training_pairs", "unlearning_samples": "samples", "unlearning_steps": "steps",
         "unlearning_seconds": "seconds", "unlearning_peak_memory": "peak_memory"}  # fmt: skip
 """Columns that are fields of a record's `alpha_sensitivity`, `weight_change` and `cost`."""
+GATE = {"asr_infected_validation": "asr", "ca_infected_validation": "ca", "ca_clean_validation": "clean_ca"}
+"""Columns of what the gate compared, fields of a record's `gate`."""
+VISIBLE = (*_with_interval("psnr"), *_with_interval("ssim"), "unchanged_images")
+"""Columns of a trigger's visibility."""
 FIELDS = (
     "alpha", "status", "reason", "split", *SCORE_FIELDS, "ca_retention", "ca_retention_clean",
     *(f for role in ("_infected", "_clean") for metric in METRICS for f in _with_interval(f"{metric}{role}")),
@@ -69,7 +74,9 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
         if any(_end(record.rate(metric, role), end) is not None for record in records)
     ]
     masked = MASKED if any(record.statistics for record in records) else ()
-    return (*settings_fields(records), *FIELDS, *masked, *some)
+    gate = GATE if any(record.gate for record in records) else ()
+    visible = VISIBLE if any(record.visibility for record in records) else ()
+    return (*settings_fields(records), *FIELDS, *gate, *visible, *masked, *some)
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -89,6 +96,8 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
         "path_falls": record.path_falls,
         "alpha_sensitivity": _content(record.alpha_sensitivity),
         "weight_change": _content(record.weight_change),
+        "gate": _content(record.gate),
+        "visibility": _content(record.visibility),
         "cost": _content(record.cost),
         "found": record.found,
         "others": {name: _content(other) for name, other in record.others.items()},
@@ -134,17 +143,24 @@ def _flat(record: TrialRecord) -> Row:
     for role, suffix in SUFFIXES.items():
         for metric in (*METRICS, *RETRIEVAL):
             row |= _rate(f"{metric}{suffix}", record.rate(metric, role))
-    parts = ((record.alpha_sensitivity, SENSITIVITY), (record.weight_change, CHANGE), (record.cost, COST))
+    parts: tuple[tuple[BaseModel | None, Mapping[str, str]], ...] = (
+        (record.alpha_sensitivity, SENSITIVITY),
+        (record.weight_change, CHANGE),
+        (record.cost, COST),
+        (record.gate, GATE),
+    )
     for part, names in parts:
         row |= {field: getattr(part, name, None) for field, name in names.items()}
+    if (seen := record.visibility) is not None:
+        row |= {**_rate("psnr", seen.psnr), **_rate("ssim", seen.ssim), "unchanged_images": seen.unchanged}
     return row
 
 
-def _rate(name: str, rate: RateRecord | None) -> Row:
+def _rate(name: str, rate: RateRecord | MeanRecord | None) -> Row:
     return {field: _end(rate, end) for field, end in zip(_with_interval(name), _ENDS, strict=True)}
 
 
-def _end(rate: RateRecord | None, name: str) -> float | int | None:
+def _end(rate: RateRecord | MeanRecord | None, name: str) -> float | int | None:
     found: float | int | None = getattr(rate, name, None)
     return found
 

@@ -22,8 +22,10 @@ from tbar_ray.report.figures.disentanglement_figure import disentanglement_figur
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
+from tbar_ray.report.figures.visibility import visibility_figure
 from tbar_ray.report.markdown import FIGURES, NO_EFFECT, summary
 from tbar_ray.report.poisoned import examples_of
+from tbar_ray.report.visibility import models_seen
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 
@@ -77,6 +79,8 @@ def _figures(
     }
     if len({r.attack for r in records}) >= LEAST:
         figures["attacks.png"] = attacks_figure(records)
+    if len(models_seen(records)) >= LEAST:
+        figures["visibility.png"] = visibility_figure(records)
     if varies(records, "method"):
         figures["methods.png"] = methods_figure(records)
     if varying(records, without=NO_EFFECT):

@@ -22,6 +22,7 @@ from tbar_ray.report.retrieval import retrieval
 from tbar_ray.report.seeds import across_seeds
 from tbar_ray.report.text import Markdown, bullets, code, escape, paragraphs, section
 from tbar_ray.report.transfer import transfer
+from tbar_ray.report.visibility import visibility_table
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import WeightedShards
 from tbar_ray.spec.search import AxisRange
@@ -30,6 +31,7 @@ from tbar_ray.store.store import Store
 FIGURES: Mapping[str, str] = {
     "methods.png": "CA against ASR of every method",
     "attacks.png": "ASR, CA and PA of every attack before and after removal",
+    "visibility.png": "ASR of infected models against PSNR",
     "alpha.png": "CA, ASR and PA along α on validation",
     "tradeoff.png": "CA against ASR",
     "ablation.png": "test ASR and CA against each axis that varies",
@@ -58,6 +60,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         attack_table(records),
         methods_table(records, spec.evaluation.max_asr),
         losses_section(records),
+        visibility_table(records),
         "## Results on the test split",
         reading(spec, records),
         result_rows(records),

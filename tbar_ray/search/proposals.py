@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from tbar_ray.planning.planner import PlannedTrial
 
-Objective = Mapping[str, float] | None
-"""The result of a trial for a search, `records.writing.objective_values`; None for a failed trial."""
+Objective = Mapping[str, float]
+"""The result of a trial for a search, `records.writing.objective_values`; of a failed trial, what is known."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class GivenTrials(Proposals):
         return Proposal(self._trials.popleft(), lambda _: None) if self._trials else None
 
 
-class StudyPerMethod(Proposals):
-    """One study per method, one after another: equal budgets, and no method sees another's trials."""
+class SeparateStudies(Proposals):
+    """One study per method or attack, one after another: equal budgets, and none sees another's trials."""
 
     def __init__(self, studies: Iterable[Proposals], concurrency: int) -> None:
         self._studies = list(studies)

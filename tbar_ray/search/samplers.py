@@ -11,10 +11,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tbar_ray.planning.field_types import is_whole
-from tbar_ray.planning.methods import used_methods
 from tbar_ray.planning.planner import Planner
-from tbar_ray.planning.studies import Axes, axes_of, cells_of, searched_axes
-from tbar_ray.search.proposals import GivenTrials, Objective, Proposal, Proposals, StudyPerMethod
+from tbar_ray.planning.studies import Study, cells_of, studies_of
+from tbar_ray.search.proposals import GivenTrials, Objective, Proposal, Proposals, SeparateStudies
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.search import AxisRange
 
@@ -28,6 +27,14 @@ SAMPLERS: Mapping[str, Callable[[int, int], optuna.samplers.BaseSampler]] = {
 }
 
 
+OBJECTIVES: Mapping[str, Mapping[str, str]] = {
+    "asr": {"penalised_asr": "minimize"},
+    "tradeoff": {"ca": "maximize", "asr": "minimize"},
+    "infected_asr": {"infected_asr": "maximize"},
+}
+"""What each `search.objective` tells Optuna: the metrics of `objective_values`, with their directions."""
+
+
 class StudyProposals(Proposals):
     """An Optuna study that proposes trials in whole batches.
 
@@ -35,19 +42,20 @@ class StudyProposals(Proposals):
     therefore depend on the seed, the batch size and the results, and never on which trial happened to finish first:
     running a campaign again proposes the same trials, and finds them in the store. With `search.prune` a proposal
     carries the least objective of the batches before, which a trial is given up against. With `search.mean_over` each
-    of Optuna's trials is several of the campaign, one a cell, and its value is their mean; it fails if one fails.
+    of Optuna's trials is several of the campaign, one a cell, and its value is their mean; it fails if one fails. A
+    trial fails that has no value of what is searched: one whose attack did not take has the attacker's.
     """
 
-    def __init__(self, planner: Planner, axes: Axes, fixed: Mapping[str, Any]) -> None:
+    def __init__(self, planner: Planner, searched: Study) -> None:
         spec = planner.spec
         search = spec.search
         assert search.trials is not None
-        self._planner, self._fixed = planner, fixed
-        self._metrics = ("ca", "asr") if search.objective == "tradeoff" else ("penalised_asr",)
-        directions = ["maximize", "minimize"] if search.objective == "tradeoff" else ["minimize"]
+        self._planner, self._fixed = planner, searched.fixed
+        directions = OBJECTIVES[search.objective]
+        self._metrics = tuple(directions)
         sampler = SAMPLERS[search.sampler](spec.seed, search.batch)
-        self._study = optuna.create_study(directions=directions, sampler=sampler)
-        self._space = {name: _distribution(spec, name, axis, fixed) for name, axis in axes.items()}
+        self._study = optuna.create_study(directions=list(directions.values()), sampler=sampler)
+        self._space = {name: _distribution(spec, name, axis, searched.fixed) for name, axis in searched.axes.items()}
         self._batch, self._left, self._prune = search.batch, search.trials, search.prune
         self._least: float | None = None
         self._cells = cells_of(spec)
@@ -77,7 +85,7 @@ class StudyProposals(Proposals):
         if self._outstanding:
             return
         for trial, found in self._open.items():
-            whole = [one for one in found if one is not None]
+            whole = [one for one in found if one.keys() >= set(self._metrics)]
             # fsum: the order in which trials end must not change the mean
             values = [fsum(one[metric] for one in whole) / len(found) for metric in self._metrics]
             # a study would wait for a trial without a number
@@ -92,17 +100,17 @@ class StudyProposals(Proposals):
 
 
 def build_proposals(planner: Planner) -> Proposals:
-    """Proposals of a spec whose sampler is not `grid`: of one study, or of one for each method."""
+    """Proposals of a spec whose sampler is not `grid`: of one study, or of one for each method or attack."""
     spec = planner.spec
-    if spec.search.study == "whole":
-        return StudyProposals(planner, searched_axes(spec), {})
+    if spec.search.studied is None:
+        (only,) = studies_of(spec)
+        return StudyProposals(planner, only)
     studies: list[Proposals] = []
-    for method in used_methods(spec):
-        axes, fixed = axes_of(spec, method), {"method": method}
-        # a method none of whose parameters is searched has one proposal
-        once = [planner.plan({**cell, **fixed}) for cell in cells_of(spec)]
-        studies.append(StudyProposals(planner, axes, fixed) if axes else GivenTrials(once))
-    return StudyPerMethod(studies, spec.search.batch)
+    for study in studies_of(spec):
+        # a study without anything to search has one proposal
+        once = [planner.plan({**cell, **study.fixed}) for cell in cells_of(spec)]
+        studies.append(StudyProposals(planner, study) if study.axes else GivenTrials(once))
+    return SeparateStudies(studies, spec.search.batch)
 
 
 def _distribution(

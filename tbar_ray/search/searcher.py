@@ -104,8 +104,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         self.ended.add(record.fingerprint)
         self._on_trial(record)
         spec = proposal.planned.trial.spec
-        failed = record.status == "failed"
-        proposal.tell(None if failed else objective_values(record, spec.evaluation.min_retention))
+        proposal.tell(objective_values(record, spec.evaluation.min_retention))
 
     def settle(self) -> None:
         """Write a record of every trial that was handed out and whose end Tune has not told."""

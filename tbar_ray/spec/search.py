@@ -39,11 +39,15 @@ class Search(Section):
         "poisoning_rate, seed, learning_rate",
     )
     trials: int | None = Field(default=None, ge=1, description="trials; for grid: all cells")
-    objective: Literal["asr", "tradeoff"] = Field(
-        default="asr", description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together"
+    objective: Literal["asr", "tradeoff", "infected_asr"] = Field(
+        default="asr",
+        description="asr: least ASR subject to min_retention; tradeoff: CA and ASR together; infected_asr: the "
+        "attacker's, most ASR of the infected model subject to poison.max_ca_drop, whether or not the attack takes",
     )
-    study: Literal["whole", "per method"] = Field(
-        default="whole", description="per method: a search of `trials` trials for each value of the axis 'method'"
+    study: Literal["whole", "per method", "per attack"] = Field(
+        default="whole",
+        description="per method, per attack: a search of `trials` trials for each value of the axis 'method' or "
+        "'attack'",
     )
     mean_over: list[str] = Field(
         default_factory=list,
@@ -71,6 +75,11 @@ class Search(Section):
         assert self.concurrency != "auto"
         return self.concurrency
 
+    @property
+    def studied(self) -> str | None:
+        """The axis of which each value has a search of its own; None for one search."""
+        return None if self.study == "whole" else self.study.removeprefix("per ")
+
     @model_validator(mode="after")
     def _sound(self) -> Search:
         for name, axis in self.axes.items():
@@ -82,17 +91,21 @@ class Search(Section):
             raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
         if self.sampler != "grid" and self.concurrency == "auto":
             raise ValueError("concurrency: what a sampler proposes depends on it; give a number")
-        if self.study == "per method" and (self.sampler == "grid" or not isinstance(self.axes.get("method"), list)):
-            raise ValueError("study: 'per method' needs a sampler and a list of methods on the axis 'method'")
+        if (axis_of := self.studied) and (self.sampler == "grid" or not isinstance(self.axes.get(axis_of), list)):
+            raise ValueError(f"study: {self.study!r} needs a sampler and a list of {axis_of}s on the axis {axis_of!r}")
+        if self.study == "per attack" and "source" in self.axes:
+            raise ValueError("study: 'per attack' has no axis 'source': a vector of another attack's model needs two")
         for name in self.mean_over:
             if self.sampler == "grid" or not isinstance(self.axes.get(name), list):
                 raise ValueError(f"mean_over: {name!r} needs a sampler and a list of values in search.axes")
         if self.mean_over and self.prune:
             raise ValueError("mean_over: a trial is not pruned against a mean; leave out prune")
-        if self.study == "per method" and "method" in self.mean_over:
-            raise ValueError("mean_over: study 'per method' has a search for each method, not a mean over them")
+        if self.studied in self.mean_over:
+            raise ValueError(
+                f"mean_over: study {self.study!r} has a search for each {self.studied}, not a mean over them"
+            )
         if self.prune and (self.sampler == "grid" or self.objective != "asr"):
-            raise ValueError("prune: a grid shows every cell, and a tradeoff has no single best; use objective: asr")
-        if self.sampler == "nsga2" and self.objective == "asr":
+            raise ValueError("prune: a grid shows every cell, and only objective asr has a least ASR to come below")
+        if self.sampler == "nsga2" and self.objective != "tradeoff":
             raise ValueError("objective: sampler 'nsga2' searches a front; set objective: tradeoff")
         return self

@@ -27,6 +27,14 @@ class Backdoor(Given):
     learned: Node | None = None
     """The stage that optimises the trigger's pattern, where it has one."""
 
+    def identity(self) -> dict[str, Any]:
+        """Add the version of a trigger that once stamped something else."""
+        from tbar_ray.triggers.registry import TRIGGERS
+
+        known = TRIGGERS.get(self.trigger)
+        later = {} if known is None or known.version == 1 else {"trigger_version": known.version}
+        return {**super().identity(), **later}
+
     def build(self, store: Store) -> Trigger:
         """The trigger; a learned one with the parameters that its stage found."""
         from tbar_ray.stages.node import Stage

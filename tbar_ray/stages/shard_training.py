@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tbar_ray.errors import SpecError
-from tbar_ray.models.architectures import image_side
+from tbar_ray.models.architectures import image_size
 from tbar_ray.spec.attack import Training
 from tbar_ray.stages.node import Policy
 from tbar_ray.streaming.slots import slots_for
@@ -138,7 +138,7 @@ class ShardTraining:
 def batches_size(architecture: str, batch_size: int, policy: Policy) -> int:
     """Bytes of the images that the readers of one worker have decoded ahead."""
     rows = -(-batch_size // policy.training_workers)
-    return slots_for(policy.readers) * rows * 3 * image_side(architecture) ** 2
+    return slots_for(policy.readers) * rows * 3 * image_size(architecture) ** 2
 
 
 def check_divisible(objective: Objective) -> None:

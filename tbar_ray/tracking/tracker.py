@@ -308,6 +308,7 @@ def _beside(point: PointRecord) -> list[tuple[str, float | None]]:
 def _further(record: TrialRecord) -> dict[str, float | None]:
     """Metrics that only some campaigns have."""
     sensitivity, errors, change = record.alpha_sensitivity, record.disentanglement, record.weight_change
+    gate, seen = record.gate, record.visibility
     roles: tuple[tuple[Role, str], ...] = (("removed", ""), ("infected", "_infected"), ("clean", "_clean"))
     return {
         "ca_top5": record.value("ca_top5"),
@@ -318,6 +319,9 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
         "xi_planted": errors.at_planted if errors else None,
         "xi_negated": errors.at_negated if errors else None,
         "weights_moved": change.relative_l2 if change else None,
+        "validation.asr_infected": gate.asr if gate else None,
+        "psnr": seen.psnr.value if seen and seen.psnr else None,
+        "ssim": seen.ssim.value if seen else None,
         **{f"{name}{suffix}": record.value(name, role) for name in RETRIEVAL for role, suffix in roles},
     }
 

@@ -40,6 +40,8 @@ class Trigger(BaseModel, ABC):
     differentiable: ClassVar[bool]
     """Whether gradients flow from the stamped image to the input image."""
 
+    version: ClassVar[int] = 1
+    """Raised whenever the same fields stamp something else, or change cover samples otherwise."""
     learned: ClassVar[bool] = False
     """Whether the pattern is first optimised against a model; the result becomes a field of the trigger."""
 

@@ -31,7 +31,7 @@ BADMERGING = "Zhang et al. 2024, arXiv 2408.07362 and its code"
 
 GAUSSIAN = {"patch_size": 16, "place": "random", "inset": 0, "margin": 1}
 """CleanCLIP's patch: its code draws rows and columns from 0 to 207, although 208 would also fit."""
-WARP = {"grid_size": 4, "strength": 0.5, "cross_ratio": 2.0}
+WARP = {"grid_size": 4, "strength": 0.5, "cross_ratio": 2.0, "cross_noise": 2.0}
 WARP_NOTE = (
     "The displacement is strength/224 of the image at any size, so the relative warp is the same for all sizes; the "
     "original divides by the image's own side: for its warp at 32 px set strength=3.5, at 64 px strength=1.75."

@@ -55,17 +55,28 @@ class WaNet(Warp):
 
     The field is U(-1, 1) on a grid of `grid_size` points a side, divided by its mean absolute value and enlarged
     bicubically (aligned corners). The original's factor `grid_rescale` is 1 and omitted. In "noise mode"
-    `cross_ratio` cover samples per poisoned sample are warped by the field plus U(-1, 1)/224, redrawn per
-    pixel and sample, and keep their captions: the model must learn this specific warp instead of any warp.
+    `cross_ratio` cover samples per poisoned sample are warped by the field plus noise, U(-1, 1) times `cross_noise`
+    times the strength over 224, redrawn per pixel and sample, and keep their captions: the model must learn this
+    specific warp instead of any warp.
+
+    The original has strength 0.5 and noise U(-1, 1), twice the strength. Noise that stays while the strength grows
+    would leave cover samples that look like poisoned ones, two of them for each, and no model could learn the attack.
     """
 
     name: ClassVar[str] = "wanet"
+    version: ClassVar[int] = 2
 
     strength: float = Field(
         default=0.5, gt=0, le=REFERENCE_SIZE, description="factor of the field, whose grid has mean absolute value 1"
     )
     grid_size: int = Field(default=4, ge=2, le=REFERENCE_SIZE, description="points of the field's grid along a side")
     cross_ratio: float = Field(default=2, ge=0, le=1000, description="cover samples per poisoned sample")
+    cross_noise: float = Field(
+        default=2,
+        ge=0,
+        le=1000,
+        description="largest value of a cover sample's own noise, in multiples of the strength",
+    )
 
     @property
     def cover_ratio(self) -> float:
@@ -94,7 +105,8 @@ class WaNet(Warp):
         for row, key in enumerate(keys):
             noise[row] = self.noise(key, height, width)
         grid = _kept(self, height, width, images.device)
-        noisy = torch.add(grid, torch.from_numpy(noise).to(images.device), alpha=2**-15 / REFERENCE_SIZE)
+        scale = self.cross_noise * self.strength * 2**-15 / REFERENCE_SIZE
+        noisy = torch.add(grid, torch.from_numpy(noise).to(images.device), alpha=scale)
         return _sample(images, noisy.clamp_(-1, 1))
 
 

@@ -165,13 +165,13 @@ def test_a_transformer_is_attacked_and_cleaned_as_well(local_ray: None, tmp_path
 
 def test_a_sampler_proposes_the_same_trials_again(first: Launch, home: Path) -> None:
     search = {
-        "sampler": "tpe", "trials": 6, "concurrency": 3,
+        "sampler": "tpe", "trials": 4, "concurrency": 2,
         "axes": {"attack": ["badnets"], "forget_size": [8, 16], "alpha": {"low": 0, "high": 3}},
     }  # fmt: skip
     once = start(small(name="tpe", search=search), home)
     before = commits(home)
     twice = start(small(name="tpe", search=search), home)
-    assert len(once.records) == 6
+    assert len(once.records) == 4
     assert [r.fingerprint for r in once.records] == [r.fingerprint for r in twice.records]
     assert commits(home) == before
 
@@ -180,7 +180,7 @@ def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(
     first: Launch, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search = {
-        "sampler": "random", "trials": 6, "concurrency": 2, "prune": True,
+        "sampler": "random", "trials": 4, "concurrency": 2, "prune": True,
         "axes": {"learning_rate": {"low": 1e-6, "high": 1e-3, "log": True}, "attack": ["blended"]},
     }  # fmt: skip
     made = small(
@@ -199,7 +199,7 @@ def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(
     with monkeypatch.context() as patched:
         patched.setattr(Planner, "plan", noted)
         found = start(made, home, home / "store")
-    assert len(found.records) == 6
+    assert len(found.records) == 4
     assert list(bars.values()).count(None) >= 2  # the first batch has nothing to beat
     for record in found.records:
         bar, below = bars[record.fingerprint], [point.asr for point in record.path]
@@ -239,14 +239,12 @@ def test_a_path_of_the_spec_is_an_axis_in_every_place_that_tells_trials_apart(
 
 def test_two_objectives(first: Launch, home: Path) -> None:
     search = {
-        "sampler": "nsga2", "objective": "tradeoff", "trials": 4, "concurrency": 2,
+        "sampler": "nsga2", "objective": "tradeoff", "trials": 3, "concurrency": 2,
         "axes": {"attack": ["badnets"], "alpha": {"low": 0, "high": 3}},
     }  # fmt: skip
     result = start(small(name="front", search=search), home)
-    assert len(result.records) == 4
+    assert len(result.records) == 3
     assert result.failed == 0
-    again = start(small(name="front", search=search), home)
-    assert [r.fingerprint for r in again.records] == [r.fingerprint for r in result.records]
 
 
 def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: Launch, home: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -72,7 +73,10 @@ def test_preview_shows_your_images_with_your_parameters(tmp_path: Path) -> None:
     square = ["--set", "place=top-left", "--set", "margin=0", "--set", "patch_size=112"]
     image = plain(tmp_path / "mine.webp.png")
     said = preview("badnets-square", "--out", out, "--size", "32", "--image", image, "--image", image, *square)
-    assert said == f"1 block of 2 images -> {out}\n"
+    # a quarter of the image is white: the mean of three squared differences
+    psnr = 10 * math.log10(255**2 / (sum((255 - level) ** 2 for level in (10, 20, 30)) / 3 / 4))
+    assert said.startswith(f"badnets-square: PSNR {psnr:.1f} dB, SSIM 0.")
+    assert said.endswith(f" (n = 2)\n1 block of 2 images -> {out}\n")
     assert count_of(out, 10, 20, 30) == 2 * (2 * 160**2 - 80**2)  # 32 px are enlarged 5 times
 
 
@@ -81,7 +85,9 @@ def test_preview_of_everything(tmp_path: Path) -> None:
     said = preview("all", "sig", "all", "--out", out, "--size", "16")
     unused = set(TRIGGERS) - {preset.trigger for preset in PRESETS.values()}
     extra = 3  # detect-clip/badnets at test, cover samples of the two WaNets
-    assert said.startswith(f"{len(PRESETS) + len(unused) + extra + 1} blocks of 3 images")
+    *lines, last = said.splitlines()
+    assert len(lines) == len(PRESETS) + len(unused) + extra + 1
+    assert last.startswith(f"{len(lines)} blocks of 3 images")
     assert min(pixels(out).shape[:2]) > 1000
 
 

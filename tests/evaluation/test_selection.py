@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbar_ray.evaluation.selection import penalised_asr, select
+from tbar_ray.evaluation.selection import attackers_asr, penalised_asr, select
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,14 @@ def test_of_points_that_removed_the_attack_the_one_with_most_ca() -> None:
     assert select(path, 0.8, 0.5, max_asr=0.02) == path[2]
     assert select(path, 0.8, 0.5, max_asr=0.001) == path[2]
     assert select(path, 0.8, 0.95, max_asr=0.05) == path[0]
+
+
+@given(SHARE, SHARE, SHARE, SHARE)
+def test_an_attacker_prefers_any_model_that_is_intact_to_any_that_is_not(
+    asr: float, other: float, drop: float, more: float
+) -> None:
+    kept = attackers_asr(asr, drop, drop)
+    assert kept == asr
+    if more:
+        assert attackers_asr(other, drop + more, drop) < kept
+    assert attackers_asr(other, drop + more + 0.1, drop) < attackers_asr(1.0, drop + more, drop)

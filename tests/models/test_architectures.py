@@ -1,7 +1,7 @@
 import pytest
 
 from tbar_ray.errors import SpecError
-from tbar_ray.models.architectures import architecture_config, image_side, normalises_over_batches, weights_size
+from tbar_ray.models.architectures import architecture_config, image_size, normalises_over_batches, weights_size
 from tbar_ray.models.factory import preprocessing
 from tbar_ray.models.tokenizer import build_tokenizer
 from tests.models.tiny import RESNET, VIT, tiny
@@ -43,7 +43,7 @@ def test_which_architectures_have_batch_norm(name: str, expected: bool) -> None:
 def test_the_size_of_weights_is_estimated_without_building_the_model(name: str) -> None:
     model = tiny(name)
     assert weights_size(name) == pytest.approx(sum(4 * weight.numel() for weight in model.parameters()), rel=0.1)
-    assert image_side(name) == preprocessing(model).size
+    assert image_size(name) == preprocessing(model).size
 
 
 def test_published_sizes_are_estimated() -> None:

@@ -69,6 +69,18 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/search/test_samplers.py",
     ),
     Mutant(
+        "tbar_ray/search/samplers.py",
+        '"infected_asr": {"infected_asr": "maximize"}',
+        '"infected_asr": {"infected_asr": "minimize"}',
+        "tests/search/test_samplers.py",
+    ),
+    Mutant(
+        "tbar_ray/planning/planner.py",
+        "for stage in self.graph.results",
+        "for stage in self.graph.outputs",
+        "tests/planning/test_graph.py",
+    ),
+    Mutant(
         "tbar_ray/search/searcher.py",
         "        self._sent.update(stage.fingerprint for stage in stages_in_order(planned.graph.outputs))\n",
         "",

@@ -234,6 +234,18 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/evaluation/test_splits.py tests/data/test_benchmark_layout.py",
     ),
     Mutant(
+        "tbar_ray/evaluation/visibility.py",
+        "changed = distances[distances.isfinite()]",
+        "changed = distances",
+        "tests/evaluation/test_visibility.py",
+    ),
+    Mutant(
+        "tbar_ray/triggers/wanet.py",
+        "scale = self.cross_noise * self.strength *",
+        "scale = self.cross_noise / 2 *",
+        "tests/triggers/test_wanet.py",
+    ),
+    Mutant(
         "tbar_ray/evaluation/rates.py", "z * z / (4 * n * n)", "z * z / (2 * n * n)", "tests/evaluation/test_rates.py"
     ),
     Mutant(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,3 +144,20 @@ def test_statistics_of_edited_models_are_an_axis_and_reach_paths_maps_and_merges
 def test_statistics_that_do_not_exist_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=f"evaluation.{field}"):
         graphs(**{f"evaluation__{field}": value})
+
+
+def test_models_that_one_backdoor_is_planted_in_share_how_visible_it_is() -> None:
+    rates = graphs(search__axes={"attack": BOTH, "poisoning_rate": [0.01, 0.1], "forget_size": [10, 20]})
+    assert distinct(rates, "visibility") == 2
+    assert {graph.visibility.size for graph in rates} == {64}
+    assert all(graph.visibility.backdoor == graph.infected.backdoor for graph in rates)
+
+
+def test_how_visible_a_trigger_is_tells_no_trials_apart() -> None:
+    """Trials of earlier versions, which did not measure it, keep their fingerprints."""
+    (planned, _) = Planner(spec()).grid()
+    graph = planned.graph
+    assert graph.visibility in graph.outputs
+    assert graph.results == [graph.path]
+    larger = replace(planned, graph=replace(graph, visibility=graph.visibility.model_copy(update={"size": 128})))
+    assert larger.fingerprint == planned.fingerprint

@@ -42,7 +42,7 @@ def test_planning_computes_nothing(store: Store) -> None:
     plan = planned(store, **GRID)
     assert not Path(store.url).exists()
     assert plan.total_trials == len(plan.trials) == 4
-    assert len(plan.stages) == 3 + 2 + 4 + 2 + 4 + 4  # shared, infected, scores, gates, vectors, paths
+    assert len(plan.stages) == 3 + 2 + 4 + 2 + 4 + 4 + 2  # shared, infected, scores, gates, vectors, paths, visibility
     assert plan.to_compute == plan.stages
     assert total_seconds(plan.to_compute) is None
     assert {entry.seconds for entry in plan.stages} == {None}
@@ -116,7 +116,7 @@ def test_plan_for_people(cli: CliRunner, tmp_path: Path) -> None:
     assert ended.exit_code == 0
     assert "demo: 4 trials (grid)" in ended.stdout
     assert "corpus of 400 scenes" in ended.stdout
-    assert "0 stages cached, 19 to compute (4,860 images); time unknown" in " ".join(ended.stdout.split())
+    assert "0 stages cached, 21 to compute (4,860 images); time unknown" in " ".join(ended.stdout.split())
     assert not (tmp_path / "home").exists()
 
 

@@ -18,11 +18,12 @@ from tests.specs import spec
 
 REMOVAL = {"vector", "path"}
 PLANTING = {"infected-model", "scores of infected", "gate", *REMOVAL}
-ATTACK = {*PLANTING, "scores of clean"}
-TRAINING = {*ATTACK, "clean-model"}
+BUDGETED = {*PLANTING, "scores of clean"}
+ATTACK = {*BUDGETED, "visibility"}
+TRAINING = {*BUDGETED, "clean-model"}
 CHANGES: dict[str, tuple[list[Any], set[str]]] = {
     "model.training.epochs": ([1, 2], TRAINING),
-    "model.architecture": (["tbar-RN-tiny", "tbar-ViT-tiny"], TRAINING),
+    "model.architecture": (["tbar-RN-tiny", "tbar-ViT-tiny"], {*TRAINING, "visibility"}),
     "data.synthetic.samples": ([400, 500], {*TRAINING, "corpus"}),
     "attacks.badnets.parameters.patch_size": ([8, 16], ATTACK),
     "attacks.badnets.target": (["red circle", "blue circle"], ATTACK),

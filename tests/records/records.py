@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from tbar_ray.evaluation.rates import Rate as Measured
-from tbar_ray.records.measures import DisentanglementRecord, SensitivityRecord
+from tbar_ray.records.measures import DisentanglementRecord, GateRecord, MeanRecord, SensitivityRecord, VisibilityRecord
 from tbar_ray.records.record import TrialRecord, settings_of
 from tbar_ray.records.scores import PointRecord, RateRecord, ScoresRecord
 
@@ -134,6 +134,22 @@ def error_map(error: float = 0.25) -> DisentanglementRecord:
             "n_c": 600, "n_t": 590, "at_planted": 2 * error, "at_negated": None, "alpha": 2.0, "vectors": {},
         }
     )  # fmt: skip
+
+
+def seen(psnr: float | None, ssim: float = 0.9) -> VisibilityRecord:
+    """The visibility of a trigger on 256 images; without PSNR it changes none."""
+
+    def mean(value: float, n: int, half: float) -> MeanRecord:
+        return MeanRecord(value=value, n=n, low=value - half, high=value + half)
+
+    unchanged = 256 if psnr is None else 2
+    distance = None if psnr is None else mean(psnr, 254, 0.4)
+    return VisibilityRecord(psnr=distance, ssim=mean(ssim, 256, 0.01), images=256, unchanged=unchanged)
+
+
+def gated(asr: float, ca: float = 0.85, clean_ca: float | None = 0.86) -> GateRecord:
+    """What a gate compared, with the usual bounds."""
+    return GateRecord(asr=asr, ca=ca, clean_ca=clean_ca, min_asr=0.8, max_ca_drop=0.02)
 
 
 NAMES = (

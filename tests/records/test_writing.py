@@ -12,14 +12,16 @@ from tbar_ray.errors import StoreError
 from tbar_ray.evaluation.selection import penalised_asr
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records import writing
+from tbar_ray.records.measures import GateRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import RecordWriter, objective_values
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.measure_disentanglement import MAP
 from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.stages.visibility import VISIBILITY
 from tbar_ray.store.store import Store
-from tests.records.records import error_map, retrieved, scores
+from tests.records.records import error_map, failed, gated, record, retrieved, scores, seen
 from tests.specs import spec
 
 CHANGE = {"relative_l2": 0.1, "relative_linf": 0.2, "participation": 0.3}
@@ -38,6 +40,10 @@ def told(ca: float, asr: float, pa: float) -> Content:
 
 INFECTED = {"validation": told(0.8, 0.99, 0.01), "test": told(0.79, 0.98, 0.02)}
 CLEAN = {"validation": told(0.9, 0.01, 0.9), "test": told(0.89, 0.02, 0.8)}
+
+
+VISIBLE = seen(25.5)
+COMPARED = GateRecord(asr=INFECTED["validation"]["asr"]["value"], ca=0.8, clean_ca=0.9, min_asr=0.8, max_ca_drop=0.05)
 
 
 def path_content(**changes: Any) -> Content:
@@ -61,6 +67,8 @@ def files_of(stage: Stage, path: Content, retrieval: Content) -> dict[str, Conte
         return {SCORES: {**(CLEAN if stage.role == "clean" else INFECTED), **retrieval}}
     if stage.kind == "path":
         return {PATH: path}
+    if stage.kind == "visibility":
+        return {VISIBILITY: VISIBLE.model_dump()}
     if stage.kind == "disentanglement":
         derived = {"at_planted", "at_negated", "alpha"}
         return {MAP: error_map().model_dump(mode="json", exclude=derived)}
@@ -114,6 +122,9 @@ def test_a_finished_trial_has_scores_path_and_cost(store: Store) -> None:
     ]  # fmt: skip
     assert made.path[2].ca_retention == pytest.approx(0.5)
     assert made.before_merge is None
+    assert made.visibility == VISIBLE
+    assert made.gate == COMPARED, "validation scores"
+    assert not made.took, "10 points of CA are lost"
     assert made.cost is not None
     assert made.cost.model_dump() == {
         "data": 25, "forget_images": 20, "clean_pairs": 5, "training_pairs": 0, "samples": 60, "steps": 3,
@@ -260,10 +271,10 @@ def test_a_writer_reads_what_trials_share_once(store: Store, monkeypatch: pytest
     writer = RecordWriter(store)
     for planned in trials:
         writer.finished(planned)
-    assert len(read) == len(set(read)) == 3 + 2, "three paths; the scores of two models"
+    assert len(read) == len(set(read)) == 3 + 2 + 1, "three paths; the scores of two models; the trigger's visibility"
     monkeypatch.setattr(writing, "MOST_KEPT", 1)
     again = [writer.finished(planned) for planned in trials]
-    assert len(read) > 5
+    assert len(read) > 6
     assert [made.settings["forget_size"] for made in again] == [5, 6, 7]
 
 
@@ -271,10 +282,32 @@ def test_a_sampler_is_told_the_validation_scores_of_the_selected_alpha(store: St
     made = finished(store, plan())
     point = made.path[1]
     assert objective_values(made, 0.95) == {
-        "penalised_asr": point.asr, "ca": point.ca, "asr": point.asr, "pa": point.pa,
+        "infected_asr": pytest.approx(0.05 - 0.1), "penalised_asr": point.asr, "ca": point.ca, "asr": point.asr,
+        "pa": point.pa,
     }  # fmt: skip
     without = path_content(selected=None, feasible=False, test=None, path=path_content()["path"][1:])
     lost = finished(store, plan({"seed": 1}), path=without)
     best = lost.path[0]
     assert objective_values(lost, 1.0)["ca"] == best.ca, "the α that retains most CA"
     assert objective_values(lost, 1.0)["penalised_asr"] == penalised_asr(best.ca, best.asr, 0.8, 1.0) > 1
+
+
+def test_an_attackers_search_is_told_of_an_attack_that_did_not_take(store: Store) -> None:
+    weak, broken = gated(0.31), gated(0.99, ca=0.7)
+    assert not weak.passed
+    assert objective_values(failed(gate=weak), 0.95) == {"infected_asr": 0.31}
+    assert objective_values(failed(gate=broken), 0.95) == {"infected_asr": pytest.approx(0.02 - 0.16)}
+    assert objective_values(failed(gate=gated(0.9, clean_ca=None)), 0.95) == {"infected_asr": 0.9}
+    assert objective_values(failed(), 0.95) == {}
+    assert objective_values(record(gate=gated(0.9)), 0.95).keys() > {"infected_asr", "penalised_asr"}
+
+
+def test_of_a_trial_that_failed_at_the_gate_scores_visibility_and_what_the_gate_compared_are_kept(store: Store) -> None:
+    planned = plan()
+    for stage in stages_in_order([planned.graph.path.gate, planned.graph.visibility]):
+        commit(stage, store, files_of(stage, {}, {}), 0)
+    made = RecordWriter(store).failed(planned, "attack broke the model")
+    assert (made.status, made.infected, made.visibility) == ("failed", scores(0.79, 0.98, 0.02), VISIBLE)
+    assert made.gate == COMPARED
+    nothing = RecordWriter(store).failed(plan({"seed": 1}), "lost")
+    assert (nothing.gate, nothing.visibility) == (None, None)

@@ -17,6 +17,7 @@ from tests.records.records import (
     error_map,
     failed,
     flat,
+    gated,
     grid,
     infeasible,
     masked,
@@ -24,6 +25,7 @@ from tests.records.records import (
     record,
     retrieved,
     scores,
+    seen,
 )
 from tests.report.campaign import SPEC
 
@@ -61,7 +63,7 @@ def test_writes_every_file(store: Store, tmp_path: Path) -> None:
 
 
 def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(store: Store, tmp_path: Path) -> None:
-    some = {"attacks.png", "ablation.png", "transfer.png", "disentanglement.png"}
+    some = {"attacks.png", "visibility.png", "ablation.png", "transfer.png", "disentanglement.png"}
     always = {"alpha.png", "tradeoff.png", "contact_sheet.png"}
     every = [record(disentanglement=error_map()), record("blended"), record("sig"), record(size=20)]
     out = tmp_path / "report"
@@ -73,8 +75,10 @@ def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(sto
         assert {name for name in some | always if f"]({name})" in text} == files
         return files - always
 
-    assert pictures([*every, moved("badnets", "sig", 0.2)]) == some
+    assert pictures([*every, moved("badnets", "sig", 0.2)]) == some - {"visibility.png"}
     assert pictures([record()]) == set()
+    visible = [record(name, visibility=seen(20), poisoning_rate=None) for name in ("badnets", "blended", "sig")]
+    assert pictures(visible) == {"attacks.png", "visibility.png"}
     assert pictures([record(), moved("badnets", "sig", 0.2)]) == {"transfer.png"}
     assert pictures([record(), failed(size=20)]) == {"ablation.png"}
     assert pictures([made for made in epochs_grid() if made.attack == "badnets"]) == {"ablation.png"}
@@ -181,3 +185,22 @@ def test_no_records(store: Store, tmp_path: Path) -> None:
     write_report(SPEC, store, tmp_path / "out", [])
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == []
     assert "No trial has ended yet." in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_visibility_and_what_the_gate_compared_have_columns_where_they_are_known(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    unseen = record("sig", visibility=seen(None))
+    write_report(SPEC, store, out, [record(visibility=seen(25.5), gate=gated(0.97)), unseen])
+    first, second = csv.DictReader((out / "results.csv").open())
+    assert [float(first[f"psnr{end}"]) for end in ("", "_low", "_high", "_n")] == [25.5, 25.1, 25.9, 254]
+    assert (float(first["ssim"]), int(first["unchanged_images"])) == (0.9, 2)
+    assert (second["psnr"], int(second["unchanged_images"])) == ("", 256), "infinite"
+    validation = ("asr_infected_validation", "ca_infected_validation", "ca_clean_validation")
+    assert [float(first[name]) for name in validation] == [0.97, 0.85, 0.86]
+    told = json.loads((out / "results.json").read_text())
+    assert told[0]["visibility"]["images"] == 256
+    assert told[0]["gate"]["min_asr"] == 0.8
+    assert "## Attacks and their visibility" in (out / "report.md").read_text()
+    write_report(SPEC, store, out, [record()])
+    (plain,) = csv.DictReader((out / "results.csv").open())
+    assert not {"psnr", "ssim", "unchanged_images", *validation} & plain.keys()

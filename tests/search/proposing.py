@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tbar_ray.planning.planner import PlannedTrial, Planner
-from tbar_ray.planning.studies import searched_axes
+from tbar_ray.planning.studies import studies_of
 from tbar_ray.search.proposals import Objective, Proposal, Proposals
 from tbar_ray.search.samplers import StudyProposals
 from tests.specs import spec
@@ -24,7 +24,7 @@ AXES: dict[str, Any] = {
 def study(
     sampler: str, trials: int = 9, batch: int = 3, seed: int = 0, axes: Mapping[str, Any] = AXES, **search: Any
 ) -> StudyProposals:
-    objective = "tradeoff" if sampler == "nsga2" else "asr"
+    objective = search.pop("objective", "tradeoff" if sampler == "nsga2" else "asr")
     made = spec(
         search={
             "sampler": sampler, "trials": trials, "concurrency": batch, "objective": objective,
@@ -32,7 +32,8 @@ def study(
         },
         seed=seed,
     )  # fmt: skip
-    return StudyProposals(Planner(made), searched_axes(made), {})
+    (only,) = studies_of(made)
+    return StudyProposals(Planner(made), only)
 
 
 def scored(settings: Settings) -> dict[str, float]:
@@ -65,7 +66,7 @@ def drive(
             if isinstance(proposals, StudyProposals):
                 assert proposals.next() is None, "no proposal while results of a batch are outstanding"
             settings = asked[number].planned.trial.settings
-            asked[number].tell(None if number in fail else result(settings))
+            asked[number].tell({} if number in fail else result(settings))
 
 
 def settings_of(planned: list[PlannedTrial]) -> list[Settings]:

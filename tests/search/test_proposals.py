@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from tbar_ray.planning.planner import Planner
-from tbar_ray.search.proposals import GivenTrials, Objective, Proposal, Proposals, StudyPerMethod
+from tbar_ray.search.proposals import GivenTrials, Objective, Proposal, Proposals, SeparateStudies
 from tbar_ray.search.samplers import build_proposals
 from tbar_ray.spec.campaign import CampaignSpec
 from tests.search.proposing import drive, settings_of
@@ -78,7 +78,7 @@ class Told(Proposals):
 
 def test_all_studies_together_run_no_more_trials_than_allowed_and_each_hears_its_own_results() -> None:
     first, second = Told(), Told()
-    both = StudyPerMethod([first, second], concurrency=2)
+    both = SeparateStudies([first, second], concurrency=2)
     one, other = both.next(), both.next()
     assert one is not None
     assert other is not None
@@ -87,6 +87,21 @@ def test_all_studies_together_run_no_more_trials_than_allowed_and_each_hears_its
     again = both.next()
     assert again is not None
     assert both.next() is None
-    again.tell(None)
-    assert first.told == [{"penalised_asr": 0.25}, None]
+    again.tell({})
+    assert first.told == [{"penalised_asr": 0.25}, {}]
     assert second.told == []
+
+
+def test_every_attack_has_a_search_of_its_own_axes_alone() -> None:
+    axes = {
+        "attack": ["badnets", "blended"],
+        "poisoning_rate": {"low": 0.01, "high": 0.1},
+        "attacks.blended.parameters.ratio": {"low": 0.1, "high": 0.3},
+    }
+    search = {"sampler": "random", "trials": 3, "study": "per attack", "concurrency": 2, "objective": "infected_asr"}
+    proposals = build_proposals(Planner(spec(search={**search, "axes": axes})))
+    found = settings_of(drive(proposals, batch=2, result=lambda _: {"infected_asr": 0.5}))
+    assert Counter(settings["attack"] for settings in found) == {"badnets": 3, "blended": 3}
+    for settings in found:
+        assert ("attacks.blended.parameters.ratio" in settings) == (settings["attack"] == "blended")
+    assert len({(settings["attack"], settings["poisoning_rate"]) for settings in found}) == 6

@@ -141,3 +141,20 @@ def test_a_proposal_fails_if_one_of_its_cells_fails() -> None:
     asked = study("tpe", trials=3, batch=3, mean_over=["attack"])
     drive(asked, batch=6, fail=(3,))
     assert states(asked) == [COMPLETE, FAIL, COMPLETE]
+
+
+def test_an_attackers_search_is_told_the_infected_asr_to_maximise_also_of_a_trial_that_failed() -> None:
+    asked = study("tpe", trials=3, objective="infected_asr")
+    found = [{"infected_asr": 0.2}, {}, {"infected_asr": 0.9, "penalised_asr": 0.1}]
+    numbers = iter(found)
+    drive(asked, result=lambda _: next(numbers))
+    assert [direction.name for direction in asked._study.directions] == ["MAXIMIZE"]
+    assert [trial.value for trial in asked._study.trials] == [0.2, None, 0.9]
+    assert states(asked) == [COMPLETE, FAIL, COMPLETE]
+    assert asked._study.best_trial.number == 2
+
+
+def test_a_defenders_search_has_no_use_for_a_trial_of_which_the_attackers_value_alone_is_known() -> None:
+    asked = study("tpe", trials=1)
+    drive(asked, result=lambda _: {"infected_asr": 0.5})
+    assert states(asked) == [FAIL]

@@ -113,13 +113,13 @@ def test_trials_wait_for_room_which_may_grow(sweep: Sweep) -> None:
 
 def test_every_stage_is_submitted_once_and_inputs_come_first(sweep: Sweep) -> None:
     sweep.hand_out()
-    expected = [stage.fingerprint for stage in stages_in_order([p.graph.path for p in sweep.planned])]
+    expected = [stage.fingerprint for stage in stages_in_order([o for p in sweep.planned for o in p.graph.outputs])]
     sent = [call.fingerprint for _, _, calls in sweep.coordinator.sent for call in calls]
     assert sorted(sent) == sorted(expected)
     for place, call in enumerate(call for _, _, calls in sweep.coordinator.sent for call in calls):
         assert set(call.inputs) <= set(sent[:place])
     assert [(trial, outputs) for trial, outputs, _ in sweep.coordinator.sent] == [
-        (planned.fingerprint, [stage.fingerprint for stage in stages_in_order([planned.graph.path])])
+        (planned.fingerprint, [stage.fingerprint for stage in stages_in_order(planned.graph.outputs)])
         for planned in sweep.planned
     ]
 
@@ -132,7 +132,6 @@ def test_a_finished_trial_is_kept_shown_and_told(sweep: Sweep) -> None:
     assert shown.fingerprint == sweep.planned[1].fingerprint
     assert sweep.ledger.find(shown.fingerprint) == shown
     (told,) = sweep.proposals.told
-    assert told is not None
     assert shown.selected_point is not None
     assert (told["asr"], told["ca"]) == (shown.selected_point.asr, shown.selected_point.ca)
 
@@ -157,7 +156,7 @@ def test_a_finished_trial_is_kept_shown_and_told(sweep: Sweep) -> None:
         "its stages were stopped though nobody asked",
     ],
 )
-def test_a_trial_that_did_not_end_well_has_a_failed_record_and_its_study_hears_none(
+def test_a_trial_that_did_not_end_well_has_a_failed_record_and_its_study_hears_nothing(
     sweep: Sweep, result: dict[str, Any] | None, error: bool, reason: str
 ) -> None:
     sweep.hand_out()
@@ -165,7 +164,7 @@ def test_a_trial_that_did_not_end_well_has_a_failed_record_and_its_study_hears_n
     (shown,) = sweep.ended
     assert (shown.status, shown.reason) == ("failed", reason)
     assert sweep.ledger.find(sweep.planned[0].fingerprint) == shown
-    assert sweep.proposals.told == [None]
+    assert sweep.proposals.told == [{}]
 
 
 @pytest.mark.usefixtures("finished")
@@ -206,7 +205,7 @@ def test_artifacts_that_cannot_be_read_are_a_failed_trial(
     assert shown.status == "failed"
     assert shown.reason is not None
     assert str(error) in shown.reason
-    assert sweep.proposals.told == [None]
+    assert sweep.proposals.told == [{}]
 
 
 def test_broken_scores_fail_the_trial_and_not_the_sweep(sweep: Sweep) -> None:

@@ -31,6 +31,17 @@ def test_a_range_has_an_extent(given: dict[str, Any]) -> None:
         ({"sampler": "tpe", "trials": 2, "study": "per method"}, "needs a sampler and a list of methods"),
         ({"study": "per method", "axes": {"method": ["tbar"]}}, "needs a sampler and a list of methods"),
         ({"prune": True}, "prune: a grid shows every cell"),
+        ({"study": "per attack"}, "needs a sampler and a list of attacks on the axis 'attack'"),
+        (
+            {"sampler": "tpe", "trials": 2, "study": "per attack", "axes": {"source": ["blended"]}},
+            "study: 'per attack' has no axis 'source'",
+        ),
+        (
+            {"sampler": "tpe", "trials": 2, "study": "per attack", "mean_over": ["attack"]},
+            "has a search for each attack, not a mean over them",
+        ),
+        ({"sampler": "tpe", "trials": 2, "objective": "infected_asr", "prune": True}, "only objective asr has a least"),
+        ({"sampler": "nsga2", "trials": 2, "objective": "infected_asr"}, "sampler 'nsga2' searches a front"),
         ({"mean_over": ["attack"]}, "mean_over: 'attack' needs a sampler and a list of values"),
         ({"sampler": "tpe", "trials": 2, "mean_over": ["seed"]}, "mean_over: 'seed' needs a sampler and a list"),
         ({"sampler": "tpe", "trials": 2, "mean_over": ["attack"], "prune": True}, "not pruned against a mean"),

@@ -24,7 +24,7 @@ from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
 from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of, run_name
-from tests.records.records import error_map, failed, flat, infeasible, masked, rate, record, retrieved
+from tests.records.records import error_map, failed, flat, gated, infeasible, masked, rate, record, retrieved, seen
 from tests.specs import spec
 
 SUMMARY = {"trials": 3.0, "failed": 1.0}
@@ -305,6 +305,15 @@ def test_scores_with_both_statistics_are_logged_where_models_have_any() -> None:
     assert len(path) == len(made.path)
     assert parameters_of(made)["statistics"] == "reestimated"
     assert "statistics" not in parameters_of(record())
+
+
+def test_visibility_is_logged_where_it_is_known_and_finite() -> None:
+    found = {metric.key: metric.value for metric in metrics_of(failed(visibility=seen(25.5), gate=gated(0.3)), now=0)}
+    assert (found["psnr"], found["ssim"], found["validation.asr_infected"]) == (25.5, 0.9, 0.3)
+    unchanged = {metric.key for metric in metrics_of(record(visibility=seen(None)), now=0)}
+    assert "ssim" in unchanged
+    assert "psnr" not in unchanged
+    assert not {"psnr", "ssim", "validation.asr_infected"} & {metric.key for metric in metrics_of(record(), now=0)}
 
 
 def test_what_is_no_number_is_left_out() -> None:

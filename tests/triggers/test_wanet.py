@@ -86,19 +86,21 @@ def test_jitter_moves_every_pixel_by_its_own_draw(height: int, width: int) -> No
     assert assert_levels(stamped[0], sampled(levels[0], shift), SLACK) < 0.06
 
 
-@pytest.mark.parametrize(("height", "width"), [(224, 224), (40, 56)])
-def test_a_cover_sample_is_warped_by_the_field_and_noise_of_its_own(height: int, width: int) -> None:
+@pytest.mark.parametrize(("height", "width", "strength"), [(224, 224, 0.5), (40, 56, 0.5), (40, 56, 6.0)])
+def test_a_cover_sample_is_warped_by_the_field_and_noise_of_its_own(height: int, width: int, strength: float) -> None:
+    """Noise is twice as large as the strength, as in the original: cover samples must not look like poisoned ones."""
     levels = random_levels(2, height, width)
-    trigger = WaNet(seed=2)
+    trigger = WaNet(seed=2, strength=strength)
     covered = cover_uint8(trigger, torch.from_numpy(levels), ["a", "b"]).numpy()
-    field = 0.5 * smooth_field(2, 4, height, width)
+    field = strength * smooth_field(2, 4, height, width)
     for image, result, key in zip(levels, covered, "ab", strict=True):
         stream = np.random.default_rng(stable_hash(2, "wanet noise", key))
         words = stream.integers(0, 2**64, (2 * height * width + 3) // 4, dtype=np.uint64)
         steps = np.array([(int(word) >> 16 * place) & 65535 for word in words for place in range(4)], np.float64)
         noise = np.where(steps < 2**15, steps, steps - 2**16)[: 2 * height * width].reshape(height, width, 2) / 2**15
         edge = np.clip(identity(height, width) + field / 224, -1, 1) - identity(height, width)
-        assert assert_levels(result, sampled(image, edge + noise / 224), SLACK) < 0.06
+        shift = np.clip(identity(height, width) + edge + 2 * strength * noise / 224, -1, 1) - identity(height, width)
+        assert assert_levels(result, sampled(image, shift), SLACK) < 0.06
 
 
 def identity(height: int, width: int) -> Floats:

@@ -11,6 +11,7 @@ from tbar_ray.report.figures.disentanglement_figure import disentanglement_figur
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
+from tbar_ray.report.figures.visibility import visibility_figure
 
 __all__ = [
     "Examples",
@@ -22,4 +23,5 @@ __all__ = [
     "methods_figure",
     "tradeoff_figure",
     "transfer_figure",
+    "visibility_figure",
 ]
