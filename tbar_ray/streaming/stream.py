@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -150,14 +151,14 @@ class ShardStream:
     def _take(self, waiting: deque[_Asked]) -> Iterator[Batch]:
         asked = waiting.popleft()
         encoded: EncodedBatch = ray.get(asked.answer)
-        bad = encoded.skipped or encoded.changed is not None
-        shares, news = self._workers.exchange(len(encoded.keys), (encoded.changed, encoded.skipped) if bad else None)
-        for changed, _ in news:
+        shares, news = self._workers.exchange(len(encoded.keys), _news_of(encoded))
+        told = [json.loads(text) for text in news]
+        for changed, _ in told:
             if changed is not None:
                 raise ShardChangedError(changed)
         self.position = asked.after
         pixels = self._pixels(encoded, asked.slot)
-        for sample in (sample for _, skipped in news for sample in skipped):
+        for sample in (Skipped(*sample) for _, skipped in told for sample in skipped):
             if self._policy == "error":
                 raise DataError(f"sample {sample.key}: {sample.reason} (set data.on_error: warn to skip such samples)")
             self._skipped.setdefault(sample.key, sample)
@@ -186,6 +187,12 @@ class ShardStream:
         assert self._slots is not None
         size = self._options.size
         return self._slots.array(slot, (len(encoded.keys), size, size, 3))
+
+
+def _news_of(encoded: EncodedBatch) -> str:
+    """What all workers must know of a batch, as JSON: which shard has changed, and what is skipped; '' if nothing."""
+    skipped = [(sample.key, sample.reason) for sample in encoded.skipped]
+    return json.dumps([encoded.changed, skipped]) if skipped or encoded.changed is not None else ""
 
 
 class _Asked(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +20,6 @@ from tbar_ray.training.batch import Batch
 
 BUCKET = 1 << 23
 """Numbers that are averaged by one message, about 32 MB: a copy of all gradients at once would double their memory."""
-
-News = TypeVar("News")
 
 
 @dataclass(frozen=True)
@@ -43,22 +41,23 @@ class Workers:
         """This worker's part of a whole batch, in order; the parts differ by one row at most."""
         return np.array_split(positions, self.size)[self.rank]
 
-    def exchange(self, rows: int, news: News | None) -> tuple[tuple[int, ...], list[News]]:
-        """Tell all workers of this one's rows, and of something that rarely happens; news are pickled.
+    def exchange(self, rows: int, news: str = "") -> tuple[tuple[int, ...], list[str]]:
+        """Tell all workers of this one's rows, and of something that rarely happens.
 
         Returns:
             the rows of every worker, and the news of those that have some, both by rank.
         """
         if self.size == 1:
-            return (rows,), [] if news is None else [news]
-        told = [torch.empty(2, dtype=torch.int64) for _ in range(self.size)]
-        dist.all_gather(told, torch.tensor([rows, news is not None]))
-        counts = tuple(int(about[0]) for about in told)
-        if not any(bool(about[1]) for about in told):
+            return (rows,), [news] if news else []
+        text = news.encode()
+        told = _all(torch.tensor([rows, len(text)]), self.size)
+        counts, sizes = (tuple(int(about[place]) for about in told) for place in (0, 1))
+        if not any(sizes):
             return counts, []
-        everyone: list[Any] = [None] * self.size
-        dist.all_gather_object(everyone, news)
-        return counts, [one for one in everyone if one is not None]
+        padded = torch.zeros(max(sizes), dtype=torch.uint8)
+        padded[: len(text)] = torch.frombuffer(bytearray(text), dtype=torch.uint8) if text else padded[:0]
+        texts = [bytes(one[:size].tolist()).decode() for one, size in zip(_all(padded, self.size), sizes, strict=True)]
+        return counts, [one for one in texts if one]
 
     def divided(self, batch: Batch, shares: tuple[int, ...]) -> Batch:
         """Mark a batch as this worker's share of a whole one, given the rows of every worker."""
@@ -117,8 +116,7 @@ class _Gathered(torch.autograd.Function):
     def forward(ctx: Any, own: Tensor, shares: Sequence[int], first: int, rank: int) -> Tensor:
         padded = own.new_zeros(max(shares), own.shape[1])
         padded[: shares[rank]] = own[: shares[rank]]
-        everyone = [torch.empty_like(padded) for _ in shares]
-        dist.all_gather(everyone, padded)
+        everyone = _all(padded, len(shares))
         ctx.rows, ctx.first, ctx.mine, ctx.size = len(own), first, shares[rank], len(shares)
         return torch.cat([part[:rows] for part, rows in zip(everyone, shares, strict=True)])
 
@@ -128,6 +126,13 @@ class _Gathered(torch.autograd.Function):
         own = whole.new_zeros(ctx.rows, whole.shape[1])
         own[: ctx.mine] = ctx.size * whole[ctx.first : ctx.first + ctx.mine]
         return own, None, None, None
+
+
+def _all(own: Tensor, size: int) -> list[Tensor]:
+    """The tensors of all workers, which are of one shape, by rank."""
+    everyone = [torch.empty_like(own) for _ in range(size)]
+    dist.all_gather(everyone, own)
+    return everyone
 
 
 def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming import stream as module
 from tbar_ray.streaming.options import Poison, ReaderOptions
 from tbar_ray.streaming.order import Order
-from tbar_ray.streaming.reader import BatchReader, Skipped
+from tbar_ray.streaming.reader import BatchReader
 from tbar_ray.streaming.stream import IN_FLIGHT_PER_READER, ShardStream
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.workers import Workers
@@ -81,10 +82,10 @@ def test_content_and_order_do_not_depend_on_the_number_of_readers(
 class Second(Workers):
     """The second of two workers, to whom the first always tells as many rows as it has itself, and some news."""
 
-    told: ClassVar[list[Any]] = []
+    told: ClassVar[list[str]] = []
 
-    def exchange(self, rows: int, news: Any) -> tuple[tuple[int, ...], list[Any]]:
-        return (rows, rows), [*self.told, *([] if news is None else [news])]
+    def exchange(self, rows: int, news: str = "") -> tuple[tuple[int, ...], list[str]]:
+        return (rows, rows), [*self.told, *([news] if news else [])]
 
 
 def test_a_worker_is_given_its_share_of_every_batch(
@@ -99,10 +100,10 @@ def test_a_worker_is_given_its_share_of_every_batch(
     assert found[-1].tokens is not None
     assert found[-1].tokens.shape == (1, 16)
     with ShardStream(corpus, ORDER, options, workers=Second(1, 2), **SETTINGS) as stream:
-        Second.told.append((None, (Skipped("elsewhere", "broken"),)))
+        Second.told.append(json.dumps([None, [["elsewhere", "broken"]]]))
         next(iter(stream))
         assert [sample.key for sample in stream.skipped] == ["elsewhere"]
-        Second.told[:] = [("it has changed", ())]
+        Second.told[:] = [json.dumps(["it has changed", []])]
         with pytest.raises(ShardChangedError, match="it has changed"):
             next(iter(stream))
 
