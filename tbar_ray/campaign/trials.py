@@ -119,17 +119,26 @@ class Trials:
         from tbar_ray.campaign.display import Display
         from tbar_ray.execution.calls import calls_for
         from tbar_ray.execution.cluster import ray_session
+        from tbar_ray.execution.fitting import misfit, nodes
         from tbar_ray.execution.watch import ClusterWatch
 
         spec, concurrency = self._spec, self._spec.search.concurrency
+        room = None
         where = until_the_end.enter_context(ray_session(address, spec))
+        if (line := misfit(spec.resources, nodes())) is not None:  # an autoscaler may bring what is missing
+            self._say(f"warning: {line} now; stages wait until there is")
+        if concurrency == "auto":
+            from tbar_ray.search.room import MOST, ClusterRoom
+
+            room, concurrency = ClusterRoom(spec.resources), MOST
+        at_first = concurrency if room is None else room()
         with (
             ClusterWatch(self._on_lost),
-            _workers(concurrency),
+            _workers(at_first),
             _coordinator(self._store) as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
-            first = self._first_stages(trials)
+            first = self._first_stages(trials, at_first)
             if first:
                 coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
                 ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
@@ -149,7 +158,7 @@ class Trials:
                 self._recording.log_trial(record)
                 display.trial_ended(record)
 
-            searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, self._mend_sources)
+            searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, self._mend_sources, room)
             searcher.is_stopping = lambda: self._stopping.requested
             with Display(self._console, coordinator, total, searcher.send_again, searcher.is_stopping) as display:
                 self._stopping.gently(True)
@@ -161,13 +170,12 @@ class Trials:
                     self._keys.update(searcher.ended)
                     self._left_to_do = set(searcher.handed_out) - searcher.ended
 
-    def _first_stages(self, trials: list[PlannedTrial] | None) -> list[Stage]:
-        """Stages that the first trials will need: for a grid their outputs, for a search the model."""
+    def _first_stages(self, trials: list[PlannedTrial] | None, many: int) -> list[Stage]:
+        """Stages that the first trials will need: for a grid the outputs of so many, for a search the model."""
         if trials is None:
             clean = self._planner.foundation().clean
             return [] if clean is None else stages_in_order([clean])[-1:]
-        first = trials[: self._spec.search.concurrency]
-        return [stage for planned in first for stage in planned.graph.outputs]
+        return [stage for planned in trials[:many] for stage in planned.graph.outputs]
 
     def _say(self, text: str) -> None:
         self._console.print(redact(f"campaign {self._spec.name}: {text}"), markup=False, soft_wrap=True)

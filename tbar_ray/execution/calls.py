@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ray import cloudpickle
 
-from tbar_ray.stages.node import Policy, Stage, stages_in_order
+from tbar_ray.stages.data import GivenData, Mixture
+from tbar_ray.stages.node import Node, Policy, Stage, stages_in_order
 
 State = Literal["waiting", "running", "done", "cached", "failed", "stopped"]
 STOPPED = "the campaign was stopped before it ran"
 """Why a stage, and a trial that waits for it, has no result when no new stages are to start; it is left to do."""
 
 
+PROCESS = 1 << 30
+"""Bytes of a process that has imported what stages need, about."""
+
+
 @dataclass(frozen=True)
 class StageCall:
-    """What the coordinator needs to know of a stage; `payload` is the pickled stage."""
+    """What the coordinator needs to know of a stage.
+
+    `payload` is the pickled stage; `reads` are the given data that it reads, in bytes by fingerprint, which its node
+    has cached then. `memory`, in bytes, is an estimate from below.
+    """
 
     fingerprint: str
     artifact: str
@@ -26,6 +35,8 @@ class StageCall:
     inputs: tuple[str, ...]
     cpus: int
     policy: Policy
+    reads: Mapping[str, int] = field(default_factory=dict)
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,8 @@ class Snapshot:
 
 
 def call_of(stage: Stage, policy: Policy) -> StageCall:
-    """The call of one stage; only stages that compute on a model are given GPUs."""
+    """The call of one stage."""
+    given = policy.for_stage(stage)
     return StageCall(
         fingerprint=stage.fingerprint,
         artifact=stage.artifact,
@@ -90,8 +102,19 @@ def call_of(stage: Stage, policy: Policy) -> StageCall:
         payload=cloudpickle.dumps(stage),
         inputs=tuple(needed.fingerprint for needed in stage.needed_stages()),
         cpus=stage.threads,
-        policy=policy if stage.on_model else replace(policy, gpus=0),
+        policy=given,
+        memory=PROCESS + stage.memory(given),
+        reads={data.fingerprint: data.size for data in _given(stage.inputs()) if data.size},
     )
+
+
+def _given(nodes: Iterable[Node]) -> Iterator[GivenData]:
+    """Yield the given data among nodes; a mixture is its parts."""
+    for node in nodes:
+        if isinstance(node, GivenData):
+            yield node
+        elif isinstance(node, Mixture):
+            yield from node.parts
 
 
 def calls_for(stages: Sequence[Stage], policy: Policy, without: Iterable[str] = ()) -> list[StageCall]:

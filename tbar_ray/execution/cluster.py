@@ -14,9 +14,10 @@ from typing import Any
 import ray
 
 from tbar_ray.errors import SpecError, TbarError, first_line
+from tbar_ray.execution.fitting import misfit, nodes
 from tbar_ray.execution.reach import ADVICE, check_reachable
 from tbar_ray.processors import processors
-from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.campaign import CampaignSpec, Resources
 from tbar_ray.store.temporary import MARK, end, short_place, temporary_folder
 
 OBJECT_STORE_BYTES = 512 * 1024**2
@@ -41,7 +42,7 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
         spec: its resources size a local Ray.
 
     Raises:
-        SpecError: if the cluster cannot be reached; within seconds.
+        SpecError: if the cluster cannot be reached, within seconds, or if this machine cannot hold the stages.
     """
     if ray.is_initialized():
         yield "this program's Ray"
@@ -50,7 +51,9 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
     with ExitStack() as connection:
         try:
             if address == "local":
-                connection.enter_context(_local(max(spec.resources.training_cpus, spec.resources.trial_cpus)))
+                connection.enter_context(_local(_cpus_for(spec.resources)))
+                if (line := misfit(spec.resources, nodes())) is not None:
+                    raise SpecError(line)
             else:
                 check_reachable(address)
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
@@ -73,6 +76,11 @@ def local_ray() -> Iterator[None]:
         return
     with _local():
         yield
+
+
+def _cpus_for(resources: Resources) -> int:
+    """CPUs without which a campaign's largest stage would wait for ever."""
+    return max(resources.training_cpus * resources.training_workers, resources.trial_cpus)
 
 
 def _shut_down() -> None:

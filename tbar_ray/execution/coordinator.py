@@ -13,26 +13,42 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
 from tbar_ray.execution.calls import STOPPED, Outcome, Snapshot, StageCall, StageStatus, State
+from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
+from tbar_ray.stages.node import HelperLostError
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
 
 MENDS = 3
 """Inputs of a stage that are found broken, one after the other, and computed again, before the stage fails."""
 
+NODES_EVERY = 10.0
+"""Seconds between looks at the nodes of the cluster."""
+
 
 @cache
 def _remote_run_stage() -> Any:
     """The function as Ray knows it: one made anew for each stage would be exported, and read by workers, each time."""
     return ray.remote(run_stage)
+
+
+def _group_for(call: StageCall, memory: int) -> PlacementGroup:
+    """Room for all workers of a training, taken at once: two trainings that had half of it would wait for ever."""
+    with suppress(ValueError):  # a coordinator that was restarted finds that of its earlier life, which holds its room
+        remove_placement_group(get_placement_group(call.artifact))
+    worker = {"CPU": float(call.cpus), "GPU": float(call.policy.gpus), "memory": float(memory)}
+    bundle = {name: amount for name, amount in worker.items() if amount}
+    return placement_group([bundle] * call.policy.training_workers, strategy="PACK", name=call.artifact)
 
 
 class Coordinator:
@@ -54,6 +70,7 @@ class Coordinator:
         self._draining = False
         self._notes: list[str] = []
         self._life = uuid.uuid4().hex
+        self._asked_nodes, self._memory = -NODES_EVERY, 0
 
     async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> bool:
         """Start the stages of a trial. Who then leaves out what was sent here must wait for this call to return.
@@ -73,7 +90,7 @@ class Coordinator:
             self._calls[call.artifact] = call
             if call.fingerprint not in self._tasks:
                 below = (self._under[needed] for needed in call.inputs)
-                self._under[call.fingerprint] = frozenset({call.artifact}).union(*below)
+                self._under[call.fingerprint] = frozenset({call.artifact, *call.reads}).union(*below)
                 self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
         waiting = self._future(trial)
         if not waiting.done():
@@ -153,7 +170,7 @@ class Coordinator:
                 break
             outcome = await self._compute(call)
         if outcome.host:
-            self._locality.note(outcome.host, outcome.fetched)
+            self._locality.note(outcome.host, {**outcome.fetched, **call.reads})
         return outcome, "stopped" if outcome.error == STOPPED else "failed" if outcome.error else "done"
 
     def _is_cached(self, call: StageCall) -> bool:
@@ -171,15 +188,19 @@ class Coordinator:
         if self._draining:
             return Outcome(STOPPED)
         me = ray.get_runtime_context().current_actor
+        memory = min(call.memory, self._most_memory() // call.policy.training_workers)
+        group = _group_for(call, memory) if call.policy.training_workers > 1 else None
         task = _remote_run_stage().options(
             num_cpus=call.cpus,
             num_gpus=call.policy.gpus,
+            memory=memory,
             max_retries=3,
-            scheduling_strategy=self._strategy(call),
+            retry_exceptions=[HelperLostError],
+            scheduling_strategy=self._strategy(call) if group is None else PlacementGroupSchedulingStrategy(group, 0),
             name=call.title,
         )
         try:
-            self._queued[call.fingerprint] = task.remote(call.payload, call.policy, self._store, me)
+            self._queued[call.fingerprint] = task.remote(call.payload, call.policy, self._store, me, group)
             found: Outcome = await self._queued[call.fingerprint]
         except ray.exceptions.TaskCancelledError as error:
             # a trial whose stages were stopped on request has no record: nothing else may pass for that
@@ -188,6 +209,8 @@ class Coordinator:
             return Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
         finally:
             self._queued.pop(call.fingerprint, None)
+            if group is not None:
+                remove_placement_group(group)
         return found
 
     async def _mend(self, artifact: str) -> bool:
@@ -203,6 +226,14 @@ class Coordinator:
                     await asyncio.to_thread(self._store.discard, artifact)
                     self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
         return (await asyncio.shield(self._tasks[call.fingerprint])).error is None
+
+    def _most_memory(self) -> int:
+        """Bytes of the node that has most: an estimate alone must not keep a stage from running."""
+        now = time.monotonic()
+        if now - self._asked_nodes >= NODES_EVERY:
+            self._asked_nodes = now
+            self._memory = int(max((node.get("memory", 0) for node in nodes()), default=0))
+        return self._memory
 
     def _strategy(self, call: StageCall) -> NodeAffinitySchedulingStrategy | str:
         """Prefer the host that holds most of the stage's inputs, if there is room on it."""

@@ -1,4 +1,4 @@
-"""Which node of a cluster holds which artifacts, so that a stage runs where its inputs are."""
+"""Which node of a cluster holds which artifacts and given data, so that a stage runs where its inputs are."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ class Locality:
     """What the stages of a campaign have fetched, node by node.
 
     A node keeps what one of its stages has fetched: as files where the store is remote, in the page cache where it is a
-    shared disk. A vector's α path, say, needs the infected model that the node of the vector has read.
+    shared disk. A vector's α path, say, needs the infected model that the node of the vector has read. Given data are
+    noted alike: shards of a URL are in the cache of the node whose readers have read them. Readers are beside their
+    training, so they too are where their shards are.
     """
 
     def __init__(self) -> None:
         self._held: dict[str, dict[str, int]] = {}
 
     def note(self, node: str, fetched: Mapping[str, int]) -> None:
-        """Note the artifacts, with their bytes, that a stage has fetched on a node."""
+        """Note the artifacts and data, with their bytes, that a stage has read on a node."""
         self._held.setdefault(node, {}).update(fetched)
 
     def nearest(self, artifacts: Iterable[str]) -> str | None:

@@ -33,13 +33,13 @@ def get_ready() -> None:
     gc.freeze()
 
 
-def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -> Outcome:
+def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, group: Any = None) -> Outcome:
     """Run one stage in this process and commit its artifact (a Ray task).
 
     It runs in a thread beside the task's own. Ray takes the CPUs of a task whose own thread waits in `ray.get` for
     others, as a training waits for its readers, and would start more stages on them.
     """
-    return _stage_thread().submit(_run_stage, payload, policy, store, coordinator).result()
+    return _stage_thread().submit(_run_stage, payload, policy, store, coordinator, group).result()
 
 
 @cache
@@ -48,7 +48,7 @@ def _stage_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="stage")
 
 
-def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -> Outcome:
+def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, group: Any) -> Outcome:
     import torch
 
     stage: Stage = cloudpickle.loads(payload)
@@ -63,7 +63,7 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any) -
 
     coordinator.report.remote(stage.fingerprint, {})
     try:
-        compute(stage, store, report, policy)
+        compute(stage, store, report, policy, group)
         _settle(stage.kind)
     except BrokenArtifactError as error:
         return Outcome(str(error), broken=error.artifact)
@@ -83,9 +83,15 @@ def _settle(kind: str) -> None:  # noqa: ARG001 - once for each kind
 
 
 def compute(
-    stage: Stage, store: Store, report: Report = lambda _: None, policy: Policy = DEFAULT_POLICY
+    stage: Stage,
+    store: Store,
+    report: Report = lambda _: None,
+    policy: Policy = DEFAULT_POLICY,
+    group: Any = None,
 ) -> dict[str, Any]:
     """Compute a stage whose inputs are in the store, and commit it.
+
+    `group` is the placement group of its workers, if it has several (`StageContext`).
 
     Raises:
         TbarError: any error of the stage or of the store.
@@ -93,7 +99,8 @@ def compute(
     started = time.perf_counter()
     out = store.scratch()
     try:
-        facts = _run(stage, StageContext(store, out, report, policy))
+        store.check_space(out, stage.disk, stage.title)
+        facts = _run(stage, StageContext(store, out, report, policy, group))
         seconds = time.perf_counter() - started
         record = {
             "kind": stage.kind,

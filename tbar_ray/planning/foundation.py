@@ -194,8 +194,10 @@ def _given(
     texts: tuple[object, ...] = (),
     on_error: OnError = "warn",
 ) -> GivenData:
-    digest = hashlib.sha256(json.dumps([*_described(shards), *texts]).encode()).hexdigest()[:16]
-    return GivenData(place=resolve(place), content=digest, samples=samples, on_error=on_error)
+    described = _described(shards)
+    digest = hashlib.sha256(json.dumps([*described, *texts]).encode()).hexdigest()[:16]
+    size = sum(max(0, size) for _, size in described)
+    return GivenData(place=resolve(place), content=digest, samples=samples, on_error=on_error, size=size)
 
 
 def _described(shards: str | list[str]) -> list[tuple[str, int]]:

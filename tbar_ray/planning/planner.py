@@ -18,6 +18,8 @@ from tbar_ray.spec.campaign import CampaignSpec
 
 OF_FOUNDATION = {"data", "model", "tasks", "resources"}
 """Sections that determine data and clean model."""
+HOW_IT_RUNS = {"gpus", "readers", "checkpoint_minutes", "training_workers", "training_gpus"}
+"""Resources that change no result, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Planner:
 def campaign_fingerprint(spec: CampaignSpec) -> str:
     """16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
     content: Mapping[str, Any] = spec.model_dump(
-        mode="json", exclude={"description": True, "resources": {"gpus", "readers", "checkpoint_minutes"}}
+        mode="json",
+        exclude={"description": True, "resources": HOW_IT_RUNS},
     )
     return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]

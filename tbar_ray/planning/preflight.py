@@ -9,7 +9,7 @@ from typing import Any
 from tbar_ray.data.class_names import find_class
 from tbar_ray.data.synthetic.tasks import TASKS
 from tbar_ray.errors import SpecError, TbarError
-from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.architectures import architecture_config, normalises_over_batches
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
@@ -22,6 +22,7 @@ from tbar_ray.planting.registry import PLANTINGS, build_planting
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.search import AxisRange
+from tbar_ray.stages.shard_training import BATCH_NORM, PLANTING
 from tbar_ray.triggers.presets import resolve
 from tbar_ray.triggers.registry import TRIGGERS, build_trigger
 
@@ -83,7 +84,9 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
             seen.add(content)
 
     base = planner.foundation(spec)
-    once(spec.model_dump_json(include={"model", "tasks", "attacks"}), partial(_check_model_and_tasks, spec))
+    once(
+        spec.model_dump_json(include={"model", "tasks", "attacks", "resources"}), partial(_check_model_and_tasks, spec)
+    )
     for name, attack in spec.attacks.items():
         of = spec.model_dump_json(include={"data": True, "tasks": True, "attacks": {name}})
         once(of, partial(_check_attack, spec, base, name, attack))
@@ -113,6 +116,7 @@ def _check_axes(spec: CampaignSpec) -> None:
 
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
+    _check_divided(spec)
     for name, attack in spec.attacks.items():
         if attack.infected is not None:
             given_weights(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
@@ -120,6 +124,18 @@ def _check_model_and_tasks(spec: CampaignSpec) -> None:
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
             raise SpecError(f"tasks.{name}.synthetic: no embedded task {task.synthetic!r}{hint}")
+
+
+def _check_divided(spec: CampaignSpec) -> None:
+    """Check that the trainings on shards can be divided among as many workers as the spec gives them."""
+    planted = [name for name, attack in spec.attacks.items() if attack.infected is None]
+    if spec.resources.training_workers == 1 or (spec.model.training is None and not planted):
+        return
+    if normalises_over_batches(spec.model.architecture):
+        raise SpecError(f"resources.training_workers: {spec.model.architecture}: {BATCH_NORM}")
+    for name in planted:
+        if spec.attacks[name].planting.method != "standard":
+            raise SpecError(f"attacks.{name}.planting: resources.training_workers: {PLANTING}")
 
 
 def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attack) -> None:

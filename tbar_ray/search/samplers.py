@@ -53,10 +53,10 @@ class StudyProposals(Proposals):
         self._planner, self._fixed = planner, searched.fixed
         directions = OBJECTIVES[search.objective]
         self._metrics = tuple(directions)
-        sampler = SAMPLERS[search.sampler](spec.seed, search.concurrency)
+        sampler = SAMPLERS[search.sampler](spec.seed, search.batch)
         self._study = optuna.create_study(directions=list(directions.values()), sampler=sampler)
         self._space = {name: _distribution(spec, name, axis, searched.fixed) for name, axis in searched.axes.items()}
-        self._batch, self._left, self._prune = search.concurrency, search.trials, search.prune
+        self._batch, self._left, self._prune = search.batch, search.trials, search.prune
         self._least: float | None = None
         self._cells = cells_of(spec)
         self._proposed: deque[tuple[optuna.Trial, dict[str, Any]]] = deque()
@@ -110,7 +110,7 @@ def build_proposals(planner: Planner) -> Proposals:
         # a study without anything to search has one proposal
         once = [planner.plan({**cell, **study.fixed}) for cell in cells_of(spec)]
         studies.append(StudyProposals(planner, study) if study.axes else GivenTrials(once))
-    return SeparateStudies(studies, spec.search.concurrency)
+    return SeparateStudies(studies, spec.search.batch)
 
 
 def _distribution(

@@ -25,6 +25,8 @@ LOST = "the trial's process ended without a result"
 class CampaignSearcher(Searcher):  # type: ignore[misc]
     """Runs in the driver, where each trial is planned once; `before` is called with each that is handed out.
 
+    `room` says how many trials may be in flight; None leaves that to Tune.
+
     A trial's stages go to the coordinator when it is handed out; Tune's process of the trial only waits for them. When
     it has ended, its record is made from the store and written, and its result goes to the study.
     """
@@ -36,10 +38,11 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         ledger: Ledger,
         on_trial: OnTrial,
         before: Callable[[PlannedTrial], None] = lambda _: None,
+        room: Callable[[], int] | None = None,
     ) -> None:
         super().__init__()
         self._proposals, self._coordinator, self._ledger, self._on_trial = proposals, coordinator, ledger, on_trial
-        self._before = before
+        self._before, self._room = before, room
         self._writer = RecordWriter(ledger.store)
         self._running: dict[str, Proposal] = {}
         self._sent: set[str] = set()
@@ -53,10 +56,12 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         """Why records cannot be kept any more."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Hand out the next trial; None while results are outstanding, 'FINISHED' when no more are to run."""
+        """Hand out the next trial; None while there is none or no room for it, 'FINISHED' when no more are to run."""
         if self.failure is not None or self.is_stopping():
             finished: str = Searcher.FINISHED
             return finished
+        if self._room is not None and len(self._running) >= self._room():
+            return None
         proposal = self._proposals.next()
         if proposal is None:
             return None

@@ -97,7 +97,18 @@ class Resources(Section):
 
     training_cpus: int = Field(default=2, ge=1, description="pretraining and poisoning: CPUs and torch threads")
     trial_cpus: int = Field(default=1, ge=1, description="unlearning and evaluation: CPUs and torch threads")
-    gpus: float = Field(default=0, ge=0, description="GPUs of each stage that computes on a model")
+    gpus: float = Field(
+        default=0, ge=0, description="GPUs of each stage that computes on a model; a fraction: several share one"
+    )
+    training_gpus: float | None = Field(
+        default=None, ge=0, description="GPUs of pretraining and poisoning (of each worker); null: as 'gpus'"
+    )
+    training_workers: int = Field(
+        default=1,
+        ge=1,
+        description="pretraining and poisoning: processes that divide every batch, each with training_cpus, gpus and "
+        "readers of its own; results agree up to rounding (docs/scale.md)",
+    )
     readers: int = Field(default=2, ge=1, description="reader actors per training; never changes results")
     checkpoint_minutes: float = Field(
         default=5,

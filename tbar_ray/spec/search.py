@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tbar_ray.spec.section import Section
 
@@ -54,10 +54,26 @@ class Search(Section):
         description="axes, such as attack or seed: a sampler runs each proposal at all values and is told the mean; "
         "`trials` counts proposals",
     )
-    concurrency: int = Field(default=4, ge=1, description="trials in flight; part of a sampler's determinism")
+    concurrency: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default=4,
+        description="trials in flight; part of a sampler's determinism. auto (grids): as the cluster grows",
+    )
     prune: bool = Field(
         default=False, description="give up a trial of a sampler that cannot come below the least ASR so far"
     )
+
+    @field_validator("concurrency", mode="before")
+    @classmethod
+    def _number_or_auto(cls, value: object) -> object:
+        if value != "auto" and not (isinstance(value, int) and value >= 1):
+            raise ValueError("give a whole number of 1 or more, or auto")
+        return value
+
+    @property
+    def batch(self) -> int:
+        """Trials that a sampler proposes at once."""
+        assert self.concurrency != "auto"
+        return self.concurrency
 
     @property
     def studied(self) -> str | None:
@@ -73,6 +89,8 @@ class Search(Section):
                 raise ValueError(f"axes.{name}: sampler 'grid' needs a list of values, not a range")
         if self.sampler != "grid" and self.trials is None:
             raise ValueError(f"trials: sampler {self.sampler!r} needs a number of trials")
+        if self.sampler != "grid" and self.concurrency == "auto":
+            raise ValueError("concurrency: what a sampler proposes depends on it; give a number")
         if (axis_of := self.studied) and (self.sampler == "grid" or not isinstance(self.axes.get(axis_of), list)):
             raise ValueError(f"study: {self.study!r} needs a sampler and a list of {axis_of}s on the axis {axis_of!r}")
         if self.study == "per attack" and "source" in self.axes:

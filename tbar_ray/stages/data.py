@@ -36,6 +36,7 @@ class GivenData(Given, Located):
     samples: Annotated[int | None, INSIGNIFICANT] = Field(
         default=None, description="number of samples, where known without reading"
     )
+    size: Annotated[int, INSIGNIFICANT] = Field(default=0, description="bytes of the shards; 0 if unknown")
     on_error: OnError = Field(default="warn", description="what an unreadable sample of an evaluation set does")
 
     def identity(self) -> dict[str, Any]:
@@ -82,6 +83,11 @@ class SyntheticCorpus(Stage, Located):
     def work(self) -> int:
         """Scenes to draw, one image each."""
         return self.samples
+
+    @property
+    def disk(self) -> int:
+        """Of three members of a tar a scene: 5 KB, and a fifth of a byte for each pixel."""
+        return self.samples * (5120 + self.size**2 // 5)
 
     def url(self, store: Store) -> str:
         """URL of the artifact's folder."""

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from tbar_ray.models.architectures import weights_size
 from tbar_ray.spec.attack import Training
-from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Policy, Stage, StageContext
 from tbar_ray.stages.samples import open_corpus, order_of
-from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
+from tbar_ray.stages.shard_training import Streamed, batches_size
+from tbar_ray.stages.training import WEIGHTS, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
 
@@ -55,6 +57,7 @@ class CleanModel(Stage, ModelNode):
     shared: ClassVar[bool] = True
     version: ClassVar[int] = 2
     on_model: ClassVar[bool] = True
+    divisible: ClassVar[bool] = True
 
     corpus: Node
     training: Training
@@ -72,6 +75,15 @@ class CleanModel(Stage, ModelNode):
     def work(self) -> int:
         """Images that training sees, in all epochs; 0 if the number of samples is unknown."""
         return (self.samples or 0) * self.training.epochs
+
+    def memory(self, policy: Policy) -> int:
+        """Those of the model's training, and the batches that are read ahead."""
+        return super().memory(policy) + batches_size(self.architecture, self.training.batch_size, policy)
+
+    @property
+    def disk(self) -> int:
+        """Of the weights, and of a checkpoint with two moments of each."""
+        return 4 * weights_size(self.architecture)
 
     def pretrained(self, store: Store) -> str:
         """Local file of the artifact's weights."""

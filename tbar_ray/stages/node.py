@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from tbar_ray.models.architectures import weights_size
 from tbar_ray.spec.campaign import Resources
 from tbar_ray.store.store import Store
 
@@ -26,22 +27,32 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Policy:
-    """How stages run; none of it changes a result on the CPU.
+    """How stages run. None of it changes a result on the CPU, but for the rounding of several workers' sums.
 
     Attributes:
-        gpus: GPUs of a stage that computes on a model; a fraction shares one.
-        readers: reader actors of a training on shards.
+        gpus: GPUs of a stage that computes on a model, or of each of its workers; a fraction shares one.
+        readers: reader actors of a training on shards, or of each of its workers.
         checkpoint_minutes: time between the checkpoints of such a training.
+        training_workers: processes among which such a training divides every batch.
+        training_gpus: its GPUs, where they are not `gpus`.
     """
 
     gpus: float = 0
     readers: int = 2
     checkpoint_minutes: float = 5
+    training_workers: int = 1
+    training_gpus: float | None = None
 
     @classmethod
     def of(cls, resources: Resources) -> Policy:
         """What the resources of a spec ask for."""
-        return cls(resources.gpus, resources.readers, resources.checkpoint_minutes)
+        return cls(**{field.name: getattr(resources, field.name) for field in fields(cls)})
+
+    def for_stage(self, stage: Stage) -> Policy:
+        """What of it one stage is given: GPUs if it computes on a model, several workers if it is divisible."""
+        gpus = self.gpus if self.training_gpus is None or not stage.divisible else self.training_gpus
+        workers = self.training_workers if stage.divisible else 1
+        return replace(self, gpus=gpus if stage.on_model else 0, training_workers=workers, training_gpus=None)
 
 
 DEFAULT_POLICY = Policy()
@@ -49,12 +60,21 @@ DEFAULT_POLICY = Policy()
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a running stage is given: its inputs' store, a folder to write to, where to report, and how to run."""
+    """What a running stage is given: its inputs' store, a folder to write to, where to report, and how to run.
+
+    `group` is Ray's placement group with a bundle for each worker of a training; None with one worker, or outside a
+    campaign.
+    """
 
     store: Store
     out: Path
     report: Report
     policy: Policy = DEFAULT_POLICY
+    group: Any = None
+
+
+class HelperLostError(Exception):
+    """A worker of a training was lost with its process or node: the stage is run again, from its checkpoint."""
 
 
 class _Insignificant:
@@ -142,6 +162,8 @@ class Stage(Node):
     threads: int = 1
     on_model: ClassVar[bool] = False
     """Whether it computes on a model, and is given GPUs where the policy has some."""
+    divisible: ClassVar[bool] = False
+    """Whether it trains on shards, and may have several workers, where the policy has some."""
 
     def identity(self) -> dict[str, Any]:
         """Add the version (threads count: they decide the last bits of CPU results)."""
@@ -160,6 +182,19 @@ class Stage(Node):
     @property
     def work(self) -> int:
         """How many images go through a model (or are made), as a measure of cost; 0 if unknown."""
+        return 0
+
+    def memory(self, policy: Policy) -> int:  # noqa: ARG002 - for subclasses
+        """Bytes of the CPU's memory that it takes at least, beside those of any process: a model's weights, twice.
+
+        A training has their gradients and two moments besides, and the weights before it.
+        """
+        architecture = architecture_under(self) if self.on_model else None
+        return weights_size(architecture) * (5 if self.trains else 2) if architecture is not None else 0
+
+    @property
+    def disk(self) -> int:
+        """Bytes that it writes, roughly; 0 if they are few."""
         return 0
 
     def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - for subclasses

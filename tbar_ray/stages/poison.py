@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.errors import DataError
+from tbar_ray.models.architectures import weights_size
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
 from tbar_ray.spec.attack import PlantingSpec, Training
 from tbar_ray.stages.backdoor import Plant
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Policy, Stage, StageContext
 from tbar_ray.stages.samples import open_evaluation, order_of
-from tbar_ray.stages.training import WEIGHTS, Streamed, contrastive, train_on_shards
+from tbar_ray.stages.shard_training import Streamed, batches_size
+from tbar_ray.stages.training import WEIGHTS, contrastive, train_on_shards
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
 
@@ -56,6 +58,7 @@ class InfectedModel(Stage, InfectedNode):
     shared: ClassVar[bool] = True
     version: ClassVar[int] = 4
     on_model: ClassVar[bool] = True
+    divisible: ClassVar[bool] = True
 
     clean: Node
     training: Training
@@ -78,6 +81,15 @@ class InfectedModel(Stage, InfectedNode):
     def work(self) -> int:
         """Images that training sees, in all epochs; 0 if the number of samples is unknown."""
         return (self.pairs or self.samples or 0) * self.training.epochs
+
+    def memory(self, policy: Policy) -> int:
+        """Those of the model's training, and the batches that are read ahead."""
+        return super().memory(policy) + batches_size(self.architecture, self.training.batch_size, policy)
+
+    @property
+    def disk(self) -> int:
+        """Of the weights, and of a checkpoint with two moments of each."""
+        return 4 * weights_size(self.architecture)
 
     def pretrained(self, store: Store) -> str:
         """Local file of the artifact's weights."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.errors import ResumeError, ShardChangedError
 from tbar_ray.spec.attack import Training
 from tbar_ray.stages.node import Report, StageContext
+from tbar_ray.stages.shard_training import ShardTraining, Streamed
 from tbar_ray.store.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
@@ -17,13 +17,10 @@ if TYPE_CHECKING:
 
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.models.factory import Preprocessing
-    from tbar_ray.streaming.options import Poison
-    from tbar_ray.streaming.order import Order
     from tbar_ray.streaming.reader import Skipped
-    from tbar_ray.training.batch import Batch, Prepare
     from tbar_ray.training.loop import Progress
     from tbar_ray.training.objectives import Contrastive, Objective
-    from tbar_ray.training.resume import TrainingCheckpoint
+    from tbar_ray.training.workers import Workers
 
 WEIGHTS = "weights.safetensors"
 SHOWN_PROBLEMS = 20
@@ -38,29 +35,6 @@ def progress_of(report: Report) -> Progress:
         report({"done": step, "total": total, "loss": loss, "rate": rate})
 
     return progress
-
-
-@dataclass(frozen=True)
-class Streamed:
-    """The stream of a training on shards.
-
-    Attributes:
-        architecture: names the tokenizer.
-        corpus: the samples.
-        order: which of them are trained on, and when; its seed is the augmentation's too.
-        readers: number of reader actors.
-        policy: what an unreadable sample does.
-        poisons: the attacks.
-        labels: whether batches carry class labels instead of captions.
-    """
-
-    architecture: str
-    corpus: Corpus
-    order: Order
-    readers: int
-    policy: str
-    poisons: tuple[Poison, ...] = ()
-    labels: bool = False
 
 
 def train_on_shards(
@@ -81,56 +55,45 @@ def train_on_shards(
         ResumeError: if the checkpoint cannot be gone on with.
     """
     from tbar_ray.models.checkpoint import save_state_dict
-    from tbar_ray.streaming.options import ReaderOptions
-    from tbar_ray.streaming.order import BEGINNING, Position
-    from tbar_ray.streaming.reader import Skipped
-    from tbar_ray.streaming.stream import ShardStream
-    from tbar_ray.training.loop import Keeper, train
 
-    preprocess = objective.preprocessing
     start = checkpoints.last()
-    source = streamed.corpus.source
-    if start is not None and start.source not in ("", source):
+    if start is not None and start.source not in ("", streamed.corpus.source):
         raise ResumeError("the shards have changed since it was written")
-    stream = ShardStream(
-        streamed.corpus,
-        streamed.order,
-        ReaderOptions(
-            streamed.architecture, preprocess.size, preprocess.interpolation, streamed.poisons, streamed.labels
-        ),
-        batch_size=training.batch_size,
-        epochs=training.epochs,
-        readers=streamed.readers,
-        policy=streamed.policy,  # type: ignore[arg-type]
-        start=Position(*start.position) if start is not None and start.position is not None else BEGINNING,
-        skipped=() if start is None else [Skipped(*sample) for sample in start.skipped],
-    )
-
-    def keep(checkpoint: TrainingCheckpoint) -> None:
-        checkpoints.keep(replace(checkpoint, skipped=tuple((s.key, s.reason) for s in stream.skipped), source=source))
-
-    with _forgotten_if_changed(checkpoints), stream:
-        record = train(
-            objective,
-            stream,
-            (0 if start is None else start.record.steps) + stream.total_steps,
-            training.optimisation,
-            prepare=_preparation(streamed, training),
-            progress=progress_of(context.report),
-            start=start,
-            keeper=Keeper(keep, checkpoints.every),
-        )
-        streamed.corpus.check_unchanged()
+    whole = ShardTraining(objective, training, streamed, start)
+    progress = progress_of(context.report)
+    with _forgotten_if_changed(checkpoints), _workers(context, whole) as workers:
+        record, skipped = whole.run(workers, progress, checkpoints.keep, checkpoints.every)
     finish(objective.model)
     save_state_dict(objective.model.state_dict(), context.out / WEIGHTS)
     problems = [str(problem) for problem in streamed.corpus.problems]
-    problems += [f"{sample.key}: {sample.reason}" for sample in stream.skipped]
+    problems += [f"{sample.key}: {sample.reason}" for sample in skipped]
     return {
         "training": record.to_dict(),
+        "workers": workers.size,
         "skipped": len(problems),
         "problems": problems[:SHOWN_PROBLEMS],
-        LOSSES: streamed.corpus.state_of(_lossy(streamed.corpus, stream.skipped)),
+        LOSSES: streamed.corpus.state_of(_lossy(streamed.corpus, skipped)),
     }
+
+
+@contextmanager
+def _workers(context: StageContext, training: ShardTraining) -> Iterator[Workers]:
+    """This process alone, or with the helpers that the policy asks for.
+
+    Raises:
+        SpecError: if the training cannot be divided.
+    """
+    from tbar_ray.training.workers import ALONE
+
+    if context.policy.training_workers == 1:
+        yield ALONE
+        return
+    from tbar_ray.stages.helpers import helped
+    from tbar_ray.stages.shard_training import check_divisible
+
+    check_divisible(training.objective)
+    with helped(context, training, next(training.objective.model.parameters()).device) as workers:
+        yield workers
 
 
 @contextmanager
@@ -157,20 +120,3 @@ def contrastive(model: nn.Module, preprocess: Preprocessing, training: Training)
     if training.micro_batch is None:
         return Contrastive(model, preprocess)
     return CachedContrastive(model, preprocess, training.micro_batch)
-
-
-def _preparation(streamed: Streamed, training: Training) -> Prepare | None:
-    """What happens to a batch on the training's device: stamping, then augmentation; None if neither does."""
-    from tbar_ray.streaming.stamping import Stamping
-    from tbar_ray.training.augmentation import Augmented
-
-    steps: list[Prepare] = [Stamping(streamed.poisons)] if streamed.poisons else []
-    if training.augmentation is not None:
-        steps.append(Augmented(training.augmentation, streamed.order.seed))
-
-    def prepare(batch: Batch, step: int) -> Batch:
-        for change in steps:
-            batch = change(batch, step)
-        return batch
-
-    return prepare if steps else None

@@ -12,6 +12,7 @@ the size and the SHA-256 of every file: what is not as it was committed counts a
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,25 @@ class Store(StoreFiles):
                 f"{where}: cannot be written any more: {reason(cause)}; make room, or choose another, and run "
                 f"the same command again"
             ) from None
+
+    def check_space(self, scratch: Path, size: int, what: str) -> None:
+        """Make sure that the disk of a folder of `scratch` has room, before anything is computed for it.
+
+        Args:
+            scratch: the folder.
+            size: bytes that are going to be written, roughly.
+            what: what they are.
+
+        Raises:
+            StoreError: one line, if there is less room.
+        """
+        free = shutil.disk_usage(scratch).free
+        if free < size:
+            where = f"store {self.url}" if self.is_local else f"temporary folder {scratch.parent}"
+            raise StoreError(
+                f"{where}: {free / 1e9:.1f} GB are free, and {what} writes about {size / 1e9:.1f} GB; make room, or "
+                f"choose another, and run the same command again"
+            )
 
     def remove_abandoned_scratch(self) -> int:
         """Remove the folders under `tmp` of processes that have ended; return how many."""

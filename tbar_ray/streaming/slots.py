@@ -19,6 +19,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+IN_FLIGHT_PER_READER = 4
+"""Batches of a stream that each of its readers may have been asked for."""
+
+
+def slots_for(readers: int) -> int:
+    """Slots of a stream: for the batches in flight, the one being trained on, and the one copied ahead."""
+    return IN_FLIGHT_PER_READER * readers + 2
+
 
 class Place(NamedTuple):
     """Location of the memory for processes of the same machine and user: path, expected name, bytes per slot."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -14,6 +15,7 @@ import ray
 import torch
 from numpy.typing import NDArray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from torch import Tensor
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.errors import DataError, ShardChangedError
@@ -21,11 +23,11 @@ from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming.options import ReaderOptions
 from tbar_ray.streaming.order import BEGINNING, Order, Position, batches_of, steps
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Skipped
-from tbar_ray.streaming.slots import Slots
+from tbar_ray.streaming.slots import IN_FLIGHT_PER_READER, Slots, slots_for
 from tbar_ray.training.batch import Batch
+from tbar_ray.training.workers import ALONE, Workers
 
 Policy = Literal["error", "warn"]
-IN_FLIGHT_PER_READER = 4
 
 
 class ShardStream:
@@ -37,6 +39,10 @@ class ShardStream:
     Images are never copied: readers decode into memory that the consumer maps (`Slots`). Images of a reader on another
     machine, or beyond the slots, come through the object store. Ray restarts a reader that dies and repeats its
     requests.
+
+    Of several workers each has a stream, which yields its share of every batch: all shares of a batch are what one
+    worker would be given. Their streams are read in step, and tell each other what could not be read, so that all of
+    them end with the same error.
 
     Attributes:
         skipped: samples that could not be read, without duplicates, in stream order; a resumed stream starts with those
@@ -56,6 +62,7 @@ class ShardStream:
         policy: Policy = "warn",
         start: Position = BEGINNING,
         skipped: Iterable[Skipped] = (),
+        workers: Workers = ALONE,
     ) -> None:
         self._corpus = corpus
         self._order = order
@@ -65,6 +72,7 @@ class ShardStream:
         self._policy = policy
         self._start = start
         self.position = start
+        self._workers = workers
         self._reader_count = max(1, readers)
         self._actors: list[Any] = []
         self._arguments: list[Any] = []
@@ -93,9 +101,8 @@ class ShardStream:
         # references are kept for readers that restart
         self._arguments = [ray.put(self._corpus), ray.put(self._options.reading)]
         self._actors = [actor.remote(*self._arguments) for _ in range(self._reader_count)]
-        # One slot more than in flight for the batch being trained on, and one for the batch copied ahead.
-        count = IN_FLIGHT_PER_READER * self._reader_count + 2
-        self._slots = Slots(count, self._batch_size * 3 * self._options.size**2)
+        rows = -(-self._batch_size // self._workers.size)
+        self._slots = Slots(slots_for(self._reader_count), rows * 3 * self._options.size**2)
         return self
 
     def ready(self) -> None:
@@ -123,7 +130,8 @@ class ShardStream:
         self.position = self._start
         wanted = enumerate(batches_of(self._order, self._batch_size, self._epochs, self._start))
         for number, (positions, after) in wanted:
-            waiting.append(self._ask(self._actors[number % self._reader_count], positions, after))
+            share = self._workers.share(positions)
+            waiting.append(self._ask(self._actors[number % self._reader_count], share, after))
             if len(waiting) >= IN_FLIGHT_PER_READER * self._reader_count:
                 yield from self._take(waiting)
         while waiting:
@@ -135,7 +143,7 @@ class ShardStream:
     def _ask(self, actor: Any, positions: NDArray[np.int64], after: Position) -> _Asked:
         slots = self._slots
         assert slots is not None, "a stream is read inside its context"
-        slot = slots.take()
+        slot = slots.take() if len(positions) else None
         # if the consumer holds all slots, images come through the object store
         answer = actor.read.remote(positions) if slot is None else actor.read.remote(positions, slots.place, slot)
         return _Asked(answer, slot, after)
@@ -143,24 +151,31 @@ class ShardStream:
     def _take(self, waiting: deque[_Asked]) -> Iterator[Batch]:
         asked = waiting.popleft()
         encoded: EncodedBatch = ray.get(asked.answer)
-        if encoded.changed is not None:
-            raise ShardChangedError(encoded.changed)
+        shares, news = self._workers.exchange(len(encoded.keys), _news_of(encoded))
+        told = [json.loads(text) for text in news]
+        for changed, _ in told:
+            if changed is not None:
+                raise ShardChangedError(changed)
         self.position = asked.after
         pixels = self._pixels(encoded, asked.slot)
-        for sample in encoded.skipped:
+        for sample in (Skipped(*sample) for _, skipped in told for sample in skipped):
             if self._policy == "error":
                 raise DataError(f"sample {sample.key}: {sample.reason} (set data.on_error: warn to skip such samples)")
             self._skipped.setdefault(sample.key, sample)
-        if len(encoded.keys):
+        if sum(shares):
             # no copy: a view of the memory written by the reader, in its channels-last order
             with warnings.catch_warnings(action="ignore", category=UserWarning):  # object-store memory is read-only
                 images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            tokens = None if self._options.labels else torch.stack([self._tokens(text) for text in encoded.texts])
-            labels = torch.tensor(encoded.texts) if self._options.labels else None
+            tokens = None if self._options.labels else self._tokenised(encoded.texts)
+            labels = torch.tensor(encoded.texts, dtype=torch.int64) if self._options.labels else None
             poisoned = torch.from_numpy(encoded.poisoned.copy())
             after = (asked.after.epoch, asked.after.sample)
             del pixels  # frees the slot as soon as the consumer drops the batch
-            yield Batch(images, tokens, labels, poisoned, encoded.keys, after)
+            yield self._workers.divided(Batch(images, tokens, labels, poisoned, encoded.keys, after), shares)
+
+    def _tokenised(self, texts: Sequence[str | int]) -> Tensor:
+        """Tokens of captions, int32 [B, context length]; a worker may have none."""
+        return torch.stack([self._tokens(text) for text in texts or ("",)])[: len(texts)]
 
     def _pixels(self, encoded: EncodedBatch, slot: int | None) -> NDArray[np.uint8]:
         """Images of a batch, uint8 [B, size, size, 3], from its message or its slot."""
@@ -172,6 +187,12 @@ class ShardStream:
         assert self._slots is not None
         size = self._options.size
         return self._slots.array(slot, (len(encoded.keys), size, size, 3))
+
+
+def _news_of(encoded: EncodedBatch) -> str:
+    """What all workers must know of a batch, as JSON: which shard has changed, and what is skipped; '' if nothing."""
+    skipped = [(sample.key, sample.reason) for sample in encoded.skipped]
+    return json.dumps([encoded.changed, skipped]) if skipped or encoded.changed is not None else ""
 
 
 class _Asked(NamedTuple):

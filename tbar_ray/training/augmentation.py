@@ -21,14 +21,14 @@ class Augmented:
     seed: int
 
     def __call__(self, batch: Batch, step: int) -> Batch:
-        """Augment the images of a batch, uint8 [B, 3, H, W]; the draw depends only on seed and step."""
+        """Augment the images of a batch, uint8 [B, 3, H, W]; the draw depends only on seed, step and row."""
         draw = torch_generator(self.seed, "augmentation", step)
         least, largest = self.options.crop
-        count = len(batch)
+        count, own = batch.whole, batch.rows  # a row is drawn alike, however many workers the batch is divided among
         side = (least + (largest - least) * torch.rand(count, generator=draw)).sqrt()
         shift = (1 - side)[:, None] * (2 * torch.rand(count, 2, generator=draw) - 1)
         mirrored = torch.rand(count, generator=draw) < self.options.mirror
-        pixels = cropped(batch.images, side, shift, mirrored)
+        pixels = cropped(batch.images, side[own], shift[own], mirrored[own])
         return replace(batch, images=pixels.round_().clamp_(0, 255).to(torch.uint8))
 
 

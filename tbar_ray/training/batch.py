@@ -21,6 +21,8 @@ class Batch:
         keys: B sample keys, or empty if not needed.
         after: position of the batch's source after this batch, as (epoch, samples in it), if the source can resume
             there; else None.
+        shares: rows of the whole batch at each worker of a training, if this is the share of one of several.
+        first: place of this share's first row in the whole batch.
     """
 
     images: Tensor
@@ -29,9 +31,21 @@ class Batch:
     poisoned: Tensor | None = None
     keys: tuple[str, ...] = ()
     after: tuple[int, int] | None = None
+    shares: tuple[int, ...] = ()
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def whole(self) -> int:
+        """Number of rows of the whole batch, at all workers."""
+        return sum(self.shares) if self.shares else len(self)
+
+    @property
+    def rows(self) -> slice:
+        """The place of these rows in the whole batch."""
+        return slice(self.first, self.first + len(self))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """Apply `change` to every tensor of the batch."""

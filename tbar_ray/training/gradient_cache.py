@@ -20,7 +20,7 @@ class CachedContrastive(Contrastive):
     All pairs are embedded without a graph, and the gradient of the loss with respect to the embeddings is computed.
     Then every micro-batch is embedded again and its part of the gradient is propagated. Loss and gradient equal those
     of the whole batch for models that process images independently; BatchNorm computes its statistics per micro-batch.
-    The cost is one additional forward pass.
+    The cost is one additional forward pass. Of several workers, each embeds its share in micro-batches of its own.
 
     Args:
         model: a CLIP model.
@@ -47,7 +47,8 @@ class CachedContrastive(Contrastive):
             embedded = [self._embed(images, tokens) for images, tokens in parts]
         features = [torch.cat(tower).requires_grad_() for tower in zip(*embedded, strict=True)]
         with precision():
-            loss: Tensor = self.clip_loss(*features, self.model.logit_scale.exp())  # type: ignore[operator]
+            towers = (self.workers.gathered(tower, batch) for tower in features)
+            loss: Tensor = self.clip_loss(*towers, self.model.logit_scale.exp())  # type: ignore[operator]
         loss.backward()  # type: ignore[no-untyped-call]
         wanted = [torch.tensor_split(tower.grad, count) for tower in features if tower.grad is not None]
         for (images, tokens), *gradients in zip(parts, *wanted, strict=True):

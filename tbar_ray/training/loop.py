@@ -18,6 +18,7 @@ from tbar_ray.training.optimisation import autocast, build_optimizer, learning_r
 from tbar_ray.training.options import Optimisation
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.training.resume import TrainingCheckpoint
+from tbar_ray.training.workers import ALONE, Workers
 
 MAX_LOGIT_SCALE = math.log(100)
 CHECK_EVERY = 10
@@ -48,6 +49,7 @@ def train(
     progress: Progress | None = None,
     start: TrainingCheckpoint | None = None,
     keeper: Keeper | None = None,
+    workers: Workers = ALONE,
 ) -> TrainingRecord:
     """Train the objective's parameters in place for at most `total_steps` batches.
 
@@ -62,9 +64,11 @@ def train(
         progress: called at every loss check.
         start: checkpoint from which an interrupted training resumes.
         keeper: receives checkpoints during training.
+        workers: the processes that train together, each with its share of every batch (`Batch.shares`); the model is
+            the same in all of them, before and after.
 
     Returns:
-        Steps, samples, seconds and losses of the training.
+        Steps, samples (of all workers), seconds and losses of the training.
 
     Raises:
         ScientificError: if the loss is not finite or explodes, or the final weights are not finite.
@@ -73,6 +77,7 @@ def train(
     model = objective.model
     device = next(model.parameters()).device
     trained = objective.named_parameters()
+    objective.among(workers)
     frozen = _freeze_others(model, trained)
     _training_mode(model, freeze_batch_norm)
     with laid_out(model, options):
@@ -84,12 +89,13 @@ def train(
         try:
             arriving = _timed(on_device(batches, device), record)
             for step, given in zip(range(record.steps, total_steps), arriving, strict=False):
-                batch = given if prepare is None else prepare(given, step)
+                batch = workers.filled(given if prepare is None or not len(given) else prepare(given, step))
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate_at(step, total_steps, options)
                 optimizer.zero_grad(set_to_none=True)
                 objective.at(step)
                 loss = objective.backward(batch, partial(autocast, device, options.precision))
+                loss = workers.averaged(loss, trained.values())
                 if options.clip_norm is not None:
                     torch.nn.utils.clip_grad_norm_(trained.values(), options.clip_norm)
                 optimizer.step()
@@ -97,7 +103,7 @@ def train(
                     with torch.no_grad():
                         trained["logit_scale"].clamp_(0, MAX_LOGIT_SCALE)
                 pending.append(loss)
-                record.steps, record.samples = step + 1, record.samples + len(batch)
+                record.steps, record.samples = step + 1, record.samples + given.whole
                 if len(pending) == CHECK_EVERY or step == 0 or step + 1 == total_steps:
                     now = time.perf_counter()
                     record.seconds = before + now - started

@@ -14,6 +14,7 @@ from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.library import open_clip
 from tbar_ray.training.batch import Batch
+from tbar_ray.training.workers import ALONE, Workers
 
 Precision = Callable[[], AbstractContextManager[object]]
 """Creates the autocast context of a forward pass."""
@@ -26,16 +27,22 @@ class Objective(ABC):
 
     Attributes:
         step: the training step (from 0), for the objective's own random draws.
+        workers: the processes among which every batch is divided.
     """
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
         self.model = model
         self.preprocessing = preprocessing
         self.step = 0
+        self.workers: Workers = ALONE
 
     def at(self, step: int) -> None:
         """Set the coming step (from 0); called by the training loop."""
         self.step = step
+
+    def among(self, workers: Workers) -> None:
+        """Set the processes among which every batch is divided; called by the training loop."""
+        self.workers = workers
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Trained parameters by their names in the model."""
@@ -43,7 +50,10 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
-        """Mean loss (scalar, with graph) of a batch on the model's device."""
+        """Mean loss (scalar, with graph) of a batch on the model's device.
+
+        Of a share of a batch, the mean over all workers is the loss of the whole batch, and so is its gradient.
+        """
 
     def backward(self, batch: Batch, precision: Precision) -> Tensor:
         """Backpropagate the loss of a batch, adding to the gradients; returns the detached loss."""
@@ -78,7 +88,8 @@ class Contrastive(Objective):
         image_features = self.model.encode_image(images, normalize=True)  # type: ignore[operator]
         encode = self._frozen_text if self._image_only else self._text
         scale = self.model.logit_scale.exp()  # type: ignore[operator]
-        loss: Tensor = self.clip_loss(image_features, encode(batch.tokens), scale)
+        towers = (self.workers.gathered(tower, batch) for tower in (image_features, encode(batch.tokens)))
+        loss: Tensor = self.clip_loss(*towers, scale)
         return loss
 
     def _text(self, tokens: Tensor) -> Tensor:
@@ -117,7 +128,8 @@ class Classification(Objective):
             raise ValueError("classification needs labels")
         images = normalise(batch.images, self.preprocessing)
         features = self.model.encode_image(images, normalize=True)  # type: ignore[operator]
-        return functional.cross_entropy(self._scale * features @ self._head.T, batch.labels)
+        own = functional.cross_entropy(self._scale * features @ self._head.T, batch.labels)
+        return own * self.workers.weight(batch) if batch.shares else own
 
 
 def image_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

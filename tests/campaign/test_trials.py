@@ -31,8 +31,8 @@ def test_a_grid_begins_with_the_outputs_of_as_many_trials_as_run_at_a_time(
     concurrency: int, expected: int, tmp_path: Path
 ) -> None:
     axes = {"attack": ["badnets", "blended"], "forget_size": [10, 20]}
-    made = spec(search={"axes": axes, "concurrency": concurrency})
-    found = trials(made, tmp_path)._first_stages(Planner(made).grid())
+    made = spec(search={"axes": axes})
+    found = trials(made, tmp_path)._first_stages(Planner(made).grid(), concurrency)
     assert [stage.kind for stage in found] == ["path", "visibility"] * expected
     assert len({stage.fingerprint for stage in found if stage.kind == "path"}) == expected
 
@@ -44,13 +44,13 @@ SEARCH: dict[str, Any] = {
 
 def test_a_search_begins_with_the_clean_model(tmp_path: Path) -> None:
     made = spec(search=SEARCH)
-    (found,) = trials(made, tmp_path)._first_stages(None)
+    (found,) = trials(made, tmp_path)._first_stages(None, 4)
     assert found.fingerprint == Planner(made).foundation().clean.fingerprint
 
 
 def test_a_search_over_given_weights_has_nothing_to_begin_with(tmp_path: Path) -> None:
     made = spec(model={"architecture": "RN50", "pretrained": "openai"}, search=SEARCH)
-    assert trials(made, tmp_path)._first_stages(None) == []
+    assert trials(made, tmp_path)._first_stages(None, 4) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import ray
 
 from tbar_ray.errors import ScientificError
-from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.stages.node import HelperLostError, Policy, Stage, StageContext
 
 DONE = 7
 """Progress that every noted stage reports."""
@@ -93,3 +93,36 @@ class Crashing(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
         raise AttributeError("no such thing")
+
+
+class Losing(Stage):
+    """Loses a worker when it runs for the first time."""
+
+    kind: ClassVar[str] = "losing"
+
+    notes: str
+
+    def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
+        note = Path(self.notes) / "losing"
+        if not note.exists():
+            note.touch()
+            raise HelperLostError("a worker of the training was lost")
+        return {}
+
+
+class Divided(Stage):
+    """Tells of the room that its workers have, and of what is left beside them."""
+
+    kind: ClassVar[str] = "divided"
+    divisible: ClassVar[bool] = True
+
+    number: int = 0
+
+    def memory(self, policy: Policy) -> int:  # noqa: ARG002 - as every stage
+        return 1 << 60
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        bundles = context.group.bundle_specs if context.group is not None else []
+        time.sleep(2)  # Ray tells its resources anew every fraction of a second
+        free, every = (resources().get("CPU", 0) for resources in (ray.available_resources, ray.cluster_resources))
+        return {"bundles": bundles, "free": free, "all": every}

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 import ray
+from ray.util.placement_group import placement_group_table
 
 from tbar_ray.execution.asking import ask
 from tbar_ray.execution.calls import STOPPED, Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
-from tbar_ray.stages.node import DEFAULT_POLICY, Stage
+from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
-from tests.execution.small_stages import DONE, Crashing, Knowing, Noted, Waiting
+from tests.execution.small_stages import DONE, Crashing, Divided, Knowing, Losing, Noted, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -36,12 +37,8 @@ class Bench:
     def ran(self) -> Counter[str]:
         return Counter(note.name.split("-")[0] for note in self.notes.iterdir())
 
-    def submit(self, trial: str, *outputs: Stage) -> None:
-        ray.get(
-            self.actor.submit.remote(
-                trial, [stage.fingerprint for stage in outputs], calls_for(outputs, DEFAULT_POLICY)
-            )
-        )
+    def submit(self, trial: str, *outputs: Stage, policy: Policy = DEFAULT_POLICY) -> None:
+        ray.get(self.actor.submit.remote(trial, [stage.fingerprint for stage in outputs], calls_for(outputs, policy)))
 
     def answers(self, *trials: str) -> list[str | None]:
         found: list[str | None] = ray.get([self.actor.wait_for.remote(trial) for trial in trials], timeout=60)
@@ -169,6 +166,25 @@ def test_a_stage_that_waits_for_others_keeps_its_cpus(bench: Bench, threads: int
     assert bench.answers("trial") == [None]
     found = bench.store.facts(stage.artifact)["facts"]
     assert found["free"] == found["all"] - threads
+
+
+def test_the_workers_of_a_training_have_their_room_at_once_and_give_it_back(bench: Bench) -> None:
+    stages = [Divided(number=number) for number in range(2)]  # there is room for one of them at a time
+    bench.submit("trial", *stages, policy=Policy(training_workers=2))
+    assert bench.answers("trial") == [None]
+    for stage in stages:
+        found = bench.store.facts(stage.artifact)["facts"]
+        # an estimate of more than there is takes all that there is
+        assert found["bundles"] == [{"CPU": 1.0, "memory": ray.cluster_resources()["memory"] // 2}] * 2
+        assert found["free"] == found["all"] - 2
+    assert {about["state"] for about in placement_group_table().values()} == {"REMOVED"}
+
+
+def test_a_stage_that_lost_a_worker_is_run_again(bench: Bench) -> None:
+    stage = Losing(notes=str(bench.notes))
+    bench.submit("trial", stage)
+    assert bench.answers("trial") == [None]
+    assert bench.store.has(stage.artifact)
 
 
 def test_a_broken_input_is_computed_again_and_said(bench: Bench) -> None:

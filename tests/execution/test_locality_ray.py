@@ -14,6 +14,7 @@ from ray.cluster_utils import Cluster
 
 from tbar_ray.execution.calls import calls_for
 from tbar_ray.execution.coordinator import Coordinator
+from tbar_ray.stages.data import GivenData
 from tbar_ray.stages.node import DEFAULT_POLICY, Stage, StageContext
 from tbar_ray.store.store import Store
 
@@ -27,6 +28,7 @@ class Made(Stage):
 
     number: int
     needs: Stage | None = None
+    data: GivenData | None = None
     seconds: float = 0
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -73,3 +75,14 @@ def test_stages_follow_their_inputs_and_spill_where_there_is_no_room(nodes: Clus
         assert where(store, coordinator, [Made(number=number, needs=readers[0])]) == [home]
     both = [Made(number=number, needs=readers[0], seconds=3) for number in (9, 10)]
     assert len(set(where(store, coordinator, list(both)))) == 2
+
+
+def test_stages_follow_the_given_shards_that_a_node_has_read(nodes: Cluster, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    coordinator = ray.remote(Coordinator).options(num_cpus=0).remote(store)
+    sets = [GivenData(place=f"s3://bucket/{name}", content=name, size=10**9) for name in ("a", "b")]
+    homes = where(store, coordinator, [Made(number=20, data=data, seconds=2) for data in sets])
+    assert len(set(homes)) == 2
+    for number in range(21, 24):
+        for data, home in zip(sets, homes, strict=True):
+            assert where(store, coordinator, [Made(number=number, data=data)]) == [home]

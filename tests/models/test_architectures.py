@@ -1,8 +1,10 @@
 import pytest
 
 from tbar_ray.errors import SpecError
-from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.architectures import architecture_config, image_size, normalises_over_batches, weights_size
+from tbar_ray.models.factory import preprocessing
 from tbar_ray.models.tokenizer import build_tokenizer
+from tests.models.tiny import RESNET, VIT, tiny
 
 
 def test_open_clips_architectures_and_ours_are_known() -> None:
@@ -21,6 +23,32 @@ def test_an_unknown_architecture_names_the_nearest(name: str, hint: str) -> None
     assert "\n" not in str(caught.value)
     with pytest.raises(SpecError, match=f"unknown model architecture '{name}'"):
         build_tokenizer(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("RN50", True),
+        ("tbar-RN-tiny", True),
+        ("ViT-B-32", False),
+        ("tbar-GN-pico", False),
+        ("tbar-ConvNeXt-tiny", False),
+    ],
+)
+def test_which_architectures_have_batch_norm(name: str, expected: bool) -> None:
+    assert normalises_over_batches(name) is expected
+
+
+@pytest.mark.parametrize("name", [RESNET, VIT])
+def test_the_size_of_weights_is_estimated_without_building_the_model(name: str) -> None:
+    model = tiny(name)
+    assert weights_size(name) == pytest.approx(sum(4 * weight.numel() for weight in model.parameters()), rel=0.1)
+    assert image_size(name) == preprocessing(model).size
+
+
+def test_published_sizes_are_estimated() -> None:
+    assert weights_size("RN50") == pytest.approx(4 * 102.0e6, rel=0.05)  # open_clip's model profile
+    assert weights_size("ViT-B-32") == pytest.approx(4 * 151.3e6, rel=0.05)
 
 
 def test_the_tokenizer_has_the_architectures_context() -> None:

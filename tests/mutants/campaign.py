@@ -87,6 +87,18 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/search/test_searcher.py",
     ),
     Mutant(
+        "tbar_ray/search/searcher.py",
+        "len(self._running) >= self._room()",
+        "False",
+        "tests/search/test_searcher.py",
+    ),
+    Mutant(
+        "tbar_ray/execution/fitting.py",
+        "has // gpus if gpus >= 1 else has * (1 // gpus)",
+        "has / gpus",
+        "tests/execution/test_fitting.py",
+    ),
+    Mutant(
         "tbar_ray/stages/alpha_path.py",
         "dominated = self.to_beat is not None",
         "dominated = False and self.to_beat is not None",

@@ -408,6 +408,18 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/training/test_resume.py",
     ),
     Mutant(
+        "tbar_ray/training/workers.py",
+        "= ctx.size * whole[ctx.first",
+        "= whole[ctx.first",
+        "tests/training/test_workers.py",
+    ),
+    Mutant(
+        "tbar_ray/training/workers.py",
+        "            flat /= self.size\n",
+        "",
+        "tests/training/test_workers.py",
+    ),
+    Mutant(
         "tbar_ray/training/gradient_cache.py",
         "module.momentum, module.num_batches_tracked = 0.0, None",
         "pass",

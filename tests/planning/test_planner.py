@@ -186,6 +186,7 @@ def test_a_campaigns_fingerprint_changes_with_what_it_computes_and_how_it_search
         spec(resources={"gpus": 1}),
         spec(resources={"readers": 7}),
         spec(resources={"checkpoint_minutes": 1}),
+        spec(resources={"training_workers": 2, "training_gpus": 1}),
     ]
     other = [
         spec(seed=1),

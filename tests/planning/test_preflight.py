@@ -14,6 +14,7 @@ from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.data import GivenData
 from tests.specs import spec
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -61,6 +62,26 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "forget set": (
         {"forget__size": 381},
         "forget.size: 381 images asked for, but 400 samples less 20 poisoned leave 380",
+    ),
+    "batches divided under BatchNorm": (
+        {"resources": {"training_workers": 2}},
+        "resources.training_workers: tbar-RN-tiny: the model's BatchNorm would see a part of every batch; set it to 1",
+    ),
+    "batches divided, in one trial of an axis": (
+        {
+            "resources": {"training_workers": 2},
+            "model__architecture": "tbar-ViT-tiny",
+            "search__axes__model.architecture": ["tbar-ViT-tiny", "tbar-RN-tiny"],
+        },
+        "search.axes.model.architecture: 'tbar-RN-tiny': resources.training_workers: tbar-RN-tiny: the model's Batch",
+    ),
+    "batches divided under another planting": (
+        {
+            "resources": {"training_workers": 2},
+            "model__architecture": "tbar-ViT-tiny",
+            "attacks__blended__planting": {"method": "stealth"},
+        },
+        "attacks.blended.planting: resources.training_workers: several workers train with planting 'standard' alone",
     ),
     "forget axis": (
         {"search__axes__forget_size": [10, 500], "poison__rate": 0.5},
@@ -142,6 +163,7 @@ def test_what_cannot_be_carried_out_is_said_at_once(case: str) -> None:
         {"poison": {"count": 100, "pairs": 100}},
         {"model": {"architecture": "ViT-B-32", "pretrained": "openai"}},
         {"search__axes__learning_rate": [1e-5]},
+        {"resources": {"training_workers": 2}, "model__architecture": "tbar-GN-pico"},
     ],
 )
 def test_what_can_be_carried_out_passes(changes: dict[str, Any]) -> None:
@@ -181,6 +203,9 @@ def test_given_data_passes_and_its_size_is_known(given: Path) -> None:
     planner = Planner(made)
     check_campaign(planner)
     assert planner.foundation().samples == 30
+    corpus = planner.foundation().corpus
+    assert isinstance(corpus, GivenData)
+    assert corpus.size == sum(shard.stat().st_size for shard in (given / "train").glob("*.tar"))
     assert problem(external(given, forget__size=29)).endswith("30 samples less 2 poisoned leave 28")
     for stats in (given / "train").glob("*.json"):
         stats.unlink()

@@ -100,6 +100,17 @@ def test_every_trial_is_handed_out_once_by_its_fingerprint(sweep: Sweep) -> None
     assert sweep.searcher.handed_out == prints
 
 
+@pytest.mark.usefixtures("finished")
+def test_trials_wait_for_room_which_may_grow(sweep: Sweep) -> None:
+    room = 1
+    sweep.searcher._room = lambda: room
+    assert [sweep.searcher.suggest(name) is not None for name in "ab"] == [True, False]
+    room = 2
+    assert [sweep.searcher.suggest(name) is not None for name in "bc"] == [True, False]
+    sweep.searcher.on_trial_complete("a", DONE)
+    assert sweep.searcher.suggest("c") is not None
+
+
 def test_every_stage_is_submitted_once_and_inputs_come_first(sweep: Sweep) -> None:
     sweep.hand_out()
     expected = [stage.fingerprint for stage in stages_in_order([o for p in sweep.planned for o in p.graph.outputs])]

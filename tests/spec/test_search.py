@@ -56,7 +56,9 @@ def test_a_range_has_an_extent(given: dict[str, Any]) -> None:
             "has a search for each method, not a mean over them",
         ),
         ({"sampler": "tpe", "trials": 0}, "greater than or equal to 1"),
-        ({"concurrency": 0}, "greater than or equal to 1"),
+        ({"concurrency": 0}, "give a whole number of 1 or more, or auto"),
+        ({"concurrency": "many"}, "give a whole number of 1 or more, or auto"),
+        ({"sampler": "tpe", "trials": 2, "concurrency": "auto"}, "concurrency: what a sampler proposes depends on it"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(search: dict[str, Any], message: str) -> None:

@@ -88,14 +88,14 @@ def test_what_is_insignificant_does_not_count() -> None:
 
 
 def test_a_policy_is_what_the_spec_asks_for() -> None:
-    made = spec(resources={"gpus": 0.5, "readers": 5, "checkpoint_minutes": 1})
-    assert Policy.of(made.resources) == Policy(0.5, 5, 1)
+    asked = {"gpus": 0.5, "readers": 5, "checkpoint_minutes": 1, "training_workers": 3, "training_gpus": 2}
+    assert Policy.of(spec(resources=asked).resources) == Policy(**asked)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"resources": {"gpus": 1, "readers": 5, "checkpoint_minutes": 1}},
+        {"resources": {"gpus": 1, "readers": 5, "checkpoint_minutes": 1, "training_workers": 2, "training_gpus": 1}},
         {"description": "another"},
         {"name": "another"},
         {"search__concurrency": 9},

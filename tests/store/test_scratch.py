@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,6 +29,14 @@ def test_an_error_of_a_library_on_a_full_disk_is_one_line(tmp_path: Path, monkey
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreError, match="cannot be written any more: Read-only file system") as caught:
         store.check_room(tmp_path, RuntimeError("[enforce fail at inline_container.cc:664]"))
+    one_line(caught)
+
+
+def test_a_disk_with_too_little_room_is_one_line_before_anything_is_computed(tmp_path: Path) -> None:
+    store, free = Store(str(tmp_path)), shutil.disk_usage(tmp_path).free
+    store.check_space(tmp_path, free // 2, "a model")
+    with pytest.raises(StoreError, match=r"GB are free, and a model writes about [\d.]+ GB; make room") as caught:
+        store.check_space(tmp_path, 2 * free, "a model")
     one_line(caught)
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus
-from tbar_ray.errors import DataError, SpecError
+from tbar_ray.errors import DataError, ShardChangedError, SpecError
 from tbar_ray.models.tokenizer import build_tokenizer
 from tbar_ray.streaming import stream as module
 from tbar_ray.streaming.options import Poison, ReaderOptions
@@ -20,6 +21,7 @@ from tbar_ray.streaming.order import Order
 from tbar_ray.streaming.reader import BatchReader
 from tbar_ray.streaming.stream import IN_FLIGHT_PER_READER, ShardStream
 from tbar_ray.training.batch import Batch
+from tbar_ray.training.workers import Workers
 from tbar_ray.triggers.badnets import BadNets
 from tests.data.tars import sample, write_tar
 
@@ -75,6 +77,35 @@ def test_content_and_order_do_not_depend_on_the_number_of_readers(
         assert stream.skipped == []
         actors = list(stream._actors)
     assert all(ended(actor) for actor in actors)
+
+
+class Second(Workers):
+    """The second of two workers, to whom the first always tells as many rows as it has itself, and some news."""
+
+    told: ClassVar[list[str]] = []
+
+    def exchange(self, rows: int, news: str = "") -> tuple[tuple[int, ...], list[str]]:
+        return (rows, rows), [*self.told, *([news] if news else [])]
+
+
+def test_a_worker_is_given_its_share_of_every_batch(
+    corpus: Corpus, options: ReaderOptions, expected: list[Batch]
+) -> None:
+    with ShardStream(corpus, ORDER, options, workers=Second(1, 2), **SETTINGS) as stream:
+        assert stream.total_steps == len(expected)
+        found = list(stream)
+    # of three rows the first has two; the last batch of an epoch has one row, which is the first's
+    assert [batch.keys for batch in found] == [batch.keys[2:] for batch in expected if len(batch) == 3]
+    assert {(batch.shares, batch.first) for batch in found} == {((1, 1), 1)}
+    assert found[-1].tokens is not None
+    assert found[-1].tokens.shape == (1, 16)
+    with ShardStream(corpus, ORDER, options, workers=Second(1, 2), **SETTINGS) as stream:
+        Second.told.append(json.dumps([None, [["elsewhere", "broken"]]]))
+        next(iter(stream))
+        assert [sample.key for sample in stream.skipped] == ["elsewhere"]
+        Second.told[:] = [json.dumps(["it has changed", []])]
+        with pytest.raises(ShardChangedError, match="it has changed"):
+            next(iter(stream))
 
 
 def ended(actor: Any) -> bool:

@@ -38,6 +38,13 @@ def test_draws_depend_on_seed_and_step_alone() -> None:
     assert torch.equal(batch.images, images())
 
 
+def test_a_share_of_a_batch_is_augmented_as_in_the_whole_batch() -> None:
+    augmented = Augmented(Augmentation(crop=(0.5, 0.9), mirror=0.5), seed=3)
+    whole = augmented(Batch(images()), 4).images
+    share = augmented(Batch(images()[2:5], shares=(2, 3, 1), first=2), 4).images
+    assert torch.equal(share, whole[2:5])
+
+
 @pytest.mark.parametrize("crop", [(0.0, 1.0), (0.9, 0.5), (0.5, 1.1)])
 def test_impossible_crops_are_refused(crop: tuple[float, float]) -> None:
     with pytest.raises(ValidationError, match="0 < least ≤ largest ≤ 1"):
