@@ -111,7 +111,7 @@ def test_shared_stages_ran_once(first: Launch, home: Path) -> None:
     kinds = Counter(name.rsplit("-", 1)[0] for name in commits(home))
     assert kinds == {
         "corpus": 1, "evaluation-set": 1, "clean-model": 1, "infected-model": 2, "scores": 4, "gate": 2,
-        "vector": 4, "path": 4,
+        "vector": 4, "path": 4, "visibility": 2,
     }  # fmt: skip
     assert not list((home / "store" / "tmp").iterdir())
 
