@@ -295,7 +295,7 @@ def test_a_campaign_starts_from_a_given_infected_model_alone(data: Path, store: 
     )
     record = compute_trial(made, {"attack": "badnets"}, store)
     kinds = {name.rsplit("-", 1)[0] for name in store.artifacts()}
-    assert kinds == {"scores", "gate", "vector", "path"}, "nothing is trained but the vector"
+    assert kinds == {"scores", "gate", "vector", "path", "visibility"}, "nothing is trained but the vector"
     assert record.status == "done"
     assert record.infected is not None
     assert (record.clean, record.weight_change, record.infected_artifact) == (None, None, None)
