@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
@@ -52,6 +53,7 @@ def launch(
     console: Console,
     *,
     force: bool = False,
+    scope: Scope = EVERYTHING,
 ) -> Launch:
     """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
@@ -63,11 +65,13 @@ def launch(
         address: of a Ray cluster; None for RAY_ADDRESS, else a local Ray.
         console: where it is shown.
         force: whether to take the campaign from another launch that runs it.
+        scope: which trials of a grid to run.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
+    scope.check(spec)
     planner = Planner(spec)
     check_campaign(planner)
     for line in planner.warnings:
@@ -88,7 +92,7 @@ def launch(
         _leave(f"{what}; what is in the store {store.url} is safe: run the same command again to continue")
 
     stopping = Stopping(lambda: close("KILLED"))
-    trials = Trials(planner, ledger, recording, console, stopping, lost)
+    trials = Trials(planner, ledger, recording, console, stopping, lost, scope)
     status = "FAILED"
     records: list[TrialRecord] = []
     interrupted = True
@@ -108,7 +112,7 @@ def launch(
             records = trials.records()
             interrupted = trials.interrupted()
             files = _report(spec, store, report, records, recording)
-            status = _status(records, interrupted)
+            status = _status(records, interrupted or trials.left_out > 0)
             console.print(f"report: {len(files)} files in {report}", markup=False)
         finally:
             failed = sum(record.status == "failed" for record in records)
@@ -124,8 +128,8 @@ def _leave(line: str) -> None:
     end_process(2)
 
 
-def _status(records: list[TrialRecord], interrupted: bool) -> str:
-    if interrupted:
+def _status(records: list[TrialRecord], unfinished: bool) -> str:
+    if unfinished:
         return "KILLED"
     return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,12 @@ SpecPath = Annotated[
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a field, e.g. --set poison.rate=0.01")
 ]
+
+
+class Retry(StrEnum):
+    """Which trials `run --retry` runs again."""
+
+    FAILED = "failed"
 
 
 def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
@@ -126,13 +133,21 @@ def run(
     ] = None,
     override: Overrides = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="take the campaign over from a launch that runs it")] = False,
+    retry: Annotated[
+        Retry | None,
+        typer.Option(help="of a grid, run only the trials that failed; those that have not run yet are left out"),
+    ] = None,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
+
+    Trials that failed run again at every launch, with those that have not run
+    yet. `infeasible` and `dominated` are results, not failures.
 
     Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow
     lost, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
+    from tbar_ray.campaign.scope import Scope
     from tbar_ray.errors import TrackingError
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
@@ -143,7 +158,8 @@ def run(
     console = table_console()
     uri = tracking_place(tracking_uri)
     folder = out.absolute() if out else report_folder(home(), campaign)
-    result = launch(campaign, opened, uri, folder, address, console, force=force)
+    scope = Scope(retry_failed=retry is Retry.FAILED)
+    result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope)
     if out is None:
         link_latest(folder)
     if result.records:

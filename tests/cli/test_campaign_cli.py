@@ -152,3 +152,11 @@ def test_ui_without_a_database(home: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert error_of(monkeypatch, capsys, "ui") == (
         f"error: no MLflow database at {home}/mlflow.db; run a campaign first (`tbar campaign run SPEC`)"
     )
+
+
+def test_a_search_is_not_run_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, search={"sampler": "random", "trials": 2, "axes": {"attack": ["badnets"]}})
+    line = error_of(monkeypatch, capsys, "campaign", "run", str(path), "--retry", "failed")
+    assert "--retry failed: demo has the sampler random" in line
