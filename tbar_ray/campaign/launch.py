@@ -16,7 +16,7 @@ from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
-from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.lease import Lease
@@ -27,7 +27,7 @@ from tbar_ray.tracking.recording import Recording
 
 @dataclass(frozen=True)
 class Launch:
-    """The result of a launch."""
+    """The result of a launch; of one that ran a share, `records` are those of its own trials."""
 
     records: list[TrialRecord]
     report: Path
@@ -71,9 +71,9 @@ def launch(
         TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
-    scope.check(spec)
     planner = Planner(spec)
     check_campaign(planner)
+    scope.check(planner)
     for line in planner.warnings:
         console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
     store.check()
@@ -81,7 +81,14 @@ def launch(
     remove_abandoned()
     ledger = Ledger(store, spec)
     recording = Recording(spec, tracking_uri, console)
-    lease = Lease(store, ledger.folder, force=force, on_lost=lambda: _leave("another launch has taken it over"))
+    share = None if scope.share is None else (scope.share.number, scope.share.of)
+    lease = Lease(
+        store,
+        ledger.folder,
+        force=force,
+        on_lost=lambda: _leave("another launch has taken it over"),
+        share=share,
+    )
 
     def close(status: str) -> None:
         recording.close_now(status)
@@ -93,8 +100,9 @@ def launch(
 
     stopping = Stopping(lambda: close("KILLED"))
     trials = Trials(planner, ledger, recording, console, stopping, lost, scope)
-    status = "FAILED"
+    status: str | None = "FAILED"
     records: list[TrialRecord] = []
+    reported = records
     interrupted = True
     # Ray ends last: the report and MLflow's runs are complete by then, whatever its end does to this process
     with stopping, lease, ExitStack() as until_the_end:
@@ -111,12 +119,14 @@ def launch(
                 raise
             records = trials.records()
             interrupted = trials.interrupted()
-            files = _report(spec, store, report, records, recording)
-            status = _status(records, interrupted or trials.left_out > 0)
+            elsewhere = trials.elsewhere()
+            reported = in_order([*records, *(record for record in elsewhere if record is not None)])
+            files = _report(spec, store, report, reported, recording)
+            status = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
             console.print(f"report: {len(files)} files in {report}", markup=False)
         finally:
-            failed = sum(record.status == "failed" for record in records)
-            recording.finish(status, {"trials": len(records), "failed": failed})
+            failed = sum(record.status == "failed" for record in reported)
+            recording.finish(status, {"trials": len(reported), "failed": failed})
     seconds = time.perf_counter() - started
     return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure)
 
@@ -128,9 +138,12 @@ def _leave(line: str) -> None:
     end_process(2)
 
 
-def _status(records: list[TrialRecord], unfinished: bool) -> str:
+def _status(records: list[TrialRecord], unfinished: bool, awaited: bool) -> str | None:
+    """How the parent run ends; None if it goes on, since other shares have trials that have not ended."""
     if unfinished:
         return "KILLED"
+    if awaited:
+        return None
     return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tbar_ray.errors import SpecError
-from tbar_ray.planning.planner import PlannedTrial
+from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.share import Share
 from tbar_ray.records.ledger import Ledger
-from tbar_ray.spec.campaign import CampaignSpec
 
 
 @dataclass(frozen=True)
@@ -17,21 +17,31 @@ class Scope:
 
     Attributes:
         retry_failed: only trials whose record says that they failed; those that have not run stay as they are.
+        share: only this share of the trials; other launches run the others.
     """
 
     retry_failed: bool = False
+    share: Share | None = None
 
-    def check(self, spec: CampaignSpec) -> None:
+    def check(self, planner: Planner) -> None:
         """Make sure that a campaign can be run in part.
 
         Raises:
-            SpecError: one line, if a sampler chooses its trials: it needs the result of every trial before.
+            SpecError: one line, if a sampler chooses its trials, or a grid has fewer trials than shares.
         """
-        if self.retry_failed and spec.search.sampler != "grid":
+        name, sampler = planner.spec.name, planner.spec.search.sampler
+        option = "--retry failed" if self.retry_failed else "--shard"
+        if self != EVERYTHING and sampler != "grid":
             raise SpecError(
-                f"--retry failed: {spec.name} has the sampler {spec.search.sampler}, which proposes trials by the "
-                f"results of those before; without the option its failed trials run again in their turn"
+                f"{option}: {name} has the sampler {sampler}, which proposes trials by the results of those before; "
+                f"only a grid can be run in part"
             )
+        if self.share is not None:
+            self.share.part(planner.grid())
+
+    def part(self, grid: Sequence[PlannedTrial]) -> list[PlannedTrial]:
+        """The trials of a grid that are this launch's, whether they are to run or have a result."""
+        return list(grid) if self.share is None else self.share.part(grid)
 
     def chosen(self, left: Sequence[PlannedTrial], ledger: Ledger) -> list[PlannedTrial]:
         """The trials to run, of those that are left to do, in their order.

@@ -60,7 +60,8 @@ class Trials:
         self._left_to_do: set[str] = set()
         self._handed_out, self._total = 0, 0
         self.left_out = 0
-        """Number of trials of the grid that have no result and were not to be run."""
+        """Number of this launch's trials that have no result and were not to be run."""
+        self._elsewhere: set[str] = set()
 
     def run(self, address: str | None, until_the_end: ExitStack) -> None:
         """Run all trials, on a Ray that lasts as long as a stack."""
@@ -68,7 +69,11 @@ class Trials:
             self._recording.check()
             self._sweep(address, until_the_end, None)
             return
-        trials = self._planner.grid()
+        grid = self._planner.grid()
+        trials = self._scope.part(grid)
+        self._elsewhere = {planned.fingerprint for planned in grid} - {planned.fingerprint for planned in trials}
+        if self._scope.share is not None:
+            self._say(f"share {self._scope.share} has {len(trials):,} of {counted(len(grid), 'trial')}")
         left = self._chosen(self._replay(trials))
         self._recording.check()
         if left:
@@ -82,6 +87,19 @@ class Trials:
         """Records of the trials that were replayed or have ended, each once, in table order."""
         found = (self._ledger.find(key) for key in self._keys)
         return in_order(record for record in found if record is not None)
+
+    def elsewhere(self) -> list[TrialRecord | None]:
+        """What other shares have of their trials: a record, or None where there is none yet."""
+        return [self._told(key) for key in sorted(self._elsewhere)]
+
+    def _told(self, key: str) -> TrialRecord | None:
+        """A record of another launch; None where there is none that can be read, or its result is gone."""
+        try:
+            record = self._ledger.find(key)
+        except StoreError:
+            return None
+        gone = record is not None and record.status != "failed" and not self._store.has(record.path_artifact)
+        return None if gone else record
 
     def _replay(self, trials: list[PlannedTrial]) -> list[PlannedTrial]:
         """Read the trials of a grid that are in the store, without Ray; return the remaining ones."""

@@ -137,11 +137,20 @@ def run(
         Retry | None,
         typer.Option(help="of a grid, run only the trials that failed; those that have not run yet are left out"),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="of a grid, run only the K-th of N shares of the trials, for example 2/8"),
+    ] = None,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
     Trials that failed run again at every launch, with those that have not run
     yet. `infeasible` and `dominated` are results, not failures.
+
+    Shares run at one time, on independent clusters, with one --store and one
+    --tracking-uri. Table and exit code are of the launch's own trials; its
+    report, in a folder of its own, has all trials that the store has by then.
+    When all shares have ended, `campaign report` writes the whole.
 
     Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow
     lost, 130 interrupted.
@@ -149,6 +158,7 @@ def run(
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
     from tbar_ray.errors import TrackingError
+    from tbar_ray.planning.share import Share
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
@@ -157,8 +167,8 @@ def run(
     campaign, opened = _open(spec, override, store)
     console = table_console()
     uri = tracking_place(tracking_uri)
-    folder = out.absolute() if out else report_folder(home(), campaign)
-    scope = Scope(retry_failed=retry is Retry.FAILED)
+    scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
+    folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
     result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope)
     if out is None:
         link_latest(folder)

@@ -20,8 +20,10 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tbar_ray.campaign.launch import Launch, launch
+from tbar_ray.campaign.scope import Scope
 from tbar_ray.cli.main import main
 from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.share import Share
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.poison import EXAMPLES
@@ -256,6 +258,25 @@ def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: La
     nested = [r for r in client.search_runs([result.experiment_id]) if r.data.tags["tbar.kind"] == "trial"]
     assert {run.info.status for run in nested} == {"FAILED"}
     assert all(run.data.tags["tbar.reason"].startswith("attack did not take") for run in nested)
+
+
+def test_shares_of_a_grid_record_under_one_run_and_the_last_reports_the_whole(first: Launch, home: Path) -> None:
+    client, made = MlflowClient(f"sqlite:///{home / 'mlflow.db'}"), small(name="shared")
+    reports, states, runs = [], [], []
+    for number in (2, 1):
+        scope = Scope(share=Share(number, 2))
+        store, uri = Store(str(home / "store")), f"sqlite:///{home / 'mlflow.db'}"
+        found = launch(made, store, uri, home / f"share-{number}", "local", Console(quiet=True), scope=scope)
+        assert len(found.records) == 2
+        reports.append(json.loads((found.report / "results.json").read_text()))
+        runs = client.search_runs([found.experiment_id])
+        states.append([run.info.status for run in runs if run.data.tags["tbar.kind"] == "campaign"])
+    assert [len(trials) for trials in reports] == [2, 4]
+    assert [trial["fingerprint"] for trial in reports[1]] == [record.fingerprint for record in first.records]
+    assert states == [["RUNNING"], ["FINISHED"]]
+    assert Counter(run.data.tags["tbar.kind"] for run in runs) == {"campaign": 1, "trial": 4}
+    (parent,) = [run for run in runs if run.data.tags["tbar.kind"] == "campaign"]
+    assert parent.data.metrics["trials"] == 4
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, path: Path, home: Path, report: Path, database: Path) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.errors import SpecError
 from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.share import Share
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.store.store import Store
 from tests.records.records import failed, infeasible, record
@@ -33,7 +34,15 @@ def test_a_retry_runs_trials_with_a_failed_record_alone(tmp_path: Path) -> None:
 
 def test_a_search_cannot_be_run_in_part() -> None:
     search = spec(search={"sampler": "random", "trials": 2, "axes": AXES})
-    with pytest.raises(SpecError, match=r"^--retry failed: demo has the sampler random"):
-        Scope(retry_failed=True).check(search)
-    EVERYTHING.check(search)
-    Scope(retry_failed=True).check(spec(search={"axes": AXES}))
+    for scope, option in ((Scope(retry_failed=True), "--retry failed"), (Scope(share=Share(1, 2)), "--shard")):
+        with pytest.raises(SpecError, match=f"^{option}: demo has the sampler random"):
+            scope.check(Planner(search))
+        scope.check(Planner(spec(search={"axes": AXES})))
+    EVERYTHING.check(Planner(search))
+
+
+def test_a_share_that_would_be_empty_is_refused_before_anything_runs() -> None:
+    planner = Planner(spec(search={"axes": AXES}))
+    Scope(share=Share(4, 4)).check(planner)
+    with pytest.raises(SpecError, match=r"^--shard 4/5: the grid has 4 trials"):
+        Scope(share=Share(4, 5)).check(planner)

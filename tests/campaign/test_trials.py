@@ -14,11 +14,12 @@ from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.share import Share
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
-from tests.records.records import failed
+from tests.records.records import failed, record
 from tests.specs import spec
 
 
@@ -86,3 +87,22 @@ def test_what_a_launch_was_asked_for_is_what_it_runs(
     assert isinstance(console.file, io.StringIO)
     told = "campaign demo: 1 failed trial to run again; 1 not run yet are left out\n"
     assert console.file.getvalue() == (told if scope.retry_failed else "")
+
+
+def test_a_share_is_run_alone_and_knows_what_the_others_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = spec(search={"axes": {"attack": ["badnets", "blended"], "forget_size": [10, 20]}})
+    console = Console(file=io.StringIO(), width=200)
+    launched = trials(made, tmp_path, Scope(share=Share(1, 4)), console)
+    mine, bad, gone, fresh = Planner(made).grid()
+    launched._ledger.write(failed(fingerprint=bad.fingerprint))
+    launched._ledger.write(record(fingerprint=gone.fingerprint))  # its path is not in the store any more
+    run: list[str] = []
+    monkeypatch.setattr(launched, "_sweep", lambda _, __, left: run.extend(planned.fingerprint for planned in left))
+    launched.run(None, ExitStack())
+    assert run == [mine.fingerprint]
+    assert launched.left_out == 0
+    found = launched.elsewhere()
+    assert [told.fingerprint for told in found if told is not None] == [bad.fingerprint]
+    assert found.count(None) == len([gone, fresh])
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "campaign demo: share 1/4 has 1 of 4 trials\n"

@@ -158,5 +158,14 @@ def test_a_search_is_not_run_in_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path, search={"sampler": "random", "trials": 2, "axes": {"attack": ["badnets"]}})
-    line = error_of(monkeypatch, capsys, "campaign", "run", str(path), "--retry", "failed")
-    assert "--retry failed: demo has the sampler random" in line
+    for option, value in (("--retry", "failed"), ("--shard", "1/2")):
+        line = error_of(monkeypatch, capsys, "campaign", "run", str(path), option, value)
+        assert f"{option}{' failed' if option == '--retry' else ''}: demo has the sampler random" in line
+
+
+@pytest.mark.parametrize("share", ["0/8", "9/8", "x"])
+def test_a_share_that_does_not_exist_is_one_line(
+    share: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = error_of(monkeypatch, capsys, "campaign", "run", str(write(tmp_path)), "--shard", share)
+    assert f"--shard {share}: give K/N" in line
