@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
+from tbar_ray.records.account import Expense, account_of
 from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
@@ -35,6 +37,8 @@ class Launch:
     experiment_id: str
     interrupted: bool
     seconds: float
+    account: Mapping[str, Expense]
+    """What the launch's trials cost and what was there already, by kind of stage."""
     tracking_failure: str | None = None
     """Why MLflow has not recorded everything; what is missing is recorded by the next launch."""
 
@@ -107,6 +111,7 @@ def launch(
     # Ray ends last: the report and MLflow's runs are complete by then, whatever its end does to this process
     with stopping, lease, ExitStack() as until_the_end:
         ledger.open()
+        before = set(store.list_folder("artifacts"))
         try:
             try:
                 trials.run(address, until_the_end)
@@ -128,7 +133,9 @@ def launch(
             failed = sum(record.status == "failed" for record in reported)
             recording.finish(status, {"trials": len(reported), "failed": failed})
     seconds = time.perf_counter() - started
-    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure)
+    return Launch(
+        records, report, *recording.runs, interrupted, seconds, account_of(records, before), recording.failure
+    )
 
 
 def _leave(line: str) -> None:

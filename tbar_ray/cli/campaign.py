@@ -159,6 +159,7 @@ def run(
     from tbar_ray.campaign.scope import Scope
     from tbar_ray.errors import TrackingError
     from tbar_ray.planning.share import Share
+    from tbar_ray.report.expenses import expense_line
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
@@ -177,6 +178,7 @@ def run(
     for line in losses_lines(result.records):
         console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
+    console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
     console.print(
@@ -192,32 +194,50 @@ def run(
 
 
 @app.command()
-def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
-    """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending."""
+def status(
+    spec: SpecPath,
+    override: Overrides = [],  # noqa: B006
+    store: StoreUrl = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="show CPU- and GPU-hours by kind of stage, spent and saved")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending.
+
+    With --cost: hours in which the stages under its trials held CPUs and GPUs,
+    each counted once, and the hours that would have been spent besides if every
+    trial had computed its own. Time of stages that failed is not known.
+    """
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
+    from tbar_ray.records.account import account_of
     from tbar_ray.records.ledger import Ledger
+    from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
-    records = [
-        record
-        for record in Ledger(opened, campaign).read()
-        if record.status == "failed" or opened.is_sound(record.path_artifact)
-    ]
+    known = Ledger(opened, campaign).read()
+    account = account_of(known)
+    records = [record for record in known if record.status == "failed" or opened.is_sound(record.path_artifact)]
     planned = make_plan(Planner(campaign), opened)
     states = [record.status for record in records]
     counts = {state: states.count(state) for state in ("done", "infeasible", "dominated", "failed")}
     counts["pending"] = max(0, planned.total_trials - len(records))
     if as_json:
-        typer.echo(json.dumps({"campaign": campaign.name, "trials": planned.total_trials, **counts}, indent=1))
+        told = {"campaign": campaign.name, "trials": planned.total_trials, **counts}
+        typer.echo(json.dumps(told | ({"cost": expense_json(account)} if cost else {}), indent=1))
         return
     console = table_console()
     if records:
         console.print(result_table(records, marked=console.color_system is None))
     for line in losses_lines(records):
         console.print(line, style="yellow", soft_wrap=True)
+    if cost:
+        console.print(expense_table(account))
+        if (unknown := unknown_line(account)) is not None:
+            console.print(unknown, style="yellow", soft_wrap=True)
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 

@@ -24,6 +24,7 @@ from tbar_ray.campaign.scope import Scope
 from tbar_ray.cli.main import main
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.share import Share
+from tbar_ray.records.account import total_of
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.poison import EXAMPLES
@@ -113,9 +114,13 @@ def test_shared_stages_ran_once(first: Launch, home: Path) -> None:
     kinds = Counter(name.rsplit("-", 1)[0] for name in commits(home))
     assert kinds == {
         "corpus": 1, "evaluation-set": 1, "clean-model": 1, "infected-model": 2, "scores": 4, "gate": 2,
-        "vector": 4, "path": 4,
+        "vector": 4, "path": 4, "visibility": 2,
     }  # fmt: skip
     assert not list((home / "store" / "tmp").iterdir())
+    assert {kind: expense.computed for kind, expense in first.account.items()} == kinds
+    assert first.account["clean-model"].uses == 4
+    assert first.account["clean-model"].saved_cpu_hours == pytest.approx(3 * first.account["clean-model"].cpu_hours)
+    assert total_of(first.account).unknown == 0
 
 
 def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
@@ -124,6 +129,9 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     assert commits(home) == before
     assert metrics(again.records) == metrics(first.records)
     assert again.parent_run == first.parent_run
+    spent, first_spent = total_of(again.account), total_of(first.account)
+    assert (spent.computed, spent.cpu_hours) == (0, 0)
+    assert spent.saved_cpu_hours == pytest.approx(first_spent.cpu_hours + first_spent.saved_cpu_hours)
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     runs = client.search_runs([again.experiment_id])
     nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == again.parent_run]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from tbar_ray import __version__
 from tbar_ray.cli.main import app, main
 from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.measures import StageUse
 from tbar_ray.store.store import Store
 from tests.records.records import failed, record
 from tests.specs import spec, write
@@ -101,6 +102,19 @@ def test_status_counts_records(tmp_path: Path, home: Path) -> None:
     (store.fetch(done.path_artifact) / "path.json").write_text("[]")
     told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--json"]).stdout)
     assert (told["done"], told["failed"], told["pending"]) == (0, 1, 1)
+
+
+def test_status_tells_what_a_campaign_cost(tmp_path: Path, home: Path) -> None:
+    path, ledger = str(write(tmp_path)), Ledger(Store(str(home / "store")), spec())
+    use = StageUse(artifact="clean-model-0", seconds=7200, cpus=2)
+    ledger.write(failed("badnets", stages=(use,)))
+    ledger.write(failed("blended", stages=(use,)))
+    told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--cost", "--json"]).stdout)
+    assert (told["failed"], told["cost"]["all"]["cpu_hours"], told["cost"]["all"]["saved_cpu_hours"]) == (2, 4, 4)
+    shown = CliRunner().invoke(app, ["campaign", "status", path, "--cost"]).stdout
+    assert ["clean-model", "1", "2", "4", "0", "4", "0"] in [line.split() for line in shown.splitlines()]
+    assert "1 stage of an earlier version" in shown
+    assert "clean-model" not in CliRunner().invoke(app, ["campaign", "status", path]).stdout
 
 
 def test_the_environment_names_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
