@@ -15,6 +15,7 @@ from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
+from tbar_ray.exit_codes import ExitCode
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.records.account import Expense, account_of
@@ -142,7 +143,7 @@ def _leave(line: str) -> None:
     """End the process, whatever it waits for, with one line."""
     sys.stderr.write(f"error: {line}\n")
     sys.stderr.flush()
-    end_process(2)
+    end_process(ExitCode.ERROR)
 
 
 def _status(records: list[TrialRecord], unfinished: bool, awaited: bool) -> str | None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tbar_ray.cli.console import table_console
 from tbar_ray.cli.options import AsJson, StoreUrl, local_file, local_folder, local_path
+from tbar_ray.exit_codes import ExitCode
 from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
@@ -152,8 +153,9 @@ def run(
     report, in a folder of its own, has all trials that the store has by then.
     When all shares have ended, `campaign report` writes the whole.
 
-    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow
-    lost, 130 interrupted.
+    Exit code: 0 all trials of this launch have a result, 1 some trial failed,
+    2 bad input, or MLflow, store or cluster lost, 70 a mistake of this program,
+    130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
@@ -186,9 +188,9 @@ def run(
     )
     if result.interrupted:
         console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
-        raise typer.Exit(130)
+        raise typer.Exit(ExitCode.INTERRUPTED)
     if result.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.PROBLEMS)
     if result.tracking_failure:
         raise TrackingError(f"{result.tracking_failure}; results are safe: run the same command again to record them")
 

@@ -1,8 +1,9 @@
-"""`tbar`: the command line. One module per command group; a `TbarError` becomes one line and exit code 2."""
+"""`tbar`: the command line. One module per command group; a `TbarError` becomes one line on stderr."""
 
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 from rich.text import Text
@@ -14,6 +15,7 @@ from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.init import init
 from tbar_ray.cli.ui import ui
 from tbar_ray.errors import TbarError
+from tbar_ray.exit_codes import ExitCode
 
 app = typer.Typer(
     name="tbar",
@@ -47,10 +49,13 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a `TbarError` becomes one line on stderr and exit code 2."""
+    """Run the command line; a `TbarError` becomes one line on stderr, another error a traceback."""
     replace_what_cannot_be_shown()
     try:
         app()
     except TbarError as error:
         make_console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {error}"), soft_wrap=True)
-        sys.exit(2)
+        sys.exit(ExitCode.ERROR)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(ExitCode.DEFECT)  # Python's own code, 1, means that a trial failed

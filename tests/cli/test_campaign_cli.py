@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from tbar_ray import __version__
 from tbar_ray.cli.main import app, main
+from tbar_ray.exit_codes import ExitCode
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.measures import StageUse
 from tbar_ray.store.store import Store
@@ -49,6 +50,20 @@ def test_help(words: list[str]) -> None:
 def test_version() -> None:
     ended = CliRunner().invoke(app, ["--version"])
     assert (ended.exit_code, ended.stdout.strip()) == (0, f"tbar-ray {__version__}")
+
+
+def test_a_mistake_of_the_program_is_no_failed_trial(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    monkeypatch.setattr("tbar_ray.spec.load.load_spec", mistaken)
+    monkeypatch.setattr(sys, "argv", ["tbar", "campaign", "status", str(write(tmp_path))])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == ExitCode.DEFECT
+    assert capsys.readouterr().err.splitlines()[-1] == "ZeroDivisionError: nobody thought of this"
 
 
 @pytest.mark.parametrize("words", [["campaign", "plan"], ["campaign", "nothing"], ["campaign", "report", "x.yaml"]])
