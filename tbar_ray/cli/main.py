@@ -12,6 +12,7 @@ from tbar_ray import __version__
 from tbar_ray.cli import campaign, data, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
+from tbar_ray.cli.doctor import doctor
 from tbar_ray.cli.init import init
 from tbar_ray.cli.ui import ui
 from tbar_ray.errors import TbarError
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(init)
+app.command()(doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")

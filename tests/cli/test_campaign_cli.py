@@ -18,7 +18,7 @@ from tests.specs import spec, write
 
 COMMANDS = [
     [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],
-    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["bench"], ["ui"],
+    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["doctor"], ["bench"], ["ui"],
 ]  # fmt: skip
 
 
