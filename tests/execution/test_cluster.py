@@ -62,6 +62,7 @@ def test_it_has_the_cpus_that_this_process_was_given_and_those_that_a_stage_asks
     found: list[int] = []
     monkeypatch.setattr(cluster, "_start", lambda _, cpus: found.append(cpus))
     monkeypatch.setattr(cluster, "processors", lambda: given)
+    monkeypatch.setattr(cluster, "nodes", lambda: [{"CPU": float(found[-1])}])
     with cluster.ray_session("local", spec(resources__training_cpus=asked, resources__trial_cpus=1)):
         assert found == [expected]
     assert started == []

@@ -25,6 +25,14 @@ def test_effects_follow_the_data() -> None:
     assert "From 40 to 90, all else equal, test ASR changes by +40.0 points" in swapped
 
 
+def test_an_attacks_own_effect_is_the_mean_over_its_matched_pairs() -> None:
+    made = [at(0.5, size=20, seed=0), at(0.1, size=40, seed=0), at(0.5, size=20, seed=1), at(0.3, size=40, seed=1)]
+    other = [at(asr, attack="blended", size=size) for size, asr in ((20, 0.6), (40, 0.5))]
+    sentences = effect_sentences([*made, *other], factor("forget_size"))
+    assert "For badnets alone: ASR -30.0 points, CA +0.0 points (2 matched pairs)." in sentences
+    assert "For blended alone: ASR -10.0 points, CA +0.0 points (1 matched pair)." in sentences
+
+
 def test_effects_of_an_axis_without_a_short_name() -> None:
     sentences = effect_sentences(epochs_grid((1, 2, 10)), factor("model.training.epochs"))
     text = " ".join(sentences)
