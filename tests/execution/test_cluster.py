@@ -18,7 +18,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders of the Rays that were started, none of which is one."""
     monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
     monkeypatch.setattr(cluster, "_shut_down", lambda: None)
-    monkeypatch.setattr(cluster, "nodes", lambda: [{"CPU": 8.0}])
+    monkeypatch.setattr(cluster, "nodes", lambda: [{"CPU": 2.0}])
     return []
 
 
