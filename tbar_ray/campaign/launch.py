@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
+from tbar_ray.exit_codes import ExitCode
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
-from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.account import Expense, account_of
+from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.lease import Lease
@@ -26,7 +30,7 @@ from tbar_ray.tracking.recording import Recording
 
 @dataclass(frozen=True)
 class Launch:
-    """The result of a launch."""
+    """The result of a launch; of one that ran a share, `records` are those of its own trials."""
 
     records: list[TrialRecord]
     report: Path
@@ -34,6 +38,8 @@ class Launch:
     experiment_id: str
     interrupted: bool
     seconds: float
+    account: Mapping[str, Expense]
+    """What the launch's trials cost and what was there already, by kind of stage."""
     tracking_failure: str | None = None
     """Why MLflow has not recorded everything; what is missing is recorded by the next launch."""
 
@@ -52,6 +58,7 @@ def launch(
     console: Console,
     *,
     force: bool = False,
+    scope: Scope = EVERYTHING,
 ) -> Launch:
     """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
@@ -63,6 +70,7 @@ def launch(
         address: of a Ray cluster; None for RAY_ADDRESS, else a local Ray.
         console: where it is shown.
         force: whether to take the campaign from another launch that runs it.
+        scope: which trials of a grid to run.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
@@ -70,6 +78,7 @@ def launch(
     started = time.perf_counter()
     planner = Planner(spec)
     check_campaign(planner)
+    scope.check(planner)
     for line in planner.warnings:
         console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
     store.check()
@@ -77,7 +86,14 @@ def launch(
     remove_abandoned()
     ledger = Ledger(store, spec)
     recording = Recording(spec, tracking_uri, console)
-    lease = Lease(store, ledger.folder, force=force, on_lost=lambda: _leave("another launch has taken it over"))
+    share = None if scope.share is None else (scope.share.number, scope.share.of)
+    lease = Lease(
+        store,
+        ledger.folder,
+        force=force,
+        on_lost=lambda: _leave("another launch has taken it over"),
+        share=share,
+    )
 
     def close(status: str) -> None:
         recording.close_now(status)
@@ -88,13 +104,15 @@ def launch(
         _leave(f"{what}; what is in the store {store.url} is safe: run the same command again to continue")
 
     stopping = Stopping(lambda: close("KILLED"))
-    trials = Trials(planner, ledger, recording, console, stopping, lost)
-    status = "FAILED"
+    trials = Trials(planner, ledger, recording, console, stopping, lost, scope)
+    status: str | None = "FAILED"
     records: list[TrialRecord] = []
+    reported = records
     interrupted = True
     # Ray ends last: the report and MLflow's runs are complete by then, whatever its end does to this process
     with stopping, lease, ExitStack() as until_the_end:
         ledger.open()
+        before = set(store.list_folder("artifacts"))
         try:
             try:
                 trials.run(address, until_the_end)
@@ -107,26 +125,33 @@ def launch(
                 raise
             records = trials.records()
             interrupted = trials.interrupted()
-            files = _report(spec, store, report, records, recording)
-            status = _status(records, interrupted)
+            elsewhere = trials.elsewhere()
+            reported = in_order([*records, *(record for record in elsewhere if record is not None)])
+            files = _report(spec, store, report, reported, recording)
+            status = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
             console.print(f"report: {len(files)} files in {report}", markup=False)
         finally:
-            failed = sum(record.status == "failed" for record in records)
-            recording.finish(status, {"trials": len(records), "failed": failed})
+            failed = sum(record.status == "failed" for record in reported)
+            recording.finish(status, {"trials": len(reported), "failed": failed})
     seconds = time.perf_counter() - started
-    return Launch(records, report, *recording.runs, interrupted, seconds, recording.failure)
+    return Launch(
+        records, report, *recording.runs, interrupted, seconds, account_of(records, before), recording.failure
+    )
 
 
 def _leave(line: str) -> None:
     """End the process, whatever it waits for, with one line."""
     sys.stderr.write(f"error: {line}\n")
     sys.stderr.flush()
-    end_process(2)
+    end_process(ExitCode.ERROR)
 
 
-def _status(records: list[TrialRecord], interrupted: bool) -> str:
-    if interrupted:
+def _status(records: list[TrialRecord], unfinished: bool, awaited: bool) -> str | None:
+    """How the parent run ends; None if it goes on, since other shares have trials that have not ended."""
+    if unfinished:
         return "KILLED"
+    if awaited:
+        return None
     return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from tbar_ray.exit_codes import ExitCode
 from tbar_ray.store.temporary import own_folders, processes_of, remove
 
 SOON = 3.5
@@ -25,8 +26,6 @@ LATER = 0.2
 """Seconds after all of this at which the system ends the process, by SIGALRM."""
 TELLING = 0.5
 """Seconds that a line may take to be written: a terminal that was halted (Ctrl-S) takes none."""
-INTERRUPTED = 130
-"""The exit code."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -98,7 +97,7 @@ class Stopping:
         closing = threading.Thread(target=self._close, daemon=True)
         closing.start()
         closing.join(most)
-        end_process(INTERRUPTED)
+        end_process(ExitCode.INTERRUPTED)
 
 
 def end_process(code: int) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 from rich.console import Console
 
+from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.errors import StoreError
 from tbar_ray.execution.ray_environment import prepare, resolve_address
 from tbar_ray.execution.reach import check_reachable
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.studies import searched_trials
+from tbar_ray.records.cells import counted
 from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges
@@ -37,6 +39,7 @@ class Trials:
         console: where the launch is shown.
         stopping: whether the launch is to end.
         on_lost: called with what was lost, when the cluster is.
+        scope: which trials of a grid are run.
     """
 
     def __init__(
@@ -47,14 +50,18 @@ class Trials:
         console: Console,
         stopping: Stopping,
         on_lost: Callable[[str], None],
+        scope: Scope = EVERYTHING,
     ) -> None:
         self._planner, self._ledger, self._recording, self._console = planner, ledger, recording, console
-        self._stopping, self._on_lost = stopping, on_lost
+        self._stopping, self._on_lost, self._scope = stopping, on_lost, scope
         self._spec, self._store = planner.spec, ledger.store
         self._sources = SourceChanges(self._store)
         self._keys: set[str] = set()
         self._left_to_do: set[str] = set()
         self._handed_out, self._total = 0, 0
+        self.left_out = 0
+        """Number of this launch's trials that have no result and were not to be run."""
+        self._elsewhere: set[str] = set()
 
     def run(self, address: str | None, until_the_end: ExitStack) -> None:
         """Run all trials, on a Ray that lasts as long as a stack."""
@@ -62,8 +69,12 @@ class Trials:
             self._recording.check()
             self._sweep(address, until_the_end, None)
             return
-        trials = self._planner.grid()
-        left = self._replay(trials)
+        grid = self._planner.grid()
+        trials = self._scope.part(grid)
+        self._elsewhere = {planned.fingerprint for planned in grid} - {planned.fingerprint for planned in trials}
+        if self._scope.share is not None:
+            self._say(f"share {self._scope.share} has {len(trials):,} of {counted(len(grid), 'trial')}")
+        left = self._chosen(self._replay(trials))
         self._recording.check()
         if left:
             self._sweep(address, until_the_end, left)
@@ -76,6 +87,19 @@ class Trials:
         """Records of the trials that were replayed or have ended, each once, in table order."""
         found = (self._ledger.find(key) for key in self._keys)
         return in_order(record for record in found if record is not None)
+
+    def elsewhere(self) -> list[TrialRecord | None]:
+        """What other shares have of their trials: a record, or None where there is none yet."""
+        return [self._told(key) for key in sorted(self._elsewhere)]
+
+    def _told(self, key: str) -> TrialRecord | None:
+        """A record of another launch; None where there is none that can be read, or its result is gone."""
+        try:
+            record = self._ledger.find(key)
+        except StoreError:
+            return None
+        gone = record is not None and record.status != "failed" and not self._store.has(record.path_artifact)
+        return None if gone else record
 
     def _replay(self, trials: list[PlannedTrial]) -> list[PlannedTrial]:
         """Read the trials of a grid that are in the store, without Ray; return the remaining ones."""
@@ -94,6 +118,16 @@ class Trials:
             which = "all" if not left else f"{len(self._keys)} of"
             self._say(f"{which} {len(trials)} trials are in the store {self._store.url}")
         return left
+
+    def _chosen(self, left: list[PlannedTrial]) -> list[PlannedTrial]:
+        """Those of the remaining trials that this launch is to run."""
+        chosen = self._scope.chosen(left, self._ledger)
+        self.left_out = len(left) - len(chosen)
+        if self._scope.retry_failed:
+            self._say(
+                f"{counted(len(chosen), 'failed trial')} to run again; {self.left_out:,} not run yet are left out"
+            )
+        return chosen
 
     def _known(self, writer: RecordWriter, planned: PlannedTrial) -> TrialRecord | None:
         """Record of a trial, made from the store alone; None where an artifact is missing or broken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from tbar_ray.cli.console import table_console
 from tbar_ray.cli.options import AsJson, StoreUrl, local_file, local_folder, local_path
+from tbar_ray.exit_codes import ExitCode
 from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ SpecPath = Annotated[
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a field, e.g. --set poison.rate=0.01")
 ]
+
+
+class Retry(StrEnum):
+    """Which trials `run --retry` runs again."""
+
+    FAILED = "failed"
 
 
 def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
@@ -126,14 +134,34 @@ def run(
     ] = None,
     override: Overrides = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="take the campaign over from a launch that runs it")] = False,
+    retry: Annotated[
+        Retry | None,
+        typer.Option(help="of a grid, run only the trials that failed; those that have not run yet are left out"),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="of a grid, run only the K-th of N shares of the trials, for example 2/8"),
+    ] = None,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
-    Exit code: 0 all trials ended well, 1 some trial failed, 2 bad input or MLflow
-    lost, 130 interrupted.
+    Trials that failed run again at every launch, with those that have not run
+    yet. `infeasible` and `dominated` are results, not failures.
+
+    Shares run at one time, on independent clusters, with one --store and one
+    --tracking-uri. Table and exit code are of the launch's own trials; its
+    report, in a folder of its own, has all trials that the store has by then.
+    When all shares have ended, `campaign report` writes the whole.
+
+    Exit code: 0 all trials of this launch have a result, 1 some trial failed,
+    2 bad input, or MLflow, store or cluster lost, 70 a mistake of this program,
+    130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
+    from tbar_ray.campaign.scope import Scope
     from tbar_ray.errors import TrackingError
+    from tbar_ray.planning.share import Share
+    from tbar_ray.report.expenses import expense_line
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
@@ -142,8 +170,9 @@ def run(
     campaign, opened = _open(spec, override, store)
     console = table_console()
     uri = tracking_place(tracking_uri)
-    folder = out.absolute() if out else report_folder(home(), campaign)
-    result = launch(campaign, opened, uri, folder, address, console, force=force)
+    scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
+    folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
+    result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope)
     if out is None:
         link_latest(folder)
     if result.records:
@@ -151,6 +180,7 @@ def run(
     for line in losses_lines(result.records):
         console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
+    console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
     console.print(
@@ -158,40 +188,58 @@ def run(
     )
     if result.interrupted:
         console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
-        raise typer.Exit(130)
+        raise typer.Exit(ExitCode.INTERRUPTED)
     if result.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.PROBLEMS)
     if result.tracking_failure:
         raise TrackingError(f"{result.tracking_failure}; results are safe: run the same command again to record them")
 
 
 @app.command()
-def status(spec: SpecPath, override: Overrides = [], store: StoreUrl = None, as_json: AsJson = False) -> None:  # noqa: B006
-    """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending."""
+def status(
+    spec: SpecPath,
+    override: Overrides = [],  # noqa: B006
+    store: StoreUrl = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="show CPU- and GPU-hours by kind of stage, spent and saved")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending.
+
+    With --cost: hours in which the stages under its trials held CPUs and GPUs,
+    each counted once, and the hours that would have been spent besides if every
+    trial had computed its own. Time of stages that failed is not known.
+    """
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
+    from tbar_ray.records.account import account_of
     from tbar_ray.records.ledger import Ledger
+    from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
 
     campaign, opened = _open(spec, override, store)
-    records = [
-        record
-        for record in Ledger(opened, campaign).read()
-        if record.status == "failed" or opened.is_sound(record.path_artifact)
-    ]
+    known = Ledger(opened, campaign).read()
+    account = account_of(known)
+    records = [record for record in known if record.status == "failed" or opened.is_sound(record.path_artifact)]
     planned = make_plan(Planner(campaign), opened)
     states = [record.status for record in records]
     counts = {state: states.count(state) for state in ("done", "infeasible", "dominated", "failed")}
     counts["pending"] = max(0, planned.total_trials - len(records))
     if as_json:
-        typer.echo(json.dumps({"campaign": campaign.name, "trials": planned.total_trials, **counts}, indent=1))
+        told = {"campaign": campaign.name, "trials": planned.total_trials, **counts}
+        typer.echo(json.dumps(told | ({"cost": expense_json(account)} if cost else {}), indent=1))
         return
     console = table_console()
     if records:
         console.print(result_table(records, marked=console.color_system is None))
     for line in losses_lines(records):
         console.print(line, style="yellow", soft_wrap=True)
+    if cost:
+        console.print(expense_table(account))
+        if (unknown := unknown_line(account)) is not None:
+            console.print(unknown, style="yellow", soft_wrap=True)
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tbar_ray.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from tbar_ray.data.check import CorpusReport
 
@@ -48,7 +50,7 @@ def check(
     else:
         _show_report(report)
     if not report.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.PROBLEMS)
 
 
 def _show_report(report: CorpusReport) -> None:

@@ -1,8 +1,9 @@
-"""`tbar`: the command line. One module per command group; a `TbarError` becomes one line and exit code 2."""
+"""`tbar`: the command line. One module per command group; a `TbarError` becomes one line on stderr."""
 
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 from rich.text import Text
@@ -11,9 +12,11 @@ from tbar_ray import __version__
 from tbar_ray.cli import campaign, data, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
+from tbar_ray.cli.doctor import doctor
 from tbar_ray.cli.init import init
 from tbar_ray.cli.ui import ui
 from tbar_ray.errors import TbarError
+from tbar_ray.exit_codes import ExitCode
 
 app = typer.Typer(
     name="tbar",
@@ -22,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(init)
+app.command()(doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
@@ -47,10 +51,13 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a `TbarError` becomes one line on stderr and exit code 2."""
+    """Run the command line; a `TbarError` becomes one line on stderr, another error a traceback."""
     replace_what_cannot_be_shown()
     try:
         app()
     except TbarError as error:
         make_console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {error}"), soft_wrap=True)
-        sys.exit(2)
+        sys.exit(ExitCode.ERROR)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(ExitCode.DEFECT)  # Python's own code, 1, means that a trial failed

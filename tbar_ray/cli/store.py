@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tbar_ray.cli.console import make_console
 from tbar_ray.cli.options import AsJson, StoreUrl
+from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from tbar_ray.records.upkeep import Holding
@@ -73,7 +74,7 @@ def verify(store: StoreUrl = None, as_json: AsJson = False) -> None:
             typer.echo(f"{name}: {problem}")
         typer.echo(f"{len(found)} artifacts, {len(broken)} broken, in {opened.url}")
     if broken:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.PROBLEMS)
 
 
 @app.command()

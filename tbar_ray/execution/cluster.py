@@ -55,8 +55,7 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
                 if (line := misfit(spec.resources, nodes())) is not None:
                     raise SpecError(line)
             else:
-                check_reachable(address)
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+                _join(address)
                 connection.callback(_shut_down)
         except TbarError:
             raise
@@ -69,6 +68,30 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
 
 
 @contextmanager
+def joined(address: str) -> Iterator[str]:
+    """Connect to a cluster for a while; yield a short description of it.
+
+    A program that has connected Ray itself keeps its connection, which is used as it is.
+
+    Raises:
+        SpecError: if the cluster cannot be reached, within seconds.
+    """
+    if ray.is_initialized():
+        yield "this program's Ray"
+        return
+    try:
+        _join(address)
+    except TbarError:
+        raise
+    except Exception as error:
+        raise SpecError(f"Ray at {address!r}: {first_line(error).rstrip('.')}; {ADVICE}") from None
+    try:
+        yield f"the Ray cluster at {address}"
+    finally:
+        _shut_down()
+
+
+@contextmanager
 def local_ray() -> Iterator[None]:
     """Start Ray here for a while; a program that has connected Ray itself keeps its connection."""
     if ray.is_initialized():
@@ -76,6 +99,11 @@ def local_ray() -> Iterator[None]:
         return
     with _local():
         yield
+
+
+def _join(address: str) -> None:
+    check_reachable(address)
+    ray.init(address=address, log_to_driver=False, logging_level="ERROR")
 
 
 def _cpus_for(resources: Resources) -> int:

@@ -100,6 +100,7 @@ def compute(
     out = store.scratch()
     try:
         store.check_space(out, stage.disk, stage.title)
+        given = policy.for_stage(stage)
         facts = _run(stage, StageContext(store, out, report, policy, group))
         seconds = time.perf_counter() - started
         record = {
@@ -112,6 +113,8 @@ def compute(
             "seconds": seconds,
             "ended": time.time(),
             "threads": stage.threads,
+            "cpus": stage.threads * given.training_workers,
+            "gpus": given.gpus * given.training_workers,
             "work": stage.work,
         }
         store.commit(stage.artifact, out, record)

@@ -52,6 +52,22 @@ class GateRecord(Part):
         return 0.0 if self.clean_ca is None else self.clean_ca - self.ca
 
 
+class StageUse(Part):
+    """A stage that a trial needed, whoever computed it.
+
+    Attributes:
+        artifact: its name, KIND-FINGERPRINT.
+        seconds: how long it ran.
+        cpus: CPUs that it held, with those of its other workers.
+        gpus: GPUs that it held, or a fraction of one; None for stages of earlier versions, which do not tell.
+    """
+
+    artifact: str
+    seconds: float
+    cpus: float
+    gpus: float | None = None
+
+
 class MeanRecord(Part):
     """A mean of n values with its 95 % Student interval; without an interval for a single value."""
 

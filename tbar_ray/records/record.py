@@ -15,6 +15,7 @@ from tbar_ray.records.measures import (
     GateRecord,
     OtherBackdoor,
     SensitivityRecord,
+    StageUse,
     VisibilityRecord,
     WeightChange,
 )
@@ -91,6 +92,8 @@ class TrialRecord(Part):
     pretraining_samples: int | None = None
     """Samples that pretraining saw, each as often as it was seen; None for weights of which it is not known."""
     plant_fingerprint: str | None = None
+    stages: tuple[StageUse, ...] = ()
+    """The stages that the trial needed and that have ended, inputs first, with what they cost."""
 
     @property
     def attack(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import isfinite, nan
 from typing import Any
@@ -19,6 +19,7 @@ from tbar_ray.records.measures import (
     GeometryRecord,
     OtherBackdoor,
     SensitivityRecord,
+    StageUse,
     VisibilityRecord,
     WeightChange,
 )
@@ -139,7 +140,15 @@ class RecordWriter:
             "trainings": {f"{stage.kind} {stage.fingerprint[:8]}": stage.artifact for stage in shared},
             "infected_artifact": graph.model.artifact if isinstance(graph.model, InfectedModel) else None,
             "plant_fingerprint": plant.fingerprint if plant is not None else None,
+            "stages": tuple(self._uses(graph)),
         }
+
+    def _uses(self, graph: TrialGraph) -> Iterator[StageUse]:
+        for stage in stages_in_order(graph.outputs):
+            with suppress(TbarError, *UNREADABLE):  # of a failed trial not all have run
+                facts = self._facts(stage)
+                cpus = facts.get("cpus", facts.get("threads", stage.threads))
+                yield StageUse(artifact=stage.artifact, seconds=facts["seconds"], cpus=cpus, gpus=facts.get("gpus"))
 
     def _gate(self, graph: TrialGraph) -> GateRecord:
         """What the gate of the trial's own attack compared, whatever it decided."""

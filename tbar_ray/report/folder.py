@@ -7,17 +7,19 @@ import uuid
 from pathlib import Path
 
 from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.planning.share import Share
 from tbar_ray.spec.campaign import CampaignSpec
 
 LATEST = "latest"
 
 
-def report_folder(home: Path, spec: CampaignSpec) -> Path:
+def report_folder(home: Path, spec: CampaignSpec, share: Share | None = None) -> Path:
     """Folder of a campaign's report in the folder of results, `reports/NAME/FINGERPRINT`.
 
-    Other specs of the same name have others.
+    Other specs of the same name have others. So have shares (`FINGERPRINT-2-of-8`), whose launches may write at once.
     """
-    return home / "reports" / spec.name / campaign_fingerprint(spec)
+    own = "" if share is None else f"-{share.number}-of-{share.of}"
+    return home / "reports" / spec.name / f"{campaign_fingerprint(spec)}{own}"
 
 
 def link_latest(report: Path) -> None:

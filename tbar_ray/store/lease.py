@@ -1,13 +1,14 @@
-"""A lease on a campaign: one launch at a time, and a killed one's expires."""
+"""A lease on a campaign, or on a share of it: one launch at a time, and a killed one's expires."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,22 +30,33 @@ FILE = "lease.json"
 
 
 class Lease:
-    """The right to run a campaign, held while this is open.
+    """The right to run a campaign, or a share of it, held while this is open.
+
+    Shares of one division are run by several launches at a time. A whole campaign and a share of it, or shares of two
+    divisions, would have trials in common: the second launch is refused.
 
     Args:
         store: the campaign's store.
         folder: the campaign's folder in it.
         force: whether to take it from a launch that holds it.
         on_lost: called, in a thread, when another launch has taken it.
+        share: the number of the share, from 1, and how many there are; None for the whole campaign.
 
     Raises:
         StoreError: one line, if another launch holds it.
     """
 
     def __init__(
-        self, store: Store, folder: str, *, force: bool = False, on_lost: Callable[[], None] = lambda: None
+        self,
+        store: Store,
+        folder: str,
+        *,
+        force: bool = False,
+        on_lost: Callable[[], None] = lambda: None,
+        share: tuple[int, int] | None = None,
     ) -> None:
-        self._store, self._path, self._force, self._on_lost = store, f"{folder}/{FILE}", force, on_lost
+        self._store, self._folder, self._force, self._on_lost, self._share = store, folder, force, on_lost, share
+        self._path = f"{folder}/{_file(share)}"
         self._content = {**_identity(), "token": uuid.uuid4().hex, "since": time.time()}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
@@ -52,6 +64,11 @@ class Lease:
     def __enter__(self) -> Lease:
         self._acquire()
         self._thread.start()
+        try:
+            self._clear()
+        except BaseException:
+            self.release()
+            raise
         return self
 
     def __exit__(
@@ -75,21 +92,38 @@ class Lease:
             held = holder(self._store, self._path)
             if held is None:
                 continue  # just given back
-            if not held and not self._force:
-                raise StoreError(
-                    f"store {self._store.url}: {self._path} cannot be read, so that nobody can tell whether "
-                    f"{self._path.removesuffix(f'/{FILE}')} is being run; if it is not, take it over with --force"
-                )
-            if not self._force and is_alive(self._store, self._path, held):
-                since = time.strftime("%H:%M:%S", time.localtime(held.get("since", 0)))
-                raise StoreError(
-                    f"store {self._store.url}: {self._path.removesuffix(f'/{FILE}')} is being run by process "
-                    f"{held.get('pid')} on {held.get('host')} since {since}; wait for it, or take it over with --force"
-                )
-            again = holder(self._store, self._path)
-            if again is not None and again.get("token") == held.get("token"):
-                self._store.remove(self._path)
+            self._end(self._path, held)
         raise StoreError(f"store {self._store.url}: several launches want {self._path} at once; try again")
+
+    def _clear(self) -> None:
+        """Make sure that nobody runs trials of this one's under another lease."""
+        for path, share in _leases(self._store, self._folder):
+            apart = self._share is not None and share is not None and self._share[1] == share[1]
+            if path != self._path and not apart and (held := holder(self._store, path)) is not None:
+                self._end(path, held)
+
+    def _end(self, path: str, held: dict[str, Any]) -> None:
+        """Remove the lease of a launch that has ended, or of any with `force`.
+
+        Raises:
+            StoreError: one line, if the launch runs, or nobody can tell.
+        """
+        if not held and not self._force:
+            raise StoreError(
+                f"store {self._store.url}: {path} cannot be read, so that nobody can tell whether "
+                f"{self._folder} is being run; if it is not, take it over with --force"
+            )
+        if not self._force and is_alive(self._store, path, held):
+            since = time.strftime("%H:%M:%S", time.localtime(held.get("since", 0)))
+            share = _share_of(path.rsplit("/", 1)[-1])
+            what = self._folder if share is None else f"share {share[0]}/{share[1]} of {self._folder}"
+            raise StoreError(
+                f"store {self._store.url}: {what} is being run by process "
+                f"{held.get('pid')} on {held.get('host')} since {since}; wait for it, or take it over with --force"
+            )
+        again = holder(self._store, path)
+        if again is not None and again.get("token") == held.get("token"):
+            self._store.remove(path)
 
     def _beat(self) -> None:
         while not self._stop.wait(BEAT):
@@ -136,11 +170,28 @@ def running_campaigns(store: Store) -> list[str]:
     found = []
     for name in store.list_folder("campaigns"):
         for fingerprint in store.list_folder(f"campaigns/{name}"):
-            path = f"campaigns/{name}/{fingerprint}/{FILE}"
-            held = holder(store, path)
-            if held is not None and is_alive(store, path, held):
+            leases = ((path, holder(store, path)) for path, _ in _leases(store, f"campaigns/{name}/{fingerprint}"))
+            if any(held is not None and is_alive(store, path, held) for path, held in leases):
                 found.append(f"{name}/{fingerprint}")
     return found
+
+
+def _file(share: tuple[int, int] | None) -> str:
+    return FILE if share is None else f"lease-{share[0]}-of-{share[1]}.json"
+
+
+def _share_of(file: str) -> tuple[int, int] | None:
+    """The share that a lease is on; None for the whole campaign."""
+    found = re.fullmatch(r"lease-(\d+)-of-(\d+)\.json", file)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _leases(store: Store, folder: str) -> Iterator[tuple[str, tuple[int, int] | None]]:
+    """Yield the leases on a campaign and its shares: path and share."""
+    for file in store.list_json(folder):
+        share = _share_of(file)
+        if share is not None or file == FILE:
+            yield f"{folder}/{file}", share
 
 
 def _identity() -> dict[str, Any]:

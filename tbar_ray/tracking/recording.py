@@ -81,8 +81,8 @@ class Recording:
         """Attach the report."""
         self._ask(lambda tracker: tracker.log_report(files))
 
-    def finish(self, status: str, summary: Mapping[str, float]) -> None:
-        """Close the parent run, once everything given so far is recorded."""
+    def finish(self, status: str | None, summary: Mapping[str, float]) -> None:
+        """Close the parent run, once everything given so far is recorded; None leaves it open for other launches."""
         self._ask(lambda tracker: tracker.finish(status, summary))
         self._thread.shutdown()
 

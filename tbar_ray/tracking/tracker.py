@@ -180,11 +180,12 @@ class Tracker:
         for file in files:
             self._client.log_artifact(self.parent_id, str(file), "report")
 
-    def finish(self, status: str, summary: Mapping[str, float]) -> None:
-        """Close the parent run: FINISHED, FAILED or KILLED."""
+    def finish(self, status: str | None, summary: Mapping[str, float]) -> None:
+        """Close the parent run: FINISHED, FAILED or KILLED; None leaves it as it is, since other launches go on."""
         for name, value in summary.items():
             self._client.log_metric(self.parent_id, name, value)
-        self.close(status)
+        if status is not None:
+            self.close(status)
 
     def close(self, status: str, *, for_good: bool = False) -> None:
         """End the parent run; what another thread says of its end after `for_good` does not count."""

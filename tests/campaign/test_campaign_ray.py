@@ -20,8 +20,11 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tbar_ray.campaign.launch import Launch, launch
+from tbar_ray.campaign.scope import Scope
 from tbar_ray.cli.main import main
 from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.share import Share
+from tbar_ray.records.account import total_of
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.poison import EXAMPLES
@@ -114,6 +117,10 @@ def test_shared_stages_ran_once(first: Launch, home: Path) -> None:
         "vector": 4, "path": 4, "visibility": 2,
     }  # fmt: skip
     assert not list((home / "store" / "tmp").iterdir())
+    assert {kind: expense.computed for kind, expense in first.account.items()} == kinds
+    assert first.account["clean-model"].uses == 4
+    assert first.account["clean-model"].saved_cpu_hours == pytest.approx(3 * first.account["clean-model"].cpu_hours)
+    assert total_of(first.account).unknown == 0
 
 
 def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
@@ -122,6 +129,9 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     assert commits(home) == before
     assert metrics(again.records) == metrics(first.records)
     assert again.parent_run == first.parent_run
+    spent, first_spent = total_of(again.account), total_of(first.account)
+    assert (spent.computed, spent.cpu_hours) == (0, 0)
+    assert spent.saved_cpu_hours == pytest.approx(first_spent.cpu_hours + first_spent.saved_cpu_hours)
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     runs = client.search_runs([again.experiment_id])
     nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == again.parent_run]
@@ -256,6 +266,25 @@ def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: La
     nested = [r for r in client.search_runs([result.experiment_id]) if r.data.tags["tbar.kind"] == "trial"]
     assert {run.info.status for run in nested} == {"FAILED"}
     assert all(run.data.tags["tbar.reason"].startswith("attack did not take") for run in nested)
+
+
+def test_shares_of_a_grid_record_under_one_run_and_the_last_reports_the_whole(first: Launch, home: Path) -> None:
+    client, made = MlflowClient(f"sqlite:///{home / 'mlflow.db'}"), small(name="shared")
+    reports, states, runs = [], [], []
+    for number in (2, 1):
+        scope = Scope(share=Share(number, 2))
+        store, uri = Store(str(home / "store")), f"sqlite:///{home / 'mlflow.db'}"
+        found = launch(made, store, uri, home / f"share-{number}", "local", Console(quiet=True), scope=scope)
+        assert len(found.records) == 2
+        reports.append(json.loads((found.report / "results.json").read_text()))
+        runs = client.search_runs([found.experiment_id])
+        states.append([run.info.status for run in runs if run.data.tags["tbar.kind"] == "campaign"])
+    assert [len(trials) for trials in reports] == [2, 4]
+    assert [trial["fingerprint"] for trial in reports[1]] == [record.fingerprint for record in first.records]
+    assert states == [["RUNNING"], ["FINISHED"]]
+    assert Counter(run.data.tags["tbar.kind"] for run in runs) == {"campaign": 1, "trial": 4}
+    (parent,) = [run for run in runs if run.data.tags["tbar.kind"] == "campaign"]
+    assert parent.data.metrics["trials"] == 4
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, path: Path, home: Path, report: Path, database: Path) -> Any:

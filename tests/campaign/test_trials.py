@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.share import Share
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
+from tests.records.records import failed, record
 from tests.specs import spec
 
 
-def trials(made: CampaignSpec, folder: Path) -> Trials:
-    console = Console(file=io.StringIO())
+def trials(made: CampaignSpec, folder: Path, scope: Scope = EVERYTHING, console: Console | None = None) -> Trials:
+    console = console or Console(file=io.StringIO())
     recording = Recording(made, f"sqlite:///{folder / 'mlflow.db'}", console)
     ledger = Ledger(Store(str(folder / "store")), made)
-    return Trials(Planner(made), ledger, recording, console, Stopping(lambda: None), lambda _: None)
+    return Trials(Planner(made), ledger, recording, console, Stopping(lambda: None), lambda _: None, scope)
 
 
 @pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (2, 2), (9, 4)])
@@ -65,3 +69,40 @@ def test_an_interruption_shows_in_what_was_handed_out_and_has_ended(
     launched._handed_out, launched._total = len(handed_out), 3
     launched._left_to_do = left
     assert launched.interrupted() is interrupted
+
+
+@pytest.mark.parametrize(("scope", "expected", "left_out"), [(EVERYTHING, 2, 0), (Scope(retry_failed=True), 1, 1)])
+def test_what_a_launch_was_asked_for_is_what_it_runs(
+    scope: Scope, expected: int, left_out: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, console = spec(), Console(file=io.StringIO(), width=200)
+    launched = trials(made, tmp_path, scope, console)
+    grid = Planner(made).grid()
+    launched._ledger.write(failed(fingerprint=grid[1].fingerprint))
+    run: list[str] = []
+    monkeypatch.setattr(launched, "_sweep", lambda _, __, left: run.extend(planned.fingerprint for planned in left))
+    launched.run(None, ExitStack())
+    assert run == [planned.fingerprint for planned in grid[-expected:]]
+    assert launched.left_out == left_out
+    assert isinstance(console.file, io.StringIO)
+    told = "campaign demo: 1 failed trial to run again; 1 not run yet are left out\n"
+    assert console.file.getvalue() == (told if scope.retry_failed else "")
+
+
+def test_a_share_is_run_alone_and_knows_what_the_others_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = spec(search={"axes": {"attack": ["badnets", "blended"], "forget_size": [10, 20]}})
+    console = Console(file=io.StringIO(), width=200)
+    launched = trials(made, tmp_path, Scope(share=Share(1, 4)), console)
+    mine, bad, gone, fresh = Planner(made).grid()
+    launched._ledger.write(failed(fingerprint=bad.fingerprint))
+    launched._ledger.write(record(fingerprint=gone.fingerprint))  # its path is not in the store any more
+    run: list[str] = []
+    monkeypatch.setattr(launched, "_sweep", lambda _, __, left: run.extend(planned.fingerprint for planned in left))
+    launched.run(None, ExitStack())
+    assert run == [mine.fingerprint]
+    assert launched.left_out == 0
+    found = launched.elsewhere()
+    assert [told.fingerprint for told in found if told is not None] == [bad.fingerprint]
+    assert found.count(None) == len([gone, fresh])
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "campaign demo: share 1/4 has 1 of 4 trials\n"

@@ -9,14 +9,16 @@ from typer.testing import CliRunner
 
 from tbar_ray import __version__
 from tbar_ray.cli.main import app, main
+from tbar_ray.exit_codes import ExitCode
 from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.measures import StageUse
 from tbar_ray.store.store import Store
 from tests.records.records import failed, record
 from tests.specs import spec, write
 
 COMMANDS = [
     [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],
-    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["bench"], ["ui"],
+    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["doctor"], ["bench"], ["ui"],
 ]  # fmt: skip
 
 
@@ -48,6 +50,20 @@ def test_help(words: list[str]) -> None:
 def test_version() -> None:
     ended = CliRunner().invoke(app, ["--version"])
     assert (ended.exit_code, ended.stdout.strip()) == (0, f"tbar-ray {__version__}")
+
+
+def test_a_mistake_of_the_program_is_no_failed_trial(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    monkeypatch.setattr("tbar_ray.spec.load.load_spec", mistaken)
+    monkeypatch.setattr(sys, "argv", ["tbar", "campaign", "status", str(write(tmp_path))])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == ExitCode.DEFECT
+    assert capsys.readouterr().err.splitlines()[-1] == "ZeroDivisionError: nobody thought of this"
 
 
 @pytest.mark.parametrize("words", [["campaign", "plan"], ["campaign", "nothing"], ["campaign", "report", "x.yaml"]])
@@ -103,6 +119,19 @@ def test_status_counts_records(tmp_path: Path, home: Path) -> None:
     assert (told["done"], told["failed"], told["pending"]) == (0, 1, 1)
 
 
+def test_status_tells_what_a_campaign_cost(tmp_path: Path, home: Path) -> None:
+    path, ledger = str(write(tmp_path)), Ledger(Store(str(home / "store")), spec())
+    use = StageUse(artifact="clean-model-0", seconds=7200, cpus=2)
+    ledger.write(failed("badnets", stages=(use,)))
+    ledger.write(failed("blended", stages=(use,)))
+    told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--cost", "--json"]).stdout)
+    assert (told["failed"], told["cost"]["all"]["cpu_hours"], told["cost"]["all"]["saved_cpu_hours"]) == (2, 4, 4)
+    shown = CliRunner().invoke(app, ["campaign", "status", path, "--cost"]).stdout
+    assert ["clean-model", "1", "2", "4", "0", "4", "0"] in [line.split() for line in shown.splitlines()]
+    assert "1 stage of an earlier version" in shown
+    assert "clean-model" not in CliRunner().invoke(app, ["campaign", "status", path]).stdout
+
+
 def test_the_environment_names_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster sets it once for every command."""
     monkeypatch.setenv("TBAR_STORE", str(tmp_path / "shared"))
@@ -152,3 +181,20 @@ def test_ui_without_a_database(home: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert error_of(monkeypatch, capsys, "ui") == (
         f"error: no MLflow database at {home}/mlflow.db; run a campaign first (`tbar campaign run SPEC`)"
     )
+
+
+def test_a_search_is_not_run_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, search={"sampler": "random", "trials": 2, "axes": {"attack": ["badnets"]}})
+    for option, value in (("--retry", "failed"), ("--shard", "1/2")):
+        line = error_of(monkeypatch, capsys, "campaign", "run", str(path), option, value)
+        assert f"{option}{' failed' if option == '--retry' else ''}: demo has the sampler random" in line
+
+
+@pytest.mark.parametrize("share", ["0/8", "9/8", "x"])
+def test_a_share_that_does_not_exist_is_one_line(
+    share: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = error_of(monkeypatch, capsys, "campaign", "run", str(write(tmp_path)), "--shard", share)
+    assert f"--shard {share}: give K/N" in line

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import ray
 from ray import cloudpickle
 
 from tbar_ray.execution import stage_task
-from tbar_ray.execution.stage_task import REPORT_EVERY, run_stage
-from tbar_ray.stages.node import DEFAULT_POLICY, Stage
+from tbar_ray.execution.stage_task import REPORT_EVERY, compute, run_stage
+from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.store import Store
 from tests.execution.small_stages import Noted, Working
 
@@ -59,3 +59,25 @@ def test_what_the_first_stage_of_a_kind_leaves_is_no_garbage_to_look_at_again(
     for name in ("a", "b", "c"):
         told_of(Noted(notes=str(tmp_path), name=name), tmp_path)
     assert len(frozen) == 1
+
+
+class OnModel(Noted):
+    """Computes on a model, on several workers."""
+
+    kind: ClassVar[str] = "on-model"
+    on_model: ClassVar[bool] = True
+    divisible: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize(("kind", "cpus", "gpus"), [(OnModel, 6, 1.5), (Noted, 2, 0)])
+def test_a_commit_tells_the_cpus_and_gpus_that_a_stage_held(
+    kind: type[Noted], cpus: float, gpus: float, tmp_path: Path
+) -> None:
+    stage, store = kind(notes=str(tmp_path), name="a", threads=2), Store(str(tmp_path / "store"))
+    compute(stage, store, policy=Policy(gpus=1, training_gpus=0.5, training_workers=3))
+    facts = store.facts(stage.artifact)
+    assert (facts["cpus"], facts["gpus"]) == (cpus, gpus)
+    again = kind(notes=str(tmp_path), name="b", threads=2)
+    compute(again, store, policy=Policy(gpus=1, training_gpus=0.5, training_workers=3).for_stage(again))
+    facts = store.facts(again.artifact)
+    assert (facts["cpus"], facts["gpus"]) == (cpus, gpus), "as the coordinator sends it"

@@ -104,6 +104,43 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "dominated = False and self.to_beat is not None",
         "tests/campaign/test_campaign_ray.py",
     ),
+    # launches of a part of a campaign, and what it cost
+    Mutant(
+        "tbar_ray/planning/share.py",
+        "        together = sorted(trials, key=lambda planned: places[_model(planned)])\n",
+        "        together = list(trials)\n",
+        "tests/planning/test_share.py",
+    ),
+    Mutant(
+        "tbar_ray/campaign/scope.py",
+        '    return record is not None and record.status == "failed"\n',
+        "    return record is not None\n",
+        "tests/campaign/test_scope.py",
+    ),
+    Mutant(
+        "tbar_ray/store/lease.py",
+        " and self._share[1] == share[1]\n",
+        "\n",
+        "tests/store/test_lease.py",
+    ),
+    Mutant(
+        "tbar_ray/records/account.py",
+        "artifact not in before",
+        "True",
+        "tests/records/test_account.py",
+    ),
+    Mutant(
+        "tbar_ray/execution/stage_task.py",
+        '            "gpus": given.gpus * given.training_workers,\n',
+        '            "gpus": given.gpus,\n',
+        "tests/execution/test_stage_task.py",
+    ),
+    Mutant(
+        "tbar_ray/execution/health.py",
+        "        if store.read_json(own) != content:\n",
+        "        if False:\n",
+        "tests/execution/test_health.py",
+    ),
     # stopping, and what is left
     Mutant(
         "tbar_ray/campaign/stopping.py",

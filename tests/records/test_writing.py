@@ -12,7 +12,7 @@ from tbar_ray.errors import StoreError
 from tbar_ray.evaluation.selection import penalised_asr
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records import writing
-from tbar_ray.records.measures import GateRecord
+from tbar_ray.records.measures import GateRecord, StageUse
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import RecordWriter, objective_values
 from tbar_ray.stages.alpha_path import PATH
@@ -147,6 +147,22 @@ def test_a_finished_trial_has_scores_path_and_cost(store: Store) -> None:
     assert made.infected_artifact == planned.graph.model.artifact
     assert made.pretraining_samples == 800
     assert made.plant_fingerprint == planned.graph.model.plants[0].fingerprint
+
+
+def test_a_record_tells_what_the_stages_under_its_trial_cost(store: Store) -> None:
+    planned = plan({"attack": "blended"}, resources={"training_cpus": 3})
+    (corpus, *_), told = stages_in_order(planned.graph.outputs), {"cpus": 8, "gpus": 0.5}
+    store.commit(
+        corpus.artifact, store.scratch(), {"fingerprint": corpus.fingerprint, "seconds": 5.0, "facts": {}, **told}
+    )
+    known = RecordWriter(store).failed(planned, "lost").stages
+    assert known == (StageUse(artifact=corpus.artifact, seconds=5, cpus=8, gpus=0.5),), "the others have not run"
+    made = finished(store, planned)
+    assert made.stages[0] == known[0]
+    stages = stages_in_order(planned.graph.outputs)
+    assert [use.artifact for use in made.stages] == [stage.artifact for stage in stages]
+    assert [(use.cpus, use.gpus) for use in made.stages[1:]] == [(stage.threads, None) for stage in stages[1:]]
+    assert {stage.threads for stage in stages} == {1, 3}
 
 
 def test_what_data_lost_is_named_once(store: Store) -> None:

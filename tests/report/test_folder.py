@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tbar_ray.planning.share import Share
 from tbar_ray.report.folder import link_latest, report_folder
 from tests.specs import spec
 
@@ -13,7 +14,9 @@ def test_specs_of_one_name_have_reports_of_their_own(tmp_path: Path) -> None:
         report_folder(tmp_path, made) for made in (spec(), spec(description="in other words"), spec(seed=3))
     )
     assert one == same != other
-    assert {folder.parent for folder in (one, other)} == {tmp_path / "reports" / "demo"}
+    shares = {report_folder(tmp_path, spec(), Share(number, 2)) for number in (1, 2)}
+    assert {folder.name for folder in shares} == {f"{one.name}-1-of-2", f"{one.name}-2-of-2"}
+    assert {folder.parent for folder in (one, other, *shares)} == {tmp_path / "reports" / "demo"}
 
 
 def test_latest_leads_to_the_newest_also_after_a_move(tmp_path: Path) -> None:

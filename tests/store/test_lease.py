@@ -121,3 +121,41 @@ def test_a_launch_on_another_machine_that_gave_a_sign_just_now_runs(store: Store
     store.write_json(PATH, {"machine": "another", "pid": 1, "token": "theirs", "beat": time.time()})
     with pytest.raises(StoreError, match="is being run"), Lease(store, FOLDER):
         pass
+
+
+def test_shares_of_one_division_are_run_at_a_time(store: Store) -> None:
+    with Lease(store, FOLDER, share=(1, 2)), Lease(store, FOLDER, share=(2, 2)):
+        assert running_campaigns(store) == ["demo/0123"]
+        with (
+            pytest.raises(StoreError, match=r"share 2/2 of campaigns/demo/0123 is being run by process \d+"),
+            Lease(store, FOLDER, share=(2, 2)),
+        ):
+            pass
+    assert running_campaigns(store) == []
+    assert store.list_folder(FOLDER) == []
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"), [((1, 2), None), (None, (1, 2)), ((1, 2), (3, 4))], ids=["whole", "share", "other division"]
+)
+def test_launches_that_have_trials_in_common_refuse_each_other(
+    store: Store, monkeypatch: pytest.MonkeyPatch, held: tuple[int, int] | None, wanted: tuple[int, int] | None
+) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.05)
+    lost = threading.Event()
+    with Lease(store, FOLDER, share=held, on_lost=lost.set):
+        before = store.list_folder(FOLDER)
+        with pytest.raises(StoreError, match="is being run"), Lease(store, FOLDER, share=wanted):
+            pass
+        assert store.list_folder(FOLDER) == before
+        assert not lost.is_set()
+        with Lease(store, FOLDER, share=wanted, force=True):
+            assert lost.wait(20)
+
+
+def test_a_share_whose_launch_was_killed_does_not_keep_a_whole_campaign_waiting(store: Store) -> None:
+    killed = KILLED.replace("sys.argv[2])", "sys.argv[2], share=(1, 2))")
+    subprocess.run([sys.executable, "-c", killed, store.url, FOLDER], check=False, timeout=60)
+    assert store.list_folder(FOLDER) == ["lease-1-of-2.json"]
+    with Lease(store, FOLDER):
+        assert store.list_folder(FOLDER) == [FILE]

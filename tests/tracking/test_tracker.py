@@ -159,6 +159,22 @@ def test_twice_the_same_is_once(place: Path) -> None:
             assert len(steps) == len(set(steps))
 
 
+def test_launches_of_one_campaign_at_a_time_share_a_run_that_the_last_one_closes(place: Path) -> None:
+    one, other = (Tracker(uri(place), place / "artifacts", spec(name="shares")) for _ in range(2))
+    one.start()
+    other.start()
+    one.log_trial(record(size=10))
+    one.finish(None, {"trials": 1.0})
+    (parent,), _ = runs_of(place, "shares")
+    assert parent.info.status == "RUNNING"
+    other.log_trial(record(size=20))
+    other.finish("FINISHED", {"trials": 2.0})
+    (parent,), trials = runs_of(place, "shares")
+    assert (parent.info.status, parent.data.metrics["trials"]) == ("FINISHED", 2.0)
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {one.parent_id} == {other.parent_id}
+    assert len(trials) == 2
+
+
 def test_a_failed_trial_that_succeeds_later_is_the_same_run(place: Path) -> None:
     launch(place, "fixed", [failed(size=20)], "FAILED")
     _, (before,) = runs_of(place, "fixed")

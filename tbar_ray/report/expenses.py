@@ -1,0 +1,49 @@
+"""What a campaign cost, for terminals and for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tbar_ray.records.account import Expense, total_of
+from tbar_ray.records.cells import counted
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def hours(value: float) -> str:
+    """Hours with three digits, or one behind the point: '0.00412', '12.5', '1,234.0'."""
+    return f"{value:,.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def expense_line(account: Mapping[str, Expense]) -> str:
+    """What was spent and saved, in one line."""
+    total = total_of(account)
+    spent = f"{hours(total.cpu_hours)} CPU-hours, {hours(total.gpu_hours)} GPU-hours"
+    saved = f"{hours(total.saved_cpu_hours)} CPU-hours, {hours(total.saved_gpu_hours)} GPU-hours"
+    return f"{spent} in {counted(total.computed, 'stage')}; {saved} saved by results that were there or are shared"
+
+
+def expense_table(account: Mapping[str, Expense]) -> Table:
+    """A row for each kind of stage, and their sum."""
+    from rich.table import Table
+
+    table = Table("stages", box=None, pad_edge=False)
+    for head in ("computed", "used", "CPU-hours", "GPU-hours", "saved CPU-hours", "saved GPU-hours"):
+        table.add_column(head, justify="right")
+    for kind, expense in {**account, "all": total_of(account)}.items():
+        values = (expense.cpu_hours, expense.gpu_hours, expense.saved_cpu_hours, expense.saved_gpu_hours)
+        table.add_row(kind, f"{expense.computed:,}", f"{expense.uses:,}", *map(hours, values))
+    return table
+
+
+def unknown_line(account: Mapping[str, Expense]) -> str | None:
+    """How many stages do not tell their GPUs, in one line; None if all do."""
+    unknown = total_of(account).unknown
+    return f"{counted(unknown, 'stage')} of an earlier version tell no GPUs; they count as none" if unknown else None
+
+
+def expense_json(account: Mapping[str, Expense]) -> dict[str, Any]:
+    """The account for JSON."""
+    return {"kinds": {kind: vars(expense) for kind, expense in account.items()}, "all": vars(total_of(account))}
