@@ -24,7 +24,7 @@ sweep: install
 	$(BIN)/tbar campaign run jobs/quickstart.yaml
 
 test: install
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from tbar_ray.exit_codes import ExitCode
-from tbar_ray.store.temporary import own_folders, processes_of, remove
+from tbar_ray.store.temporary import make_no_more, own_folders, processes_of, remove
 
 SOON = 3.5
 """Seconds that closing may take before a process that is to stop now ends, whatever it waits for."""
@@ -105,10 +105,12 @@ def end_process(code: int) -> None:
     belonging: list[psutil.Process] = []
 
     def tidy() -> None:
+        make_no_more()
         folders = own_folders()
         belonging.extend(processes_of(folders))
-        for folder in folders:
-            remove(folder)
+        while folders:  # another thread may write into one that is being removed
+            remove(*folders)
+            folders = own_folders()
 
     with suppress(OSError):
         if os.isatty(1):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from tbar_ray.errors import StoreError
 
 PREFIX = "tbar-"
 MARK = "TBAR_TEMPORARY_FOLDER"
@@ -20,8 +23,18 @@ ENDING = 5.0
 """Seconds that killed processes may take to be gone."""
 
 
+_ending = threading.Event()
+"""Whether this process ends and makes no more folders."""
+
+
 def temporary_folder(purpose: str, within: Path | None = None) -> Path:
-    """Make a folder `tbar-PURPOSE-PID-…` where temporary files go, or in `short_place`; whoever made it removes it."""
+    """Make a folder `tbar-PURPOSE-PID-…` where temporary files go, or in `short_place`; whoever made it removes it.
+
+    Raises:
+        StoreError: if this process ends.
+    """
+    if _ending.is_set():
+        raise StoreError("this process ends and makes no more temporary folders")
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-{os.getpid()}-", dir=within))
 
 
@@ -44,6 +57,11 @@ def short_place(longest: int) -> Path:
 def own_folders() -> list[Path]:
     """Return the folders that this process made and has not removed."""
     return [folder for folder, owner in _folders() if owner == os.getpid()]
+
+
+def make_no_more() -> None:
+    """Refuse further folders, so that a process that ends can remove its own while other threads run on."""
+    _ending.set()
 
 
 def processes_of(folders: Collection[Path]) -> Iterator[psutil.Process]:

@@ -164,3 +164,25 @@ def test_a_process_that_ends_prints_nothing_of_what_its_other_threads_miss() -> 
     )
     ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (3, "last word\n")
+
+
+def test_a_process_that_ends_leaves_no_folder_that_another_thread_makes_or_fills(tmp_path: Path) -> None:
+    program = (
+        "import threading, time\n"
+        "from tbar_ray.campaign import stopping\n"
+        "from tbar_ray.store.temporary import temporary_folder\n"
+        "def make():\n"
+        "    while True:\n"
+        "        folder = temporary_folder('record')\n"
+        "        for number in range(20):\n"
+        "            (folder / str(number)).write_text('x')\n"
+        "for _ in range(3):\n"
+        "    threading.Thread(target=make, daemon=True).start()\n"
+        "time.sleep(0.2)\n"
+        "stopping.end_process(3)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"", b"")
+    assert list(tmp_path.iterdir()) == []
