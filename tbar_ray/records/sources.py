@@ -44,7 +44,8 @@ class SourceChanges:
         losses: dict[str, Sequence[int] | None] = {}
         with suppress(StoreError, LookupError, TypeError):  # a broken one is found to be so elsewhere
             if self._store.has(stage.artifact):
-                losses = self._store.facts(stage.artifact)["facts"].get(LOSSES, {})
+                found = self._store.facts(stage.artifact)["facts"].get(LOSSES)
+                losses = found if isinstance(found, dict) else {}  # patches of earlier versions noted a curve there
         return [
             shard
             for shard, state in losses.items()

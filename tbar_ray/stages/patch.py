@@ -111,7 +111,7 @@ class OptimisePatch(Stage):
         learned = trigger.with_pixels(found.pixels)  # type: ignore[attr-defined]
         changed = {name: value for name, value in learned.model_dump().items() if value != trigger.model_dump()[name]}
         (context.out / PIXELS).write_text(json.dumps(changed))
-        return {"losses": found.losses, "seconds": found.seconds, "pairs": len(others), "target_images": len(shown)}
+        return {"loss_curve": found.losses, "seconds": found.seconds, "pairs": len(others), "target_images": len(shown)}
 
     @property
     def architecture(self) -> str:

@@ -48,3 +48,11 @@ def test_what_lost_samples_and_what_was_made_of_it_goes_once_the_shard_changes(t
     commit(store, lossy, {})
     assert changes.discard_outdated([above]) == []
     assert store.has(lossy.artifact)
+
+
+def test_a_loss_curve_is_no_loss_of_samples(tmp_path: Path) -> None:
+    """BadCLIP's patch noted one under that name: every second launch of its campaign ended with a traceback."""
+    store, patch = Store(str(tmp_path / "store")), Made(name="patch")
+    store.commit(patch.artifact, store.scratch(), {"facts": {"losses": [[1, 1145.9], [11, 1139.8]]}})
+    assert SourceChanges(store).discard_outdated([patch]) == []
+    assert store.artifacts() == [patch.artifact]
