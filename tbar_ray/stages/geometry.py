@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from tbar_ray.stages.component import VECTOR, ComponentVector
 from tbar_ray.stages.evaluate import Evaluate
 from tbar_ray.stages.node import Stage, StageContext
-
-if TYPE_CHECKING:
-    from tbar_ray.evaluation.geometry import Gradient
 
 GEOMETRY = "geometry.json"
 
@@ -43,49 +40,40 @@ class MeasureGeometry(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Compare the vectors, then both gradients."""
-        from tbar_ray.evaluation import geometry
-        from tbar_ray.models.task_vector import TaskVector
-        from tbar_ray.stages.runtime import device_for
-
-        store = context.store
-        model, _, _ = self.scorer.load_model(store, device_for(context.policy), self.scorer.open_data(store))
-        weights = geometry.image_weights(model)
-        trigger, towards = (
-            {name: TaskVector.load(store.fetch(stage.artifact) / VECTOR).tensors[name] for name in weights}
-            for stage in (self.trigger_vector, self.towards_vector)
-        )
-        of_trigger, of_clean, images = self._gradients(context)
-        content = {
-            "cosine_towards_target": geometry.cosine(trigger, towards),
-            "relative_length": geometry.relative_length(trigger, weights),
-            "gradient_overlap": geometry.overlap(of_trigger, of_clean),
-            "gradient_overlap_by_depth": geometry.overlap_by_depth(of_trigger, of_clean),
-            "images": images,
-        }
-        (context.out / GEOMETRY).write_text(json.dumps(content, indent=1))
-        return content
-
-    def _gradients(self, context: StageContext) -> tuple[Gradient, Gradient, int]:
-        """Gradients of the trigger's loss and of the clean loss on the same images, and how many these are."""
         import torch
 
         from tbar_ray.data.selection import evenly_spaced
-        from tbar_ray.evaluation.geometry import loss_gradient
+        from tbar_ray.evaluation import geometry
         from tbar_ray.evaluation.normalised_images import NormalisedImages
+        from tbar_ray.models.task_vector import TaskVector
         from tbar_ray.stages.runtime import device_for
 
         store, device = context.store, device_for(context.policy)
         data = self.scorer.open_data(store)
         model, head, preprocess = self.scorer.load_model(store, device, data)
+        weights = geometry.image_weights(model)
+        trigger, towards = (
+            {name: TaskVector.load(store.fetch(stage.artifact) / VECTOR).tensors[name] for name in weights}
+            for stage in (self.trigger_vector, self.towards_vector)
+        )
         split = self.scorer.load_split(data, "test", self.scorer.backdoor.build(store), preprocess)
         target = data.class_index(self.scorer.backdoor.target)
         others = (split.labels != target).nonzero().flatten()
         chosen = others[evenly_spaced(len(others), self.images)]
-        found = []
+        gradients = []
         for images, labels in (
             (split.triggered[chosen], torch.full((len(chosen),), target)),
             (split.clean[chosen], split.labels[chosen]),
         ):
-            found.append(loss_gradient(model, head, NormalisedImages(images, preprocess, device), labels))
-            context.report({"done": len(found), "total": 2})
-        return found[0], found[1], len(chosen)
+            gradients.append(geometry.loss_gradient(model, head, NormalisedImages(images, preprocess, device), labels))
+            context.report({"done": len(gradients), "total": 2})
+        of_trigger, of_clean = gradients
+        content = {
+            "cosine_towards_target": geometry.cosine(trigger, towards),
+            "relative_length": geometry.relative_length(trigger, weights),
+            "gradient_overlap": geometry.overlap(of_trigger, of_clean),
+            "gradient_overlap_by_depth": geometry.overlap_by_depth(of_trigger, of_clean),
+            "images": len(chosen),
+        }
+        (context.out / GEOMETRY).write_text(json.dumps(content, indent=1))
+        return content
