@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.data import GivenData
 from tbar_ray.stages.node import DEFAULT_POLICY, Stage, StageContext
 from tbar_ray.store.store import Store
+from tests.execution.nodes import cluster_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -41,16 +41,8 @@ class Made(Stage):
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.2"})
-    cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
-    here = str(Path(__file__).parents[2])
-    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}}
-    ray.init(address=cluster.address, runtime_env=environment, log_to_driver=False)
-    try:
+    with cluster_of(1, 1) as cluster:
         yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
 
 
 def where(store: Store, coordinator: Any, stages: list[Stage]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from tbar_ray.search.searcher import CampaignSearcher
 from tbar_ray.search.sweep import sweep
 from tbar_ray.spec.campaign import Resources
 from tbar_ray.store.store import Store
+from tests.execution.nodes import cluster_of
 from tests.specs import spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -30,15 +30,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A head without CPUs, as on a cluster that an autoscaler starts; the cluster is looked at often."""
     monkeypatch.setattr(room, "EVERY", 0.1)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "node_ip_address": "127.0.0.2"})
-    here = str(Path(__file__).parents[2])
-    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}}
-    ray.init(address=cluster.address, runtime_env=environment, log_to_driver=False)
-    try:
+    with cluster_of(0) as cluster:
         yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
 
 
 class Holding:
