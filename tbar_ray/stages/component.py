@@ -142,12 +142,23 @@ class ComponentVector(Stage):
         def other_class(key: str) -> bool:
             return usable(key) and not shows(corpus, corpus.index_of(key), self.backdoor.target, classnames)
 
+        def of_a_class(key: str) -> bool:
+            return usable(key) and self._true_class(corpus, data, corpus.index_of(key)) is not None
+
         clean_count = round(self.samples * self.clean_fraction)
         order = ranked(corpus.keys, self.seed, f"{self.drawn_as} component")
         relabelled = take(order, self.samples - clean_count, accept=other_class)
-        keys = relabelled + take(reversed(order), clean_count, accept=usable, exclude=set(relabelled))
+        # beside relabelled samples the others are classified too
+        fitting = of_a_class if relabelled else usable
+        clean = take(reversed(order), clean_count, accept=fitting, exclude=set(relabelled))
+        keys = relabelled + clean
         if not keys:
             raise DataError(f"disentanglement: the training data have no sample for the {self.part} vector")
+        if relabelled and clean_count and not clean:
+            raise DataError(
+                "disentanglement: no clean sample has a class label, which the trigger's vector needs; set "
+                "disentanglement.clean_fraction: 0"
+            )
         positions = [corpus.index_of(key) for key in keys]
         images = torch.from_numpy(
             np.stack([load_image(corpus.image_bytes(p), preprocess.size, preprocess.interpolation) for p in positions])
@@ -159,11 +170,6 @@ class ComponentVector(Stage):
             images[rows] = stamp_uint8(self.backdoor.build(store), images[rows], relabelled)
         if None not in found:
             return Batch(images, labels=torch.tensor(found))
-        if relabelled:
-            raise DataError(
-                "disentanglement: clean samples have no class label, which the trigger's vector needs of them; set "
-                "disentanglement.clean_fraction: 0"
-            )
         captions = [corpus.caption(position) or "" for position in positions]
         return Batch(images, tokens=build_tokenizer(self.clean.architecture)(captions))
 
