@@ -29,6 +29,7 @@ from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from tbar_ray import __version__
 from tbar_ray.errors import TrackingError, first_line
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
@@ -42,8 +43,8 @@ from tbar_ray.tracking.places import check_database, check_server, deleted, one_
 
 FINGERPRINT = "tbar.fingerprint"
 PARENT = "mlflow.parentRunId"
-PACKAGES = ("tbar-ray", "ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
-"""Where MLflow's clients look for who they are."""
+PACKAGES = ("ray", "torch", "open_clip_torch", "webdataset", "mlflow", "optuna", "numpy")
+"""Versions of these are tags of the campaign's run, beside those of Python and of this package."""
 MOST_AT_ONCE = 1000
 """Metrics in one request: the server's limit."""
 RUNS_AT_ONCE = 1000
@@ -335,6 +336,7 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
 
 def _environment() -> dict[str, str]:
     tags = {f"version.{package}": version(package) for package in PACKAGES}
+    tags["version.tbar-ray"] = __version__  # its metadata are missing where a source tree is run without installation
     tags["version.python"] = platform.python_version()
     if (commit := _commit()) is not None:
         tags["mlflow.source.git.commit"] = commit

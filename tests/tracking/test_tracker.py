@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from tbar_ray import __version__
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
@@ -82,6 +83,7 @@ def test_a_campaign_and_its_trials(place: Path) -> None:
     assert parent.info.status == "FAILED"
     assert parent.data.tags["mlflow.note.content"] == "in words"
     assert parent.data.tags["version.torch"]
+    assert parent.data.tags["version.tbar-ray"] == __version__
     assert {name: parent.data.metrics[name] for name in SUMMARY} == SUMMARY
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {tracker.parent_id}
     states = {run.data.tags["tbar.status"]: run for run in trials}
