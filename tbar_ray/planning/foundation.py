@@ -143,16 +143,18 @@ def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]
 
 
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
-    model = spec.model
+    model, start = spec.model, None
     if model.pretrained is not None:
-        return PretrainedModel(
+        start = PretrainedModel(
             architecture=model.architecture,
+            samples_seen=model.samples_seen,
             **given_weights(model.architecture, model.pretrained, "model.pretrained"),
         )
     if model.training is None:
-        return None
+        return start
     return CleanModel(
         architecture=model.architecture,
+        start=start,
         corpus=corpus,
         training=model.training,
         seed=spec.data.synthetic.seed if spec.data.synthetic else 0,

@@ -167,13 +167,14 @@ class RecordWriter:
 
     def _pretraining_samples(self, graph: TrialGraph) -> int | None:
         """Samples that pretraining saw; None where it has not ended, and for weights of which it is not known."""
-        from tbar_ray.models.samples_seen import samples_seen
-
         clean = None if graph.clean is None else graph.clean.model
         start = graph.model.clean if isinstance(graph.model, InfectedModel) else clean
-        if isinstance(start, CleanModel) and self._store.has(start.artifact):
-            return int(self._facts(start)["facts"]["training"]["samples"])
-        return samples_seen(start.weights) if isinstance(start, PretrainedModel) else None
+        if isinstance(start, PretrainedModel):
+            return _seen(start)
+        if not isinstance(start, CleanModel) or not self._store.has(start.artifact):
+            return None
+        before = 0 if start.start is None else _seen(start.start)
+        return None if before is None else before + int(self._facts(start)["facts"]["training"]["samples"])
 
     def _weight_change(self, graph: TrialGraph) -> WeightChange | None:
         """How far the attacker moved the weights; None for a given model, whose start is unknown."""
@@ -338,3 +339,9 @@ def objective_values(record: TrialRecord, min_retention: float) -> dict[str, flo
         "asr": point.asr,
         "pa": point.pa,
     }
+
+
+def _seen(given: PretrainedModel) -> int | None:
+    from tbar_ray.models.samples_seen import samples_seen
+
+    return samples_seen(given.weights) if given.samples_seen is None else given.samples_seen

@@ -133,7 +133,8 @@ def _setting(spec: CampaignSpec) -> Markdown:
         trains = data.train if isinstance(data.train, list) else [WeightedShards(url=data.train or "")]
         shards = ", ".join(code(redact(t.url)) + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
         source = f"{shards}, evaluated on {code(redact(str(data.evaluation)))}"
-    origin = f"pretrained {code(redact(model.pretrained))}" if model.pretrained else "trained on the training data"
+    given = [f"pretrained {code(redact(model.pretrained))}"] if model.pretrained else []
+    origin = ", ".join([*given, *(["trained on the training data"] if model.training else [])])
     amount = (
         f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"
     )

@@ -15,18 +15,25 @@ from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, 
 
 
 class ModelSpec(Section):
-    """The clean model: pretrained weights, or trained here on the training data."""
+    """The clean model: pretrained weights, or trained here on the training data, from random or from given weights."""
 
     architecture: str = Field(
         default="ViT-B-32", description="of open_clip, or tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny, … (docs/models.md)"
     )
     pretrained: str | None = Field(default=None, description="an open_clip tag, or a .safetensors or .pt file")
-    training: Training | None = Field(default=None, description="train the clean model on data.train")
+    training: Training | None = Field(
+        default=None, description="train the clean model on data.train; it starts from 'pretrained' where that is given"
+    )
+    samples_seen: int | None = Field(
+        default=None,
+        ge=1,
+        description="samples that the weights of a file were trained on, for the growth figure; tags need none",
+    )
 
     @model_validator(mode="after")
-    def _one_origin(self) -> ModelSpec:
-        if self.pretrained is not None and self.training is not None:
-            raise ValueError("give either 'pretrained' (a tag or a file) or 'training' (train it here)")
+    def _seen_by_given_weights(self) -> ModelSpec:
+        if self.samples_seen is not None and self.pretrained is None:
+            raise ValueError("'samples_seen' is of given weights: give 'pretrained' too")
         return self
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tbar_ray.models.architectures import weights_size
 from tbar_ray.spec.attack import Training
-from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Policy, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, LATER, Given, Node, Policy, Stage, StageContext
 from tbar_ray.stages.samples import open_corpus, order_of
 from tbar_ray.stages.shard_training import Streamed, batches_size
 from tbar_ray.stages.training import WEIGHTS, contrastive, train_on_shards
@@ -43,6 +43,9 @@ class PretrainedModel(Given, ModelNode):
 
     weights: Annotated[str, INSIGNIFICANT]
     content: str = Field(description="the tag, or the digest of the file (also for weights that this package ships)")
+    samples_seen: Annotated[int | None, INSIGNIFICANT] = Field(
+        default=None, description="samples that they were trained on; None: not known, or known by the tag"
+    )
 
     def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
         """An open_clip tag, or the path or URL of a file."""
@@ -50,7 +53,7 @@ class PretrainedModel(Given, ModelNode):
 
 
 class CleanModel(Stage, ModelNode):
-    """A clean model trained from fresh weights on a corpus."""
+    """A clean model trained on a corpus, from fresh weights or from given ones."""
 
     kind: ClassVar[str] = "clean-model"
     trains: ClassVar[bool] = True
@@ -63,6 +66,7 @@ class CleanModel(Stage, ModelNode):
     training: Training
     seed: int
     on_error: str
+    start: Annotated[PretrainedModel | None, LATER] = None
     shuffle_buffer: int | None = None
     samples: Annotated[int | None, INSIGNIFICANT] = None
 
@@ -97,7 +101,12 @@ class CleanModel(Stage, ModelNode):
         from tbar_ray.stages.runtime import device_for
 
         corpus, weights = open_corpus(self.corpus, context.store, self.on_error)
-        model = create_model(self.architecture, seed=self.seed, device=device_for(context.policy))
+        model = create_model(
+            self.architecture,
+            seed=self.seed,
+            pretrained=None if self.start is None else self.start.pretrained(context.store),
+            device=device_for(context.policy),
+        )
         return train_on_shards(
             context,
             Checkpoints(context.store, self.artifact, context.policy.checkpoint_minutes),

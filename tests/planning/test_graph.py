@@ -107,6 +107,18 @@ def test_a_pretrained_model_needs_no_training() -> None:
     assert made[0].clean.model.fingerprint == made[1].clean.model.fingerprint
 
 
+def test_training_goes_on_from_given_weights() -> None:
+    fresh = graphs()[0].clean.model
+    architecture, training = fresh.architecture, fresh.training.model_dump(mode="json", exclude_unset=True)
+    made = graphs(model={"architecture": "tbar-GN-pico", "pretrained": "scenes", "training": training})
+    start = made[0].clean.model
+    assert kinds(made)["clean-model"] == 1
+    assert start.start.weights == "scenes"
+    as_fresh = start.model_copy(update={"start": None, "architecture": architecture})
+    assert as_fresh.fingerprint == fresh.fingerprint != start.fingerprint
+    assert "start" not in fresh.identity(), "models trained before keep their names"
+
+
 def test_weights_of_the_package_are_known_by_their_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = {"tbar-RN-tiny": {"mine": "0123456789abcdef" * 4}}
     monkeypatch.setattr("tbar_ray.models.shipped.shipped_hashes", lambda _folder: hashes)
