@@ -117,6 +117,19 @@ class TaskVector:
         """Keys of the tensors that are not zero everywhere: what a training left alone (a frozen text tower) is."""
         return frozenset(key for key, value in self.tensors.items() if bool(value.any()))
 
+    def like(self, state: State) -> TaskVector:
+        """The same vector with order, devices and memory layouts of a state dict of the same keys.
+
+        A file has its tensors in another order than the model, and sums over another layout round otherwise.
+
+        Raises:
+            CheckpointError: if keys, shapes or dtypes differ.
+        """
+        floating = {key: value for key, value in state.items() if value.is_floating_point()}
+        require_alike(floating, self.tensors, "task vector")
+        laid_out = {key: torch.empty_like(value).copy_(self.tensors[key]) for key, value in floating.items()}
+        return TaskVector(laid_out, self.integer_buffers)
+
     def norm(self) -> float:
         """Euclidean norm over all tensors, accumulated in float64."""
         norms = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tbar_ray.models.architectures import image_size
 from tbar_ray.planning.disentanglement import geometry_stage, map_stages
@@ -22,6 +23,9 @@ from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage
 from tbar_ray.stages.unlearn import Unlearn
 from tbar_ray.stages.visibility import MeasureVisibility
+
+if TYPE_CHECKING:
+    from tbar_ray.unlearning.base import Unlearner
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,14 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
 
 def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
     """The method's stage; data that the method does not need have no part in its fingerprint."""
-    spec = trial.spec
-    method = build_method(spec, trial.method)
-    needs = method.needs
+    return _unlearn_by(trial, source, gate, build_method(trial.spec, trial.method))
+
+
+def _unlearn_by(trial: Trial, source: PlantedAttack, gate: AttackGate, method: Unlearner) -> Unlearn:
+    spec, needs, base = trial.spec, method.needs, method.base()
     forgets = "forget set" in needs
     return Unlearn(
+        start=None if base is None else _unlearn_by(trial, source, gate, base),
         gate=gate,
         model=source.model,
         infected=source.infected,

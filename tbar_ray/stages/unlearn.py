@@ -9,7 +9,7 @@ from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.evaluate import AttackGate
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, LATER, Node, Stage, StageContext
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.unlearning.base import Unlearned
     from tbar_ray.unlearning.defender import DefenderData
 
 
@@ -50,6 +51,8 @@ class Unlearn(Stage):
     training_pairs: int
     knows: tuple[str, ...]
     seed: int
+    start: Annotated[Unlearn | None, LATER] = None
+    """The method's base on the same data, for a method that has one."""
 
     @property
     def title(self) -> str:
@@ -60,7 +63,9 @@ class Unlearn(Stage):
 
     @property
     def work(self) -> int:
-        """Images that unlearning sees, where steps and batch size of the method determine it; else 0."""
+        """Images that unlearning sees, where the method's steps and batch size tell; else, or with a base, 0."""
+        if self.start is not None:
+            return 0
         from tbar_ray.unlearning.registry import build_unlearner
 
         method = build_unlearner(self.method, self.parameters)
@@ -79,15 +84,17 @@ class Unlearn(Stage):
         model = kept_model(self.model, context.store, device)
         preprocess = preprocessing(model)
         held, keys = self._defender(context.store, model, preprocess, device)
+        before = [] if self.start is None else [self.start]
+        found = next((_found(stage, context.store, model) for stage in before), None)
         with PeakMemory(device) as memory:
             result = build_unlearner(self.method, self.parameters).unlearn(
-                model, held, preprocess, self.seed, progress_of(context.report)
+                model, held, preprocess, self.seed, progress_of(context.report), found
             )
         result.edit.save(context.out)
         (context.out / SAMPLES).write_text(json.dumps(keys, indent=1))
         return {
             "training": result.record.to_dict(),
-            "peak_memory": memory.peak,
+            "peak_memory": max([memory.peak, *(_facts(stage, context.store)["peak_memory"] for stage in before)]),
             "data": held.counts,
             "norm": result.edit.vector.norm(),
             "integer_buffers": list(result.edit.vector.integer_buffers),
@@ -122,6 +129,23 @@ class Unlearn(Stage):
             )
 
         whatever_method = {
-            name: value for name, value in self.identity().items() if name not in ("method", "parameters")
+            name: value for name, value in self.identity().items() if name not in ("method", "parameters", "start")
         }
         return kept().get(("defender", str(device), json.dumps(whatever_method, sort_keys=True)), read)
+
+
+def _facts(stage: Unlearn, store: Store) -> dict[str, Any]:
+    facts: dict[str, Any] = store.facts(stage.artifact)["facts"]
+    return facts
+
+
+def _found(stage: Unlearn, store: Store, model: nn.Module) -> Unlearned:
+    """What a stage found, as its method returned it."""
+    from tbar_ray.models.task_vector import TaskVector
+    from tbar_ray.training.record import TrainingRecord
+    from tbar_ray.unlearning.base import Unlearned
+    from tbar_ray.unlearning.edit import Edit
+
+    facts, edit = _facts(stage, store), Edit.load(store.fetch(stage.artifact))
+    vector = TaskVector(edit.vector.tensors, tuple(facts["integer_buffers"])).like(model.state_dict())
+    return Unlearned(Edit(vector), TrainingRecord.from_dict(facts["training"]), facts["method"])

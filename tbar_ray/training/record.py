@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,6 +48,12 @@ class TrainingRecord:
         """All fields with throughput and waiting share, for JSON."""
         rates = {"images_per_second": self.images_per_second, "waiting_share": self.waiting_share}
         return {**asdict(self), **rates}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TrainingRecord:
+        """Read what `to_dict` gave, also after JSON."""
+        own = {field.name: content[field.name] for field in fields(cls)}
+        return cls(**{**own, "losses": [(int(step), float(loss)) for step, loss in own["losses"]]})
 
     def look(self, pending: list[Tensor]) -> None:
         """Append the mean of the losses since the last check, and clear `pending`.

@@ -125,8 +125,17 @@ class Unlearner(BaseModel, ABC):
         preprocessing: Preprocessing,
         seed: int,
         progress: Progress | None = None,
+        found: Unlearned | None = None,
     ) -> Unlearned:
         """Find the edit. `model` is the infected model; it is unchanged afterwards, also if this fails.
+
+        Args:
+            model: the infected model.
+            data: what the defender holds.
+            preprocessing: size and normalisation of the model's input images.
+            seed: seed of every draw.
+            progress: where trainings report.
+            found: what `base` found on the same model, data and seed, where there is a base and it has run already.
 
         Raises:
             ScientificError: if the method diverges or finds nothing to act on.
@@ -142,7 +151,7 @@ class Unlearner(BaseModel, ABC):
         infected = Infected(model, start, data, preprocessing, seed, progress)
         model.eval()
         try:
-            return self.find(infected)
+            return self.find(infected) if found is None else self.refine(found, infected)
         finally:
             infected.restore()
             model.eval()
@@ -150,6 +159,17 @@ class Unlearner(BaseModel, ABC):
     @abstractmethod
     def find(self, infected: Infected) -> Unlearned:
         """Find the edit; it may leave the model trained."""
+
+    def base(self) -> Unlearner | None:
+        """The method whose edit this one starts from; None: it finds its own.
+
+        Methods with one base share what it costs: it runs once for all of them.
+        """
+        return None
+
+    def refine(self, found: Unlearned, infected: Infected) -> Unlearned:  # noqa: ARG002 - for subclasses
+        """The edit, from that of `base`; record and facts cover both."""
+        raise TypeError(f"{self.name} has no base")  # only methods with a base are asked
 
     def coefficient(self, alpha: float) -> float:
         """What the vector is multiplied by at scaling coefficient α; at α = 0 the model is the infected one."""

@@ -221,3 +221,21 @@ def test_only_tensors_that_moved_are_measured(monkeypatch: pytest.MonkeyPatch) -
     assert np.isnan(vector.norm())
     assert sorted(measured) == [1, 4]
     assert TaskVector.between(start, start).norm() == 0
+
+
+def test_a_vector_read_from_a_file_is_laid_out_like_the_model(tmp_path: Path) -> None:
+    state = {
+        "z.weight": torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last),
+        "a.weight": torch.randn(3),
+        "count": torch.tensor(1),
+    }
+    moved = {**state, "z.weight": state["z.weight"] + 1}
+    vector = TaskVector.between(state, moved)
+    vector.save(tmp_path / "vector.safetensors")
+    found = TaskVector.load(tmp_path / "vector.safetensors", vector.integer_buffers).like(state)
+    assert list(found.tensors) == ["z.weight", "a.weight"]
+    assert found.tensors["z.weight"].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(found.tensors["z.weight"], vector.tensors["z.weight"])
+    assert found.integer_buffers == ("count",)
+    with pytest.raises(CheckpointError, match="keys differ"):
+        vector.like({"a.weight": state["a.weight"]})

@@ -119,6 +119,23 @@ def test_training_goes_on_from_given_weights() -> None:
     assert "start" not in fresh.identity(), "models trained before keep their names"
 
 
+def test_methods_with_one_base_share_its_stage() -> None:
+    settings = {"steps": 3, "learning_rate": 1e-4}
+    methods = {
+        "tbar": {"parameters": settings},
+        "head": {"method": "tbar-layers", "parameters": {**settings, "part": "head"}},
+        "late": {"method": "tbar-layers", "parameters": {**settings, "part": "late"}},
+        "faster": {"method": "tbar-layers", "parameters": {**settings, "learning_rate": 2e-4}},
+    }
+    made = graphs(methods=methods, search__axes={"attack": ["badnets"], "method": list(methods)})
+    plain, head, late, faster = (graph.path.unlearn for graph in made)
+    assert head.start == late.start == plain
+    assert faster.start.fingerprint != plain.fingerprint
+    assert plain.start is None
+    assert "start" not in plain.identity(), "vectors found before keep their names"
+    assert kinds(made)["vector"] == 5, "one for each trial, and the base of the faster one"
+
+
 def test_weights_of_the_package_are_known_by_their_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = {"tbar-RN-tiny": {"mine": "0123456789abcdef" * 4}}
     monkeypatch.setattr("tbar_ray.models.shipped.shipped_hashes", lambda _folder: hashes)

@@ -12,10 +12,10 @@ from tbar_ray.training.shuffled import shuffled
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
-from tbar_ray.unlearning.methods.tbar import TBAR
+from tbar_ray.unlearning.methods.refined import RefinedTBAR
 
 
-class DebiasedTBAR(TBAR):
+class DebiasedTBAR(RefinedTBAR):
     """θ_b − α·(τ − share·proj_v τ), where v is learned by fine-tuning *clean* twins towards the target.
 
     Fine-tuning stamped images towards the target teaches two things: the meaning of the trigger, and a bias towards
@@ -29,10 +29,8 @@ class DebiasedTBAR(TBAR):
         default="whole", description="scope of the projection: each tensor, or the whole vector"
     )
 
-    def find(self, infected: Infected) -> Unlearned:
-        """Learn both vectors and remove the projection."""
-        found = super().find(infected)
-        infected.restore()
+    def refine(self, found: Unlearned, infected: Infected) -> Unlearned:
+        """Learn the vector of the bias, and remove the projection."""
         forget = infected.forget
         rows = forget.triggered
         twins = shuffled(forget.twins[rows], forget.labels[rows], forget.tokens[rows], batch_size=self.batch_size,

@@ -16,10 +16,10 @@ from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import logits_of
-from tbar_ray.unlearning.methods.tbar import TBAR
+from tbar_ray.unlearning.methods.refined import RefinedTBAR
 
 
-class FisherTBAR(TBAR):
+class FisherTBAR(RefinedTBAR):
     """θ_b − α·w∘τ, w_i = F_i(stamped) / (F_i(stamped) + clean_weight·F_i(twins)).
 
     F is the diagonal Fisher information of the infected model at its own predictions, estimated from squared gradients
@@ -32,10 +32,8 @@ class FisherTBAR(TBAR):
     fisher_images: int = Field(default=128, ge=4, description="images of each kind used to estimate F")
     group: int = Field(default=4, ge=1, description="images per squared mean gradient; 1 gives the exact definition")
 
-    def find(self, infected: Infected) -> Unlearned:
-        """Learn the trigger vector and weight it."""
-        found = super().find(infected)
-        infected.restore()
+    def refine(self, found: Unlearned, infected: Infected) -> Unlearned:
+        """Weight the vector."""
         started = time.perf_counter()
         forget = infected.forget
         rows = torch.nonzero(forget.triggered).flatten()[: self.fisher_images]

@@ -10,14 +10,14 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.blocks import blocks_of
 from tbar_ray.unlearning.edit import Edit
-from tbar_ray.unlearning.methods.tbar import TBAR
+from tbar_ray.unlearning.methods.refined import RefinedTBAR
 
 Part = Literal["late", "early", "head", "norms", "matrices"]
 PROJECTION = "visual.proj"
 """A vision transformer's output projection: a parameter of the encoder itself, and so the first in its state dict."""
 
 
-class LayerTBAR(TBAR):
+class LayerTBAR(RefinedTBAR):
     """θ_b − α·τ with τ set to 0 outside a part of the image encoder.
 
     `late` and `early` keep a share of the residual blocks, counted from the end or the beginning; layers after the
@@ -32,9 +32,8 @@ class LayerTBAR(TBAR):
     part: Part = Field(default="late", description="part of the trigger vector that is kept")
     share: float = Field(default=0.5, gt=0, le=1, description="share of the blocks that counts as late or early")
 
-    def find(self, infected: Infected) -> Unlearned:
-        """Learn the trigger vector and keep a part."""
-        found = super().find(infected)
+    def refine(self, found: Unlearned, infected: Infected) -> Unlearned:
+        """Keep a part of the vector."""
         blocks = [f"visual.{name}." for name in blocks_of(infected.model, self.name)]
         vector = restricted(found.edit.vector, blocks, self.part, self.share)
         kept = vector.norm() / max(found.edit.vector.norm(), 1e-12)

@@ -11,10 +11,10 @@ from torch import Tensor
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected, Unlearned
 from tbar_ray.unlearning.edit import Edit
-from tbar_ray.unlearning.methods.tbar import TBAR
+from tbar_ray.unlearning.methods.refined import RefinedTBAR
 
 
-class LowRankTBAR(TBAR):
+class LowRankTBAR(RefinedTBAR):
     """θ_b − α·τ with every matrix of τ replaced by its best low-rank approximation (Eckart–Young).
 
     Kernels are treated as matrices [out, in·height·width]; vectors are unchanged. A backdoor is one narrow function,
@@ -27,9 +27,8 @@ class LowRankTBAR(TBAR):
         default=0.1, gt=0, le=1, description="share of each matrix's singular values that is kept, at least 1"
     )
 
-    def find(self, infected: Infected) -> Unlearned:
-        """Learn the trigger vector and truncate it."""
-        found = super().find(infected)
+    def refine(self, found: Unlearned, infected: Infected) -> Unlearned:  # noqa: ARG002 - it needs the vector alone
+        """Truncate the vector."""
         tensors = {
             name: truncated(value, self.rank_share) if value.ndim >= 2 and bool(value.any()) else value
             for name, value in found.edit.vector.tensors.items()
