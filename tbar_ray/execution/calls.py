@@ -44,13 +44,14 @@ class Outcome:
     """How a stage ended; `error` is None if its artifact is in the store.
 
     `host` is the Ray node where it ran, `fetched` what it read there, in bytes by artifact. `broken` is the artifact
-    that it needed and could not read, which has to be computed again.
+    that it needed and could not read, which has to be computed again. `claimed` says that another launch computes it.
     """
 
     error: str | None = None
     host: str = ""
     fetched: Mapping[str, int] = field(default_factory=dict)
     broken: str | None = None
+    claimed: bool = False
 
 
 @dataclass

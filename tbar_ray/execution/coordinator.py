@@ -26,11 +26,15 @@ from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
 from tbar_ray.stages.node import HelperLostError
+from tbar_ray.store.claim import Rival
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
 
 MENDS = 3
 """Inputs of a stage that are found broken, one after the other, and computed again, before the stage fails."""
+
+LOOKS = 1.0
+"""Seconds between looks at a stage that another launch computes."""
 
 NODES_EVERY = 10.0
 """Seconds between looks at the nodes of the cluster."""
@@ -165,6 +169,10 @@ class Coordinator:
             if outcome.error is not None:
                 return outcome, "stopped" if outcome.error == STOPPED else "failed"
         outcome = await self._compute(call)
+        while outcome.claimed:
+            if await self._is_computed_elsewhere(call):
+                return Outcome(), "cached"
+            outcome = await self._compute(call)
         for _ in range(MENDS):
             if outcome.broken is None or not await self._mend(outcome.broken):
                 break
@@ -172,6 +180,16 @@ class Coordinator:
         if outcome.host:
             self._locality.note(outcome.host, {**outcome.fetched, **call.reads})
         return outcome, "stopped" if outcome.error == STOPPED else "failed" if outcome.error else "done"
+
+    async def _is_computed_elsewhere(self, call: StageCall) -> bool:
+        """Wait for another launch that computes a stage; whether it did, and not ended without."""
+        rival, told = Rival(self._store, call.artifact), False
+        while not self._draining and await asyncio.to_thread(rival.lives):
+            if not told:
+                told = True
+                self._notes.append(f"{call.title}: another launch on this store computes it, on {rival.host}")
+            await asyncio.sleep(LOOKS)
+        return await asyncio.to_thread(self._is_cached, call)
 
     def _is_cached(self, call: StageCall) -> bool:
         """Whether the store has a stage's artifact; a broken one is removed."""

@@ -6,6 +6,7 @@ import gc
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, T
 from tbar_ray.execution.calls import Outcome
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
 from tbar_ray.store.checkpoints import Checkpoints
+from tbar_ray.store.claim import ClaimedError, claimed
 from tbar_ray.store.store import Store
 
 REPORT_EVERY = 0.5
@@ -63,8 +65,12 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
 
     coordinator.report.remote(stage.fingerprint, {})
     try:
-        compute(stage, store, report, policy, group)
+        with claimed(store, stage.artifact) if stage.shared else nullcontext():
+            if not (stage.shared and store.has(stage.artifact)):  # another launch may have ended it meanwhile
+                compute(stage, store, report, policy, group)
         _settle(stage.kind)
+    except ClaimedError:
+        return Outcome(claimed=True)
     except BrokenArtifactError as error:
         return Outcome(str(error), broken=error.artifact)
     except TbarError as error:

@@ -67,6 +67,7 @@ class SyntheticCorpus(Stage, Located):
     """Procedural captioned scenes as WebDataset shards."""
 
     kind: ClassVar[str] = "corpus"
+    shared: ClassVar[bool] = True
 
     samples: int
     size: int
@@ -114,6 +115,7 @@ class SyntheticEvaluation(Stage, Located):
     """Procedural labelled scenes in CLIP_benchmark's layout."""
 
     kind: ClassVar[str] = "evaluation-set"
+    shared: ClassVar[bool] = True
 
     per_class: int
     size: int
@@ -150,6 +152,7 @@ class SyntheticTask(Stage, Located):
     """A procedural labelled task with a train and a test split, in CLIP_benchmark's layout."""
 
     kind: ClassVar[str] = "task"
+    shared: ClassVar[bool] = True
 
     task: str
     per_class: int
@@ -187,6 +190,7 @@ class SyntheticRetrieval(Stage, Located):
     """Procedural image-caption pairs to retrieve among."""
 
     kind: ClassVar[str] = "retrieval-set"
+    shared: ClassVar[bool] = True
 
     pairs: int
     size: int

@@ -157,7 +157,8 @@ class Stage(Node):
     trains: ClassVar[bool] = False
     """Whether its work is training steps; forward passes otherwise."""
     shared: ClassVar[bool] = False
-    """Whether many trials share it, so that its loss curve is logged with the campaign."""
+    """Whether many trials and campaigns share it: launches on one store compute it once, and its loss curve is logged
+    with the campaign."""
 
     threads: int = 1
     on_model: ClassVar[bool] = False

@@ -57,7 +57,7 @@ class Lease:
     ) -> None:
         self._store, self._folder, self._force, self._on_lost, self._share = store, folder, force, on_lost, share
         self._path = f"{folder}/{_file(share)}"
-        self._content = {**_identity(), "token": uuid.uuid4().hex, "since": time.time()}
+        self._content = {**process_identity(), "token": uuid.uuid4().hex, "since": time.time()}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
 
@@ -154,9 +154,9 @@ def holder(store: Store, path: str) -> dict[str, Any] | None:
 
 def is_alive(store: Store, path: str, held: dict[str, Any]) -> bool:
     """Whether the launch that holds a lease still runs; takes seconds where only watching tells."""
-    mine = _identity()
+    mine = process_identity()
     if held.get("machine") == mine["machine"]:
-        return _runs(held.get("pid"), held.get("born"))
+        return runs_here(held.get("pid"), held.get("born"))
     beat = held.get("beat")
     if isinstance(beat, float) and abs(time.time() - beat) < EXPIRED:
         return True
@@ -194,7 +194,7 @@ def _leases(store: Store, folder: str) -> Iterator[tuple[str, tuple[int, int] | 
             yield f"{folder}/{file}", share
 
 
-def _identity() -> dict[str, Any]:
+def process_identity() -> dict[str, Any]:
     """Who this process is; `machine` tells kernels, and containers on one, apart."""
     machine = socket.gethostname()
     with suppress(OSError):
@@ -208,7 +208,8 @@ def _identity() -> dict[str, Any]:
     }
 
 
-def _runs(pid: Any, born: Any) -> bool:
+def runs_here(pid: Any, born: Any) -> bool:
+    """Whether a process of this machine runs that began at a time."""
     try:
         return isinstance(pid, int) and abs(psutil.Process(pid).create_time() - float(born)) < 1
     except (psutil.Error, TypeError, ValueError):

@@ -43,6 +43,27 @@ class Noted(Stage):
         return {}
 
 
+class Common(Noted):
+    """Is shared by campaigns; ends once there is a file `go`."""
+
+    kind: ClassVar[str] = "common"
+    shared: ClassVar[bool] = True
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        facts = super().run(context)
+        while not (Path(self.notes).parent / "go").exists():
+            time.sleep(0.05)
+        return facts
+
+
+class Failing(Common):
+    """Fails then."""
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        super().run(context)
+        raise ScientificError(f"{self.name} did not work")
+
+
 class Working(Stage):
     """Tells after each pause that one more part is done."""
 

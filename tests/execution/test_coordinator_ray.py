@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from tbar_ray.execution.asking import ask
 from tbar_ray.execution.calls import STOPPED, Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
+from tbar_ray.store.claim import path_of
 from tbar_ray.store.commit import COMMIT
+from tbar_ray.store.lease import process_identity
 from tbar_ray.store.store import Store
-from tests.execution.small_stages import DONE, Crashing, Divided, Knowing, Losing, Noted, Waiting
+from tests.execution.small_stages import DONE, Common, Crashing, Divided, Failing, Knowing, Losing, Noted, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -264,3 +266,49 @@ def test_what_the_store_has_is_not_run_again(bench: Bench) -> None:
     assert bench.ran() == {"kept": 1, "below": 1}
     assert told.counts["cached"] == 2
     assert list(told.ended) == []
+
+
+def test_two_launches_on_one_store_compute_what_they_share_once(bench: Bench) -> None:
+    shared = Common(notes=str(bench.notes), name="shared")
+    with coordinator(bench.store) as actor:
+        other = Bench(bench.notes, bench.store, actor)
+        bench.submit("here", bench.stage("one", shared))
+        wait_until(lambda: bench.ran() == {"shared": 1})
+        other.submit("there", other.stage("two", shared))
+        notes: list[str] = []
+        wait_until(lambda: bool(notes.extend(other.snapshot().notes) or notes))
+        (bench.notes.parent / "go").touch()
+        assert bench.answers("here") == other.answers("there") == [None]
+    assert bench.ran() == {"shared": 1, "one": 1, "two": 1}
+    assert notes[0].startswith("noted shared: another launch on this store computes it, on ")
+    assert not bench.store.list_json("claims"), "it has been given back"
+
+
+def test_the_claim_of_a_process_that_has_died_stops_nobody(bench: Bench) -> None:
+    shared = Common(notes=str(bench.notes), name="shared")
+    (bench.notes.parent / "go").touch()
+    bench.store.write_json(path_of(shared.artifact), {**process_identity(), "pid": 2**22 + 1, "token": "dead"})
+    bench.submit("here", shared)
+    assert bench.answers("here") == [None]
+    assert bench.ran() == {"shared": 1}
+
+
+def test_a_stage_whose_rival_fails_is_computed_here(bench: Bench) -> None:
+    shared = Failing(notes=str(bench.notes), name="shared")
+    with coordinator(bench.store) as actor:
+        other = Bench(bench.notes, bench.store, actor)
+        bench.submit("here", shared)
+        wait_until(lambda: bench.ran() == {"shared": 1})
+        other.submit("there", shared)
+        wait_until(lambda: bool(other.snapshot().notes))
+        (bench.notes.parent / "go").touch()
+        assert bench.answers("here") == other.answers("there") == ["shared did not work"]
+    assert bench.ran() == {"shared": 2}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it does not come")
