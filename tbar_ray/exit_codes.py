@@ -15,6 +15,8 @@ class ExitCode(IntEnum):
     ERROR = 2
     """The command could not do its work, for a reason that one line on stderr gives: wrong words, a wrong spec, missing
     data, a store, tracking server or cluster that is lost, a campaign that another launch runs."""
+    BUDGET = 3
+    """Of `campaign run`: the next stage would have gone past --budget; the same command with more goes on."""
     DEFECT = 70
     """A mistake of this program, with a traceback; to run the command again does not help."""
     INTERRUPTED = 130

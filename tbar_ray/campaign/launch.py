@@ -15,6 +15,7 @@ from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
+from tbar_ray.execution.budget import Budget
 from tbar_ray.exit_codes import ExitCode
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
@@ -40,6 +41,8 @@ class Launch:
     seconds: float
     account: Mapping[str, Expense]
     """What the launch's trials cost and what was there already, by kind of stage."""
+    refused: str | None = None
+    """The stage that the budget was not enough for, in one line."""
     tracking_failure: str | None = None
     """Why MLflow has not recorded everything; what is missing is recorded by the next launch."""
 
@@ -59,6 +62,7 @@ def launch(
     *,
     force: bool = False,
     scope: Scope = EVERYTHING,
+    budget: Budget | None = None,
 ) -> Launch:
     """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
@@ -71,6 +75,7 @@ def launch(
         console: where it is shown.
         force: whether to take the campaign from another launch that runs it.
         scope: which trials of a grid to run.
+        budget: what they may cost: no stage starts that would go past it. None for whatever they cost.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
@@ -104,7 +109,7 @@ def launch(
         _leave(f"{what}; what is in the store {store.url} is safe: run the same command again to continue")
 
     stopping = Stopping(lambda: close("KILLED"))
-    trials = Trials(planner, ledger, recording, console, stopping, lost, scope)
+    trials = Trials(planner, ledger, recording, console, stopping, lost, scope, budget)
     status: str | None = "FAILED"
     records: list[TrialRecord] = []
     reported = records
@@ -134,9 +139,8 @@ def launch(
             failed = sum(record.status == "failed" for record in reported)
             recording.finish(status, {"trials": len(reported), "failed": failed})
     seconds = time.perf_counter() - started
-    return Launch(
-        records, report, *recording.runs, interrupted, seconds, account_of(records, before), recording.failure
-    )
+    account = account_of(records, before)
+    return Launch(records, report, *recording.runs, interrupted, seconds, account, trials.refused, recording.failure)
 
 
 def _leave(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,8 +12,10 @@ from rich.console import Console
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.errors import StoreError
+from tbar_ray.execution.budget import Budget, Spending
 from tbar_ray.execution.ray_environment import prepare, resolve_address
 from tbar_ray.execution.reach import check_reachable
+from tbar_ray.planning.plan import measured_rates
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.studies import searched_trials
 from tbar_ray.records.cells import counted
@@ -40,6 +43,7 @@ class Trials:
         stopping: whether the launch is to end.
         on_lost: called with what was lost, when the cluster is.
         scope: which trials of a grid are run.
+        budget: what they may cost; None for whatever they cost.
     """
 
     def __init__(
@@ -51,13 +55,17 @@ class Trials:
         stopping: Stopping,
         on_lost: Callable[[str], None],
         scope: Scope = EVERYTHING,
+        budget: Budget | None = None,
     ) -> None:
+        self._budget = budget
         self._planner, self._ledger, self._recording, self._console = planner, ledger, recording, console
         self._stopping, self._on_lost, self._scope = stopping, on_lost, scope
         self._spec, self._store = planner.spec, ledger.store
         self._sources = SourceChanges(self._store)
         self._keys: set[str] = set()
         self._left_to_do: set[str] = set()
+        self.refused: str | None = None
+        """The stage that the budget was not enough for, in one line."""
         self._handed_out, self._total = 0, 0
         self.left_out = 0
         """Number of this launch's trials that have no result and were not to be run."""
@@ -151,6 +159,7 @@ class Trials:
         import ray
 
         from tbar_ray.campaign.display import Display
+        from tbar_ray.execution.asking import ask
         from tbar_ray.execution.calls import calls_for
         from tbar_ray.execution.cluster import ray_session
         from tbar_ray.execution.fitting import misfit, nodes
@@ -169,7 +178,7 @@ class Trials:
         with (
             ClusterWatch(self._on_lost),
             _workers(at_first),
-            _coordinator(self._store) as coordinator,
+            _coordinator(self._store, self._spending()) as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
             first = self._first_stages(trials, at_first)
@@ -200,9 +209,17 @@ class Trials:
                     sweep(searcher, total, concurrency, coordinator)
                 finally:
                     self._stopping.gently(False)
+                    if searcher.over_budget:
+                        self.refused = ask(coordinator.snapshot.remote).refused
                     self._handed_out, self._total = len(searcher.handed_out), total
                     self._keys.update(searcher.ended)
                     self._left_to_do = set(searcher.handed_out) - searcher.ended
+
+    def _spending(self) -> Spending | None:
+        if self._budget is None:
+            return None
+        known = measured_rates(self._store, self._spec.model.architecture)
+        return Spending(self._budget, time.time(), known)
 
     def _first_stages(self, trials: list[PlannedTrial] | None, many: int) -> list[Stage]:
         """Stages that the first trials will need: for a grid the outputs of so many, for a search the model."""
@@ -232,14 +249,14 @@ def _workers(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def _coordinator(store: Store) -> Iterator[Any]:
+def _coordinator(store: Store, spending: Spending | None) -> Iterator[Any]:
     """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
     import ray
 
     from tbar_ray.execution.coordinator import Coordinator
 
     # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1).remote(store)
+    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1).remote(store, spending)
     try:
         yield actor
     finally:

@@ -142,6 +142,10 @@ def run(
         str | None,
         typer.Option(metavar="K/N", help="of a grid, run only the K-th of N shares of the trials, for example 2/8"),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="HOURS", help="stop before a stage that would go past it: 20gpuh, 300cpuh"),
+    ] = None,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -153,13 +157,18 @@ def run(
     report, in a folder of its own, has all trials that the store has by then.
     When all shares have ended, `campaign report` writes the whole.
 
+    A budget is of one launch. Stages are expected to take what those of their
+    kind took, in the store or in this launch; the first of a kind that was
+    never measured always runs.
+
     Exit code: 0 all trials of this launch have a result, 1 some trial failed,
-    2 bad input, or MLflow, store or cluster lost, 70 a mistake of this program,
-    130 interrupted.
+    2 bad input, or MLflow, store or cluster lost, 3 the budget is used up,
+    70 a mistake of this program, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
     from tbar_ray.errors import TrackingError
+    from tbar_ray.execution.budget import Budget
     from tbar_ray.planning.share import Share
     from tbar_ray.report.expenses import expense_line
     from tbar_ray.report.folder import link_latest, report_folder
@@ -172,7 +181,8 @@ def run(
     uri = tracking_place(tracking_uri)
     scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
     folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
-    result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope)
+    limit = None if budget is None else Budget.parse(budget)
+    result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit)
     if out is None:
         link_latest(folder)
     if result.records:
@@ -186,6 +196,10 @@ def run(
     console.print(
         f"  MLflow    {redact(uri)}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True
     )
+    if result.refused is not None:
+        told = f": {result.refused}; run the same command again, with another budget or none, to continue"
+        console.print(Text.assemble(("stopped", "yellow"), told), soft_wrap=True)
+        raise typer.Exit(ExitCode.BUDGET)
     if result.interrupted:
         console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
         raise typer.Exit(ExitCode.INTERRUPTED)

@@ -14,6 +14,9 @@ from tbar_ray.stages.node import Node, Policy, Stage, stages_in_order
 State = Literal["waiting", "running", "done", "cached", "failed", "stopped"]
 STOPPED = "the campaign was stopped before it ran"
 """Why a stage, and a trial that waits for it, has no result when no new stages are to start; it is left to do."""
+OVER_BUDGET = "the launch's budget would not have been enough"
+"""The same, where nobody asked for it but the budget."""
+LEFT_TO_DO = (STOPPED, OVER_BUDGET)
 
 
 PROCESS = 1 << 30
@@ -25,7 +28,7 @@ class StageCall:
     """What the coordinator needs to know of a stage.
 
     `payload` is the pickled stage; `reads` are the given data that it reads, in bytes by fingerprint, which its node
-    has cached then. `memory`, in bytes, is an estimate from below.
+    has cached then. `memory`, in bytes, is an estimate from below. `work` are its images, 0 where it has none.
     """
 
     fingerprint: str
@@ -37,6 +40,12 @@ class StageCall:
     policy: Policy
     reads: Mapping[str, int] = field(default_factory=dict)
     memory: int = 0
+    work: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The stage's kind."""
+        return self.artifact.rsplit("-", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,7 @@ class Snapshot:
         running: the running stages by fingerprint.
         ended: those that have ended since the last snapshot.
         notes: what a person should know, since the last snapshot.
+        refused: the stage that the budget was not enough for, in one line; empty if there is none.
         life: which coordinator it is of; one that was restarted knows nothing of what it was sent before.
     """
 
@@ -90,6 +100,7 @@ class Snapshot:
     running: Mapping[str, StageStatus]
     ended: Sequence[StageStatus]
     notes: Sequence[str] = ()
+    refused: str = ""
     life: str = ""
 
 
@@ -105,6 +116,7 @@ def call_of(stage: Stage, policy: Policy) -> StageCall:
         cpus=stage.threads,
         policy=given,
         memory=PROCESS + stage.memory(given),
+        work=stage.work,
         reads={data.fingerprint: data.size for data in _given(stage.inputs()) if data.size},
     )
 

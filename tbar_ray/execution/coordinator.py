@@ -21,7 +21,8 @@ import ray
 from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
-from tbar_ray.execution.calls import STOPPED, Outcome, Snapshot, StageCall, StageStatus, State
+from tbar_ray.execution.budget import Spending
+from tbar_ray.execution.calls import LEFT_TO_DO, OVER_BUDGET, STOPPED, Outcome, Snapshot, StageCall, StageStatus, State
 from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
@@ -58,8 +59,8 @@ def _group_for(call: StageCall, memory: int) -> PlacementGroup:
 class Coordinator:
     """Single flight over the stages of a campaign (an asynchronous Ray actor)."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, spending: Spending | None = None) -> None:
+        self._store, self._spending = store, spending
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._live: dict[str, StageStatus] = {}
         self._ended: list[StageStatus] = []
@@ -72,6 +73,8 @@ class Coordinator:
         self._mending = asyncio.Lock()
         self._queued: dict[str, Any] = {}
         self._draining = False
+        self._left = STOPPED
+        self._refused = ""
         self._notes: list[str] = []
         self._life = uuid.uuid4().hex
         self._asked_nodes, self._memory = -NODES_EVERY, 0
@@ -138,7 +141,7 @@ class Coordinator:
         ended, self._ended = self._ended, []
         notes, self._notes = self._notes, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
-        return Snapshot(dict(self._counts), running, ended, notes, self._life)
+        return Snapshot(dict(self._counts), running, ended, notes, self._refused, self._life)
 
     def _move(self, status: StageStatus, state: State) -> None:
         self._counts[status.state] -= 1
@@ -154,6 +157,8 @@ class Coordinator:
         status = self._live[call.fingerprint] = StageStatus(call.title)
         self._counts["waiting"] += 1
         outcome, state = await self._outcome(call)
+        if self._spending is not None:
+            self._spending.end(call, None if status.started is None else time.time() - status.started)
         status.error, status.ended = outcome.error or "", time.time()
         self._move(status, state)
         del self._live[call.fingerprint]
@@ -163,13 +168,18 @@ class Coordinator:
 
     async def _outcome(self, call: StageCall) -> tuple[Outcome, State]:
         if await asyncio.to_thread(self._is_cached, call):
+            if self._spending is not None:
+                facts = await asyncio.to_thread(self._store.facts, call.artifact)
+                self._spending.found(call, facts["ended"], facts["seconds"])
             return Outcome(), "cached"
         for needed in [self._tasks[fingerprint] for fingerprint in call.inputs]:
             outcome = await asyncio.shield(needed)
             if outcome.error is not None:
-                return outcome, "stopped" if outcome.error == STOPPED else "failed"
+                return outcome, "stopped" if outcome.error in LEFT_TO_DO else "failed"
         outcome = await self._compute(call)
         while outcome.claimed:
+            if self._spending is not None:
+                self._spending.end(call, None)
             if await self._is_computed_elsewhere(call):
                 return Outcome(), "cached"
             outcome = await self._compute(call)
@@ -179,7 +189,7 @@ class Coordinator:
             outcome = await self._compute(call)
         if outcome.host:
             self._locality.note(outcome.host, {**outcome.fetched, **call.reads})
-        return outcome, "stopped" if outcome.error == STOPPED else "failed" if outcome.error else "done"
+        return outcome, "stopped" if outcome.error in LEFT_TO_DO else "failed" if outcome.error else "done"
 
     async def _is_computed_elsewhere(self, call: StageCall) -> bool:
         """Wait for another launch that computes a stage; whether it did, and not ended without."""
@@ -203,8 +213,15 @@ class Coordinator:
 
     async def _compute(self, call: StageCall) -> Outcome:
         """Run a stage as a Ray task."""
+        if not self._draining and self._spending is not None:
+            refused = self._spending.refuses(call)
+            if refused is not None:
+                self._left, self._refused = OVER_BUDGET, refused
+                await self.drain()
         if self._draining:
-            return Outcome(STOPPED)
+            return Outcome(self._left)
+        if self._spending is not None:
+            self._spending.begin(call)
         me = ray.get_runtime_context().current_actor
         memory = min(call.memory, self._most_memory() // call.policy.training_workers)
         group = _group_for(call, memory) if call.policy.training_workers > 1 else None
@@ -222,7 +239,9 @@ class Coordinator:
             found: Outcome = await self._queued[call.fingerprint]
         except ray.exceptions.TaskCancelledError as error:
             # a trial whose stages were stopped on request has no record: nothing else may pass for that
-            return Outcome(STOPPED if self._draining else f"{call.title}: {type(error).__name__}: {last_line(error)}")
+            return Outcome(
+                self._left if self._draining else f"{call.title}: {type(error).__name__}: {last_line(error)}"
+            )
         except Exception as error:  # a crash of ours or of a host, after Ray's retries
             return Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
         finally:

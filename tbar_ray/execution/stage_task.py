@@ -63,9 +63,9 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
             last[0] = now
             coordinator.report.remote(stage.fingerprint, facts)
 
-    coordinator.report.remote(stage.fingerprint, {})
     try:
         with claimed(store, stage.artifact) if stage.shared else nullcontext():
+            coordinator.report.remote(stage.fingerprint, {})
             if not (stage.shared and store.has(stage.artifact)):  # another launch may have ended it meanwhile
                 compute(stage, store, report, policy, group)
         _settle(stage.kind)

@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 
 from tbar_ray.errors import StoreError, TbarError
 from tbar_ray.execution.asking import ask
-from tbar_ray.execution.calls import STOPPED, calls_for
+from tbar_ray.execution.calls import OVER_BUDGET, STOPPED, calls_for
 from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
@@ -52,12 +52,14 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         """The fingerprints of those that have a record of this sweep."""
         self.is_stopping: Callable[[], bool] = lambda: False
         """Whether no more trials are to be handed out."""
+        self.over_budget = False
+        """Whether a trial was not run because the launch's budget was not enough."""
         self.failure: StoreError | None = None
         """Why records cannot be kept any more."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Hand out the next trial; None while there is none or no room for it, 'FINISHED' when no more are to run."""
-        if self.failure is not None or self.is_stopping():
+        if self.failure is not None or self.over_budget or self.is_stopping():
             finished: str = Searcher.FINISHED
             return finished
         if self._room is not None and len(self._running) >= self._room():
@@ -93,6 +95,9 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
         if proposal is None:
             return
         reason = LOST if error or not result or "reason" not in result else result["reason"]
+        self.over_budget = self.over_budget or reason == OVER_BUDGET
+        if reason == OVER_BUDGET:
+            return
         if self.failure is not None or (reason in (LOST, STOPPED) and self.is_stopping()):
             return  # it was not run, and the next launch runs it
         record = self._record(proposal.planned, reason)

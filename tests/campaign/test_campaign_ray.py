@@ -22,6 +22,7 @@ from rich.console import Console
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.campaign.scope import Scope
 from tbar_ray.cli.main import main
+from tbar_ray.execution.budget import Budget
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.share import Share
 from tbar_ray.records.account import total_of
@@ -57,9 +58,10 @@ def small(**changes: Any) -> CampaignSpec:
     return spec(**{**settings, **changes})
 
 
-def start(made: CampaignSpec, folder: Path, store: Path | None = None) -> Launch:
+def start(made: CampaignSpec, folder: Path, store: Path | None = None, budget: Budget | None = None) -> Launch:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    return launch(made, Store(str(store or folder / "store")), uri, folder / "report", "local", Console(quiet=True))
+    opened, console = Store(str(store or folder / "store")), Console(quiet=True)
+    return launch(made, opened, uri, folder / "report", "local", console, budget=budget)
 
 
 def metrics(records: Sequence[TrialRecord]) -> list[Any]:
@@ -153,6 +155,18 @@ def test_only_what_is_missing_is_run(first: Launch, home: Path) -> None:
     assert metrics(again.records) == metrics(first.records)
     after = commits(home)
     assert {name for name in after if after[name] != before.get(name)} == {lost.name}
+    assert not again.interrupted
+
+
+def test_a_budget_that_is_used_up_leaves_the_rest_to_the_next_launch(first: Launch, home: Path) -> None:
+    made = small(search={"axes": {"attack": ["badnets"], "forget_size": [10, 12]}})
+    stopped = start(made, home, budget=Budget(1e-9, "CPU"))
+    assert stopped.refused is not None
+    assert "would go past the budget of 1e-09 CPU-hours" in stopped.refused
+    assert not stopped.records, "a stage of this kind has been measured: none is started"
+    again = start(made, home, budget=Budget(10, "CPU"))
+    assert again.refused is None
+    assert [record.status for record in again.records] == ["done"] * len(again.records)
     assert not again.interrupted
 
 

@@ -14,14 +14,26 @@ import ray
 from ray.util.placement_group import placement_group_table
 
 from tbar_ray.execution.asking import ask
-from tbar_ray.execution.calls import STOPPED, Snapshot, calls_for
+from tbar_ray.execution.budget import Budget, Spending
+from tbar_ray.execution.calls import OVER_BUDGET, STOPPED, Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.claim import path_of
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.lease import process_identity
 from tbar_ray.store.store import Store
-from tests.execution.small_stages import DONE, Common, Crashing, Divided, Failing, Knowing, Losing, Noted, Waiting
+from tests.execution.small_stages import (
+    DONE,
+    Common,
+    Crashing,
+    Divided,
+    Failing,
+    Knowing,
+    Losing,
+    Noted,
+    Waiting,
+    Working,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -52,8 +64,8 @@ class Bench:
 
 
 @contextmanager
-def coordinator(store: Store) -> Iterator[Any]:
-    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100, max_restarts=-1).remote(store)
+def coordinator(store: Store, spending: Spending | None = None) -> Iterator[Any]:
+    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100, max_restarts=-1).remote(store, spending)
     try:
         yield actor
     finally:
@@ -266,6 +278,31 @@ def test_what_the_store_has_is_not_run_again(bench: Bench) -> None:
     assert bench.ran() == {"kept": 1, "below": 1}
     assert told.counts["cached"] == 2
     assert list(told.ended) == []
+
+
+def test_a_stage_that_would_go_past_the_budget_is_left_to_do_and_so_is_all_after_it(bench: Bench) -> None:
+    account = Spending(Budget.parse("1.5cpuh"), time.time(), {"noted": 3600.0})
+    with coordinator(bench.store, account) as actor:
+        other = Bench(bench.notes, bench.store, actor)
+        first = other.stage("first", seconds=0.2)
+        other.submit("one", first)
+        assert other.answers("one") == [None]
+        wait_until(lambda: other.snapshot().counts["done"] == 1)
+        other.submit("two", other.stage("second", first), other.stage("third", first))
+        assert other.answers("two") == [None], "they take as long as the first did"
+        other.submit("unlike", Working(pauses=()))
+        assert other.answers("unlike") == [None], "of a kind that was never measured"
+    assert bench.ran() == {"first": 1, "second": 1, "third": 1}
+    with coordinator(bench.store, Spending(Budget.parse("0.5cpuh"), time.time(), {"noted": 3600.0})) as actor:
+        other = Bench(bench.notes, bench.store, actor)
+        fourth = other.stage("fourth")
+        other.submit("there", other.stage("second", first))
+        other.submit("here", other.stage("after", fourth))
+        assert other.answers("there", "here") == [None, OVER_BUDGET]
+        snapshot = other.snapshot()
+    assert snapshot.refused.startswith("noted fourth would go past the budget of 0.5 CPU-hours: 0 are spent")
+    assert snapshot.counts["stopped"] == 2
+    assert "fourth" not in bench.ran()
 
 
 def test_two_launches_on_one_store_compute_what_they_share_once(bench: Bench) -> None:
