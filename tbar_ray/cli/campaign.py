@@ -66,17 +66,25 @@ def plan(
             "--images-per-second", min=0.001, help="training speed for the cost estimate where none was measured"
         ),
     ] = None,
+    stages: Annotated[bool, typer.Option("--stages", help="show every stage, not only how many of each kind")] = False,
+    address: Annotated[
+        str | None, typer.Option(help="a Ray cluster, auto or HOST:PORT: exit code 1 if its nodes cannot hold a stage")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the stages and trials, what is cached, and a rough cost. Computes nothing, and needs no data.
 
     Costs are those of similar stages in the store (same kind and architecture).
     For another machine or model give --images-per-second: images through a
-    training; an evaluation is taken to be three times as fast.
+    training; an evaluation is taken to be three times as fast. The wall clock
+    is that of perfect packing on this machine's CPUs.
     """
-    from tbar_ray.planning.plan import make_plan, total_seconds
+    from tbar_ray.cli.plan_view import kinds_table, plan_lines, stages_table
+    from tbar_ray.execution.room import misfit_at
+    from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.planning.preflight import check_campaign
+    from tbar_ray.processors import processors
 
     campaign, opened = _open(spec, override, store)
     planner = Planner(campaign, without_data=True)
@@ -86,15 +94,8 @@ def plan(
         typer.echo(json.dumps(planned.to_dict(campaign), indent=1))
         return
     console = table_console()
-    table = Table(title=f"{campaign.name}: {planned.total_trials} trials ({campaign.search.sampler})")
-    for column in ("stage", "images", "estimate", "state"):
-        table.add_column(column, justify="right" if column in ("images", "estimate") else "left")
-    for entry in planned.stages:
-        estimate = "" if entry.cached else "not measured yet" if entry.seconds is None else f"{entry.seconds:,.0f} s"
-        count = f"{entry.stage.work:,}" if entry.stage.work else ""
-        state = Text("cached", style="green") if entry.cached else "to compute"
-        table.add_row(entry.stage.title, count, estimate, state)
-    console.print(table)
+    title = f"{campaign.name}: {planned.total_trials} trials ({campaign.search.sampler})"
+    console.print(stages_table(title, planned) if stages else kinds_table(title, planned))
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
     for line in planner.warnings:
@@ -102,16 +103,11 @@ def plan(
     for line in planner.missing:
         told = Text.assemble(("data are not here", "yellow"), f": {line} (planned without; run will refuse)")
         console.print(told, soft_wrap=True)
-    todo, seconds = planned.to_compute, total_seconds(planned.to_compute)
-    images = sum(entry.stage.work for entry in todo)
-    cost = (
-        f"about {seconds:,.0f} s of stage time {'at that speed' if rate else 'here'}"
-        if seconds is not None
-        else "time unknown until each kind of stage has run once; --images-per-second estimates it"
-    )
-    console.print(
-        f"{len(planned.stages) - len(todo)} stages cached, {len(todo)} to compute ({images:,} images); {cost}"
-    )
+    for line in plan_lines(planned, processors(), at_speed=rate is not None):
+        console.print(line, soft_wrap=True)
+    if address is not None and (lacking := misfit_at(address, campaign.resources)) is not None:
+        console.print(Text.assemble(("no room", "red"), f": {lacking}"), soft_wrap=True)
+        raise typer.Exit(ExitCode.PROBLEMS)
 
 
 @app.command()

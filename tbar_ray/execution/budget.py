@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tbar_ray.errors import SpecError
 from tbar_ray.execution.calls import StageCall
+from tbar_ray.planning.rates import Rates
 from tbar_ray.records.account import HOUR
 
 Unit = Literal["CPU", "GPU"]
@@ -48,19 +48,18 @@ class Spending:
     Args:
         budget: what may be spent.
         since: when the launch began, in seconds since the epoch.
-        seconds_per_image: of stages that were measured before, by kind; by stage where a kind has no images.
+        measured: what stages in the store took.
     """
 
     budget: Budget
     since: float
-    seconds_per_image: Mapping[str, float] = field(default_factory=dict)
+    measured: Rates = field(default_factory=Rates)
     spent: float = 0.0
     """Hours of the stages that have ended."""
 
     def __post_init__(self) -> None:
         self._running: dict[str, tuple[StageCall, float]] = {}
-        self._seconds: dict[str, float] = {}
-        self._images: dict[str, float] = {}
+        self._own = Rates()
 
     def hours_of(self, call: StageCall, seconds: float) -> float:
         """Hours of the budget's unit that so many seconds of a stage take."""
@@ -69,12 +68,8 @@ class Spending:
 
     def expected(self, call: StageCall) -> float:
         """Hours that a stage is expected to take; 0 where no stage of its kind was measured."""
-        kind = call.kind
-        if kind in self._images:
-            rate = self._seconds[kind] / self._images[kind]
-        else:
-            rate = self.seconds_per_image.get(kind, 0.0)
-        return self.hours_of(call, rate * (call.work or 1))
+        known = (rates.seconds(call.kind, call.work) for rates in (self._own, self.measured))
+        return self.hours_of(call, next((seconds for seconds in known if seconds is not None), 0.0))
 
     def committed(self) -> float:
         """Hours that are spent, and that the running stages will have taken."""
@@ -103,8 +98,7 @@ class Spending:
         if seconds is None:
             return
         self.spent += self.hours_of(call, seconds)
-        self._seconds[call.kind] = self._seconds.get(call.kind, 0.0) + seconds
-        self._images[call.kind] = self._images.get(call.kind, 0.0) + (call.work or 1)
+        self._own.learn(call.kind, call.work, seconds)
 
     def found(self, call: StageCall, ended: float, seconds: float) -> None:
         """A stage was in the store; one that ended since the launch began was paid by it, before a restart."""

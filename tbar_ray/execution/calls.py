@@ -9,7 +9,7 @@ from typing import Literal
 from ray import cloudpickle
 
 from tbar_ray.stages.data import GivenData, Mixture
-from tbar_ray.stages.node import Node, Policy, Stage, stages_in_order
+from tbar_ray.stages.node import PROCESS, Node, Policy, Stage, stages_in_order
 
 State = Literal["waiting", "running", "done", "cached", "failed", "stopped"]
 STOPPED = "the campaign was stopped before it ran"
@@ -17,10 +17,6 @@ STOPPED = "the campaign was stopped before it ran"
 OVER_BUDGET = "the launch's budget would not have been enough"
 """The same, where nobody asked for it but the budget."""
 LEFT_TO_DO = (STOPPED, OVER_BUDGET)
-
-
-PROCESS = 1 << 30
-"""Bytes of a process that has imported what stages need, about."""
 
 
 @dataclass(frozen=True)

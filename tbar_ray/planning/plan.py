@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.rates import measured_rates
 from tbar_ray.planning.studies import searched_trials
 from tbar_ray.planning.trial import Trial
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.stages.node import Stage, stages_in_order
+from tbar_ray.stages.node import PROCESS, Policy, Stage, stages_in_order
 from tbar_ray.store.store import Store
 
 EVALUATION_SPEEDUP = 3
@@ -27,12 +28,73 @@ class PlannedStage:
 
 
 @dataclass(frozen=True)
+class Takes:
+    """What a stage takes of a node, or the most that any of some stages takes.
+
+    Attributes:
+        cpus: CPUs of the stage, or of each of a training's workers.
+        gpus: GPUs of the same; a fraction shares one.
+        workers: of a training that is divided, on one node or on several.
+        memory: bytes of the CPU's memory, an estimate from below.
+        disk: bytes that it writes, roughly.
+    """
+
+    cpus: int = 1
+    gpus: float = 0
+    workers: int = 1
+    memory: int = 0
+    disk: int = 0
+
+    @classmethod
+    def of(cls, stage: Stage, policy: Policy) -> Takes:
+        """What one stage takes where stages run by a policy."""
+        given = policy.for_stage(stage)
+        memory = PROCESS + stage.memory(given)
+        return cls(stage.threads, given.gpus, given.training_workers, memory, stage.disk)
+
+    @classmethod
+    def most(cls, several: Iterable[Takes]) -> Takes:
+        """The most of each."""
+        found = cls()
+        for takes in several:
+            pairs = zip(asdict(found).values(), asdict(takes).values(), strict=True)
+            found = cls(*(max(mine, its) for mine, its in pairs))
+        return found
+
+
+@dataclass(frozen=True)
 class Plan:
     """A campaign's trials (of a sampler: an example) and the stages that they need."""
 
     trials: list[Trial]
     total_trials: int
     stages: list[PlannedStage]
+    policy: Policy
+
+    @property
+    def least_node(self) -> Takes:
+        """What a node must have, so that each of the stages that are to be computed finds one."""
+        return Takes.most(Takes.of(planned.stage, self.policy) for planned in self.to_compute)
+
+    def hours(self) -> tuple[float, float] | None:
+        """CPU- and GPU-hours of the stages that are to be computed; None if the time of one is not known."""
+        if total_seconds(self.to_compute) is None:
+            return None
+        takes = [(planned.seconds or 0, Takes.of(planned.stage, self.policy)) for planned in self.to_compute]
+        cpu = sum(seconds * each.cpus * each.workers for seconds, each in takes)
+        gpu = sum(seconds * each.gpus * each.workers for seconds, each in takes)
+        return cpu / 3600, gpu / 3600
+
+    def wall_clock(self, cpus: int) -> float | None:
+        """Seconds on so many CPUs at least: each one's share of all work, or the longest chain of stages."""
+        hours = self.hours()
+        if hours is None:
+            return None
+        ends: dict[str, float] = {}
+        for planned in self.stages:  # inputs come first
+            begins = max((ends[needed.fingerprint] for needed in planned.stage.needed_stages()), default=0.0)
+            ends[planned.stage.fingerprint] = begins + (0 if planned.cached else planned.seconds or 0)
+        return max(hours[0] * 3600 / cpus, *ends.values())
 
     @property
     def to_compute(self) -> list[PlannedStage]:
@@ -49,6 +111,7 @@ class Plan:
             "cached": len(self.stages) - len(self.to_compute),
             "to_compute": len(self.to_compute),
             "estimated_seconds": total_seconds(self.to_compute),
+            "least_node": asdict(self.least_node),
             "stages": [
                 {
                     "kind": planned.stage.kind,
@@ -79,37 +142,18 @@ def make_plan(planner: Planner, store: Store, images_per_second: float | None = 
         PlannedStage(
             stage,
             store.has(stage.artifact),
-            _estimate(stage, rates) if images_per_second is None else _at_speed(stage, images_per_second),
+            rates.seconds(stage.kind, stage.work) if images_per_second is None else _at_speed(stage, images_per_second),
         )
         for stage in stages
     ]
-    return Plan([planned.trial for planned in trials], len(trials) if grid else searched_trials(spec), planned)
-
-
-def measured_rates(store: Store, architecture: str) -> dict[str, float]:
-    """Seconds per image (or per stage, where work is unknown) of each kind, from the store's records.
-
-    Only stages of the same architecture count, and those that compute on no model.
-    """
-    seconds: dict[str, float] = defaultdict(float)
-    work: dict[str, float] = defaultdict(float)
-    for name in store.artifacts():
-        facts = store.facts(name)
-        if facts.get("architecture") in (None, architecture):
-            seconds[facts["kind"]] += facts["seconds"]
-            work[facts["kind"]] += facts["work"] or 1
-    return {kind: seconds[kind] / work[kind] for kind in seconds}
+    total = len(trials) if grid else searched_trials(spec)
+    return Plan([each.trial for each in trials], total, planned, Policy.of(spec.resources))
 
 
 def total_seconds(stages: list[PlannedStage]) -> float | None:
     """Sum of the estimates; None if one is unknown."""
     known = [planned.seconds for planned in stages if planned.seconds is not None]
     return sum(known) if len(known) == len(stages) else None
-
-
-def _estimate(stage: Stage, rates: dict[str, float]) -> float | None:
-    rate = rates.get(stage.kind)
-    return None if rate is None else rate * (stage.work or 1)
 
 
 def _at_speed(stage: Stage, images_per_second: float) -> float:

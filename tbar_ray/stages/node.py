@@ -25,6 +25,10 @@ Report = Callable[[dict[str, Any]], None]
 """Takes progress facts, e.g. {"done": 10, "total": 100, "loss": 1.2, "rate": 900.0}, or a line: {"note": "…"}."""
 
 
+PROCESS = 1 << 30
+"""Bytes of a process that has imported what stages need, about."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """How stages run. None of it changes a result on the CPU, but for the rounding of several workers' sums.

@@ -7,6 +7,7 @@ import pytest
 from tbar_ray.errors import SpecError
 from tbar_ray.execution.budget import Budget, Spending
 from tbar_ray.execution.calls import StageCall
+from tbar_ray.planning.rates import Rates
 from tbar_ray.stages.node import Policy
 
 
@@ -14,8 +15,12 @@ def call(name: str, kind: str = "vector", work: int = 100, cpus: int = 2, **poli
     return StageCall(name, f"{kind}-{name}", name, b"", (), cpus, Policy(**policy), work=work)  # type: ignore[arg-type]
 
 
-def spending(text: str, **rates: float) -> Spending:
-    return Spending(Budget.parse(text), time.time(), rates)
+def spending(text: str, **seconds_per_image: float) -> Spending:
+    measured = Rates()
+    for kind, seconds in seconds_per_image.items():
+        measured.learn(kind, 1, seconds)
+        measured.learn(kind, 0, seconds)
+    return Spending(Budget.parse(text), time.time(), measured)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_anything_else_is_refused_in_one_line(text: str) -> None:
 def test_a_stage_is_expected_to_take_what_its_kind_took() -> None:
     account = spending("1cpuh", vector=3.6)
     assert account.expected(call("a")) == pytest.approx(0.2), "100 images of 3.6 s on two CPUs"
-    assert account.expected(call("a", work=0)) == pytest.approx(0.002), "a kind without images counts stages"
+    assert account.expected(call("a", work=0)) == pytest.approx(0.002), "a stage that tells no images counts as one"
     assert account.expected(call("a", kind="path")) == 0, "never measured"
     account.begin(call("a"))
     account.end(call("a"), 1800)

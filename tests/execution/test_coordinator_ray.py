@@ -17,6 +17,7 @@ from tbar_ray.execution.asking import ask
 from tbar_ray.execution.budget import Budget, Spending
 from tbar_ray.execution.calls import OVER_BUDGET, STOPPED, Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
+from tbar_ray.planning.rates import Rates
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.claim import path_of
 from tbar_ray.store.commit import COMMIT
@@ -281,7 +282,9 @@ def test_what_the_store_has_is_not_run_again(bench: Bench) -> None:
 
 
 def test_a_stage_that_would_go_past_the_budget_is_left_to_do_and_so_is_all_after_it(bench: Bench) -> None:
-    account = Spending(Budget.parse("1.5cpuh"), time.time(), {"noted": 3600.0})
+    measured = Rates()
+    measured.learn("noted", 0, 3600.0)
+    account = Spending(Budget.parse("1.5cpuh"), time.time(), measured)
     with coordinator(bench.store, account) as actor:
         other = Bench(bench.notes, bench.store, actor)
         first = other.stage("first", seconds=0.2)
@@ -293,7 +296,7 @@ def test_a_stage_that_would_go_past_the_budget_is_left_to_do_and_so_is_all_after
         other.submit("unlike", Working(pauses=()))
         assert other.answers("unlike") == [None], "of a kind that was never measured"
     assert bench.ran() == {"first": 1, "second": 1, "third": 1}
-    with coordinator(bench.store, Spending(Budget.parse("0.5cpuh"), time.time(), {"noted": 3600.0})) as actor:
+    with coordinator(bench.store, Spending(Budget.parse("0.5cpuh"), time.time(), measured)) as actor:
         other = Bench(bench.notes, bench.store, actor)
         fourth = other.stage("fourth")
         other.submit("there", other.stage("second", first))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from tbar_ray.cli.main import app
-from tbar_ray.planning.plan import Plan, make_plan, measured_rates, total_seconds
+from tbar_ray.planning.plan import Plan, make_plan, total_seconds
 from tbar_ray.planning.planner import Planner
-from tbar_ray.stages.node import Stage
+from tbar_ray.planning.rates import Rates, measured_rates
+from tbar_ray.stages.node import PROCESS, Stage
 from tbar_ray.store.store import Store
 from tests.specs import spec, write
 
@@ -63,7 +65,11 @@ def test_estimates_come_from_measured_rates(store: Store) -> None:
     commit(store, vectors[0], 6)
     commit(store, vectors[1], 3)
     commit(store, stage_of(other, "gate"), 0.5)
-    assert measured_rates(store, "tbar-RN-tiny") == {"vector": pytest.approx(9 / 30), "gate": 0.5}
+    rates = measured_rates(store, "tbar-RN-tiny")
+    assert rates.seconds("vector", 10) == pytest.approx(10 * 9 / 30)
+    assert rates.seconds("gate", 0) == 0.5
+    assert rates.seconds("gate", 10) is None, "none that told its images"
+    assert rates.seconds("path", 0) is None
     plan = planned(store, **{**GRID, "unlearning__parameters": {"steps": 10, "batch_size": 5}})
     known = {entry.stage.kind: entry.seconds for entry in plan.stages if entry.seconds is not None}
     assert known == {"vector": pytest.approx(10 * 5 * 0.3), "gate": 0.5}
@@ -116,7 +122,13 @@ def test_plan_for_people(cli: CliRunner, tmp_path: Path) -> None:
     assert ended.exit_code == 0
     assert "demo: 4 trials (grid)" in ended.stdout
     assert "corpus of 400 scenes" in ended.stdout
-    assert "0 stages cached, 21 to compute (4,860 images); time unknown" in " ".join(ended.stdout.split())
+    assert re.search(
+        r"4 × vector, e.g. tbar: badnets, 10 images, 0% clean +│ +0 │ +4 │ +60 │ not measured yet", ended.stdout
+    )
+    lines = ended.stdout.splitlines()[-3:]
+    assert lines[0] == "0 stages in the store, 21 to compute (4,860 images)"
+    assert lines[1].startswith("time unknown until each kind of stage has run once")
+    assert re.fullmatch(r"a node needs at least 2 CPUs, 1\.\d GB of memory and 0\.\d GB of disk", lines[2])
     assert not (tmp_path / "home").exists()
 
 
@@ -132,7 +144,41 @@ def test_a_plan_needs_no_data_and_can_be_costed_at_a_speed(cli: CliRunner, tmp_p
     ended = cli.invoke(app, ["campaign", "plan", path, "--images-per-second", "10"], env={"COLUMNS": "140"})
     assert ended.exit_code == 0
     assert ended.stdout.count("data are not here") == 2
-    assert "s of stage time at that speed" in ended.stdout
+    told = " ".join(ended.stdout.split())
+    assert re.search(r"about [\d.]+ CPU-hours and 0 GPU-hours at that speed; \d+ min at least on \d+ CPU", told)
+
+
+def test_every_stage_can_be_shown(cli: CliRunner, tmp_path: Path) -> None:
+    words = ["campaign", "plan", str(write(tmp_path, **GRID)), "--stages"]
+    ended = cli.invoke(app, words, env={"COLUMNS": "140"})
+    assert ended.exit_code == 0
+    assert ended.stdout.count("to compute │") == 21
+    assert "tbar: blended, 20 images, 0% clean" in ended.stdout
+
+
+def test_hours_count_what_stages_hold_and_the_wall_clock_is_the_longest_chain_or_the_share(store: Store) -> None:
+    resources = {"training_cpus": 4, "trial_cpus": 2, "gpus": 0.5, "training_gpus": 1, "training_workers": 3}
+    plan = make_plan(Planner(spec(**{**GRID, "resources": resources})), store, images_per_second=10)
+    seconds = {
+        kind: sum(e.seconds or 0 for e in plan.stages if e.stage.kind == kind) for kind in ("vector", "infected-model")
+    }
+    trainings = [e for e in plan.stages if e.stage.divisible]
+    others = [e for e in plan.stages if not e.stage.divisible]
+    cpu, gpu = plan.hours() or (0, 0)
+    on_gpu = sum(e.seconds or 0 for e in others if e.stage.on_model)
+    assert seconds["vector"] == pytest.approx(4 * 15 / 10)
+    assert cpu * 3600 == pytest.approx(
+        sum((e.seconds or 0) * 4 * 3 for e in trainings) + sum((e.seconds or 0) * e.stage.threads for e in others)
+    )
+    assert gpu * 3600 == pytest.approx(3 * sum(e.seconds or 0 for e in trainings) + 0.5 * on_gpu)
+    chain = plan.wall_clock(10**6)
+    assert chain == pytest.approx(plan.wall_clock(10**7)), "more CPUs do not help a chain"
+    assert chain is not None
+    assert seconds["infected-model"] / 2 < chain < sum(e.seconds or 0 for e in plan.stages)
+    assert plan.wall_clock(1) == pytest.approx(cpu * 3600)
+    least = plan.least_node
+    assert (least.cpus, least.gpus, least.workers) == (4, 1, 3)
+    assert least.memory > PROCESS
 
 
 def test_rates_of_another_architecture_do_not_count(store: Store) -> None:
@@ -140,5 +186,14 @@ def test_rates_of_another_architecture_do_not_count(store: Store) -> None:
     folder = store.scratch()
     facts = {"kind": first.kind, "seconds": 5.0, "work": 0, "architecture": "tbar-RN-tiny"}
     store.commit(first.artifact, folder, facts)
-    assert measured_rates(store, "tbar-RN-tiny") == {"gate": 5.0}
-    assert measured_rates(store, "ViT-B-32") == {}
+    assert measured_rates(store, "tbar-RN-tiny").seconds("gate", 0) == 5.0
+    assert measured_rates(store, "ViT-B-32").seconds("gate", 0) is None
+
+
+def test_stages_that_tell_no_images_do_not_change_the_rate_of_those_that_do() -> None:
+    rates = Rates()
+    rates.learn("path", 0, 4.0)
+    rates.learn("path", 1000, 1.0)
+    rates.learn("path", 3000, 7.0)
+    assert rates.seconds("path", 0) == 4.0
+    assert rates.seconds("path", 500) == pytest.approx(1.0)
