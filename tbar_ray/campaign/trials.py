@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -162,6 +162,7 @@ class Trials:
         from tbar_ray.execution.asking import ask
         from tbar_ray.execution.calls import calls_for
         from tbar_ray.execution.cluster import ray_session
+        from tbar_ray.execution.fair_share import most_of
         from tbar_ray.execution.fitting import misfit, nodes
         from tbar_ray.execution.watch import ClusterWatch
 
@@ -178,7 +179,7 @@ class Trials:
         with (
             ClusterWatch(self._on_lost),
             _workers(at_first),
-            _coordinator(self._store, self._spending()) as coordinator,
+            _coordinator(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
             first = self._first_stages(trials, at_first)
@@ -249,14 +250,15 @@ def _workers(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def _coordinator(store: Store, spending: Spending | None) -> Iterator[Any]:
+def _coordinator(store: Store, spending: Spending | None, most: Mapping[str, float], shares: bool) -> Iterator[Any]:
     """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
     import ray
 
     from tbar_ray.execution.coordinator import Coordinator
 
     # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1).remote(store, spending)
+    made = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1)
+    actor = made.remote(store, spending, most, shares)
     try:
         yield actor
     finally:

@@ -23,6 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, Place
 
 from tbar_ray.execution.budget import Spending
 from tbar_ray.execution.calls import LEFT_TO_DO, OVER_BUDGET, STOPPED, Outcome, Snapshot, StageCall, StageStatus, State
+from tbar_ray.execution.fair_share import Amounts, Room
 from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
@@ -59,8 +60,12 @@ def _group_for(call: StageCall, memory: int) -> PlacementGroup:
 class Coordinator:
     """Single flight over the stages of a campaign (an asynchronous Ray actor)."""
 
-    def __init__(self, store: Store, spending: Spending | None = None) -> None:
+    def __init__(
+        self, store: Store, spending: Spending | None = None, most: Amounts | None = None, shares: bool = False
+    ) -> None:
         self._store, self._spending = store, spending
+        self._room, self._shares = Room(most or {}), shares
+        self._following: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._live: dict[str, StageStatus] = {}
         self._ended: list[StageStatus] = []
@@ -90,6 +95,8 @@ class Coordinator:
         Returns:
             False if it lacks what was sent to an earlier life of it: send all stages of the trial then.
         """
+        if self._shares and self._following is None:
+            self._following = asyncio.create_task(self._room.follow())
         known = self._tasks.keys() | {call.fingerprint for call in calls}
         if not known.issuperset(outputs) or not all(known.issuperset(call.inputs) for call in calls):
             return False
@@ -107,6 +114,7 @@ class Coordinator:
     async def drain(self) -> None:
         """Start no more stages; those that run go on."""
         self._draining = True
+        self._room.let_all_in()
         for fingerprint, task in list(self._queued.items()):
             if self._live[fingerprint].state == "waiting":
                 ray.cancel(task)
@@ -212,16 +220,24 @@ class Coordinator:
         return False
 
     async def _compute(self, call: StageCall) -> Outcome:
+        """Run a stage once it has its turn, unless the campaign is to start no more."""
+        await self._room.take(call)
+        try:
+            if not self._draining and self._spending is not None:
+                refused = self._spending.refuses(call)
+                if refused is not None:
+                    self._left, self._refused = OVER_BUDGET, refused
+                    await self.drain()
+            if self._draining:
+                return Outcome(self._left)
+            if self._spending is not None:
+                self._spending.begin(call)
+            return await self._run_on_ray(call)
+        finally:
+            self._room.give(call)
+
+    async def _run_on_ray(self, call: StageCall) -> Outcome:
         """Run a stage as a Ray task."""
-        if not self._draining and self._spending is not None:
-            refused = self._spending.refuses(call)
-            if refused is not None:
-                self._left, self._refused = OVER_BUDGET, refused
-                await self.drain()
-        if self._draining:
-            return Outcome(self._left)
-        if self._spending is not None:
-            self._spending.begin(call)
         me = ray.get_runtime_context().current_actor
         memory = min(call.memory, self._most_memory() // call.policy.training_workers)
         group = _group_for(call, memory) if call.policy.training_workers > 1 else None

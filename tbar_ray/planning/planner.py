@@ -18,7 +18,7 @@ from tbar_ray.spec.campaign import CampaignSpec
 
 OF_FOUNDATION = {"data", "model", "tasks", "resources"}
 """Sections that determine data and clean model."""
-HOW_IT_RUNS = {"gpus", "readers", "checkpoint_minutes", "training_workers", "training_gpus"}
+HOW_IT_RUNS = {"gpus", "readers", "checkpoint_minutes", "training_workers", "training_gpus", "max_cpus", "max_gpus"}
 """Resources that change no result, but for rounding."""
 
 

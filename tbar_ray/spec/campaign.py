@@ -116,6 +116,12 @@ class Resources(Section):
         description="pretraining and poisoning: processes that divide every batch, each with training_cpus, gpus and "
         "readers of its own; results agree up to rounding (docs/scale.md)",
     )
+    max_cpus: int | None = Field(
+        default=None, ge=1, description="CPUs that the campaign's stages hold at a time, at most; null: no limit"
+    )
+    max_gpus: float | None = Field(
+        default=None, gt=0, description="GPUs that the campaign's stages hold at a time, at most; null: no limit"
+    )
     readers: int = Field(default=2, ge=1, description="reader actors per training; never changes results")
     checkpoint_minutes: float = Field(
         default=5,

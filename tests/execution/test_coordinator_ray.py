@@ -17,6 +17,7 @@ from tbar_ray.execution.asking import ask
 from tbar_ray.execution.budget import Budget, Spending
 from tbar_ray.execution.calls import OVER_BUDGET, STOPPED, Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
+from tbar_ray.execution.fair_share import BEAT
 from tbar_ray.planning.rates import Rates
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.claim import path_of
@@ -352,3 +353,32 @@ def wait_until(holds: Callable[[], bool]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("it does not come")
+
+
+def test_campaigns_on_one_cluster_share_it(bench: Bench) -> None:
+    """The first has many stages to run when the second comes; the second's do not wait for all of them."""
+    with _sharing(bench.store) as actor, _sharing(bench.store) as other_actor:
+        here, there = (Bench(bench.notes, bench.store, each) for each in (actor, other_actor))
+        there.submit("known", there.stage("known"))
+        assert there.answers("known") == [None]
+        here.submit("before", here.stage("before"))
+        assert here.answers("before") == [None]
+        time.sleep(2 * BEAT)  # both know of each other
+        many = [here.stage(f"many{i}", seconds=0.4) for i in range(24)]
+        here.submit("many", *many)
+        there.submit("few", there.stage("few"))
+        assert there.answers("few") == [None]
+        begun = sum(name.startswith("many") for name in bench.ran())
+        assert begun < 18, "it did not wait for the other campaign's end"
+        assert here.answers("many") == [None]
+    assert sum(name.startswith("many") for name in bench.ran()) == 24
+
+
+@contextmanager
+def _sharing(store: Store) -> Iterator[Any]:
+    made = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100, max_restarts=-1)
+    actor = made.remote(store, shares=True)
+    try:
+        yield actor
+    finally:
+        ray.kill(actor)
