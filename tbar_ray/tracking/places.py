@@ -52,13 +52,18 @@ def one_at_a_time(uri: str) -> Iterator[None]:
         lock.release()
 
 
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI is that of a server."""
+    return urlparse(uri).scheme in ("http", "https")
+
+
 def signed_in(uri: str) -> str:
     """A server's URI without its user and password, which go where MLflow's clients look for them.
 
     So they stand in no message, and no URL that is made from the URI has to be read with them.
     """
     parts = urlparse(uri)
-    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+    if not is_server(uri) or "@" not in parts.netloc:
         return uri
     user, _, host = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
@@ -76,7 +81,7 @@ def _authorisation() -> dict[str, str]:
 
 def check_server(uri: str) -> None:
     """Check that an HTTP server answers: MLflow's own retries would take minutes to fail."""
-    if urlparse(uri).scheme not in ("http", "https"):
+    if not is_server(uri):
         return
     try:
         with urlopen(Request(f"{uri.rstrip('/')}/health", headers=_authorisation()), timeout=10):
@@ -119,7 +124,7 @@ def check_experiment(uri: str, name: str) -> None:
             with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=20)) as database:
                 query = "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?"
                 found = database.execute(query, (name,)).fetchone()
-        elif urlparse(uri).scheme in ("http", "https"):
+        elif is_server(uri):
             asked = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}"
             with urlopen(Request(asked, headers=_authorisation()), timeout=10) as answer:
                 experiment = json.load(answer)["experiment"]

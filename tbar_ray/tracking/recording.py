@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.paths import default_artifacts
+from tbar_ray.tracking.places import is_server
 
 if TYPE_CHECKING:
     from tbar_ray.tracking.tracker import Tracker
@@ -27,10 +29,20 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 OPENING = 10.0
 """Seconds that a parent run which is being opened has to be there, when it is to be closed at once."""
+SERVER_ERROR = 500
+"""HTTP's status of errors that are the server's, and of servers that are not there."""
+PAUSE = 5.0
+"""Seconds between attempts to reach a server that does not answer."""
+OUTAGE = 900.0
+"""Seconds that a server may be away while the campaign runs."""
+AT_THE_END = 120.0
+"""Seconds that it may be away once everything else has ended."""
 
 
 class Recording:
     """A tracker; a failure while the campaign runs gives one warning and ends the recording.
+
+    A server that does not answer is asked again while the campaign goes on; what was to be recorded waits.
 
     It works in a thread of its own, in the order in which it is asked: importing MLflow takes seconds, and the sweep
     must not wait for a slow server. The next launch records what was not recorded: results are in the store, and runs
@@ -49,6 +61,7 @@ class Recording:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
         self._opening: Future[Tracker] | None = None
         self._starting, self._started, self._closed = Lock(), False, False
+        self._leaving, self._ended, self._away = Event(), False, False
 
     def open(self) -> Future[Tracker]:
         """Start to open the parent run, unless that has begun."""
@@ -84,6 +97,7 @@ class Recording:
     def finish(self, status: str | None, summary: Mapping[str, float]) -> None:
         """Close the parent run, once everything given so far is recorded; None leaves it open for other launches."""
         self._ask(lambda tracker: tracker.finish(status, summary))
+        self._ended = True
         self._thread.shutdown()
 
     @property
@@ -108,6 +122,7 @@ class Recording:
         """
         with self._starting:
             self._closed = True
+        self._leaving.set()
         if self._started and self._opening is not None:
             wait([self._opening], timeout=OPENING)
         if self._tracker is not None:
@@ -137,11 +152,37 @@ class Recording:
     def _attempt(self, action: Callable[[Tracker], None]) -> None:
         if self._closed or self.failure is not None or self._tracker is None:
             return
-        try:
-            action(self._tracker)
-        except Exception as error:  # MLflow's back-ends have errors of their own
-            self.failure = self._describe(error)
-            self._console.print(f"warning: {self.failure}; going on without it", style="yellow", markup=False)
+        lost: float | None = None
+        while True:
+            try:
+                action(self._tracker)
+            except Exception as error:  # MLflow's back-ends have errors of their own
+                lost = time.monotonic() if lost is None else lost
+                if not self._may_come_back(error, time.monotonic() - lost):
+                    self.failure = self._describe(error)
+                    self._warn(f"{self.failure}; going on without it")
+                    return
+                if not self._away:
+                    self._warn(f"{self._describe(error)}; trying again until it answers")
+                self._away = True
+                if self._leaving.wait(PAUSE):
+                    return
+                self._tracker.forget()
+            else:
+                if self._away:
+                    self._away = False
+                    self._warn(f"MLflow at {redact(self._uri)} records again")
+                return
+
+    def _may_come_back(self, error: Exception, seconds: float) -> bool:
+        """Whether a server that has not worked for so long is worth another attempt."""
+        from mlflow.exceptions import MlflowException
+
+        broken = isinstance(error, MlflowException) and error.get_http_status_code() >= SERVER_ERROR
+        return broken and is_server(self._uri) and seconds < (AT_THE_END if self._ended else OUTAGE)
+
+    def _warn(self, text: str) -> None:
+        self._console.print(f"warning: {text}", style="yellow", markup=False)
 
     def _describe(self, error: Exception) -> str:
         reason = first_line(error, 200)

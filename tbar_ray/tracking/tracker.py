@@ -120,6 +120,10 @@ class Tracker:
             self._client.set_tag(self.parent_id, "mlflow.note.content", redact(self._spec.description))
         self._client.log_dict(self.parent_id, redact_all(self._spec.model_dump(mode="json")), "spec.json")
 
+    def forget(self) -> None:
+        """Ask MLflow anew which trials have runs: a request whose answer was lost may have been carried out."""
+        self._trials = None
+
     def log_trial(self, record: TrialRecord) -> None:
         """Write a trial's run; a run that is complete already is left alone."""
         known = self._known().get(record.fingerprint)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any, cast
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, RESOURCE_DOES_NOT_EXIST
 from rich.console import Console
 
 from tbar_ray.errors import TrackingError
@@ -120,3 +124,74 @@ def test_what_was_never_opened_is_closed_without_mlflow(tmp_path: Path) -> None:
     recording.finish("KILLED", {})
     assert recording.runs == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+class Fading:
+    """A tracker whose server goes away for some requests."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.errors, self.told, self.forgotten = list(errors), list[str](), 0
+        self.parent_id = self.experiment_id = "1"
+
+    def log_report(self, files: list[Path]) -> None:
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        self.told.append(files[0].name)
+
+    def finish(self, status: str, summary: Mapping[str, float]) -> None:
+        assert not summary
+        self.told.append(status)
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+def recorded(
+    monkeypatch: pytest.MonkeyPatch, tracker: Fading, uri: str = "http://127.0.0.1:9"
+) -> tuple[Recording, str]:
+    """Record two reports and the end with a tracker; return the recording, and what was said."""
+
+    def opened(recording: Recording) -> Any:
+        recording._tracker = cast(Any, tracker)
+        return tracker
+
+    monkeypatch.setattr(Recording, "_open", opened)
+    out = io.StringIO()
+    recording = Recording(spec(), uri, Console(file=out, width=400))
+    for name in ("one", "two"):
+        recording.log_report([Path(name)])
+    recording.finish("FINISHED", {})
+    return recording, out.getvalue()
+
+
+AWAY = MlflowException("Max retries exceeded", INTERNAL_ERROR)
+REFUSED = MlflowException("no such experiment", RESOURCE_DOES_NOT_EXIST)
+
+
+def test_a_server_that_comes_back_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tbar_ray.tracking.recording.PAUSE", 0.01)
+    tracker = Fading(AWAY, AWAY, AWAY, None, AWAY)
+    recording, told = recorded(monkeypatch, tracker)
+    assert recording.failure is None
+    assert tracker.told == ["one", "two", "FINISHED"]
+    assert tracker.forgotten == 4, "a request may have been carried out"
+    assert told.count("trying again until it answers") == told.count("records again") == 2
+
+
+def test_a_server_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tbar_ray.tracking.recording.PAUSE", 0.01)
+    monkeypatch.setattr("tbar_ray.tracking.recording.OUTAGE", 0.1)
+    monkeypatch.setattr("tbar_ray.tracking.recording.AT_THE_END", 0.1)
+    recording, told = recorded(monkeypatch, Fading(*[AWAY] * 1000))
+    assert recording.failure is not None
+    assert told.count("trying again") == told.count("going on without it") == 1
+
+
+@pytest.mark.parametrize(("error", "uri"), [(REFUSED, "http://127.0.0.1:9"), (AWAY, "sqlite:///mlflow.db")])
+def test_what_no_patience_mends_is_given_up_at_once(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, uri: str
+) -> None:
+    recording, told = recorded(monkeypatch, Fading(error), uri)
+    assert recording.failure is not None
+    assert "trying again" not in told
