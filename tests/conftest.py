@@ -1,5 +1,6 @@
 """Set before anything imports Ray, which reads its environment then; and MLflow's quiet."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +21,12 @@ from tbar_ray.execution.ray_environment import prepare
 from tests.buckets import new_bucket
 
 prepare("local")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there before the first test out of garbage collection, which took a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
 
 
 @cache

@@ -103,10 +103,10 @@ RECIPES: dict[str, Recipe] = {
         {"steps": 60, "tokens": 16, "learning_rate": 2.0, "repulsion": 2.0, "first_layer": 1}, pa=0.5, pull=-0.1,
         every=6, architecture=VIT),
     "abl": Recipe(
-        {"steps": 40, "isolated": 0.15, "batch_size": 64, "learning_rate": 1e-3}, asr=0.75, pa=0.25, architecture=VIT),
+        {"steps": 40, "isolated": 0.15, "batch_size": 32, "learning_rate": 1e-3}, asr=0.3, pa=0.7, architecture=VIT),
     "ubt": Recipe(
-        {"steps": 40, "batch_size": 64, "learning_rate": 1e-3, "weakening_steps": 40, "suspicious": 0.15,
-         "selected": 1.0, "ascent": 4.0}, pa=0.25, architecture=VIT),
+        {"steps": 40, "batch_size": 32, "learning_rate": 1e-3, "weakening_steps": 40, "suspicious": 0.15,
+         "selected": 1.0, "ascent": 4.0}, pa=0.5, architecture=VIT),
 }  # fmt: skip
 
 
