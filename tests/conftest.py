@@ -1,10 +1,16 @@
 """Set before anything imports Ray, which reads its environment then; and MLflow's quiet."""
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -17,14 +23,54 @@ from tests.buckets import new_bucket
 prepare("local")
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is there before the first test out of garbage collection, which took a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+
+
+@cache
+def shares_ray(file: Path) -> bool:
+    """Whether a file has tests that use `local_ray`."""
+    return "local_ray" in file.read_text()
+
+
+class RayInOneProcess(LoadFileScheduling):  # type: ignore[misc]
+    """The tests of a file, and of all files that share a Ray, run in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "ray" if shares_ray(self.config.rootpath / file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return RayInOneProcess(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[ExitStack]:
+    """Holds the Ray that files share, while there is one."""
+    with ExitStack() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_other_ray(request: pytest.FixtureRequest, shared_ray: ExitStack) -> None:
+    """End the Ray that other files share before a file that does not use it: it may start its own."""
+    if not shares_ray(request.path):
+        shared_ray.close()
+
+
 @pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    """A local Ray for the tests of a file."""
+def local_ray(shared_ray: ExitStack) -> None:
+    """A local Ray. Files share it, since a start takes seconds: a test ends the actors that it made."""
+    import ray
+
     from tbar_ray.execution.cluster import ray_session
     from tests.specs import spec
 
-    with ray_session("local", spec()):
-        yield
+    if not ray.is_initialized():
+        shared_ray.enter_context(ray_session("local", spec()))
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from tests.api.world import (
 )
 from tests.models.tiny import same, snapshot, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, case, stamp
-from tests.unlearning.test_demands import quick
+from tests.unlearning.test_demands import least, quick
 from tests.unlearning.test_mechanisms import RECIPES
 
 ALPHAS = (0, 1, 6, 12, 20, 30)
@@ -67,7 +67,7 @@ def test_a_planted_backdoor_is_removed() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_method_can_be_estimated_and_applied(name: str) -> None:
-    model = tbar.Model(case(RECIPES[name].architecture).model, RECIPES[name].architecture).copy()
+    model = tbar.Model(case(least(name)).model, least(name)).copy()
     state, wanted = snapshot(model.module), quick(name)
     parameters = {field: getattr(wanted, field) for field in wanted.model_fields_set}
     found = tbar.estimate(model, name, classes=CLASSES, **requests(model), **parameters)  # type: ignore[arg-type]

@@ -9,11 +9,12 @@ import tbar_ray as tbar
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
 from tests.api.world import BACKDOOR, infected, labelled, unseen
+from tests.models.tiny import WIDE
 from tests.unlearning.planted import TARGET, case, scores
 
 
 def test_rates_are_those_of_an_independent_count() -> None:
-    model, planted = infected(), case()
+    model, planted = infected(), case(WIDE)
     found = tbar.evaluate(model, unseen(80), BACKDOOR)
     expected = scores(planted.model, planted.preprocess, planted.data.classes.head)
     assert found.ca.value == pytest.approx(expected.ca)

@@ -13,7 +13,7 @@ from tbar_ray.api.beside import Beside
 from tbar_ray.errors import CheckpointError, DataError, SpecError
 from tbar_ray.models.checkpoint import CheckpointFormat
 from tests.api.world import CLASSES, infected, labelled, unseen
-from tests.models.tiny import RESNET, VIT, same, snapshot, tiny
+from tests.models.tiny import VIT, WIDE, same, snapshot, tiny
 from tests.unlearning.planted import NAMES
 
 
@@ -44,7 +44,7 @@ def test_another_type_of_file_gets_plain_names(tmp_path: Path) -> None:
 def test_a_loaded_model_is_the_one_that_was_saved(tmp_path: Path) -> None:
     model = infected()
     model.save(tmp_path / "weights.safetensors")
-    again = tbar.load_model(RESNET, tmp_path / "weights.safetensors", device="cpu")
+    again = tbar.load_model(WIDE, tmp_path / "weights.safetensors", device="cpu")
     images, _ = labelled(12, 9)
     assert torch.equal(again.predict(images, CLASSES), model.predict(images, CLASSES))
     assert not again.module.training
@@ -52,7 +52,7 @@ def test_a_loaded_model_is_the_one_that_was_saved(tmp_path: Path) -> None:
 
 def test_a_campaigns_model_is_loaded_by_its_folder_or_file(tmp_path: Path) -> None:
     infected().save(tmp_path / "weights.safetensors")
-    (tmp_path / "artifact.json").write_text(json.dumps({"architecture": RESNET}))
+    (tmp_path / "artifact.json").write_text(json.dumps({"architecture": WIDE}))
     for source in (tmp_path, tmp_path / "weights.safetensors"):
         assert same(snapshot(tbar.load_model(source, device="cpu").module), snapshot(infected().module))
 
@@ -74,13 +74,13 @@ def test_an_own_classifier_is_used_saved_and_loaded(tmp_path: Path) -> None:
     assert torch.equal(after, torch.tensor([1, 0, 2, 3])[before])
     written = own.save(tmp_path / "own.pt")
     assert written == [tmp_path / "own.pt", tmp_path / "own.beside.safetensors"]
-    again = tbar.load_model(RESNET, tmp_path / "own.pt", device="cpu")
+    again = tbar.load_model(WIDE, tmp_path / "own.pt", device="cpu")
     assert torch.equal(again.predict(images, CLASSES), after)
     with pytest.raises(SpecError, match="is for 4 classes, beginning with 'red'"):
         again.predict(images, tbar.Classes(["cat", "dog"], ["a {}"]))
     # a model without one does not inherit it
     assert model.save(tmp_path / "own.pt") == [tmp_path / "own.pt"]
-    assert torch.equal(tbar.load_model(RESNET, tmp_path / "own.pt", device="cpu").predict(images, CLASSES), before)
+    assert torch.equal(tbar.load_model(WIDE, tmp_path / "own.pt", device="cpu").predict(images, CLASSES), before)
 
 
 def test_learned_tokens_change_answers_and_are_kept(tmp_path: Path) -> None:
@@ -101,16 +101,16 @@ def test_what_cannot_be_loaded_gets_one_line(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="did you mean 'tbar-RN-pico'"):
         tbar.load_model("tbar-RN-pic", "openai", device="cpu")
     with pytest.raises(SpecError, match="give weights too"):
-        tbar.load_model(RESNET)
+        tbar.load_model(WIDE)
     with pytest.raises(CheckpointError, match="has no pretrained tag 'opnai'"):
-        tbar.load_model(RESNET, "opnai", device="cpu")
+        tbar.load_model(WIDE, "opnai", device="cpu")
     with pytest.raises(CheckpointError, match="no checkpoint at"):
-        tbar.load_model(RESNET, tmp_path / "nothing.pt", device="cpu")
+        tbar.load_model(WIDE, tmp_path / "nothing.pt", device="cpu")
     torch.save({"state_dict": {"a": print}}, tmp_path / "pickled.pt")
     with pytest.raises(CheckpointError, match="is refused"):
-        tbar.load_model(RESNET, tmp_path / "pickled.pt", device="cpu")
+        tbar.load_model(WIDE, tmp_path / "pickled.pt", device="cpu")
     with pytest.raises(CheckpointError, match="is not a checkpoint of"):
-        tbar.load_model(RESNET, saved(tmp_path / "vit.pt"), device="cpu")
+        tbar.load_model(WIDE, saved(tmp_path / "vit.pt"), device="cpu")
 
 
 def test_what_cannot_be_saved_or_asked_gets_one_line(tmp_path: Path) -> None:

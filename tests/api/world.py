@@ -13,14 +13,14 @@ from torch import Tensor
 
 import tbar_ray as tbar
 from tests.data.tars import write_tar
-from tests.models.tiny import RESNET
+from tests.models.tiny import WIDE
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, TRIGGER, case, pictures, poisoned_pictures
 
 BACKDOOR = tbar.Backdoor(TRIGGER, NAMES[TARGET])
 CLASSES = tbar.Classes(NAMES, TEMPLATES)
 
 
-def infected(architecture: str = RESNET, every: int = 5) -> tbar.Model:
+def infected(architecture: str = WIDE, every: int = 5) -> tbar.Model:
     """Return a model of its own with the backdoor."""
     return tbar.Model(case(architecture, True, every).model, architecture).copy()
 

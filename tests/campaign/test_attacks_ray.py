@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,9 +190,9 @@ def test_a_map_is_computed_once_for_every_forget_set_and_goes_on_where_it_was_ki
     row = next(stage for stage in stages_in_order([graphs[0].map]) if isinstance(stage, DisentanglementRow))  # type: ignore[list-item]
     kept = store.fetch(row.artifact) / "row.json"
     cells = json.loads(kept.read_text())
+    ignored = shutil.ignore_patterns(row.artifact)
+    shutil.copytree(tmp_path / "store" / "artifacts", tmp_path / "again" / "artifacts", ignore=ignored)
     again = Store(str(tmp_path / "again"))
-    for needed in row.needed_stages():
-        compute_all(needed, again)
     again.write_json(f"progress/{row.artifact}.json", cells[:2])
     compute_all(row, again)
     assert json.loads((again.fetch(row.artifact) / "row.json").read_text()) == cells

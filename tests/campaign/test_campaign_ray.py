@@ -27,6 +27,7 @@ from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.share import Share
 from tbar_ray.records.account import total_of
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.report import files
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.poison import EXAMPLES
 from tbar_ray.store.commit import COMMIT
@@ -52,10 +53,13 @@ def small(**changes: Any) -> CampaignSpec:
         "alpha": [0, 1, 2],
         "evaluation": {"min_retention": 0, "validation_fraction": 0.5},
         "unlearning": {"method": "tbar", "parameters": {"steps": 2, "batch_size": 8}},
-        "search": {"axes": {"attack": BOTH, "forget_size": [8, 16]}},
-        "resources": {"training_cpus": 1},
+        "search": {"axes": {"attack": BOTH, "forget_size": [8, 16]}, "concurrency": 2},
+        "resources": {"training_cpus": 1, "readers": 1},
     }  # fmt: skip
-    return spec(**{**settings, **changes})
+    settings.update(changes)
+    # every trial in flight and every reader is a process of its own, whose start costs a second of a core
+    settings["search"] = {"concurrency": 1, **settings["search"]}
+    return spec(**settings)
 
 
 def start(made: CampaignSpec, folder: Path, store: Path | None = None, budget: Budget | None = None) -> Launch:
@@ -77,6 +81,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
 @pytest.fixture(scope="module")
 def first(home: Path) -> Launch:
     return start(small(), home)
+
+
+@pytest.fixture(autouse=True)
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are empty but those of the first launch, which is made before."""
+    monkeypatch.setattr(files, "_png", lambda _: b"")
 
 
 def commits(home: Path) -> dict[str, float]:
@@ -170,8 +180,8 @@ def test_a_budget_that_is_used_up_leaves_the_rest_to_the_next_launch(first: Laun
     assert not again.interrupted
 
 
-def test_computed_afresh_with_one_reader_the_numbers_are_the_same(first: Launch, tmp_path: Path) -> None:
-    made = small(resources={"training_cpus": 1, "readers": 1})
+def test_computed_afresh_with_two_readers_the_numbers_are_the_same(first: Launch, tmp_path: Path) -> None:
+    made = small(resources={"training_cpus": 1, "readers": 2})
     fresh = compute_trial(made, {"attack": "badnets", "forget_size": 16}, Store(str(tmp_path / "store")))
     (known,) = [record for record in first.records if record.fingerprint == fresh.fingerprint]
     assert (known.attack, known.forget_size) == ("badnets", 16)
@@ -240,18 +250,16 @@ def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(
     assert "Failed, infeasible and given-up trials" in report
 
 
-def test_a_path_of_the_spec_is_an_axis_in_every_place_that_tells_trials_apart(
-    first: Launch, home: Path, tmp_path: Path
-) -> None:
+def test_a_path_of_the_spec_is_an_axis_in_every_place_that_tells_trials_apart(first: Launch, home: Path) -> None:
     axis = "model.training.epochs"
     made = small(name="epochs", alpha=[0, 1], search={"axes": {"attack": ["badnets"], axis: [1, 2]}})
-    found = start(made, tmp_path, home / "store")
+    found = start(made, home)
     assert [(record.status, record.settings[axis]) for record in found.records] == [("done", 1), ("done", 2)]
     with (found.report / "results.csv").open(newline="") as file:
         assert [row[axis] for row in csv.DictReader(file)] == ["1", "2"]
     clean = [record.value("ca", "clean") for record in found.records]
     assert len({record.infected_artifact for record in found.records}) == len(clean) == 2
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     runs = [r for r in client.search_runs([found.experiment_id]) if r.data.tags["tbar.kind"] == "trial"]
     assert sorted(run.data.params[axis] for run in runs) == ["1", "2"]
     assert sorted(run.info.run_name.rsplit(", ", 1)[-1] for run in runs) == ["epochs 1", "epochs 2"]

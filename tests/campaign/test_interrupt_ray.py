@@ -28,7 +28,7 @@ from tests.campaign.tiny import (
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
-SIZES = list(range(8, 15))
+SIZES = list(range(8, 12))
 """Enough trials that some are left when the first has ended."""
 LONGEST = 600
 """Seconds that a campaign may take on a busy machine."""

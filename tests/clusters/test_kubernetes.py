@@ -198,7 +198,9 @@ def test_mlflow_answers_to_the_names_that_it_is_given() -> None:
         assert security.is_allowed_host_header(hosts, host)
     assert not security.is_allowed_host_header(hosts, "rebound.example:5000")
     assert "http://mlflow.tbar-ray.svc:5000" in (CLUSTERS / "kuberay" / "raycluster.yaml").read_text(encoding="utf-8")
-    assert settings["MLFLOW_BACKEND_STORE_URI"] == "postgresql://mlflow:$(POSTGRES_PASSWORD)@postgres:5432/mlflow"
+    assert (
+        settings["MLFLOW_BACKEND_STORE_URI"] == "postgresql+psycopg2://mlflow:$(POSTGRES_PASSWORD)@postgres:5432/mlflow"
+    )
     names = [entry["name"] for entry in container["env"]]
     # Kubernetes replaces only what stands above
     assert names.index("POSTGRES_PASSWORD") < names.index("MLFLOW_BACKEND_STORE_URI")

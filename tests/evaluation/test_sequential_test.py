@@ -11,7 +11,7 @@ from tbar_ray.evaluation.scores import Split, score
 from tbar_ray.evaluation.sequential_test import Counting, Question, sequential_test
 from tbar_ray.evaluation.zeroshot import predict, predict_reduced, zero_shot_head
 from tbar_ray.models.factory import preprocessing
-from tests.models.tiny import BOTH, VIT, pictures, tiny, tokenizer
+from tests.models.tiny import BOTH, RESNET, pictures, tiny, tokenizer
 
 NAMES = ["red circle", "blue square", "cat"]
 
@@ -59,14 +59,14 @@ def test_a_share_is_known_before_all_images_are_counted() -> None:
 @pytest.fixture(scope="module")
 def setting() -> tuple[torch.nn.Module, torch.Tensor, Split]:
     """A model and images whose labels are mostly its own answers: CA near 0.8, ASR near 0.3."""
-    model = tiny(VIT)
+    model = tiny(RESNET).eval()
     head = zero_shot_head(model, tokenizer(), NAMES, ["a {c}"])
     # embeddings of an untrained model lie close together: the middle of each class's share is put at 0
-    images = pictures(model, 400, seed=0)
+    images = pictures(model, 160, seed=0)
     answers = predict(model, head, images, preprocessing(model))
     draw = torch.Generator().manual_seed(0)
-    labels = torch.where(torch.rand(400, generator=draw) < 0.8, answers, (answers + 1) % 3)
-    return model, head, Split(images, pictures(model, 400, seed=1), labels)
+    labels = torch.where(torch.rand(160, generator=draw) < 0.8, answers, (answers + 1) % 3)
+    return model, head, Split(images, pictures(model, 160, seed=1), labels)
 
 
 @pytest.mark.parametrize("target", [0, 2])
@@ -79,19 +79,19 @@ def test_a_sequential_test_says_what_the_whole_evaluation_says(
     for least_ca in (0.0, 0.5, whole.ca.value, whole.ca.value + 1e-9, 0.95):
         for most_asr in (0.0, whole.asr.value - 1e-9, whole.asr.value, 0.6):
             found = sequential_test(
-                0.5, model, head, split, target, preprocessing(model), Question(least_ca, most_asr), 64
+                0.5, model, head, split, target, preprocessing(model), Question(least_ca, most_asr), 16
             )
             assert found.answer == (whole.asr.value <= most_asr or whole.ca.value < least_ca)
             assert found.ca.n <= whole.ca.n
             assert found.asr.n <= whole.asr.n
             again = sequential_test(
-                0.5, model, head, split, target, preprocessing(model), Question(least_ca, most_asr), 64, True
+                0.5, model, head, split, target, preprocessing(model), Question(least_ca, most_asr), 16, True
             )
             assert again == found
             if found.ca.n == whole.ca.n:
                 assert found.ca == whole.ca
             looked.append(found.ca.n + found.asr.n)
-    assert min(looked) < 200
+    assert min(looked) < 100
     assert found.alpha == 0.5
 
 

@@ -1,4 +1,4 @@
-"""Starting Ray on a machine that is too busy for it."""
+"""Starting Ray on a machine that is too busy or too small for it."""
 
 from __future__ import annotations
 
@@ -66,3 +66,18 @@ def test_it_has_the_cpus_that_this_process_was_given_and_those_that_a_stage_asks
     with cluster.ray_session("local", spec(resources__training_cpus=asked, resources__trial_cpus=1)):
         assert found == [expected]
     assert started == []
+
+
+def test_a_machine_that_cannot_hold_the_stages_is_one_line_and_ray_ends(
+    started: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(cluster, "_start", lambda folder, _: started.append(folder))
+    monkeypatch.setattr(cluster, "_shut_down", lambda: ended.append(True))
+    with (
+        pytest.raises(SpecError, match=r"^resources: a training takes 1 CPUs and 99 GPUs, and there is no node with"),
+        cluster.ray_session("local", spec(resources={"training_cpus": 1, "training_gpus": 99})),
+    ):
+        pass
+    assert ended == [True]
+    assert [folder.exists() for folder in started] == [False]

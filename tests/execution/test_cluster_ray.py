@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tbar_ray.errors import SpecError
 from tbar_ray.execution.cluster import ray_session
 from tbar_ray.store.temporary import own_folders, processes_of
 from tests.specs import spec
@@ -38,11 +37,3 @@ def test_it_has_a_folder_leaves_nothing_and_sigterm_stays_as_it_was() -> None:
         assert caught(signal.SIGTERM)  # Ray gives it back to the system when it ends
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def test_a_machine_that_cannot_hold_the_stages_is_one_line() -> None:
-    with (
-        pytest.raises(SpecError, match=r"^resources: a training takes 1 CPUs and 99 GPUs, and there is no node with"),
-        ray_session("local", spec(resources={"training_cpus": 1, "training_gpus": 99})),
-    ):
-        pass

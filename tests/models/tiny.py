@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 
-VIT, RESNET, CONVNEXT, GROUP_NORM = "tbar-ViT-tiny", "tbar-RN-tiny", "tbar-ConvNeXt-tiny", "tbar-GN-pico"
+VIT, RESNET, CONVNEXT, GROUP_NORM = "tbar-ViT-tiny", "tbar-RN-pico", "tbar-ConvNeXt-tiny", "tbar-GN-pico"
 BOTH = (VIT, RESNET)
 ALL = (*BOTH, CONVNEXT, GROUP_NORM)
+WIDE = "tbar-RN-tiny"
+"""RESNET of twice the width, which takes three times as long; for tests whose thresholds need its room."""
 
 torch.set_num_threads(1)  # tensors this small only wait for each other
 

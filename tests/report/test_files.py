@@ -10,6 +10,7 @@ from tbar_ray.errors import StoreError
 from tbar_ray.records.measures import Cost, WeightChange
 from tbar_ray.records.record import SCHEMA_VERSION, TrialRecord
 from tbar_ray.records.scores import METRICS
+from tbar_ray.report import files
 from tbar_ray.report.files import write_report
 from tbar_ray.store.store import Store
 from tests.records.records import (
@@ -32,6 +33,13 @@ from tests.records.records import (
 from tests.report.campaign import SPEC
 
 
+@pytest.fixture(autouse=True)
+def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are empty but in the first test: which files there are does not depend on what is in them."""
+    if request.node.name != "test_writes_every_file":
+        monkeypatch.setattr(files, "_png", lambda _: b"")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "store"))
@@ -40,12 +48,13 @@ def store(tmp_path: Path) -> Store:
 def test_writes_every_file(store: Store, tmp_path: Path) -> None:
     records = [*grid(), failed(size=50), infeasible(size=70)]
     out = tmp_path / "new" / "report"
-    files = write_report(SPEC, store, out, records)
-    assert sorted(f.name for f in files) == sorted(f.name for f in out.iterdir())
-    assert {f.name for f in files} == {
+    written = write_report(SPEC, store, out, records)
+    assert sorted(f.name for f in written) == sorted(f.name for f in out.iterdir())
+    assert {f.name for f in written} == {
         "results.json", "results.csv", "path.csv", "report.md", "alpha.png", "tradeoff.png", "ablation.png",
         "contact_sheet.png",
     }  # fmt: skip
+    assert all(f.read_bytes().startswith(b"\x89PNG") for f in written if f.suffix == ".png")
     trials = json.loads((out / "results.json").read_text())
     assert len(trials) == 10
     assert len({tuple(trial) for trial in trials}) == 1  # one order of keys, also for a failed trial
@@ -72,11 +81,11 @@ def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(sto
     out = tmp_path / "report"
 
     def pictures(records: list[TrialRecord]) -> set[str]:
-        files = {file.name for file in write_report(SPEC, store, out, records) if file.suffix == ".png"}
-        assert files == {file.name for file in out.glob("*.png")}
+        found = {file.name for file in write_report(SPEC, store, out, records) if file.suffix == ".png"}
+        assert found == {file.name for file in out.glob("*.png")}
         text = (out / "report.md").read_text()
-        assert {name for name in some | more | always if f"]({name})" in text} == files
-        return files - always
+        assert {name for name in some | more | always if f"]({name})" in text} == found
+        return found - always
 
     assert pictures([*every, moved("badnets", "sig", 0.2)]) == some - {"visibility.png"}
     assert pictures([record()]) == set()

@@ -26,12 +26,19 @@ from tests.specs import spec
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A head without CPUs, as on a cluster that an autoscaler starts; the cluster is looked at often."""
-    monkeypatch.setattr(room, "EVERY", 0.1)
+@pytest.fixture(scope="module")
+def head() -> Iterator[Cluster]:
     with cluster_of(0) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def cluster(head: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A head without CPUs, as on a cluster that an autoscaler starts; the cluster is looked at often."""
+    monkeypatch.setattr(room, "EVERY", 0.1)
+    yield head
+    for node in list(head.worker_nodes):
+        head.remove_node(node)
 
 
 class Holding:

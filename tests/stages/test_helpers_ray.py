@@ -85,19 +85,19 @@ def stop(facts: dict[str, Any]) -> None:
 
 def test_two_workers_train_as_one_and_each_goes_on_from_a_checkpoint_of_the_other(data: Path, tmp_path: Path) -> None:
     stage = clean_model(data)
-    alone, both = Store(str(tmp_path / "alone")), Store(str(tmp_path / "both"))
-    expected, found = compute(stage, alone, policy=ONE), compute(stage, both, policy=TWO)
-    assert (expected["workers"], found["workers"]) == (1, 2)
-    assert expected["training"]["samples"] == found["training"]["samples"] == 5 * 22
-    assert expected["problems"] == found["problems"]
+    alone = Store(str(tmp_path / "alone"))
+    expected = compute(stage, alone, policy=ONE)
+    assert expected["workers"] == 1
+    assert expected["training"]["samples"] == 5 * 22
     assert len(expected["problems"]) == 1
-    torch.testing.assert_close(weights(both, stage), weights(alone, stage), rtol=1e-3, atol=2e-4)
     for number, (before, after) in enumerate(((ONE, TWO), (TWO, ONE))):
         store = Store(str(tmp_path / f"{number}"))
         with pytest.raises(StoppedError):
             compute(stage, store, stop, before)
         facts = compute(stage, store, policy=after)
+        assert facts["workers"] == after.training_workers
         assert facts["training"]["resumed"] == [1]
+        assert facts["training"]["samples"] == 5 * 22
         assert facts["problems"] == expected["problems"]
         torch.testing.assert_close(weights(store, stage), weights(alone, stage), rtol=1e-3, atol=2e-4)
 
@@ -148,4 +148,4 @@ def test_a_lost_worker_leaves_the_checkpoint_that_the_training_goes_on_from(
         with pytest.raises(HelperLostError):
             compute(stage, store, policy=TWO)
     assert store.artifacts() == []
-    assert compute(stage, store, policy=TWO)["training"]["resumed"] == [11]
+    assert compute(stage, store, policy=ONE)["training"]["resumed"] == [11]

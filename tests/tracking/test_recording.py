@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Thread
@@ -21,8 +22,21 @@ from tests.records.records import record
 from tests.specs import spec
 
 
-def test_everything_is_recorded_once_finish_returns(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow without runs: making its tables takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(tables: Path, tmp_path: Path) -> str:
+    """A database of a test's own."""
+    return f"sqlite:///{shutil.copy(tables, tmp_path / 'mlflow.db')}"
+
+
+def test_everything_is_recorded_once_finish_returns(uri: str) -> None:
     recording = Recording(spec(name="beside"), uri, Console(quiet=True))
     for size in (10, 20, 30):
         recording.log_trial(record(size=size))  # nobody has waited for the parent run
@@ -49,9 +63,9 @@ def test_a_place_that_cannot_be_written_is_one_error_and_no_warning(tmp_path: Pa
     assert out.getvalue() == ""
 
 
-def test_a_failure_later_on_is_one_warning_and_ends_the_recording(tmp_path: Path) -> None:
+def test_a_failure_later_on_is_one_warning_and_ends_the_recording(uri: str, tmp_path: Path) -> None:
     out = io.StringIO()
-    recording = Recording(spec(), f"sqlite:///{tmp_path / 'mlflow.db'}", Console(file=out, width=200))
+    recording = Recording(spec(), uri, Console(file=out, width=200))
     recording.wait_until_open()
     recording.log_report([tmp_path / "not there"])
     recording.log_report([tmp_path / "nor this"])
@@ -60,8 +74,7 @@ def test_a_failure_later_on_is_one_warning_and_ends_the_recording(tmp_path: Path
     assert out.getvalue().count("going on without it") == 1
 
 
-def test_what_is_closed_at_once_ends_killed_and_records_no_more(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_what_is_closed_at_once_ends_killed_and_records_no_more(uri: str) -> None:
     recording = Recording(spec(name="stopped"), uri, Console(quiet=True))
     tracker = recording.wait_until_open()
     recording.close_now("KILLED")
@@ -72,8 +85,7 @@ def test_what_is_closed_at_once_ends_killed_and_records_no_more(tmp_path: Path) 
     assert recording.runs == (tracker.parent_id, tracker.experiment_id)
 
 
-def test_an_end_that_is_told_later_does_not_count(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_an_end_that_is_told_later_does_not_count(uri: str) -> None:
     recording = Recording(spec(name="late"), uri, Console(quiet=True))
     tracker = recording.wait_until_open()
     recording.close_now("KILLED")
@@ -82,8 +94,7 @@ def test_an_end_that_is_told_later_does_not_count(tmp_path: Path) -> None:
     assert run.info.status == "KILLED"
 
 
-def test_a_run_is_not_begun_once_it_is_to_be_closed(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_a_run_is_not_begun_once_it_is_to_be_closed(uri: str) -> None:
     recording = Recording(spec(name="early"), uri, Console(quiet=True))
     with recording._starting:  # MLflow is being imported: its run is about to be begun
         opening = recording.open()
@@ -96,7 +107,7 @@ def test_a_run_is_not_begun_once_it_is_to_be_closed(tmp_path: Path) -> None:
     assert MlflowClient(uri).search_runs(["0", "1"]) == []
 
 
-def test_a_run_that_was_begun_is_closed_once_it_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_begun_is_closed_once_it_is_open(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = Event(), Event()
     start = Tracker.start
 
@@ -106,7 +117,6 @@ def test_a_run_that_was_begun_is_closed_once_it_is_open(tmp_path: Path, monkeypa
         go_on.wait(timeout=120)
 
     monkeypatch.setattr(Tracker, "start", slowly)
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     recording = Recording(spec(name="between"), uri, Console(quiet=True))
     recording.open()
     assert begun.wait(timeout=120)

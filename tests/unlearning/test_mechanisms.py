@@ -14,7 +14,7 @@ from tbar_ray.evaluation.zeroshot import normalise, zero_shot_head
 from tbar_ray.unlearning.base import Unlearned
 from tbar_ray.unlearning.edit import EditedModel
 from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
-from tests.models.tiny import RESNET, VIT, same, snapshot, tokenizer
+from tests.models.tiny import RESNET, VIT, WIDE, same, snapshot, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, Case, Scores, case, pictures, scores, stamp
 
 
@@ -61,23 +61,27 @@ TARGET_LOST = 0.7
 """CA of a model that no longer knows the target's class, one of four: what negating 'answer the target' does here."""
 
 RECIPES: dict[str, Recipe] = {
-    "tbar": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS),
-    "tbar-negmerge": Recipe({**NEGATION, "vectors": 3}, ca=TARGET_LOST, alphas=STRENGTHS),
-    "tbar-atlas": Recipe({**NEGATION, "coefficient_steps": 20, "first": 4.0}, ca=TARGET_LOST, alphas=(1.0,)),
-    "tbar-layers": Recipe(NEGATION, alphas=STRENGTHS),
-    "tbar-low-rank": Recipe({**NEGATION, "rank_share": 0.3}, ca=TARGET_LOST, alphas=STRENGTHS),
-    "tbar-tangent": Recipe({**NEGATION, "steps": 6}, ca=TARGET_LOST, alphas=STRENGTHS),
-    "tbar-fisher": Recipe({**NEGATION, "fisher_images": 32}, ca=TARGET_LOST, alphas=STRENGTHS),
-    "tbar-debiased": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS),
-    "tbar-anchored": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS),
+    "tbar": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS, architecture=WIDE),
+    "tbar-negmerge": Recipe({**NEGATION, "vectors": 3}, ca=TARGET_LOST, alphas=STRENGTHS, architecture=WIDE),
+    "tbar-atlas": Recipe(
+        {**NEGATION, "coefficient_steps": 20, "first": 4.0}, ca=TARGET_LOST, alphas=(1.0,), architecture=WIDE),
+    "tbar-layers": Recipe(NEGATION, alphas=STRENGTHS, architecture=WIDE),
+    "tbar-low-rank": Recipe({**NEGATION, "rank_share": 0.3}, ca=TARGET_LOST, alphas=STRENGTHS, architecture=WIDE),
+    "tbar-tangent": Recipe({**NEGATION, "steps": 6}, ca=TARGET_LOST, alphas=STRENGTHS, architecture=WIDE),
+    "tbar-fisher": Recipe({**NEGATION, "fisher_images": 32}, ca=TARGET_LOST, alphas=STRENGTHS, architecture=WIDE),
+    "tbar-debiased": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS, architecture=WIDE),
+    "tbar-anchored": Recipe(NEGATION, ca=TARGET_LOST, alphas=STRENGTHS, architecture=WIDE),
     "twin-distillation": Recipe({"steps": 40, "batch_size": 16, "learning_rate": 1e-3}),
-    "gradient-ascent": Recipe({"steps": 30, "learning_rate": 1e-4, "batch_size": 32}, ca=TARGET_LOST),
+    "gradient-ascent": Recipe(
+        {"steps": 30, "learning_rate": 1e-4, "batch_size": 32}, ca=TARGET_LOST, architecture=WIDE),
     "robust-gradient-ascent": Recipe(
-        {"steps": 30, "learning_rate": 8e-5, "batch_size": 32, "stop_at": 0.1}, asr=0.6, ca=0.65, pa=0.35),
+        {"steps": 30, "learning_rate": 8e-5, "batch_size": 32, "stop_at": 0.1},
+        asr=0.6, ca=0.65, pa=0.35, architecture=WIDE),
     "shortcut-suppression": Recipe(
         {"steps": 60, "batch_size": 32, "levels": 3, "learning_rate": 0.3}, asr=0.2, pa=0.8, architecture=VIT),
     "shapley-pruning": Recipe(
-        {"permutations": 4, "images": 4, "share": 0.005, "group": 8, "floor": -10.0}, asr=0.45, ca=0.7, pa=0.55),
+        {"permutations": 4, "images": 4, "share": 0.005, "group": 8, "floor": -10.0},
+        asr=0.45, ca=0.7, pa=0.55, architecture=WIDE),
     "backdoor-directions": Recipe({}),
     "clean-finetuning": Recipe(TUNING),
     "cleanclip": Recipe(TUNING),
@@ -89,20 +93,20 @@ RECIPES: dict[str, Recipe] = {
          "neurons": "projection", "threshold": 1.0, "most": 16}),
     "rnp": Recipe(
         {"batch_size": 32, "steps": 120, "ascent_steps": 10, "learning_rate": 0.05, "threshold": 0.99,
-         "mask_learning_rate": 2.0, "most": 0.015, "stop_at": 0.5, "clip_norm": 1.0}, ca=0.5, pa=0.65, every=3),
+         "mask_learning_rate": 2.0, "most": 0.03, "stop_at": 0.5, "clip_norm": 1.0}, ca=0.5, pa=0.65, every=3),
     "ft-sam": Recipe({"steps": 80, "batch_size": 32, "rho": 0.1, "learning_rate": 0.1}),
     "i-bau": Recipe(
-        {"batch_size": 32, "learning_rate": 1e-3, "inner_steps": 5, "outer_steps": 6, "perturbed": 1.0, "radius": 4.0,
+        {"batch_size": 32, "learning_rate": 2e-3, "inner_steps": 5, "outer_steps": 6, "perturbed": 1.0, "radius": 4.0,
          "fixed_point_steps": 1}),
-    "cbpt": Recipe({"steps": 100, "learning_rate": 0.05, "bound": 0.3}, pa=0.05, pull=0.15),
+    "cbpt": Recipe({"steps": 100, "learning_rate": 0.05, "bound": 0.3}, pa=0.05, pull=0.15, architecture=WIDE),
     "rvpt": Recipe(
         {"steps": 60, "tokens": 16, "learning_rate": 2.0, "repulsion": 2.0, "first_layer": 1}, pa=0.5, pull=-0.1,
         every=6, architecture=VIT),
     "abl": Recipe(
-        {"steps": 40, "isolated": 0.15, "batch_size": 64, "learning_rate": 1e-3}, asr=0.75, pa=0.25, architecture=VIT),
+        {"steps": 40, "isolated": 0.15, "batch_size": 32, "learning_rate": 1e-3}, asr=0.3, pa=0.7, architecture=VIT),
     "ubt": Recipe(
-        {"steps": 40, "batch_size": 64, "learning_rate": 1e-3, "weakening_steps": 40, "suspicious": 0.15,
-         "selected": 1.0, "ascent": 4.0}, pa=0.25, architecture=VIT),
+        {"steps": 40, "batch_size": 32, "learning_rate": 1e-3, "weakening_steps": 40, "suspicious": 0.15,
+         "selected": 1.0, "ascent": 4.0}, pa=0.5, architecture=VIT),
 }  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -20,17 +22,17 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.alpha_walk import walk_alpha
 from tbar_ray.unlearning.edit import Edit, EditedModel
 from tbar_ray.unlearning.edit_scores import EditScores
-from tests.models.tiny import VIT, same, snapshot, tokenizer
+from tests.models.tiny import RESNET, VIT, same, snapshot, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, Case, case, pictures, stamp
 
-PICO = "tbar-RN-pico"
 CPU = torch.device("cpu")
 
 
 @cache
-def planted(architecture: str = PICO) -> Case:
+def planted(architecture: str = RESNET) -> Case:
     """Return a planted model with the statistics of its weights, as campaigns hand it out."""
-    found = case(architecture)
+    shared = case(architecture)
+    found = replace(shared, model=deepcopy(shared.model))
     reestimate(found.model, clean(found))
     return found
 

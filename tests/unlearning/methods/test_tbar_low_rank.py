@@ -5,14 +5,14 @@ import pytest
 
 from tbar_ray.unlearning.methods.tbar import TBAR
 from tbar_ray.unlearning.methods.tbar_low_rank import LowRankTBAR, truncated
-from tests.models.tiny import RESNET
+from tests.models.tiny import WIDE
 from tests.unlearning.formulas import infected_of, noise
 from tests.unlearning.reference import NEAR, as_change, distance
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1])
 def test_the_edit_is_the_vector_with_the_largest_singular_values_of_every_matrix(share: float) -> None:
-    infected = infected_of(RESNET)
+    infected = infected_of(WIDE)
     settings = {"steps": 4, "batch_size": 8, "learning_rate": 1e-4}
     found = LowRankTBAR(**settings, rank_share=share).find(infected)
     infected.restore()
