@@ -21,6 +21,7 @@ from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each trial, on a server
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
@@ -39,7 +40,7 @@ from tbar_ray.records.scores import BESIDE, RETRIEVAL, PointRecord, Role
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.temporary import temporary
-from tbar_ray.tracking.places import check_database, check_server, deleted, one_at_a_time, signed_in
+from tbar_ray.tracking.places import check_database, check_server, deleted, is_server, one_at_a_time, signed_in
 
 FINGERPRINT = "tbar.fingerprint"
 PARENT = "mlflow.parentRunId"
@@ -49,6 +50,8 @@ MOST_AT_ONCE = 1000
 """Metrics in one request: the server's limit."""
 RUNS_AT_ONCE = 1000
 """Runs in one answer of a search."""
+SETTLED = 2.0
+"""Seconds within which launches that begin at one time on a server have created their runs."""
 STEP_SCALE = 1000
 """MLflow's steps are whole numbers: α 1.25 is step 1250."""
 
@@ -108,7 +111,9 @@ class Tracker:
                     run_name=f"{self._spec.name} {fingerprint[:8]}",
                     tags={FINGERPRINT: fingerprint, "tbar.kind": "campaign", **_environment()},
                 )
-                # on a server another launch may have created one as well: both then go on with the older one
+                # on a server another launch may have created one as well: once all see all, they take the oldest
+                if is_server(self.uri):
+                    time.sleep(SETTLED)
                 run = self._find_parent(fingerprint)
                 assert run is not None
             else:
