@@ -184,20 +184,25 @@ class Coordinator:
             outcome = await asyncio.shield(needed)
             if outcome.error is not None:
                 return outcome, "stopped" if outcome.error in LEFT_TO_DO else "failed"
-        outcome = await self._compute(call)
-        while outcome.claimed:
-            if self._spending is not None:
-                self._spending.end(call, None)
-            if await self._is_computed_elsewhere(call):
-                return Outcome(), "cached"
-            outcome = await self._compute(call)
+        outcome = await self._compute_once(call)
         for _ in range(MENDS):
             if outcome.broken is None or not await self._mend(outcome.broken):
                 break
-            outcome = await self._compute(call)
+            outcome = await self._compute_once(call)
+        if outcome.claimed:
+            return Outcome(), "cached"
         if outcome.host:
             self._locality.note(outcome.host, {**outcome.fetched, **call.reads})
         return outcome, "stopped" if outcome.error in LEFT_TO_DO else "failed" if outcome.error else "done"
+
+    async def _compute_once(self, call: StageCall) -> Outcome:
+        """Compute a stage, or wait for another launch that does: then the outcome is that it was claimed."""
+        while (outcome := await self._compute(call)).claimed:
+            if self._spending is not None:
+                self._spending.end(call, None)
+            if await self._is_computed_elsewhere(call):
+                break
+        return outcome
 
     async def _is_computed_elsewhere(self, call: StageCall) -> bool:
         """Wait for another launch that computes a stage; whether it did, and not ended without."""
