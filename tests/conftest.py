@@ -29,6 +29,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Let it be collected: libraries complain of what is left when Python ends."""
+    gc.unfreeze()
+
+
 @cache
 def shares_ray(file: Path) -> bool:
     """Whether a file has tests that use `local_ray`."""
