@@ -11,11 +11,11 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
     PUBLISHED_SAMPLES,
-    REMOVED,
     GrowthLine,
     growth_lines,
     label_of,
     line_factors,
+    removed_at,
 )
 from tbar_ray.report.text import Markdown, section, table, with_interval
 
@@ -45,7 +45,7 @@ def growth(records: Sequence[TrialRecord], max_asr: float | None) -> Markdown:
 
 
 def _note(max_asr: float | None) -> str:
-    limit = REMOVED if max_asr is None else max_asr
+    limit = removed_at(max_asr)
     return (
         "Samples: pairs that the clean model saw in pretraining, times epochs. CA kept: CA after removal over the "
         f"infected model's, of trials whose validation ASR is at most {limit:.1%}. Means over seeds with 95% bootstrap "

@@ -15,11 +15,11 @@ from tbar_ray.report.figures import style
 from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
     PUBLISHED_SAMPLES,
-    REMOVED,
     GrowthLine,
     growth_lines,
     label_of,
     line_factors,
+    removed_at,
 )
 from tbar_ray.report.figures.looks import Look
 
@@ -64,7 +64,7 @@ def growth_figure(records: Sequence[TrialRecord], max_asr: float | None) -> Figu
         records: of a campaign.
         max_asr: validation ASR that counts as removed; None: 2 %.
     """
-    limit = REMOVED if max_asr is None else max_asr
+    limit = removed_at(max_asr)
     lines = growth_lines(records, max_asr)
     if not lines:
         return style.message_figure(TITLE, "No two trials of a line saw different numbers of samples in pretraining.")

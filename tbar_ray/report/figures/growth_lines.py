@@ -15,7 +15,9 @@ from tbar_ray.report.figures.looks import factors_within
 if TYPE_CHECKING:
     from tbar_ray.evaluation.growth_law import GrowthLaw
 
-OF_PRETRAINING = frozenset({"data.synthetic.samples", "data.train", "model.training.epochs", "model.pretrained"})
+OF_PRETRAINING = frozenset(
+    {"data.synthetic.samples", "data.train", "model.training.epochs", "model.pretrained", "model.samples_seen"}
+)
 """Axes that change how many samples pretraining sees: places along a line, not lines."""
 PRETRAINING_SEED = "data.synthetic.seed"
 """An axis that repeats the pretraining, as `seed` does the attack."""
@@ -82,6 +84,11 @@ def is_removed(record: TrialRecord, max_asr: float) -> bool:
     return record.status == "done" and point is not None and point.asr <= max_asr
 
 
+def removed_at(max_asr: float | None) -> float:
+    """Validation ASR that counts as removed: the spec's, else `REMOVED`."""
+    return REMOVED if max_asr is None else max_asr
+
+
 def line_factors(records: Sequence[TrialRecord]) -> list[Factor]:
     """Axes that tell lines of a panel apart."""
     repeated = {*OF_PRETRAINING, PRETRAINING_SEED}
@@ -93,7 +100,7 @@ def growth_lines(records: Sequence[TrialRecord], max_asr: float | None) -> list[
 
     Args:
         records: of a campaign.
-        max_asr: validation ASR that counts as removed; None: `REMOVED`.
+        max_asr: validation ASR that counts as removed, of the spec.
     """
     chosen = [record for record in one_per_cell(records) if record.pretraining_samples is not None]
     factors = line_factors(records)
@@ -104,7 +111,7 @@ def growth_lines(records: Sequence[TrialRecord], max_asr: float | None) -> list[
     lines = []
     for (panel, values), own in grouped(chosen, key).items():
         by_samples = grouped(own, lambda r: (r.pretraining_samples or 0,))
-        limit = REMOVED if max_asr is None else max_asr
+        limit = removed_at(max_asr)
         cells = tuple(GrowthCell(samples, tuple(by_samples[samples,]), limit) for (samples,) in sorted(by_samples))
         if len(cells) > 1:
             lines.append(GrowthLine(panel, values, cells))
