@@ -63,8 +63,7 @@ class Spending:
 
     def hours_of(self, call: StageCall, seconds: float) -> float:
         """Hours of the budget's unit that so many seconds of a stage take."""
-        given = call.policy.gpus * call.policy.training_workers if self.budget.unit == "GPU" else call.cpus
-        return seconds * given / HOUR
+        return seconds * call.takes[self.budget.unit] / HOUR
 
     def expected(self, call: StageCall) -> float:
         """Hours that a stage is expected to take; 0 where no stage of its kind was measured."""

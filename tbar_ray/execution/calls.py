@@ -39,6 +39,12 @@ class StageCall:
     work: int = 0
 
     @property
+    def takes(self) -> Mapping[str, float]:
+        """CPUs and GPUs that all its workers hold, by Ray's names."""
+        workers = self.policy.training_workers
+        return {"CPU": float(self.cpus * workers), "GPU": self.policy.gpus * workers}
+
+    @property
     def kind(self) -> str:
         """The stage's kind."""
         return self.artifact.rsplit("-", 1)[0]

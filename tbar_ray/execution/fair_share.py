@@ -111,7 +111,7 @@ class Room:
 
     def give(self, call: StageCall) -> None:
         """A stage has ended."""
-        for name, amount in _taken(call).items():
+        for name, amount in call.takes.items():
             self._held[name] -= amount
         self._holding -= 1
         self._admit()
@@ -160,21 +160,16 @@ class Room:
             if self._holding and not self._fits(call):
                 return
             self._waiting.popleft()
-            for name, amount in _taken(call).items():
+            for name, amount in call.takes.items():
                 self._held[name] += amount
             self._holding += 1
             if not turn.done():
                 turn.set_result(None)
 
     def _fits(self, call: StageCall) -> bool:
-        taken = {name: amount for name, amount in _taken(call).items() if amount}
+        taken = {name: amount for name, amount in call.takes.items() if amount}
         within = all(self._held[name] + taken[name] <= self._most[name] + TINY for name in taken if name in self._most)
         return within and all(self._held[name] < self._share[name] - TINY for name in taken if name in self._share)
-
-
-def _taken(call: StageCall) -> Amounts:
-    workers = call.policy.training_workers
-    return {"CPU": float(call.cpus * workers), "GPU": call.policy.gpus * workers}
 
 
 def _all() -> Amounts:

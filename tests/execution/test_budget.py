@@ -68,6 +68,7 @@ def test_gpu_hours_are_shares_of_all_workers_and_cpu_stages_take_none() -> None:
     account = spending("1gpuh", vector=36)
     assert account.expected(call("a", gpus=0.25)) == pytest.approx(0.25)
     assert account.expected(call("a", gpus=0.5, training_workers=4)) == pytest.approx(2)
+    assert spending("1cpuh", vector=36).expected(call("a", training_workers=4)) == pytest.approx(8), "two CPUs each"
     account.begin(call("a", gpus=1))
     account.end(call("a", gpus=1), 3600)
     assert account.refuses(call("b", gpus=0.25, kind="path")) is not None, "used up"
