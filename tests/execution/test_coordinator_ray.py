@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from tests.execution.small_stages import (
     Waiting,
     Working,
 )
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -345,14 +346,6 @@ def test_a_stage_whose_rival_fails_is_computed_here(bench: Bench) -> None:
         (bench.notes.parent / "go").touch()
         assert bench.answers("here") == other.answers("there") == ["shared did not work"]
     assert bench.ran() == {"shared": 2}
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it does not come")
 
 
 def test_campaigns_on_one_cluster_share_it(bench: Bench) -> None:

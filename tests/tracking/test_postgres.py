@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.console import Console
 from tbar_ray.tracking.recording import Recording
 from tests.records.records import record
 from tests.specs import spec
+from tests.waiting import wait_until
 
 INITDB, POSTGRES = shutil.which("initdb"), shutil.which("postgres")
 
@@ -59,13 +59,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if ready():
-            return
+def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait for a server that a process is."""
+
+    def answers() -> bool:
         assert process.poll() is None, "it ended"
-        time.sleep(0.2)
-    raise AssertionError("it does not answer")
+        return ready()
+
+    wait_until(answers)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def database() -> Iterator[str]:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     try:
-        wait_until(answers, server)
+        wait_for(answers, server)
         yield f"postgresql+psycopg2://tbar@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()
@@ -115,7 +116,7 @@ def mlflow_server(database: str, artifacts: Path, port: int) -> Iterator[subproc
             return False
 
     try:
-        wait_until(answers, server)
+        wait_for(answers, server)
         yield server
     finally:
         os.killpg(server.pid, 15)
@@ -158,10 +159,10 @@ def test_a_server_that_is_down_for_a_while_misses_no_trial_and_doubles_none(
     with mlflow_server(database, tmp_path / "artifacts", port):
         recording.wait_until_open()
         recording.log_trial(record("badnets", 1))
-        wait_for(lambda: len(runs_of(uri, "interrupted")[1]) == 1)
+        wait_until(lambda: len(runs_of(uri, "interrupted")[1]) == 1)
     for size in (2, 3):
         recording.log_trial(record("badnets", size))
-    wait_for(lambda: "trying again until it answers" in out.getvalue())
+    wait_until(lambda: "trying again until it answers" in out.getvalue())
     with mlflow_server(database, tmp_path / "artifacts", port):
         recording.log_trial(record("badnets", 4))
         recording.finish("FINISHED", {"trials": 4})
@@ -171,11 +172,3 @@ def test_a_server_that_is_down_for_a_while_misses_no_trial_and_doubles_none(
         assert parent.info.status == "FINISHED"
         assert sorted(int(run.data.params["forget_size"]) for run in trials) == [1, 2, 3, 4]
         assert {run.info.status for run in trials} == {"FINISHED"}
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.2)
-    raise AssertionError("it does not come")
