@@ -15,7 +15,15 @@ from ray import cloudpickle
 
 from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
-from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
+from tbar_ray.stages.node import (
+    DEFAULT_POLICY,
+    Policy,
+    Report,
+    Stage,
+    StageContext,
+    StageLostError,
+    architecture_under,
+)
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.claim import ClaimedError, claimed
 from tbar_ray.store.store import Store
@@ -71,6 +79,8 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
         _settle(stage.kind)
     except ClaimedError:
         return Outcome(claimed=True)
+    except StageLostError as error:
+        return Outcome(str(error), lost=error.cause)
     except BrokenArtifactError as error:
         return Outcome(str(error), broken=error.artifact)
     except TbarError as error:

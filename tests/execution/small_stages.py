@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import ray
 
 from tbar_ray.errors import ScientificError
-from tbar_ray.stages.node import HelperLostError, Policy, Stage, StageContext
+from tbar_ray.stages.node import Policy, Stage, StageContext, StageLostError
 
 DONE = 7
 """Progress that every noted stage reports."""
@@ -127,7 +127,7 @@ class Losing(Stage):
         note = Path(self.notes) / "losing"
         if not note.exists():
             note.touch()
-            raise HelperLostError("a worker of the training was lost")
+            raise StageLostError("process", "a worker of the training was lost")
         return {}
 
 
