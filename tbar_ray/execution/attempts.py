@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from ray.exceptions import (
-    LocalRayletDiedError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    TaskPlacementGroupRemoved,
-    WorkerCrashedError,
-)
-
-from tbar_ray.stages.node import Cause
+from tbar_ray.stages.lost import Cause
 
 MOST: Mapping[Cause, int] = {"process": 3, "node": 20}
 """Further attempts, by what was lost. A process may end because of its stage (too little memory, a crash of a
 library), so that few are worth while. A node that is taken away has nothing to do with it, and that happens often.
 """
 WHAT: Mapping[Cause, str] = {"process": "its process", "node": "its node"}
-
-
-def cause_of(error: Exception) -> Cause | None:
-    """What was lost, if that is why Ray has no result; None for any other error."""
-    if isinstance(error, NodeDiedError | LocalRayletDiedError | TaskPlacementGroupRemoved):
-        return "node"
-    return "process" if isinstance(error, WorkerCrashedError | OutOfMemoryError | ObjectLostError) else None
 
 
 class Attempts:

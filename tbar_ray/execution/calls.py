@@ -9,7 +9,8 @@ from typing import Literal
 from ray import cloudpickle
 
 from tbar_ray.stages.data import GivenData, Mixture
-from tbar_ray.stages.node import PROCESS, Cause, Node, Policy, Stage, stages_in_order
+from tbar_ray.stages.lost import Cause
+from tbar_ray.stages.node import PROCESS, Node, Policy, Stage, stages_in_order
 
 State = Literal["waiting", "running", "done", "cached", "failed", "stopped"]
 STOPPED = "the campaign was stopped before it ran"

@@ -21,7 +21,7 @@ import ray
 from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
-from tbar_ray.execution.attempts import MOST, Attempts, cause_of
+from tbar_ray.execution.attempts import MOST, Attempts
 from tbar_ray.execution.budget import Spending
 from tbar_ray.execution.calls import (
     LEFT_TO_DO,
@@ -39,7 +39,7 @@ from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
 from tbar_ray.records.account import HOUR
-from tbar_ray.stages.node import Cause
+from tbar_ray.stages.lost import Cause, cause_of
 from tbar_ray.store.claim import Rival
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store

@@ -12,16 +12,17 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
+from ray.exceptions import RayError
 
 from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
+from tbar_ray.stages.lost import StageLostError, cause_of
 from tbar_ray.stages.node import (
     DEFAULT_POLICY,
     Policy,
     Report,
     Stage,
     StageContext,
-    StageLostError,
     architecture_under,
 )
 from tbar_ray.store.checkpoints import Checkpoints
@@ -81,6 +82,11 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
         return Outcome(claimed=True)
     except StageLostError as error:
         return Outcome(str(error), lost=error.cause)
+    except RayError as error:  # a reader that is lost with the node is missed before this process ends
+        lost = cause_of(error)
+        if lost is None:
+            raise
+        return Outcome(f"{type(error).__name__}: {last_line(error)}", lost=lost)
     except BrokenArtifactError as error:
         return Outcome(str(error), broken=error.artifact)
     except TbarError as error:

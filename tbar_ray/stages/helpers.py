@@ -16,7 +16,8 @@ import torch.distributed as dist
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from tbar_ray.stages.node import StageContext, StageLostError
+from tbar_ray.stages.lost import StageLostError, cause_of
+from tbar_ray.stages.node import StageContext
 from tbar_ray.training.process_group import joined, open_meeting, reach_meeting
 from tbar_ray.training.workers import Workers
 
@@ -28,8 +29,6 @@ SILENCE = (RuntimeError, dist.DistError, dist.DistBackendError, dist.DistNetwork
 WHY = 60.0
 """Seconds in which a helper must have said why it ended, once worker 0 cannot reach it."""
 LOST = "a worker of the training was lost"
-NODE_GONE = "its node has died"
-"""What Ray says of an actor that was lost with its node; it has no other sign of it."""
 
 
 class Helper:
@@ -115,7 +114,7 @@ def _answers(calls: list[Any]) -> list[Any]:
         try:
             found.append(ray.get(call))
         except RayActorError as error:
-            raise StageLostError("node" if NODE_GONE in str(error) else "process", LOST) from error
+            raise StageLostError(cause_of(error) or "process", LOST) from error
         except RayTaskError as error:
             if type(error.cause) not in SILENCE:
                 raise error.cause from None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -75,18 +75,6 @@ class StageContext:
     report: Report
     policy: Policy = DEFAULT_POLICY
     group: Any = None
-
-
-Cause = Literal["process", "node"]
-"""What was lost under a stage: a process that ended, or a node that is gone or is being taken away."""
-
-
-class StageLostError(Exception):
-    """What a stage runs on is lost, or soon will be: it is run again, from its checkpoint if it has one."""
-
-    def __init__(self, cause: Cause, what: str) -> None:
-        super().__init__(what)
-        self.cause = cause
 
 
 class _Insignificant:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tbar_ray.errors import ResumeError, ShardChangedError
 from tbar_ray.spec.attack import Training
-from tbar_ray.stages.node import Report, StageContext, StageLostError
+from tbar_ray.stages.node import Report, StageContext
 from tbar_ray.stages.shard_training import ShardTraining, Streamed
 from tbar_ray.store.checkpoints import Checkpoints
 
@@ -57,6 +57,7 @@ def train_on_shards(
         ResumeError: if the checkpoint cannot be gone on with.
     """
     from tbar_ray.models.checkpoint import save_state_dict
+    from tbar_ray.stages.lost import StageLostError
     from tbar_ray.stages.notice import Notice
     from tbar_ray.training.loop import Keeper
 

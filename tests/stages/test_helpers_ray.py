@@ -21,8 +21,9 @@ from tbar_ray.models.checkpoint import load_state_dict
 from tbar_ray.planning.planner import Planner
 from tbar_ray.stages import helpers
 from tbar_ray.stages.helpers import Helper
+from tbar_ray.stages.lost import StageLostError
 from tbar_ray.stages.models import CleanModel
-from tbar_ray.stages.node import Policy, StageLostError
+from tbar_ray.stages.node import Policy
 from tbar_ray.stages.shard_training import ShardTraining
 from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import Store
