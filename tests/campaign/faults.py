@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,8 @@ Told = tuple[Any, ...]
 """What of a record must not depend on what was lost."""
 
 
-def campaign() -> CampaignSpec:
-    """Two trials, one at a time, whose clean model keeps a checkpoint every ten steps."""
+def campaign(checkpoint_minutes: float = 0) -> CampaignSpec:
+    """Two trials, one at a time, whose clean model keeps a checkpoint every ten steps if it may."""
     return spec(
         data={"synthetic": {"samples": 96, "size": 64, "per_class": 2, "samples_per_shard": 96}},
         model={"architecture": "tbar-RN-pico", "training": LONG},
@@ -32,7 +35,7 @@ def campaign() -> CampaignSpec:
         evaluation={"min_retention": 0},
         unlearning={"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
         search={"axes": {"attack": ["badnets"], "forget_size": SIZES}, "concurrency": 1},
-        resources={"training_cpus": 1, "readers": 1, "checkpoint_minutes": 0},
+        resources={"training_cpus": 1, "readers": 1, "checkpoint_minutes": checkpoint_minutes},
     )
 
 
@@ -46,3 +49,12 @@ def compute_undisturbed(folder: Path) -> list[Told]:
     store = Store(str(folder))
     with ray_session("local", campaign()):  # readers are actors
         return [told(compute_trial(campaign(), {"attack": "badnets", "forget_size": size}, store)) for size in SIZES]
+
+
+@contextmanager
+def meanwhile(happens: Callable[[], None]) -> Iterator[None]:
+    """Let something happen in a thread; it has to have ended soon after what is done meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        happening = pool.submit(happens)
+        yield
+        happening.result(timeout=5)

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import psutil
@@ -23,7 +22,7 @@ from rich.console import Console
 
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.store.store import Store
-from tests.campaign.faults import SIZES, Told, campaign, compute_undisturbed, told
+from tests.campaign.faults import SIZES, Told, campaign, compute_undisturbed, meanwhile, told
 from tests.execution.nodes import cluster_of
 from tests.waiting import wait_until
 
@@ -61,23 +60,10 @@ class Faulty:
         return self._out.getvalue()
 
     def run(self, happens: Callable[[], None]) -> Launch:
-        """Run the campaign, while something happens in a thread, which has to have ended by then."""
-        met: list[BaseException] = []
-
-        def beside() -> None:
-            try:
-                happens()
-            except BaseException as error:
-                met.append(error)
-
-        thread = Thread(target=beside)
-        thread.start()
+        """Run the campaign while something happens."""
         console = Console(file=self._out, width=200)
-        found = launch(campaign(), self.store, self.uri, self._report, None, console)
-        thread.join(timeout=1)
-        assert not thread.is_alive(), "it has not happened"
-        assert met == []
-        return found
+        with meanwhile(happens):
+            return launch(campaign(), self.store, self.uri, self._report, None, console)
 
     def has_checkpoint(self) -> bool:
         """Whether the training of the clean model has kept a checkpoint."""

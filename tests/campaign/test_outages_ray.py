@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlsplit
 
 import fsspec
-import psutil
 import pytest
 import yaml
 from rich.console import Console
 
 from tbar_ray.campaign.launch import Launch, launch
-from tbar_ray.execution.cluster import ray_session
+from tbar_ray.errors import StoreError
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.store.store import Store
 from tests.buckets import new_bucket
-from tests.campaign.faults import SIZES, Told, campaign, compute_undisturbed, told
+from tests.campaign.faults import SIZES, Told, campaign, compute_undisturbed, meanwhile, told
 from tests.campaign.tiny import read_until, start, wait_until_gone
 from tests.proxy import proxy_before
 from tests.waiting import wait_until
@@ -40,10 +38,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Told]:
     return compute_undisturbed(tmp_path_factory.mktemp("undisturbed"))
 
 
-def run(store: Store, folder: Path, out: io.StringIO) -> Launch:
-    with ray_session("local", campaign()):
-        uri, console = f"sqlite:///{folder / 'mlflow.db'}", Console(file=out, width=200)
-        return launch(campaign(), store, uri, folder / "report", "local", console)
+def run(store: Store, folder: Path) -> Launch:
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    return launch(campaign(checkpoint_minutes=5), store, uri, folder / "report", "local", Console())
 
 
 def test_a_store_that_is_slow_and_away_for_a_while(
@@ -63,10 +60,8 @@ def test_a_store_that_is_slow_and_away_for_a_while(
             time.sleep(OUTAGE)
             proxy.away = False
 
-        thread = Thread(target=happens)
-        thread.start()
-        found = run(store, tmp_path, io.StringIO())
-        thread.join()
+        with meanwhile(happens):
+            found = run(store, tmp_path)
     fsspec.filesystem("s3").clear_instance_cache()
     assert proxy.refused > 0
     assert [told(record) for record in found.records] == undisturbed
@@ -91,20 +86,15 @@ def test_a_disk_that_fills_up_is_said_and_with_room_again_the_campaign_goes_on(
 
     def happens() -> None:
         wait_until(lambda: any(name.startswith("corpus-") for name in store.artifacts()))
-        with filler.open("wb") as file:
-            free = psutil.disk_usage(str(small_disk)).free
-            os.posix_fallocate(file.fileno(), 0, free - 40_000)
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
 
-    thread = Thread(target=happens)
-    thread.start()
-    out = io.StringIO()
-    first = run(store, tmp_path, out)
-    thread.join()
-    assert {record.status for record in first.records} == {"failed"}
-    assert all("no space left on its disk" in str(record.reason) for record in first.records), out.getvalue()
+    with meanwhile(happens), pytest.raises(StoreError, match="no space left on its disk"):
+        run(store, tmp_path)
     filler.unlink()
-    second = run(store, tmp_path, out)
-    assert [told(record) for record in second.records] == undisturbed
+    found = run(store, tmp_path)
+    assert [told(record) for record in found.records] == undisturbed
 
 
 def test_an_object_store_that_is_too_small_spills(tmp_path: Path, undisturbed: list[Told]) -> None:
