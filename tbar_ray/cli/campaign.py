@@ -166,7 +166,7 @@ def run(
     from tbar_ray.errors import TrackingError
     from tbar_ray.execution.budget import Budget
     from tbar_ray.planning.share import Share
-    from tbar_ray.report.expenses import expense_line
+    from tbar_ray.report.expenses import expense_line, lost_line
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
@@ -187,6 +187,8 @@ def run(
         console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
+    if (cut := lost_line(result.lost_attempts)) is not None:
+        console.print(f"  lost      {cut}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
     console.print(
