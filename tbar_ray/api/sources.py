@@ -13,6 +13,7 @@ from tbar_ray.data.arrays import ArraySamples
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples
+from tbar_ray.data.layout import CLASSNAMES
 from tbar_ray.data.named import NamedSamples
 from tbar_ray.data.places import is_folder, resolve
 from tbar_ray.data.samples import Samples
@@ -23,7 +24,6 @@ Source = str | Path | Sequence[str] | Array | Samples
 list of those), a folder of images, a folder in CLIP_benchmark's layout (its `train` split), an array [N, 3, H, W], or
 an open `Samples`."""
 Labels = Sequence[int] | Sequence[str] | Tensor
-CLASSNAMES = "classnames.txt"
 
 
 def open_samples(source: Source, labels: Labels | None = None, captions: Sequence[str] | None = None) -> Samples:

@@ -22,6 +22,8 @@ from tbar_ray.data.shards import ShardIndex, index_shard
 from tbar_ray.errors import DataError
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_TABLES = (".csv", ".tsv", ".parquet")
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")
 _UNKNOWN = -1
 _LOOKUPS = 16  # parallel remote existence checks: they wait for the network, not the CPU
 
@@ -185,9 +187,13 @@ def _expand_local(item: str) -> list[str]:
     if is_folder(item):
         tars = _matches(item, "*.tar")
         if not tars:
-            raise DataError(f"no *.tar in the directory {item}")
+            raise DataError(f"no *.tar in the directory {item}; `tbar data import` makes shards of images")
         return tars
     if is_file(item):  # checked before patterns: a file's name may contain brackets
+        if item.lower().endswith(_TABLES):
+            raise DataError(f"{item} is a table, not a shard: `tbar data import` makes shards of it")
+        if item.lower().endswith(ARCHIVES):
+            raise DataError(f"{item} is an archive, not a shard: unpack it first")
         return [item]
     found: list[str] = []
     folder, pattern = _literal_folder(item)

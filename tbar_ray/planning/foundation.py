@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tbar_ray.data.benchmark_layout import read_lines, split_shards
 from tbar_ray.data.class_names import warning_of
+from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
 from tbar_ray.data.locate import describe_shards
 from tbar_ray.data.places import PIPE, is_file, is_folder, is_remote, resolve
 from tbar_ray.errors import DataError, SpecError
@@ -182,7 +183,7 @@ def _given_task(place: str, on_error: OnError, warnings: list[str]) -> GivenData
 
 def _given_evaluation(place: str, on_error: OnError, warnings: list[str], more: tuple[object, ...] = ()) -> GivenData:
     """Class names and templates decide the scores as much as the images do."""
-    texts = tuple(read_lines(place, name) for name in ("classnames.txt", "zeroshot_classification_templates.txt"))
+    texts = tuple(read_lines(place, name) for name in (CLASSNAMES, TEMPLATES))
     if (warning := warning_of(texts[0], place)) is not None:
         warnings.append(redact(warning))
     return _given(place, split_shards(place, "test"), texts=(*texts, *more), on_error=on_error)

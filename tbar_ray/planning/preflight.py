@@ -171,7 +171,8 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
 
 
 def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
-    from tbar_ray.data.evaluation_set import read_lines
+    from tbar_ray.data.benchmark_layout import read_lines
+    from tbar_ray.data.layout import CLASSNAMES
     from tbar_ray.data.synthetic.scenes import CLASS_NAMES
 
     if attack.task is not None:
@@ -179,11 +180,11 @@ def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
         if task.synthetic is not None:
             return tuple(TASKS[task.synthetic].classnames)
         assert task.url is not None
-        return tuple(read_lines(task.url, "classnames.txt"))
+        return tuple(read_lines(task.url, CLASSNAMES))
     if spec.data.synthetic is not None:
         return tuple(CLASS_NAMES)
     assert spec.data.evaluation is not None
-    return tuple(read_lines(spec.data.evaluation, "classnames.txt"))
+    return tuple(read_lines(spec.data.evaluation, CLASSNAMES))
 
 
 def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
