@@ -12,7 +12,6 @@ from tbar_ray.data.benchmark_layout import (
     Loaded,
     Policy,
     Positions,
-    SplitName,
     has_split,
     load_images,
     open_split,
@@ -22,7 +21,7 @@ from tbar_ray.data.class_names import find_class
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation
 from tbar_ray.data.keys import within
-from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
+from tbar_ray.data.layout import CLASSNAMES, TEMPLATES, SplitName
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked, shares
 from tbar_ray.errors import DataError

@@ -14,6 +14,7 @@ from tbar_ray.data.class_names import warning_of
 from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
 from tbar_ray.data.locate import describe_shards
 from tbar_ray.data.places import PIPE, is_file, is_folder, is_remote, resolve
+from tbar_ray.data.subset import read_subset
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.checkpoint import is_weights_file
 from tbar_ray.models.factory import weights_file
@@ -98,10 +99,10 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         assert spec.data.evaluation is not None
         train, test, pairs = spec.data.train, spec.data.evaluation, spec.data.retrieval
         if isinstance(train, str):
-            samples = _known_samples(resolve(train))
-            corpus = given(lambda: _given(train, train, samples=samples), train)
+            corpus = given(partial(_given_corpus, train, spec.data.subset), train)
+            samples = corpus.samples
         else:
-            parts = [given(partial(_given, part.url, part.url), part.url) for part in train]
+            parts = [given(partial(_given_corpus, part.url, part.subset), part.url) for part in train]
             corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
         evaluation = given(lambda: _given_evaluation(test, on_error, warnings), test)
         if pairs is not None:
@@ -175,6 +176,16 @@ def _synthetic_task(task: TaskSpec) -> SyntheticTask:
         size=task.size,
         seed=task.seed,
     )
+
+
+def _given_corpus(url: str, manifest: str | None) -> GivenData:
+    """Shards, and what of them is used."""
+    given = _given(url, url, samples=_known_samples(resolve(url)))
+    if manifest is None:
+        return given
+    subset = read_subset(manifest)
+    chosen = {"subset": subset.digest, "manifest": resolve(manifest), "samples": len(subset.keys)}
+    return given.model_copy(update=chosen)
 
 
 def _given_task(place: str, on_error: OnError, warnings: list[str]) -> GivenData:

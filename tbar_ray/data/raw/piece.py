@@ -31,7 +31,8 @@ class Loss(NamedTuple):
         return f"{self.key}: {self.reason}"
 
 
-class Written(NamedTuple):
+@dataclass(frozen=True)
+class Written:
     """A shard that is there.
 
     Attributes:
