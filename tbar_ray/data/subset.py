@@ -196,9 +196,7 @@ def read_subset(place: str | Path) -> Subset:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"{shown} is no manifest of a subset; `tbar data select` writes one")
     if content.get("version") != VERSION:
-        raise DataError(
-            f"{shown} has version {content.get('version')}, and this program reads {VERSION}: install a newer one"
-        )
+        raise DataError(f"{shown} has version {content.get('version')}, not {VERSION}: install a newer tbar-ray")
     try:
         keys = tuple(content["keys"]) if "keys" in content else _unpack(content["packed"])
         subset = Subset(keys, content["seed"], Source(**content["source"]), content["captions"])

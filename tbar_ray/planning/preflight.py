@@ -13,6 +13,7 @@ from tbar_ray.models.architectures import architecture_config, normalises_over_b
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
+from tbar_ray.planning.disjoint import shared_images
 from tbar_ray.planning.foundation import Foundation, given_weights
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
@@ -84,6 +85,8 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
             seen.add(content)
 
     base = planner.foundation(spec)
+    if not base.missing:
+        once(spec.model_dump_json(include={"data", "tasks"}), lambda: planner.notes.extend(shared_images(spec)))
     once(
         spec.model_dump_json(include={"model", "tasks", "attacks", "resources"}), partial(_check_model_and_tasks, spec)
     )

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from tbar_ray.data.raw.table import Table
 from tbar_ray.errors import DataError
-from tbar_ray.naming import nearest
 
 Row = Sequence[str]
 
@@ -83,4 +82,4 @@ def field(what: str, written: str, table: Table) -> Field:
 
 
 def _unknown(what: str, name: str, table: Table) -> DataError:
-    return DataError(f"{what}: {table.place} has no column {name!r}{nearest(name, table.columns)}")
+    return DataError(f"{what}: {table.place} has no column {name!r}; it has: {', '.join(table.columns)}")

@@ -115,4 +115,4 @@ def _gaps(tars: list[Path]) -> list[str]:
         return []
     width = len(tars[0].stem)
     shown = ", ".join(f"{number:0{width}d}.tar" for number in lost[:5]) + (", …" if len(lost) > 5 else "")
-    return [f"{len(lost)} shards are missing: {shown}; {AGAIN}"]
+    return [f"{len(lost)} of {max(numbers) + 1} shards are missing: {shown}; {AGAIN}"]

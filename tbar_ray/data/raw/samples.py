@@ -115,7 +115,8 @@ class RawSamples:
         if self.damage(i) is not None:
             return None
         if self.text is not None:
-            return self.text.of(self.rows[i]) or None
+            row = self.rows[i]
+            return self.text.of([row[0], shown_label(row[1], of_folder=True)] if self.is_folder else row) or None
         return parse_caption(self._beside(i, ".txt"), self._beside(i, ".json"))
 
     def metadata(self, i: int) -> dict[str, Any]:
