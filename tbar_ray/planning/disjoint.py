@@ -55,9 +55,7 @@ def _shared(spec: CampaignSpec, train: str, scored: str, split: SplitName) -> It
     trained_on, place = _training_shards(spec, train), _place(spec, scored)
     shards = expand_shards(split_shards(place, split))
     if same := sorted(set(trained_on) & set(shards)):
-        raise SpecError(
-            f"{scored}: {redact(same[0])} is among the shards of {train}: what is trained on cannot be scored"
-        )
+        raise SpecError(f"{scored}: {redact(same[0])} is a shard of {train} too: what is trained on cannot be scored")
     if any(is_remote(shard) for shard in (*trained_on, *shards)) or _bytes([*trained_on, *shards]) > SMALL:
         return
     test, corpus = open_split(place, split), _training_samples(spec, train, trained_on)

@@ -12,8 +12,8 @@ from pathlib import Path
 from tbar_ray.data.benchmark_layout import read_lines, split_shards
 from tbar_ray.data.class_names import warning_of
 from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
-from tbar_ray.data.locate import describe_shards
-from tbar_ray.data.places import PIPE, is_file, is_folder, is_remote, resolve
+from tbar_ray.data.locate import describe_shards, expand_shards
+from tbar_ray.data.places import PIPE, is_file, is_remote, resolve
 from tbar_ray.data.subset import read_subset
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.checkpoint import is_weights_file
@@ -227,11 +227,14 @@ def _name_of(shard: str) -> str:
 
 
 def _known_samples(url: str) -> int | None:
-    """Number of samples by img2dataset's `_stats.json` files beside local shards; None where they do not say."""
-    stats = sorted(Path(url).glob("*_stats.json")) if is_folder(url) else []
+    """Number of samples by img2dataset's `_stats.json` beside local shards; None where one of them does not say."""
+    if is_remote(url):
+        return None
+    shards = [Path(shard) for shard in expand_shards(url)]
     try:
-        return sum(int(json.loads(file.read_bytes())["successes"]) for file in stats) if stats else None
-    except (ValueError, KeyError, OSError):
+        stats = [json.loads(shard.with_name(f"{shard.stem}_stats.json").read_bytes()) for shard in shards]
+        return sum(int(told["successes"]) for told in stats)
+    except (ValueError, KeyError, TypeError, OSError):
         return None
 
 
