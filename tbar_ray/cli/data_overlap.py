@@ -18,8 +18,8 @@ def overlap(
     places: Annotated[
         list[str],
         typer.Argument(
-            help="Two or more of: shards, a set in CLIP_benchmark's layout, a folder of images; the manifest of a "
-            "subset or (manifest.json) of an infected model, whose keys are compared."
+            help="Two or more of: shards, a set in CLIP_benchmark's layout, a folder of images; or JSON files of keys: "
+            "a subset's manifest, an infected model's manifest.json, a vector's samples.json."
         ),
     ],
     fail: Annotated[bool, typer.Option("--fail", help="Exit code 1 if any two have samples in common.")] = False,
@@ -28,12 +28,12 @@ def overlap(
     """Compare sets by the bytes of their images, and by key.
 
     Images of the same bytes are the same sample. Keys alone are numbers that
-    unrelated sets share; they count only for a manifest, which has nothing else.
+    unrelated sets share; they count only for a file that has nothing else.
     An image that was resized or encoded anew is not found.
 
     Example: tbar data overlap corpus imagenet1k --fail
 
-    Example: tbar data overlap cc3m-500k.json mlruns/store/infected-model-0123456789abcdef/manifest.json
+    Example: tbar data overlap mlruns/store/infected-model-…/manifest.json mlruns/store/vector-…/samples.json
     """
     from tbar_ray.cli.progress import progress_bar
     from tbar_ray.data.compared import open_compared

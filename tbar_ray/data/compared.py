@@ -17,6 +17,10 @@ from tbar_ray.errors import DataError
 def open_compared(place: str) -> Mapping[str, Compared]:
     """Open a manifest or a place of images, by name.
 
+    Args:
+        place: as for `open_sets`; the manifest of a subset or of an infected model; or the `samples.json` of a vector,
+            which lists the defender's keys by their use.
+
     Raises:
         DataError: as `open_sets`, or if a JSON file is no manifest of a subset or of poisoned samples.
     """
@@ -24,8 +28,11 @@ def open_compared(place: str) -> Mapping[str, Compared]:
     if not (file.suffix == ".json" and is_file(file)):
         return open_sets(place)
     try:
-        planted = isinstance(json.loads(file.read_bytes()), list)
+        content = json.loads(file.read_bytes())
     except ValueError:
         raise DataError(f"{file} is not JSON") from None
-    keys = sorted(changed_keys(read_manifest(file))) if planted else read_subset(file).keys
-    return {place: KeyList(tuple(keys))}
+    if isinstance(content, list):
+        return {place: KeyList(tuple(sorted(changed_keys(read_manifest(file)))))}
+    if isinstance(content, dict) and content and all(isinstance(keys, list) for keys in content.values()):
+        return {f"{place}: {use}": KeyList(tuple(keys)) for use, keys in content.items()}
+    return {place: KeyList(read_subset(file).keys)}

@@ -86,6 +86,13 @@ def test_what_can_be_compared(tmp_path: Path) -> None:
     assert list(open_compared(f"{tmp_path}/manifest.json").values()) == [KeyList(("k1", "k9"))]
     (keys,) = open_compared(f"{tmp_path}/subset.json").values()
     assert len(keys.keys) == 1
+    (tmp_path / "samples.json").write_text('{"triggered": ["k1"], "clean": []}')
+    defender = open_compared(f"{tmp_path}/samples.json")
+    assert defender == {
+        f"{tmp_path}/samples.json: triggered": KeyList(("k1",)),
+        f"{tmp_path}/samples.json: clean": KeyList(()),
+    }
+    assert [each.keys for each in overlaps({"poison": KeyList(("k1", "k9")), **defender})] == [1, 0, 0]
     (tmp_path / "other.json").write_text("{")
     with pytest.raises(DataError, match=r"other\.json is not JSON"):
         open_compared(f"{tmp_path}/other.json")

@@ -38,8 +38,8 @@ class DownloadReport(BaseModel):
 
 
 def is_downloaded(folder: Path) -> bool:
-    """Whether a folder holds shards, or statistics of img2dataset."""
-    return is_folder(folder) and (any(folder.glob("*.tar")) or any(folder.glob(f"*{STATISTICS}")))
+    """Whether a folder holds shards."""
+    return is_folder(folder) and any(folder.glob("*.tar"))
 
 
 def check_download(folder: Path, progress: Callable[[int, int], None] | None = None) -> DownloadReport:
@@ -50,12 +50,10 @@ def check_download(folder: Path, progress: Callable[[int, int], None] | None = N
         progress: called with (shards done, shards).
 
     Raises:
-        DataError: if the output is in a format other than webdataset, or a shard cannot be read.
+        DataError: if a shard or its statistics cannot be read.
     """
     tars = sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
     told = {path.name.removesuffix(STATISTICS): path for path in sorted(folder.glob(f"*{STATISTICS}"))}
-    if not tars:
-        raise DataError(f"{folder} has statistics of img2dataset but no tar; download with --output_format webdataset")
     problems = _gaps(tars)
     problems += [
         f"{name}{STATISTICS} has no tar beside it; {AGAIN}" for name in told if not (folder / f"{name}.tar").is_file()

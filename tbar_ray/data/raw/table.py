@@ -60,7 +60,13 @@ def open_table(place: Path) -> Table:
 
 
 def _of_folder(folder: Path) -> Table:
-    keys = FolderSamples(folder).keys
+    """Also img2dataset's format "files"; its others hold no images that could be found."""
+    try:
+        keys = FolderSamples(folder).keys
+    except DataError:
+        if any(folder.glob("*_stats.json")):
+            raise DataError(f"{folder} has no images: run img2dataset with --output_format webdataset") from None
+        raise
     rows = tuple((key, key.partition("/")[0] if "/" in key else "") for key in keys)
     digest = hashlib.sha256("\n".join(keys).encode("utf-8", "surrogateescape"))
     return Table(folder, (PATH, LABEL), rows, digest.hexdigest())

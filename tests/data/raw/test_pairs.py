@@ -178,3 +178,15 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
         run(file, tmp_path / "out")
     with pytest.raises(DataError, match="samples per shard must be at least 1"):
         run(file, tmp_path / "out", samples_per_shard=0)
+
+
+def test_img2datasets_format_files_is_a_folder_with_captions(tmp_path: Path) -> None:
+    (tmp_path / "in" / "00000").mkdir(parents=True)
+    (tmp_path / "in" / "00000_stats.json").write_text("{}")
+    for row in range(2):
+        (tmp_path / "in" / "00000" / f"00000000{row}.jpg").write_bytes(picture(value=row))
+        (tmp_path / "in" / "00000" / f"00000000{row}.txt").write_text(f"caption {row}")
+    run(tmp_path / "in", tmp_path / "out", Columns("path"))
+    corpus = Corpus.open(str(tmp_path / "out"))
+    assert [corpus.caption(row) for row in range(2)] == ["caption 0", "caption 1"]
+    assert corpus.label(0) is None

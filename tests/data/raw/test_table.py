@@ -71,3 +71,7 @@ def test_nothing_and_an_empty_folder(tmp_path: Path) -> None:
         open_table(tmp_path / "none")
     with pytest.raises(DataError, match="no image under"):
         open_table(tmp_path)
+    (tmp_path / "00000_stats.json").write_text("{}")
+    (tmp_path / "00000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="run img2dataset with --output_format webdataset"):
+        open_table(tmp_path)
