@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,13 +18,7 @@ NAMED = 10
 
 def tell_summary(summary: ImportSummary) -> None:
     """Tell what was written, and name what was not."""
-    from tbar_ray.cli.console import make_console
-
-    console = make_console(stderr=True)
-    for loss in summary.lost[:NAMED]:
-        console.print(f"left out: {loss}", style="yellow", soft_wrap=True)
-    if len(summary.lost) > NAMED:
-        console.print(f"and {len(summary.lost) - NAMED:,} more: see the *_stats.json beside the shards", style="yellow")
+    _name([str(loss) for loss in summary.lost], ": see the *_stats.json beside the shards")
     if summary.lost:
         typer.echo(f"{_count(len(summary.lost), 'sample')} left out, since they cannot be read")
     if summary.excluded:
@@ -39,8 +33,9 @@ def tell_summary(summary: ImportSummary) -> None:
 def tell_classes(labelled: Labelled, templates: str) -> None:
     """Tell classes and templates of an evaluation set, and which labels are not in it."""
     typer.echo(f"{_count(len(labelled.classnames), 'class', 'classes')}; {templates}")
+    _name(labelled.unlabelled)
     if labelled.unlabelled:
-        typer.echo(f"{_count(labelled.unlabelled, 'row')} left out, since they have no label")
+        typer.echo(f"{_count(len(labelled.unlabelled), 'row')} left out for want of a label")
     if labelled.left_out:
         typer.echo(
             f"{_count(len(labelled.left_out), 'label')} left out ({sum(labelled.left_out.values()):,} images): "
@@ -63,6 +58,17 @@ def tell_download(report: DownloadReport) -> None:
         typer.echo(f"{report.asked:,} images asked for{'; failed: ' + _listed(failed) if failed else ''}")
     verdict = "ok" if not report.problems else _count(len(report.problems), "problem")
     typer.echo(f"{_count(report.samples, 'sample')} in {_count(report.shards, 'shard')}: {verdict}")
+
+
+def _name(lost: Sequence[str], where: str = "") -> None:
+    """Name the first of what was left out."""
+    from tbar_ray.cli.console import make_console
+
+    console = make_console(stderr=True)
+    for line in lost[:NAMED]:
+        console.print(f"left out: {line}", style="yellow", soft_wrap=True)
+    if len(lost) > NAMED:
+        console.print(f"and {len(lost) - NAMED:,} more{where}", style="yellow")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

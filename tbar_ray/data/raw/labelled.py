@@ -56,7 +56,7 @@ class Labelled:
         positions: rows that are in it, ascending.
         labels: their class numbers.
         left_out: images of each label that is no class of the set.
-        unlabelled: rows without a label.
+        unlabelled: rows without a label, one line each: key and reason.
         short: classes that have fewer images than `per_class`, with their number.
     """
 
@@ -64,7 +64,7 @@ class Labelled:
     positions: tuple[int, ...]
     labels: tuple[int, ...]
     left_out: dict[str, int]
-    unlabelled: int
+    unlabelled: tuple[str, ...]
     short: dict[str, int]
 
 
@@ -100,7 +100,8 @@ def choose(samples: RawSamples, options: ClassOptions) -> Labelled:
             short[names[number]] = len(positions)
     order = sorted(chosen)
     left_out = {label: len(positions) for label, positions in sorted(members.items()) if label not in numbers}
-    return Labelled(names, tuple(order), tuple(chosen[p] for p in order), left_out, len(unlabelled), short)
+    lacking = tuple(f"{samples.keys[p]}: {samples.damage(p) or 'no label'}" for p in unlabelled)
+    return Labelled(names, tuple(order), tuple(chosen[p] for p in order), left_out, lacking, short)
 
 
 def _taken(samples: RawSamples, positions: Sequence[int], options: ClassOptions) -> Sequence[int]:

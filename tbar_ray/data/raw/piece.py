@@ -75,12 +75,13 @@ class Piece:
         return self.path.with_name(f"{self.path.stem}_stats.json")
 
     def written(self) -> Written | None:
-        """The shard, if an earlier run has finished it."""
+        """The shard, if an earlier run has finished it; not an empty one, for its images may be back."""
         try:
             told = json.loads(self.statistics.read_bytes())
-            return Written(told["count"], self.path.stat().st_size, tuple(Loss(*loss) for loss in told["lost"]))
+            found = Written(told["count"], self.path.stat().st_size, tuple(Loss(*loss) for loss in told["lost"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        return found if found.samples else None
 
 
 def write_piece(piece: Piece) -> Written:
@@ -122,7 +123,7 @@ def _sample(piece: Piece, position: int) -> dict[str, bytes] | Loss:
     except DataError as error:
         return Loss(key, UNREADABLE, str(error))
     if (extension := image_extension(image)) is None:
-        return Loss(key, UNREADABLE, f"{samples.path(position)} is neither JPEG nor PNG nor WebP; convert it")
+        return Loss(key, UNREADABLE, f"{samples.named(position)} is neither JPEG nor PNG nor WebP; convert it")
     digest = hashlib.sha256(image)
     if digest.digest() in piece.excluded:
         return Loss(key, EXCLUDED, "the other set has the same image")

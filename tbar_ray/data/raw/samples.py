@@ -90,11 +90,15 @@ class RawSamples:
         """Why row `i` has no sample; None if it has one."""
         if (fields := len(self.rows[i])) != self.header:
             return f"the row has {fields} fields, the header {self.header} (a delimiter without quotation marks?)"
-        return None if self.image.of(self.rows[i]) else "the row names no image"
+        return None if self.named(i) else "the row names no image"
+
+    def named(self, i: int) -> str:
+        """The image's path as the row has it."""
+        return self.image.of(self.rows[i])
 
     def path(self, i: int) -> Path:
         """The image's file."""
-        return self.folder / self.image.of(self.rows[i])
+        return self.folder / self.named(i)
 
     def image_bytes(self, i: int) -> bytes:
         """Bytes of the image's file, as they are.
@@ -104,11 +108,10 @@ class RawSamples:
         """
         if (damage := self.damage(i)) is not None:
             raise DataError(damage)
-        path = self.path(i)
         try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+            return self.path(i).read_bytes()
+        except OSError as error:  # the path as the row has it: what is told must not depend on where the images lie
+            raise DataError(f"cannot read {self.named(i)}: {error.strerror or error}") from None
 
     def caption(self, i: int) -> str | None:
         """Caption of sample `i`: its column's, else that of the files beside the image; None if absent or blank."""
@@ -126,7 +129,7 @@ class RawSamples:
         row, label = self.rows[i], self.label(i)
         return {
             **((parse_metadata(self._beside(i, ".json") or b"{}") or {}) if self.is_folder else {}),
-            "path": self.image.of(row),
+            "path": self.named(i),
             **({} if label is None else {"label": label}),
             **{name: kept.of(row) for name, kept in self.keep.items()},
         }

@@ -142,7 +142,8 @@ def write_pieces(
     lost = [loss for result in results for loss in result.lost]
     samples = sum(result.samples for result in results)
     if not samples:
-        raise DataError(f"none of {len(lost)} samples can be written; first: {lost[0]}" if lost else "no samples")
+        first = f"; first: {lost[0]} (paths start at {shards[0].samples.folder})" if lost else ""
+        raise DataError(f"none of {len(lost)} samples can be written{first}")
     sound = tuple(loss for loss in lost if loss.status != EXCLUDED)
     return ImportSummary(
         folder,

@@ -96,7 +96,10 @@ def test_two_splits_have_the_same_classes(tmp_path: Path) -> None:
 def test_what_lacks_a_class(tmp_path: Path) -> None:
     file = write_table(tmp_path, 3)
     file.write_text(file.read_text() + "images/0.jpg,x,\nimages/1.jpg,a, b,hat\n")
-    assert run(file, tmp_path / "out")[1].unlabelled == 2
+    assert run(file, tmp_path / "out")[1].unlabelled == (
+        "000000003: no label",
+        "000000004: the row has 4 fields, the header 3 (a delimiter without quotation marks?)",
+    )
     folder = write_folder(tmp_path / "in", hat=1)
     (folder / "lone.png").write_bytes(picture(form="PNG"))
     with pytest.raises(DataError, match=r"lone\.png lies in no class's subfolder"):

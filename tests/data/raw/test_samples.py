@@ -36,7 +36,7 @@ def test_keys_kept_columns_and_another_place_of_the_images(tmp_path: Path) -> No
     found = RawSamples.of(table, columns, tmp_path / "elsewhere")
     assert found.keys == ("hat-1", "shoe-1")
     assert found.metadata(0) == {"path": "images/0.jpg", "type": "hat"}
-    with pytest.raises(DataError, match=r"cannot read .*elsewhere/images/0\.jpg: No such file"):
+    with pytest.raises(DataError, match=r"^cannot read images/0\.jpg: No such file"):
         found.image_bytes(0)
 
 
