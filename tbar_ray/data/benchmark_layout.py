@@ -14,6 +14,7 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_image
 from tbar_ray.data.keys import tell_their_set
 from tbar_ray.data.layout import CLASSNAMES, COUNT, SPLITS, SplitName
+from tbar_ray.data.locate import filesystem
 from tbar_ray.data.places import PIPE, inside, is_folder, resolve
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.text import decode_text, lines_of
@@ -61,8 +62,8 @@ def has_file(url: str, name: str) -> bool:
         DataError: if the location cannot be looked up, which does not imply that the file is missing.
     """
     path = inside(url, name)
+    system, place = filesystem(path)
     try:
-        system, place = fsspec.core.url_to_fs(path)
         return bool(system.exists(place))
     except Exception as error:
         raise DataError(f"cannot look up {path}: {_reason(error)}") from None

@@ -162,7 +162,7 @@ def _download(url: str, to: Path) -> None:
         with gopen(url) as stream, to.open("wb") as file:
             shutil.copyfileobj(stream, file)
     else:
-        system, remote = _filesystem(url)
+        system, remote = filesystem(url)
         system.get_file(remote, str(to))
     size, expected = to.stat().st_size, _size(url)
     if expected == _UNKNOWN and size == 0:
@@ -229,7 +229,7 @@ def _matches(folder: str, pattern: str) -> list[str]:
 
 
 def _expand_remote(item: str) -> list[str]:
-    system, _ = _filesystem(item)
+    system, _ = filesystem(item)
     found: list[str] = []
     named: list[str] = []
     scheme = item.split("://", 1)[0]
@@ -270,7 +270,7 @@ def _size(shard: str) -> int:
         return _UNKNOWN
     if not is_remote(shard):
         return Path(shard).stat().st_size
-    system, remote = _filesystem(shard)
+    system, remote = filesystem(shard)
     try:
         size = system.info(remote).get("size")
     except Exception as error:
@@ -278,7 +278,12 @@ def _size(shard: str) -> int:
     return _UNKNOWN if size is None else int(size)
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    Raises:
+        DataError: if there is none for its scheme, or its library is not installed.
+    """
     scheme = url.split("://", 1)[0]
     try:
         system, remote = fsspec.core.url_to_fs(url)
