@@ -51,7 +51,9 @@ class Field(NamedTuple):
     parts: tuple[tuple[str, int | None], ...]
 
     def of(self, row: Row) -> str:
-        """The text of one row, stripped."""
+        """The text of one row, stripped; '' if all of its columns are blank there."""
+        if not any(row[column].strip() for _, column in self.parts if column is not None):
+            return ""
         return "".join(text + ("" if column is None else row[column]) for text, column in self.parts).strip()
 
 

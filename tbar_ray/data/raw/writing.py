@@ -73,6 +73,14 @@ class ImportSummary:
     excluded: int
     seconds: float
 
+    @classmethod
+    def of(cls, folder: Path, results: Sequence[Written], kept: int, seconds: float) -> ImportSummary:
+        """Add up what all shards of an import hold and lost."""
+        gone = [loss for result in results for loss in result.lost]
+        lost = tuple(loss for loss in gone if loss.status != EXCLUDED)
+        samples, size = (sum(getattr(result, name) for result in results) for name in ("samples", "bytes"))
+        return cls(folder, samples, len(results), kept, size, lost, len(gone) - len(lost), seconds)
+
 
 def pieces(
     folder: Path,
@@ -131,30 +139,18 @@ def write_pieces(
     how = {"samples_per_shard": options.samples_per_shard, "excluded": hashlib.sha256(excluded).hexdigest()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
         with FileLock(folder / ".import.lock", timeout=0):
             _claim(folder, {"layout": LAYOUT, **identity, **how}, overwrite=options.overwrite)
             kept, results = _write(shards, options.workers, progress)
     except Timeout:
         raise DataError(f"{folder}: another import is writing to it") from None
-    lost = [loss for result in results for loss in result.lost]
-    samples = sum(result.samples for result in results)
-    if not samples:
-        first = f"; first: {lost[0]} (paths start at {shards[0].samples.folder})" if lost else ""
-        raise DataError(f"none of {len(lost)} samples can be written{first}")
-    sound = tuple(loss for loss in lost if loss.status != EXCLUDED)
-    return ImportSummary(
-        folder,
-        samples,
-        len(results),
-        kept,
-        sum(result.bytes for result in results),
-        sound,
-        len(lost) - len(sound),
-        time.perf_counter() - started,
-    )
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    summary = ImportSummary.of(folder, results, kept, time.perf_counter() - started)
+    if not summary.samples:
+        first = f"; first: {summary.lost[0]} (paths start at {shards[0].samples.folder})" if summary.lost else ""
+        raise DataError(f"none of {summary.excluded + len(summary.lost)} samples can be written{first}")
+    return summary
 
 
 def _write(shards: Sequence[Piece], workers: int | None, progress: Progress | None) -> tuple[int, list[Written]]:

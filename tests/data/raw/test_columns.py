@@ -17,6 +17,8 @@ def test_a_column_or_a_text_with_columns() -> None:
     assert field("image", "images/{id}.jpg", TABLE).of(row) == "images/7.jpg"
     assert field("caption", "{id}: {title} {{}}", TABLE).of(row) == "7:  A hat  {}"
     assert field("caption", "{odd}", TABLE).of(row) == "x"
+    assert field("image", "images/{id}.jpg", TABLE).of((" ", "A hat", "x")) == ""
+    assert field("caption", "{id}: {title}", TABLE).of(("", "A hat", "x")) == ": A hat"
 
 
 @pytest.mark.parametrize(
