@@ -45,6 +45,7 @@ class Model:
     architecture: str
     beside: Beside = field(default_factory=Beside)
     form: CheckpointFormat | None = None
+    _heads: dict[Classes, tuple[object, Tensor]] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         extra = "".join(f", own {part}" for part in self.beside.parts())
@@ -94,13 +95,23 @@ class Model:
             SpecError: if its own classifier is for other classes.
         """
         if self.beside.head is None:
-            return classes.prompts(self.tokenizer).head(self.module)
+            return self._zero_shot_head(classes)
         if self.beside.names != classes.names:
             raise SpecError(
                 f"the model's own classifier is for {len(self.beside.names)} classes, beginning with "
                 f"{self.beside.names[0]!r}; ask about those"
             )
         return self.beside.head.to(self.device)
+
+    def _zero_shot_head(self, classes: Classes) -> Tensor:
+        """The head, embedded anew only if the text encoder was written to since: a thousand classes take minutes."""
+        texts = (value for name, value in self.module.named_parameters() if not name.startswith("visual."))
+        state = self.device, sum(value._version for value in texts)
+        kept = self._heads.get(classes)
+        if kept is None or kept[0] != state:
+            self._heads.clear()
+            kept = self._heads[classes] = state, classes.prompts(self.tokenizer).head(self.module)
+        return kept[1]
 
     @contextmanager
     def answering(self, classes: Classes) -> Iterator[tuple[nn.Module, Tensor]]:

@@ -13,8 +13,10 @@ from tbar_ray.cli import campaign, data, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.doctor import doctor
+from tbar_ray.cli.evaluate import evaluate
 from tbar_ray.cli.init import init
 from tbar_ray.cli.ui import ui
+from tbar_ray.cli.unlearn import unlearn
 from tbar_ray.errors import TbarError
 from tbar_ray.exit_codes import ExitCode
 
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(doctor)
+app.command()(unlearn)
+app.command()(evaluate)
 app.add_typer(data.app, name="data")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
