@@ -37,7 +37,8 @@ class Retry(StrEnum):
     FAILED = "failed"
 
 
-def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
+def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
+    """A campaign's spec with overrides, and the store."""
     from tbar_ray.spec.load import load_spec
     from tbar_ray.store.paths import default_store
     from tbar_ray.store.store import Store
@@ -86,7 +87,7 @@ def plan(
     from tbar_ray.planning.preflight import check_campaign
     from tbar_ray.processors import processors
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     planner = Planner(campaign, without_data=True)
     check_campaign(planner)
     planned = make_plan(planner, opened, rate)
@@ -172,7 +173,7 @@ def run(
     from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import home, tracking_place
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     console = table_console()
     uri = tracking_place(tracking_uri)
     scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
@@ -229,7 +230,7 @@ def status(
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     known = Ledger(opened, campaign).read()
     account = account_of(known)
     records = [record for record in known if record.status == "failed" or opened.is_sound(record.path_artifact)]
@@ -265,7 +266,7 @@ def report(
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")

@@ -35,7 +35,7 @@ def unwatched(what: str, done: int, total: int) -> None:
 class LoadedImages(Images):
     """Images that are decoded and stamped already, since they are scored several times."""
 
-    split: Split
+    loaded: Split
 
     @classmethod
     def of(cls, images: Images, trigger: Trigger, preprocess: Preprocessing) -> LoadedImages:
@@ -44,7 +44,7 @@ class LoadedImages(Images):
 
     def load(self, trigger: Trigger, preprocess: Preprocessing) -> Split:  # noqa: ARG002 - it is done
         """The images that were decoded."""
-        return self.split
+        return self.loaded
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +142,10 @@ def examine(
     watch("reading and scoring the images", 1, 2)
     test = LoadedImages.of(parts[1], backdoor.trigger, model.preprocessing)
     before = measure(model, test, backdoor)
-    rows = stamped_rows(test.split, target)
-    images, classes = test.split.triggered[rows], test.classes
+    rows = stamped_rows(test.loaded, target)
+    images, classes = test.loaded.triggered[rows], test.classes
     shown = tuple(
-        Picture(image, classes.names[int(test.split.labels[row])], answers)
+        Picture(image, classes.names[int(test.loaded.labels[row])], answers)
         for image, row, answers in zip(images, rows, best_answers(model, images, classes), strict=True)
     )
     watch("reading and scoring the images", 2, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tbar_ray.api.walk import Walk
 from tbar_ray.onemodel.layers import LayerChange
@@ -53,8 +53,8 @@ def alpha_curve(walk: Walk, selected: float) -> Figure:
         style.key(metric.upper(), color=style.METRICS[metric], marker=mark, markersize=4, linewidth=1.6)
         for metric, mark in MARKS.items()
     ]
-    mark = {"marker": "o", "markersize": 8, "markeredgecolor": style.INK, "linestyle": "none"}
-    entries.append(style.key("selected α", color="#bbbbbb", **mark))
+    dot: dict[str, Any] = {"marker": "o", "markersize": 8, "markeredgecolor": style.INK, "linestyle": "none"}
+    entries.append(style.key("selected α", color="#bbbbbb", **dot))
     least = f"{walk.min_retention:.0%} of CA before"
     entries.append(style.key(least, color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=0.9))
     if walk.as_applied:

@@ -51,7 +51,7 @@ def best_answers(model: Model, images: Tensor, classes: Classes) -> list[tuple[A
     """The three most probable classes of each of a few uint8 images [N, 3, H, W], best first."""
     with model.answering(classes) as (module, head):
         inputs = normalise(images.to(model.device), model.preprocessing)
-        scale = module.logit_scale.exp()  # type: ignore[operator,union-attr]
+        scale = module.logit_scale.exp()  # type: ignore[operator]
         logits = scale * module.encode_image(inputs, normalize=True) @ head.T  # type: ignore[operator]
         likely = logits.float().softmax(-1).topk(min(BEST, len(classes)), dim=-1)
     rows = zip(likely.indices.tolist(), likely.values.tolist(), strict=True)

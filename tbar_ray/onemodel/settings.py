@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tbar_ray.errors import SpecError
 from tbar_ray.models.statistics_choice import StatisticsChoice
@@ -30,7 +31,7 @@ class Settings:
     """
 
     method: str = "twin-distillation"
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     forget: int = 300
     clean_fraction: float = 0.0
     clean_pairs: int = 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tbar_ray.api.backdoor import Backdoor
 from tbar_ray.api.triggers import list_triggers, trigger
@@ -26,7 +27,7 @@ class Suspect:
 
 
 def suspect(
-    named: str, target: str | None = None, parameters: Mapping[str, object] | None = None, *, seed: int = 0
+    named: str, target: str | None = None, parameters: Mapping[str, Any] | None = None, *, seed: int = 0
 ) -> Suspect:
     """Make a backdoor from what a person knows of it.
 
@@ -58,7 +59,7 @@ def suspect(
     return Suspect(Backdoor(stamped, target), f"{what} {named}")
 
 
-def _planted(folder: Path, target: str | None, parameters: Mapping[str, object]) -> Suspect:
+def _planted(folder: Path, target: str | None, parameters: Mapping[str, Any]) -> Suspect:
     if not is_file(folder / MANIFEST):
         raise DataError(
             f"{folder} has no {MANIFEST}: name a trigger, a picture, or the folder of a campaign's infected model"
@@ -68,7 +69,7 @@ def _planted(folder: Path, target: str | None, parameters: Mapping[str, object])
         raise SpecError(f"{folder}: {_choice(planted, folder, target)}")
     (one,) = planted
     fields = {key: value for key, value in one.trigger.items() if key != "name"}
-    stamped = trigger(str(one.trigger["name"]), **{**fields, **parameters})  # type: ignore[arg-type]
+    stamped = trigger(str(one.trigger["name"]), **{**fields, **parameters})
     return Suspect(Backdoor(stamped, one.plan.target), f"the trigger {stamped.name}, as {folder.name} says it")
 
 

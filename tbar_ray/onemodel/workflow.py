@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tbar_ray.api.sources import Source
 from tbar_ray.errors import NoBackdoorError, SpecError
@@ -24,7 +25,7 @@ def look_at(
     images: Source,
     trigger: str | Suspect | None = None,
     target: str | None = None,
-    trigger_parameters: Mapping[str, object] | None = None,
+    trigger_parameters: Mapping[str, Any] | None = None,
     evaluation: str | Path | None = None,
     classes: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
@@ -101,7 +102,7 @@ def _suspect(
     opened: Opened,
     trigger: str | Suspect | None,
     target: str | None,
-    parameters: Mapping[str, object] | None,
+    parameters: Mapping[str, Any] | None,
     seed: int,
 ) -> Suspect:
     if isinstance(trigger, Suspect):
