@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.api.walk import Walk
+from tbar_ray.evaluation.scores import Scores
 from tbar_ray.onemodel.layers import LayerChange
 from tbar_ray.onemodel.panels import DetectorResult, ReboundCurve
 from tbar_ray.report.figures import style
@@ -32,13 +33,20 @@ def data_url(figure: Figure) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(image.getvalue()).decode()}"
 
 
-def alpha_curve(walk: Walk, selected: float) -> Figure:
-    """Draw CA, ASR and PA on the validation images along α, with their intervals; the selected α is marked."""
+def alpha_curve(walk: Walk, selected: float, start: Scores) -> Figure:
+    """Draw CA, ASR and PA on the validation images along α, with their intervals; the selected α is marked.
+
+    Args:
+        walk: the scores along α.
+        selected: the α that was applied.
+        start: the scores of the model that came in, at α = 0.
+    """
     figure = style.new_figure(WIDTH, 3.6)
     axes = figure.subplots()
-    alphas = sorted(walk.scores)
+    scores = {0.0: start, **walk.scores}
+    alphas = sorted(scores)
     for metric, mark in MARKS.items():
-        rates = [getattr(walk.scores[alpha], metric) for alpha in alphas]
+        rates = [getattr(scores[alpha], metric) for alpha in alphas]
         values, colour = [rate.value for rate in rates], style.METRICS[metric]
         bars = [[rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]]
         axes.errorbar(alphas, values, bars, color=colour, marker=mark, markersize=4, linewidth=1.6, capsize=2)

@@ -17,13 +17,14 @@ from torch import Tensor
 from tbar_ray import __version__
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
+from tbar_ray.evaluation.scores import Scores
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.figures import alpha_curve, data_url, detectors_figure, layers_figure, rebound_figure
 from tbar_ray.onemodel.manifest import described
 from tbar_ray.onemodel.pace import duration
 from tbar_ray.onemodel.panels import Panels
 from tbar_ray.onemodel.remove import Cleaned
-from tbar_ray.onemodel.verdict import rate_text, verdict
+from tbar_ray.onemodel.verdict import rate_text, share, verdict
 from tbar_ray.redaction import redact, redact_all
 
 TEMPLATE = "report.html"
@@ -114,10 +115,11 @@ def report_html(
         cleaned=cleaned,
         trigger=described(examined.backdoor.trigger),
         pictures=[(picture_url(p.pixels), p) for p in (cleaned.pictures if cleaned else examined.pictures)],
+        numbers=_numbers(examined, cleaned),
         scores=score_rows(examined, cleaned),
         retrieval=retrieval_rows(examined, cleaned),
         losses=[] if cleaned is None else losses(examined, cleaned),
-        curve=None if cleaned is None else data_url(alpha_curve(cleaned.walk, cleaned.alpha)),
+        curve=None if cleaned is None else data_url(alpha_curve(cleaned.walk, cleaned.alpha, _start(examined))),
         layers=data_url(layers_figure(cleaned.layers)) if cleaned is not None and cleaned.layers else None,
         panels=shown,
         detectors=data_url(detectors_figure(shown.detectors)) if shown.detectors else None,
@@ -135,6 +137,15 @@ def score_rows(examined: Examined, cleaned: Cleaned | None) -> list[Row]:
     """Every rate before and after; '–' where there is no cleaned model."""
     after = {} if cleaned is None else cleaned.after.rates()
     return [Row(NAMES[name], rate_text(rate), _told(after.get(name))) for name, rate in examined.before.rates().items()]
+
+
+def _numbers(examined: Examined, cleaned: Cleaned | None) -> list[Row]:
+    """The three scores that count, without intervals."""
+    before, after = examined.before.rates(), {} if cleaned is None else cleaned.after.rates()
+    return [
+        Row(NAMES[name], share(before[name]), share(after[name]) if name in after else "")
+        for name in ("asr", "ca", "pa")
+    ]
 
 
 def retrieval_rows(examined: Examined, cleaned: Cleaned | None) -> dict[str, list[Row]]:
@@ -167,6 +178,11 @@ def picture_url(pixels: Tensor) -> str:
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _start(examined: Examined) -> Scores:
+    assert examined.gate.scores is not None  # it was measured with the backdoor
+    return examined.gate.scores
 
 
 def _told(rate: Rate | None) -> str:

@@ -70,7 +70,7 @@ def _planted(folder: Path, target: str | None, parameters: Mapping[str, Any]) ->
     (one,) = planted
     fields = {key: value for key, value in one.trigger.items() if key != "name"}
     stamped = trigger(str(one.trigger["name"]), **{**fields, **parameters})
-    return Suspect(Backdoor(stamped, one.plan.target), f"the trigger {stamped.name}, as {folder.name} says it")
+    return Suspect(Backdoor(stamped, one.plan.target), f"the trigger {stamped.name} of {folder.name}'s manifest")
 
 
 def _choice(planted: list[PlantedPoison], folder: Path, target: str | None) -> str:
