@@ -28,7 +28,8 @@ def moved(original: Path) -> tbar.Model:
 
 def halves() -> dict[str, Tensor]:
     """Return a state dict in half precision, as OpenAI's checkpoints are."""
-    return {name: value.half() if value.is_floating_point() else value for name, value in snapshot(tiny(VIT)).items()}
+    state = snapshot(tiny(VIT)).items()
+    return {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state}
 
 
 def test_a_torch_file_keeps_entry_prefix_and_bits(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_the_place_is_checked_before_the_work(tmp_path: Path) -> None:
     assert check_out(tmp_path / "out.pt", tmp_path / "in.pt") == tmp_path / "out.pt"
     with pytest.raises(SpecError, match=r"end its name in \.safetensors, \.pt"):
         check_out(tmp_path / "out.onnx", None)
-    with pytest.raises(SpecError, match="there is no folder .*nowhere; make it first"):
+    with pytest.raises(SpecError, match=r"there is no folder .*nowhere; make it first"):
         check_out(tmp_path / "nowhere" / "out.pt", None)
     with pytest.raises(SpecError, match="is the checkpoint itself, which is kept"):
         check_out(tmp_path / "in.pt", tmp_path / "in.pt")
