@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -30,10 +30,9 @@ from tbar_ray.cli.suspect_options import (
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tbar_ray.onemodel.examine import Examined
     from tbar_ray.onemodel.remove import Cleaned
+    from tbar_ray.onemodel.saving import Saved
 
 
 def unlearn(
@@ -148,14 +147,12 @@ def unlearn(
     from tbar_ray.cli.console import make_console
     from tbar_ray.cli.watching import watching
     from tbar_ray.errors import NoBackdoorError
-    from tbar_ray.onemodel.report import write_report
-    from tbar_ray.onemodel.settings import Settings
-    from tbar_ray.onemodel.verdict import verdict
-    from tbar_ray.onemodel.workflow import clean, look_at
+    from tbar_ray.onemodel.saving import report_path, save_cleaned
+    from tbar_ray.onemodel.settings import CleaningSettings
+    from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
     from tbar_ray.onemodel.writing import check_out, cleaned_name
 
-    console = make_console(stderr=True)
-    settings = Settings(
+    settings = CleaningSettings(
         method=method,
         parameters=parameters_of(parameter, "--parameter"),
         forget=forget,
@@ -171,8 +168,9 @@ def unlearn(
     )
     if out is not None:
         check_out(out, None)
+    console = make_console(stderr=True)
     with watching() as watch:
-        examined = look_at(
+        examined = examine_checkpoint(
             checkpoint,
             architecture,
             images=images,
@@ -187,50 +185,46 @@ def unlearn(
             watch=watch,
             tell=lambda expected: console.print(f"This will take {expected}.", soft_wrap=True),
         )
-        file = check_out(out or cleaned_name(examined.opened.file), examined.opened.file)
-        page = report or file.with_suffix(".html")
         if examined.defence.told:
             console.print(f"note: {examined.defence.told}", style="yellow", soft_wrap=True)
+        file = check_out(out or cleaned_name(examined.opened.file), examined.opened.file)
         try:
-            cleaned = clean(examined, force=force, watch=watch)
+            cleaned = clean_checkpoint(examined, force=force, watch=watch)
         except NoBackdoorError as error:
-            write_report(page, examined, command=_command())
             console.print(f"refused: {error}", style="yellow", soft_wrap=True)
-            typer.echo(f"report    {page}")
-            raise typer.Exit(ExitCode.NO_BACKDOOR) from None
-    _write(cleaned, file, page)
-    told = verdict(examined, cleaned)
-    _show(make_console(), examined, cleaned, told.headline)
-    for name, path in (("cleaned", file), ("manifest", f"{file}.manifest.json"), ("report", page)):
-        typer.echo(f"{name:<9} {path}")
-    if told.outcome != "removed" or not cleaned.feasible:
-        raise typer.Exit(ExitCode.PROBLEMS)
+            _refuse(examined, report or report_path(file))
+    _end(cleaned, save_cleaned(cleaned, file, report=report, command=_command()))
 
 
 def _command() -> list[str]:
     return ["tbar", *sys.argv[1:]]
 
 
-def _write(cleaned: Cleaned, file: Path, page: Path) -> None:
-    from tbar_ray.onemodel.manifest import manifest_of, write_manifest
+def _refuse(examined: Examined, page: Path) -> NoReturn:
+    """End without a cleaned file; the report says why."""
     from tbar_ray.onemodel.report import write_report
-    from tbar_ray.onemodel.writing import write_cleaned
 
-    files = write_cleaned(cleaned.model, cleaned.examined.opened.file, file)
-    content = manifest_of(cleaned, files, _command())
-    write_manifest(content, file)
-    write_report(page, cleaned.examined, cleaned, manifest=content, command=_command())
+    typer.echo(f"report    {write_report(page, examined, command=_command())}")
+    raise typer.Exit(ExitCode.NO_BACKDOOR)
 
 
-def _show(console: Console, examined: Examined, cleaned: Cleaned, headline: str) -> None:
-    """The verdict and the scores before and after, on the terminal."""
+def _end(cleaned: Cleaned, saved: Saved) -> None:
+    """Show the verdict, the scores before and after, and the files; exit with 1 where not all is well."""
     from rich.table import Table
 
+    from tbar_ray.cli.console import make_console
     from tbar_ray.onemodel.report import score_rows
+    from tbar_ray.onemodel.verdict import verdict
 
-    console.print(headline, style="bold", soft_wrap=True)
+    console, told = make_console(), verdict(cleaned.examined, cleaned)
+    console.print(told.headline, style="bold", soft_wrap=True)
     table = Table("on test images", "before", "after", box=None, pad_edge=False)
-    for row in score_rows(examined, cleaned):
+    for row in score_rows(cleaned.examined, cleaned):
         table.add_row(row.name, row.before, row.after)
     console.print(table)
     console.print(f"α {cleaned.alpha:g} of {', '.join(f'{alpha:g}' for alpha in cleaned.walk.scores)}")
+    named = [("cleaned", file) for file in saved.files] + [("manifest", saved.manifest), ("report", saved.report)]
+    for name, path in named:
+        typer.echo(f"{name:<9} {path}")
+    if told.outcome != "removed" or not cleaned.feasible:
+        raise typer.Exit(ExitCode.PROBLEMS)

@@ -16,7 +16,7 @@ from tbar_ray.onemodel.measure import Measurement, measure, measure_retrieval
 from tbar_ray.onemodel.opening import Opened
 from tbar_ray.onemodel.pace import Expected, expected, measure_pace
 from tbar_ray.onemodel.pictures import Picture, best_answers, stamped_rows
-from tbar_ray.onemodel.settings import Settings
+from tbar_ray.onemodel.settings import CleaningSettings
 from tbar_ray.onemodel.suspect import Suspect
 from tbar_ray.triggers.base import Trigger
 from tbar_ray.unlearning.alpha_walk import DEFAULT_ALPHAS
@@ -68,7 +68,7 @@ class Examined:
     opened: Opened
     suspect: Suspect
     defence: Defence
-    settings: Settings
+    settings: CleaningSettings
     method: Unlearner
     validation: LoadedImages
     test: LoadedImages
@@ -99,7 +99,7 @@ def examine(
     opened: Opened,
     suspect: Suspect,
     defence: Defence,
-    settings: Settings,
+    settings: CleaningSettings,
     *,
     retrieval: Sequence[str] = (),
     watch: Watch = unwatched,
@@ -155,7 +155,7 @@ def examine(
     )  # fmt: skip
 
 
-def _method(settings: Settings) -> Unlearner:
+def _method(settings: CleaningSettings) -> Unlearner:
     method = build_unlearner(settings.method, settings.parameters)
     if "training pairs" in method.needs:
         raise DataError(
@@ -165,5 +165,5 @@ def _method(settings: Settings) -> Unlearner:
     return method
 
 
-def _split(images: Images, settings: Settings) -> tuple[Images, Images]:
+def _split(images: Images, settings: CleaningSettings) -> tuple[Images, Images]:
     return images.split(settings.validation_fraction, seed=settings.seed, max_images=settings.max_images)

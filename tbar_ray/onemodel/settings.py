@@ -11,7 +11,7 @@ from tbar_ray.models.statistics_choice import StatisticsChoice
 
 
 @dataclass(frozen=True)
-class Settings:
+class CleaningSettings:
     """How a model is cleaned.
 
     Attributes:

@@ -13,12 +13,12 @@ from tbar_ray.onemodel.examine import Examined, Watch, examine, unwatched
 from tbar_ray.onemodel.opening import Opened, open_checkpoint
 from tbar_ray.onemodel.pace import Expected
 from tbar_ray.onemodel.remove import Cleaned, remove
-from tbar_ray.onemodel.settings import Settings
+from tbar_ray.onemodel.settings import CleaningSettings
 from tbar_ray.onemodel.suspect import Suspect, suspect
 from tbar_ray.onemodel.verdict import rate_text
 
 
-def look_at(
+def examine_checkpoint(
     checkpoint: str | Path,
     architecture: str | None = None,
     *,
@@ -30,7 +30,7 @@ def look_at(
     classes: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
     retrieval: Sequence[str] = (),
-    settings: Settings | None = None,
+    settings: CleaningSettings | None = None,
     watch: Watch = unwatched,
     tell: Callable[[Expected], None] | None = None,
 ) -> Examined:
@@ -56,7 +56,7 @@ def look_at(
         CheckpointError: if the checkpoint is missing, refused or damaged.
         DataError: if images, classes or the trigger's picture do not suffice.
     """
-    chosen = settings or Settings()
+    chosen = settings or CleaningSettings()
     opened = open_checkpoint(checkpoint, architecture)
     named = _suspect(opened, trigger, target, trigger_parameters, chosen.seed)
     defence = open_defence(
@@ -71,11 +71,11 @@ def look_at(
     return examine(opened, named, defence, chosen, retrieval=retrieval, watch=watch, tell=tell)
 
 
-def clean(examined: Examined, *, force: bool = False, watch: Watch = unwatched) -> Cleaned:
+def clean_checkpoint(examined: Examined, *, force: bool = False, watch: Watch = unwatched) -> Cleaned:
     """Remove the backdoor of an examined model.
 
     Args:
-        examined: from `look_at`; its model is changed in place.
+        examined: from `examine_checkpoint`; its model is changed in place.
         force: clean a model in which no backdoor was found, too.
         watch: told how far it is.
 

@@ -10,13 +10,13 @@ import torch
 
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.remove import Cleaned
-from tbar_ray.onemodel.settings import Settings
-from tbar_ray.onemodel.workflow import clean, look_at
+from tbar_ray.onemodel.settings import CleaningSettings
+from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 from tests.api.world import infected, labelled, write_benchmark, write_folder, write_shards
 from tests.models.tiny import WIDE, snapshot
 
 PARAMETERS = {"patch_size": 56, "place": "bottom-right"}
-QUICK = Settings(
+QUICK = CleaningSettings(
     method="tbar",
     parameters={"steps": 10, "learning_rate": 1e-4},
     forget=48,
@@ -54,7 +54,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 def looked_at(files: Files) -> Examined:
     """Examine the planted model on shards and the labelled set."""
-    return look_at(
+    return examine_checkpoint(
         files.checkpoint,
         WIDE,
         images=str(files.shards),
@@ -75,4 +75,4 @@ def examined(files: Files) -> Examined:
 @pytest.fixture(scope="session")
 def cleaned(files: Files) -> Cleaned:
     """The planted model, cleaned."""
-    return clean(looked_at(files))
+    return clean_checkpoint(looked_at(files))

@@ -13,7 +13,7 @@ from tbar_ray.data.selection import ranked
 from tbar_ray.errors import ScientificError
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.remove import Cleaned, remove
-from tbar_ray.onemodel.workflow import clean, look_at
+from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 from tbar_ray.records.scores import ScoresRecord
 from tbar_ray.store.store import Store
 from tests.api.world import BACKDOOR
@@ -80,14 +80,14 @@ def test_what_changed_lies_in_the_image_encoder(cleaned: Cleaned) -> None:
 
 
 def test_images_that_evaluate_are_not_unlearned_with(files: Files) -> None:
-    found = look_at(
+    found = examine_checkpoint(
         files.checkpoint, WIDE, images=str(files.folder), trigger="badnets", target="blue",
         trigger_parameters=PARAMETERS, templates=["a {} thing"],
         settings=dataclasses.replace(QUICK, forget=16, parameters={"steps": 1}, alphas=(1,)),
     )  # fmt: skip
     kept = found.defence.held
     assert len(kept) == 48
-    done = clean(found)
+    done = clean_checkpoint(found)
     used = {key for keys in done.keys.values() for key in keys}
     assert len(used) == 16
     assert not used & kept
@@ -109,12 +109,12 @@ def test_if_no_alpha_keeps_enough_ca_nothing_is_applied(files: Files, examined: 
 
 def test_progress_is_told_by_part(files: Files) -> None:
     told: list[tuple[str, int, int]] = []
-    found = look_at(
+    found = examine_checkpoint(
         files.checkpoint, WIDE, images=str(files.shards), trigger="badnets", target="blue",
         trigger_parameters=PARAMETERS, evaluation=files.labelled, watch=lambda *facts: told.append(facts),
         settings=dataclasses.replace(QUICK, parameters={"steps": 2}, forget=8, alphas=(0, 1)),
     )  # fmt: skip
-    clean(found, watch=lambda *facts: told.append(facts))
+    clean_checkpoint(found, watch=lambda *facts: told.append(facts))
     for part in ("reading and scoring the images", "unlearning (tbar)", "choosing α", "scoring the cleaned model"):
         done, total = [(done, total) for what, done, total in told if what == part][-1]
         assert done == total > 0, part

@@ -10,8 +10,8 @@ import pytest
 import tbar_ray as tbar
 from tbar_ray.errors import NoBackdoorError, SpecError
 from tbar_ray.onemodel.examine import Examined
-from tbar_ray.onemodel.settings import Settings
-from tbar_ray.onemodel.workflow import clean, look_at
+from tbar_ray.onemodel.settings import CleaningSettings
+from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 from tests.api.test_artifacts import write_artifact
 from tests.models.tiny import same, snapshot, tiny
 from tests.onemodel.conftest import QUICK, Files
@@ -22,7 +22,7 @@ def test_a_clean_model_is_refused_unless_forced(files: Files, tmp_path: Path) ->
 
     tbar.Model(tiny(RESNET), RESNET).save(tmp_path / "clean.pt")
     settings = dataclasses.replace(QUICK, parameters={"steps": 1}, forget=8, alphas=(0,), min_asr=0.9)
-    found = look_at(
+    found = examine_checkpoint(
         tmp_path / "clean.pt", RESNET, images=str(files.shards), trigger="wanet", target="red",
         evaluation=files.labelled, settings=settings,
     )  # fmt: skip
@@ -32,27 +32,27 @@ def test_a_clean_model_is_refused_unless_forced(files: Files, tmp_path: Path) ->
     with pytest.raises(
         NoBackdoorError, match=r"clean\.pt: no backdoor was found .* less than --min-asr 100%; .*--force"
     ):
-        clean(weak)
+        clean_checkpoint(weak)
     assert same(before, snapshot(weak.opened.model.module))
-    assert clean(weak, force=True).alpha == 0
+    assert clean_checkpoint(weak, force=True).alpha == 0
 
 
 def test_a_campaigns_model_brings_trigger_target_and_poisoned_keys(files: Files, tmp_path: Path) -> None:
     folder = write_artifact(tmp_path, "infected-model-0", 1, "badnets")
     tbar.Model(tiny("tbar-RN-pico"), "tbar-RN-pico").save(folder / "weights.safetensors")
-    found = look_at(
+    found = examine_checkpoint(
         folder, images=str(files.shards), evaluation=files.labelled, classes=["banana", "b", "c", "d"],
         templates=["a {}"], settings=dataclasses.replace(QUICK, parameters={"steps": 1}, forget=8, alphas=(0,)),
     )  # fmt: skip
     assert (found.backdoor.trigger.name, found.backdoor.target) == ("badnets", "banana")
-    assert clean(found, force=True).excluded == 2
+    assert clean_checkpoint(found, force=True).excluded == 2
 
 
 def test_without_a_trigger_nothing_can_be_done(files: Files) -> None:
     from tests.models.tiny import WIDE
 
     with pytest.raises(SpecError, match="give the suspected trigger: --trigger with a name of `tbar trigger list`"):
-        look_at(files.checkpoint, WIDE, images=str(files.shards), target="blue")
+        examine_checkpoint(files.checkpoint, WIDE, images=str(files.shards), target="blue")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_without_a_trigger_nothing_can_be_done(files: Files) -> None:
 )
 def test_settings_out_of_range_are_one_line(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        Settings(**wrong)  # type: ignore[arg-type]
+        CleaningSettings(**wrong)  # type: ignore[arg-type]
 
 
 def test_the_threshold_is_of_validation_images(examined: Examined) -> None:
