@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -176,7 +176,7 @@ class Estimate:
         if coefficient != 0:
             own = self.edit.head is not None
             moved_by = Beside(head if own else None, self.classes.names if own else (), self.edit.prompts)
-        return Model(cleaned.module, cleaned.architecture, moved_by, cleaned.form)
+        return replace(cleaned, beside=moved_by)
 
     def _reestimates(self, what: str, statistics: StatisticsChoice) -> bool:
         """Whether statistics are to be re-estimated."""

@@ -25,7 +25,7 @@ from tbar_ray.models.library import open_clip
 from tbar_ray.redaction import redact
 
 QUICK_TEMPLATES = ("a photo of a {c}.",)
-"""For the thousand classes of ImageNet, whose prompts in 80 templates take most of an hour on a CPU."""
+"""For the thousand classes of ImageNet, whose prompts in 80 templates take hours on a CPU."""
 
 
 @dataclass(frozen=True, eq=False)

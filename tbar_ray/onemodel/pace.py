@@ -16,8 +16,6 @@ from tbar_ray.unlearning.fine_tuning import FineTuning
 
 IMAGES, TEXTS = 16, 16
 """Images and prompts of a measured pass."""
-HEADS = 3
-"""Times that all prompts are embedded: before unlearning, after it, and by the cleaned model."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def expected(
         training = method.steps * min(method.batch_size, max(forget, 2)) * method.passes * pace.image
     return Expected(
         {
-            "class embeddings": HEADS * prompts * pace.text,
+            "class embeddings": prompts * pace.text,
             "unlearning": training,
             "scores": 2 * ((1 + alphas) * validation + 2 * test) * pace.image,
         }

@@ -18,7 +18,8 @@ from tests.specs import spec, write
 
 COMMANDS = [
     [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],
-    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["doctor"], ["bench"], ["ui"],
+    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["campaign", "export"], ["unlearn"],
+    ["evaluate"], ["doctor"], ["bench"], ["ui"],
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tbar_ray.onemodel.pace import HEADS, Expected, Pace, duration, expected, measure_pace
+from tbar_ray.onemodel.pace import Expected, Pace, duration, expected, measure_pace
 from tbar_ray.unlearning.registry import build_unlearner
 from tests.api.world import CLASSES, infected
 
@@ -15,7 +15,7 @@ SIZES = {"forget": 40, "validation": 100, "test": 200, "prompts": 50, "alphas": 
 def test_parts_are_counted_in_forward_passes(method: str, passes: int) -> None:
     found = expected(Pace(0.01, 0.1), build_unlearner(method, {"steps": 5, "batch_size": 64}), **SIZES).parts
     assert found["unlearning"] == pytest.approx(5 * 40 * passes * 0.01)
-    assert found["class embeddings"] == pytest.approx(HEADS * 50 * 0.1)
+    assert found["class embeddings"] == pytest.approx(50 * 0.1)
     assert found["scores"] == pytest.approx(2 * (4 * 100 + 2 * 200) * 0.01)
 
 
