@@ -16,7 +16,7 @@ def watching(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=make_console(stderr=True, quiet=quiet)) as bars:
         tasks: dict[str, TaskID] = {}
 

@@ -11,6 +11,7 @@ from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.statistics import has_statistics
 from tbar_ray.onemodel.defence import Defence
 from tbar_ray.onemodel.measure import Measurement, measure, measure_retrieval
 from tbar_ray.onemodel.opening import Opened
@@ -133,6 +134,7 @@ def examine(
         test=len(parts[1]),
         prompts=len(defence.evaluation.classes) * len(defence.evaluation.classes.templates),
         alphas=len(settings.alphas or (DEFAULT_ALPHAS if method.strength == "negation" else (1.0,))),
+        reestimated=has_statistics(model.module) and settings.statistics == "reestimated",
     )
     if tell is not None:
         tell(told)

@@ -11,6 +11,7 @@ import torch
 from tbar_ray.api.classes import Classes
 from tbar_ray.api.model import Model
 from tbar_ray.data.selection import evenly_spaced
+from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
 from tbar_ray.unlearning.base import Unlearner
 from tbar_ray.unlearning.fine_tuning import FineTuning
 
@@ -57,7 +58,15 @@ def measure_pace(model: Model, classes: Classes) -> Pace:
 
 
 def expected(
-    pace: Pace, method: Unlearner, *, forget: int, validation: int, test: int, prompts: int, alphas: int
+    pace: Pace,
+    method: Unlearner,
+    *,
+    forget: int,
+    validation: int,
+    test: int,
+    prompts: int,
+    alphas: int,
+    reestimated: bool = False,
 ) -> Expected:
     """What cleaning will take.
 
@@ -69,15 +78,17 @@ def expected(
         test: images that are reported.
         prompts: of all classes in all templates.
         alphas: strengths that are scored.
+        reestimated: whether the model has running statistics, which are estimated anew for every α; both are scored.
     """
     training = None
     if isinstance(method, FineTuning):
         training = method.steps * min(method.batch_size, max(forget, 2)) * method.passes * pace.image
+    walked = alphas * (2 * validation * (1 + reestimated) + reestimated * min(forget, STATISTICS_IMAGES))
     return Expected(
         {
             "class embeddings": prompts * pace.text,
             "unlearning": training,
-            "scores": 2 * ((1 + alphas) * validation + 2 * test) * pace.image,
+            "scores": (2 * validation + walked + 4 * test) * pace.image,
         }
     )
 

@@ -9,8 +9,8 @@ import pytest
 import tbar_ray as tbar
 from tbar_ray.errors import DataError
 from tbar_ray.onemodel.examine import Examined, LoadedImages, examine
-from tbar_ray.onemodel.pictures import SHOWN, best_answers
-from tests.api.world import BACKDOOR, CLASSES
+from tbar_ray.onemodel.pictures import SHOWN
+from tests.api.world import BACKDOOR
 from tests.onemodel.conftest import QUICK
 from tests.unlearning.planted import NAMES, TARGET
 
@@ -40,14 +40,6 @@ def test_pictures_are_stamped_images_of_other_classes_with_the_models_answers(ex
         assert picture.after == ()
     hits = sum(picture.before[0].name == NAMES[TARGET] for picture in examined.pictures)
     assert hits >= SHOWN - 1
-
-
-def test_best_answers_are_the_models_predictions(examined: Examined) -> None:
-    model, images = examined.opened.model, examined.test.loaded.clean[:6]
-    named = [best[0].name for best in best_answers(model, images, CLASSES)]
-    assert named == [NAMES[number] for number in model.predict(images, CLASSES).tolist()]
-    for best in best_answers(model, images, tbar.Classes(NAMES[:2], ["a {}"])):
-        assert sum(answer.probability for answer in best) == pytest.approx(1)
 
 
 def test_loaded_images_are_decoded_once(examined: Examined) -> None:

@@ -19,6 +19,13 @@ def test_parts_are_counted_in_forward_passes(method: str, passes: int) -> None:
     assert found["scores"] == pytest.approx(2 * (4 * 100 + 2 * 200) * 0.01)
 
 
+def test_statistics_that_are_estimated_anew_take_time_at_every_alpha() -> None:
+    method = build_unlearner("tbar", {"steps": 5})
+    plain, twice = (expected(Pace(1, 1), method, **SIZES, reestimated=found).parts for found in (False, True))
+    assert plain["scores"] is not None
+    assert twice["scores"] == plain["scores"] + 3 * (2 * 100 + 40)
+
+
 def test_what_a_method_takes_that_trains_otherwise_is_not_known() -> None:
     found = expected(Pace(0.01, 0.1), build_unlearner("shapley-pruning", {}), **SIZES)
     assert found.parts["unlearning"] is None

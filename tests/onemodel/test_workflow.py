@@ -10,7 +10,6 @@ import pytest
 import tbar_ray as tbar
 from tbar_ray.errors import NoBackdoorError, SpecError
 from tbar_ray.onemodel.examine import Examined
-from tbar_ray.onemodel.settings import CleaningSettings
 from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 from tests.api.test_artifacts import write_artifact
 from tests.models.tiny import same, snapshot, tiny
@@ -53,21 +52,6 @@ def test_without_a_trigger_nothing_can_be_done(files: Files) -> None:
 
     with pytest.raises(SpecError, match="give the suspected trigger: --trigger with a name of `tbar trigger list`"):
         examine_checkpoint(files.checkpoint, WIDE, images=str(files.shards), target="blue")
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"alphas": (-1,)}, "give numbers of at least 0"),
-        ({"alphas": ()}, "give numbers of at least 0"),
-        ({"min_retention": 1.5}, "min_retention 1.5 is a share"),
-        ({"min_asr": float("nan")}, "min_asr nan is a share"),
-        ({"max_images": 1}, "give at least 2"),
-    ],
-)
-def test_settings_out_of_range_are_one_line(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(SpecError, match=said):
-        CleaningSettings(**wrong)  # type: ignore[arg-type]
 
 
 def test_the_threshold_is_of_validation_images(examined: Examined) -> None:
