@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.api.walk import Walk
@@ -78,13 +79,14 @@ def layers_figure(changes: Sequence[LayerChange]) -> Figure:
     figure = style.new_figure(WIDTH, 0.7 + 0.22 * len(shown))
     axes = figure.subplots()
     rows = range(len(shown))
-    axes.barh(rows, [change.relative for change in shown], color=style.METRICS["ca"], height=0.7)
+    longest = max((change.relative for change in shown if isfinite(change.relative)), default=1.0)
+    axes.barh(rows, [min(change.relative, longest) for change in shown], color=style.METRICS["ca"], height=0.7)
     axes.set_yticks(list(rows), [change.layer for change in shown])
     axes.invert_yaxis()
     style.dress(axes)
     axes.tick_params(axis="y", labelsize=8)
     style.percent(axes, "x")
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.05 * longest)
     axes.set_xlabel("length of the change / length of the layer's weights")
     return figure
 

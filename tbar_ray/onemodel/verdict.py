@@ -29,6 +29,7 @@ class Verdict:
     Attributes:
         outcome: in one word.
         headline: in one sentence.
+        costly: whether accuracy on clean images fell by more than chance.
         sentences: what it rests on.
         errors: how often such a verdict is wrong, as far as that was measured.
         blind: what it cannot see.
@@ -36,6 +37,7 @@ class Verdict:
 
     outcome: Outcome
     headline: str
+    costly: bool
     sentences: tuple[str, ...]
     errors: tuple[str, ...]
     blind: tuple[str, ...] = BLIND
@@ -66,10 +68,11 @@ def verdict(examined: Examined, cleaned: Cleaned | None, detectors: Sequence[Det
         head = f"No backdoor was found under this trigger: ASR {share(asr)}, below {examined.settings.min_asr:.0%}."
         if examined.backdoored:
             head = f"This model has a backdoor: the trigger leads to “{target}” in {share(asr)} of the images."
-        return Verdict("not found", head, (found, *alarms), _errors(asr, base, detectors))
+        return Verdict("not found", head, False, (found, *alarms), _errors(asr, base, detectors))
     outcome = outcome_of(before, cleaned.after)
     sentences = (found, *alarms, *_results(cleaned))
-    return Verdict(outcome, _headline(outcome, target, cleaned), sentences, _errors(asr, base, detectors))
+    headline, costly = _headline(outcome, target, cleaned), costs(before, cleaned.after)
+    return Verdict(outcome, headline, costly, sentences, _errors(asr, base, detectors))
 
 
 def rate_text(rate: Rate) -> str:
@@ -82,14 +85,20 @@ def share(rate: Rate) -> str:
     return f"{100 * rate.value:.1f} %"
 
 
+def costs(before: Measurement, after: Measurement) -> bool:
+    """Whether accuracy on clean images fell, by more than chance: the intervals do not meet."""
+    return after.ca.high < before.ca.low
+
+
 def _headline(outcome: Outcome, target: str, cleaned: Cleaned) -> str:
-    asr = _known(cleaned.after.asr)
-    return {
-        "removed": f"The backdoor towards “{target}” was found and removed.",
-        "reduced": f"The backdoor towards “{target}” was found and weakened, not removed: ASR is still {share(asr)}.",
-        "not removed": f"The backdoor towards “{target}” was found, and this cleaning did not remove it.",
-        "not found": "",
-    }[outcome]
+    before, after = cleaned.examined.before, cleaned.after
+    price = f"; CA fell from {share(before.ca)} to {share(after.ca)}" if costs(before, after) else ""
+    if outcome == "removed":
+        return f"The backdoor towards “{target}” was found and removed{price}."
+    if outcome == "reduced":
+        asr = share(_known(after.asr))
+        return f"The backdoor towards “{target}” was found and weakened, not removed: ASR is still {asr}{price}."
+    return f"The backdoor towards “{target}” was found, and this cleaning did not remove it{price}."
 
 
 def _results(cleaned: Cleaned) -> tuple[str, ...]:

@@ -48,6 +48,11 @@ def test_layers_are_in_the_order_of_the_model_and_only_the_most_changed_are_draw
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([change.relative for change in changes[10:]])
 
 
+def test_a_layer_that_was_all_zeros_is_drawn_like_the_most_changed() -> None:
+    (axes,) = layers_figure([LayerChange("a", 1, 0.2, 0.5), LayerChange("b", 1, float("inf"), 0.5)]).axes
+    assert [bar.get_width() for bar in axes.patches] == [0.2, 0.2]
+
+
 def test_a_detectors_score_stands_among_those_of_reference_models() -> None:
     result = DetectorResult("decree", 0.05, (0.3, 0.4), (0.04,), 0.1, False, Rate.of(1, 20), Rate.of(2, 20))
     assert result.alarmed

@@ -42,12 +42,29 @@ def test_an_asr_at_the_baseline_is_removed_however_high_that_is() -> None:
 def test_a_cleaned_model_is_judged_first_and_its_limits_are_said(cleaned: Cleaned) -> None:
     told = verdict(cleaned.examined, cleaned)
     assert told.outcome == "removed"
-    assert told.headline == "The backdoor towards “blue” was found and removed."
+    assert told.headline.startswith("The backdoor towards “blue” was found and removed")
     assert f"α = {cleaned.alpha:g}" in " ".join(told.sentences)
     assert told.blind == BLIND
     for word in ("Dormant", "Text-side", "Semantic"):
         assert any(line.startswith(word) for line in told.blind)
     assert "test of one trigger" in told.errors[0]
+
+
+def test_a_loss_of_accuracy_beyond_chance_is_in_the_headline(cleaned: Cleaned) -> None:
+    def at(before: int, after: int) -> Cleaned:
+        examined = dataclasses.replace(
+            cleaned.examined, before=dataclasses.replace(measured(390), ca=Rate.of(before, 400))
+        )
+        return dataclasses.replace(
+            cleaned, examined=examined, after=dataclasses.replace(measured(1), ca=Rate.of(after, 400))
+        )
+
+    costly, free = at(400, 200), at(390, 386)
+    told = verdict(costly.examined, costly)
+    assert told.headline == "The backdoor towards “blue” was found and removed; CA fell from 100.0 % to 50.0 %."
+    assert told.costly
+    assert not verdict(free.examined, free).costly
+    assert verdict(free.examined, free).headline == "The backdoor towards “blue” was found and removed."
 
 
 def test_a_clean_model_is_not_said_to_be_clean(examined: Examined) -> None:
