@@ -187,7 +187,7 @@ def unlearn(
         )
         if examined.defence.told:
             console.print(f"note: {examined.defence.told}", style="yellow", soft_wrap=True)
-        file = check_out(out or cleaned_name(examined.opened.file), examined.opened.file)
+        file = check_out(out or cleaned_name(examined.opened.source, examined.opened.file), examined.opened.file)
         try:
             cleaned = clean_checkpoint(examined, force=force, watch=watch)
         except NoBackdoorError as error:

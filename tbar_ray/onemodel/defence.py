@@ -55,7 +55,7 @@ def open_defence(
     *,
     classes: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
-    most: int = 2000,
+    most: int | None = 2000,
     seed: int = 0,
 ) -> Defence:
     """Open a person's images, and derive the labelled ones where none are given.
@@ -67,7 +67,7 @@ def open_defence(
         model: the suspicious model, whose answers stand in for classes.
         classes: class names; None: those of the data, or ImageNet's where the data have none.
         templates: prompts; None: those of the data, OpenAI's 80, or one for the classes of ImageNet.
-        most: images held out, at most half of all.
+        most: images held out, at most half of all; None: half.
         seed: of the choice of those.
 
     Raises:
@@ -82,16 +82,15 @@ def open_defence(
         _require_another(images, evaluation)
         return Defence(samples, frozenset(), _labelled(evaluation, classes, templates))
     order = ranked(samples.keys, seed, "held for evaluation")
-    kept = sorted(samples.index_of(key) for key in order[: min(most, len(order) // 2)])
+    half = len(order) // 2
+    kept = sorted(samples.index_of(key) for key in order[: half if most is None else min(most, half)])
     if not kept:
         raise DataError(f"{redact(str(images))}: one image is not enough; some are unlearned with, others evaluate")
     held, chosen = frozenset(samples.keys[i] for i in kept), ChosenSamples(samples, kept)
     count = (
         f"no --evaluation was given: {len(kept):,} of the {len(samples):,} images are held out to choose α and report"
     )
-    labels = [chosen.label(row) for row in range(len(chosen))]
-    if all(label is not None for label in labels):
-        found = _by_label(chosen, [str(label) for label in labels], _names(samples, labels, classes), templates)
+    if (found := _with_classes(samples, chosen, classes, templates)) is not None:
         return Defence(samples, held, found, told=f"{count}, so that fewer can be unlearned with")
     found = _by_answer(chosen, Classes(classes or _imagenet(), templates or _quick(classes)), model)
     told = (
@@ -125,22 +124,21 @@ def _require_another(images: Source, evaluation: str | Path) -> None:
         )
 
 
-def _names(samples: Samples, labels: Sequence[str | None], classes: Sequence[str] | None) -> tuple[str, ...]:
-    """Class names: those given, else every subfolder's, or of shards those of the labels that were read."""
-    if classes is not None:
-        return tuple(classes)
-    found: Sequence[str | None] = labels
-    if isinstance(samples, FolderSamples):
-        found = [samples.label(position) for position in range(len(samples))]
-    return tuple(sorted({str(label).replace("_", " ") for label in found if label is not None}))
-
-
-def _by_label(
-    chosen: ChosenSamples, labels: Sequence[str], names: Sequence[str], templates: Sequence[str] | None
-) -> Images:
-    classes = Classes(names, templates)
-    numbers = [classes.index(label if label in classes.names else label.replace("_", " ")) for label in labels]
-    return _images(chosen, np.array(numbers, np.int64), classes)
+def _with_classes(
+    samples: Samples, chosen: ChosenSamples, classes: Sequence[str] | None, templates: Sequence[str] | None
+) -> Images | None:
+    """The chosen samples with the classes that they have; None if one has none."""
+    if isinstance(samples, FolderSamples) and all(samples.subfolder(row) for row in range(len(samples))):
+        whole = _labelled(samples.folder, classes, templates)
+        rows = [whole.data.corpus.index_of(key) for key in chosen.keys]
+        return _images(chosen, whole.data.labels[rows], whole.classes)
+    labels = [chosen.label(row) for row in range(len(chosen))]
+    known = [label for label in labels if label is not None]
+    if len(known) < len(labels):
+        return None
+    own = Classes(classes or sorted({label.replace("_", " ") for label in known}), templates)
+    numbers = [own.index(label if label in own.names else label.replace("_", " ")) for label in known]
+    return _images(chosen, np.array(numbers, np.int64), own)
 
 
 def _by_answer(chosen: ChosenSamples, classes: Classes, model: Model) -> Images:

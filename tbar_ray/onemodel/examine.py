@@ -37,14 +37,19 @@ class LoadedImages(Images):
     """Images that are decoded and stamped already, since they are scored several times."""
 
     loaded: Split
+    of_trigger: Trigger
+    of_preprocess: Preprocessing
 
     @classmethod
     def of(cls, images: Images, trigger: Trigger, preprocess: Preprocessing) -> LoadedImages:
         """Decode and stamp images for one model."""
-        return cls(images.data, images.positions, images.classes, images.load(trigger, preprocess))
+        loaded = images.load(trigger, preprocess)
+        return cls(images.data, images.positions, images.classes, loaded, trigger, preprocess)
 
-    def load(self, trigger: Trigger, preprocess: Preprocessing) -> Split:  # noqa: ARG002 - it is done
-        """The images that were decoded."""
+    def load(self, trigger: Trigger, preprocess: Preprocessing) -> Split:
+        """The images that were decoded; decoded again for another trigger or size."""
+        if (trigger, preprocess) != (self.of_trigger, self.of_preprocess):
+            return super().load(trigger, preprocess)
         return self.loaded
 
 

@@ -65,7 +65,7 @@ def examine_checkpoint(
         opened.model,
         classes=classes,
         templates=templates,
-        most=chosen.max_images or 2000,
+        most=chosen.max_images,
         seed=chosen.seed,
     )
     return examine(opened, named, defence, chosen, retrieval=retrieval, watch=watch, tell=tell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 from torch import Tensor
@@ -10,13 +10,19 @@ from torch import Tensor
 from tbar_ray.api.model import TORCH_SUFFIXES, Model
 from tbar_ray.data.places import is_folder, resolve
 from tbar_ray.errors import CheckpointError, SpecError
-from tbar_ray.models.checkpoint import CheckpointFormat, load_checkpoint, save_checkpoint
+from tbar_ray.models.checkpoint import SUFFIXES, CheckpointFormat, load_checkpoint, save_checkpoint
 
 
-def cleaned_name(original: Path | None) -> str:
-    """The name of the cleaned file where the user gives none: `infected.pt` becomes `infected.cleaned.pt`."""
+def cleaned_name(source: str, original: Path | None) -> str:
+    """The name of the cleaned file where the user gives none: `infected.pt` becomes `infected.cleaned.pt`.
+
+    Args:
+        source: the checkpoint as it was named: a file, a URL, a folder or a tag.
+        original: the file that was read; None for a tag.
+    """
     suffix = ".safetensors" if original is None or original.suffix not in TORCH_SUFFIXES else original.suffix
-    return f"{'model' if original is None else original.stem}.cleaned{suffix}"
+    name = PurePath(source.partition("?")[0]).name
+    return f"{PurePath(name).stem if name.endswith(SUFFIXES) else name}.cleaned{suffix}"
 
 
 def check_out(out: str | Path, original: Path | None) -> Path:

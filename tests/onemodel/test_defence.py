@@ -11,7 +11,7 @@ import pytest
 import tbar_ray as tbar
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.onemodel.defence import open_defence
-from tests.api.world import CLASSES, labelled, write_benchmark, write_folder
+from tests.api.world import CLASSES, labelled, write_benchmark, write_folder, write_shards
 from tests.models.tiny import RESNET, tiny
 from tests.unlearning.planted import NAMES
 
@@ -57,6 +57,24 @@ def test_of_a_folder_a_class_half_are_held_out_with_their_classes(folder: Path, 
     assert open_defence(folder, None, model, templates=["a {}"], seed=1).held != found.held
 
 
+def test_subfolders_that_are_no_names_are_numbered_by_the_given_classes(folder: Path, model: tbar.Model) -> None:
+    for number, name in enumerate(sorted(NAMES)):
+        (folder / name).rename(folder / f"n0{number}")
+    found = open_defence(folder, None, model, classes=["one", "two", "three", "four"], templates=["a {}"])
+    assert found.evaluation.classes.names == ("one", "two", "three", "four")
+    for row, label in enumerate(found.evaluation.data.labels.tolist()):
+        assert found.evaluation.data.corpus.keys[row].startswith(f"n0{label}/")
+
+
+def test_of_shards_labels_are_the_classes(tmp_path: Path, model: tbar.Model) -> None:
+    images, labels = labelled(16, 3, model)
+    shards = write_shards(tmp_path / "shards", images, labels)
+    found = open_defence(str(shards), None, model, templates=["a {}"])
+    assert set(found.evaluation.classes.names) <= set(NAMES)
+    for row, label in enumerate(found.evaluation.data.labels.tolist()):
+        assert found.evaluation.classes.names[label] == NAMES[labels[int(found.evaluation.data.corpus.keys[row])]]
+
+
 def test_without_classes_the_models_answers_stand_for_them(flat: Path, model: tbar.Model) -> None:
     found = open_defence(flat, None, model, classes=NAMES, templates=["a {}"])
     images = found.evaluation.data.images(range(6), model.preprocessing.size, model.preprocessing.interpolation)
@@ -100,7 +118,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, folder: Path, model: tbar.Model) 
         open_defence(tmp_path / "empty", None, model)
     with pytest.raises(DataError, match=r"template 'a photo' has no \{\} for the class name"):
         open_defence(folder, None, model, templates=["a photo"])
-    with pytest.raises(DataError, match=r"'(red|green|blue|grey)' is none of the 1 classes"):
+    with pytest.raises(DataError, match="is none of the 1 classes"):
         open_defence(folder, None, model, classes=["reed"], templates=["a {}"])
     one = tmp_path / "one" / "red"
     one.mkdir(parents=True)

@@ -47,6 +47,10 @@ def test_loaded_images_are_decoded_once(examined: Examined) -> None:
     loaded = LoadedImages.of(parts[0], BACKDOOR.trigger, examined.opened.model.preprocessing)
     assert loaded.load(BACKDOOR.trigger, examined.opened.model.preprocessing) is loaded.loaded
     assert len(loaded) == len(parts[0])
+    other = tbar.trigger("badnets", patch_size=20)
+    again = loaded.load(other, examined.opened.model.preprocessing)
+    assert again.triggered.equal(parts[0].load(other, examined.opened.model.preprocessing).triggered)
+    assert not again.triggered.equal(loaded.loaded.triggered)
 
 
 def test_a_method_that_needs_the_attackers_data_is_refused_before_anything(examined: Examined) -> None:

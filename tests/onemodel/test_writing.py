@@ -109,13 +109,14 @@ def test_the_place_is_checked_before_the_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("original", "name"),
+    ("source", "original", "name"),
     [
-        (Path("a/infected.pt"), "infected.cleaned.pt"),
-        (Path("weights.safetensors"), "weights.cleaned.safetensors"),
-        (Path("last.ckpt"), "last.cleaned.safetensors"),
-        (None, "model.cleaned.safetensors"),
+        ("a/infected.pt", "infected.pt", "infected.cleaned.pt"),
+        ("https://host/epoch.1.pt?sig=***", "1f2e.pt", "epoch.1.cleaned.pt"),
+        ("store/infected-model-0a", "weights.safetensors", "infected-model-0a.cleaned.safetensors"),
+        ("last.ckpt", "last.ckpt", "last.cleaned.safetensors"),
+        ("openai", None, "openai.cleaned.safetensors"),
     ],
 )
-def test_a_name_is_made_of_the_checkpoints(original: Path | None, name: str) -> None:
-    assert cleaned_name(original) == name
+def test_a_name_is_made_of_the_checkpoints(source: str, original: str | None, name: str) -> None:
+    assert cleaned_name(source, None if original is None else Path(original)) == name
