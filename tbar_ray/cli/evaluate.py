@@ -27,8 +27,11 @@ from tbar_ray.redaction import redact
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tbar_ray.api.images import Images
+    from tbar_ray.api.model import Model
     from tbar_ray.evaluation.rates import Rate
     from tbar_ray.onemodel.measure import Measurement
+    from tbar_ray.onemodel.pace import Expected
 
 WORST = 5
 """Classes with the least accuracy that are listed."""
@@ -51,6 +54,9 @@ def evaluate(
     retrieval: Retrieval = [],  # noqa: B006
     classes: ClassesFile = None,
     templates: TemplatesFile = None,
+    max_images: Annotated[
+        int, typer.Option(min=0, help="labelled images at most, evenly spaced; 0: all", rich_help_panel=DATA)
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="of the trigger's pattern and draws")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -67,8 +73,6 @@ def evaluate(
     """
     if not data and not retrieval:
         raise SpecError("nothing to evaluate on: give --data or --retrieval")
-    from tbar_ray.api.classes import Classes
-    from tbar_ray.api.images import evaluation_set
     from tbar_ray.cli.console import make_console
     from tbar_ray.onemodel.measure import measure, measure_retrieval
     from tbar_ray.onemodel.opening import open_checkpoint
@@ -79,13 +83,14 @@ def evaluate(
     if backdoor is None and (target is not None or parameters):
         raise SpecError("--target and --trigger-parameter need a --trigger")
     names, prompts = lines_of_file(classes, "--classes"), lines_of_file(templates, "--templates")
+    sets = {url: _opened(url, names, prompts, max_images) for url in data}
     opened = open_checkpoint(checkpoint, architecture)
+    if sets:
+        told = _expected(opened.model, list(sets.values()), stamped=backdoor is not None)
+        make_console(stderr=True).print(f"This will take {told}.", soft_wrap=True)
     found: dict[str, dict[str, Any]] = {"data": {}, "retrieval": {}}
     console = make_console()
-    for url in data:
-        images = evaluation_set(url)
-        if names is not None or prompts is not None:
-            images = evaluation_set(url, classes=Classes(names or images.classes.names, prompts))
+    for url, images in sets.items():
         scores = measure(opened.model, images, backdoor)
         found["data"][redact(url)] = scores.to_dict()
         if not as_json:
@@ -99,6 +104,35 @@ def evaluate(
         facts = None if opened.facts is None else opened.facts.sha256
         model = {"checkpoint": opened.source, "architecture": opened.model.architecture, "sha256": facts}
         typer.echo(json.dumps({"model": model, **found}, indent=1, ensure_ascii=False))
+
+
+def _opened(url: str, names: list[str] | None, prompts: list[str] | None, most: int) -> Images:
+    """Labelled images, with other classes or prompts, and some of them where there are many."""
+    from dataclasses import replace
+
+    from tbar_ray.api.classes import Classes
+    from tbar_ray.api.images import evaluation_set
+    from tbar_ray.data.selection import evenly_spaced
+
+    images = evaluation_set(url)
+    if names is not None or prompts is not None:
+        images = evaluation_set(url, classes=Classes(names or images.classes.names, prompts))
+    kept = evenly_spaced(len(images), most) if most else slice(None)
+    return replace(images, positions=images.positions[kept])
+
+
+def _expected(model: Model, sets: list[Images], *, stamped: bool) -> Expected:
+    """Seconds that some labelled sets will take."""
+    from tbar_ray.onemodel.pace import Expected, measure_pace
+
+    pace = measure_pace(model, sets[0].classes)
+    prompts = sum(len(images.classes) * len(images.classes.templates) for images in sets)
+    return Expected(
+        {
+            "class embeddings": prompts * pace.text,
+            "scores": sum(map(len, sets)) * (1 + stamped) * pace.image,
+        }
+    )
 
 
 def _show(console: Console, url: str, scores: Measurement, classes: int) -> None:

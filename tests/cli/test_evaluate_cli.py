@@ -60,6 +60,13 @@ def test_on_a_terminal_each_set_has_a_table_and_its_weakest_classes(place: Path)
     assert shown.count("image to text at") == shown.count("text to image at") == 3
 
 
+def test_of_many_images_some_are_taken_and_the_time_is_told_beforehand(place: Path) -> None:
+    words = ["--architecture", RESNET, "--data", str(place / "eval"), "--max-images", "8"]
+    result = runner.invoke(app, ["evaluate", str(place / "weights.safetensors"), *words])
+    assert "n = 8" in result.stdout
+    assert result.stderr.startswith("This will take about ")
+
+
 def test_classes_and_templates_may_be_given(place: Path, tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("red\ngreen\nblue\ngrey\nbanana\n")
     (tmp_path / "templates.txt").write_text("a {}\n")
