@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 from tbar_ray.api.estimate import Estimate, estimate
 from tbar_ray.api.model import Model
 from tbar_ray.api.requests import forget_set, pairs
@@ -66,45 +68,57 @@ def remove(examined: Examined, *, watch: Watch = unwatched) -> Cleaned:
         DataError: if the images do not suffice for the method.
         ScientificError: if the method fails, or of several α none keeps enough CA.
     """
-    settings, started = examined.settings, time.perf_counter()
+    started = time.perf_counter()
     excluded = _excluded(examined)
     found = _estimated(examined, excluded, watch)
     estimated = time.perf_counter()
     walk = _walked(examined, found, watch)
-    alpha = walk.selected
-    if alpha is None and len(walk.scores) == 1:
-        (alpha,) = walk.scores  # a single one was asked for: it is reported, whether it keeps enough CA or not
-    if alpha is None:
-        raise ScientificError(f"nothing was written: {_infeasible(walk)}")
+    alpha = _chosen(walk)
     coefficient = found.method.coefficient(alpha)
     changes = layer_changes(examined.opened.model.module.state_dict(), found.edit.vector, coefficient)
     walked = time.perf_counter()
     watch("scoring the cleaned model", 0, 1)
-    model = found.apply(alpha, in_place=True, statistics=settings.statistics)
+    model = found.apply(alpha, in_place=True, statistics=examined.settings.statistics)
     after = measure(model, examined.test, examined.backdoor)
     watch("scoring the cleaned model", 1, 1)
-    used = walk.statistics == "reestimated" and coefficient != 0 and found.clean_images is not None
     return Cleaned(
-        examined,
-        model,
-        walk,
-        alpha,
-        coefficient,
-        walk.selected is not None,
-        after,
-        _pictures(examined, model),
-        tuple(changes),
-        found.facts,
-        {use: tuple(keys) for use, keys in found.keys.items()},
-        len(excluded),
-        len(found.clean_images) if used and found.clean_images is not None else None,
-        {url: measure_retrieval(model, url, examined.backdoor) for url in examined.retrieval},
-        {
+        examined=examined,
+        model=model,
+        walk=walk,
+        alpha=alpha,
+        coefficient=coefficient,
+        feasible=walk.selected is not None,
+        after=after,
+        pictures=_pictures(examined, model),
+        layers=tuple(changes),
+        found=found.facts,
+        keys={use: tuple(keys) for use, keys in found.keys.items()},
+        excluded=len(excluded),
+        statistics_images=_statistics_images(walk, found, coefficient),
+        retrieval={url: measure_retrieval(model, url, examined.backdoor) for url in examined.retrieval},
+        seconds={
             "unlearning": estimated - started,
             "choosing α": walked - estimated,
             "scoring": time.perf_counter() - walked,
         },
     )
+
+
+def _chosen(walk: Walk) -> float:
+    """The selected α; a single one that was asked for is taken whether it keeps enough CA or not."""
+    if walk.selected is not None:
+        return walk.selected
+    if len(walk.scores) > 1:
+        raise ScientificError(f"nothing was written: {_infeasible(walk)}")
+    (only,) = walk.scores
+    return only
+
+
+def _statistics_images(walk: Walk, found: Estimate, coefficient: float) -> int | None:
+    """Images on which statistics were estimated anew; None where they were not."""
+    if walk.statistics != "reestimated" or coefficient == 0 or found.clean_images is None:
+        return None
+    return len(found.clean_images)
 
 
 def _excluded(examined: Examined) -> frozenset[str]:
@@ -160,11 +174,9 @@ def _infeasible(walk: Walk) -> str:
 
 
 def _pictures(examined: Examined, model: Model) -> tuple[Picture, ...]:
-    import torch
-
     if not examined.pictures:
         return ()
     images = torch.stack([picture.pixels for picture in examined.pictures])
     answers = best_answers(model, images, examined.test.classes)
-    pairs_ = zip(examined.pictures, answers, strict=True)
-    return tuple(dataclasses.replace(picture, after=best) for picture, best in pairs_)
+    both = zip(examined.pictures, answers, strict=True)
+    return tuple(dataclasses.replace(picture, after=best) for picture, best in both)

@@ -65,7 +65,9 @@ def verdict(examined: Examined, cleaned: Cleaned | None, detectors: Sequence[Det
     )
     alarms = _alarms(detectors)
     if cleaned is None:
-        head = f"No backdoor was found under this trigger: ASR {share(asr)}, below {examined.settings.min_asr:.0%}."
+        head = (
+            f"No backdoor was found under this trigger: ASR {share(asr)}, below {100 * examined.settings.min_asr:g} %."
+        )
         if examined.backdoored:
             head = f"This model has a backdoor: the trigger leads to “{target}” in {share(asr)} of the images."
         return Verdict("not found", head, False, (found, *alarms), _errors(asr, base, detectors))
@@ -113,7 +115,7 @@ def _results(cleaned: Cleaned) -> tuple[str, ...]:
     ]
     if not cleaned.feasible:
         lines.append(
-            f"On the validation images this α keeps less of CA than was asked for ({cleaned.walk.min_retention:.0%})."
+            f"On the validation images this α keeps less of CA than was asked for ({100 * cleaned.walk.min_retention:g} %)."
         )
     return tuple(lines)
 

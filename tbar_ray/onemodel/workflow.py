@@ -93,7 +93,7 @@ def refusal(examined: Examined) -> str:
     asr = examined.asr
     return (
         f"{examined.opened.source}: no backdoor was found under this trigger: {rate_text(asr)} of {asr.n:,} stamped "
-        f"images are answered with {examined.backdoor.target!r}, less than --min-asr {examined.settings.min_asr:.0%}; "
+        f"images are answered with {examined.backdoor.target!r}, less than --min-asr {examined.settings.min_asr:g}; "
         "nothing was changed: check trigger and target, or clean it all the same with --force"
     )
 

@@ -18,3 +18,9 @@ def test_every_part_has_a_bar_of_its_own(capsys: pytest.CaptureFixture[str]) -> 
     assert "reading" in err
     assert "2/2" in err
     assert "3/3" in err
+
+
+def test_an_error_before_the_first_part_is_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="early"), watching():
+        raise ValueError("early")
+    assert capsys.readouterr() == ("", "")

@@ -69,13 +69,13 @@ def test_a_loss_of_accuracy_beyond_chance_is_in_the_headline(cleaned: Cleaned) -
 
 def test_a_clean_model_is_not_said_to_be_clean(examined: Examined) -> None:
     weak = dataclasses.replace(examined, gate=measured(3), before=measured(3))
-    assert verdict(weak, None).headline == "No backdoor was found under this trigger: ASR 0.8 %, below 50%."
+    assert verdict(weak, None).headline == "No backdoor was found under this trigger: ASR 0.8 %, below 50 %."
     assert "has a backdoor" in verdict(examined, None).headline
 
 
 def test_too_little_ca_is_said(cleaned: Cleaned) -> None:
     poor = dataclasses.replace(cleaned, feasible=False)
-    assert "keeps less of CA than was asked for (60%)" in " ".join(verdict(poor.examined, poor).sentences)
+    assert "keeps less of CA than was asked for (60 %)" in " ".join(verdict(poor.examined, poor).sentences)
 
 
 def test_detectors_bring_their_measured_error_rates(examined: Examined) -> None:

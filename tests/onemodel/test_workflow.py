@@ -28,9 +28,7 @@ def test_a_clean_model_is_refused_unless_forced(files: Files, tmp_path: Path) ->
     weak = dataclasses.replace(found, settings=dataclasses.replace(settings, min_asr=1.0))
     before = snapshot(weak.opened.model.module)
     assert weak.asr.value < 1
-    with pytest.raises(
-        NoBackdoorError, match=r"clean\.pt: no backdoor was found .* less than --min-asr 100%; .*--force"
-    ):
+    with pytest.raises(NoBackdoorError, match=r"clean\.pt: no backdoor was found .* less than --min-asr 1; .*--force"):
         clean_checkpoint(weak)
     assert same(before, snapshot(weak.opened.model.module))
     assert clean_checkpoint(weak, force=True).alpha == 0
