@@ -214,6 +214,9 @@ def status(
     cost: Annotated[
         bool, typer.Option("--cost", help="show CPU- and GPU-hours by kind of stage, spent and saved")
     ] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="list the trials by fingerprint and name, as export --trial takes them")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending.
@@ -226,6 +229,7 @@ def status(
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.account import account_of
     from tbar_ray.records.ledger import Ledger
+    from tbar_ray.records.names import run_name
     from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
@@ -247,6 +251,9 @@ def status(
         console.print(result_table(records, marked=console.color_system is None))
     for line in losses_lines(records):
         console.print(line, style="yellow", soft_wrap=True)
+    if names:
+        for record in records:
+            console.print(f"{record.fingerprint[:8]}  {run_name(record)}", soft_wrap=True)
     if cost:
         console.print(expense_table(account))
         if (unknown := unknown_line(account)) is not None:

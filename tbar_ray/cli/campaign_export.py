@@ -22,8 +22,8 @@ def export(
         str | None,
         typer.Option(
             metavar="TRIAL",
-            help="its fingerprint in results.csv (the beginning suffices), its name in MLflow, or parts of that with "
-            "commas; default: the best on validation",
+            help="a fingerprint or name of `campaign status --names`, or parts of a name with commas; default: the "
+            "best on validation",
         ),
     ] = None,
     override: Overrides = [],  # noqa: B006

@@ -114,9 +114,8 @@ def _results(cleaned: Cleaned) -> tuple[str, ...]:
         f"true class in {rate_text(_known(after.pa))} of the cases (before: {rate_text(_known(before.pa))}).",
     ]
     if not cleaned.feasible:
-        lines.append(
-            f"On the validation images this α keeps less of CA than was asked for ({100 * cleaned.walk.min_retention:g} %)."
-        )
+        asked = f"{100 * cleaned.walk.min_retention:g} %"
+        lines.append(f"On the validation images this α keeps less of CA than was asked for ({asked}).")
     return tuple(lines)
 
 
