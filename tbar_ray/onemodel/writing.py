@@ -64,11 +64,11 @@ def write_cleaned(model: Model, original: Path | None, out: Path) -> list[Path]:
     if form.safetensors != (out.suffix == ".safetensors"):
         form = CheckpointFormat(not form.safetensors)
     live = model.module.state_dict()
-    if state.keys() != live.keys():
+    if not state.keys() <= live.keys():
         raise CheckpointError(f"{original} is no longer the file that was read; nothing was written")
-    for key, value in live.items():
-        if not _same(state[key], value):
-            state[key] = value.detach()
+    for key in state:
+        if not _same(state[key], live[key]):
+            state[key] = live[key].detach()
     save_checkpoint(state, out, form)
     return [out, *model.beside.save(out)]
 

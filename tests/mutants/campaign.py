@@ -237,7 +237,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/onemodel/writing.py",
-        "        if not _same(state[key], value):\n",
+        "        if not _same(state[key], live[key]):\n",
         "        if True:\n",
         "tests/onemodel/test_writing.py",
     ),
