@@ -572,4 +572,16 @@ NUMERIC: tuple[Mutant, ...] = (
         "yaml.ScalarNode(key.tag, key.value,",
         "tests/spec/test_yaml_reader.py",
     ),
+    Mutant(
+        "tbar_ray/api/held.py",
+        'ranked(own, seed, "statistics images")[:STATISTICS_IMAGES]',
+        "own[:STATISTICS_IMAGES]",
+        "tests/api/test_estimate.py",
+    ),
+    Mutant(
+        "tbar_ray/api/model.py",
+        "        key = classes, self.device, _digest(self.module)\n",
+        "        key = classes, self.device\n",
+        "tests/api/test_model.py",
+    ),
 )
