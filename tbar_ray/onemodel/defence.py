@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from tbar_ray.api.classes import Classes
 from tbar_ray.api.images import Images, evaluation_set
 from tbar_ray.api.model import Model
-from tbar_ray.api.sources import CLASSNAMES, Source, open_samples
+from tbar_ray.api.sources import Source, open_samples
 from tbar_ray.data.benchmark_layout import has_split
 from tbar_ray.data.chosen import ChosenSamples
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples
+from tbar_ray.data.layout import CLASSNAMES
 from tbar_ray.data.places import is_folder, resolve
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked
