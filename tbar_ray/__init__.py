@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tbar_ray.api.evaluating import evaluate
     from tbar_ray.api.images import Images, evaluation_set
     from tbar_ray.api.model import Model, load_model
+    from tbar_ray.api.rebound import Rebound, rebound
     from tbar_ray.api.requests import forget_set, pairs
     from tbar_ray.api.triggers import list_triggers, trigger
     from tbar_ray.api.walk import Walk
@@ -33,6 +34,7 @@ __all__ = [
     "Estimate",
     "Images",
     "Model",
+    "Rebound",
     "Scores",
     "TbarError",
     "Walk",
@@ -46,6 +48,7 @@ __all__ = [
     "load_model",
     "pairs",
     "poisoned_keys",
+    "rebound",
     "trigger",
 ]
 
@@ -55,6 +58,7 @@ _HOMES = {
     "Estimate": "api.estimate",
     "Images": "api.images",
     "Model": "api.model",
+    "Rebound": "api.rebound",
     "Scores": "evaluation.scores",
     "TbarError": "errors",
     "Walk": "api.walk",
@@ -68,6 +72,7 @@ _HOMES = {
     "load_model": "api.model",
     "pairs": "api.requests",
     "poisoned_keys": "api.artifacts",
+    "rebound": "api.rebound",
     "trigger": "api.triggers",
 }
 

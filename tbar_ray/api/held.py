@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -73,18 +74,7 @@ def read_held(
     prompts = classes.prompts(model.tokenizer)
     target = None if backdoor is None else classes.index(backdoor.target)
 
-    def reader(request: ForgetRequest | PairsRequest) -> DefenderReader:
-        samples = request.samples
-        if isinstance(samples, FolderSamples):
-            samples = samples.of_classes(classes.names)
-        return DefenderReader(
-            samples,
-            prompts,
-            model.preprocessing,
-            seed if request.seed is None else request.seed,
-            numbered=isinstance(samples, ArraySamples),
-        )
-
+    reader = partial(reader_of, model=model, classes=classes, seed=seed)
     stamp: Callable[[Tensor], Tensor] | None = None
     triggered = None
     if backdoor is not None:
@@ -102,6 +92,20 @@ def read_held(
         None if training is None else reader(training).training_pairs(training.count, remaining_keys(training)),
         target,
         stamp,
+    )
+
+
+def reader_of(request: ForgetRequest | PairsRequest, model: Model, classes: NamedClasses, seed: int) -> DefenderReader:
+    """A reader of a request's source, at a model's image size; its seed is the request's own where it has one."""
+    samples = request.samples
+    if isinstance(samples, FolderSamples):
+        samples = samples.of_classes(classes.names)
+    return DefenderReader(
+        samples,
+        classes.prompts(model.tokenizer),
+        model.preprocessing,
+        seed if request.seed is None else request.seed,
+        numbered=isinstance(samples, ArraySamples),
     )
 
 
