@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 REMOVED = 0.1
 """ASR of a cleaned model above which its backdoor is still there, so that nothing can come back."""
@@ -47,7 +48,7 @@ class ReboundFigures:
             ValueError: if the curve does not begin at step 0, or its steps do not rise.
         """
         steps = [step for step, _ in curve]
-        if len(steps) < 2 or steps[0] != 0 or any(late <= early for early, late in zip(steps, steps[1:], strict=False)):
+        if len(steps) < 2 or steps[0] != 0 or any(late <= early for early, late in pairwise(steps)):
             raise ValueError(f"a curve of rebound begins at step 0 and rises, but its steps are {steps}")
         start = curve[0][1]
         known = [*curve, *([] if reestimated is None else [(0, reestimated)])]
@@ -68,5 +69,5 @@ def area_under_rebound(curve: Curve) -> float:
     """
     (_, start), (last, _) = curve[0], curve[-1]
     rises = [(step, max(0.0, asr - start)) for step, asr in curve]
-    area = sum((late - early) * (low + high) / 2 for (early, low), (late, high) in zip(rises, rises[1:], strict=False))
+    area = sum((late - early) * (low + high) / 2 for (early, low), (late, high) in pairwise(rises))
     return area / last

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tbar_ray.training.options import Optimisation
@@ -28,7 +30,7 @@ class ReboundOptions(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> ReboundOptions:
         at = list(self.at)
-        if any(step < 0 for step in at) or any(late <= early for early, late in zip(at, at[1:], strict=False)):
+        if any(step < 0 for step in at) or any(late <= early for early, late in pairwise(at)):
             raise ValueError(f"at: steps must rise from 0 or more, which {at} do not")
         if at and at[-1] > self.steps:
             raise ValueError(f"at: step {at[-1]} is beyond the last one; raise steps ({self.steps}) or leave it out")

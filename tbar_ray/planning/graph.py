@@ -11,6 +11,7 @@ from tbar_ray.planning.disentanglement import geometry_stage, map_stages
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planted import PlantedAttack, plant_attack
+from tbar_ray.planning.rebound import ReboundStages, rebound_stages
 from tbar_ray.planning.trial import Trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
@@ -41,6 +42,8 @@ class TrialGraph:
         visibility: how visible the trigger is.
         map: the disentanglement map, where the campaign asks for one.
         geometry: lengths and angles of the trigger of this map; None without a map.
+        rebounds: rebound of the cleaned, the infected and the clean model, at each learning rate; () where the campaign
+            does not ask for it.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
 
@@ -52,6 +55,7 @@ class TrialGraph:
     visibility: MeasureVisibility
     map: MeasureDisentanglement | None = None
     geometry: MeasureGeometry | None = None
+    rebounds: tuple[ReboundStages, ...] = ()
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,7 +65,9 @@ class TrialGraph:
 
     @property
     def results(self) -> list[Stage]:
-        """Stages that tell trials apart: the path of α and, where they are, scores before a merge, map and geometry."""
+        """Stages that tell trials apart: the path of α and, where they are, scores before a merge, map, geometry and
+        rebound.
+        """
         results: list[Stage] = [self.path]
         if self.plain != self.infected:
             results.append(self.plain)
@@ -69,7 +75,7 @@ class TrialGraph:
             results.append(self.map)
         if self.geometry is not None:
             results.append(self.geometry)
-        return results
+        return [*results, *(stage for stages in self.rebounds for stage in stages.values())]
 
 
 def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
@@ -97,10 +103,11 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         to_beat=trial.to_beat,
         threads=resources.trial_cpus,
     )
+    clean = _clean(spec, base, planted)
     xi = map_stages(spec, planted, infected) if spec.disentanglement is not None else None
     return TrialGraph(
         path,
-        _clean(spec, base, planted),
+        clean,
         infected,
         plain=_evaluate(spec, base, planted, "infected", planted.infected),
         model=planted.infected,
@@ -109,6 +116,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         ),
         map=xi,
         geometry=None if xi is None else geometry_stage(xi),
+        rebounds=rebound_stages(spec, planted, path, clean),
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from tbar_ray.data.class_names import find_class
 from tbar_ray.data.synthetic.tasks import TASKS
 from tbar_ray.errors import SpecError, TbarError
+from tbar_ray.lasting.clean_pairs import LEAST
 from tbar_ray.models.architectures import architecture_config, normalises_over_batches
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
@@ -91,7 +92,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
         of = spec.model_dump_json(include={"data": True, "tasks": True, "attacks": {name}})
         once(of, partial(_check_attack, spec, base, name, attack))
     _check_methods(spec, methods)
-    sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks"})
+    sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks", "evaluation"})
     once(sizes, partial(_check_sizes, spec, base.samples))
 
 
@@ -223,4 +224,9 @@ def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
             raise SpecError(
                 f"forget.size: {spec.forget.size} images asked for, but {samples} samples less {poisoned} poisoned "
                 f"leave {samples - poisoned}"
+            )
+        if spec.evaluation.rebound is not None and samples - poisoned - spec.forget.size < LEAST:
+            raise SpecError(
+                f"evaluation.rebound: no clean pairs are left: {samples} samples less {poisoned} poisoned and "
+                f"{spec.forget.size} of the forget set; lower one of them, or give more data"
             )

@@ -23,6 +23,7 @@ from tbar_ray.records.measures import (
     VisibilityRecord,
     WeightChange,
 )
+from tbar_ray.records.rebound_reader import read_rebounds
 from tbar_ray.records.record import Status, TrialRecord
 from tbar_ray.records.scores import BESIDE, PointRecord, RateRecord, Role, ScoresRecord
 from tbar_ray.redaction import redact, redact_all
@@ -115,6 +116,7 @@ class RecordWriter:
             found=self._facts(graph.path.unlearn)["facts"]["method"],
             others=self._others(graph, path),
             disentanglement=self._disentanglement(graph, path["selected"]),
+            rebounds=tuple(read_rebounds(graph, self._read, self._facts)),
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),

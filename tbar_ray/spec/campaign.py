@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES, StatisticsChoice
 from tbar_ray.spec.attack import Attack, PoisonSpec, Training
 from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.lasting import ReboundSpec
 from tbar_ray.spec.search import Search
 from tbar_ray.spec.section import Section
 from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, Unlearning
@@ -68,6 +69,9 @@ class Evaluation(Section):
     )
     statistics_images: int = Field(
         default=STATISTICS_IMAGES, ge=2, description="clean unlabelled images of the defender for them, at most"
+    )
+    rebound: ReboundSpec | None = Field(
+        default=None, description="whether the backdoor comes back under clean fine-tuning; null: not measured"
     )
 
 

@@ -55,5 +55,5 @@ def test_without_two_pairs_there_is_one_clear_line() -> None:
     taken = frozenset(f"{row:09d}" for row in (0, 2, 3))
     with pytest.raises(DataError, match="rebound: 1 clean pairs are left of 6 samples: 3 are poisoned or in use, 2"):
         read_clean_pairs(reader(), "blue", 10, seed=0, exclude=taken)
-    with pytest.raises(DataError, match="no clean pairs are left .* 2 more name the target 'blue'; give more"):
+    with pytest.raises(DataError, match=r"no clean pairs are left .* 2 more name the target 'blue'; give more"):
         read_clean_pairs(reader(["blue", "a blue thing"]), "blue", 10, seed=0)
