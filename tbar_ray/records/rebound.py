@@ -11,6 +11,12 @@ from tbar_ray.records.scores import ScoresRecord
 if TYPE_CHECKING:
     from tbar_ray.evaluation.rebound import ReboundFigures
 
+SUMMARY = (
+    *(f"rebound_{name}" for name in ("start", "highest", "rise", "area", "revival", "eligible")),
+    "rebound_ca_change", "rebound_highest_infected", "rebound_highest_clean", "rebound_ca_change_clean",
+)  # fmt: skip
+"""Columns of a trial's figures of merit, of its CA, and of the models that it is compared with."""
+
 
 class ReboundPoint(Part):
     """Test scores after some steps of fine-tuning."""
@@ -66,6 +72,19 @@ class ReboundRecord(Part):
     def steps(self) -> tuple[int, ...]:
         """The steps that were scored, of every model."""
         return tuple(point.step for point in self.infected.points)
+
+    def summary(self) -> dict[str, float | int | bool | None]:
+        """Figures of merit by the name of their column, also of what they are compared with; None where unknown."""
+        found: dict[str, float | int | bool | None] = {
+            **dict.fromkeys(SUMMARY),
+            "rebound_highest_infected": self.infected.figures.highest,
+        }
+        if (removed := self.removed) is not None:
+            found |= {f"rebound_{name}": value for name, value in removed.figures.to_dict().items()}
+            found |= {"rebound_ca_change": removed.ca_change}
+        if (clean := self.clean) is not None:
+            found |= {"rebound_highest_clean": clean.figures.highest, "rebound_ca_change_clean": clean.ca_change}
+        return found
 
 
 def _known(scores: ScoresRecord, metric: str) -> float:

@@ -83,6 +83,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         },
         "attacks.blended.planting: resources.training_workers: several workers train with planting 'standard' alone",
     ),
+    "rebound without pairs": (
+        {"evaluation": {"rebound": {}}, "forget__size": 380},
+        "evaluation.rebound: no clean pairs are left: 400 samples less 20 poisoned and 380 of the forget set; lower",
+    ),
     "forget axis": (
         {"search__axes__forget_size": [10, 500], "poison__rate": 0.5},
         "search.axes.forget_size: 500: forget.size: 500 images asked for, but 400 samples less 200 poisoned leave 200",
