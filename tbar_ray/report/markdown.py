@@ -153,7 +153,7 @@ def _setting(spec: CampaignSpec) -> Markdown:
     if (follow := spec.evaluation.rebound) is not None:
         rates = " and ".join(f"{options.learning_rate:g}" for options in follow.at_each_rate())
         more.append(
-            f"rebound: {follow.steps} steps of {follow.batch_size} of {follow.pairs:,} clean pairs, learning rate {rates}"
+            f"rebound: {follow.steps} steps of {follow.batch_size} of {follow.pairs:,} clean pairs, lr {rates}"
         )
     return bullets(
         [
