@@ -1,12 +1,16 @@
-"""How a cleaned model is fine-tuned to see whether its backdoor returns, as data without torch for specs."""
+"""What is asked of a cleaned model afterwards, as data without torch for specs."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tbar_ray.training.options import Optimisation
+
+ChangeName = Literal["int8", "bf16", "pruned", "wise-ft", "linear-probe"]
+"""Downstream changes; each is an entry of `lasting.registry`."""
 
 
 class ReboundOptions(BaseModel):

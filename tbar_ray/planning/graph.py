@@ -16,6 +16,7 @@ from tbar_ray.planning.trial import Trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
+from tbar_ray.stages.downstream import MeasureDownstream
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.infected import InfectedNode
@@ -44,6 +45,7 @@ class TrialGraph:
         geometry: lengths and angles of the trigger of this map; None without a map.
         rebounds: rebound of the cleaned, the infected and the clean model, at each learning rate; () where the campaign
             does not ask for it.
+        downstream: scores of the cleaned model after changes that people make; None without.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
 
@@ -56,6 +58,7 @@ class TrialGraph:
     map: MeasureDisentanglement | None = None
     geometry: MeasureGeometry | None = None
     rebounds: tuple[ReboundStages, ...] = ()
+    downstream: MeasureDownstream | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -65,17 +68,11 @@ class TrialGraph:
 
     @property
     def results(self) -> list[Stage]:
-        """Stages that tell trials apart: the path of α and, where they are, scores before a merge, map, geometry and
-        rebound.
-        """
-        results: list[Stage] = [self.path]
-        if self.plain != self.infected:
-            results.append(self.plain)
-        if self.map is not None:
-            results.append(self.map)
-        if self.geometry is not None:
-            results.append(self.geometry)
-        return [*results, *(stage for stages in self.rebounds for stage in stages.values())]
+        """Stages that tell trials apart: the path of α and, where they are, scores before a merge and more measures."""
+        plain = self.plain if self.plain != self.infected else None
+        further: tuple[Stage | None, ...] = (plain, self.map, self.geometry, self.downstream)
+        found = [self.path, *(stage for stage in further if stage is not None)]
+        return [*found, *(stage for stages in self.rebounds for stage in stages.values())]
 
 
 def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
@@ -117,6 +114,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         map=xi,
         geometry=None if xi is None else geometry_stage(xi),
         rebounds=rebound_stages(spec, planted, path, clean),
+        downstream=_downstream(spec, path),
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 
@@ -171,6 +169,13 @@ def _evaluate(
         split_seed=spec.seed if split_seed is None else split_seed,
         threads=spec.resources.trial_cpus,
     )
+
+
+def _downstream(spec: CampaignSpec, path: AlphaPath) -> MeasureDownstream | None:
+    if not spec.evaluation.downstream:
+        return None
+    changes = tuple(dict.fromkeys(spec.evaluation.downstream))
+    return MeasureDownstream(path=path, changes=changes, threads=spec.resources.trial_cpus)
 
 
 def _clean(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> Evaluate | None:

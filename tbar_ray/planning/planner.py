@@ -20,7 +20,7 @@ OF_FOUNDATION = {"data", "model", "tasks", "resources"}
 """Sections that determine data and clean model."""
 HOW_IT_RUNS = {"gpus", "readers", "checkpoint_minutes", "training_workers", "training_gpus", "max_cpus", "max_gpus"}
 """Resources that change no result, but for rounding."""
-LATER_MEASURES = ("rebound",)
+LATER_MEASURES = ("rebound", "downstream")
 """Sections of `evaluation` that specs did not have at first."""
 
 
@@ -103,7 +103,7 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
 
     Measures that came later are counted where they are asked for, so that older campaigns keep their runs and reports.
     """
-    absent = {name for name in LATER_MEASURES if getattr(spec.evaluation, name) is None}
+    absent = {name for name in LATER_MEASURES if not getattr(spec.evaluation, name)}
     content: Mapping[str, Any] = spec.model_dump(
         mode="json",
         exclude={"description": True, "resources": HOW_IT_RUNS, "evaluation": absent},

@@ -83,6 +83,8 @@ class TrialRecord(Part):
     disentanglement: DisentanglementRecord | None = None
     rebounds: tuple[ReboundRecord, ...] = ()
     """Under clean fine-tuning, by learning rate, the spec's own first; () where it was not measured."""
+    downstream: dict[str, ScoresRecord] = Field(default_factory=dict)
+    """Test scores of the cleaned model after a change that people make, each by itself, by its name."""
     cost: Cost | None = None
     seconds: float | None = None
     skipped_samples: int = 0
@@ -168,6 +170,14 @@ class TrialRecord(Part):
     def rebound(self) -> ReboundRecord | None:
         """Rebound at the spec's learning rate; None where it was not measured."""
         return self.rebounds[0] if self.rebounds else None
+
+    def downstream_values(self) -> dict[str, float | None]:
+        """Return CA, ASR and PA after each downstream change, by the name of their column."""
+        return {
+            f"{metric}_{change.replace('-', '_')}": scores.rate(metric).value
+            for change, scores in self.downstream.items()
+            for metric in ("ca", "asr", "pa")
+        }
 
     @property
     def selected_point(self) -> PointRecord | None:

@@ -86,8 +86,9 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
     visible = VISIBLE if any(record.visibility for record in records) else ()
     mapped = (*XI, *ANGLES) if any(record.disentanglement is not None for record in records) else ()
     followed = SUMMARY if any(record.rebounds for record in records) else ()
+    changed = dict.fromkeys(field for record in records for field in record.downstream_values())
     trained = (SEEN,) if any(record.pretraining_samples is not None for record in records) else ()
-    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *mapped, *followed, *some)
+    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *mapped, *followed, *changed, *some)
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -113,6 +114,7 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
         "found": record.found,
         "others": {name: _content(other) for name, other in record.others.items()},
         "disentanglement": _content(record.disentanglement),
+        "downstream": {name: _content(scores) for name, scores in record.downstream.items()},
         "rebounds": [_content(rebound) for rebound in record.rebounds],
         "alphas": list(record.alphas),
         "path": [point_of(point) for point in record.path],
@@ -169,7 +171,7 @@ def _flat(record: TrialRecord) -> Row:
         row |= {field: getattr(part, name, None) for field, name in names.items()}
     if (seen := record.visibility) is not None:
         row |= {**_rate("psnr", seen.psnr), **_rate("ssim", seen.ssim), "unchanged_images": seen.unchanged}
-    return row | ({} if record.rebound is None else record.rebound.summary())
+    return {**row, **record.downstream_values(), **({} if record.rebound is None else record.rebound.summary())}
 
 
 def _rate(name: str, rate: RateRecord | MeanRecord | None) -> Row:

@@ -13,6 +13,7 @@ from tbar_ray.redaction import redact
 from tbar_ray.report.attacks import attack_table
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
+from tbar_ray.report.downstream import downstream
 from tbar_ray.report.effects import effect_sentences
 from tbar_ray.report.growth_table import growth
 from tbar_ray.report.losses import losses_section
@@ -74,6 +75,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         transfer(records),
         other_backdoors(records),
         rebound(records),
+        downstream(records),
         disentanglement(records),
         growth(records, spec.evaluation.max_asr),
         retrieval(records),
@@ -152,9 +154,7 @@ def _setting(spec: CampaignSpec) -> Markdown:
         more.append(f"disentanglement: {grid.points} × {grid.points} points over [{grid.low:g}, {grid.high:g}]²")
     if (follow := spec.evaluation.rebound) is not None:
         rates = " and ".join(f"{options.learning_rate:g}" for options in follow.at_each_rate())
-        more.append(
-            f"rebound: {follow.steps} steps of {follow.batch_size} of {follow.pairs:,} clean pairs, lr {rates}"
-        )
+        more.append(f"rebound: {follow.steps} steps of {follow.batch_size} of {follow.pairs:,} clean pairs, lr {rates}")
     return bullets(
         [
             Markdown(f"model: {escape(spec.model.architecture)}, {origin}"),

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from tbar_ray.evaluation.rebound import REMOVED, REVIVED
 from tbar_ray.records.rebound import ReboundCurve
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.scores import ScoresRecord
 from tbar_ray.report.columns import Column, columns_of, heads
-from tbar_ray.report.rebound_rows import METRICS, NAMES, Followed, followed_of
-from tbar_ray.report.text import Markdown, bold, section, share, table
+from tbar_ray.report.rebound_rows import NAMES, Followed, followed_of
+from tbar_ray.report.text import Markdown, bold, section, share, table, three_scores
 
 NOTE = (
     "Each model is fine-tuned on clean pairs without the target by CLIP's own loss and scored on the test split. 0′: "
@@ -63,8 +62,8 @@ def _along(models: Sequence[Followed], axes: Sequence[Column]) -> Markdown:
 
     def cells(curve: ReboundCurve) -> list[str]:
         at = {point.step: point.scores for point in curve.points}
-        first, *rest = (_three(at.get(step)) for step in steps)
-        return [first, *[_three(curve.reestimated)] * again, *rest]
+        first, *rest = (three_scores(at.get(step)) for step in steps)
+        return [first, *[three_scores(curve.reestimated)] * again, *rest]
 
     return table([*_heads(axes), *head], [[*_names(model, axes), *cells(model.curve)] for model in models])
 
@@ -89,10 +88,3 @@ def _heads(axes: Sequence[Column]) -> list[str]:
 def _names(model: Followed, axes: Sequence[Column]) -> list[str]:
     own = [column.text(model.record) if model.has(column.name) else "–" for column in axes]
     return [model.record.attack, NAMES[model.role], *own]
-
-
-def _three(scores: ScoresRecord | None) -> str:
-    if scores is None:
-        return "–"
-    values = (scores.rate(metric).value for metric in METRICS)
-    return " / ".join("–" if value is None else f"{value * 100:.1f}" for value in values)

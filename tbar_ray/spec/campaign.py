@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tbar_ray.lasting.options import ChangeName
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES, StatisticsChoice
 from tbar_ray.spec.attack import Attack, PoisonSpec, Training
 from tbar_ray.spec.data import Data, TaskSpec
@@ -72,6 +73,9 @@ class Evaluation(Section):
     )
     rebound: ReboundSpec | None = Field(
         default=None, description="whether the backdoor comes back under clean fine-tuning; null: not measured"
+    )
+    downstream: list[ChangeName] = Field(
+        default=[], description="changes of the cleaned model that people make, each scored by itself (docs/metrics.md)"
     )
 
 

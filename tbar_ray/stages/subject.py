@@ -14,7 +14,7 @@ from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from tbar_ray.evaluation.scores import Scores
     from tbar_ray.models.factory import Preprocessing
@@ -27,12 +27,16 @@ class Subject:
     Attributes:
         model: the model.
         preprocess: size and normalisation of its input images.
-        score: CA, ASR and PA of it, or of a changed copy.
+        score_with: CA, ASR and PA of it, changed or not, with another classifier [C, D] or with its own (None).
     """
 
     model: nn.Module
     preprocess: Preprocessing
-    score: Callable[[nn.Module], Scores]
+    score_with: Callable[[nn.Module, Tensor | None], Scores]
+
+    def score(self, model: nn.Module) -> Scores:
+        """Score the model, changed or not, with its own classifier."""
+        return self.score_with(model, None)
 
 
 @contextmanager
@@ -56,12 +60,12 @@ def subject_of(
     data = scorer.open_data(store)
     target, trigger = data.class_index(scorer.backdoor.target), scorer.backdoor.build(store)
 
-    def subject(model: nn.Module, head_of: Callable[[nn.Module], torch.Tensor]) -> Subject:
+    def subject(model: nn.Module, head_of: Callable[[nn.Module], Tensor]) -> Subject:
         preprocess = preprocessing(model)
         split = scorer.load_split(data, "test", trigger, preprocess)
 
-        def scored(changed: nn.Module) -> Scores:
-            return score(changed, head_of(changed), split, target, preprocess)
+        def scored(changed: nn.Module, head: Tensor | None) -> Scores:
+            return score(changed, head_of(changed) if head is None else head, split, target, preprocess)
 
         return Subject(model, preprocess, scored)
 

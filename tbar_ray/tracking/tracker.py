@@ -347,6 +347,7 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
         "trigger_relative_length": geometry.relative_length if geometry else None,
         "gradient_overlap": geometry.gradient_overlap if geometry else None,
         **(record.rebound.summary() if record.rebound else {}),
+        **record.downstream_values(),
         "pretraining_samples": record.pretraining_samples,
         "weights_moved": change.relative_l2 if change else None,
         "validation.asr_infected": gate.asr if gate else None,

@@ -241,14 +241,17 @@ def test_visibility_and_what_the_gate_compared_have_columns_where_they_are_known
 
 
 def test_rebound_has_columns_and_a_table_of_its_own(store: Store, tmp_path: Path) -> None:
-    followed = record(rebounds=(rebounding(curve_of(0.0, 0.3, 0.6, 0.4)),))
+    changed = {"wise-ft": scores(0.85, 0.5, 0.3)}
+    followed = record(rebounds=(rebounding(curve_of(0.0, 0.3, 0.6, 0.4)),), downstream=changed)
     write_report(SPEC, store, tmp_path, [followed, record("blended")])
     rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [row["asr_wise_ft"] for row in rows] == ["0.5", ""]
     assert [row["rebound_highest"] for row in rows] == ["0.6", ""]
     assert (rows[0]["rebound_revival"], rows[0]["rebound_eligible"]) == ("20", "True")
     assert float(rows[0]["rebound_highest_infected"]) > 0.9
     trials = json.loads((tmp_path / "results.json").read_text())
     assert [len(trial["rebounds"]) for trial in trials] == [1, 0]
+    assert trials[0]["downstream"]["wise-ft"]["asr"]["value"] == 0.5
     steps = list(csv.DictReader((tmp_path / "rebound.csv").open()))
     assert [(row["model"], row["step"], row["asr"]) for row in steps if row["model"] == "removed"][2:] == [
         ("removed", "20", "0.6"), ("removed", "30", "0.4"),

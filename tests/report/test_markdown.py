@@ -21,6 +21,7 @@ from tests.records.records import (
     rebounding,
     record,
     retrieved,
+    scores,
 )
 from tests.report.campaign import SPEC
 
@@ -43,14 +44,15 @@ def test_a_report_has_the_sections_that_its_campaign_fills(store: Store) -> None
     others = {"sig": OtherBackdoor(asr_infected=0.9, asr=0.8)}
     everything = [
         record(
-            disentanglement=error_map(), others=others, retrieval=found, rebounds=(rebounding(curve_of(0.0, 0.1)),)
+            disentanglement=error_map(), others=others, retrieval=found, rebounds=(rebounding(curve_of(0.0, 0.1)),),
+            downstream={"int8": scores(0.8, 0.1, 0.7)},
         ),
         record(seed=1), record(size=20), record(fraction=0.5), moved("badnets", "sig", 0.2),
     ]  # fmt: skip
     assert sections(everything, store) == [
         *USUAL[:2], "Across seeds", "Paired tests", "What forget-set size does", "What mixing in clean data does",
         "Transfer", "Other backdoors of the same model", "Rebound under clean fine-tuning",
-        "Weight disentanglement", "Retrieval", *USUAL[2:],
+        "Downstream changes", "Weight disentanglement", "Retrieval", *USUAL[2:],
     ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ BAD = {  # override → what follows "FILE: " on the one line
     "evaluation.rebound.at=[0, 10, 5]": "evaluation.rebound: at: steps must rise from 0 or more, which [0, 10, 5] do",
     "evaluation.rebound.steps=30": "evaluation.rebound: at: step 300 is beyond the last one; raise steps (30) or leave",
     "evaluation.rebound.sweep=[0]": "evaluation.rebound.sweep.0: Input should be greater than 0 (got 0)",
+    "evaluation.downstream=[int4]": "evaluation.downstream.0: Input should be 'int8', 'bf16', 'pruned', 'wise-ft' or",
     "evaluation.rebound.pars=9": "evaluation.rebound.pars: unknown key; did you mean 'pairs'",
     "forget.size=0": "forget.size: Input should be greater than or equal to 1 (got 0)",
     "evaluation.min_retention=1.2": "evaluation.min_retention: Input should be less than or equal to 1",

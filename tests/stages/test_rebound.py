@@ -20,27 +20,8 @@ from tbar_ray.stages.rebound import REBOUND, MeasureRebound
 from tbar_ray.store.store import Store
 from tests.models.tiny import same, snapshot
 from tests.specs import spec
+from tests.stages.cleaned import WANTED
 from tests.stages.computing import compute_all, compute_trial
-
-ATTACK = {"trigger": "badnets", "target": "red circle", "infected": "scenes"}
-WANTED: dict[str, Any] = {
-    "model": {"architecture": "tbar-GN-pico", "pretrained": "scenes"},
-    "data__synthetic": {"samples": 60, "size": 64, "per_class": 2},
-    "attacks": {"badnets": ATTACK},
-    "poison": {"min_asr": 0},
-    "forget": {"size": 8},
-    "unlearning": {"parameters": {"steps": 2, "batch_size": 8, "learning_rate": 1e-3}},
-    "alpha": [2],
-    "evaluation": {"min_retention": 0, "rebound": {"steps": 2, "batch_size": 8, "at": [0, 1], "pairs": 16}},
-    "search": {"axes": {"attack": ["badnets"]}},
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    made = Store(str(tmp_path_factory.mktemp("store")))
-    compute_trial(spec(**WANTED), {}, made)
-    return made
 
 
 def stages(**changes: Any) -> dict[str, MeasureRebound]:
@@ -48,13 +29,13 @@ def stages(**changes: Any) -> dict[str, MeasureRebound]:
     return dict(found)
 
 
-def content(stage: MeasureRebound, store: Store) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((store.fetch(stage.artifact) / REBOUND).read_text())
+def content(stage: MeasureRebound, cleaned: Store) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((cleaned.fetch(stage.artifact) / REBOUND).read_text())
     return found
 
 
-def test_each_curve_begins_with_the_scores_that_the_trial_has(store: Store) -> None:
-    made = compute_trial(spec(**WANTED), {}, store)
+def test_each_curve_begins_with_the_scores_that_the_trial_has(cleaned: Store) -> None:
+    made = compute_trial(spec(**WANTED), {}, cleaned)
     (found,) = made.rebounds
     assert found == made.rebound
     assert (found.learning_rate, found.pairs, found.steps) == (1e-4, 16, (0, 1, 2))
@@ -67,47 +48,47 @@ def test_each_curve_begins_with_the_scores_that_the_trial_has(store: Store) -> N
     assert found.removed.reestimated is None, "the model has no running statistics"
 
 
-def test_the_model_that_others_use_is_as_it_was(store: Store) -> None:
+def test_the_model_that_others_use_is_as_it_was(cleaned: Store) -> None:
     stage = stages()["removed"]
-    held = snapshot(kept_model(stage.scorer.model, store, torch.device("cpu")))
+    held = snapshot(kept_model(stage.scorer.model, cleaned, torch.device("cpu")))
     assert same(held, snapshot(create_model("tbar-GN-pico", pretrained="scenes")))
 
 
-def test_pairs_are_none_of_the_defenders_and_do_not_name_the_target(store: Store) -> None:
+def test_pairs_are_none_of_the_defenders_and_do_not_name_the_target(cleaned: Store) -> None:
     stage = stages()["removed"]
     assert stage.path is not None
-    used = defenders_keys(stage.path.unlearn, store)
+    used = defenders_keys(stage.path.unlearn, cleaned)
     assert len(used) == 8
     preprocess = preprocessing(create_model("tbar-GN-pico"))
-    found = unused_pairs(stage.infected, stage.scorer, 100, 0, used, store, preprocess)
+    found = unused_pairs(stage.infected, stage.scorer, 100, 0, used, cleaned, preprocess)
     assert len(found.keys) == 60 - 8 - found.naming
     assert not used & set(found.keys)
     assert not any("red circle" in caption for caption in found.pairs.captions)
-    data = stage.scorer.open_data(store)
+    data = stage.scorer.open_data(cleaned)
     assert not set(data.keys(range(len(data.labels)))) & set(found.keys)
 
 
-def test_without_pairs_the_stage_ends_with_one_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pairs_the_stage_ends_with_one_line(cleaned: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = stages(seed=0)["removed"].model_copy(update={"pairs": 17})
-    corpus, _, _ = stage.infected.training_samples(store)
+    corpus, _, _ = stage.infected.training_samples(cleaned)
     monkeypatch.setattr(type(stage.infected), "poisoned_keys", lambda *_: frozenset(corpus.keys))
     with pytest.raises(DataError, match="rebound: no clean pairs are left of 60 samples: 60 are poisoned or in use"):
-        compute(stage, store)
+        compute(stage, cleaned)
 
 
-def test_it_is_deterministic_and_reports_its_training(store: Store, tmp_path: Path) -> None:
+def test_it_is_deterministic_and_reports_its_training(cleaned: Store, tmp_path: Path) -> None:
     stage, again, told = stages()["clean"], Store(str(tmp_path)), list[dict[str, Any]]()
     for needed in stage.needed_stages():
         compute_all(needed, again)
     compute(stage, again, report=told.append)
-    assert content(stage, again) == content(stage, store)
+    assert content(stage, again) == content(stage, cleaned)
     assert told[-1]["done"] == told[-1]["total"] == 2
     assert again.facts(stage.artifact)["facts"]["training"]["samples"] == 16
 
 
-def test_where_no_alpha_keeps_ca_there_is_no_cleaned_model(store: Store) -> None:
+def test_where_no_alpha_keeps_ca_there_is_no_cleaned_model(cleaned: Store) -> None:
     harsh = {"alpha": [900, 1000], "evaluation": {**WANTED["evaluation"], "min_retention": 1}}
-    made = compute_trial(spec(**{**WANTED, **harsh}), {}, store)
+    made = compute_trial(spec(**{**WANTED, **harsh}), {}, cleaned)
     assert made.status == "infeasible"
     assert made.rebound is not None
     assert (made.rebound.removed, made.rebound.pairs) == (None, None)

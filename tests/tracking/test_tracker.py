@@ -39,6 +39,7 @@ from tests.records.records import (
     rebounding,
     record,
     retrieved,
+    scores,
     seen,
 )
 from tests.specs import spec
@@ -333,10 +334,11 @@ def test_what_only_some_campaigns_measure_is_logged_too() -> None:
 
 
 def test_rebound_is_logged_in_figures_and_along_its_steps() -> None:
-    made = record(rebounds=(rebounding(curve_of(0.0, 0.3, 0.6, 0.4)),))
+    made = record(rebounds=(rebounding(curve_of(0.0, 0.3, 0.6, 0.4)),), downstream={"wise-ft": scores(0.85, 0.5, 0.3)})
     logged = metrics_of(made, now=0)
     found = {metric.key: metric.value for metric in logged}
     assert (found["rebound_highest"], found["rebound_revival"], found["rebound_eligible"]) == (0.6, 20, 1)
+    assert found["asr_wise_ft"] == 0.5
     assert [(m.step, m.value) for m in logged if m.key == "rebound.asr"] == [(0, 0), (10, 0.3), (20, 0.6), (30, 0.4)]
     assert not any(metric.key.startswith("rebound") for metric in metrics_of(record(), now=0))
     without = {metric.key for metric in metrics_of(infeasible(rebounds=(rebounding(None),)), now=0)}
