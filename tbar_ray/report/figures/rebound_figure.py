@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TITLE = "Rebound under clean fine-tuning"
 SHOWN = (("asr", "ASR"), ("ca", "CA"))
 """Scores, from the top row of panels down."""
+BESIDE = 4
+"""Attacks side by side, at most."""
 LINEAR = 10
 """Steps up to which the axis is linear; logarithmic from there."""
 REPEATED = ("attack", "seed")
@@ -38,16 +40,22 @@ def rebound_figure(records: Sequence[TrialRecord]) -> Figure:
         return style.message_figure(TITLE, "Rebound has not been measured for any trial.")
     attacks = list(grouped(models, lambda model: (model.record.attack,)).items())
     looks = _looks(models)
-    figure = style.new_figure(max(4.1 * len(attacks) + 2.6, 7.5), 6.4)
-    grid = figure.subplots(len(SHOWN), len(attacks), squeeze=False, sharex=True, sharey="row")
+    rows, columns = style.wrapped(len(attacks), BESIDE)
+    figure = style.new_figure(max(4.1 * columns + 2.6, 7.5), 5.6 * rows + 0.8)
+    grid = figure.subplots(len(SHOWN) * rows, columns, squeeze=False, sharex=True)
     names, size = style.fitted([attack for (attack,), _ in attacks], 4.1)
-    for column, (_, members) in enumerate(attacks):
-        for row, (metric, _) in enumerate(SHOWN):
-            _draw(grid[row][column], members, metric, looks)
-        style.panel_title(grid[0][column], names[column], style.INK, size)
-        grid[-1][column].set_xlabel(f"steps (logarithmic from {LINEAR})")
-    for row, (_, name) in enumerate(SHOWN):
-        grid[row][0].set_ylabel(name)
+    for place, (_, members) in enumerate(attacks):
+        row, column = divmod(place, columns)
+        for below, (metric, name) in enumerate(SHOWN):
+            axes = grid[len(SHOWN) * row + below][column]
+            _draw(axes, members, metric, looks)
+            if column == 0:
+                axes.set_ylabel(name)
+        axes.set_xlabel(f"steps (logarithmic from {LINEAR})")
+        style.panel_title(grid[len(SHOWN) * row][column], names[place], style.INK, size)
+    for unused in range(len(attacks), rows * columns):
+        for below in range(len(SHOWN)):
+            grid[len(SHOWN) * (rows - 1) + below][unused % columns].set_visible(False)
     style.legend(figure, _entries(models, looks))
     counts = count_text((metric, model.curve.points[0].scores.rate(metric)) for metric, _ in SHOWN for model in models)
     drawn = sum(model.role == "removed" for model in models)
@@ -90,7 +98,7 @@ def _draw(axes: Axes, models: Sequence[Followed], metric: str, looks: Mapping[in
     if metric == "asr":
         axes.axhline(REMOVED, color=style.FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
     style.dress(axes)
-    style.percent(axes, "y", whole=True)
+    style.percent(axes, "y", whole=metric == "asr")
     axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.6)
     axes.set_xlim(-0.4, max(steps) * 1.06)
     axes.set_xticks(sorted(steps), [str(step) for step in sorted(steps)], fontsize=8)

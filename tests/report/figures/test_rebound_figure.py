@@ -42,3 +42,12 @@ def test_seeds_share_a_look_and_one_method_needs_no_name() -> None:
 
 def test_without_rebound_there_is_a_sentence() -> None:
     assert "has not been measured" in text_of(rebound_figure([record()]))
+
+
+def test_many_attacks_take_several_rows() -> None:
+    figure = rebound_figure([record(f"attack-{place}", rebounds=(STAYS,)) for place in range(5)])
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in shown if axes.get_title(loc="left")] == [
+        f"attack-{place}" for place in range(5)
+    ]
+    assert (len(figure.axes), len(shown)) == (12, 10)
