@@ -222,4 +222,17 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "            if missed:\n",
         "tests/execution/test_watch.py",
     ),
+    # what becomes of a removal
+    Mutant(
+        "tbar_ray/stages/rebound.py",
+        "defenders_keys(self.path.unlearn, store)",
+        "frozenset[str]()",
+        "tests/stages/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/stages/alpha_scores.py",
+        "            own = self._edit.head is not None and",
+        "            own = self._edit.head is None and",
+        "tests/stages/test_subject.py",
+    ),
 )

@@ -13,6 +13,7 @@ from tbar_ray.errors import DataError
 from tbar_ray.execution.stage_task import compute
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.planning.planner import Planner
+from tbar_ray.stages import rebound
 from tbar_ray.stages.clean_pairs import defenders_keys, unused_pairs
 from tbar_ray.stages.kept import kept_model
 from tbar_ray.stages.node import stages_in_order
@@ -68,6 +69,25 @@ def test_pairs_are_none_of_the_defenders_and_do_not_name_the_target(cleaned: Sto
     assert not set(data.keys(range(len(data.labels)))) & set(found.keys)
 
 
+def test_a_cleaned_model_gets_other_pairs_than_its_defender_had(
+    cleaned: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[frozenset[str]] = []
+
+    def noted(infected: Any, scorer: Any, count: int, seed: int, used: frozenset[str], *more: Any) -> Any:
+        asked.append(used)
+        return unused_pairs(infected, scorer, count, seed, used, *more)
+
+    monkeypatch.setattr(rebound, "unused_pairs", noted)
+    found = stages()
+    for stage in found.values():
+        compute(stage.model_copy(update={"pairs": 18}), cleaned)
+    path = found["removed"].path
+    assert path is not None
+    assert list(found) == ["removed", "infected", "clean"]
+    assert asked == [defenders_keys(path.unlearn, cleaned), frozenset(), frozenset()]
+
+
 def test_without_pairs_the_stage_ends_with_one_line(cleaned: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = stages(seed=0)["removed"].model_copy(update={"pairs": 17})
     corpus, _, _ = stage.infected.training_samples(cleaned)
@@ -104,12 +124,12 @@ def test_models_that_are_compared_with_are_measured_once_for_all_methods_and_for
 
 
 def test_a_sweep_adds_learning_rates_after_the_own_one() -> None:
-    rebound = {**WANTED["evaluation"]["rebound"], "sweep": [3, 1, 0.333]}
-    changed = {**WANTED, "evaluation": {"rebound": rebound}}
+    wanted = {**WANTED["evaluation"]["rebound"], "sweep": [3, 1, 0.333]}
+    changed = {**WANTED, "evaluation": {"rebound": wanted}}
     planned = Planner(spec(**changed)).plan({})
     rates = [each["removed"].options.learning_rate for each in planned.graph.rebounds]
     assert rates == [1e-4, 3.33e-5, 3e-4]
-    direct = {**changed, "evaluation": {"rebound": {**rebound, "sweep": [], "learning_rate": 3e-4}}}
+    direct = {**changed, "evaluation": {"rebound": {**wanted, "sweep": [], "learning_rate": 3e-4}}}
     assert planned.graph.rebounds[2] == Planner(spec(**direct)).plan({}).graph.rebounds[0]
     assert sum(stage.kind == "rebound" for stage in planned.graph.results) == 9
 
