@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from tbar_ray.evaluation.rebound import REMOVED
+from tbar_ray.lasting.options import ChangeName
 from tbar_ray.records.cells import one_per_cell
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import ScoresRecord
@@ -24,7 +26,8 @@ def downstream(records: Sequence[TrialRecord]) -> Markdown:
     changed = [record for record in one_per_cell(records) if record.downstream]
     if not changed:
         return Markdown()
-    axes, names = columns_of(changed, always=()), list(dict.fromkeys(n for r in changed for n in r.downstream))
+    axes = columns_of(changed, always=())
+    names = [name for name in get_args(ChangeName) if any(name in record.downstream for record in changed)]
     rows = [
         [r.attack, *values(r, axes), three_scores(r.removed), *(_cell(r, r.downstream.get(name)) for name in names)]
         for r in changed

@@ -42,9 +42,10 @@ class MeasureRebound(Stage):
 
     @property
     def title(self) -> str:
-        """The model, the trigger, and the learning rate."""
-        of = f"the {self.scorer.role} model" if self.path is None else self.path.unlearn.title
-        return f"rebound of {of} ({self.scorer.backdoor.trigger}, lr {self.options.learning_rate:g})"
+        """The model (of an uncleaned one its role and the trigger), and the learning rate."""
+        uncleaned = f"the {self.scorer.role} model ({self.scorer.backdoor.trigger})"
+        of = uncleaned if self.path is None else self.path.unlearn.title
+        return f"rebound of {of} at learning rate {self.options.learning_rate:g}"
 
     @property
     def work(self) -> int:

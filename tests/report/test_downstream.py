@@ -6,11 +6,12 @@ from tests.report.reading import rows_of
 
 
 def test_a_row_per_trial_and_a_column_per_change_with_what_came_back_in_bold() -> None:
-    changes = {"int8": scores(0.8, 0.02, 0.7), "wise-ft": scores(0.85, 0.6, 0.3)}
+    changes = {"wise-ft": scores(0.85, 0.6, 0.3), "int8": scores(0.8, 0.02, 0.7)}
     some = record(method="b", removed=scores(0.8, 0.3, 0.5), downstream={"wise-ft": scores(0.85, 0.6, 0.3)})
     first, second = rows_of(
         downstream([record(method="a", removed=scores(0.8, 0.02, 0.7), downstream=changes), some, record("sig")])
     )
+    assert list(first) == ["attack", "method", "as cleaned", "int8", "wise-ft"], "in one order, as changes are listed"
     assert first["as cleaned"] == "80.0 / 2.0 / 70.0"
     assert first["int8"] == "80.0 / 2.0 / 70.0"
     assert first["wise-ft"] == "**85.0 / 60.0 / 30.0**"
