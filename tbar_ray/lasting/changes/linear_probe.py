@@ -48,6 +48,6 @@ def _features(model: nn.Module, material: Material) -> Tensor:
     with answering(model):
         found = [
             model.encode_image(normalise(batch.to(device), material.preprocessing), normalize=True).cpu()  # type: ignore[operator]
-            for batch in images.split(images_at_once(device))
+            for batch in torch.split(images, images_at_once(device))
         ]
     return torch.cat(found)
