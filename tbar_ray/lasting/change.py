@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.task_vector import TaskVector
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Material:
         labelled: clean labelled images that had no part in the scores.
         classes: number of classes.
         preprocessing: size and normalisation of the model's input images.
+        task: the vector of another task; None where there is none.
     """
 
     infected: Mapping[str, Tensor]
     labelled: Split
     classes: int
     preprocessing: Preprocessing
+    task: TaskVector | None = None
 
 
 class Change(ABC):

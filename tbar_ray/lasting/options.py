@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tbar_ray.training.options import Optimisation
 
-ChangeName = Literal["int8", "bf16", "pruned", "wise-ft", "linear-probe"]
+ChangeName = Literal["int8", "bf16", "pruned", "wise-ft", "linear-probe", "merged"]
 """Downstream changes; each is an entry of `lasting.registry`."""
 
 

@@ -114,7 +114,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         map=xi,
         geometry=None if xi is None else geometry_stage(xi),
         rebounds=rebound_stages(spec, planted, path, clean),
-        downstream=_downstream(spec, path),
+        downstream=_downstream(spec, path, planted),
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 
@@ -171,11 +171,12 @@ def _evaluate(
     )
 
 
-def _downstream(spec: CampaignSpec, path: AlphaPath) -> MeasureDownstream | None:
+def _downstream(spec: CampaignSpec, path: AlphaPath, planted: PlantedAttack) -> MeasureDownstream | None:
     if not spec.evaluation.downstream:
         return None
     changes = tuple(dict.fromkeys(spec.evaluation.downstream))
-    return MeasureDownstream(path=path, changes=changes, threads=spec.resources.trial_cpus)
+    another = planted.another if "merged" in changes else None
+    return MeasureDownstream(path=path, changes=changes, another=another, threads=spec.resources.trial_cpus)
 
 
 def _clean(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> Evaluate | None:

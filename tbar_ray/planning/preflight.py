@@ -17,6 +17,7 @@ from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
 from tbar_ray.planning.foundation import Foundation, given_weights
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.planted import another_task
 from tbar_ray.planning.trial import override, poisoning_rate
 from tbar_ray.planting.badclip import PatchOptimisation
 from tbar_ray.planting.registry import PLANTINGS, build_planting
@@ -89,7 +90,9 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
         spec.model_dump_json(include={"model", "tasks", "attacks", "resources"}), partial(_check_model_and_tasks, spec)
     )
     for name, attack in spec.attacks.items():
-        of = spec.model_dump_json(include={"data": True, "tasks": True, "attacks": {name}})
+        of = spec.model_dump_json(
+            include={"data": True, "tasks": True, "attacks": {name}, "evaluation": {"downstream"}}
+        )
         once(of, partial(_check_attack, spec, base, name, attack))
     _check_methods(spec, methods)
     sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks", "evaluation"})
@@ -161,6 +164,11 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
     names = () if base.missing else _classes_of(spec, attack)
     if names:
         check(".target", lambda: find_class(attack.target, names))
+    if "merged" in spec.evaluation.downstream and another_task(spec, attack) is None:
+        raise SpecError(
+            f"evaluation.downstream: 'merged' adds another task's vector, and there is none for {where}; give it a "
+            f"task and list another under 'tasks', or leave 'merged' out"
+        )
     learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
     if learned and attack.infected is not None:
         raise SpecError(

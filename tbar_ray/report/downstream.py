@@ -16,7 +16,8 @@ from tbar_ray.report.text import Markdown, bold, section, table, three_scores
 NOTE = (
     "CA / ASR / PA in % on the test split of the cleaned model after one change each: weights rounded to 8 bits for "
     "each output channel (int8) or to bfloat16 (bf16), the 30% of each matrix that are smallest set to 0 (pruned), the "
-    "mean with the infected model's weights (wise-ft), a linear classifier on its image features (linear-probe). "
+    "mean with the infected model's weights (wise-ft), a linear classifier on its image features (linear-probe), "
+    "another task's vector added (merged). "
     f"**Bold**: the backdoor was removed (ASR ≤ {REMOVED:.0%}) and is not after the change."
 )
 

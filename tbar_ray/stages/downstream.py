@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tbar_ray.lasting.options import ChangeName
 from tbar_ray.stages.alpha_path import AlphaPath
+from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.stages.poison import InfectedModel
 from tbar_ray.stages.subject import subject_of
+from tbar_ray.store.store import Store
+
+if TYPE_CHECKING:
+    from tbar_ray.models.task_vector import TaskVector
 
 DOWNSTREAM = "downstream.json"
 
@@ -25,6 +31,8 @@ class MeasureDownstream(Stage):
 
     path: AlphaPath
     changes: tuple[ChangeName, ...]
+    another: InfectedModel | None = None
+    """A model fine-tuned cleanly for another task, whose vector is merged in; None where no change needs it."""
 
     @property
     def title(self) -> str:
@@ -63,8 +71,21 @@ class MeasureDownstream(Stage):
                     scorer.load_split(data, "validation", trigger, preprocess),
                     len(data.classnames),
                     preprocess,
+                    self._task(store),
                 )
                 found = score_changes(subject.model, self.changes, material, subject.score_with, clean)
                 content = {name: scores.to_dict() for name, scores in found.items()}
         (context.out / DOWNSTREAM).write_text(json.dumps(content, indent=1))
         return {}
+
+    def _task(self, store: Store) -> TaskVector | None:
+        """The vector of the other task."""
+        import torch
+
+        from tbar_ray.models.task_vector import TaskVector
+
+        if self.another is None:
+            return None
+        assert isinstance(self.another.clean, ModelNode)
+        start, end = (node.load(store, torch.device("cpu")).state_dict() for node in (self.another.clean, self.another))
+        return TaskVector.between(start, end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -18,11 +19,13 @@ from tbar_ray.lasting.downstream import score_changes
 from tbar_ray.lasting.options import ChangeName
 from tbar_ray.lasting.registry import CHANGES
 from tbar_ray.models.factory import preprocessing
+from tbar_ray.models.task_vector import TaskVector
 from tests.models.tiny import GROUP_NORM, RESNET, changed, same, snapshot, tiny, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, Case, case, pictures, stamp
 from tests.unlearning.test_statistics_masking import clean
 
-ALL = get_args(ChangeName)
+ALL = tuple(name for name in get_args(ChangeName) if name != "merged")
+"""Those that need no other task."""
 
 
 def labelled(found: Case, seed: int, count: int = 80) -> Split:
@@ -53,7 +56,7 @@ def scored(found: Case, model: nn.Module, head: Tensor | None) -> Scores:
 
 
 def test_every_change_that_a_spec_may_name_is_registered() -> None:
-    assert set(CHANGES) == set(ALL)
+    assert set(CHANGES) == set(get_args(ChangeName))
 
 
 def test_int8_has_255_levels_for_each_output_channel() -> None:
@@ -93,6 +96,15 @@ def test_wise_ft_is_half_way_to_the_infected_model() -> None:
     state = after("wise-ft", case(GROUP_NORM), cleaned, infected=infected)
     for name, value in state.items():
         torch.testing.assert_close(value, (snapshot(infected)[name] + snapshot(cleaned)[name]) / 2)
+
+
+def test_merging_adds_a_share_of_the_other_tasks_vector() -> None:
+    found, before = case(GROUP_NORM), snapshot(case(GROUP_NORM).model)
+    vector = TaskVector.between(before, snapshot(tiny(GROUP_NORM, seed=3)))
+    copied = deepcopy(found.model)
+    CHANGES["merged"]().apply(copied, replace(material(found), task=vector))
+    for name, value in snapshot(copied).items():
+        torch.testing.assert_close(value, before[name] + 0.3 * vector.tensors[name])
 
 
 def test_a_linear_probe_learns_the_classes_from_clean_images_and_keeps_the_backdoor() -> None:

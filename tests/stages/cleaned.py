@@ -17,7 +17,7 @@ WANTED: dict[str, Any] = {
     "evaluation": {
         "min_retention": 0,
         "rebound": {"steps": 2, "batch_size": 8, "at": [0, 1], "pairs": 16},
-        "downstream": list(get_args(ChangeName)),
+        "downstream": [name for name in get_args(ChangeName) if name != "merged"],
     },
     "search": {"axes": {"attack": ["badnets"]}},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -11,12 +11,14 @@ import torch
 from tbar_ray.execution.stage_task import compute
 from tbar_ray.lasting import downstream
 from tbar_ray.lasting.change import Material
-from tbar_ray.lasting.options import ChangeName
+from tbar_ray.models.checkpoint import save_state_dict
+from tbar_ray.models.factory import create_model
 from tbar_ray.planning.planner import Planner
 from tbar_ray.stages.downstream import DOWNSTREAM, MeasureDownstream
 from tbar_ray.stages.kept import kept_model
+from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import Store
-from tests.models.tiny import same, snapshot
+from tests.models.tiny import same, snapshot, tiny
 from tests.specs import spec
 from tests.stages.cleaned import WANTED
 from tests.stages.computing import compute_trial
@@ -30,7 +32,7 @@ def stage(**changes: Any) -> MeasureDownstream:
 
 def test_a_trials_record_has_the_scores_after_each_change(cleaned: Store) -> None:
     made = compute_trial(spec(**WANTED), {}, cleaned)
-    assert list(made.downstream) == list(get_args(ChangeName))
+    assert list(made.downstream) == WANTED["evaluation"]["downstream"]
     assert made.removed is not None
     assert {scores.ca.n for scores in made.downstream.values()} == {made.removed.ca.n}
     values = made.downstream_values()
@@ -72,3 +74,20 @@ def test_a_change_is_made_once_and_none_is_made_unasked() -> None:
     assert twice.changes == ("int8", "pruned")
     graph = Planner(spec(**{**WANTED, "evaluation": {}})).plan({}).graph
     assert (graph.downstream, graph.results) == (None, [graph.path])
+
+
+def test_the_vector_of_another_task_is_that_of_its_clean_training(cleaned: Store) -> None:
+    attack = {"trigger": "badnets", "target": "red circle", "task": "night"}
+    tasks = {name: {"synthetic": name} for name in ("night", "shapes")}
+    changes = {"attacks": {"badnets": attack}, "tasks": tasks, "poison": {"rate": 0.1}}
+    asked = stage(**changes, evaluation={"downstream": ["merged"]})
+    assert asked.another is not None
+    start, end = create_model("tbar-GN-pico", pretrained="scenes").state_dict(), tiny("tbar-GN-pico").state_dict()
+    folder = cleaned.scratch()
+    save_state_dict(end, folder / WEIGHTS)
+    cleaned.commit(asked.another.artifact, folder, {"kind": asked.another.kind, "facts": {}})
+    vector = asked._task(cleaned)
+    assert vector is not None
+    for name, value in vector.tensors.items():
+        assert torch.equal(value, end[name] - start[name])
+    assert stage()._task(cleaned) is None
