@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 from tbar_ray.models.visual_prompts import prompted
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin")
+MOST_HEADS = 4
+"""Classifiers that a model keeps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ class Model:
     architecture: str
     beside: Beside = field(default_factory=Beside)
     form: CheckpointFormat | None = None
+    _heads: dict[object, Tensor] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         extra = "".join(f", own {part}" for part in self.beside.parts())
@@ -67,7 +71,7 @@ class Model:
 
     def copy(self) -> Model:
         """A copy with independent weights; what is beside them (`beside`) is shared."""
-        return Model(copy.deepcopy(self.module), self.architecture, self.beside, self.form)
+        return replace(self, module=copy.deepcopy(self.module))
 
     def reestimated(self, images: Array) -> Model:
         """A copy whose running statistics (BatchNorm) are estimated anew on clean, unlabelled images.
@@ -94,13 +98,22 @@ class Model:
             SpecError: if its own classifier is for other classes.
         """
         if self.beside.head is None:
-            return classes.prompts(self.tokenizer).head(self.module)
+            return self._zero_shot_head(classes)
         if self.beside.names != classes.names:
             raise SpecError(
                 f"the model's own classifier is for {len(self.beside.names)} classes, beginning with "
                 f"{self.beside.names[0]!r}; ask about those"
             )
         return self.beside.head.to(self.device)
+
+    def _zero_shot_head(self, classes: Classes) -> Tensor:
+        """The head; embedded anew only where the text encoder has other weights: a thousand classes take minutes."""
+        key = classes, self.device, _digest(self.module)
+        if key not in self._heads:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
+            self._heads[key] = classes.prompts(self.tokenizer).head(self.module)
+        return self._heads[key]
 
     @contextmanager
     def answering(self, classes: Classes) -> Iterator[tuple[nn.Module, Tensor]]:
@@ -188,3 +201,12 @@ def load_model(
     module = create_model(architecture, device=device)
     load_weights(module, state, source=str(path), architecture=architecture)
     return Model(module.eval(), architecture, Beside.load(path), form)
+
+
+def _digest(module: nn.Module) -> bytes:
+    """Hash of the weights outside the image encoder."""
+    digest = hashlib.blake2b()
+    for name, value in module.named_parameters():
+        if not name.startswith("visual."):
+            digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)
+    return digest.digest()

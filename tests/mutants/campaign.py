@@ -180,10 +180,10 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     # tracking and report
     Mutant(
-        "tbar_ray/tracking/tracker.py",
+        "tbar_ray/records/names.py",
         "            names.append(factor.told(record.settings[name]))\n",
         "            pass\n",
-        "tests/tracking/test_tracker.py",
+        "tests/records/test_names.py tests/tracking/test_tracker.py",
     ),
     Mutant(
         "tbar_ray/tracking/tracker.py",
@@ -234,5 +234,42 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "            own = self._edit.head is not None and",
         "            own = self._edit.head is None and",
         "tests/stages/test_subject.py",
+    ),
+    # one model
+    Mutant(
+        "tbar_ray/onemodel/examine.py",
+        "        return self.asr.value >= self.settings.min_asr\n",
+        "        return True\n",
+        "tests/onemodel/test_workflow.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/remove.py",
+        "    return poisoned | examined.defence.held\n",
+        "    return poisoned\n",
+        "tests/onemodel/test_remove.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/writing.py",
+        "        if not _same(state[key], live[key]):\n",
+        "        if True:\n",
+        "tests/onemodel/test_writing.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/verdict.py",
+        "    if is_.low <= base.high:\n",
+        "    if is_.low <= was.high:\n",
+        "tests/onemodel/test_verdict.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/report.py",
+        "autoescape=True",
+        "autoescape=False",
+        "tests/onemodel/test_report.py",
+    ),
+    Mutant(
+        "tbar_ray/stages/alpha_path.py",
+        "coefficient, device, self.statistics, self",
+        'coefficient, device, "as_applied", self',
+        "tests/campaign/test_export.py",
     ),
 )
