@@ -1,4 +1,4 @@
-"""`tbar model`: the weights that come with the package, scoring models, and packing new ones."""
+"""`tbar model`: checkpoints in any format, the weights that come with the package, scoring models, packing new ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tbar_ray.cli.model_arithmetic import merge, negate
+from tbar_ray.cli.model_convert import convert
+from tbar_ray.cli.model_inspect import inspect
 from tbar_ray.cli.options import local_folder, local_path
 from tbar_ray.errors import SpecError
 from tbar_ray.redaction import redact
@@ -16,8 +19,13 @@ if TYPE_CHECKING:
     from tbar_ray.evaluation.rates import Rate
 
 app = typer.Typer(
-    help="List the weights that come with the package, score a model, or pack new weights.", no_args_is_help=True
+    help="Inspect, convert and combine checkpoints; list shipped weights, score a model, pack weights.",
+    no_args_is_help=True,
 )
+app.command()(inspect)
+app.command()(convert)
+app.command()(negate)
+app.command()(merge)
 
 
 @app.command("list")
@@ -48,7 +56,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
 @app.command()
 def score(
     architecture: Annotated[str, typer.Argument(help="An architecture.")],
-    pretrained: Annotated[str, typer.Argument(help="A tag, or a .safetensors or .pt file.")],
+    pretrained: Annotated[str, typer.Argument(help="A tag, or a checkpoint: a file or a folder.")],
     evaluation: Annotated[list[str] | None, typer.Option(help="A zero-shot set; may be given several times.")] = None,
     retrieval: Annotated[list[str] | None, typer.Option(help="A retrieval set; may be given several times.")] = None,
 ) -> None:
