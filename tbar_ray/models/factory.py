@@ -19,6 +19,7 @@ from tbar_ray.models.agreement import require_agreement, require_text_tower
 from tbar_ray.models.architectures import NORMALISATIONS, Variant, variant
 from tbar_ray.models.checkpoint import CheckpointFormat, is_weights_file, load_checkpoint
 from tbar_ray.models.formats.names import mixed_prefix
+from tbar_ray.models.inspection.inspect import look_at
 from tbar_ray.models.inspection.shapes import expected_shapes
 from tbar_ray.models.library import open_clip
 from tbar_ray.models.shipped import load_shipped, shipped_hashes
@@ -106,7 +107,11 @@ def load_file(
     if text is not None and not alone:
         raise CheckpointError(f"{path} has a text tower of its own: leave text_from out")
     state = {**(text or {}), **state}
-    load_weights(model, state, source=str(path), architecture=architecture)
+    try:
+        load_weights(model, state, source=str(path), architecture=architecture)
+    except CheckpointError as error:
+        told = look_at(path).guess.told or "`tbar model inspect` tells more"
+        raise CheckpointError(f"{error}; {told}") from None
     _require_finite(state, str(path))
     return form
 
@@ -170,7 +175,7 @@ def _require_shapes(
             )
         raise CheckpointError(
             f"{source} is not a checkpoint of {architecture}: keys {', '.join(parts)}; found {len(state)} tensors, "
-            f"expected {len(own)} (`tbar model inspect` says which architecture it fits)"
+            f"expected {len(own)}"
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tbar_ray.data.places import exists, is_remote, resolve
 from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.models.agreement import require_agreement, require_text_tower
+from tbar_ray.models.architectures import variant
 from tbar_ray.models.checkpoint import is_weights_file
 from tbar_ray.models.inspection.inspect import look_at
 
@@ -39,7 +40,10 @@ def _refusal(path: Path, architecture: str, changed: int) -> str | None:  # noqa
         if inspection.problems:
             return f"{path}: {inspection.problems[0]}"
         require_agreement(inspection.evidence, architecture, str(path))
-        require_text_tower(inspection.guess.image_encoder_alone, architecture, str(path))
+        guess = inspection.guess
+        if guess.fitting and variant(architecture).base not in guess.fitting:
+            return f"{path} is not a checkpoint of {architecture}: {guess.told}"
+        require_text_tower(guess.image_encoder_alone, architecture, str(path))
     except CheckpointError as error:
         return str(error)
     return None

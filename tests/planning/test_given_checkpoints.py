@@ -12,7 +12,7 @@ from tbar_ray.planning.given_checkpoints import check_checkpoint
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tests.models.formats.published import Malicious, cleanclip, decree, direct, own
-from tests.models.tiny import RESNET, snapshot
+from tests.models.tiny import RESNET, VIT, snapshot
 from tests.planning.test_given import given
 from tests.specs import spec
 
@@ -26,6 +26,8 @@ def test_what_loading_would_refuse_is_said_before_the_sweep(tmp_path: Path) -> N
         check_campaign(Planner(spec(model={"architecture": RESNET, "pretrained": str(path)})))
     check_checkpoint(f"{RESNET}-quickgelu", str(path), "x")
     check_checkpoint(RESNET, str(own(state, tmp_path)), "x")
+    with pytest.raises(SpecError, match=rf"is not a checkpoint of {VIT}: its names and shapes are those of {RESNET}$"):
+        check_checkpoint(VIT, str(own(state, tmp_path)), "x")
     encoder = decree(state, tmp_path)
     with pytest.raises(SpecError, match=r"^x: .* holds an image encoder alone.*tbar model convert"):
         check_checkpoint(f"{RESNET}@imagenet", str(encoder), "x")

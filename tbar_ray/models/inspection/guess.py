@@ -54,12 +54,19 @@ class Guess:
         nearest: the architecture that fits best; None where none has even a tensor in common.
         fit: how well that is.
         image_encoder_alone: whether there is no text tower.
+        fitting: configurations whose names and shapes it has, whatever it states.
     """
 
     candidates: tuple[str, ...]
     nearest: str | None
     fit: Fit
     image_encoder_alone: bool = False
+    fitting: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str | None:
+        """What it fits, for messages; None where that is nothing."""
+        return f"its names and shapes are those of {' or '.join(self.fitting)}" if self.fitting else None
 
 
 def guess_architecture(tensors: Mapping[str, TensorInfo], layout: Layout, evidence: Evidence) -> Guess:
@@ -85,10 +92,10 @@ def guess_architecture(tensors: Mapping[str, TensorInfo], layout: Layout, eviden
             fits[name] = _compare(tensors, expected)
     if not fits:
         return Guess((), None, Fit(unexpected=tuple(sorted(tensors))), alone)
-    fitting = sorted(name for name, fit in fits.items() if not fit.distance)
+    fitting = tuple(sorted(name for name, fit in fits.items() if not fit.distance))
     exact = tuple(said for name in fitting if (said := _as_stated(name, evidence)) is not None)
     nearest = fitting[0] if fitting else min(fits, key=lambda name: (fits[name].distance, name))
-    return Guess(exact, nearest, fits[nearest], alone)
+    return Guess(exact, nearest, fits[nearest], alone, fitting)
 
 
 def _shapes(name: str, tensors: Mapping[str, TensorInfo]) -> Shapes:
