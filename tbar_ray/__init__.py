@@ -24,50 +24,66 @@ if TYPE_CHECKING:
     from tbar_ray.api.walk import Walk
     from tbar_ray.errors import TbarError
     from tbar_ray.evaluation.scores import Scores
+    from tbar_ray.onemodel.measure import measure, measure_retrieval
+    from tbar_ray.onemodel.saving import save_cleaned
+    from tbar_ray.onemodel.settings import CleaningSettings
+    from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Backdoor",
     "Classes",
+    "CleaningSettings",
     "Estimate",
     "Images",
     "Model",
     "Scores",
     "TbarError",
     "Walk",
+    "clean_checkpoint",
     "estimate",
     "evaluate",
     "evaluation_set",
+    "examine_checkpoint",
     "find_artifact",
     "forget_set",
     "list_methods",
     "list_triggers",
     "load_model",
+    "measure",
+    "measure_retrieval",
     "pairs",
     "poisoned_keys",
+    "save_cleaned",
     "trigger",
 ]
 
 _HOMES = {
     "Backdoor": "api.backdoor",
     "Classes": "api.classes",
+    "CleaningSettings": "onemodel.settings",
     "Estimate": "api.estimate",
     "Images": "api.images",
     "Model": "api.model",
     "Scores": "evaluation.scores",
     "TbarError": "errors",
     "Walk": "api.walk",
+    "clean_checkpoint": "onemodel.workflow",
     "estimate": "api.estimate",
     "evaluate": "api.evaluating",
     "evaluation_set": "api.images",
+    "examine_checkpoint": "onemodel.workflow",
     "find_artifact": "api.artifacts",
     "forget_set": "api.requests",
     "list_methods": "api.estimate",
     "list_triggers": "api.triggers",
     "load_model": "api.model",
+    "measure": "onemodel.measure",
+    "measure_retrieval": "onemodel.measure",
     "pairs": "api.requests",
     "poisoned_keys": "api.artifacts",
+    "save_cleaned": "onemodel.saving",
     "trigger": "api.triggers",
 }
 

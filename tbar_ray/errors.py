@@ -56,6 +56,10 @@ class BrokenArtifactError(StoreError):
         return str(self.args[0])
 
 
+class NoBackdoorError(TbarError):
+    """A model is not cleaned, since it has no backdoor as far as was measured."""
+
+
 class TrackingError(TbarError):
     """The MLflow tracking server cannot be reached or rejects a record."""
 

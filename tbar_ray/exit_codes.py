@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     data, a store, tracking server or cluster that is lost, a campaign that another launch runs."""
     BUDGET = 3
     """Of `campaign run`: the next stage would have gone past --budget; the same command with more goes on."""
+    NO_BACKDOOR = 4
+    """Of `unlearn`: no backdoor was found under the given trigger, so that nothing was changed."""
     DEFECT = 70
     """A mistake of this program, with a traceback; to run the command again does not help."""
     INTERRUPTED = 130

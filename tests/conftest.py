@@ -40,16 +40,21 @@ def shares_ray(file: Path) -> bool:
     return "local_ray" in file.read_text()
 
 
-class RayInOneProcess(LoadFileScheduling):  # type: ignore[misc]
-    """The tests of a file, and of all files that share a Ray, run in one process."""
+class FilesThatShareRay(LoadFileScheduling):  # type: ignore[misc]
+    """The tests of a file run in one process, and so do those of all files that share a Ray.
+
+    There are two such groups, of about equal time: campaigns, and all others.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "ray" if shares_ray(self.config.rootpath / file) else file
+        if not shares_ray(self.config.rootpath / file):
+            return file
+        return "campaigns" if file.startswith("tests/campaign/") else "others"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
-    return RayInOneProcess(config, log) if config.getoption("dist") == "loadfile" else None
+    return FilesThatShareRay(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

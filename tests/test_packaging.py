@@ -27,13 +27,14 @@ def test_every_job_is_in_the_wheel_as_it_is(wheel: ZipFile) -> None:
         assert wheel.read(f"tbar_ray/{path.relative_to(ROOT).as_posix()}") == path.read_bytes()
 
 
-def test_schema_model_configurations_and_weights_are_in_the_wheel(wheel: ZipFile) -> None:
+def test_schema_model_configurations_weights_and_templates_are_in_the_wheel(wheel: ZipFile) -> None:
     data = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("*.json", "*.safetensors")
+        for pattern in ("*.json", "*.safetensors", "*.html")
         for path in (ROOT / "tbar_ray").rglob(pattern)
     }
     assert "tbar_ray/spec/campaign.schema.json" in data
+    assert "tbar_ray/onemodel/templates/report.html" in data
     assert data <= set(wheel.namelist())
 
 

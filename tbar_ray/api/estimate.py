@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -19,8 +18,9 @@ from tbar_ray.api.requests import ForgetRequest, PairsRequest
 from tbar_ray.api.walk import Walk
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
-from tbar_ray.evaluation.scores import score
-from tbar_ray.models.statistics import estimate_statistics, has_statistics, with_statistics
+from tbar_ray.evaluation.scores import Scores, score
+from tbar_ray.evaluation.selection import AlphaPoint
+from tbar_ray.models.statistics import Statistics, estimate_statistics, has_statistics, put_statistics
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.training.loop import Progress
 from tbar_ray.training.record import TrainingRecord
@@ -43,6 +43,7 @@ class Estimate:
         cost: steps, samples and seconds that finding it took.
         facts: further results of the method, such as thresholds.
         backdoor: what the method was told of the attack.
+        keys: of the samples that the method was given, by their use (`triggered`, `clean`, `clean pairs`, …).
         clean_images: the defender's clean images, uint8 [N, 3, H, W], on which running statistics (BatchNorm) of the
             edited model are re-estimated: clean pairs, else the forget set before stamping; None where there are none.
     """
@@ -55,6 +56,7 @@ class Estimate:
     facts: Mapping[str, object] = field(default_factory=dict)
     backdoor: Backdoor | None = None
     clean_images: Tensor | None = None
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     _spent: bool = field(default=False, init=False)
 
     def __repr__(self) -> str:
@@ -75,6 +77,8 @@ class Estimate:
         max_asr: float | None = None,
         search: AlphaSearch = "grid",
         statistics: StatisticsChoice = "reestimated",
+        infected: Scores | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Walk:
         """Score the edited model at every α on validation images and select one, by the rule of campaigns.
 
@@ -88,6 +92,8 @@ class Estimate:
             search: "bisection" scores about log2 of the α.
             statistics: of a model with running statistics (BatchNorm): "reestimated" scores it with those of its edited
                 weights and beside them (`Walk.as_applied`) with those that the edit leaves; "as_applied" only so.
+            infected: the infected model's own scores on these images, where they are known already.
+            progress: called with the number of α that were scored, after each.
 
         Raises:
             SpecError: if there is no α, one is negative, no backdoor is known, or the edit was applied in place.
@@ -110,12 +116,19 @@ class Estimate:
             lambda: split,
             target,
             preprocess,
-            score(self.model.module, head, split, target, preprocess).to_dict(),
+            (infected or score(self.model.module, head, split, target, preprocess)).to_dict(),
             self.model.device,
             statistics,
             self._clean_batches if self._reestimates("walk", statistics) else None,
         )
-        walked = walk_alpha(scores, grid, min_retention, max_asr, search)
+
+        def point(alpha: float) -> AlphaPoint:
+            found = scores.point(alpha)
+            if progress is not None:
+                progress(len(scores.path))
+            return found
+
+        walked = walk_alpha(scores, grid, min_retention, max_asr, search, point)
         return Walk.of(walked, scores, min_retention, max_asr)
 
     def apply(
@@ -144,21 +157,26 @@ class Estimate:
         if not alpha >= 0:  # NaN compares false
             raise SpecError(f"apply: α must be at least 0, not {alpha}")
         coefficient = self.method.coefficient(alpha)
-        infected = self._head_for(self.classes)
-        with ExitStack() as stack:
-            edited = EditedModel(self.model.module, self.edit, infected)
-            moved, head = stack.enter_context(edited.at(coefficient))
+        edited = EditedModel(self.model.module, self.edit, self._head_for(self.classes))
+        found: Statistics = {}
+        changed: dict[str, Tensor] = {}
+        with edited.at(coefficient) as (moved, head):
             if coefficient != 0 and self._reestimates("apply", statistics):
-                stack.enter_context(with_statistics(moved, estimate_statistics(moved, self._clean_batches())))
-            state = {key: value.detach().clone() for key, value in moved.state_dict().items()}
+                found = estimate_statistics(moved, self._clean_batches())
+            if in_place:
+                edited.settle()
+            else:
+                live = moved.state_dict()
+                changed = {key: live[key].detach().clone() for key in self.edit.vector.moved}
         cleaned = self.model if in_place else self.model.copy()
-        cleaned.module.load_state_dict(state)
+        cleaned.module.load_state_dict(changed, strict=False)
+        put_statistics(cleaned.module, found)
         self._spent = in_place
         moved_by = Beside()
         if coefficient != 0:
             own = self.edit.head is not None
             moved_by = Beside(head if own else None, self.classes.names if own else (), self.edit.prompts)
-        return Model(cleaned.module, cleaned.architecture, moved_by, cleaned.form)
+        return replace(cleaned, beside=moved_by)
 
     def _reestimates(self, what: str, statistics: StatisticsChoice) -> bool:
         """Whether statistics are to be re-estimated."""
@@ -225,11 +243,19 @@ def estimate(
             "estimate on the model before that edit"
         )
     require(unlearner, backdoor, forget, clean, training)
-    data = read_held(model, classes, backdoor, forget, clean, training, seed)
+    held = read_held(model, classes, backdoor, forget, clean, training, seed)
     with reporting(progress, method) as report:
-        found = unlearner.unlearn(model.module, data, model.preprocessing, seed, report)
+        found = unlearner.unlearn(model.module, held.data, model.preprocessing, seed, report)
     return Estimate(
-        model, unlearner, classes, found.edit, found.record, found.facts, backdoor, clean_images_of(data, seed)
+        model,
+        unlearner,
+        classes,
+        found.edit,
+        found.record,
+        found.facts,
+        backdoor,
+        clean_images_of(held, seed),
+        held.keys,
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from tbar_ray.api.backdoor import Backdoor
@@ -13,9 +13,9 @@ from tbar_ray.api.model import Model
 from tbar_ray.api.requests import ForgetRequest, PairsRequest
 from tbar_ray.data.arrays import ArraySamples
 from tbar_ray.data.folder import FolderSamples
+from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
-from tbar_ray.seeding import torch_generator
 from tbar_ray.unlearning.base import Unlearner
 from tbar_ray.unlearning.defender import Classes, DefenderData, Need
 from tbar_ray.unlearning.reader import DefenderReader, stamped_by_defender
@@ -27,6 +27,13 @@ ADVICE: dict[Need, str] = {
     "clean pairs": "clean=pairs(SOURCE)",
     "training pairs": "training=pairs(SOURCE)",
 }
+
+
+class Held(NamedTuple):
+    """What was read for a defender, and the keys of the samples by their use (`triggered`, `clean`, …)."""
+
+    data: DefenderData
+    keys: Mapping[str, Sequence[str]]
 
 
 def require(
@@ -64,7 +71,7 @@ def read_held(
     clean: PairsRequest | None,
     training: PairsRequest | None,
     seed: int,
-) -> DefenderData:
+) -> Held:
     """Read, stamp and tokenise the requested samples.
 
     Raises:
@@ -72,18 +79,22 @@ def read_held(
     """
     prompts = classes.prompts(model.tokenizer)
     target = None if backdoor is None else classes.index(backdoor.target)
+    readers: list[DefenderReader] = []
 
     def reader(request: ForgetRequest | PairsRequest) -> DefenderReader:
         samples = request.samples
         if isinstance(samples, FolderSamples):
             samples = samples.of_classes(classes.names)
-        return DefenderReader(
-            samples,
-            prompts,
-            model.preprocessing,
-            seed if request.seed is None else request.seed,
-            numbered=isinstance(samples, ArraySamples),
+        readers.append(
+            DefenderReader(
+                samples,
+                prompts,
+                model.preprocessing,
+                seed if request.seed is None else request.seed,
+                numbered=isinstance(samples, ArraySamples),
+            )
         )
+        return readers[-1]
 
     stamp: Callable[[Tensor], Tensor] | None = None
     triggered = None
@@ -94,8 +105,8 @@ def read_held(
             chooser = reader(forget)
             plan = chooser.plan(forget.size, forget.clean_fraction, backdoor.target, forget.exclude)
             triggered = chooser.forget_set(plan, trigger, backdoor.target)
-    return DefenderData(
-        Classes(prompts.names, prompts.tokens(), prompts.head(model.module)),
+    data = DefenderData(
+        Classes(prompts.names, prompts.tokens(), model.head(classes)),
         model.tokenizer,
         triggered,
         None if clean is None else reader(clean).clean_pairs(clean.count, clean.exclude),
@@ -103,15 +114,23 @@ def read_held(
         target,
         stamp,
     )
+    return Held(data, {use: keys for each in readers for use, keys in each.keys.items()})
 
 
-def clean_images_of(data: DefenderData, seed: int) -> Tensor | None:
-    """At most 960 clean images of a defender: clean pairs, else the forget set before stamping; else None."""
-    images = data.clean.images if data.clean is not None else data.forget.twins if data.forget is not None else None
-    if images is None or len(images) <= STATISTICS_IMAGES:
-        return images
-    drawn = torch.randperm(len(images), generator=torch_generator(seed, "statistics images", len(images)))
-    return images[drawn[:STATISTICS_IMAGES]]
+def clean_images_of(held: Held, seed: int) -> Tensor | None:
+    """At most 960 clean images of a defender, those that a campaign takes, in its order.
+
+    Clean pairs, else the forget set before stamping; None where there is neither.
+    """
+    data, keys = held
+    if data.clean is not None:
+        images, own = data.clean.images, list(keys["clean pairs"])
+    elif data.forget is not None:
+        images, own = data.forget.twins, [*keys["triggered"], *keys["clean"]]
+    else:
+        return None
+    row_of = {key: row for row, key in enumerate(own)}
+    return images[[row_of[key] for key in ranked(own, seed, "statistics images")[:STATISTICS_IMAGES]]]
 
 
 def remaining_keys(request: PairsRequest) -> list[str]:

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from tbar_ray.api.classes import Classes
 from tbar_ray.api.pixels import Array, levels
-from tbar_ray.api.sources import CLASSNAMES, Labels, plain
+from tbar_ray.api.sources import Labels, plain
 from tbar_ray.data.arrays import ArraySamples
+from tbar_ray.data.class_numbers import numbers_of_all
 from tbar_ray.data.evaluation_set import EvaluationSet
-from tbar_ray.data.folder import FolderSamples, class_of_subfolder
+from tbar_ray.data.folder import FolderSamples
+from tbar_ray.data.layout import CLASSNAMES
 from tbar_ray.data.places import is_folder, resolve
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.evaluation.scores import Split
@@ -139,19 +141,7 @@ def _of_folder(folder: Path, classes: Classes | None) -> EvaluationSet:
     found = sorted({name for name in subfolders if name is not None})
     if classes is None:
         classes = Classes([name.replace("_", " ") for name in found])
-    index = _indices(folder, found, classes)
+    index = numbers_of_all(found, classes.names, folder)
     return EvaluationSet(
         classes.names, classes.templates, samples, np.array([index[str(name)] for name in subfolders], np.int64)
     )
-
-
-def _indices(folder: Path, subfolders: Sequence[str], classes: Classes) -> dict[str, int]:
-    """Class number of every subfolder: by its name, or in sorted order where no name is a class."""
-    named = {name: class_of_subfolder(name, classes.names) for name in subfolders}
-    known = {name: classes.index(found) for name, found in named.items() if found is not None}
-    if len(known) == len(subfolders):
-        return known
-    if not known and len(subfolders) == len(classes):
-        return {name: index for index, name in enumerate(subfolders)}
-    lost = next(name for name in subfolders if name not in known)
-    raise DataError(f"{folder}: subfolder {lost!r} is none of the {len(classes)} classes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 from tbar_ray.models.visual_prompts import prompted
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin")
+MOST_HEADS = 4
+"""Classifiers that a model keeps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,7 @@ class Model:
     architecture: str
     beside: Beside = field(default_factory=Beside)
     form: CheckpointFormat | None = None
+    _heads: dict[object, Tensor] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         extra = "".join(f", own {part}" for part in self.beside.parts())
@@ -69,7 +73,7 @@ class Model:
 
     def copy(self) -> Model:
         """A copy with independent weights; what is beside them (`beside`) is shared."""
-        return Model(copy.deepcopy(self.module), self.architecture, self.beside, self.form)
+        return replace(self, module=copy.deepcopy(self.module))
 
     def reestimated(self, images: Array) -> Model:
         """A copy whose running statistics (BatchNorm) are estimated anew on clean, unlabelled images.
@@ -96,13 +100,22 @@ class Model:
             SpecError: if its own classifier is for other classes.
         """
         if self.beside.head is None:
-            return classes.prompts(self.tokenizer).head(self.module)
+            return self._zero_shot_head(classes)
         if self.beside.names != classes.names:
             raise SpecError(
                 f"the model's own classifier is for {len(self.beside.names)} classes, beginning with "
                 f"{self.beside.names[0]!r}; ask about those"
             )
         return self.beside.head.to(self.device)
+
+    def _zero_shot_head(self, classes: Classes) -> Tensor:
+        """The head; embedded anew only where the text encoder has other weights: a thousand classes take minutes."""
+        key = classes, self.device, _digest(self.module)
+        if key not in self._heads:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
+            self._heads[key] = classes.prompts(self.tokenizer).head(self.module)
+        return self._heads[key]
 
     @contextmanager
     def answering(self, classes: Classes) -> Iterator[tuple[nn.Module, Tensor]]:
@@ -134,14 +147,14 @@ class Model:
         return torch.from_numpy(array)
 
     def save(self, path: str | Path) -> list[Path]:
-        """Write the weights; return the files written.
+        """Write the weights in float32; return the files written.
 
         A `.safetensors` or torch file (`.pt`, `.pth`, `.bin`), by the suffix. In the type of file that the model was
         loaded from, the checkpoint is written back in its format: names, entries (`state_dict`) and prefixes
-        (`module.`) that it had, its precision, and what it held beside the model (a classifier, `epoch`), without
-        states of optimizers. A path without a suffix is a folder, for a model that came from one, of open_clip or
-        transformers. From an image encoder alone the image encoder alone is written. In the other type of file, tensors
-        have open_clip's names and are float32.
+        (`module.`) that it had, and what it held beside the model (a classifier, `epoch`), without states of
+        optimizers. A path without a suffix is a folder, for a model that came from one, of open_clip or transformers.
+        From an image encoder alone the image encoder alone is written. In the other type of file, tensors have
+        open_clip's names.
 
         A classifier or tokens beside the weights go to a second file, `<name>.beside.safetensors`, which `load_model`
         reads with the first; other programs must apply it themselves.
@@ -212,3 +225,12 @@ def _told_alone(source: str | Path) -> tuple[str, Path]:
         )
     path = weights_file(source)
     return architecture_told_by(path), path
+
+
+def _digest(module: nn.Module) -> bytes:
+    """Hash of the weights outside the image encoder."""
+    digest = hashlib.blake2b()
+    for name, value in module.named_parameters():
+        if not name.startswith("visual."):
+            digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)
+    return digest.digest()

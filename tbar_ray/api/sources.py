@@ -13,17 +13,21 @@ from tbar_ray.data.arrays import ArraySamples
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples
+from tbar_ray.data.layout import CLASSNAMES
 from tbar_ray.data.named import NamedSamples
-from tbar_ray.data.places import is_folder, resolve
+from tbar_ray.data.places import is_file, is_folder, resolve
+from tbar_ray.data.raw.columns import Columns
+from tbar_ray.data.raw.samples import RawSamples
+from tbar_ray.data.raw.table import open_table
 from tbar_ray.data.samples import Samples
 from tbar_ray.errors import DataError
 
 Source = str | Path | Sequence[str] | Array | Samples
 """Shards (a folder of tars in img2dataset's layout, a pattern like `cc3m/{00000..00331}.tar`, any fsspec URL, or a
-list of those), a folder of images, a folder in CLIP_benchmark's layout (its `train` split), an array [N, 3, H, W], or
-an open `Samples`."""
+list of those), a folder of images, a CSV or TSV file with columns `image` and `caption` (and perhaps `label`), a folder
+in CLIP_benchmark's layout (its `train` split), an array [N, 3, H, W], or an open `Samples`."""
+TABLES = (".csv", ".tsv")
 Labels = Sequence[int] | Sequence[str] | Tensor
-CLASSNAMES = "classnames.txt"
 
 
 def open_samples(source: Source, labels: Labels | None = None, captions: Sequence[str] | None = None) -> Samples:
@@ -49,6 +53,9 @@ def open_samples(source: Source, labels: Labels | None = None, captions: Sequenc
             return NamedSamples(labelled.corpus, labelled.classnames)
         if there and not any(folder.glob("*.tar")):
             return FolderSamples(folder)
+        if folder.suffix.lower() in TABLES and is_file(folder):
+            table = open_table(folder)
+            return RawSamples.of(table, Columns("image", "caption", "label" if "label" in table.columns else None))
         return Corpus.open(str(source))
     if isinstance(source, list | tuple):
         return Corpus.open([str(item) for item in source])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -28,6 +29,9 @@ from tbar_ray.store.store import Store
 from tbar_ray.store.temporary import remove_abandoned
 from tbar_ray.tracking.recording import Recording
 
+if TYPE_CHECKING:
+    from tbar_ray.execution.calls import LostAttempt
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -41,6 +45,8 @@ class Launch:
     seconds: float
     account: Mapping[str, Expense]
     """What the launch's trials cost and what was there already, by kind of stage."""
+    lost_attempts: Sequence[LostAttempt] = ()
+    """Attempts at stages that were cut off by the loss of a process or a node, and made again."""
     refused: str | None = None
     """The stage that the budget was not enough for, in one line."""
     tracking_failure: str | None = None
@@ -140,7 +146,17 @@ def launch(
             recording.finish(status, {"trials": len(reported), "failed": failed})
     seconds = time.perf_counter() - started
     account = account_of(records, before)
-    return Launch(records, report, *recording.runs, interrupted, seconds, account, trials.refused, recording.failure)
+    return Launch(
+        records,
+        report,
+        *recording.runs,
+        interrupted,
+        seconds,
+        account,
+        trials.lost_attempts,
+        trials.refused,
+        recording.failure,
+    )
 
 
 def _leave(line: str) -> None:

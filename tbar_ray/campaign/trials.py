@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -27,6 +27,9 @@ from tbar_ray.redaction import redact
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
+
+if TYPE_CHECKING:
+    from tbar_ray.execution.calls import LostAttempt
 
 PATIENCE = 10.0
 """Seconds that the sweep waits for its first stage to run; a cluster may have to start a host for it."""
@@ -64,6 +67,8 @@ class Trials:
         self._sources = SourceChanges(self._store)
         self._keys: set[str] = set()
         self._left_to_do: set[str] = set()
+        self.lost_attempts: list[LostAttempt] = []
+        """The attempts at stages that were cut off; those of a coordinator that was itself lost are not known."""
         self.refused: str | None = None
         """The stage that the budget was not enough for, in one line."""
         self._handed_out, self._total = 0, 0
@@ -157,6 +162,7 @@ class Trials:
             check_reachable(address)  # before what takes seconds to import
         prepare(address)
         import ray
+        from ray.exceptions import RayError
 
         from tbar_ray.campaign.display import Display
         from tbar_ray.execution.asking import ask
@@ -210,6 +216,8 @@ class Trials:
                     sweep(searcher, total, concurrency, coordinator)
                 finally:
                     self._stopping.gently(False)
+                    with suppress(RayError):  # whatever ends the sweep, this is no reason to end it otherwise
+                        self.lost_attempts = ray.get(coordinator.lost_attempts.remote(), timeout=PATIENCE)
                     if searcher.over_budget:
                         self.refused = ask(coordinator.snapshot.remote).refused
                     self._handed_out, self._total = len(searcher.handed_out), total
@@ -253,11 +261,14 @@ def _workers(count: int) -> Iterator[None]:
 def _coordinator(store: Store, spending: Spending | None, most: Mapping[str, float], shares: bool) -> Iterator[Any]:
     """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     from tbar_ray.execution.coordinator import Coordinator
 
+    # beside the driver: nodes of a cluster come and go, and with its own the stages would go that it runs
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    made = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1)
+    made = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1, scheduling_strategy=here)
     actor = made.remote(store, spending, most, shares)
     try:
         yield actor

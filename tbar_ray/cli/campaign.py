@@ -37,7 +37,8 @@ class Retry(StrEnum):
     FAILED = "failed"
 
 
-def _open(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
+def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
+    """A campaign's spec with overrides, and the store."""
     from tbar_ray.spec.load import load_spec
     from tbar_ray.store.paths import default_store
     from tbar_ray.store.store import Store
@@ -86,7 +87,7 @@ def plan(
     from tbar_ray.planning.preflight import check_campaign
     from tbar_ray.processors import processors
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     planner = Planner(campaign, without_data=True)
     check_campaign(planner)
     planned = make_plan(planner, opened, rate)
@@ -166,13 +167,13 @@ def run(
     from tbar_ray.errors import TrackingError
     from tbar_ray.execution.budget import Budget
     from tbar_ray.planning.share import Share
-    from tbar_ray.report.expenses import expense_line
+    from tbar_ray.report.expenses import expense_line, lost_line
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import home, tracking_place
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     console = table_console()
     uri = tracking_place(tracking_uri)
     scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
@@ -187,6 +188,8 @@ def run(
         console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
+    if (cut := lost_line(result.lost_attempts)) is not None:
+        console.print(f"  lost      {cut}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
     console.print(
@@ -213,6 +216,9 @@ def status(
     cost: Annotated[
         bool, typer.Option("--cost", help="show CPU- and GPU-hours by kind of stage, spent and saved")
     ] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="list the trials by fingerprint and name, as export --trial takes them")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show how far a campaign is, from the store alone. A trial whose result is missing or broken is pending.
@@ -225,11 +231,12 @@ def status(
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.account import account_of
     from tbar_ray.records.ledger import Ledger
+    from tbar_ray.records.names import run_name
     from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.report.terminal import result_table
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     known = Ledger(opened, campaign).read()
     account = account_of(known)
     records = [record for record in known if record.status == "failed" or opened.is_sound(record.path_artifact)]
@@ -246,6 +253,9 @@ def status(
         console.print(result_table(records, marked=console.color_system is None))
     for line in losses_lines(records):
         console.print(line, style="yellow", soft_wrap=True)
+    if names:
+        for record in records:
+            console.print(f"{record.fingerprint[:8]}  {run_name(record)}", soft_wrap=True)
     if cost:
         console.print(expense_table(account))
         if (unknown := unknown_line(account)) is not None:
@@ -265,7 +275,7 @@ def report(
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
 
-    campaign, opened = _open(spec, override, store)
+    campaign, opened = open_campaign(spec, override, store)
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")

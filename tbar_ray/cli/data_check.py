@@ -10,47 +10,71 @@ from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from tbar_ray.data.check import CorpusReport
+    from tbar_ray.data.check_set import SetReport
 
 
 def check(
     url: Annotated[
         str,
         typer.Argument(
-            help="Directory, glob, brace pattern or tar; local, s3://, gs://, https://; pipe:COMMAND runs COMMAND."
+            help="Directory, glob, brace pattern or tar, or a set in CLIP_benchmark's layout; local, s3://, gs://, "
+            "https://; pipe:COMMAND runs COMMAND."
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every image.")] = True,
     workers: Annotated[int | None, typer.Option(help="Processes; default one per processor.")] = None,
 ) -> None:
-    """Check every shard and sample of a corpus; exit code 1 if there are problems.
+    """Check every shard and sample of a corpus or an evaluation set; exit code 1 if there are problems.
+
+    Of an evaluation, task or retrieval set in CLIP_benchmark's layout, every split is
+    checked, with class names, templates and class numbers.
 
     Example: tbar data check 'corpus/{00000..00331}.tar'
-    """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    Example: tbar data check imagenet1k
+    """
     from tbar_ray.cli.console import make_console
-    from tbar_ray.data.check import check_corpus
+    from tbar_ray.cli.progress import progress_bar
+    from tbar_ray.data.check import CorpusReport, check_corpus
+    from tbar_ray.data.check_set import check_set, is_set
     from tbar_ray.data.places import PIPE
     from tbar_ray.redaction import redact
 
     if url.startswith(PIPE):
         make_console(stderr=True).print(f"a shell runs: {redact(url.removeprefix(PIPE))}", soft_wrap=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
-        task = bar.add_task("shards", total=None)
-        report = check_corpus(
-            url,
-            decode=decode,
-            workers=workers,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    report: CorpusReport | SetReport
+    with progress_bar("shards") as bar:
+        checked = check_set if is_set(url) else check_corpus
+        report = checked(url, decode=decode, workers=workers, progress=bar.show)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
-    else:
+    elif isinstance(report, CorpusReport):
         _show_report(report)
+    else:
+        _show_set(report)
     if not report.ok:
         raise typer.Exit(ExitCode.PROBLEMS)
+
+
+def _show_set(report: SetReport) -> None:
+    """Print every split as a corpus, then class names and templates."""
+    from rich.text import Text
+
+    from tbar_ray.cli.console import make_console
+
+    console = make_console()
+    for split, shards in report.splits.items():
+        console.print(f"{split}:")
+        _show_report(shards)
+    for line in report.problems:
+        console.print(line, style="red", soft_wrap=True)
+    for line in report.notes:
+        console.print(line, style="yellow", soft_wrap=True)
+    kind = "retrieval set"
+    if report.classes is not None:
+        kind = f"evaluation set of {report.classes} classes, {report.templates} templates"
+    console.print(Text.assemble(f"{kind}: ", ("ok", "green") if report.ok else ("not well", "red")))
 
 
 def _show_report(report: CorpusReport) -> None:

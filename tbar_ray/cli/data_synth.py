@@ -16,8 +16,8 @@ from tbar_ray.data.synthetic import Scenes
 from tbar_ray.errors import SpecError
 
 if TYPE_CHECKING:
+    from tbar_ray.data.shard_writer import CorpusSummary
     from tbar_ray.data.synthetic.encode import ImageFormat
-    from tbar_ray.data.synthetic.shard_writer import CorpusSummary
 
 CORPUS, EVALUATION, TASKS, RETRIEVAL = "Training corpus", "Evaluation set", "Tasks", "Retrieval set"
 

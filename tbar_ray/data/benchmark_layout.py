@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_image
 from tbar_ray.data.keys import tell_their_set
-from tbar_ray.data.places import inside
+from tbar_ray.data.layout import CLASSNAMES, COUNT, SPLITS, SplitName
+from tbar_ray.data.locate import filesystem
+from tbar_ray.data.places import PIPE, inside, is_folder, resolve
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.text import decode_text, lines_of
 from tbar_ray.errors import DataError, ShardChangedError
 
-SplitName = Literal["train", "test"]
 Policy = Literal["error", "warn"]
 """What damage does: it is an error, or what was lost is left out and named."""
 Positions = Sequence[int] | NDArray[np.int64]
@@ -36,7 +37,8 @@ def read_lines(url: str, name: str) -> list[str]:
         data = system.cat_file(place)
     except Exception as error:  # object-store clients raise many kinds of exception
         raise DataError(
-            f"{path} cannot be read ({_reason(error)}); an evaluation set has CLIP_benchmark's WebDataset layout"
+            f"{path} cannot be read ({_reason(error)}); an evaluation set has CLIP_benchmark's WebDataset layout; "
+            f"`tbar data import IMAGES OUT --evaluation` makes one"
         ) from None
     lines = lines_of(decode_text(data, path))
     if not lines:
@@ -48,14 +50,35 @@ def has_split(url: str, split: SplitName) -> bool:
     """Whether `SPLIT/nshards.txt` exists.
 
     Raises:
-        DataError: if the location cannot be looked up, which does not imply that the split is missing.
+        DataError: as `has_file`.
     """
-    path = inside(url, f"{split}/nshards.txt")
+    return has_file(url, f"{split}/{COUNT}")
+
+
+def has_file(url: str, name: str) -> bool:
+    """Whether a set has a file of that name.
+
+    Raises:
+        DataError: if the location cannot be looked up, which does not imply that the file is missing.
+    """
+    path = inside(url, name)
+    system, place = filesystem(path)
     try:
-        system, place = fsspec.core.url_to_fs(path)
         return bool(system.exists(place))
     except Exception as error:
         raise DataError(f"cannot look up {path}: {_reason(error)}") from None
+
+
+def is_set(url: str) -> bool:
+    """Whether a place is a set in this layout, labelled or of retrieval, and not a corpus of shards.
+
+    Raises:
+        DataError: as `has_file`.
+    """
+    pattern = not is_folder(resolve(url)) and any(sign in url for sign in "*{[")
+    if url.startswith(PIPE) or pattern or url.partition("?")[0].endswith(".tar"):
+        return False
+    return any(has_file(url, name) for name in (CLASSNAMES, *(f"{split}/nshards.txt" for split in SPLITS)))
 
 
 def split_shards(url: str, split: SplitName) -> list[str]:
@@ -68,7 +91,7 @@ def split_shards(url: str, split: SplitName) -> list[str]:
     """
     if split == "train" and not has_split(url, split):
         raise DataError(f"{url} has no train/nshards.txt: the single-task setting needs `train/` for fine-tuning")
-    count = read_lines(url, f"{split}/nshards.txt")[0]
+    count = read_lines(url, f"{split}/{COUNT}")[0]
     if not count.isdecimal() or int(count) == 0:
         raise DataError(f"{inside(url, split)}/nshards.txt: {count!r} is not a number of shards")
     return [inside(url, f"{split}/{index}.tar") for index in range(int(count))]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +15,9 @@ from tbar_ray.data.cache import default_cache
 from tbar_ray.data.images import decode_image
 from tbar_ray.data.locate import expand_shards, local_copy
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_class_index, parse_metadata
+from tbar_ray.data.parallel import completed
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard
 from tbar_ray.errors import DataError
-from tbar_ray.processors import processors
 from tbar_ray.redaction import redact
 
 MAX_LISTED = 100  # problems kept per shard; counts stay exact
@@ -37,7 +35,7 @@ class ShardReport(BaseModel):
         missing_captions: Samples with neither caption nor class index.
         empty_captions: Samples whose caption is blank.
         duplicate_keys: Samples or members dropped because their key occurred before, in any shard.
-        structural_problems: Damage of the tar itself, and metadata or class indices that do not parse.
+        structural_problems: Damage of the tar itself, and metadata or class indices that do not parse or are missing.
         heights: Smallest and largest image height in pixels; None if no image was decoded.
         widths: Smallest and largest image width in pixels; None if no image was decoded.
     """
@@ -94,6 +92,7 @@ def check_corpus(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: Path | None = None,
+    classes: int | None = None,
 ) -> CorpusReport:
     """Check every sample of every shard in img2dataset's layout (captions) or CLIP_benchmark's layout (.cls).
 
@@ -103,53 +102,44 @@ def check_corpus(
         workers: Number of processes, each checking one shard at a time; default one per available processor.
         progress: Called with (shards done, shards) after each shard.
         cache: Folder for downloads of remote shards; default `default_cache()`.
+        classes: Number of classes of a labelled set, whose samples all need a class index below it; None for others.
 
     Raises:
         DataError: No such shards, fewer than one worker, or a worker process died.
     """
     shards = expand_shards(url)
-    wanted = processors() if workers is None else workers
-    if wanted < 1:
-        raise DataError(f"workers must be at least 1, not {wanted}")
     results: list[_Result | None] = [None] * len(shards)
-    tasks = [(shard, cache or default_cache(), decode) for shard in shards]
-    for done, (position, result) in enumerate(_run(tasks, min(wanted, len(shards))), start=1):
+    tasks = [_Task(shard, cache or default_cache(), decode, classes) for shard in shards]
+    died = "a checking process died (out of memory?): try --workers 1"
+    for done, (position, result) in enumerate(completed(_check_shard, tasks, workers, died), start=1):
         results[position] = result
         if progress is not None:
             progress(done, len(shards))
     return _merge([result for result in results if result is not None])
 
 
-_Task = tuple[str, Path, bool]
+class _Task(NamedTuple):
+    """One shard, and how it is checked."""
+
+    shard: str
+    cache: Path
+    decode: bool
+    classes: int | None
+
+
 _Result = tuple[ShardReport, list[ShardProblem], tuple[str, ...]]
 
 
-def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[int, _Result]]:
-    if workers == 1:
-        for position, task in enumerate(tasks):
-            yield position, _check_shard(*task)
-        return
-    # Spawn, not fork: a fork would break threads of the caller (Ray, a progress bar).
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        positions = {pool.submit(_check_shard, *task): position for position, task in enumerate(tasks)}
-        for future in as_completed(positions):
-            yield positions[future], future.result()
-    except BrokenProcessPool as error:
-        raise DataError("a checking process died (out of memory?): try --workers 1") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _check_shard(shard: str, cache: Path, decode: bool) -> _Result:
+def _check_shard(task: _Task) -> _Result:
     """Check one shard; also returns its keys, so that the caller can find duplicates across shards."""
+    shard = task.shard
     try:
-        path = local_copy(shard, cache)
+        path = local_copy(shard, task.cache)
         index = index_shard(path, shard)
-        tally = _Tally(index)
+        tally = _Tally(index, task.classes)
         with path.open("rb") as file:
             for row in range(len(index.keys)):
-                tally.sample(row, file.fileno(), decode)
+                tally.sample(row, file.fileno(), task.decode)
         return tally.report(path.stat().st_size), tally.problems[:MAX_LISTED], index.keys
     except (DataError, OSError) as error:
         problem = ShardProblem(shard, None, str(error))
@@ -159,8 +149,8 @@ def _check_shard(shard: str, cache: Path, decode: bool) -> _Result:
 class _Tally:
     """Counts the problems of one shard."""
 
-    def __init__(self, index: ShardIndex) -> None:
-        self.index = index
+    def __init__(self, index: ShardIndex, classes: int | None) -> None:
+        self.index, self.classes = index, classes
         self.problems = list(index.problems)
         self.counts = dict.fromkeys(PROBLEM_COUNTS, 0)
         self.sizes: list[tuple[int, int]] = []
@@ -193,14 +183,22 @@ class _Tally:
         parsed = parse_metadata(metadata) if metadata is not None else {}
         if parsed is None:
             self.add("structural_problems", key, "the .json is not a JSON object")
-        if class_index is not None:
-            if parse_class_index(class_index) is None:
-                self.add("structural_problems", key, f"the .cls is not a class index: {class_index[:40]!r}")
+        if class_index is not None or self.classes is not None:
+            self._label(key, class_index)
         elif parse_caption(text, metadata) is None:
             if text is not None or isinstance((parsed or {}).get("caption"), str):
                 self.add("empty_captions", key, "blank caption")
             else:
                 self.add("missing_captions", key, "no caption")
+
+    def _label(self, key: str, raw: bytes | None) -> None:
+        index = None if raw is None else parse_class_index(raw)
+        if raw is None:
+            self.add("structural_problems", key, "no .cls")
+        elif index is None:
+            self.add("structural_problems", key, f"the .cls is not a class index: {raw[:40]!r}")
+        elif self.classes is not None and not 0 <= index < self.classes:
+            self.add("structural_problems", key, f"class {index}, but classnames.txt has {self.classes} classes")
 
     def report(self, size: int) -> ShardReport:
         heights, widths = (_range([pair[axis] for pair in self.sizes]) for axis in (0, 1))

@@ -135,6 +135,15 @@ class Corpus:
         other.namespace = namespace
         return other
 
+    def at(self, positions: NDArray[np.int64]) -> Corpus:
+        """The samples at these positions, in this order, with the keys that they have."""
+        keys = [self.keys[position] for position in positions.tolist()]
+        spans = {extension: span[positions] for extension, span in self._spans.items()}
+        shard_of, problems = self._shard_of[positions], self.problems
+        other = Corpus(self.shard_urls, keys, shard_of, spans, problems, self._cache, self.states)
+        other.namespace = self.namespace
+        return other
+
     def signature(self) -> str:
         """Eight digits that tell one set from another: a hash of the sizes of all files and of a few images.
 
@@ -200,6 +209,14 @@ class Corpus:
         if len(data) != size:
             raise self._open.changed(self.shard_index(i))
         return data
+
+    def image_sizes(self) -> NDArray[np.int64]:
+        """Bytes of every sample's image, int64 [N]; nothing is read."""
+        sizes = np.zeros(len(self), np.int64)
+        for extension in reversed(IMAGE_EXTENSIONS):
+            if (span := self._spans.get(extension)) is not None:
+                sizes = np.where(span[:, 0] >= 0, span[:, 1], sizes)
+        return sizes
 
     def image_bytes(self, i: int) -> bytes:
         """Encoded image bytes of sample `i`."""

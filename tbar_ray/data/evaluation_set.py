@@ -12,7 +12,6 @@ from tbar_ray.data.benchmark_layout import (
     Loaded,
     Policy,
     Positions,
-    SplitName,
     has_split,
     load_images,
     open_split,
@@ -22,6 +21,7 @@ from tbar_ray.data.class_names import find_class
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation
 from tbar_ray.data.keys import within
+from tbar_ray.data.layout import CLASSNAMES, TEMPLATES, SplitName
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked, shares
 from tbar_ray.errors import DataError
@@ -61,8 +61,8 @@ class EvaluationSet:
         Raises:
             DataError: if a part is missing or empty, there is no image, or a label is not a class index.
         """
-        classnames = read_lines(url, "classnames.txt")
-        templates = read_lines(url, "zeroshot_classification_templates.txt")
+        classnames = read_lines(url, CLASSNAMES)
+        templates = read_lines(url, TEMPLATES)
         corpus = open_split(url, split, cache=cache, policy=policy)
         labels = [corpus.class_index(position) for position in range(len(corpus))]
         for position, label in enumerate(labels):

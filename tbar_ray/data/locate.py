@@ -22,6 +22,8 @@ from tbar_ray.data.shards import ShardIndex, index_shard
 from tbar_ray.errors import DataError
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_TABLES = (".csv", ".tsv", ".parquet")
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")
 _UNKNOWN = -1
 _LOOKUPS = 16  # parallel remote existence checks: they wait for the network, not the CPU
 
@@ -160,7 +162,7 @@ def _download(url: str, to: Path) -> None:
         with gopen(url) as stream, to.open("wb") as file:
             shutil.copyfileobj(stream, file)
     else:
-        system, remote = _filesystem(url)
+        system, remote = filesystem(url)
         system.get_file(remote, str(to))
     size, expected = to.stat().st_size, _size(url)
     if expected == _UNKNOWN and size == 0:
@@ -185,9 +187,13 @@ def _expand_local(item: str) -> list[str]:
     if is_folder(item):
         tars = _matches(item, "*.tar")
         if not tars:
-            raise DataError(f"no *.tar in the directory {item}")
+            raise DataError(f"no *.tar in the directory {item}; `tbar data import` makes shards of images")
         return tars
     if is_file(item):  # checked before patterns: a file's name may contain brackets
+        if item.lower().endswith(_TABLES):
+            raise DataError(f"{item} is a table, not a shard: `tbar data import` makes shards of it")
+        if item.lower().endswith(ARCHIVES):
+            raise DataError(f"{item} is an archive, not a shard: unpack it first")
         return [item]
     found: list[str] = []
     folder, pattern = _literal_folder(item)
@@ -223,7 +229,7 @@ def _matches(folder: str, pattern: str) -> list[str]:
 
 
 def _expand_remote(item: str) -> list[str]:
-    system, _ = _filesystem(item)
+    system, _ = filesystem(item)
     found: list[str] = []
     named: list[str] = []
     scheme = item.split("://", 1)[0]
@@ -264,7 +270,7 @@ def _size(shard: str) -> int:
         return _UNKNOWN
     if not is_remote(shard):
         return Path(shard).stat().st_size
-    system, remote = _filesystem(shard)
+    system, remote = filesystem(shard)
     try:
         size = system.info(remote).get("size")
     except Exception as error:
@@ -272,7 +278,12 @@ def _size(shard: str) -> int:
     return _UNKNOWN if size is None else int(size)
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    Raises:
+        DataError: if there is none for its scheme, or its library is not installed.
+    """
     scheme = url.split("://", 1)[0]
     try:
         system, remote = fsspec.core.url_to_fs(url)

@@ -46,13 +46,16 @@ def write_manifest(folder: Path, planted: Iterable[PlantedPoison]) -> None:
     (folder / MANIFEST).write_text(json.dumps(content, indent=1))
 
 
-def read_manifest(folder: Path) -> list[PlantedPoison]:
+def read_manifest(place: Path) -> list[PlantedPoison]:
     """The poison plans that `write_manifest` wrote, with their triggers, in the order of writing.
+
+    Args:
+        place: the folder, or the file itself.
 
     Raises:
         DataError: if there is no manifest, or it is something else.
     """
-    file = folder / MANIFEST
+    file = place if place.is_file() else place / MANIFEST
     try:
         return [_planted(entry) for entry in json.loads(file.read_text())]
     except OSError as error:

@@ -99,6 +99,11 @@ class Spending:
         self.spent += self.hours_of(call, seconds)
         self._own.learn(call.kind, call.work, seconds)
 
+    def lose(self, call: StageCall, seconds: float) -> None:
+        """An attempt at a stage was cut off after so many seconds; the stage is tried again."""
+        self.spent += self.hours_of(call, seconds)
+        self.begin(call)
+
     def found(self, call: StageCall, ended: float, seconds: float) -> None:
         """A stage was in the store; one that ended since the launch began was paid by it, before a restart."""
         if ended >= self.since:

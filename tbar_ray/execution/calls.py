@@ -9,6 +9,7 @@ from typing import Literal
 from ray import cloudpickle
 
 from tbar_ray.stages.data import GivenData, Mixture
+from tbar_ray.stages.lost import Cause
 from tbar_ray.stages.node import PROCESS, Node, Policy, Stage, stages_in_order
 
 State = Literal["waiting", "running", "done", "cached", "failed", "stopped"]
@@ -56,6 +57,7 @@ class Outcome:
 
     `host` is the Ray node where it ran, `fetched` what it read there, in bytes by artifact. `broken` is the artifact
     that it needed and could not read, which has to be computed again. `claimed` says that another launch computes it.
+    `lost` says what was lost under it: then it has not failed, and `error` is only what happened.
     """
 
     error: str | None = None
@@ -63,6 +65,25 @@ class Outcome:
     fetched: Mapping[str, int] = field(default_factory=dict)
     broken: str | None = None
     claimed: bool = False
+    lost: Cause | None = None
+
+
+@dataclass(frozen=True)
+class LostAttempt:
+    """An attempt at a stage that was cut off.
+
+    Attributes:
+        title: of the stage.
+        cause: what was lost under it.
+        seconds: how long it had run. A training goes on from its last checkpoint, so that not all of it is wasted.
+        cpu_hours, gpu_hours: what it held in that time.
+    """
+
+    title: str
+    cause: Cause
+    seconds: float
+    cpu_hours: float
+    gpu_hours: float
 
 
 @dataclass

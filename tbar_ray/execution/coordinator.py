@@ -21,13 +21,25 @@ import ray
 from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
+from tbar_ray.execution.attempts import MOST, Attempts
 from tbar_ray.execution.budget import Spending
-from tbar_ray.execution.calls import LEFT_TO_DO, OVER_BUDGET, STOPPED, Outcome, Snapshot, StageCall, StageStatus, State
+from tbar_ray.execution.calls import (
+    LEFT_TO_DO,
+    OVER_BUDGET,
+    STOPPED,
+    LostAttempt,
+    Outcome,
+    Snapshot,
+    StageCall,
+    StageStatus,
+    State,
+)
 from tbar_ray.execution.fair_share import Amounts, Room
 from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
-from tbar_ray.stages.node import HelperLostError
+from tbar_ray.records.account import HOUR
+from tbar_ray.stages.lost import Cause, cause_of
 from tbar_ray.store.claim import Rival
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
@@ -81,6 +93,7 @@ class Coordinator:
         self._left = STOPPED
         self._refused = ""
         self._notes: list[str] = []
+        self._lost_attempts: list[LostAttempt] = []
         self._life = uuid.uuid4().hex
         self._asked_nodes, self._memory = -NODES_EVERY, 0
 
@@ -150,6 +163,10 @@ class Coordinator:
         notes, self._notes = self._notes, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
         return Snapshot(dict(self._counts), running, ended, notes, self._refused, self._life)
+
+    async def lost_attempts(self) -> list[LostAttempt]:
+        """The attempts at stages that were cut off, in this life of the coordinator."""
+        return self._lost_attempts
 
     def _move(self, status: StageStatus, state: State) -> None:
         self._counts[status.state] -= 1
@@ -237,9 +254,35 @@ class Coordinator:
                 return Outcome(self._left)
             if self._spending is not None:
                 self._spending.begin(call)
-            return await self._run_on_ray(call)
+            return await self._attempt(call)
         finally:
             self._room.give(call)
+
+    async def _attempt(self, call: StageCall) -> Outcome:
+        """Run a stage, again where what it runs on is lost."""
+        attempts = Attempts()
+        while (outcome := await self._run_on_ray(call)).lost is not None:
+            self._note_lost(call, outcome.lost)
+            if self._draining:
+                return Outcome(self._left)
+            again = attempts.again(outcome.lost)
+            if again is None:
+                return Outcome(f"{outcome.error}; it was tried again {MOST[outcome.lost]} times")
+            self._notes.append(f"{call.title}: {again}")
+        return outcome
+
+    def _note_lost(self, call: StageCall, cause: Cause) -> None:
+        """Keep what an attempt has cost, and let its stage wait for the next one."""
+        status = self._live[call.fingerprint]
+        seconds = 0.0 if status.started is None else time.time() - status.started
+        cpus, gpus = call.takes["CPU"], call.takes["GPU"]
+        self._lost_attempts.append(
+            LostAttempt(call.title, cause, seconds, seconds * cpus / HOUR, seconds * gpus / HOUR)
+        )
+        if self._spending is not None:
+            self._spending.lose(call, seconds)
+        if status.state == "running":
+            self._move(status, "waiting")
 
     async def _run_on_ray(self, call: StageCall) -> Outcome:
         """Run a stage as a Ray task."""
@@ -250,8 +293,7 @@ class Coordinator:
             num_cpus=call.cpus,
             num_gpus=call.policy.gpus,
             memory=memory,
-            max_retries=3,
-            retry_exceptions=[HelperLostError],
+            max_retries=0,  # Ray would count a lost node as it counts a lost process, and say nothing of either
             scheduling_strategy=self._strategy(call) if group is None else PlacementGroupSchedulingStrategy(group, 0),
             name=call.title,
         )
@@ -263,8 +305,8 @@ class Coordinator:
             return Outcome(
                 self._left if self._draining else f"{call.title}: {type(error).__name__}: {last_line(error)}"
             )
-        except Exception as error:  # a crash of ours or of a host, after Ray's retries
-            return Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}")
+        except Exception as error:  # a crash of ours, or what was lost
+            return Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}", lost=cause_of(error))
         finally:
             self._queued.pop(call.fingerprint, None)
             if group is not None:

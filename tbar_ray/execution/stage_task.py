@@ -12,10 +12,19 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
+from ray.exceptions import RayError
 
 from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
-from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
+from tbar_ray.stages.lost import StageLostError, cause_of
+from tbar_ray.stages.node import (
+    DEFAULT_POLICY,
+    Policy,
+    Report,
+    Stage,
+    StageContext,
+    architecture_under,
+)
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.claim import ClaimedError, claimed
 from tbar_ray.store.store import Store
@@ -71,6 +80,13 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
         _settle(stage.kind)
     except ClaimedError:
         return Outcome(claimed=True)
+    except StageLostError as error:
+        return Outcome(str(error), lost=error.cause)
+    except RayError as error:  # a reader that is lost with the node is missed before this process ends
+        lost = cause_of(error)
+        if lost is None:
+            raise
+        return Outcome(f"{type(error).__name__}: {last_line(error)}", lost=lost)
     except BrokenArtifactError as error:
         return Outcome(str(error), broken=error.artifact)
     except TbarError as error:

@@ -55,7 +55,6 @@ class CheckpointFormat:
         name: whose format it is, for people.
         evidence: what it says of the model.
         written: names in the file, by those without prefix and wrappers.
-        dtypes: of the tensors, by open_clip's names.
         others: what is no tensor of the model, by its name in the file: a classifier, counters.
         kept: what stands beside the state dict (`kept_of`), such as `epoch`.
         metadata: of a safetensors file.
@@ -70,19 +69,15 @@ class CheckpointFormat:
     name: str = field(default="", compare=False)
     evidence: Evidence = field(default_factory=Evidence, compare=False)
     written: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    dtypes: Mapping[str, torch.dtype] = field(default_factory=dict, compare=False, repr=False)
     others: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     kept: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def tensors_of(self, name: str, value: Tensor) -> dict[str, Tensor]:
-        """What stands in the file for one of open_clip's tensors, in the precision that it has there."""
-        dtype = self.dtypes.get(name, value.dtype)
-        return {
-            self.written.get(plain, f"{self.prefix}{plain}"): part.to(dtype)
-            for plain, part in self.layout.parts(name, value).items()
-        }
+        """What stands in the file for one of open_clip's tensors."""
+        parts = self.layout.parts(name, value).items()
+        return {self.written.get(plain, f"{self.prefix}{plain}"): part for plain, part in parts}
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:
@@ -125,7 +120,6 @@ def load_checkpoint(path: Path, *, mapped: bool = False) -> tuple[dict[str, Tens
         name=kind.name,
         evidence=evidence,
         written=names.written,
-        dtypes={name: value.dtype for name, value in own.items()},
         # copied, since the file may be overwritten
         others={k: v.clone() if isinstance(v, Tensor) else v for k, v in {**names.others, **apart}.items()},
         kept=kept_of(found.beside),

@@ -43,6 +43,10 @@ class InPlaceModel:
                 with torch.no_grad():
                     torch._foreach_copy_(self._live, self._base)
 
+    def settle(self) -> None:
+        """Inside `moved`: keep the model where it is. The base is forgotten; nothing can be moved afterwards."""
+        self._live, self._base, self._delta = [], [], []
+
 
 class InPlacePair:
     """A model whose weights are moved along two task vectors at once, in place, and restored exactly.

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from tbar_ray.data.benchmark_layout import read_lines, split_shards
 from tbar_ray.data.class_names import warning_of
-from tbar_ray.data.locate import describe_shards
-from tbar_ray.data.places import PIPE, is_file, is_folder, is_remote, resolve
+from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
+from tbar_ray.data.locate import describe_shards, expand_shards
+from tbar_ray.data.places import PIPE, is_file, is_remote, resolve
+from tbar_ray.data.subset import read_subset
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.checkpoint import SUFFIXES, is_weights_file
 from tbar_ray.models.factory import weights_file
@@ -98,10 +100,10 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         assert spec.data.evaluation is not None
         train, test, pairs = spec.data.train, spec.data.evaluation, spec.data.retrieval
         if isinstance(train, str):
-            samples = _known_samples(resolve(train))
-            corpus = given(lambda: _given(train, train, samples=samples), train)
+            corpus = given(partial(_given_corpus, train, spec.data.subset), train)
+            samples = corpus.samples
         else:
-            parts = [given(partial(_given, part.url, part.url), part.url) for part in train]
+            parts = [given(partial(_given_corpus, part.url, part.subset), part.url) for part in train]
             corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
         evaluation = given(lambda: _given_evaluation(test, on_error, warnings), test)
         if pairs is not None:
@@ -178,13 +180,23 @@ def _synthetic_task(task: TaskSpec) -> SyntheticTask:
     )
 
 
+def _given_corpus(url: str, manifest: str | None) -> GivenData:
+    """Shards, and what of them is used."""
+    given = _given(url, url, samples=_known_samples(resolve(url)))
+    if manifest is None:
+        return given
+    subset = read_subset(manifest)
+    chosen = {"subset": subset.digest, "manifest": resolve(manifest), "samples": len(subset.keys)}
+    return given.model_copy(update=chosen)
+
+
 def _given_task(place: str, on_error: OnError, warnings: list[str]) -> GivenData:
     return _given_evaluation(place, on_error, warnings, (_described(split_shards(place, "train")),))
 
 
 def _given_evaluation(place: str, on_error: OnError, warnings: list[str], more: tuple[object, ...] = ()) -> GivenData:
     """Class names and templates decide the scores as much as the images do."""
-    texts = tuple(read_lines(place, name) for name in ("classnames.txt", "zeroshot_classification_templates.txt"))
+    texts = tuple(read_lines(place, name) for name in (CLASSNAMES, TEMPLATES))
     if (warning := warning_of(texts[0], place)) is not None:
         warnings.append(redact(warning))
     return _given(place, split_shards(place, "test"), texts=(*texts, *more), on_error=on_error)
@@ -217,11 +229,14 @@ def _name_of(shard: str) -> str:
 
 
 def _known_samples(url: str) -> int | None:
-    """Number of samples by img2dataset's `_stats.json` files beside local shards; None where they do not say."""
-    stats = sorted(Path(url).glob("*_stats.json")) if is_folder(url) else []
+    """Number of samples by img2dataset's `_stats.json` beside local shards; None where one of them does not say."""
+    if is_remote(url):
+        return None
+    shards = [Path(shard) for shard in expand_shards(url)]
     try:
-        return sum(int(json.loads(file.read_bytes())["successes"]) for file in stats) if stats else None
-    except (ValueError, KeyError, OSError):
+        stats = [json.loads(shard.with_name(f"{shard.stem}_stats.json").read_bytes()) for shard in shards]
+        return sum(int(told["successes"]) for told in stats)
+    except (ValueError, KeyError, TypeError, OSError):
         return None
 
 

@@ -48,6 +48,8 @@ class Planner:
         self.spec = spec
         self._without_data = without_data
         self._foundations: dict[str, Foundation] = {}
+        self.notes: list[str] = []
+        """What the preflight found odd, one line each."""
 
     def plan(self, values: Values, to_beat: float | None = None) -> PlannedTrial:
         """The trial of some values of the axes, with its stages.
@@ -93,7 +95,8 @@ class Planner:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the data of all planned trials, one line each."""
-        return tuple(dict.fromkeys(line for base in self._foundations.values() for line in base.warnings))
+        found = [line for base in self._foundations.values() for line in base.warnings]
+        return tuple(dict.fromkeys([*found, *self.notes]))
 
 
 def campaign_fingerprint(spec: CampaignSpec) -> str:

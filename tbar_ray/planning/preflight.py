@@ -13,6 +13,7 @@ from tbar_ray.models.architectures import architecture_config, normalises_over_b
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
+from tbar_ray.planning.disjoint import shared_images
 from tbar_ray.planning.foundation import Foundation, given_weights
 from tbar_ray.planning.given_checkpoints import check_checkpoint
 from tbar_ray.planning.methods import build_method, lacking, used_methods
@@ -85,6 +86,8 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
             seen.add(content)
 
     base = planner.foundation(spec)
+    if not base.missing:
+        once(spec.model_dump_json(include={"data", "tasks"}), lambda: planner.notes.extend(shared_images(spec)))
     once(
         spec.model_dump_json(include={"model", "tasks", "attacks", "resources"}), partial(_check_model_and_tasks, spec)
     )
@@ -175,7 +178,8 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
 
 
 def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
-    from tbar_ray.data.evaluation_set import read_lines
+    from tbar_ray.data.benchmark_layout import read_lines
+    from tbar_ray.data.layout import CLASSNAMES
     from tbar_ray.data.synthetic.scenes import CLASS_NAMES
 
     if attack.task is not None:
@@ -183,11 +187,11 @@ def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
         if task.synthetic is not None:
             return tuple(TASKS[task.synthetic].classnames)
         assert task.url is not None
-        return tuple(read_lines(task.url, "classnames.txt"))
+        return tuple(read_lines(task.url, CLASSNAMES))
     if spec.data.synthetic is not None:
         return tuple(CLASS_NAMES)
     assert spec.data.evaluation is not None
-    return tuple(read_lines(spec.data.evaluation, "classnames.txt"))
+    return tuple(read_lines(spec.data.evaluation, CLASSNAMES))
 
 
 def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.records.account import Expense, total_of
@@ -10,6 +11,8 @@ from tbar_ray.records.cells import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from tbar_ray.execution.calls import LostAttempt
 
 
 def hours(value: float) -> str:
@@ -23,6 +26,20 @@ def expense_line(account: Mapping[str, Expense]) -> str:
     spent = f"{hours(total.cpu_hours)} CPU-hours, {hours(total.gpu_hours)} GPU-hours"
     saved = f"{hours(total.saved_cpu_hours)} CPU-hours, {hours(total.saved_gpu_hours)} GPU-hours"
     return f"{spent} in {counted(total.computed, 'stage')}; {saved} saved by results that were there or are shared"
+
+
+def lost_line(attempts: Sequence[LostAttempt]) -> str | None:
+    """What attempts cost that were cut off, in one line; None if there were none.
+
+    A training goes on from its checkpoint, so that less than this was wasted.
+    """
+    if not attempts:
+        return None
+    causes = Counter(attempt.cause for attempt in attempts)
+    told = ", ".join(f"{number} by the loss of a {cause}" for cause, number in sorted(causes.items()))
+    spent = [sum(getattr(attempt, name) for attempt in attempts) for name in ("cpu_hours", "gpu_hours")]
+    many = counted(len(attempts), "attempt")
+    return f"{many} at stages cut off ({told}), which held {hours(spent[0])} CPU-hours, {hours(spent[1])} GPU-hours"
 
 
 def expense_table(account: Mapping[str, Expense]) -> Table:

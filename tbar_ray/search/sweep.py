@@ -15,6 +15,8 @@ from tbar_ray.store.temporary import temporary
 
 NEVER = "1000000000"
 """Seconds between Tune's snapshots of an experiment: a campaign resumes from the store."""
+LOSSES = 10
+"""Processes of one trial that may be lost, one after the other, before it has failed."""
 
 
 def sweep(searcher: CampaignSearcher, total: int, concurrency: int, coordinator: Any) -> None:
@@ -54,7 +56,8 @@ def sweep(searcher: CampaignSearcher, total: int, concurrency: int, coordinator:
                 name="sweep",
                 storage_path=str(scratch),
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=0),
+                # a trial only waits: its process may be lost with its node, and its stages go on meanwhile
+                failure_config=tune.FailureConfig(max_failures=LOSSES),
             ),
         )
         tuner.fit()

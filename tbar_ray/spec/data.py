@@ -31,6 +31,7 @@ class WeightedShards(Section):
     """One of several corpora that are trained on together."""
 
     url: str = Field(description="shards, as for data.train")
+    subset: str | None = Field(default=None, description="as data.subset, of these shards")
     weight: float = Field(default=1.0, gt=0, le=1000, description="how often each of its samples occurs in an epoch")
 
 
@@ -41,6 +42,10 @@ class Data(Section):
     train: str | list[WeightedShards] | None = Field(
         default=None,
         description="shards: a folder, glob, brace pattern, fsspec URL or pipe:COMMAND; or a list of {url, weight}",
+    )
+    subset: str | None = Field(
+        default=None,
+        description="manifest written by `tbar data select`, a file or URL: of train, only these samples are used",
     )
     evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
     retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
@@ -60,6 +65,8 @@ class Data(Section):
         named = (self.train, self.evaluation, self.retrieval) != (None, None, None)
         if self.synthetic is not None and named:
             raise ValueError("give either 'synthetic' or 'train' and 'evaluation', not both")
+        if self.subset is not None and not isinstance(self.train, str):
+            raise ValueError("subset: it is of train by URL; in a list of corpora, give each its own")
         if self.train == []:
             raise ValueError("train: the list is empty")
         if self.synthetic is None and (self.train is None or self.evaluation is None):

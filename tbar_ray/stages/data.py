@@ -38,6 +38,10 @@ class GivenData(Given, Located):
     )
     size: Annotated[int, INSIGNIFICANT] = Field(default=0, description="bytes of the shards; 0 if unknown")
     on_error: OnError = Field(default="warn", description="what an unreadable sample of an evaluation set does")
+    subset: Annotated[str | None, LATER] = Field(
+        default=None, description="SHA-256 of the keys that are used; None: all samples are"
+    )
+    manifest: Annotated[str | None, INSIGNIFICANT] = Field(default=None, description="the file that names these keys")
 
     def identity(self) -> dict[str, Any]:
         """Leave out the usual policy; another one makes another result of data with a loss."""

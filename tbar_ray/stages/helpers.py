@@ -16,7 +16,8 @@ import torch.distributed as dist
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from tbar_ray.stages.node import HelperLostError, StageContext
+from tbar_ray.stages.lost import StageLostError, cause_of
+from tbar_ray.stages.node import StageContext
 from tbar_ray.training.process_group import joined, open_meeting, reach_meeting
 from tbar_ray.training.workers import Workers
 
@@ -48,14 +49,16 @@ class Helper:
         with joined(reach_meeting(*meeting, workers.size), workers, backend, ray.util.get_node_ip_address()):
             training.run(workers)
 
-    def compute_with(self, threads: int) -> None:
-        """Set the number of torch's threads on the CPU."""
+    def get_ready(self, threads: int) -> str:
+        """Set the number of torch's threads on the CPU; return the id of the node."""
         torch.set_num_threads(threads)
+        node: str = ray.get_runtime_context().get_node_id()
+        return node
 
 
 @contextmanager
-def helped(context: StageContext, training: ShardTraining, device: torch.device) -> Iterator[Workers]:
-    """Have the helpers of a training work, and make this process its worker 0.
+def helped(context: StageContext, training: ShardTraining, device: torch.device) -> Iterator[tuple[Workers, set[str]]]:
+    """Have the helpers of a training work, and make this process its worker 0; yield it with the nodes of all workers.
 
     Args:
         context: of the stage, whose policy says how many workers there are, and each one's GPUs.
@@ -63,7 +66,7 @@ def helped(context: StageContext, training: ShardTraining, device: torch.device)
         device: of worker 0; those of the helpers are alike.
 
     Raises:
-        HelperLostError: if a helper is lost with its process or node.
+        StageLostError: if a helper is lost with its process or node.
     """
     policy, threads = context.policy, torch.get_num_threads()
     size, address = policy.training_workers, ray.util.get_node_ip_address()
@@ -79,14 +82,15 @@ def helped(context: StageContext, training: ShardTraining, device: torch.device)
                 where = PlacementGroupSchedulingStrategy(context.group, placement_group_bundle_index=rank)
             actor = ray.remote(Helper).options(num_cpus=threads, num_gpus=policy.gpus, scheduling_strategy=where)
             helpers.append(actor.remote())
-        _answers([helper.compute_with.remote(threads) for helper in helpers])
+        nodes = {ray.get_runtime_context().get_node_id()}
+        nodes.update(_answers([helper.get_ready.remote(threads) for helper in helpers]))
         ends = [
             helper.train.remote(sent, Workers(rank, size), backend, (address, store.port))
             for rank, helper in enumerate(helpers, start=1)
         ]
         try:
             with joined(store, Workers(0, size), backend, address):
-                yield Workers(0, size)
+                yield Workers(0, size), nodes
         except RuntimeError as error:
             if type(error) in SILENCE:
                 done, _ = ray.wait(ends, num_returns=len(ends), timeout=WHY)
@@ -98,18 +102,20 @@ def helped(context: StageContext, training: ShardTraining, device: torch.device)
             ray.kill(helper)
 
 
-def _answers(calls: list[Any]) -> None:
-    """Wait for calls of helpers.
+def _answers(calls: list[Any]) -> list[Any]:
+    """Wait for calls of helpers, and return what they answer; nothing of those that another worker's silence ended.
 
     Raises:
-        HelperLostError: if a helper is lost.
+        StageLostError: if a helper is lost.
         Exception: what a helper met, unless it was only another worker's silence.
     """
+    found = []
     for call in calls:
         try:
-            ray.get(call)
+            found.append(ray.get(call))
         except RayActorError as error:
-            raise HelperLostError(LOST) from error
+            raise StageLostError(cause_of(error) or "process", LOST) from error
         except RayTaskError as error:
             if type(error.cause) not in SILENCE:
                 raise error.cause from None
+    return found

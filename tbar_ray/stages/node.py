@@ -77,10 +77,6 @@ class StageContext:
     group: Any = None
 
 
-class HelperLostError(Exception):
-    """A worker of a training was lost with its process or node: the stage is run again, from its checkpoint."""
-
-
 class _Insignificant:
     """Marks a field that does not change the result of a node."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tbar_ray.stages.data import Located, Mixture
+from tbar_ray.errors import DataError
+from tbar_ray.stages.data import GivenData, Located, Mixture
 from tbar_ray.stages.node import Node
 from tbar_ray.store.store import Store
 
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tbar_ray.data.benchmark_layout import SplitName
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.data.evaluation_set import EvaluationSet
+    from tbar_ray.data.layout import SplitName
     from tbar_ray.streaming.order import Order
 
 
@@ -33,10 +34,23 @@ def open_corpus(node: Node, store: Store, policy: str) -> tuple[Corpus, NDArray[
     from tbar_ray.data.corpus import Corpus
 
     if isinstance(node, Mixture):
-        parts = [Corpus.open(part.url(store), policy=policy) for part in node.parts]  # type: ignore[arg-type]
+        parts = [_subset_of(Corpus.open(part.url(store), policy=policy), part, policy) for part in node.parts]  # type: ignore[arg-type]
         return Corpus.joined(parts), np.repeat(np.array(node.weights, float), [len(part) for part in parts])
     assert isinstance(node, Located)
-    return Corpus.open(node.url(store), policy=policy), None  # type: ignore[arg-type]
+    corpus = Corpus.open(node.url(store), policy=policy)  # type: ignore[arg-type]
+    return (_subset_of(corpus, node, policy) if isinstance(node, GivenData) else corpus), None
+
+
+def _subset_of(corpus: Corpus, node: GivenData, policy: str) -> Corpus:
+    """The samples of a corpus that the node's manifest names; all where it has none."""
+    from tbar_ray.data.subset import read_subset
+
+    if node.manifest is None:
+        return corpus
+    subset = read_subset(node.manifest)
+    if subset.digest != node.subset:
+        raise DataError(f"{node.manifest} changed since the campaign was planned: run again")
+    return subset.of(corpus, node.manifest, policy)
 
 
 def order_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from tbar_ray.streaming.order import Order
     from tbar_ray.streaming.reader import Skipped
     from tbar_ray.training.batch import Batch, Prepare
-    from tbar_ray.training.loop import Progress
+    from tbar_ray.training.loop import Keeper, Progress
     from tbar_ray.training.objectives import Objective
     from tbar_ray.training.record import TrainingRecord
     from tbar_ray.training.resume import TrainingCheckpoint
@@ -73,16 +72,14 @@ class ShardTraining:
         self,
         workers: Workers,
         progress: Progress | None = None,
-        keep: Callable[[TrainingCheckpoint], None] | None = None,
-        every: float = 0,
+        keeper: Keeper | None = None,
     ) -> tuple[TrainingRecord, list[Skipped]]:
         """Train the objective's model as one of some workers, or alone.
 
         Args:
             workers: this process and the others.
             progress: called at every loss check.
-            keep: given checkpoints, of which each is of the whole training.
-            every: seconds between them.
+            keeper: given checkpoints, of which each is of the whole training.
 
         Returns:
             the record of the training, and the samples that could not be read, both of all workers.
@@ -95,7 +92,7 @@ class ShardTraining:
         from tbar_ray.streaming.order import BEGINNING, Position
         from tbar_ray.streaming.reader import Skipped
         from tbar_ray.streaming.stream import ShardStream
-        from tbar_ray.training.loop import Keeper, train
+        from tbar_ray.training.loop import train
 
         streamed, training, start = self.streamed, self.training, self.start
         preprocess = self.objective.preprocessing
@@ -114,10 +111,9 @@ class ShardTraining:
             workers=workers,
         )
 
-        def kept(checkpoint: TrainingCheckpoint) -> None:
-            if keep is not None:
-                skipped = tuple((sample.key, sample.reason) for sample in stream.skipped)
-                keep(replace(checkpoint, skipped=skipped, source=streamed.corpus.source))
+        def whole(checkpoint: TrainingCheckpoint) -> TrainingCheckpoint:
+            skipped = tuple((sample.key, sample.reason) for sample in stream.skipped)
+            return replace(checkpoint, skipped=skipped, source=streamed.corpus.source)
 
         with stream:
             record = train(
@@ -128,7 +124,7 @@ class ShardTraining:
                 prepare=_preparation(streamed, training),
                 progress=progress,
                 start=start,
-                keeper=None if keep is None else Keeper(kept, every),
+                keeper=None if keeper is None else replace(keeper, keep=lambda made: keeper.keep(whole(made))),
                 workers=workers,
             )
             streamed.corpus.check_unchanged()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tbar_ray.streaming.reader import Skipped
     from tbar_ray.training.loop import Progress
     from tbar_ray.training.objectives import Contrastive, Objective
+    from tbar_ray.training.resume import TrainingCheckpoint
     from tbar_ray.training.workers import Workers
 
 WEIGHTS = "weights.safetensors"
@@ -47,22 +48,32 @@ def train_on_shards(
 ) -> dict[str, Any]:
     """Train the objective's model on a stream, write the weights, and return the facts of the training.
 
-    A training that was stopped continues from its last checkpoint. `finish` is given the trained model before it is
-    written.
+    A training that was stopped continues from its last checkpoint. One of whose nodes is to be taken away keeps a
+    checkpoint and ends. `finish` is given the trained model before it is written.
 
     Raises:
+        StageLostError: if a worker is lost, or a node is to be taken away.
         ShardChangedError: if a shard changed meanwhile, whatever the policy; no checkpoint is left then.
         ResumeError: if the checkpoint cannot be gone on with.
     """
     from tbar_ray.models.checkpoint import save_state_dict
+    from tbar_ray.stages.lost import StageLostError
+    from tbar_ray.stages.notice import Notice
+    from tbar_ray.training.loop import Keeper
 
     start = checkpoints.last()
     if start is not None and start.source not in ("", streamed.corpus.source):
         raise ResumeError("the shards have changed since it was written")
     whole = ShardTraining(objective, training, streamed, start)
     progress = progress_of(context.report)
-    with _forgotten_if_changed(checkpoints), _workers(context, whole) as workers:
-        record, skipped = whole.run(workers, progress, checkpoints.keep, checkpoints.every)
+    with _forgotten_if_changed(checkpoints), _workers(context, whole) as (workers, nodes), Notice(nodes) as notice:
+
+        def keep(checkpoint: TrainingCheckpoint) -> None:
+            checkpoints.keep(checkpoint)
+            if notice.given:
+                raise StageLostError("node", "its node is to be taken away")
+
+        record, skipped = whole.run(workers, progress, Keeper(keep, checkpoints.every, lambda: notice.given))
     finish(objective.model)
     save_state_dict(objective.model.state_dict(), context.out / WEIGHTS)
     problems = [str(problem) for problem in streamed.corpus.problems]
@@ -77,23 +88,25 @@ def train_on_shards(
 
 
 @contextmanager
-def _workers(context: StageContext, training: ShardTraining) -> Iterator[Workers]:
-    """This process alone, or with the helpers that the policy asks for.
+def _workers(context: StageContext, training: ShardTraining) -> Iterator[tuple[Workers, Collection[str]]]:
+    """This process alone, or with the helpers that the policy asks for; and the nodes that they are on.
 
     Raises:
         SpecError: if the training cannot be divided.
     """
+    import ray
+
     from tbar_ray.training.workers import ALONE
 
     if context.policy.training_workers == 1:
-        yield ALONE
+        yield ALONE, {ray.get_runtime_context().get_node_id()}
         return
     from tbar_ray.stages.helpers import helped
     from tbar_ray.stages.shard_training import check_divisible
 
     check_divisible(training.objective)
-    with helped(context, training, next(training.objective.model.parameters()).device) as workers:
-        yield workers
+    with helped(context, training, next(training.objective.model.parameters()).device) as found:
+        yield found
 
 
 @contextmanager

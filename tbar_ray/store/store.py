@@ -50,8 +50,12 @@ class Store(StoreFiles):
         self._integrity = Integrity(self.url)
         self._copies = Copies(self.url, self._fs, f"{self._root}/artifacts", self._integrity)
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        return Store, (self.url,)
+    def __reduce__(self) -> tuple[type[Store], tuple[str], float]:
+        return Store, (self.url,), self._fs.patience
+
+    def __setstate__(self, patience: float) -> None:
+        """Be as patient as the store that was sent: it had been reached."""
+        self._fs.patience = patience
 
     def artifact_url(self, name: str) -> str:
         """Where an artifact's files are, as a URL that any fsspec reader opens.

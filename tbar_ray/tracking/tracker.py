@@ -32,9 +32,9 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from tbar_ray import __version__
 from tbar_ray.errors import TrackingError, first_line
-from tbar_ray.planning.axes import factors_of
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.cells import OF_ATTACK
+from tbar_ray.records.names import run_name
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import BESIDE, RETRIEVAL, PointRecord, Role
 from tbar_ray.redaction import redact, redact_all
@@ -265,17 +265,6 @@ def parameters_of(record: TrialRecord) -> dict[str, str]:
     fixed = {name: getattr(record, name) for name in OF_ATTACK}
     told = {**record.settings, **fixed, "alpha": record.alpha, "statistics": record.statistics}
     return {name: str(value) for name, value in told.items() if value is not None}
-
-
-def run_name(record: TrialRecord) -> str:
-    """What tells a trial's run from others: attack, method, every other axis; α where it is the only one."""
-    names = [record.attack if not record.transferred else f"{record.attack} ← {record.source}", record.method]
-    for name, factor in factors_of(record.settings).items():
-        if name not in ("attack", "source", "method") and record.settings[name] is not None:
-            names.append(factor.told(record.settings[name]))
-    if len(record.alphas) == 1:
-        names.append(f"α {record.alphas[0]:g}")
-    return ", ".join(names)
 
 
 def metrics_of(record: TrialRecord, now: int) -> list[Metric]:

@@ -29,12 +29,27 @@ Progress = Callable[[int, int, float, float], None]
 OptimizerFor = Callable[[Mapping[str, nn.Parameter], Optimisation], torch.optim.Optimizer]
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Keeper:
-    """Checkpoint callback: `keep` gets a checkpoint at the first loss check after every `every` seconds."""
+    """When checkpoints are kept.
+
+    Attributes:
+        keep: gets a checkpoint at the first loss check after every `every` seconds.
+        every: seconds between checkpoints.
+        at_once: whether the next loss check is to keep one anyway.
+    """
 
     keep: Callable[[TrainingCheckpoint], None]
     every: float
+    at_once: Callable[[], bool] = _never
+
+    def is_due(self, seconds: float) -> bool:
+        """Whether a checkpoint is to be kept, so long after the last one."""
+        return seconds >= self.every or self.at_once()
 
 
 def train(
@@ -110,7 +125,7 @@ def train(
                     record.look(pending)
                     if progress is not None:
                         progress(step + 1, total_steps, record.losses[-1][1], record.images_per_second)
-                    if keeper is not None and now - kept >= keeper.every and step + 1 < total_steps:
+                    if keeper is not None and step + 1 < total_steps and keeper.is_due(now - kept):
                         kept = now
                         keeper.keep(TrainingCheckpoint(record, model.state_dict(), optimizer.state_dict(), given.after))
             if pending:

@@ -83,3 +83,7 @@ class EditedModel:
             if self._own_head is not None and coefficient != 0:
                 head = functional.normalize(torch.lerp(self._head, self._own_head, coefficient), dim=-1)
             yield model, head
+
+    def settle(self) -> None:
+        """Inside `at`: leave the weights where they are; see `InPlaceModel.settle`."""
+        self._in_place.settle()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,9 @@ from tbar_ray.unlearning.edit import Edit
 
 class FineTuning(Unlearner):
     """AdamW on one objective; the edit is the weight change."""
+
+    passes: ClassVar[int] = 3
+    """Forward passes of the image encoder that a sample of a step costs; a backward pass counts as two."""
 
     learning_rate: float = Field(default=1e-5, gt=0, description="peak learning rate")
     weight_decay: float = Field(default=0.1, ge=0, description="weight decay of AdamW; none on gains and biases")

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import tbar_ray as tbar
-from tbar_ray.api.held import clean_images_of, read_held
+from tbar_ray.api.held import Held, clean_images_of, read_held
 from tbar_ray.api.requests import ForgetRequest
+from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.evaluation.normalised_images import statistics_batches
 from tbar_ray.evaluation.zeroshot import predict
@@ -137,17 +138,17 @@ def test_without_clean_images_statistics_cannot_be_re_estimated() -> None:
     assert same(snapshot(found.apply(0).module), snapshot(tau().model.module))
 
 
-def test_more_clean_images_than_needed_are_drawn_by_the_seed() -> None:
-    images = torch.arange(1000, dtype=torch.uint8).view(-1, 1, 1, 1)
+def test_clean_images_are_those_of_a_campaign_in_its_order() -> None:
+    images = torch.arange(1000, dtype=torch.int32).view(-1, 1, 1, 1)
     classes = Classes(NAMES, torch.zeros(1), torch.zeros(1))
     clean = Pairs(images, (), torch.zeros(1), torch.zeros(1))
-    data = DefenderData(classes, tokenizer(), clean=clean)
-    first, again, other = (clean_images_of(data, seed) for seed in (0, 0, 1))
-    assert first is not None
-    assert len(first) == 960
-    assert torch.equal(first, again)  # type: ignore[arg-type]
-    assert not torch.equal(first, other)  # type: ignore[arg-type]
-    assert clean_images_of(DefenderData(classes, tokenizer()), 0) is None
+    keys = [f"{row:04d}" for row in range(1000)]
+    held = Held(DefenderData(classes, tokenizer(), clean=clean), {"clean pairs": keys})
+    for seed in (0, 1):
+        found = clean_images_of(held, seed)
+        assert found is not None
+        assert [f"{row:04d}" for row in found.flatten().tolist()] == ranked(keys, seed, "statistics images")[:960]
+    assert clean_images_of(Held(DefenderData(classes, tokenizer()), {}), 0) is None
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name in {"ulrl", "cbpt", "rvpt"}])
@@ -260,7 +261,7 @@ def test_sources_of_every_kind_give_the_same_forget_set(tmp_path: Path) -> None:
 
 
 def forgotten(request: ForgetRequest) -> set[tuple[bytes, bytes, int, bool]]:
-    found = read_held(infected(), CLASSES, BACKDOOR, request, None, None, 0).forget
+    found = read_held(infected(), CLASSES, BACKDOOR, request, None, None, 0).data.forget
     assert found is not None
     rows = zip(found.images, found.twins, found.labels.tolist(), found.triggered.tolist(), strict=True)
     return {(image.numpy().tobytes(), twin.numpy().tobytes(), label, hit) for image, twin, label, hit in rows}
@@ -271,7 +272,7 @@ def test_excluded_samples_are_never_read(tmp_path: Path) -> None:
     shards = write_shards(tmp_path / "shards", images, labels)
     left_out = {f"{row:05d}" for row in range(8)}
     pairs = tbar.pairs(shards, exclude=left_out)
-    held = read_held(infected(), CLASSES, None, None, pairs, pairs, 0)
+    held = read_held(infected(), CLASSES, None, None, pairs, pairs, 0).data
     later = {image.tobytes() for image in images[8:]}
     for found in (held.clean, held.training):
         assert found is not None
@@ -347,7 +348,7 @@ def test_underscored_subfolders_name_the_target_too(tmp_path: Path) -> None:
         write_folder(tmp_path / "tmp", images[row : row + 4], [0] * 4).rename(tmp_path / name)
     backdoor = tbar.Backdoor(BACKDOOR.trigger, "red circle")
     request = tbar.forget_set(tmp_path, size=4)
-    held = read_held(model, classes, backdoor, request, None, None, 0).forget
+    held = read_held(model, classes, backdoor, request, None, None, 0).data.forget
     assert held is not None
     assert {twin.numpy().tobytes() for twin in held.twins} == {image.tobytes() for image in images[4:]}
 

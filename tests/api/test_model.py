@@ -11,9 +11,10 @@ import torch
 import tbar_ray as tbar
 from tbar_ray.api.beside import Beside
 from tbar_ray.errors import CheckpointError, DataError, SpecError
+from tbar_ray.evaluation.class_prompts import ClassPrompts
 from tbar_ray.models.checkpoint import CheckpointFormat
 from tests.api.world import CLASSES, infected, labelled, unseen
-from tests.models.tiny import VIT, WIDE, same, snapshot, tiny
+from tests.models.tiny import RESNET, VIT, WIDE, same, snapshot, tiny
 from tests.unlearning.planted import NAMES
 
 
@@ -125,3 +126,23 @@ def test_what_cannot_be_saved_or_asked_gets_one_line(tmp_path: Path) -> None:
         model.predict(images[:, :, :-1], CLASSES)
     with pytest.raises(DataError, match="before normalisation"):
         model.predict(images.astype("float32"), CLASSES)
+
+
+def test_classes_are_embedded_once_as_long_as_the_text_encoder_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tbar.Model(tiny(RESNET).eval(), RESNET)
+    embedded: list[object] = []
+    original = ClassPrompts.head
+    monkeypatch.setattr(ClassPrompts, "head", lambda self, module: embedded.append(module) or original(self, module))
+    first, second = tbar.Classes(["a", "b"], ["{}"]), tbar.Classes(["a", "c"], ["{}"])
+    head = model.head(first)
+    with torch.no_grad():
+        model.module.visual.conv1.weight.add_(1)
+    assert torch.equal(model.head(first), head)
+    assert torch.equal(model.copy().head(tbar.Classes(["a", "b"], ["{}"])), head)
+    assert len(embedded) == 1
+    model.head(second)
+    assert len(embedded) == 2
+    with torch.no_grad():
+        model.module.token_embedding.weight.mul_(2)
+    assert not torch.equal(model.head(first), head)
+    assert len(embedded) == 3

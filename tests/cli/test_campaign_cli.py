@@ -12,13 +12,15 @@ from tbar_ray.cli.main import app, main
 from tbar_ray.exit_codes import ExitCode
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.measures import StageUse
+from tbar_ray.records.names import run_name
 from tbar_ray.store.store import Store
 from tests.records.records import failed, record
 from tests.specs import spec, write
 
 COMMANDS = [
     [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],
-    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["doctor"], ["bench"], ["ui"],
+    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["campaign", "export"], ["unlearn"],
+    ["evaluate"], ["doctor"], ["bench"], ["ui"],
 ]  # fmt: skip
 
 
@@ -112,6 +114,9 @@ def test_status_counts_records(tmp_path: Path, home: Path) -> None:
     assert (told["done"], told["failed"], told["pending"]) == (1, 1, 0)
     shown = CliRunner().invoke(app, ["campaign", "status", path]).stdout
     assert "attack did not take" in " ".join(shown.split())
+    named = CliRunner().invoke(app, ["campaign", "status", path, "--names"]).stdout.splitlines()
+    assert f"{done.fingerprint[:8]}  {run_name(done)}" in named
+    assert run_name(done) not in shown
     other = CliRunner().invoke(app, ["campaign", "status", path, "--set", "seed=1", "--json"])
     assert json.loads(other.stdout)["pending"] == 2  # another campaign's records are not this one's
     (store.fetch(done.path_artifact) / "path.json").write_text("[]")

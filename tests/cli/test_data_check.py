@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tbar_ray.cli import main as cli
-from tests.data.tars import sample, write_shard, write_tar
+from tests.data.tars import picture, sample, write_shard, write_tar
 
 runner = CliRunner()
 
@@ -78,3 +78,20 @@ def test_members_that_are_not_together_are_one_line(tmp_path: Path) -> None:
         f"{tmp_path}/a.tar: 3 members not beside the others of their sample (first: a.txt): joined here, but lost to "
         f"other readers of WebDataset; pack the shard anew with `tar --sort=name`"
     ]
+
+
+def test_an_evaluation_set_is_checked_split_by_split(tmp_path: Path) -> None:
+    for split, label in (("test", b"0"), ("train", b"7")):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "nshards.txt").write_text("1")
+        write_tar(tmp_path / split / "0.tar", [("s0.jpg", picture()), ("s0.cls", label)])
+    (tmp_path / "classnames.txt").write_text("hat\n")
+    (tmp_path / "zeroshot_classification_templates.txt").write_text("a {c}\n")
+    told = runner.invoke(cli.app, ["data", "check", str(tmp_path), "--workers", "1"])
+    assert told.exit_code == 1
+    assert "class 7, but classnames.txt has 1 classes" in told.stdout
+    assert told.stdout.splitlines()[-1] == "evaluation set of 1 classes, 1 templates: not well"
+    (tmp_path / "train" / "nshards.txt").unlink()
+    told = runner.invoke(cli.app, ["data", "check", str(tmp_path), "--json", "--workers", "1"])
+    assert told.exit_code == 0
+    assert json.loads(told.stdout)["splits"]["test"]["total"]["samples"] == 1

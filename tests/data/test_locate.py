@@ -218,6 +218,16 @@ def test_describe(folder: Path, stocked: str) -> None:
         assert names(tuple(entry["url"] for entry in described)) == ALL
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("pairs.CSV", "is a table, not a shard"), ("images.zip", "is an archive, not a shard: unpack it")],
+)
+def test_tables_and_archives_are_no_shards(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=f"{name} {said}"):
+        expand_shards(str(tmp_path / name))
+
+
 class Failing(BaseHTTPRequestHandler):
     """A web server that has what it is asked for, lacks it, or fails, by the path."""
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import ray
 
 from tbar_ray.errors import ScientificError
-from tbar_ray.stages.node import HelperLostError, Policy, Stage, StageContext
+from tbar_ray.stages.lost import StageLostError
+from tbar_ray.stages.node import Policy, Stage, StageContext
 
 DONE = 7
 """Progress that every noted stage reports."""
@@ -117,17 +118,22 @@ class Crashing(Stage):
 
 
 class Losing(Stage):
-    """Loses a worker when it runs for the first time."""
+    """Loses a worker, or a reader, when it runs for the first time."""
 
     kind: ClassVar[str] = "losing"
 
     notes: str
+    reader: bool = False
 
     def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
         note = Path(self.notes) / "losing"
         if not note.exists():
             note.touch()
-            raise HelperLostError("a worker of the training was lost")
+            if self.reader:
+                reader = ray.remote(_Looking).options(num_cpus=0).remote()
+                ray.kill(reader)
+                ray.get(reader.free_cpus.remote())
+            raise StageLostError("process", "a worker of the training was lost")
         return {}
 
 

@@ -197,11 +197,16 @@ def test_the_workers_of_a_training_have_their_room_at_once_and_give_it_back(benc
     assert {about["state"] for about in placement_group_table().values()} == {"REMOVED"}
 
 
-def test_a_stage_that_lost_a_worker_is_run_again(bench: Bench) -> None:
-    stage = Losing(notes=str(bench.notes))
+@pytest.mark.parametrize("reader", [False, True])
+def test_a_stage_that_lost_a_worker_or_a_reader_is_run_again(bench: Bench, reader: bool) -> None:
+    stage = Losing(notes=str(bench.notes), reader=reader)
     bench.submit("trial", stage)
     assert bench.answers("trial") == [None]
     assert bench.store.has(stage.artifact)
+    assert bench.snapshot().notes == ["losing: lost with its process; it is tried again (1 of at most 3 times)"]
+    (lost,) = ray.get(bench.actor.lost_attempts.remote())
+    assert (lost.title, lost.cause) == ("losing", "process")
+    assert lost.cpu_hours == lost.seconds / 3600 > 0
 
 
 def test_a_broken_input_is_computed_again_and_said(bench: Bench) -> None:

@@ -25,6 +25,17 @@ def direction(model: nn.Module, seed: int = 1) -> TaskVector:
     return TaskVector.between(start, end)
 
 
+def test_a_model_that_is_settled_stays_where_it_was_moved() -> None:
+    model = small()
+    vector, before = direction(model), snapshot(model)
+    in_place = InPlaceModel(model, vector)
+    with in_place.moved(2.0):
+        moved = snapshot(model)
+        in_place.settle()
+    assert same(snapshot(model), moved)
+    assert not same(moved, before)
+
+
 @FEW
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=20))
 def test_a_resident_model_is_put_back_bit_for_bit_after_any_path(path: list[float]) -> None:

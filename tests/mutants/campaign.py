@@ -222,4 +222,41 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "            if missed:\n",
         "tests/execution/test_watch.py",
     ),
+    # one model
+    Mutant(
+        "tbar_ray/onemodel/examine.py",
+        "        return self.asr.value >= self.settings.min_asr\n",
+        "        return True\n",
+        "tests/onemodel/test_workflow.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/remove.py",
+        "    return poisoned | examined.defence.held\n",
+        "    return poisoned\n",
+        "tests/onemodel/test_remove.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/writing.py",
+        "        if not _same(state[key], live[key]):\n",
+        "        if True:\n",
+        "tests/onemodel/test_writing.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/verdict.py",
+        "    if is_.low <= base.high:\n",
+        "    if is_.low <= was.high:\n",
+        "tests/onemodel/test_verdict.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/report.py",
+        "autoescape=True",
+        "autoescape=False",
+        "tests/onemodel/test_report.py",
+    ),
+    Mutant(
+        "tbar_ray/campaign/export.py",
+        "        path.statistics,\n",
+        '        "as_applied",\n',
+        "tests/campaign/test_export.py",
+    ),
 )

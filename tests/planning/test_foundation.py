@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
+from tbar_ray.data.subset import Subset, write_subset
 from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.retrieval_writer import write_retrieval_set
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
@@ -167,3 +169,24 @@ def test_a_checkpoint_is_its_content_wherever_it_lies(tmp_path: Path, monkeypatc
     assert clean("~/clean.pt").fingerprint != home.fingerprint
     with pytest.raises(SpecError, match=rf"^model\.pretrained: no file {tmp_path}/none\.pt$"):
         clean("~/none.pt")
+
+
+def test_a_subset_is_what_its_manifest_names(sets: Path, tmp_path: Path) -> None:
+    corpus = Corpus.open(str(sets / "train"))
+    for name, samples in (("three", 3), ("four", 4)):
+        write_subset(Subset.choose(corpus, samples, seed=0), tmp_path / f"{name}.json")
+
+    def laid(subset: str | None) -> Foundation:
+        data = {"train": str(sets / "train"), "evaluation": f"{sets}/eval", "subset": subset}
+        return lay_foundation(spec(data=data))
+
+    whole, three, four = laid(None), laid(str(tmp_path / "three.json")), laid(str(tmp_path / "four.json"))
+    assert (whole.samples, three.samples, four.samples) == (6, 3, 4)
+    assert len({base.corpus.fingerprint for base in (whole, three, four)}) == 3
+    shutil.copy(tmp_path / "three.json", tmp_path / "again.json")
+    assert laid(str(tmp_path / "again.json")).corpus.fingerprint == three.corpus.fingerprint
+    listed = lay_foundation(given([{"url": f"{sets}/train", "subset": str(tmp_path / "three.json")}], str(sets)))
+    assert isinstance(listed.corpus, Mixture)
+    assert listed.corpus.parts[0].fingerprint == three.corpus.fingerprint
+    with pytest.raises(DataError, match=r"cannot read .*none\.json"):
+        laid(str(tmp_path / "none.json"))

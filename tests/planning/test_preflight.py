@@ -229,7 +229,7 @@ def test_missing_data(given: Path) -> None:
     assert problem(external(given, data__train=pattern), DataError) == f"no such shard: {given}/train/00003.tar"
     (given / "empty").mkdir()
     assert problem(external(given, data__train=str(given / "empty")), DataError) == (
-        f"no *.tar in the directory {given}/empty"
+        f"no *.tar in the directory {given}/empty; `tbar data import` makes shards of images"
     )
 
 

@@ -21,8 +21,9 @@ from tbar_ray.models.checkpoint import load_state_dict
 from tbar_ray.planning.planner import Planner
 from tbar_ray.stages import helpers
 from tbar_ray.stages.helpers import Helper
+from tbar_ray.stages.lost import StageLostError
 from tbar_ray.stages.models import CleanModel
-from tbar_ray.stages.node import HelperLostError, Policy
+from tbar_ray.stages.node import Policy
 from tbar_ray.stages.shard_training import ShardTraining
 from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import Store
@@ -145,7 +146,7 @@ def test_a_lost_worker_leaves_the_checkpoint_that_the_training_goes_on_from(
     store, stage = Store(str(tmp_path)), clean_model(data)
     with monkeypatch.context() as patch:
         patch.setattr(helpers, "Helper", Dying)
-        with pytest.raises(HelperLostError):
+        with pytest.raises(StageLostError):
             compute(stage, store, policy=TWO)
     assert store.artifacts() == []
     assert compute(stage, store, policy=ONE)["training"]["resumed"] == [11]

@@ -10,7 +10,6 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from tbar_ray.errors import TrackingError
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
-from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of, run_name
+from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of
 from tests.records.records import (
     error_map,
     failed,
@@ -358,22 +357,6 @@ def test_what_is_no_number_is_left_out() -> None:
     found = [metric.key for metric in metrics_of(done, now=0)]
     assert "seconds" not in found
     assert "ca" in found
-
-
-def test_every_cell_has_a_run_name_of_its_own() -> None:
-    cells = [
-        record(method=method, seed=seed, axes={"learning_rate": rate, "model.training.epochs": epochs})
-        for method, seed, rate, epochs in product(("tbar", "cleanclip"), (0, 1), (1e-5, 1e-6), (1, 3))
-    ]
-    names = [run_name(cell) for cell in cells]
-    assert len(set(names)) == len(cells) == 16
-    assert names[0] == "badnets, tbar, forget set 100, clean 0%, poisoned 1%, seed 0, learning rate 1e-05, epochs 1"
-
-
-def test_a_transferred_vector_and_a_single_alpha_are_in_the_name() -> None:
-    assert run_name(record(source="blended", alphas=(1.25,))).startswith("badnets ← blended, tbar")
-    assert run_name(record(alphas=(1.25,))).endswith(", α 1.25")
-    assert run_name(record(alphas=(1.25,))) != run_name(record(alphas=(1.5,)))
 
 
 def test_every_axis_is_a_parameter() -> None:

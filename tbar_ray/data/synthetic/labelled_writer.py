@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -10,9 +10,7 @@ from typing import Any, Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from tbar_ray.data.synthetic.encode import Render, S, encode_scenes
-from tbar_ray.data.synthetic.options import WritingOptions
-from tbar_ray.data.synthetic.shard_writer import (
+from tbar_ray.data.shard_writer import (
     CorpusSummary,
     Member,
     Progress,
@@ -20,6 +18,8 @@ from tbar_ray.data.synthetic.shard_writer import (
     write_shards,
     write_texts,
 )
+from tbar_ray.data.synthetic.encode import Render, S, encode_scenes
+from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.seeding import numpy_rng
 
 
@@ -79,17 +79,3 @@ def write_split(
     summary = write_shards(folder, shards, options.workers, progress)
     write_texts({folder / "nshards.txt": str(summary.shards)})
     return summary
-
-
-def write_classes(out: Path, classnames: Sequence[str], templates: Sequence[str]) -> None:
-    """Write `classnames.txt` and `zeroshot_classification_templates.txt`, one entry per line.
-
-    Raises:
-        DataError: if a file cannot be written.
-    """
-    write_texts(
-        {
-            out / "classnames.txt": "\n".join(classnames),
-            out / "zeroshot_classification_templates.txt": "\n".join(templates),
-        }
-    )

@@ -15,6 +15,15 @@ from typing import Any, Final, Generic
 
 import numpy as np
 
+from tbar_ray.data.shard_writer import (
+    CorpusSummary,
+    Member,
+    Progress,
+    Shard,
+    claim,
+    write_shards,
+    write_texts,
+)
 from tbar_ray.data.synthetic import Scenes
 from tbar_ray.data.synthetic.backgrounds import BACKGROUNDS
 from tbar_ray.data.synthetic.captions import LARGE_ABOVE, SMALL_BELOW, make_descriptions
@@ -27,15 +36,6 @@ from tbar_ray.data.synthetic.rich.rendering import render_rich
 from tbar_ray.data.synthetic.rich.scene import RichScene
 from tbar_ray.data.synthetic.rich.vocabulary import PLAIN_CLASSES
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES, Scene, draw_scene
-from tbar_ray.data.synthetic.shard_writer import (
-    CorpusSummary,
-    Member,
-    Progress,
-    Shard,
-    claim,
-    write_shards,
-    write_texts,
-)
 from tbar_ray.seeding import numpy_rng
 
 # A gap of 0.02 around each threshold keeps sizes away from the borders between size words.

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tbar_ray.data.shard_writer import CorpusSummary, Member, Progress, Shard, claim, write_classes, write_shards
 from tbar_ray.data.synthetic import Scenes
 from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
 from tbar_ray.data.synthetic.encode import encode_scenes
 from tbar_ray.data.synthetic.families import FAMILIES
-from tbar_ray.data.synthetic.labelled_writer import write_classes, write_split
+from tbar_ray.data.synthetic.labelled_writer import write_split
 from tbar_ray.data.synthetic.options import DEFAULTS, WritingOptions
-from tbar_ray.data.synthetic.shard_writer import CorpusSummary, Member, Progress, Shard, claim, write_shards
 from tbar_ray.seeding import numpy_rng
 
 

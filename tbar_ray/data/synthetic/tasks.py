@@ -15,14 +15,14 @@ from typing import Final, Literal
 
 import numpy as np
 
+from tbar_ray.data.shard_writer import CorpusSummary, Progress, claim, write_classes
 from tbar_ray.data.synthetic.captions import ZEROSHOT_TEMPLATES
 from tbar_ray.data.synthetic.encode import Render
-from tbar_ray.data.synthetic.labelled_writer import LabelledScenes, write_classes, write_split
+from tbar_ray.data.synthetic.labelled_writer import LabelledScenes, write_split
 from tbar_ray.data.synthetic.options import DEFAULTS, WritingOptions
 from tbar_ray.data.synthetic.rendering import render
 from tbar_ray.data.synthetic.scenes import CLASS_NAMES, COLOURS, OTHER_COLOURS, Scene, draw_scene
 from tbar_ray.data.synthetic.shapes import SHAPES
-from tbar_ray.data.synthetic.shard_writer import CorpusSummary, Progress, claim
 from tbar_ray.data.synthetic.styles import render_lamplight, render_night, render_sketch
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest

@@ -41,6 +41,7 @@ class TwinDistillation(FineTuning):
     name: ClassVar[str] = "twin-distillation"
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set"})
     strength: ClassVar[Strength] = "interpolation"
+    passes: ClassVar[int] = 8  # of a twin and a held image by the teacher, of a held and a stamped one by the student
 
     steps: int = Field(default=200, ge=1, description="optimiser steps")
     batch_size: int = Field(default=64, ge=2, description="twins per step; each occurs stamped and held")

@@ -68,14 +68,6 @@ def test_numbers_and_texts_beside_the_weights_are_kept_and_states_of_optimizers_
     assert content == {"epoch": 2, "best_acc1": 57.5, "args": args, "optimizer": {}, "scaler": {}}
 
 
-def test_half_precision_is_written_back_as_half_precision(tmp_path: Path) -> None:
-    architecture = PUBLISHED["own"][1]
-    state = {k: v.half() if v.is_floating_point() else v for k, v in snapshot(direct(architecture)).items()}
-    model = tbar.load_model(architecture, own(state, tmp_path), device="cpu")
-    model.save(tmp_path / "again.safetensors")
-    assert same(state, content_of(tmp_path / "again.safetensors"))
-
-
 @pytest.mark.parametrize("name", sorted(IMAGE_ENCODERS))
 def test_an_image_encoder_alone_never_gets_a_random_text_tower(name: str, tmp_path: Path) -> None:
     writer, architecture = PUBLISHED[name]

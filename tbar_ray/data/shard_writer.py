@@ -9,26 +9,24 @@ from __future__ import annotations
 import errno
 import io
 import json
-import multiprocessing
 import re
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
+from tbar_ray.data.parallel import completed
 from tbar_ray.errors import DataError
-from tbar_ray.processors import processors
 
 Member = tuple[str, bytes]
 """Name and content of a tar member."""
 Progress = Callable[[int], None]
 """Called once per shard with the number of samples just written."""
 
-_OWN_FILES: Final = re.compile(r"(\d+\.tar|\d{5}_stats\.json|\.\d+\.tar\.tmp)")
+_OWN_FILES: Final = re.compile(r"(\d+\.tar|\d+_stats\.json|\.\d+\.tar\.tmp)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def claim(folder: Path, overwrite: bool) -> None:
                     file.unlink()
         taken = any(folder.glob("*.tar"))
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     if taken:
         hint = "its *.tar files are not this command's: " if overwrite else "overwrite them or "
         raise DataError(f"{folder} already holds shards; {hint}choose another folder")
@@ -89,7 +87,8 @@ def write_shards(
     """
     started = time.perf_counter()
     samples = total = 0
-    for count, size in _written(shards, min(workers or processors(), len(shards))):
+    died = f"a worker writing {shards[0].path.parent} died; try fewer workers"
+    for _, (count, size) in completed(_write_shard, shards, workers, died):
         samples, total = samples + count, total + size
         if progress is not None:
             progress(count)
@@ -106,65 +105,84 @@ def write_texts(texts: Mapping[Path, str]) -> None:
         try:
             path.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
 
 
-def _written(shards: Sequence[Shard], workers: int) -> Iterator[tuple[int, int]]:
-    """Yield (samples, bytes) of each shard when it is complete."""
-    if workers == 1:
-        yield from map(_write_shard, shards)
-        return
-    # Spawned, since a forked worker would inherit the locks of the caller's threads (torch, ray).
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        for future in as_completed([pool.submit(_write_shard, shard) for shard in shards]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise DataError(f"a worker writing {shards[0].path.parent} died; try fewer workers") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+def write_classes(out: Path, classnames: Sequence[str], templates: Sequence[str]) -> None:
+    """Write `classnames.txt` and `zeroshot_classification_templates.txt`, one entry per line.
+
+    Raises:
+        DataError: if a file cannot be written.
+    """
+    write_texts(
+        {
+            out / CLASSNAMES: "\n".join(classnames),
+            out / TEMPLATES: "\n".join(templates),
+        }
+    )
 
 
 def _write_shard(shard: Shard) -> tuple[int, int]:
     try:
-        _write_tar(shard.path, shard.members())
+        write_tar(shard.path, shard.members())
         if shard.statistics:
-            shard.path.with_name(f"{shard.path.stem}_stats.json").write_text(_statistics(shard.samples))
+            shard.path.with_name(f"{shard.path.stem}_stats.json").write_text(
+                statistics(shard.samples, {"success": shard.samples})
+            )
         return shard.samples, shard.path.stat().st_size
     except OSError as error:
-        raise _unwritable(shard.path, error) from error
+        raise unwritable(shard.path, error) from error
 
 
-def _write_tar(path: Path, members: Iterator[Member]) -> None:
-    """Write `members` to `path` with fixed headers; the file is renamed into place once it is complete."""
+def write_tar(path: Path, members: Iterable[Member]) -> None:
+    """Write `members` to `path` with fixed headers; the file is renamed into place once it is complete.
+
+    Raises:
+        OSError: if it cannot be written.
+        DataError: if a member's name is too long for a tar header.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
             for name, content in members:
                 info = tarfile.TarInfo(name)
                 info.size, info.mode, info.mtime = len(content), 0o444, 0
-                tar.addfile(info, io.BytesIO(content))
+                try:
+                    tar.addfile(info, io.BytesIO(content))
+                except ValueError:
+                    raise DataError(f"{name!r} is too long a name for a shard: use a shorter key") from None
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _statistics(count: int) -> str:
-    # Times are zero, so that the file depends only on the arguments.
+def statistics(count: int, statuses: Mapping[str, int], *, failed: int = 0, **more: object) -> str:
+    """Content of img2dataset's `NNNNN_stats.json` of a shard.
+
+    Args:
+        count: samples that were to be written.
+        statuses: what became of how many; "success" is among them.
+        failed: samples whose image could not be had.
+        more: entries that img2dataset does not have.
+
+    Returns:
+        JSON that depends only on the arguments: its times are zero.
+    """
     stats = {
         "count": count,
-        "successes": count,
-        "failed_to_download": 0,
+        "successes": statuses["success"],
+        "failed_to_download": failed,
         "failed_to_resize": 0,
         "duration": 0.0,
         "start_time": 0.0,
         "end_time": 0.0,
-        "status_dict": {"success": count},
+        "status_dict": dict(statuses),
     }
-    return json.dumps(stats, indent=4, sort_keys=True)
+    return json.dumps(stats | more, indent=4, sort_keys=True)
 
 
-def _unwritable(path: Path, error: OSError) -> DataError:
+def unwritable(path: Path, error: OSError) -> DataError:
+    """The error of a file that cannot be written; it says so where the disk is full."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(f"no space left for {path}: free some, or write fewer or smaller samples")
     return DataError(f"cannot write {path}: {error.strerror or error}")

@@ -1,0 +1,230 @@
+"""`tbar unlearn`: remove a suspected backdoor from one checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from tbar_ray.cli.options import local_file
+from tbar_ray.cli.suspect_options import (
+    CHOICE,
+    DATA,
+    METHOD,
+    MODEL,
+    OUTPUT,
+    Architecture,
+    Checkpoint,
+    ClassesFile,
+    Retrieval,
+    Target,
+    TemplatesFile,
+    TriggerName,
+    TriggerParameters,
+    lines_of_file,
+    numbers_of,
+    parameters_of,
+)
+from tbar_ray.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from tbar_ray.onemodel.examine import Examined
+    from tbar_ray.onemodel.remove import Cleaned
+    from tbar_ray.onemodel.saving import Saved
+
+
+def unlearn(
+    checkpoint: Checkpoint,
+    images: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="clean images: a folder, one with a subfolder a class, shards, or a CLIP_benchmark set",
+            rich_help_panel=DATA,
+        ),
+    ],
+    architecture: Architecture = None,
+    trigger: TriggerName = None,
+    trigger_parameter: TriggerParameters = [],  # noqa: B006
+    target: Target = None,
+    min_asr: Annotated[
+        float, typer.Option(min=0, max=1, help="ASR below which the model counts as clean", rich_help_panel=MODEL)
+    ] = 0.5,
+    force: Annotated[
+        bool, typer.Option("--force", help="clean a model without a backdoor too", rich_help_panel=MODEL)
+    ] = False,
+    evaluation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="labelled images: a CLIP_benchmark set, or a subfolder a class; default: some of --images",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    classes: ClassesFile = None,
+    templates: TemplatesFile = None,
+    retrieval: Retrieval = [],  # noqa: B006
+    max_images: Annotated[int, typer.Option(help="labelled images at most; 0: all", rich_help_panel=DATA)] = 2000,
+    forget: Annotated[
+        int, typer.Option(min=1, help="images of the forget set, drawn from --images", rich_help_panel=METHOD)
+    ] = 300,
+    clean_fraction: Annotated[
+        float, typer.Option(min=0, max=1, help="share of them that is not stamped", rich_help_panel=METHOD)
+    ] = 0.0,
+    clean_pairs: Annotated[
+        int, typer.Option(min=1, help="clean pairs, for a method that needs them", rich_help_panel=METHOD)
+    ] = 300,
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="a name of `tbar method list`", rich_help_panel=METHOD)
+    ] = "twin-distillation",
+    parameter: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="of the method, e.g. learning_rate=1e-5 (`tbar method show NAME`); may be repeated",
+            rich_help_panel=METHOD,
+        ),
+    ] = [],  # noqa: B006
+    alphas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="strengths to choose from, e.g. 0.8,1,1.2; default: the method's",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    min_retention: Annotated[
+        float, typer.Option(min=0, max=1, help="share of the model's CA to keep", rich_help_panel=CHOICE)
+    ] = 0.95,
+    max_asr: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="ASR at which the backdoor counts as removed, so that most CA decides; default: least ASR",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    validation_fraction: Annotated[
+        float, typer.Option(help="share of the labelled images that α is chosen on", rich_help_panel=CHOICE)
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(min=0, help="of every choice and draw", rich_help_panel=METHOD)] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_file,
+            metavar="FILE",
+            help="the cleaned checkpoint; default: NAME.cleaned.pt, or .safetensors, here",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_file, metavar="FILE.html", help="the report; default: --out with .html", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+) -> None:
+    """Remove a suspected backdoor from one checkpoint, and write it back in the format that it came in.
+
+    Three files are written: the cleaned checkpoint, FILE.manifest.json (hashes, α,
+    data, versions, command), and a report for the browser. Tensors that the method
+    does not change keep their bits.
+
+    A model that does not answer the trigger with the target is not cleaned.
+
+    Example: tbar unlearn epoch_10.pt --architecture RN50-quickgelu --trigger cleanclip/badnets
+    --target banana --images cc3m/{00000..00009}.tar --evaluation imagenet
+
+    Example: tbar unlearn suspect.safetensors --architecture ViT-B-32 --trigger sticker.png
+    --target banana --images photos
+
+    Exit code: 0 cleaned, 1 written but the backdoor is not gone or too much CA is,
+    2 bad input, 4 no backdoor found.
+    """
+    from tbar_ray.cli.console import make_console
+    from tbar_ray.cli.watching import watching
+    from tbar_ray.errors import NoBackdoorError
+    from tbar_ray.onemodel.saving import report_path, save_cleaned
+    from tbar_ray.onemodel.settings import CleaningSettings
+    from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
+    from tbar_ray.onemodel.writing import check_out, cleaned_name
+
+    settings = CleaningSettings(
+        method=method,
+        parameters=parameters_of(parameter, "--parameter"),
+        forget=forget,
+        clean_fraction=clean_fraction,
+        clean_pairs=clean_pairs,
+        alphas=numbers_of(alphas, "--alphas"),
+        min_retention=min_retention,
+        max_asr=max_asr,
+        validation_fraction=validation_fraction,
+        max_images=max_images or None,
+        min_asr=min_asr,
+        seed=seed,
+    )
+    if out is not None:
+        check_out(out, None)
+    console = make_console(stderr=True)
+    with watching() as watch:
+        examined = examine_checkpoint(
+            checkpoint,
+            architecture,
+            images=images,
+            trigger=trigger,
+            target=target,
+            trigger_parameters=parameters_of(trigger_parameter, "--trigger-parameter"),
+            evaluation=evaluation,
+            classes=lines_of_file(classes, "--classes"),
+            templates=lines_of_file(templates, "--templates"),
+            retrieval=retrieval,
+            settings=settings,
+            watch=watch,
+            tell=lambda expected: console.print(f"This will take {expected}.", soft_wrap=True),
+        )
+        if examined.defence.told:
+            console.print(f"note: {examined.defence.told}", style="yellow", soft_wrap=True)
+        file = check_out(out or cleaned_name(examined.opened.source, examined.opened.file), examined.opened.file)
+        try:
+            cleaned = clean_checkpoint(examined, force=force, watch=watch)
+        except NoBackdoorError as error:
+            console.print(f"refused: {error}", style="yellow", soft_wrap=True)
+            _refuse(examined, report or report_path(file))
+    _end(cleaned, save_cleaned(cleaned, file, report=report, command=_command()))
+
+
+def _command() -> list[str]:
+    return ["tbar", *sys.argv[1:]]
+
+
+def _refuse(examined: Examined, page: Path) -> NoReturn:
+    """End without a cleaned file; the report says why."""
+    from tbar_ray.onemodel.report import write_report
+
+    typer.echo(f"report    {write_report(page, examined, command=_command())}")
+    raise typer.Exit(ExitCode.NO_BACKDOOR)
+
+
+def _end(cleaned: Cleaned, saved: Saved) -> None:
+    """Show the verdict, the scores before and after, and the files; exit with 1 where not all is well."""
+    from rich.table import Table
+
+    from tbar_ray.cli.console import make_console
+    from tbar_ray.onemodel.report import score_rows
+    from tbar_ray.onemodel.verdict import verdict
+
+    console, told = make_console(), verdict(cleaned.examined, cleaned)
+    console.print(told.headline, style="bold", soft_wrap=True)
+    table = Table("on test images", "before", "after", box=None, pad_edge=False)
+    for row in score_rows(cleaned.examined, cleaned):
+        table.add_row(row.name, row.before, row.after)
+    console.print(table)
+    console.print(f"α {cleaned.alpha:g} of {', '.join(f'{alpha:g}' for alpha in cleaned.walk.scores)}")
+    named = [("cleaned", file) for file in saved.files] + [("manifest", saved.manifest), ("report", saved.report)]
+    for name, path in named:
+        typer.echo(f"{name:<9} {path}")
+    if told.outcome != "removed" or not cleaned.feasible:
+        raise typer.Exit(ExitCode.PROBLEMS)

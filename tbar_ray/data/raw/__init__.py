@@ -1,0 +1,1 @@
+"""Raw material, tables and folders of images, and how it becomes shards."""

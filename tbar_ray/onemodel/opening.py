@@ -1,0 +1,133 @@
+"""Opening a checkpoint of unknown origin, with the evidence for how it is used."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tbar_ray.api.artifacts import COMMIT, WEIGHTS
+from tbar_ray.api.model import Model, load_model
+from tbar_ray.data.places import is_file, is_folder, resolve
+from tbar_ray.data.poison_manifest import MANIFEST
+from tbar_ray.errors import CheckpointError, SpecError
+from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.checkpoint import is_weights_file
+from tbar_ray.models.factory import weights_file
+from tbar_ray.models.formats.folders import weights_in
+from tbar_ray.redaction import redact
+
+BLOCK = 1 << 22
+"""Bytes of a file that are hashed at once."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that the model's use rests on, and why it is taken to be so."""
+
+    name: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A file by its content: name, bytes, SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A checkpoint that was read.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        source: what the user named, without secrets.
+        file: the local file of its weights; None for one of open_clip's tags.
+        facts: of this file; None without one.
+        evidence: how it is used, line by line.
+        campaign: folder of the campaign's model that it is, with its manifest of poisoned samples; else None.
+    """
+
+    model: Model
+    source: str
+    file: Path | None
+    facts: FileFacts | None
+    evidence: tuple[Evidence, ...]
+    campaign: Path | None = None
+
+
+def open_checkpoint(
+    checkpoint: str | Path, architecture: str | None = None, *, device: torch.device | str | None = None
+) -> Opened:
+    """Read a checkpoint and see whether it can be used at all.
+
+    Args:
+        checkpoint: a file, the folder of a campaign's model, or with an architecture a tag of open_clip.
+        architecture: its open_clip name; None: what a campaign's folder says.
+        device: where the model goes; None for a GPU where there is one.
+
+    Raises:
+        SpecError: if the architecture is not known.
+        CheckpointError: if the file is missing, refused or damaged, does not fit, or holds NaN or infinity.
+    """
+    folder = _campaign_folder(checkpoint)
+    if architecture is None and folder is None:
+        if is_weights_file(checkpoint) and not weights_file(checkpoint).exists():
+            raise CheckpointError(f"no checkpoint at {redact(str(checkpoint))}")
+        raise SpecError(f"{redact(str(checkpoint))}: give its architecture too, e.g. --architecture ViT-B-32")
+    if architecture is None:
+        model = load_model(checkpoint, device=device)
+    else:
+        inside = folder is not None and is_folder(resolve(checkpoint))
+        model = load_model(architecture, Path(resolve(checkpoint)) / WEIGHTS if inside else checkpoint, device=device)
+    file = folder / WEIGHTS if folder is not None else None
+    if folder is None and is_weights_file(checkpoint):
+        file = weights_file(checkpoint)
+    planted = folder if folder is not None and (folder / MANIFEST).is_file() else None
+    facts = None if file is None else file_facts(weights_in(file) if file.is_dir() else file)
+    told = _evidence(model, stated=folder is not None and architecture is None, of_file=file is not None)
+    return Opened(model, redact(str(checkpoint)), file, facts, told, planted)
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Name, bytes and SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return FileFacts(path.name, path.stat().st_size, digest.hexdigest())
+
+
+def _campaign_folder(checkpoint: str | Path) -> Path | None:
+    """The folder of a campaign's model that a path names, itself or by the weights in it."""
+    place = Path(resolve(checkpoint))
+    folder = place if is_folder(place) else place.parent
+    named = is_folder(place) or place.name == WEIGHTS
+    return folder if named and is_file(folder / COMMIT) else None
+
+
+def _evidence(model: Model, *, stated: bool, of_file: bool) -> tuple[Evidence, ...]:
+    count = len(model.module.state_dict())
+    by = "the campaign's record says so" if stated else "you said so"
+    fits = f"{by}, and all {count} tensors of the file fit by name and shape" if of_file else by
+    quick = bool(architecture_config(model.architecture).get("quick_gelu"))
+    seen = model.preprocessing
+    mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (seen.mean, seen.std))
+    return (
+        Evidence("architecture", model.architecture, fits),
+        Evidence(
+            "activation",
+            "QuickGELU" if quick else "GELU",
+            "as the architecture has it; weights do not tell: if CA is far too low, try the architecture "
+            + ("without" if quick else "with")
+            + " -quickgelu",
+        ),
+        Evidence("normalisation", f"mean {mean}; std {std}", "as the architecture has it; weights do not tell"),
+        Evidence("images", f"{seen.size} px, {seen.interpolation}", "as the architecture has it"),
+    )

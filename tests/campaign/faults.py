@@ -1,0 +1,60 @@
+"""A campaign that takes long enough for something to be lost under it, and what it has to end with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tbar_ray.execution.cluster import ray_session
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.store.store import Store
+from tests.specs import spec
+from tests.stages.computing import compute_trial
+
+SHORT = {"epochs": 1, "batch_size": 8, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
+LONG = {**SHORT, "epochs": 20}
+"""240 steps: seconds in which something can be lost."""
+SIZES = [8, 12]
+
+Told = tuple[Any, ...]
+"""What of a record must not depend on what was lost."""
+
+
+def campaign(checkpoint_minutes: float = 0) -> CampaignSpec:
+    """Two trials, one at a time, whose clean model keeps a checkpoint every ten steps if it may."""
+    return spec(
+        data={"synthetic": {"samples": 96, "size": 64, "per_class": 2, "samples_per_shard": 96}},
+        model={"architecture": "tbar-RN-pico", "training": LONG},
+        poison={"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": SHORT},
+        forget={"size": 8},
+        alpha=[0, 1],
+        evaluation={"min_retention": 0},
+        unlearning={"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
+        search={"axes": {"attack": ["badnets"], "forget_size": SIZES}, "concurrency": 1},
+        resources={"training_cpus": 1, "readers": 1, "checkpoint_minutes": checkpoint_minutes},
+    )
+
+
+def told(record: TrialRecord) -> Told:
+    """What of a record must not depend on what was lost."""
+    return record.fingerprint, record.status, record.alpha, record.path, record.removed, record.infected, record.clean
+
+
+def compute_undisturbed(folder: Path) -> list[Told]:
+    """What the campaign's trials are when nothing happens, computed in this process, stage by stage."""
+    store = Store(str(folder))
+    with ray_session("local", campaign()):  # readers are actors
+        return [told(compute_trial(campaign(), {"attack": "badnets", "forget_size": size}, store)) for size in SIZES]
+
+
+@contextmanager
+def meanwhile(happens: Callable[[], None]) -> Iterator[None]:
+    """Let something happen in a thread; it has to have ended soon after what is done meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        happening = pool.submit(happens)
+        yield
+        happening.result(timeout=5)

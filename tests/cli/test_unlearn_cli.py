@@ -1,0 +1,165 @@
+"""`tbar unlearn`: files, exit codes, and one line for every bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+from typer.testing import CliRunner
+
+import tbar_ray as tbar
+from tbar_ray.cli.main import app
+from tbar_ray.errors import CheckpointError, DataError, SpecError, TbarError
+from tbar_ray.exit_codes import ExitCode
+from tests.api.world import labelled, write_benchmark, write_folder
+from tests.models.tiny import GROUP_NORM, VIT, snapshot, tiny
+
+QUICK = [
+    "--method", "tbar", "--parameter", "steps=1", "--parameter", "batch_size=4", "--forget", "4", "--alphas", "0,1",
+    "--min-retention", "0",
+]  # fmt: skip
+TRIGGER = ["--trigger", "badnets", "--trigger-parameter", "patch_size=56", "--target", "blue"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with a prefix, a folder a class, a flat folder and a labelled set."""
+    folder = tmp_path_factory.mktemp("unlearn")
+    model = tbar.Model(tiny(GROUP_NORM), GROUP_NORM)
+    state = {f"module.{name}": value for name, value in snapshot(model.module).items()}
+    torch.save({"epoch": 1, "state_dict": state}, folder / "suspect.pt")
+    images, labels = labelled(24, 3, model)
+    write_folder(folder / "folder", images, labels)
+    write_folder(folder / "tmp", images[:8], [0] * 8).joinpath("red").rename(folder / "flat")
+    write_benchmark(folder / "labelled", *labelled(24, 9, model))
+    (folder / "templates.txt").write_text("a {} thing\n")
+    return folder
+
+
+def unlearn(place: Path, *words: str, checkpoint: str = "suspect.pt", architecture: str = GROUP_NORM) -> Result:
+    named = ["--architecture", architecture, "--images", str(place / "folder"), *QUICK]
+    return CliRunner().invoke(app, ["unlearn", str(place / checkpoint), *named, *words])
+
+
+def error_of(result: Result) -> TbarError:
+    assert isinstance(result.exception, TbarError), result.output
+    assert "\n" not in str(result.exception)
+    return result.exception
+
+
+def test_it_leaves_a_checkpoint_a_manifest_and_a_report(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.pt"
+    words = ["--evaluation", str(place / "labelled"), *TRIGGER, "--force", "--out", str(out)]
+    result = unlearn(place, *words)
+    assert result.exit_code in (ExitCode.DONE, ExitCode.PROBLEMS), result.output
+    for line in ("cleaned", "manifest", "report", "on test images", "α "):
+        assert line in result.stdout
+    before = torch.load(place / "suspect.pt", weights_only=True)["state_dict"]
+    after = torch.load(out, weights_only=True)["state_dict"]
+    assert after.keys() == before.keys()
+    manifest = json.loads((tmp_path / "out.pt.manifest.json").read_text())
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert bool(changed) == (manifest["alpha"] > 0)
+    assert all(name.startswith("module.visual.") for name in changed)
+    assert manifest["command"][0] == "tbar"
+    assert "<h1>" in (tmp_path / "out.html").read_text()
+
+
+def test_it_says_beforehand_how_long_it_takes_and_what_is_derived(place: Path, tmp_path: Path) -> None:
+    words = [*TRIGGER, "--templates", str(place / "templates.txt"), "--force", "--out", str(tmp_path / "out.pt")]
+    result = unlearn(place, *words, "--report", str(tmp_path / "page.html"))
+    assert result.exit_code in (ExitCode.DONE, ExitCode.PROBLEMS), result.output
+    assert "This will take " in result.stderr
+    assert "12 of the 24 images are held out" in " ".join(result.stderr.split())
+    assert (tmp_path / "page.html").exists()
+
+
+def test_a_clean_model_is_refused_with_a_code_of_its_own(place: Path, tmp_path: Path) -> None:
+    words = ["--evaluation", str(place / "labelled"), *TRIGGER, "--min-asr", "1", "--out", str(tmp_path / "out.pt")]
+    result = unlearn(place, *words)
+    assert result.exit_code == ExitCode.NO_BACKDOOR, result.output
+    assert "no backdoor was found under this trigger" in " ".join(result.stderr.split())
+    assert not (tmp_path / "out.pt").exists()
+    assert "No backdoor was found" in (tmp_path / "out.html").read_text()
+
+
+def test_a_method_that_does_not_remove_it_ends_with_problems(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tbar_ray.onemodel.verdict.outcome_of", lambda *_: "not removed")
+    words = ["--evaluation", str(place / "labelled"), *TRIGGER, "--force", "--out", str(tmp_path / "out.pt")]
+    result = unlearn(place, *words)
+    assert result.exit_code == ExitCode.PROBLEMS
+    assert (tmp_path / "out.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        (["--images", "EMPTY", *TRIGGER], DataError, "EMPTY"),
+        (["--images", "nowhere/*.tar", *TRIGGER], DataError, "nowhere"),
+        (["--evaluation", "SET", *TRIGGER[:-1], "bleu"], DataError, "did you mean 'blue'"),
+        (["--evaluation", "SET", *TRIGGER, "--templates", "WRONG"], DataError, r"template 'a photo' has no \{\}"),
+        (["--evaluation", "SET", *TRIGGER, "--method", "tbr"], SpecError, "did you mean 'tbar'"),
+        (["--evaluation", "SET", *TRIGGER, "--parameter", "step=3"], SpecError, "did you mean 'steps'"),
+        (["--evaluation", "SET", *TRIGGER, "--alphas", "0,one"], SpecError, "write numbers with commas"),
+        (["--evaluation", "SET", *TRIGGER, "--out", "x.onnx"], SpecError, r"end its name in \.safetensors"),
+        (["--evaluation", "SET", "--trigger", "badnet", "--target", "blue"], SpecError, "did you mean 'badnets'"),
+        (["--evaluation", "SET", "--target", "blue"], SpecError, "give the suspected trigger"),
+        (["--evaluation", "SET", *TRIGGER, "--force", "--forget", "500"], DataError, "500 images asked for, but only"),
+        (["--evaluation", "FLAT", *TRIGGER], DataError, "lies in no class's subfolder"),
+    ],
+)
+def test_bad_input_is_one_line(place: Path, tmp_path: Path, words: list[str], kind: type, said: str) -> None:
+    (tmp_path / "wrong.txt").write_text("a photo\n")
+    (tmp_path / "EMPTY").mkdir()
+    names = {
+        "SET": place / "labelled", "FLAT": place / "flat", "EMPTY": tmp_path / "EMPTY", "WRONG": tmp_path / "wrong.txt",
+    }  # fmt: skip
+    error = error_of(unlearn(place, *(str(names.get(word, word)) for word in words)))
+    assert isinstance(error, kind)
+    with pytest.raises(kind, match=said):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("truncated", "is not a readable torch checkpoint"),
+        ("nan", "tensors hold NaN or infinity"),
+        ("architecture", f"is not a checkpoint of {VIT}"),
+    ],
+)
+def test_a_bad_checkpoint_is_one_line(place: Path, tmp_path: Path, damage: str, said: str) -> None:
+    content = torch.load(place / "suspect.pt", weights_only=True)
+    if damage == "nan":
+        content["state_dict"]["module.logit_scale"] = torch.tensor(float("nan"))
+    torch.save(content, tmp_path / "bad.pt")
+    if damage == "truncated":
+        (tmp_path / "bad.pt").write_bytes((tmp_path / "bad.pt").read_bytes()[:-3000])
+    named = ["--architecture", VIT if damage == "architecture" else GROUP_NORM, "--images", str(place / "folder")]
+    error = error_of(CliRunner().invoke(app, ["unlearn", str(tmp_path / "bad.pt"), *named, *TRIGGER]))
+    with pytest.raises(CheckpointError, match=said):
+        raise error
+
+
+def test_it_needs_no_ray(place: Path, tmp_path: Path) -> None:
+    script = """
+import sys
+for name in ("ray", "mlflow", "optuna"):
+    sys.modules[name] = None
+from tbar_ray.cli.main import main
+main()
+"""
+    words = [
+        "unlearn", str(place / "suspect.pt"), "--architecture", GROUP_NORM, "--images", str(place / "folder"), *QUICK,
+        *TRIGGER, "--evaluation", str(place / "labelled"), "--force", "--out", str(tmp_path / "out.pt"),
+    ]  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert done.returncode in (ExitCode.DONE, ExitCode.PROBLEMS), done.stderr
+    assert (tmp_path / "out.pt").exists()
