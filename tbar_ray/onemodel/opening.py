@@ -16,6 +16,7 @@ from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.checkpoint import is_weights_file
 from tbar_ray.models.factory import weights_file
+from tbar_ray.models.formats.evidence import Evidence as FileEvidence
 from tbar_ray.models.formats.folders import weights_in
 from tbar_ray.redaction import redact
 
@@ -117,17 +118,23 @@ def _evidence(model: Model, *, stated: bool, of_file: bool) -> tuple[Evidence, .
     by = "the campaign's record says so" if stated else "you said so"
     fits = f"{by}, and all {count} tensors of the file fit by name and shape" if of_file else by
     quick = bool(architecture_config(model.architecture).get("quick_gelu"))
-    seen = model.preprocessing
+    seen, told = model.preprocessing, FileEvidence() if model.form is None else model.form.evidence
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (seen.mean, seen.std))
     return (
         Evidence("architecture", model.architecture, fits),
         Evidence(
             "activation",
             "QuickGELU" if quick else "GELU",
-            "as the architecture has it; weights do not tell: if CA is far too low, try the architecture "
+            told.because
+            if told.quick_gelu is not None
+            else "as the architecture has it; weights do not tell: if CA is far too low, try the architecture "
             + ("without" if quick else "with")
             + " -quickgelu",
         ),
-        Evidence("normalisation", f"mean {mean}; std {std}", "as the architecture has it; weights do not tell"),
+        Evidence(
+            "normalisation",
+            f"mean {mean}; std {std}",
+            told.because if told.normalisation is not None else "as the architecture has it; weights do not tell",
+        ),
         Evidence("images", f"{seen.size} px, {seen.interpolation}", "as the architecture has it"),
     )
