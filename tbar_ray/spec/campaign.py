@@ -20,9 +20,13 @@ class ModelSpec(Section):
     """The clean model: pretrained weights, or trained here on the training data, from random or from given weights."""
 
     architecture: str = Field(
-        default="ViT-B-32", description="of open_clip, or tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny, … (docs/models.md)"
+        default="ViT-B-32",
+        description="of open_clip, or tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny, … (docs/models.md); with `-quickgelu` "
+        "or `@imagenet` where it needs them (docs/checkpoints.md)",
     )
-    pretrained: str | None = Field(default=None, description="an open_clip tag, or a .safetensors or .pt file")
+    pretrained: str | None = Field(
+        default=None, description="an open_clip tag, or a checkpoint: a file or a folder (docs/checkpoints.md)"
+    )
     training: Training | None = Field(
         default=None, description="train the clean model on data.train; it starts from 'pretrained' where that is given"
     )

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError, SpecError, TbarError
+from tbar_ray.models.checkpoint import save_state_dict
 from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
@@ -270,8 +272,8 @@ def test_targets_are_classes_of_the_given_set(given: Path) -> None:
 
 def test_a_checkpoint_means_its_content(tmp_path: Path) -> None:
     models = []
-    for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
-        (tmp_path / name).write_bytes(content)
+    for name, content in (("a.safetensors", 1.0), ("b.safetensors", 1.0), ("c.safetensors", 2.0)):
+        save_state_dict({"logit_scale": torch.tensor(content)}, tmp_path / name)
         made = spec(model={"architecture": "tbar-RN-tiny", "pretrained": str(tmp_path / name)})
         check_campaign(Planner(made))
         models.append(lay_foundation(made).clean.fingerprint)
