@@ -608,6 +608,43 @@ NUMERIC: tuple[Mutant, ...] = (
         "yaml.ScalarNode(key.tag, key.value,",
         "tests/spec/test_yaml_reader.py",
     ),
+    # what becomes of a removal
+    Mutant(
+        "tbar_ray/evaluation/rebound.py",
+        "max(0.0, asr - start)",
+        "asr",
+        "tests/evaluation/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/evaluation/rebound.py",
+        "[] if reestimated is None else [(0, reestimated)]",
+        "()",
+        "tests/evaluation/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/clean_pairs.py",
+        "        if reader.names(samples.index_of(key), target):\n",
+        "        if not key:\n",
+        "tests/lasting/test_clean_pairs.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/rebound.py",
+        "(batch for batch in batches if len(batch) == size)",
+        "batches",
+        "tests/lasting/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/changes/int8.py",
+        "amax(1, keepdim=True)",
+        "amax()",
+        "tests/lasting/test_downstream.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/downstream.py",
+        "            put(model, before)\n",
+        "            pass\n",
+        "tests/lasting/test_downstream.py",
+    ),
     Mutant(
         "tbar_ray/api/held.py",
         'ranked(own, seed, "statistics images")[:STATISTICS_IMAGES]',

@@ -85,6 +85,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         },
         "attacks.blended.planting: resources.training_workers: several workers train with planting 'standard' alone",
     ),
+    "merging without another task": (
+        {"evaluation": {"downstream": ["int8", "merged"]}},
+        "evaluation.downstream: 'merged' adds another task's vector, and there is none for attacks.badnets; give it a",
+    ),
+    "merging with its own task alone": (
+        {
+            "evaluation": {"downstream": ["merged"]},
+            "tasks": {"night": {"synthetic": "night"}},
+            "attacks": {"a": {"trigger": "badnets", "target": "red circle", "task": "night"}},
+            "search__axes": {"attack": ["a"]},
+        },
+        "evaluation.downstream: 'merged' adds another task's vector, and there is none for attacks.a; give it a task",
+    ),
+    "rebound without pairs": (
+        {"evaluation": {"rebound": {}}, "forget__size": 380},
+        "evaluation.rebound: no clean pairs are left: 400 samples less 20 poisoned and 380 of the forget set; lower",
+    ),
     "forget axis": (
         {"search__axes__forget_size": [10, 500], "poison__rate": 0.5},
         "search.axes.forget_size: 500: forget.size: 500 images asked for, but 400 samples less 200 poisoned leave 200",
