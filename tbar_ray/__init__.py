@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tbar_ray.api.evaluating import evaluate
     from tbar_ray.api.images import Images, evaluation_set
     from tbar_ray.api.model import Model, load_model
+    from tbar_ray.api.rebound import Rebound, rebound
     from tbar_ray.api.requests import forget_set, pairs
     from tbar_ray.api.triggers import list_triggers, trigger
     from tbar_ray.api.walk import Walk
@@ -38,6 +39,7 @@ __all__ = [
     "Estimate",
     "Images",
     "Model",
+    "Rebound",
     "Scores",
     "TbarError",
     "Walk",
@@ -55,6 +57,7 @@ __all__ = [
     "measure_retrieval",
     "pairs",
     "poisoned_keys",
+    "rebound",
     "save_cleaned",
     "trigger",
 ]
@@ -66,6 +69,7 @@ _HOMES = {
     "Estimate": "api.estimate",
     "Images": "api.images",
     "Model": "api.model",
+    "Rebound": "api.rebound",
     "Scores": "evaluation.scores",
     "TbarError": "errors",
     "Walk": "api.walk",
@@ -83,6 +87,7 @@ _HOMES = {
     "measure_retrieval": "onemodel.measure",
     "pairs": "api.requests",
     "poisoned_keys": "api.artifacts",
+    "rebound": "api.rebound",
     "save_cleaned": "onemodel.saving",
     "trigger": "api.triggers",
 }

@@ -82,18 +82,7 @@ def read_held(
     readers: list[DefenderReader] = []
 
     def reader(request: ForgetRequest | PairsRequest) -> DefenderReader:
-        samples = request.samples
-        if isinstance(samples, FolderSamples):
-            samples = samples.of_classes(classes.names)
-        readers.append(
-            DefenderReader(
-                samples,
-                prompts,
-                model.preprocessing,
-                seed if request.seed is None else request.seed,
-                numbered=isinstance(samples, ArraySamples),
-            )
-        )
+        readers.append(reader_of(request, model, classes, seed))
         return readers[-1]
 
     stamp: Callable[[Tensor], Tensor] | None = None
@@ -115,6 +104,20 @@ def read_held(
         stamp,
     )
     return Held(data, {use: keys for each in readers for use, keys in each.keys.items()})
+
+
+def reader_of(request: ForgetRequest | PairsRequest, model: Model, classes: NamedClasses, seed: int) -> DefenderReader:
+    """A reader of a request's source, at a model's image size; its seed is the request's own where it has one."""
+    samples = request.samples
+    if isinstance(samples, FolderSamples):
+        samples = samples.of_classes(classes.names)
+    return DefenderReader(
+        samples,
+        classes.prompts(model.tokenizer),
+        model.preprocessing,
+        seed if request.seed is None else request.seed,
+        numbered=isinstance(samples, ArraySamples),
+    )
 
 
 def clean_images_of(held: Held, seed: int) -> Tensor | None:

@@ -21,9 +21,11 @@ from tbar_ray.data.places import resolve
 from tbar_ray.errors import CheckpointError, DataError, SpecError
 from tbar_ray.evaluation.normalised_images import statistics_batches
 from tbar_ray.evaluation.zeroshot import predict
-from tbar_ray.models.checkpoint import CheckpointFormat, is_weights_file, load_checkpoint, save_checkpoint
-from tbar_ray.models.factory import Preprocessing, create_model, load_weights, preprocessing, weights_file
+from tbar_ray.models.checkpoint import CheckpointFormat, is_weights_file, save_checkpoint
+from tbar_ray.models.factory import Preprocessing, create_model, load_file, preprocessing, weights_file
+from tbar_ray.models.inspection.architecture import architecture_told_by
 from tbar_ray.models.statistics import has_statistics, reestimate
+from tbar_ray.models.text_towers import text_tower
 from tbar_ray.models.tokenizer import Tokenizer, build_tokenizer
 from tbar_ray.models.visual_prompts import prompted
 
@@ -41,7 +43,7 @@ class Model:
             `predict`, or work inside `answering`.
         architecture: its open_clip name.
         beside: a classifier of its own, or learned tokens of the image encoder; empty for most methods.
-        form: how the file that it was loaded from names its tensors; None for a tag or a module.
+        form: the format of the checkpoint that it was loaded from; None for a tag or a module.
     """
 
     module: nn.Module
@@ -147,9 +149,12 @@ class Model:
     def save(self, path: str | Path) -> list[Path]:
         """Write the weights in float32; return the files written.
 
-        `.safetensors` or a torch file (`.pt`, `.pth`, `.bin`), by the suffix. In the type of file that the model was
-        loaded from, tensors keep the entries (`state_dict`) and prefixes (`module.`) that they had there; in the other
-        type they have open_clip's plain names.
+        A `.safetensors` or torch file (`.pt`, `.pth`, `.bin`), by the suffix. In the type of file that the model was
+        loaded from, the checkpoint is written back in its format: names, entries (`state_dict`) and prefixes
+        (`module.`) that it had, and what it held beside the model (a classifier, `epoch`), without states of
+        optimizers. A path without a suffix is a folder, for a model that came from one, of open_clip or transformers.
+        From an image encoder alone the image encoder alone is written. In the other type of file, tensors have
+        open_clip's names.
 
         A classifier or tokens beside the weights go to a second file, `<name>.beside.safetensors`, which `load_model`
         reads with the first; other programs must apply it themselves.
@@ -158,49 +163,68 @@ class Model:
             CheckpointError: if the suffix is another, or a file cannot be written.
         """
         path = Path(resolve(path))
-        if path.suffix not in {".safetensors", *TORCH_SUFFIXES}:
-            raise CheckpointError(f"{path}: save as .safetensors or as one of {', '.join(TORCH_SUFFIXES)}")
+        from_folder = self.form is not None and self.form.weights
+        if path.suffix not in {".safetensors", *TORCH_SUFFIXES} and not (from_folder and not path.suffix):
+            also = ", or without a suffix as a folder" if from_folder else ""
+            raise CheckpointError(f"{path}: save as .safetensors or as one of {', '.join(TORCH_SUFFIXES)}{also}")
         form = CheckpointFormat(path.suffix == ".safetensors")
-        if self.form is not None and self.form.safetensors == form.safetensors:
-            form = self.form
+        if self.form is not None and (not path.suffix or self.form.safetensors == form.safetensors):
+            form = self.form if not path.suffix else replace(self.form, weights="")
         save_checkpoint(self.module.state_dict(), path, form)
         return [path, *self.beside.save(path)]
 
 
 def load_model(
-    source: str | Path, weights: str | Path | None = None, *, device: torch.device | str | None = None
+    source: str | Path,
+    weights: str | Path | None = None,
+    *,
+    text_from: str | Path | None = None,
+    device: torch.device | str | None = None,
 ) -> Model:
     """Load a CLIP model.
 
     Args:
-        source: an open_clip architecture (`ViT-B-32`) with `weights`; or, alone, the folder of a campaign's model
-            (`find_artifact`) or the weights in it.
-        weights: an open_clip tag (`openai`), or a checkpoint file (.safetensors, .pt, .pth, .bin). Torch files are read
-            with weights_only=True: pickled code is refused, never run.
+        source: an architecture (`ViT-B-32`) with `weights`; or, alone, the folder of a campaign's model
+            (`find_artifact`), the weights in it, or a checkpoint that states its architecture (a folder of open_clip or
+            transformers).
+        weights: an open_clip tag (`openai`), or a checkpoint in any of the known formats: a file (.safetensors, .pt,
+            .pth, .bin) or a folder. Torch files are read with weights_only=True: pickled code is refused, never run.
+        text_from: where the text tower of an image encoder alone comes from: an open_clip tag, or a checkpoint.
         device: where the model goes; None for a GPU where there is one.
 
     Raises:
-        SpecError: if the architecture is unknown, or no weights are given.
-        CheckpointError: if the tag is unknown, or the file is refused or does not fit.
+        SpecError: if the architecture is unknown or cannot be told, or no weights are given.
+        CheckpointError: if the tag is unknown, or the checkpoint is refused, does not fit, or says something else of
+            its model than the architecture (QuickGELU, heads, normalisation).
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     architecture = str(source)
     if weights is None:
-        place = Path(resolve(source))
-        folder = place if place.is_dir() else place.parent
-        if not (folder / COMMIT).is_file():
-            raise SpecError(
-                f"load_model({architecture!r}): give weights too, an open_clip tag or a checkpoint file (or the folder "
-                "of a campaign's model alone)"
-            )
-        architecture, weights = architecture_of(folder), folder / WEIGHTS
+        architecture, weights = _told_alone(source)
     if not is_weights_file(weights):
+        if text_from is not None:
+            raise SpecError(f"load_model: the tag {weights!r} has a text tower of its own: leave text_from out")
         return Model(create_model(architecture, pretrained=str(weights), device=device).eval(), architecture)
     path = weights_file(weights)
-    state, form = load_checkpoint(path)
+    text = None if text_from is None else text_tower(architecture, str(text_from))
     module = create_model(architecture, device=device)
-    load_weights(module, state, source=str(path), architecture=architecture)
+    form = load_file(module, path, architecture, text=text)
     return Model(module.eval(), architecture, Beside.load(path), form)
+
+
+def _told_alone(source: str | Path) -> tuple[str, Path]:
+    """Architecture and weights of a campaign's model, or of a checkpoint that states its architecture."""
+    place = Path(resolve(source))
+    folder = place if place.is_dir() else place.parent
+    if (folder / COMMIT).is_file():
+        return architecture_of(folder), folder / WEIGHTS
+    if not is_weights_file(source):
+        raise SpecError(
+            f"load_model({str(source)!r}): give weights too, an open_clip tag or a checkpoint (or the folder of a "
+            "campaign's model alone)"
+        )
+    path = weights_file(source)
+    return architecture_told_by(path), path
 
 
 def _digest(module: nn.Module) -> bytes:

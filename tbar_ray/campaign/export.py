@@ -143,18 +143,7 @@ def _method(planned: PlannedTrial) -> Unlearner:
 def _scores(planned: PlannedTrial, store: Store) -> AlphaScores:
     import torch
 
-    from tbar_ray.stages.alpha_scores import AlphaScores
-
-    path = planned.graph.path
-    return AlphaScores(
-        store,
-        path.infected,
-        path.unlearn,
-        _method(planned).coefficient,
-        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        path.statistics,
-        path.statistics_images,
-    )
+    return planned.graph.path.models(store, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _beside(planned: PlannedTrial, store: Store, head: Tensor | None) -> Beside:

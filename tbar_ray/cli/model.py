@@ -1,4 +1,4 @@
-"""`tbar model`: the weights that come with the package, and packing new ones."""
+"""`tbar model`: checkpoints in any format, the weights that come with the package, and packing new ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from typing import Annotated
 
 import typer
 
+from tbar_ray.cli.model_arithmetic import merge, negate
+from tbar_ray.cli.model_convert import convert
+from tbar_ray.cli.model_inspect import inspect
 from tbar_ray.cli.options import local_folder, local_path
 
-app = typer.Typer(help="List the weights that come with the package, or pack new weights.", no_args_is_help=True)
+app = typer.Typer(
+    help="Inspect, convert and combine checkpoints; list the weights that come with the package, or pack new weights.",
+    no_args_is_help=True,
+)
+app.command()(inspect)
+app.command()(convert)
+app.command()(negate)
+app.command()(merge)
 
 
 @app.command("list")

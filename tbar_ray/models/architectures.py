@@ -1,17 +1,59 @@
-"""Architecture configurations by name: open_clip's and the tiny ones of this project. Reads JSON without torch."""
+"""Architecture configurations by name: open_clip's and the tiny ones of this project. Reads JSON without torch.
+
+A name may carry what weights do not tell. `RN50-quickgelu` is RN50 with OpenAI's approximation of GELU; the suffix
+works after every name, also where open_clip has no configuration of that name. `RN50@unnormalised` is RN50 whose images
+are normalised by one of `NORMALISATIONS` instead of CLIP's.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest
 
 CONFIG_DIR = Path(__file__).parent / "configs"
+QUICK_GELU: Final = "-quickgelu"
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and deviation of each colour channel, of images in [0, 1]."""
+
+    mean: Channels
+    std: Channels
+
+
+NORMALISATIONS: Final = {
+    "clip": Normalisation((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "imagenet": Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "inception": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "unnormalised": Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+"""By the name that follows `@`: OpenAI's, torchvision's, SigLIP's, and none at all."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What the name of an architecture says.
+
+    Attributes:
+        base: the name of its configuration.
+        quick_gelu: whether QuickGELU takes the place of the configuration's GELU.
+        normalisation: one of `NORMALISATIONS`; None: the configuration's own, which is CLIP's.
+    """
+
+    base: str
+    quick_gelu: bool = False
+    normalisation: str | None = None
 
 
 @cache
@@ -22,17 +64,43 @@ def architecture_files() -> dict[str, Path]:
     return {file.stem: file for folder in [*folders, CONFIG_DIR] for file in sorted(folder.glob("*.json"))}
 
 
+def variant(name: str) -> Variant:
+    """Take an architecture's name apart.
+
+    Raises:
+        SpecError: if the architecture or its normalisation is unknown; the message suggests the nearest names.
+    """
+    base, mark, normalisation = name.partition("@")
+    if mark and normalisation not in NORMALISATIONS:
+        raise SpecError(
+            f"architecture {name!r}: no normalisation {normalisation!r}{nearest(normalisation, NORMALISATIONS)}"
+        )
+    files = architecture_files()
+    if base not in files and base.removesuffix(QUICK_GELU) in files:
+        return Variant(base.removesuffix(QUICK_GELU), True, normalisation or None)
+    if base not in files:
+        raise SpecError(f"unknown model architecture {name!r}{nearest(name, files)}")
+    return Variant(base, False, normalisation or None)
+
+
 def architecture_config(name: str) -> dict[str, Any]:
     """An architecture's open_clip configuration.
 
     Raises:
-        SpecError: if the architecture is unknown; the message suggests the nearest names.
+        SpecError: as `variant`.
     """
-    files = architecture_files()
-    if name not in files:
-        raise SpecError(f"unknown model architecture {name!r}{nearest(name, files)}")
-    config: dict[str, Any] = json.loads(files[name].read_text())
-    return config
+    found = variant(name)
+    config: dict[str, Any] = json.loads(architecture_files()[found.base].read_text())
+    return {**config, "quick_gelu": True} if found.quick_gelu else config
+
+
+def normalisation_of(name: str) -> Normalisation:
+    """How an architecture normalises images.
+
+    Raises:
+        SpecError: as `variant`.
+    """
+    return NORMALISATIONS[variant(name).normalisation or "clip"]
 
 
 def normalises_over_batches(name: str) -> bool:
@@ -86,3 +154,13 @@ def _resnet(width: int, layers: list[int]) -> int:
     """Weights of CLIP's ResNet: bottlenecks of 4, 9 and 4 times their planes squared, and attention pooling."""
     bottlenecks = sum(17 * depth * (width << stage) ** 2 for stage, depth in enumerate(layers))
     return bottlenecks + 3 * (32 * width) ** 2
+
+
+def attention_heads(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Attention heads of image and text encoder of a configuration; 0 for an image encoder of timm."""
+    vision, text = config["vision_cfg"], config.get("text_cfg", {})
+    width, each = int(vision.get("width", 768)), int(vision.get("head_width", 64))
+    if "timm_model_name" in vision:
+        return 0, int(text.get("heads", 8))
+    # the attention pooling of CLIP's ResNet is 32 times as wide as its first stage
+    return (32 * width if isinstance(vision.get("layers"), list) else width) // each, int(text.get("heads", 8))

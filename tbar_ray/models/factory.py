@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,12 @@ from tbar_ray.data.images import Interpolation
 from tbar_ray.data.locate import local_copy
 from tbar_ray.data.places import is_remote, resolve
 from tbar_ray.errors import CheckpointError, DataError, first_line
-from tbar_ray.models.architectures import architecture_config
-from tbar_ray.models.checkpoint import is_weights_file, load_state_dict
+from tbar_ray.models.agreement import require_agreement, require_text_tower
+from tbar_ray.models.architectures import NORMALISATIONS, Variant, variant
+from tbar_ray.models.checkpoint import CheckpointFormat, is_weights_file, load_checkpoint
+from tbar_ray.models.formats.names import mixed_prefix
+from tbar_ray.models.inspection.inspect import look_at
+from tbar_ray.models.inspection.shapes import expected_shapes
 from tbar_ray.models.library import open_clip
 from tbar_ray.models.shipped import load_shipped, shipped_hashes
 from tbar_ray.seeding import stable_hash
@@ -43,9 +47,9 @@ def create_model(
 
     Args:
         architecture: an open_clip architecture or one of this project's (tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny,
-            tbar-ConvNeXt-tiny).
-        pretrained: a tag of open_clip or of this package (`scenes`), the path or URL of a .safetensors or .pt file, or
-            None for random weights.
+            tbar-ConvNeXt-tiny), or a variant of one (`RN50-quickgelu`, `RN50@unnormalised`).
+        pretrained: a tag of open_clip or of this package (`scenes`), the path of a checkpoint in any of the known
+            formats, the URL of a file, or None for random weights.
         seed: seed of random weights; the global random state is preserved.
         device: device of the model.
 
@@ -53,28 +57,63 @@ def create_model(
         SpecError: if the architecture is unknown.
         CheckpointError: if the tag is unknown or cannot be downloaded, or the file does not fit.
     """
-    architecture_config(architecture)
+    kind = variant(architecture)
     is_file = pretrained is not None and is_weights_file(pretrained)
     tag = pretrained if pretrained is not None and not is_file else None
-    ours = shipped_hashes().get(architecture, {})
-    if tag is not None and tag not in (tags := [*ours, *open_clip().list_pretrained_tags_by_model(architecture)]):
+    ours = {} if kind.quick_gelu else shipped_hashes().get(kind.base, {})
+    if tag is not None and tag not in (tags := [*ours, *_open_clip_tags(kind)]):
         known = ", ".join(tags) or "none"
         raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
-    shipped = load_shipped(architecture, tag) if tag is not None and tag in ours else None
+    shipped = load_shipped(kind.base, tag) if tag is not None and tag in ours else None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stable_hash(seed, "initial weights"))
         try:
             downloaded = tag if shipped is None else None
-            model = open_clip().create_model(architecture, pretrained=downloaded, precision="fp32", device="cpu")
+            model = open_clip().create_model(
+                kind.base, pretrained=downloaded, precision="fp32", device="cpu", force_quick_gelu=kind.quick_gelu
+            )
         except (RuntimeError, OSError) as error:
             reason = first_line(error)
             raise CheckpointError(f"{architecture} with pretrained {tag!r}: {reason}") from None
+    if kind.normalisation is not None:
+        _normalise_by(model, kind.normalisation)
     if shipped is not None:
         load_weights(model, shipped, source=f"the shipped tag {tag}", architecture=architecture)
     if is_file and pretrained is not None:
-        load_weights(model, load_state_dict(weights_file(pretrained)), source=pretrained, architecture=architecture)
+        load_file(model, weights_file(pretrained), architecture)
     # Convolutions are a third faster in channels-last layout, also on the CPU; transformers are unaffected.
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return]
+
+
+def load_file(
+    model: nn.Module, path: Path, architecture: str, *, text: Mapping[str, torch.Tensor] | None = None
+) -> CheckpointFormat:
+    """Copy a checkpoint in any of the known formats into `model`, and return how it is written.
+
+    Args:
+        model: a model of the architecture, in float32.
+        path: a file, or a folder of weights and configuration.
+        architecture: its name. What the checkpoint says of activation, heads and normalisation must agree with it.
+        text: the text tower (`text_tower`) of a checkpoint that holds an image encoder alone.
+
+    Raises:
+        CheckpointError: if the checkpoint is refused, contradicts the architecture, does not fit, has no text tower, or
+            has weights that are not finite.
+    """
+    state, form = load_checkpoint(path)
+    require_agreement(form.evidence, architecture, str(path))
+    alone = all(name.startswith("visual.") for name in state)
+    require_text_tower(alone and text is None, architecture, str(path))
+    if text is not None and not alone:
+        raise CheckpointError(f"{path} has a text tower of its own: leave text_from out")
+    state = {**(text or {}), **state}
+    try:
+        load_weights(model, state, source=str(path), architecture=architecture)
+    except CheckpointError as error:
+        told = look_at(path).guess.told or "`tbar model inspect` tells more"
+        raise CheckpointError(f"{error}; {told}") from None
+    _require_finite(state, str(path))
+    return form
 
 
 def weights_file(weights: str | Path) -> Path:
@@ -98,9 +137,28 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: st
     Raises:
         CheckpointError: one line with the number of mismatches and an example of each kind.
     """
-    own = model.state_dict()
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    _require_shapes(own, state, source, architecture)
+    model.load_state_dict(state, strict=True)
+
+
+def require_fit(state: Mapping[str, torch.Tensor], source: str, architecture: str) -> None:
+    """Check that a state dict has the names and shapes of an architecture.
+
+    Raises:
+        CheckpointError: as `load_weights`.
+    """
+    shapes = expected_shapes(architecture)
+    if shapes is None:
+        shapes = {name: tuple(value.shape) for name, value in create_model(architecture).state_dict().items()}
+    _require_shapes(shapes, state, source, architecture)
+
+
+def _require_shapes(
+    own: Mapping[str, tuple[int, ...]], state: Mapping[str, torch.Tensor], source: str, architecture: str
+) -> None:
     missing, unexpected = own.keys() - state.keys(), state.keys() - own.keys()
-    wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+    wrong = [key for key in own.keys() & state.keys() if own[key] != tuple(state[key].shape)]
     if missing or unexpected or wrong:
         parts = [
             f"{len(keys)} {what} (e.g. {min(keys)})"
@@ -111,14 +169,35 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: st
             raise CheckpointError(
                 f"{source} is a checkpoint of {architecture}, but its names begin with {before!r}: save it without"
             )
-        layout = "; its names are those of Hugging Face transformers: convert it to open_clip's" * any(
-            key.startswith(("vision_model.", "text_model.")) for key in unexpected
-        )
+        if (mixed := mixed_prefix(state)) is not None:
+            parts.append(
+                f"{mixed[1]} of {len(state)} names begin with {mixed[0]!r} and the others do not: name all alike"
+            )
         raise CheckpointError(
             f"{source} is not a checkpoint of {architecture}: keys {', '.join(parts)}; found {len(state)} tensors, "
-            f"expected {len(own)}{layout}"
+            f"expected {len(own)}"
         )
-    model.load_state_dict(state, strict=True)
+
+
+def _require_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
+    broken = [name for name, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    if broken:
+        raise CheckpointError(
+            f"{source}: {len(broken)} of its {len(state)} tensors hold NaN or infinity (e.g. {broken[0]}): its "
+            "training diverged, or the file is damaged; take an earlier checkpoint"
+        )
+
+
+def _open_clip_tags(kind: Variant) -> list[str]:
+    """open_clip's tags of an architecture. Their weights belong to the activation of its configuration."""
+    return [] if kind.quick_gelu else list(open_clip().list_pretrained_tags_by_model(kind.base))
+
+
+def _normalise_by(model: nn.Module, name: str) -> None:
+    """Record another normalisation on a model, where `preprocessing` and open_clip look for it."""
+    normalisation, visual = NORMALISATIONS[name], model.visual
+    about: dict[str, Any] = visual.preprocess_cfg  # type: ignore[union-attr,assignment]
+    visual.preprocess_cfg = {**about, "mean": normalisation.mean, "std": normalisation.std}  # type: ignore[union-attr]
 
 
 def _common_prefix(own: Collection[str], names: Collection[str]) -> str | None:

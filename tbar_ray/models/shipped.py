@@ -34,8 +34,11 @@ def shipped_hashes(folder: Path = WEIGHTS) -> dict[str, dict[str, str]]:
 
 
 def shipped_hash(architecture: str, tag: str, folder: Path = WEIGHTS) -> str | None:
-    """SHA-256 of a shipped tag's file, 64 hex digits; None if the package has no such tag."""
-    return shipped_hashes(folder).get(architecture, {}).get(tag)
+    """SHA-256 of a shipped tag's file, 64 hex digits; None if the package has no such tag.
+
+    Weights are those of an architecture with another normalisation (`…@imagenet`) too.
+    """
+    return shipped_hashes(folder).get(architecture.partition("@")[0], {}).get(tag)
 
 
 def load_shipped(architecture: str, tag: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from functools import cache
 
 from torch import Tensor
 
-from tbar_ray.models.architectures import architecture_config
+from tbar_ray.models.architectures import variant
 from tbar_ray.models.library import open_clip
 
 Tokenizer = Callable[[Sequence[str]], Tensor]
@@ -20,6 +20,5 @@ def build_tokenizer(architecture: str) -> Tokenizer:
     Raises:
         SpecError: if the architecture is unknown.
     """
-    architecture_config(architecture)
-    tokenizer: Tokenizer = open_clip().get_tokenizer(architecture)
+    tokenizer: Tokenizer = open_clip().get_tokenizer(variant(architecture).base)
     return tokenizer

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from tbar_ray.api.artifacts import COMMIT, WEIGHTS
 from tbar_ray.api.model import Model, load_model
@@ -17,6 +16,8 @@ from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.checkpoint import is_weights_file
 from tbar_ray.models.factory import weights_file
+from tbar_ray.models.formats.evidence import Evidence as FileEvidence
+from tbar_ray.models.formats.folders import weights_in
 from tbar_ray.redaction import redact
 
 BLOCK = 1 << 22
@@ -86,12 +87,11 @@ def open_checkpoint(
     else:
         inside = folder is not None and is_folder(resolve(checkpoint))
         model = load_model(architecture, Path(resolve(checkpoint)) / WEIGHTS if inside else checkpoint, device=device)
-    _require_finite(model.module, redact(str(checkpoint)))
     file = folder / WEIGHTS if folder is not None else None
     if folder is None and is_weights_file(checkpoint):
         file = weights_file(checkpoint)
     planted = folder if folder is not None and (folder / MANIFEST).is_file() else None
-    facts = None if file is None else file_facts(file)
+    facts = None if file is None else file_facts(weights_in(file) if file.is_dir() else file)
     told = _evidence(model, stated=folder is not None and architecture is None, of_file=file is not None)
     return Opened(model, redact(str(checkpoint)), file, facts, told, planted)
 
@@ -113,35 +113,28 @@ def _campaign_folder(checkpoint: str | Path) -> Path | None:
     return folder if named and is_file(folder / COMMIT) else None
 
 
-def _require_finite(module: nn.Module, source: str) -> None:
-    broken = [
-        name
-        for name, value in module.state_dict().items()
-        if value.is_floating_point() and not bool(torch.isfinite(value).all())
-    ]
-    if broken:
-        raise CheckpointError(
-            f"{source}: {len(broken)} tensors hold NaN or infinity (e.g. {broken[0]}); the file is damaged or its "
-            "training diverged: use another checkpoint"
-        )
-
-
 def _evidence(model: Model, *, stated: bool, of_file: bool) -> tuple[Evidence, ...]:
     count = len(model.module.state_dict())
     by = "the campaign's record says so" if stated else "you said so"
     fits = f"{by}, and all {count} tensors of the file fit by name and shape" if of_file else by
     quick = bool(architecture_config(model.architecture).get("quick_gelu"))
-    seen = model.preprocessing
+    seen, told = model.preprocessing, FileEvidence() if model.form is None else model.form.evidence
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (seen.mean, seen.std))
     return (
         Evidence("architecture", model.architecture, fits),
         Evidence(
             "activation",
             "QuickGELU" if quick else "GELU",
-            "as the architecture has it; weights do not tell: if CA is far too low, try the architecture "
+            told.because
+            if told.quick_gelu is not None
+            else "as the architecture has it; weights do not tell: if CA is far too low, try the architecture "
             + ("without" if quick else "with")
             + " -quickgelu",
         ),
-        Evidence("normalisation", f"mean {mean}; std {std}", "as the architecture has it; weights do not tell"),
+        Evidence(
+            "normalisation",
+            f"mean {mean}; std {std}",
+            told.because if told.normalisation is not None else "as the architecture has it; weights do not tell",
+        ),
         Evidence("images", f"{seen.size} px, {seen.interpolation}", "as the architecture has it"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import torch
@@ -61,6 +62,7 @@ def write_cleaned(model: Model, original: Path | None, out: Path) -> list[Path]:
     if original is None:
         return model.save(out)
     state, form = load_checkpoint(original)
+    form = replace(form, weights="")  # of a folder the weights alone are written: `out` is a file
     if form.safetensors != (out.suffix == ".safetensors"):
         form = CheckpointFormat(not form.safetensors)
     live = model.module.state_dict()

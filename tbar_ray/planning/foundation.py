@@ -16,8 +16,9 @@ from tbar_ray.data.locate import describe_shards, expand_shards
 from tbar_ray.data.places import PIPE, is_file, is_remote, resolve
 from tbar_ray.data.subset import read_subset
 from tbar_ray.errors import DataError, SpecError
-from tbar_ray.models.checkpoint import is_weights_file
+from tbar_ray.models.checkpoint import SUFFIXES, is_weights_file
 from tbar_ray.models.factory import weights_file
+from tbar_ray.models.formats.folders import is_checkpoint_folder
 from tbar_ray.models.shipped import shipped_hash
 from tbar_ray.redaction import HIDDEN, redact
 from tbar_ray.spec.campaign import CampaignSpec
@@ -130,7 +131,8 @@ def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]
 
     Args:
         architecture: whose weights they are.
-        weights: an open_clip tag, or the path or URL of a file; a remote file is downloaded.
+        weights: an open_clip tag, the path of a file or of a checkpoint's folder, or the URL of a file, which is
+            downloaded.
         field: where the spec names it, for errors.
 
     Raises:
@@ -139,9 +141,9 @@ def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]
     if not is_weights_file(weights):
         return {"weights": weights, "content": _digest_tag(architecture, weights)}
     place = resolve(weights)
-    if not is_remote(place) and not is_file(place):
+    if not is_remote(place) and not is_file(place) and not is_checkpoint_folder(place):
         raise SpecError(f"{field}: no file {place}")
-    return {"weights": place, "content": _digest_file(weights_file(place))}
+    return {"weights": place, "content": _digest_weights(weights_file(place))}
 
 
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
@@ -242,6 +244,15 @@ def _digest_tag(architecture: str, tag: str) -> str:
     """Identity of a tag: of a shipped one 16 hex digits of its SHA-256, which may change; else its name."""
     known = shipped_hash(architecture, tag)
     return f"tag {tag}" if known is None else known[:16]
+
+
+def _digest_weights(path: Path) -> str:
+    """Identity of a checkpoint; of a folder that of its weights and configuration together."""
+    if path.is_file():
+        return _digest_file(path)
+    parts = sorted(part for part in path.iterdir() if part.suffix in (".json", *SUFFIXES))
+    named = json.dumps([(part.name, _digest_file(part)) for part in parts])
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 def _digest_file(path: Path) -> str:

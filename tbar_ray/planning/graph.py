@@ -11,10 +11,12 @@ from tbar_ray.planning.disentanglement import geometry_stage, map_stages
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planted import PlantedAttack, plant_attack
+from tbar_ray.planning.rebound import ReboundStages, rebound_stages
 from tbar_ray.planning.trial import Trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
+from tbar_ray.stages.downstream import MeasureDownstream
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.infected import InfectedNode
@@ -41,6 +43,9 @@ class TrialGraph:
         visibility: how visible the trigger is.
         map: the disentanglement map, where the campaign asks for one.
         geometry: lengths and angles of the trigger of this map; None without a map.
+        rebounds: rebound of the cleaned, the infected and the clean model, at each learning rate; () where the campaign
+            does not ask for it.
+        downstream: scores of the cleaned model after changes that people make; None without.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
 
@@ -52,6 +57,8 @@ class TrialGraph:
     visibility: MeasureVisibility
     map: MeasureDisentanglement | None = None
     geometry: MeasureGeometry | None = None
+    rebounds: tuple[ReboundStages, ...] = ()
+    downstream: MeasureDownstream | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,15 +68,11 @@ class TrialGraph:
 
     @property
     def results(self) -> list[Stage]:
-        """Stages that tell trials apart: the path of α and, where they are, scores before a merge, map and geometry."""
-        results: list[Stage] = [self.path]
-        if self.plain != self.infected:
-            results.append(self.plain)
-        if self.map is not None:
-            results.append(self.map)
-        if self.geometry is not None:
-            results.append(self.geometry)
-        return results
+        """Stages that tell trials apart: the path of α and, where they are, scores before a merge and more measures."""
+        plain = self.plain if self.plain != self.infected else None
+        further: tuple[Stage | None, ...] = (plain, self.map, self.geometry, self.downstream)
+        found = [self.path, *(stage for stage in further if stage is not None)]
+        return [*found, *(stage for stages in self.rebounds for stage in stages.values())]
 
 
 def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
@@ -97,10 +100,11 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         to_beat=trial.to_beat,
         threads=resources.trial_cpus,
     )
+    clean = _clean(spec, base, planted)
     xi = map_stages(spec, planted, infected) if spec.disentanglement is not None else None
     return TrialGraph(
         path,
-        _clean(spec, base, planted),
+        clean,
         infected,
         plain=_evaluate(spec, base, planted, "infected", planted.infected),
         model=planted.infected,
@@ -109,6 +113,8 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         ),
         map=xi,
         geometry=None if xi is None else geometry_stage(xi),
+        rebounds=rebound_stages(spec, planted, path, clean),
+        downstream=_downstream(spec, path, planted),
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 
@@ -163,6 +169,14 @@ def _evaluate(
         split_seed=spec.seed if split_seed is None else split_seed,
         threads=spec.resources.trial_cpus,
     )
+
+
+def _downstream(spec: CampaignSpec, path: AlphaPath, planted: PlantedAttack) -> MeasureDownstream | None:
+    if not spec.evaluation.downstream:
+        return None
+    changes = tuple(dict.fromkeys(spec.evaluation.downstream))
+    another = planted.another if "merged" in changes else None
+    return MeasureDownstream(path=path, changes=changes, another=another, threads=spec.resources.trial_cpus)
 
 
 def _clean(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> Evaluate | None:

@@ -20,6 +20,8 @@ OF_FOUNDATION = {"data", "model", "tasks", "resources"}
 """Sections that determine data and clean model."""
 HOW_IT_RUNS = {"gpus", "readers", "checkpoint_minutes", "training_workers", "training_gpus", "max_cpus", "max_gpus"}
 """Resources that change no result, but for rounding."""
+LATER_MEASURES = ("rebound", "downstream")
+"""Sections of `evaluation` that specs did not have at first."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,13 @@ class Planner:
 
 
 def campaign_fingerprint(spec: CampaignSpec) -> str:
-    """16 hex digits that change with what a campaign computes or how it searches, not where it runs."""
+    """16 hex digits that change with what a campaign computes or how it searches, not where it runs.
+
+    Measures that came later are counted where they are asked for, so that older campaigns keep their runs and reports.
+    """
+    absent = {name for name in LATER_MEASURES if not getattr(spec.evaluation, name)}
     content: Mapping[str, Any] = spec.model_dump(
         mode="json",
-        exclude={"description": True, "resources": HOW_IT_RUNS},
+        exclude={"description": True, "resources": HOW_IT_RUNS, "evaluation": absent},
     )
     return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from functools import partial
 
 from tbar_ray.planning.foundation import Foundation, given_weights
 from tbar_ray.planning.trial import Trial, poisoning_rate
-from tbar_ray.spec.attack import PlantingSpec, Training
+from tbar_ray.spec.attack import Attack, PlantingSpec, Training
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.backdoor import Backdoor, Plant
 from tbar_ray.stages.data import Located
@@ -32,6 +32,7 @@ class PlantedAttack:
         infected: the model that the attacker hands out.
         model: the model that the victim uses: the infected one, or what it was merged into.
         others: further backdoors of the same model, by attack.
+        another: a model that was fine-tuned cleanly for another task; None in campaigns without one.
     """
 
     backdoor: Backdoor
@@ -40,6 +41,7 @@ class PlantedAttack:
     infected: InfectedNode
     model: ModelNode
     others: Mapping[str, Backdoor]
+    another: InfectedModel | None = None
 
 
 def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
@@ -72,7 +74,17 @@ def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
         model = merged(parts=(infected, *parts))
         clean = merged(parts=(clean, *parts))
     others = {each: plant.backdoor for each, plant in zip(together, plants, strict=True) if each != name}
-    return PlantedAttack(backdoor, evaluation, clean, infected, model, others)
+    unmerged = another_task(spec, attack)
+    another = None if unmerged is None else _train(spec, base, unmerged, (), training, PlantingSpec())
+    return PlantedAttack(backdoor, evaluation, clean, infected, model, others, another)
+
+
+def another_task(spec: CampaignSpec, attack: Attack) -> str | None:
+    """The first task of a spec that an attack's model has nothing to do with; None for an attack without a task."""
+    if attack.task is None:
+        return None
+    merged = attack.merge.tasks if attack.merge else []
+    return next((task for task in spec.tasks if task not in (attack.task, *merged)), None)
 
 
 def _given(spec: CampaignSpec, base: Foundation, name: str, weights: str) -> PlantedAttack:

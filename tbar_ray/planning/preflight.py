@@ -9,14 +9,17 @@ from typing import Any
 from tbar_ray.data.class_names import find_class
 from tbar_ray.data.synthetic.tasks import TASKS
 from tbar_ray.errors import SpecError, TbarError
+from tbar_ray.lasting.clean_pairs import LEAST
 from tbar_ray.models.architectures import architecture_config, normalises_over_batches
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
 from tbar_ray.planning.disjoint import shared_images
 from tbar_ray.planning.foundation import Foundation, given_weights
+from tbar_ray.planning.given_checkpoints import check_checkpoint
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.planted import another_task
 from tbar_ray.planning.trial import override, poisoning_rate
 from tbar_ray.planting.badclip import PatchOptimisation
 from tbar_ray.planting.registry import PLANTINGS, build_planting
@@ -91,10 +94,12 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
         spec.model_dump_json(include={"model", "tasks", "attacks", "resources"}), partial(_check_model_and_tasks, spec)
     )
     for name, attack in spec.attacks.items():
-        of = spec.model_dump_json(include={"data": True, "tasks": True, "attacks": {name}})
+        of = spec.model_dump_json(
+            include={"data": True, "tasks": True, "attacks": {name}, "evaluation": {"downstream"}}
+        )
         once(of, partial(_check_attack, spec, base, name, attack))
     _check_methods(spec, methods)
-    sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks"})
+    sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks", "evaluation"})
     once(sizes, partial(_check_sizes, spec, base.samples))
 
 
@@ -119,10 +124,13 @@ def _check_axes(spec: CampaignSpec) -> None:
 
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
+    if spec.model.pretrained is not None:
+        check_checkpoint(spec.model.architecture, spec.model.pretrained, "model.pretrained")
     _check_divided(spec)
     for name, attack in spec.attacks.items():
         if attack.infected is not None:
             given_weights(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
+            check_checkpoint(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
@@ -163,6 +171,11 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
     names = () if base.missing else _classes_of(spec, attack)
     if names:
         check(".target", lambda: find_class(attack.target, names))
+    if "merged" in spec.evaluation.downstream and another_task(spec, attack) is None:
+        raise SpecError(
+            f"evaluation.downstream: 'merged' adds another task's vector, and there is none for {where}; give it a "
+            f"task and list another under 'tasks', or leave 'merged' out"
+        )
     learned = TRIGGERS[resolve(attack.trigger, attack.parameters)[0]].learned
     if learned and attack.infected is not None:
         raise SpecError(
@@ -227,4 +240,9 @@ def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
             raise SpecError(
                 f"forget.size: {spec.forget.size} images asked for, but {samples} samples less {poisoned} poisoned "
                 f"leave {samples - poisoned}"
+            )
+        if spec.evaluation.rebound is not None and samples - poisoned - spec.forget.size < LEAST:
+            raise SpecError(
+                f"evaluation.rebound: no clean pairs are left: {samples} samples less {poisoned} poisoned and "
+                f"{spec.forget.size} of the forget set; lower one of them, or give more data"
             )

@@ -20,6 +20,7 @@ from tbar_ray.records.measures import (
     WeightChange,
 )
 from tbar_ray.records.part import Part
+from tbar_ray.records.rebound import ReboundRecord
 from tbar_ray.records.scores import METRICS, PointRecord, RateRecord, Role, ScoresRecord
 
 SCHEMA_VERSION = 3
@@ -80,6 +81,10 @@ class TrialRecord(Part):
     found: dict[str, JsonValue] = Field(default_factory=dict)
     others: dict[str, OtherBackdoor] = Field(default_factory=dict)
     disentanglement: DisentanglementRecord | None = None
+    rebounds: tuple[ReboundRecord, ...] = ()
+    """Under clean fine-tuning, by learning rate, the spec's own first; () where it was not measured."""
+    downstream: dict[str, ScoresRecord] = Field(default_factory=dict)
+    """Test scores of the cleaned model after a change that people make, each by itself, by its name."""
     cost: Cost | None = None
     seconds: float | None = None
     skipped_samples: int = 0
@@ -160,6 +165,19 @@ class TrialRecord(Part):
             return None
         asr = reestimated.asr.value, applied.asr.value
         return None if asr[0] is None or asr[1] is None else asr[0] - asr[1]
+
+    @property
+    def rebound(self) -> ReboundRecord | None:
+        """Rebound at the spec's learning rate; None where it was not measured."""
+        return self.rebounds[0] if self.rebounds else None
+
+    def downstream_values(self) -> dict[str, float | None]:
+        """Return CA, ASR and PA after each downstream change, by the name of their column."""
+        return {
+            f"{metric}_{change.replace('-', '_')}": scores.rate(metric).value
+            for change, scores in self.downstream.items()
+            for metric in ("ca", "asr", "pa")
+        }
 
     @property
     def selected_point(self) -> PointRecord | None:

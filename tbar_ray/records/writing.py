@@ -23,10 +23,12 @@ from tbar_ray.records.measures import (
     VisibilityRecord,
     WeightChange,
 )
+from tbar_ray.records.rebound_reader import read_rebounds
 from tbar_ray.records.record import Status, TrialRecord
 from tbar_ray.records.scores import BESIDE, PointRecord, RateRecord, Role, ScoresRecord
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
+from tbar_ray.stages.downstream import DOWNSTREAM
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.geometry import GEOMETRY
 from tbar_ray.stages.measure_disentanglement import MAP
@@ -115,6 +117,8 @@ class RecordWriter:
             found=self._facts(graph.path.unlearn)["facts"]["method"],
             others=self._others(graph, path),
             disentanglement=self._disentanglement(graph, path["selected"]),
+            rebounds=tuple(read_rebounds(graph, self._read, self._facts)),
+            downstream=self._downstream(graph),
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
@@ -227,6 +231,11 @@ class RecordWriter:
         if build_unlearner(unlearn.method, unlearn.parameters).strength != "negation" or norm == 0:
             return None
         return -alpha * float(self._facts(unlearn)["facts"]["norm"]) / norm
+
+    def _downstream(self, graph: TrialGraph) -> dict[str, ScoresRecord]:
+        """Scores of the cleaned model by the change that was made to it."""
+        changed = {} if graph.downstream is None else self._read(graph.downstream, DOWNSTREAM)
+        return {name: _scores(content) for name, content in changed.items()}
 
     def _cost(self, graph: TrialGraph) -> Cost:
         facts = self._facts(graph.path.unlearn)["facts"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, JsonValue
 from tbar_ray.planning.axes import STANDARD
 from tbar_ray.records.cells import OF_ATTACK, names_of, value_of
 from tbar_ray.records.measures import MeanRecord
+from tbar_ray.records.rebound import SUMMARY
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import BESIDE, METRICS, RETRIEVAL, PointRecord, RateRecord, Role
 
@@ -84,8 +85,10 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
     gate = GATE if any(record.gate for record in records) else ()
     visible = VISIBLE if any(record.visibility for record in records) else ()
     mapped = (*XI, *ANGLES) if any(record.disentanglement is not None for record in records) else ()
+    followed = SUMMARY if any(record.rebounds for record in records) else ()
+    changed = dict.fromkeys(field for record in records for field in record.downstream_values())
     trained = (SEEN,) if any(record.pretraining_samples is not None for record in records) else ()
-    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *mapped, *some)
+    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *mapped, *followed, *changed, *some)
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -111,6 +114,8 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
         "found": record.found,
         "others": {name: _content(other) for name, other in record.others.items()},
         "disentanglement": _content(record.disentanglement),
+        "downstream": {name: _content(scores) for name, scores in record.downstream.items()},
+        "rebounds": [_content(rebound) for rebound in record.rebounds],
         "alphas": list(record.alphas),
         "path": [point_of(point) for point in record.path],
     }
@@ -166,7 +171,7 @@ def _flat(record: TrialRecord) -> Row:
         row |= {field: getattr(part, name, None) for field, name in names.items()}
     if (seen := record.visibility) is not None:
         row |= {**_rate("psnr", seen.psnr), **_rate("ssim", seen.ssim), "unchanged_images": seen.unchanged}
-    return row
+    return {**row, **record.downstream_values(), **({} if record.rebound is None else record.rebound.summary())}
 
 
 def _rate(name: str, rate: RateRecord | MeanRecord | None) -> Row:

@@ -22,17 +22,22 @@ from tbar_ray.report.figures.disentanglement_figure import disentanglement_figur
 from tbar_ray.report.figures.growth_figure import growth_figure
 from tbar_ray.report.figures.growth_lines import growth_lines
 from tbar_ray.report.figures.methods import methods_figure
+from tbar_ray.report.figures.rebound_figure import rebound_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
 from tbar_ray.report.figures.visibility import visibility_figure
 from tbar_ray.report.markdown import FIGURES, NO_EFFECT, summary
 from tbar_ray.report.poisoned import examples_of
+from tbar_ray.report.rebound_rows import COLUMNS, followed_of, rows_of
 from tbar_ray.report.visibility import models_seen
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+ALONG_REBOUND = "rebound.csv"
+"""Scores of every fine-tuned model at every step, in campaigns that measure rebound."""
 
 
 def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[TrialRecord]) -> list[Path]:
@@ -57,13 +62,16 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
         "path.csv": _table(("fingerprint", *settings_fields(records), *point_fields_of(records)), _points(records)),
         "report.md": summary(spec, records, store, list(figures)),
     }
+    if followed_of(records):
+        table = ("fingerprint", *settings_fields(records), *COLUMNS)
+        texts[ALONG_REBOUND] = _table(table, rows_of(records))
     contents = {name: text.encode() for name, text in texts.items()}
     contents.update((name, _png(figure)) for name, figure in figures.items())
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             _replace(out / name, content)
-        for name in FIGURES.keys() - figures.keys():
+        for name in {*FIGURES, ALONG_REBOUND} - contents.keys():
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"report {out} cannot be written: {error.strerror or error}") from None
@@ -89,6 +97,8 @@ def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], s
         figures["transfer.png"] = transfer_figure(records)
     if maps_of(records):
         figures["disentanglement.png"] = disentanglement_figure(records)
+    if followed_of(records):
+        figures["rebound.png"] = rebound_figure(records)
     if growth_lines(records, spec.evaluation.max_asr):
         figures["growth.png"] = growth_figure(records, spec.evaluation.max_asr)
     return figures

@@ -13,11 +13,13 @@ from tbar_ray.redaction import redact
 from tbar_ray.report.attacks import attack_table
 from tbar_ray.report.backdoors import other_backdoors
 from tbar_ray.report.disentanglement_table import disentanglement
+from tbar_ray.report.downstream import downstream
 from tbar_ray.report.effects import effect_sentences
 from tbar_ray.report.growth_table import growth
 from tbar_ray.report.losses import losses_section
 from tbar_ray.report.methods import methods_table
 from tbar_ray.report.paired import paired_tests
+from tbar_ray.report.rebound import rebound
 from tbar_ray.report.results import reading, result_rows, without_result
 from tbar_ray.report.retrieval import retrieval
 from tbar_ray.report.seeds import across_seeds
@@ -37,6 +39,7 @@ FIGURES: Mapping[str, str] = {
     "tradeoff.png": "CA against ASR",
     "ablation.png": "test ASR and CA against each axis that varies",
     "transfer.png": "trigger vectors of one model applied to another",
+    "rebound.png": "ASR and CA along clean fine-tuning after removal",
     "disentanglement.png": "the weight disentanglement error ξ",
     "growth.png": "CA kept against the samples seen in pretraining",
     "contact_sheet.png": "poisoned training pairs of each attack",
@@ -71,6 +74,8 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         *_effects(records),
         transfer(records),
         other_backdoors(records),
+        rebound(records),
+        downstream(records),
         disentanglement(records),
         growth(records, spec.evaluation.max_asr),
         retrieval(records),
@@ -147,6 +152,9 @@ def _setting(spec: CampaignSpec) -> Markdown:
     more = [f"tasks: {', '.join(spec.tasks)}"] if spec.tasks else []
     if (grid := spec.disentanglement) is not None:
         more.append(f"disentanglement: {grid.points} × {grid.points} points over [{grid.low:g}, {grid.high:g}]²")
+    if (follow := spec.evaluation.rebound) is not None:
+        rates = " and ".join(f"{options.learning_rate:g}" for options in follow.at_each_rate())
+        more.append(f"rebound: {follow.steps} steps of {follow.batch_size} of {follow.pairs:,} clean pairs, lr {rates}")
     return bullets(
         [
             Markdown(f"model: {escape(spec.model.architecture)}, {origin}"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tbar_ray.records.scores import RateRecord
+from tbar_ray.records.scores import RateRecord, ScoresRecord
 
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _ACTIVE = re.compile(
@@ -67,6 +67,14 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
 def share(value: float | None) -> str:
     """A share in percent, with one decimal; '–' where it is unknown."""
     return "–" if value is None else f"{value:.1%}"
+
+
+def three_scores(scores: ScoresRecord | None) -> str:
+    """CA / ASR / PA in percent, each with one decimal; '–' where one or all are unknown."""
+    if scores is None:
+        return "–"
+    found = (scores.rate(metric).value for metric in ("ca", "asr", "pa"))
+    return " / ".join("–" if value is None else f"{value * 100:.1f}" for value in found)
 
 
 def bullets(lines: Iterable[str]) -> Markdown:

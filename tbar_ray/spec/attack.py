@@ -78,8 +78,8 @@ class Attack(Section):
     )
     infected: str | None = Field(
         default=None,
-        description="a given infected model, an open_clip tag or a file: nothing is planted, `trigger` and `target` "
-        "are what is known of it",
+        description="a given infected model, an open_clip tag or a checkpoint: nothing is planted, `trigger` and "
+        "`target` are what is known of it",
     )
     task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")
     poison: PoisonBudget = Field(default=PoisonBudget(), description="settings that differ from `poison`")

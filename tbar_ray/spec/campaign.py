@@ -6,9 +6,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tbar_ray.lasting.options import ChangeName
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES, StatisticsChoice
 from tbar_ray.spec.attack import Attack, PoisonSpec, Training
 from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.lasting import ReboundSpec
 from tbar_ray.spec.search import Search
 from tbar_ray.spec.section import Section
 from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, Unlearning
@@ -18,9 +20,13 @@ class ModelSpec(Section):
     """The clean model: pretrained weights, or trained here on the training data, from random or from given weights."""
 
     architecture: str = Field(
-        default="ViT-B-32", description="of open_clip, or tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny, … (docs/models.md)"
+        default="ViT-B-32",
+        description="of open_clip, or tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny, … (docs/models.md); with `-quickgelu` "
+        "or `@imagenet` where it needs them (docs/checkpoints.md)",
     )
-    pretrained: str | None = Field(default=None, description="an open_clip tag, or a .safetensors or .pt file")
+    pretrained: str | None = Field(
+        default=None, description="an open_clip tag, or a checkpoint: a file or a folder (docs/checkpoints.md)"
+    )
     training: Training | None = Field(
         default=None, description="train the clean model on data.train; it starts from 'pretrained' where that is given"
     )
@@ -68,6 +74,12 @@ class Evaluation(Section):
     )
     statistics_images: int = Field(
         default=STATISTICS_IMAGES, ge=2, description="clean unlabelled images of the defender for them, at most"
+    )
+    rebound: ReboundSpec | None = Field(
+        default=None, description="whether the backdoor comes back under clean fine-tuning; null: not measured"
+    )
+    downstream: list[ChangeName] = Field(
+        default=[], description="changes of the cleaned model that people make, each scored by itself (docs/metrics.md)"
     )
 
 

@@ -12,9 +12,13 @@ from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.node import Stage, StageContext
 from tbar_ray.stages.unlearn import Unlearn
+from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
+    import torch
+
     from tbar_ray.evaluation.selection import AlphaPoint
+    from tbar_ray.stages.alpha_scores import AlphaScores
     from tbar_ray.unlearning.edit_scores import EditScores
 
 PATH = "path.json"
@@ -58,22 +62,11 @@ class AlphaPath(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Score α on validation (all, or those that a bisection asks for), select, score the selected one on test."""
-        from tbar_ray.stages.alpha_scores import AlphaScores
         from tbar_ray.stages.runtime import device_for
         from tbar_ray.unlearning.alpha_walk import Walked, walk_alpha
-        from tbar_ray.unlearning.registry import build_unlearner
 
         started = time.perf_counter()
-        store, method = context.store, build_unlearner(self.unlearn.method, self.unlearn.parameters)
-        models = AlphaScores(
-            store,
-            self.infected,
-            self.unlearn,
-            method.coefficient,
-            device_for(context.policy),
-            self.statistics,
-            self.statistics_images,
-        )
+        models = self.models(context.store, device_for(context.policy))
         scores = models.validation
 
         def point(alpha: float) -> AlphaPoint:
@@ -108,6 +101,16 @@ class AlphaPath(Stage):
             }
         (context.out / PATH).write_text(json.dumps(result, indent=1))
         return {"seconds": time.perf_counter() - started}
+
+    def models(self, store: Store, device: torch.device) -> AlphaScores:
+        """The infected model moved along the vector to any α."""
+        from tbar_ray.stages.alpha_scores import AlphaScores
+        from tbar_ray.unlearning.registry import build_unlearner
+
+        coefficient = build_unlearner(self.unlearn.method, self.unlearn.parameters).coefficient
+        return AlphaScores(
+            store, self.infected, self.unlearn, coefficient, device, self.statistics, self.statistics_images
+        )
 
     def _beats(self, asr: float, point: Callable[[float], AlphaPoint], scores: EditScores) -> bool:
         """Whether some α that retains enough CA comes below an ASR, on curves that fall with α.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
 from tbar_ray.evaluation.scores import score_predictions
@@ -59,10 +61,11 @@ class AlphaScores:
             self.statistics_images = len(found)
             return statistics_batches(found, self._preprocess, device)
 
+        self._edit, self._coefficient = Edit.load(store.fetch(unlearn.artifact)), coefficient
         self.validation = EditScores(
-            EditedModel(model, Edit.load(store.fetch(unlearn.artifact)), head),
+            EditedModel(model, self._edit, head),
             coefficient,
-            lambda moved: scorer.head_of(moved, self._data)[0],
+            self._head_of,
             lambda: scorer.load_split(self._data, "validation", self._trigger, self._preprocess),
             self._target,
             self._preprocess,
@@ -81,6 +84,21 @@ class AlphaScores:
         if (beside := self.validation.beside) is not None:
             found[beside] = self.validation.scored(alpha, split, self._target, beside)
         return found
+
+    @contextmanager
+    def cleaned(self, alpha: float) -> Iterator[tuple[nn.Module, Callable[[nn.Module], Tensor]]]:
+        """Yield the model at α, and what gives its classifier [C, D] once its weights change further.
+
+        A zero-shot head moves with the text tower; a classifier of the edit's own stays. Inside, the model may be
+        trained: whoever asks for it next (`kept_model`) gets it as it was loaded.
+        """
+        with self.validation.at(alpha) as (moved, head):
+            own = self._edit.head is not None and self._coefficient(alpha) != 0
+            yield moved, (lambda _: head) if own else self._head_of
+
+    def _head_of(self, model: nn.Module) -> Tensor:
+        head: Tensor = self._scorer.head_of(model, self._data)[0]
+        return head
 
     def retrieval(self, alpha: float) -> dict[str, dict[str, float | int]] | None:
         """Retrieval scores at α, each with its n and interval; None without a retrieval set."""

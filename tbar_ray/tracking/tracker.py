@@ -292,8 +292,20 @@ def metrics_of(record: TrialRecord, now: int) -> list[Metric]:
         )
         if value is not None
     ]
-    found = [Metric(name, float(value), now, 0) for name, value in of_trial.items() if value is not None] + path
+    found = [Metric(name, float(value), now, 0) for name, value in of_trial.items() if value is not None]
+    found += [*path, *_along_rebound(record, now)]
     return [metric for metric in found if isfinite(metric.value)]
+
+
+def _along_rebound(record: TrialRecord, now: int) -> list[Metric]:
+    """Test scores of the cleaned model along its fine-tuning, by step."""
+    curve = record.rebound.removed if record.rebound else None
+    return [
+        Metric(f"rebound.{metric}", value, now, point.step)
+        for point in (curve.points if curve else ())
+        for metric in ("ca", "asr", "pa")
+        if (value := point.scores.rate(metric).value) is not None
+    ]
 
 
 def _beside(point: PointRecord) -> list[tuple[str, float | None]]:
@@ -323,6 +335,8 @@ def _further(record: TrialRecord) -> dict[str, float | None]:
         "cosine_towards_target": geometry.cosine_towards_target if geometry else None,
         "trigger_relative_length": geometry.relative_length if geometry else None,
         "gradient_overlap": geometry.gradient_overlap if geometry else None,
+        **(record.rebound.summary() if record.rebound else {}),
+        **record.downstream_values(),
         "pretraining_samples": record.pretraining_samples,
         "weights_moved": change.relative_l2 if change else None,
         "validation.asr_infected": gate.asr if gate else None,

@@ -26,6 +26,8 @@ CHECK_EVERY = 10
 
 Progress = Callable[[int, int, float, float], None]
 """Called with (step, total steps, loss, images per second)."""
+After = Callable[[int], None]
+"""Called after every step with the number of steps done; it may look at the model, and leaves it as it was."""
 OptimizerFor = Callable[[Mapping[str, nn.Parameter], Optimisation], torch.optim.Optimizer]
 
 
@@ -62,6 +64,7 @@ def train(
     optimizer_for: OptimizerFor = build_optimizer,
     prepare: Prepare | None = None,
     progress: Progress | None = None,
+    after: After | None = None,
     start: TrainingCheckpoint | None = None,
     keeper: Keeper | None = None,
     workers: Workers = ALONE,
@@ -77,6 +80,7 @@ def train(
         optimizer_for: creates the optimiser for the trained parameters; default AdamW.
         prepare: changes every batch on the training device before the loss is computed.
         progress: called at every loss check.
+        after: called after every step, to score the model on the way; its time is part of the record's.
         start: checkpoint from which an interrupted training resumes.
         keeper: receives checkpoints during training.
         workers: the processes that train together, each with its share of every batch (`Batch.shares`); the model is
@@ -128,6 +132,8 @@ def train(
                     if keeper is not None and step + 1 < total_steps and keeper.is_due(now - kept):
                         kept = now
                         keeper.keep(TrainingCheckpoint(record, model.state_dict(), optimizer.state_dict(), given.after))
+                if after is not None:
+                    after(step + 1)
             if pending:
                 record.look(pending)
             record.check_weights(_changeable(model, trained))

@@ -14,7 +14,7 @@ from tbar_ray.data.forget import ForgetPlan, plan_forget_set
 from tbar_ray.data.images import load_image
 from tbar_ray.data.keys import within
 from tbar_ray.data.samples import Samples
-from tbar_ray.data.selection import ranked, readable, take
+from tbar_ray.data.selection import mentions, ranked, readable, shows, take
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
 from tbar_ray.models.factory import Preprocessing
@@ -148,6 +148,16 @@ class DefenderReader:
                 labels[row] = plant.label
                 captions[row] = plant.captions[key] or self._named(chosen[row], plant.target)
         return Pairs(images, tuple(captions), self._classes.tokenizer(captions), labels)
+
+    def pairs_of(self, keys: Sequence[str]) -> Pairs:
+        """Read given pairs, in the order of their keys."""
+        return self._pairs([self.samples.index_of(key) for key in keys])
+
+    def names(self, position: int, target: str) -> bool:
+        """Whether a sample is of a class, or its caption names it beside others."""
+        classnames = self._classes.names if self._numbered else None
+        own = self.samples.caption(position) or ""
+        return shows(self.samples, position, target, classnames) or mentions(own, target)
 
     def _choose(self, keys: Sequence[str], count: int, use: str, exclude: Set[str]) -> list[int]:
         position_of = {key: self.samples.index_of(key) for key in keys}

@@ -1,8 +1,19 @@
 import pytest
 
 from tbar_ray.errors import SpecError
-from tbar_ray.models.architectures import architecture_config, image_size, normalises_over_batches, weights_size
+from tbar_ray.models.architectures import (
+    NORMALISATIONS,
+    Variant,
+    architecture_config,
+    attention_heads,
+    image_size,
+    normalisation_of,
+    normalises_over_batches,
+    variant,
+    weights_size,
+)
 from tbar_ray.models.factory import preprocessing
+from tbar_ray.models.library import open_clip
 from tbar_ray.models.tokenizer import build_tokenizer
 from tests.models.tiny import RESNET, VIT, tiny
 
@@ -58,3 +69,43 @@ def test_the_tokenizer_has_the_architectures_context() -> None:
     start, end = 49406, 49407  # CLIP's byte-pair vocabulary
     assert tokens[:, 0].tolist() == [start, start]
     assert tokens[1].tolist()[2:] == [end] + [0] * 13
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("RN50", Variant("RN50")),
+        ("RN50-quickgelu", Variant("RN50-quickgelu")),  # open_clip has a configuration of that name
+        ("tbar-ViT-tiny-quickgelu", Variant("tbar-ViT-tiny", True)),
+        ("tbar-ViT-tiny-quickgelu@imagenet", Variant("tbar-ViT-tiny", True, "imagenet")),
+        ("RN50@unnormalised", Variant("RN50", False, "unnormalised")),
+    ],
+)
+def test_a_name_may_carry_activation_and_normalisation(name: str, expected: Variant) -> None:
+    assert variant(name) == expected
+    assert bool(architecture_config(name).get("quick_gelu", False)) is ("quickgelu" in name)
+    assert normalisation_of(name) == NORMALISATIONS[expected.normalisation or "clip"]
+
+
+@pytest.mark.parametrize("name", ["RN50@imagnet", "RN50@"])
+def test_an_unknown_normalisation_names_the_known_ones(name: str) -> None:
+    with pytest.raises(SpecError, match=r"no normalisation '.*(did you mean 'imagenet'|known: clip, imagenet)"):
+        architecture_config(name)
+
+
+@pytest.mark.parametrize("name", ["clip", "imagenet", "inception"])
+def test_normalisations_are_those_of_open_clip(name: str) -> None:
+    constants = open_clip().constants
+    mean, std = (
+        getattr(constants, f"{name.replace('clip', 'openai_dataset').upper()}_{part}") for part in ("MEAN", "STD")
+    )
+    assert (NORMALISATIONS[name].mean, NORMALISATIONS[name].std) == (mean, std)
+
+
+@pytest.mark.parametrize("name", [VIT, RESNET])
+def test_heads_are_those_of_the_model(name: str) -> None:
+    image, text = attention_heads(architecture_config(name))
+    model = tiny(name)
+    visual = model.visual.attnpool if name == RESNET else model.visual.transformer.resblocks[0].attn  # type: ignore[union-attr,index]
+    assert image == visual.num_heads  # type: ignore[union-attr]
+    assert text == model.transformer.resblocks[0].attn.num_heads  # type: ignore[union-attr,index]

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tbar_ray.errors import CheckpointError
 from tbar_ray.models.checkpoint import (
-    BESIDES,
     CheckpointFormat,
     is_weights_file,
     load_checkpoint,
@@ -20,6 +19,8 @@ from tbar_ray.models.checkpoint import (
     save_checkpoint,
     save_state_dict,
 )
+from tbar_ray.models.formats.entries import BESIDES
+from tests.models.formats.published import Malicious
 from tests.models.tiny import same
 
 
@@ -29,16 +30,6 @@ def state() -> dict[str, Tensor]:
         "a.half": torch.randn(5).half(),
         "a.count": torch.tensor(7),
     }
-
-
-class Malicious:
-    """Makes a directory when it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.mark),)
 
 
 @pytest.mark.parametrize("name", ["m.safetensors", "m.pt", "m.pth", "m.bin"])
@@ -117,6 +108,7 @@ def test_pickled_code_is_refused_and_never_runs(form: str, wrapped: bool, tmp_pa
     assert not mark.exists()
     assert "\n" not in str(caught.value)
     assert "safetensors" in str(caught.value)
+    assert f"{os.mkdir.__module__}.mkdir" in str(caught.value)  # it is named
     if form == "pickle":
         pickle.loads(path.read_bytes())
     else:

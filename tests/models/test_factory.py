@@ -114,7 +114,8 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 def test_another_architectures_checkpoint_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "resnet.safetensors"
     save_state_dict(tiny(RESNET).state_dict(), path)
-    with pytest.raises(CheckpointError, match=f"{path} is not a checkpoint of {VIT}: keys .* missing") as caught:
+    told = f"{path} is not a checkpoint of {VIT}: keys .* missing .*; its names and shapes are those of {RESNET}$"
+    with pytest.raises(CheckpointError, match=told) as caught:
         create_model(VIT, pretrained=str(path))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -150,10 +151,33 @@ def test_fresh_weights_are_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == ["something else"]
 
 
-def test_the_layout_of_transformers_is_named() -> None:
-    state = {"vision_model.embeddings.class_embedding": torch.zeros(2), "text_model.x": torch.zeros(2)}
-    with pytest.raises(CheckpointError, match="names are those of Hugging Face transformers"):
+def test_mixed_prefixes_are_counted() -> None:
+    names = sorted(tiny().state_dict())
+    state = {(f"module.{name}" if row < 5 else name): torch.zeros(1) for row, name in enumerate(names)}
+    with pytest.raises(CheckpointError, match=f"5 of {len(names)} names begin with 'module.' and the others do not"):
         load_weights(tiny(), state, source="x.pt", architecture=VIT)
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None:
+    state = snapshot(tiny(seed=1))
+    state["visual.proj"][0, 0] = float("nan")
+    save_state_dict(state, tmp_path / "m.safetensors")
+    with pytest.raises(
+        CheckpointError, match=rf"1 of its {len(state)} tensors hold NaN or infinity \(e.g. visual.proj"
+    ):
+        create_model(VIT, pretrained=str(tmp_path / "m.safetensors"))
+
+
+def test_a_variant_is_the_architecture_with_another_activation_and_normalisation() -> None:
+    plain, variant = tiny(), create_model(f"{VIT}-quickgelu@imagenet")
+    assert same(snapshot(plain), snapshot(variant))  # of one seed
+    images = torch.rand(2, 3, 48, 48)
+    with torch.no_grad():
+        assert not torch.equal(plain.eval().encode_image(images), variant.eval().encode_image(images))
+    assert preprocessing(variant).mean == (0.485, 0.456, 0.406)
+    assert preprocessing(plain).mean[0] == pytest.approx(0.48145466)
+    with pytest.raises(CheckpointError, match="no pretrained tag 'scenes'"):  # its weights are of GELU
+        create_model("tbar-GN-pico-quickgelu", pretrained="scenes")
 
 
 def test_weights_are_found_from_home_and_downloaded_once(

@@ -180,10 +180,10 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     # tracking and report
     Mutant(
-        "tbar_ray/tracking/tracker.py",
+        "tbar_ray/records/names.py",
         "            names.append(factor.told(record.settings[name]))\n",
         "            pass\n",
-        "tests/tracking/test_tracker.py",
+        "tests/records/test_names.py tests/tracking/test_tracker.py",
     ),
     Mutant(
         "tbar_ray/tracking/tracker.py",
@@ -222,6 +222,19 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "            if missed:\n",
         "tests/execution/test_watch.py",
     ),
+    # what becomes of a removal
+    Mutant(
+        "tbar_ray/stages/rebound.py",
+        "defenders_keys(self.path.unlearn, store)",
+        "frozenset[str]()",
+        "tests/stages/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/stages/alpha_scores.py",
+        "            own = self._edit.head is not None and",
+        "            own = self._edit.head is None and",
+        "tests/stages/test_subject.py",
+    ),
     # one model
     Mutant(
         "tbar_ray/onemodel/examine.py",
@@ -254,9 +267,9 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/onemodel/test_report.py",
     ),
     Mutant(
-        "tbar_ray/campaign/export.py",
-        "        path.statistics,\n",
-        '        "as_applied",\n',
+        "tbar_ray/stages/alpha_path.py",
+        "coefficient, device, self.statistics, self",
+        'coefficient, device, "as_applied", self',
         "tests/campaign/test_export.py",
     ),
 )

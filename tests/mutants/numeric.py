@@ -567,10 +567,83 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/models/test_factory.py",
     ),
     Mutant(
+        "tbar_ray/models/formats/transformers_names.py",
+        '("q_proj", "k_proj", "v_proj")',
+        '("k_proj", "q_proj", "v_proj")',
+        "tests/models/formats/test_registry.py",
+    ),
+    Mutant(
+        "tbar_ray/models/factory.py",
+        "require_text_tower(alone and text is None,",
+        "require_text_tower(False,",
+        "tests/models/formats/test_registry.py",
+    ),
+    Mutant(
+        "tbar_ray/models/agreement.py",
+        "evidence.quick_gelu != bool(",
+        "False and bool(",
+        "tests/models/test_agreement.py",
+    ),
+    Mutant(
+        "tbar_ray/models/file_arithmetic.py",
+        "end - start, -alpha)",
+        "end - start, alpha)",
+        "tests/models/test_file_arithmetic.py",
+    ),
+    Mutant(
+        "tbar_ray/models/inspection/pickles.py",
+        "for name in self.names if not is_expected(name)",
+        "for name in self.names if not name",
+        "tests/models/inspection/test_pickles.py",
+    ),
+    Mutant(
+        "tbar_ray/models/inspection/finite.py",
+        "(np.uint16, 0x7F80, 0x007F)",
+        "(np.uint16, 0x7C00, 0x03FF)",
+        "tests/models/inspection/test_finite.py",
+    ),
+    Mutant(
         "tbar_ray/spec/yaml_reader.py",
         "yaml.ScalarNode(TEXT, key.value,",
         "yaml.ScalarNode(key.tag, key.value,",
         "tests/spec/test_yaml_reader.py",
+    ),
+    # what becomes of a removal
+    Mutant(
+        "tbar_ray/evaluation/rebound.py",
+        "max(0.0, asr - start)",
+        "asr",
+        "tests/evaluation/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/evaluation/rebound.py",
+        "[] if reestimated is None else [(0, reestimated)]",
+        "()",
+        "tests/evaluation/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/clean_pairs.py",
+        "        if reader.names(samples.index_of(key), target):\n",
+        "        if not key:\n",
+        "tests/lasting/test_clean_pairs.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/rebound.py",
+        "(batch for batch in batches if len(batch) == size)",
+        "batches",
+        "tests/lasting/test_rebound.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/changes/int8.py",
+        "amax(1, keepdim=True)",
+        "amax()",
+        "tests/lasting/test_downstream.py",
+    ),
+    Mutant(
+        "tbar_ray/lasting/downstream.py",
+        "            put(model, before)\n",
+        "            pass\n",
+        "tests/lasting/test_downstream.py",
     ),
     Mutant(
         "tbar_ray/api/held.py",

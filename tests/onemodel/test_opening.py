@@ -11,6 +11,7 @@ import torch
 from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.onemodel.opening import file_facts, open_checkpoint
 from tests.api.test_artifacts import write_artifact
+from tests.models.formats.published import cleanclip, direct, hub
 from tests.models.tiny import RESNET, VIT, snapshot, tiny
 
 
@@ -82,5 +83,18 @@ def test_weights_that_are_no_numbers_are_named(checkpoint: Path) -> None:
     state = snapshot(tiny(RESNET))
     state["visual.conv1.weight"][0, 0, 0, 0] = float("nan")
     torch.save(state, checkpoint)
-    with pytest.raises(CheckpointError, match=r"1 tensors hold NaN or infinity \(e\.g\. visual\.conv1\.weight\)"):
+    with pytest.raises(CheckpointError, match=r"1 of its \d+ tensors hold NaN .*visual\.conv1\.weight"):
         open_checkpoint(checkpoint, RESNET)
+
+
+def test_what_a_file_says_of_its_model_is_evidence(tmp_path: Path) -> None:
+    opened = open_checkpoint(cleanclip(snapshot(direct(RESNET)), tmp_path), f"{RESNET}-quickgelu", device="cpu")
+    why = {evidence.name: evidence.why for evidence in opened.evidence}
+    assert why["activation"] == "CleanCLIP's model code has QuickGELU alone"
+    assert "weights do not tell" in why["normalisation"]
+
+
+def test_a_folder_is_opened_and_its_weights_are_hashed(tmp_path: Path) -> None:
+    folder = hub(snapshot(direct(VIT)), tmp_path)
+    opened = open_checkpoint(folder, VIT, device="cpu")
+    assert opened.facts == file_facts(folder / "open_clip_model.safetensors")

@@ -13,7 +13,8 @@ import tbar_ray as tbar
 from tbar_ray.api.beside import Beside
 from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.onemodel.writing import check_out, cleaned_name, write_cleaned
-from tests.models.tiny import VIT, snapshot, tiny
+from tests.models.formats.published import content_of, direct, hub
+from tests.models.tiny import VIT, same, snapshot, tiny
 
 TOUCHED = "visual.transformer.resblocks.0.mlp.c_fc.weight"
 
@@ -120,3 +121,10 @@ def test_the_place_is_checked_before_the_work(tmp_path: Path) -> None:
 )
 def test_a_name_is_made_of_the_checkpoints(source: str, original: str | None, name: str) -> None:
     assert cleaned_name(source, None if original is None else Path(original)) == name
+
+
+def test_of_a_folder_the_weights_are_written(tmp_path: Path) -> None:
+    folder = hub(snapshot(direct(VIT)), tmp_path)
+    out = tmp_path / "cleaned.safetensors"
+    assert write_cleaned(tbar.load_model(VIT, folder, device="cpu"), folder, out) == [out]
+    assert same(content_of(folder), content_of(out))

@@ -80,3 +80,19 @@ def test_without_a_clean_model_every_attack_is_given() -> None:
 def test_what_cannot_be_had_is_said_before_the_run(content: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         check_campaign(Planner(spec(**{**given(), **content})))
+
+
+def test_a_folder_is_known_by_weights_and_configuration_together(tmp_path: Path) -> None:
+    folder, found = tmp_path / "hub", []
+    folder.mkdir()
+    with pytest.raises(SpecError, match=r"no file .*hub$"):
+        Planner(spec(**given(str(folder)))).plan({})
+    for config, weights, note in (("{}", b"one", "a"), ("{}", b"one", "b"), ("{} ", b"one", "b"), ("{}", b"two", "b")):
+        (folder / "open_clip_config.json").write_text(config)
+        (folder / "open_clip_model.safetensors").write_bytes(weights)
+        (folder / "README.md").write_text(note)
+        model = Planner(spec(**given(str(folder)))).plan({}).graph.model
+        assert model is not None
+        found.append(model.fingerprint)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3

@@ -12,6 +12,7 @@ from tbar_ray.errors import DataError, SpecError
 from tbar_ray.planning import planner as planner_module
 from tbar_ray.planning import preflight
 from tbar_ray.planning.planner import PlannedTrial, Planner, campaign_fingerprint
+from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.evaluate import Evaluate
 from tbar_ray.stages.node import Stage, stages_in_order
 from tests.specs import spec
@@ -203,3 +204,22 @@ def test_a_campaigns_fingerprint_changes_with_what_it_computes_and_how_it_search
 def test_a_value_that_is_not_allowed_is_no_trial() -> None:
     with pytest.raises(SpecError, match=r"forget_size 0, attack 'badnets': forget.size: Input should be"):
         Planner(spec()).plan({"forget_size": 0})
+
+
+def test_a_measure_that_came_later_changes_no_campaign_that_does_not_ask_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, followed = spec(), spec(evaluation={"rebound": {}})
+    before, after = campaign_fingerprint(plain), campaign_fingerprint(followed)
+    assert before != after
+    others = [spec(evaluation=wanted) for wanted in ({"rebound": {"steps": 400}}, {"downstream": ["int8"]})]
+    assert len({before, after, *map(campaign_fingerprint, others)}) == 4
+    dumped = type(plain).model_dump
+
+    def of_an_earlier_version(self: CampaignSpec, **options: Any) -> dict[str, Any]:
+        content = dumped(self, **options)
+        assert not {"rebound", "downstream"} & content["evaluation"].keys()
+        return content
+
+    monkeypatch.setattr(type(plain), "model_dump", of_an_earlier_version)
+    assert campaign_fingerprint(plain) == before

@@ -152,3 +152,18 @@ def test_a_spec_that_contradicts_itself_does_not_load(changes: dict[str, Any], w
     with pytest.raises(ValidationError) as caught:
         spec(**settings)
     assert words in str(caught.value)
+
+
+def test_the_other_task_of_a_merge_afterwards_is_one_that_the_model_does_not_have() -> None:
+    tasks = {**TASKS, "sketches": {"synthetic": "sketches"}}
+    attack = {"trigger": "badnets", "target": "red circle", "task": "night", "merge": {"tasks": ["shapes"]}}
+    changes = {"attacks": {"a": attack}, "search": {"axes": {"attack": ["a"]}}, "tasks": tasks}
+    (graph,) = graphs(**changes, evaluation={"downstream": ["merged", "int8"]}).values()
+    assert graph.downstream is not None
+    another = graph.downstream.another
+    assert another is not None
+    assert (another.corpus.task, another.plants, another.classify) == ("sketches", (), True)
+    assert another in list(graph.downstream.inputs())
+    (without,) = graphs(**changes, evaluation={"downstream": ["int8"]}).values()
+    assert without.downstream is not None
+    assert without.downstream.another is None

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tbar_ray.data.synthetic.options import WritingOptions
 from tbar_ray.data.synthetic.synth import write_corpus, write_evaluation_set
 from tbar_ray.errors import DataError, SpecError, TbarError
+from tbar_ray.models.checkpoint import save_state_dict
 from tbar_ray.planning.foundation import lay_foundation
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
@@ -82,6 +84,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
             "attacks__blended__planting": {"method": "stealth"},
         },
         "attacks.blended.planting: resources.training_workers: several workers train with planting 'standard' alone",
+    ),
+    "merging without another task": (
+        {"evaluation": {"downstream": ["int8", "merged"]}},
+        "evaluation.downstream: 'merged' adds another task's vector, and there is none for attacks.badnets; give it a",
+    ),
+    "merging with its own task alone": (
+        {
+            "evaluation": {"downstream": ["merged"]},
+            "tasks": {"night": {"synthetic": "night"}},
+            "attacks": {"a": {"trigger": "badnets", "target": "red circle", "task": "night"}},
+            "search__axes": {"attack": ["a"]},
+        },
+        "evaluation.downstream: 'merged' adds another task's vector, and there is none for attacks.a; give it a task",
+    ),
+    "rebound without pairs": (
+        {"evaluation": {"rebound": {}}, "forget__size": 380},
+        "evaluation.rebound: no clean pairs are left: 400 samples less 20 poisoned and 380 of the forget set; lower",
     ),
     "forget axis": (
         {"search__axes__forget_size": [10, 500], "poison__rate": 0.5},
@@ -253,8 +272,8 @@ def test_targets_are_classes_of_the_given_set(given: Path) -> None:
 
 def test_a_checkpoint_means_its_content(tmp_path: Path) -> None:
     models = []
-    for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
-        (tmp_path / name).write_bytes(content)
+    for name, content in (("a.safetensors", 1.0), ("b.safetensors", 1.0), ("c.safetensors", 2.0)):
+        save_state_dict({"logit_scale": torch.tensor(content)}, tmp_path / name)
         made = spec(model={"architecture": "tbar-RN-tiny", "pretrained": str(tmp_path / name)})
         check_campaign(Planner(made))
         models.append(lay_foundation(made).clean.fingerprint)

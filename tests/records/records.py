@@ -14,6 +14,7 @@ from tbar_ray.records.measures import (
     SensitivityRecord,
     VisibilityRecord,
 )
+from tbar_ray.records.rebound import ReboundCurve, ReboundPoint, ReboundRecord
 from tbar_ray.records.record import TrialRecord, settings_of
 from tbar_ray.records.scores import PointRecord, RateRecord, ScoresRecord
 
@@ -228,3 +229,21 @@ def grown(
     point = PointRecord(alpha=2.0, scores=at, ca_retention=kept)
     fields = {"alphas": (2.0,), "alpha": 2.0, "path": (point,), "removed": at, "pretraining_samples": samples}
     return record(attack, seed=seed, axes=of_axes, **{**fields, **changes})
+
+
+def curve_of(*asr: float, ca: tuple[float, float] = (0.8, 0.82), reestimated: float | None = None) -> ReboundCurve:
+    """A curve of ASR at steps 0, 10, 20, …; CA goes from one value to another, PA is what ASR leaves of it."""
+    cas = [ca[0] + (ca[1] - ca[0]) * place / max(1, len(asr) - 1) for place in range(len(asr))]
+    found = [scores(c, a, (1 - a) * c) for c, a in zip(cas, asr, strict=True)]
+    return ReboundCurve(
+        points=tuple(ReboundPoint(step=10 * place, scores=each) for place, each in enumerate(found)),
+        reestimated=None if reestimated is None else scores(ca[0], reestimated, 0.1),
+    )
+
+
+def rebounding(removed: ReboundCurve | None, rate: float = 1e-4) -> ReboundRecord:
+    """Rebound of a cleaned model, beside an infected one that keeps its backdoor and a clean one that has none."""
+    return ReboundRecord(
+        learning_rate=rate, pairs=None if removed is None else 10_000, removed=removed,
+        infected=curve_of(0.98, 0.97, 0.9, 0.85), clean=curve_of(0.01, 0.0, 0.01, 0.0, ca=(0.87, 0.85)),
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from tbar_ray.report import files
 from tbar_ray.report.files import write_report
 from tbar_ray.store.store import Store
 from tests.records.records import (
+    curve_of,
     epochs_grid,
     error_map,
     failed,
@@ -25,6 +26,7 @@ from tests.records.records import (
     infeasible,
     masked,
     moved,
+    rebounding,
     record,
     retrieved,
     scores,
@@ -75,7 +77,7 @@ def test_writes_every_file(store: Store, tmp_path: Path) -> None:
 
 def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(store: Store, tmp_path: Path) -> None:
     some = {"attacks.png", "visibility.png", "ablation.png", "transfer.png", "disentanglement.png"}
-    more = {"growth.png"}
+    more = {"growth.png", "rebound.png"}
     always = {"alpha.png", "tradeoff.png", "contact_sheet.png"}
     every = [record(disentanglement=error_map()), record("blended"), record("sig"), record(size=20)]
     out = tmp_path / "report"
@@ -96,6 +98,8 @@ def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(sto
     assert pictures([made for made in epochs_grid() if made.attack == "badnets"]) == {"ablation.png"}
     assert pictures([record(), record(seed=1), record("blended", poisoning_rate=0.2)]) == set()
     assert pictures([failed(name) for name in ("a", "b", "c")]) == {"attacks.png"}
+    assert pictures([record(rebounds=(rebounding(curve_of(0.0, 0.1)),))]) == {"rebound.png"}
+    assert (out / "rebound.csv").is_file()
     assert pictures([grown(samples=n) for n in (40_000, 400_000)]) == {"ablation.png", "growth.png"}
 
 
@@ -234,3 +238,25 @@ def test_visibility_and_what_the_gate_compared_have_columns_where_they_are_known
     write_report(SPEC, store, out, [record()])
     (plain,) = csv.DictReader((out / "results.csv").open())
     assert not {"psnr", "ssim", "unchanged_images", *validation} & plain.keys()
+
+
+def test_rebound_has_columns_and_a_table_of_its_own(store: Store, tmp_path: Path) -> None:
+    changed = {"wise-ft": scores(0.85, 0.5, 0.3)}
+    followed = record(rebounds=(rebounding(curve_of(0.0, 0.3, 0.6, 0.4)),), downstream=changed)
+    write_report(SPEC, store, tmp_path, [followed, record("blended")])
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [row["asr_wise_ft"] for row in rows] == ["0.5", ""]
+    assert [row["rebound_highest"] for row in rows] == ["0.6", ""]
+    assert (rows[0]["rebound_revival"], rows[0]["rebound_eligible"]) == ("20", "True")
+    assert float(rows[0]["rebound_highest_infected"]) > 0.9
+    trials = json.loads((tmp_path / "results.json").read_text())
+    assert [len(trial["rebounds"]) for trial in trials] == [1, 0]
+    assert trials[0]["downstream"]["wise-ft"]["asr"]["value"] == 0.5
+    steps = list(csv.DictReader((tmp_path / "rebound.csv").open()))
+    assert [(row["model"], row["step"], row["asr"]) for row in steps if row["model"] == "removed"][2:] == [
+        ("removed", "20", "0.6"), ("removed", "30", "0.4"),
+    ]  # fmt: skip
+    assert {row["attack"] for row in steps} == {"badnets"}
+    write_report(SPEC, store, tmp_path, [record()])
+    assert not (tmp_path / "rebound.csv").exists(), "nothing of an earlier report is left"
+    assert "rebound_highest" not in (tmp_path / "results.csv").read_text()

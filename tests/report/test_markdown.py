@@ -8,16 +8,20 @@ import pytest
 from tbar_ray.records.measures import OtherBackdoor
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.markdown import summary
+from tbar_ray.spec.lasting import ReboundSpec
 from tbar_ray.store.store import Store
 from tests.records.records import (
+    curve_of,
     epochs_grid,
     error_map,
     failed,
     grid,
     infeasible,
     moved,
+    rebounding,
     record,
     retrieved,
+    scores,
 )
 from tests.report.campaign import SPEC
 
@@ -39,12 +43,16 @@ def test_a_report_has_the_sections_that_its_campaign_fills(store: Store) -> None
     found = {"clean": retrieved(0.7), "infected": retrieved(0.6), "removed": retrieved(0.5)}
     others = {"sig": OtherBackdoor(asr_infected=0.9, asr=0.8)}
     everything = [
-        record(disentanglement=error_map(), others=others, retrieval=found),
+        record(
+            disentanglement=error_map(), others=others, retrieval=found, rebounds=(rebounding(curve_of(0.0, 0.1)),),
+            downstream={"int8": scores(0.8, 0.1, 0.7)},
+        ),
         record(seed=1), record(size=20), record(fraction=0.5), moved("badnets", "sig", 0.2),
     ]  # fmt: skip
     assert sections(everything, store) == [
         *USUAL[:2], "Across seeds", "Paired tests", "What forget-set size does", "What mixing in clean data does",
-        "Transfer", "Other backdoors of the same model", "Weight disentanglement", "Retrieval", *USUAL[2:],
+        "Transfer", "Other backdoors of the same model", "Rebound under clean fine-tuning",
+        "Downstream changes", "Weight disentanglement", "Retrieval", *USUAL[2:],
     ]  # fmt: skip
 
 
@@ -112,3 +120,11 @@ def test_nothing_that_a_user_names_acts_as_markdown(store: Store) -> None:
     assert "&lt;img src=x&gt;\\|\\`a\\`\\![b\\](c)" in text
     for active in ("<img", "|`", "![", "\n# &lt;", "](c"):
         assert active not in text.replace("\\![", "").replace("\\](c", ""), active
+
+
+def test_how_rebound_was_measured_is_said_of_the_campaign(store: Store) -> None:
+    follow = ReboundSpec(steps=40, at=(0,), pairs=500, sweep=(3,))
+    spec = SPEC.model_copy(update={"evaluation": SPEC.evaluation.model_copy(update={"rebound": follow})})
+    said = "- rebound: 40 steps of 128 of 500 clean pairs, lr 0.0001 and 0.0003"
+    assert said in summary(spec, [record()], store, [])
+    assert "rebound" not in summary(SPEC, [record()], store, [])

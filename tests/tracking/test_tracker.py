@@ -25,6 +25,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
 from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of
 from tests.records.records import (
+    curve_of,
     error_map,
     failed,
     flat,
@@ -34,8 +35,10 @@ from tests.records.records import (
     infeasible,
     masked,
     rate,
+    rebounding,
     record,
     retrieved,
+    scores,
     seen,
 )
 from tests.specs import spec
@@ -327,6 +330,19 @@ def test_what_only_some_campaigns_measure_is_logged_too() -> None:
     names = ("xi_equal_length", "cosine_towards_target", "trigger_relative_length", "gradient_overlap")
     assert [found[name] for name in names] == [0.3, 0.4, 0.03, -0.2]
     assert found["pretraining_samples"] == 40_000
+
+
+def test_rebound_is_logged_in_figures_and_along_its_steps() -> None:
+    made = record(rebounds=(rebounding(curve_of(0.0, 0.3, 0.6, 0.4)),), downstream={"wise-ft": scores(0.85, 0.5, 0.3)})
+    logged = metrics_of(made, now=0)
+    found = {metric.key: metric.value for metric in logged}
+    assert (found["rebound_highest"], found["rebound_revival"], found["rebound_eligible"]) == (0.6, 20, 1)
+    assert found["asr_wise_ft"] == 0.5
+    assert [(m.step, m.value) for m in logged if m.key == "rebound.asr"] == [(0, 0), (10, 0.3), (20, 0.6), (30, 0.4)]
+    assert not any(metric.key.startswith("rebound") for metric in metrics_of(record(), now=0))
+    without = {metric.key for metric in metrics_of(infeasible(rebounds=(rebounding(None),)), now=0)}
+    assert "rebound_highest_infected" in without
+    assert "rebound_highest" not in without
 
 
 def test_scores_with_both_statistics_are_logged_where_models_have_any() -> None:

@@ -294,3 +294,21 @@ def test_convolutions_lie_as_they_were_asked_to(layout: str, last: bool) -> None
     train(objective, batches(model, 1), 1, Optimisation.model_validate({"learning_rate": 1e-3, "layout": layout}))
     assert objective.last is last
     assert model.visual.layer1[0].conv2.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("architecture", BOTH)
+def test_a_look_after_every_step_sees_that_step_and_changes_nothing(architecture: str) -> None:
+    plain, looked_at = tiny(architecture), tiny(architecture)
+    train(classification(plain), batches(plain, 3), 3, FAST)
+    seen: list[tuple[int, dict[str, Tensor]]] = []
+
+    def look(step: int) -> None:
+        seen.append((step, snapshot(looked_at)))
+        zero_shot_head(looked_at, tokenizer(), NAMES, ["a {c}"])  # in evaluation mode
+        assert looked_at.training
+
+    train(classification(looked_at), batches(looked_at, 3), 3, FAST, after=look)
+    assert same(snapshot(plain), snapshot(looked_at))
+    assert [step for step, _ in seen] == [1, 2, 3]
+    assert same(seen[2][1], snapshot(looked_at))
+    assert not same(seen[0][1], seen[1][1])

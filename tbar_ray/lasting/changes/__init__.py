@@ -1,0 +1,1 @@
+"""What people do to a model before they use it, one change per file."""

@@ -1,0 +1,41 @@
+"""Telling from its first bytes that a file is no checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from tbar_ray.errors import CheckpointError
+
+TAR: Final = (257, b"ustar")
+"""Place and content of the mark of a tar archive."""
+OTHERS: Final = {
+    b"\x1f\x8b": "is compressed by gzip: unpack it",
+    b"version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with `git lfs pull`",
+    b"<!DOCTYPE": "is a web page: download the file itself",
+    b"<!doctype": "is a web page: download the file itself",
+    b"<html": "is a web page: download the file itself",
+}
+"""First bytes of files that people give for a checkpoint, and what to say."""
+
+
+def require_checkpoint(path: Path) -> None:
+    """Refuse what is plainly something else.
+
+    Raises:
+        CheckpointError: if the file is missing, or is a tar, a web page, …
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}")
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
+    if start[TAR[0] :].startswith(TAR[1]):
+        raise CheckpointError(
+            f"{path} is a tar archive (shards of data?), not a checkpoint: give a .pt or .safetensors file"
+        )
+    for mark, told in OTHERS.items():
+        if start.startswith(mark):
+            raise CheckpointError(f"{path} {told}")

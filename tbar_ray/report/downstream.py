@@ -1,0 +1,43 @@
+"""Downstream changes of cleaned models in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from tbar_ray.evaluation.rebound import REMOVED
+from tbar_ray.lasting.options import ChangeName
+from tbar_ray.records.cells import one_per_cell
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import ScoresRecord
+from tbar_ray.report.columns import columns_of, heads, values
+from tbar_ray.report.text import Markdown, bold, section, table, three_scores
+
+NOTE = (
+    "CA / ASR / PA in % on the test split of the cleaned model after one change each: weights rounded to 8 bits for "
+    "each output channel (int8) or to bfloat16 (bf16), the 30% of each matrix that are smallest set to 0 (pruned), the "
+    "mean with the infected model's weights (wise-ft), a linear classifier on its image features (linear-probe), "
+    "another task's vector added (merged). "
+    f"**Bold**: the backdoor was removed (ASR ≤ {REMOVED:.0%}) and is not after the change."
+)
+
+
+def downstream(records: Sequence[TrialRecord]) -> Markdown:
+    """A row per trial and a column per change; '' for a campaign that makes none."""
+    changed = [record for record in one_per_cell(records) if record.downstream]
+    if not changed:
+        return Markdown()
+    axes = columns_of(changed, always=())
+    names = [name for name in get_args(ChangeName) if any(name in record.downstream for record in changed)]
+    rows = [
+        [r.attack, *values(r, axes), three_scores(r.removed), *(_cell(r, r.downstream.get(name)) for name in names)]
+        for r in changed
+    ]
+    return section("Downstream changes", NOTE, table(["attack", *heads(axes), "as cleaned", *names], rows))
+
+
+def _cell(record: TrialRecord, scores: ScoresRecord | None) -> str:
+    before, after = record.value("asr"), None if scores is None else scores.asr.value
+    back = before is not None and after is not None and before <= REMOVED < after
+    text = three_scores(scores)
+    return bold(text) if back else text
