@@ -29,6 +29,8 @@ HEAD = "f" * 51 + "00000"
 """The id by which Ray's provider of fake nodes knows the head."""
 KIND = "ray.head.default"
 """How it calls the head's kind of node."""
+WORKER = {"CPU": 1, "memory": 4_000_000_000}
+"""Stages ask for memory: nodes of a kind that does not tell its own would never come for them."""
 IDLE_MINUTES = 0.1
 
 
@@ -45,7 +47,7 @@ class Scaling:
         self.mark, self.address = uuid.uuid4().hex, f"127.0.0.2:{free_port()}"
         provider = {
             "type": "external",
-            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+            "module": "tests.campaign.fake_nodes.FakeNodes",
             "use_node_id_as_ip": True,
             "disable_node_updaters": True,
             "disable_launch_config_check": True,
@@ -55,7 +57,12 @@ class Scaling:
         }
         kinds = {
             KIND: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-            "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+            "worker": {
+                "resources": {"CPU": 1, "memory": 4_000_000_000},
+                "node_config": {},
+                "min_workers": 0,
+                "max_workers": 2,
+            },
         }
         config = {
             "cluster_name": "fake", "max_workers": 2, "provider": provider, "available_node_types": kinds,
