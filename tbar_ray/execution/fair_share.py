@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.execution.calls import StageCall
 from tbar_ray.execution.fitting import nodes
@@ -68,8 +69,16 @@ class Register:
 
 def the_register() -> Any:
     """The cluster's register, started if there is none."""
+    # beside the driver, as the coordinator that calls this: elsewhere it would keep a node that nobody needs any more
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     actor = ray.remote(Register).options(
-        name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_concurrency=1000
+        name=NAME,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_concurrency=1000,
+        scheduling_strategy=here,
     )
     register = actor.remote()
     register.watch.remote()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import ValidationError
 
+from tbar_ray.stages.node import PROCESS
 from tests.clusters.files import AUTOSCALED, CLUSTERS, LAUNCHED, document, text
 
 POLICIES = sorted((CLUSTERS / "aws-iam").glob("*.json"))
@@ -46,6 +47,14 @@ def test_ray_would_refuse_an_unknown_field(name: str) -> None:
     config["idle_timeout"] = 10
     with pytest.raises(ValidationError, match="idle_timeout"):
         prepared(config)
+
+
+def test_memory_is_told_where_ray_does_not_ask_the_cloud_for_it() -> None:
+    config = document("gcp.yaml")
+    workers = [entry for kind, entry in config["available_node_types"].items() if kind != config["head_node_type"]]
+    assert [entry["node_config"]["machineType"] for entry in workers] == ["g2-standard-16"] * 2
+    # a stage asks for PROCESS at least: a kind without memory would never come for it
+    assert all(PROCESS < entry["resources"]["memory"] < 0.7 * 64 * 2**30 for entry in workers)
 
 
 @pytest.mark.parametrize("name", AUTOSCALED)
