@@ -65,9 +65,11 @@ class Rebound:
         lines += [f"{step:>6}{s.ca.value:>9.1%}{s.asr.value:>9.1%}{s.pa.value:>9.1%}" for step, s in rows]
         if self.reestimated is not None:
             lines.append("0′: running statistics re-estimated, nothing trained")
-        return "\n".join([*lines, self._told()])
+        return "\n".join([*lines, self.verdict])
 
-    def _told(self) -> str:
+    @property
+    def verdict(self) -> str:
+        """The figures of merit in one line."""
         found = self.figures
         back = "never" if found.revival is None else f"at step {found.revival}"
         line = f"A_post {found.highest:.1%}, ΔR {found.rise:.1%}, AURC {found.area:.1%}, ASR ≥ {REVIVED:.0%} {back}"

@@ -110,6 +110,19 @@ def unlearn(
     validation_fraction: Annotated[
         float, typer.Option(help="share of the labelled images that α is chosen on", rich_help_panel=CHOICE)
     ] = 0.5,
+    rebound: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="STEPS",
+            help="then fine-tune a copy on clean pairs of --images for so many steps, e.g. 300, and show whether the "
+            "backdoor comes back",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    rebound_rate: Annotated[
+        float, typer.Option(metavar="RATE", help="learning rate of --rebound", rich_help_panel=OUTPUT)
+    ] = 1e-4,
     seed: Annotated[int, typer.Option(min=0, help="of every choice and draw", rich_help_panel=METHOD)] = 0,
     out: Annotated[
         Path | None,
@@ -147,7 +160,9 @@ def unlearn(
     from tbar_ray.cli.console import make_console
     from tbar_ray.cli.watching import watching
     from tbar_ray.errors import NoBackdoorError
-    from tbar_ray.onemodel.saving import report_path, save_cleaned
+    from tbar_ray.onemodel.panels import Panels
+    from tbar_ray.onemodel.rebound import curve_of, measure_cleaned
+    from tbar_ray.onemodel.saving import report_again, report_path, save_cleaned
     from tbar_ray.onemodel.settings import CleaningSettings
     from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
     from tbar_ray.onemodel.writing import check_out, cleaned_name
@@ -193,7 +208,13 @@ def unlearn(
         except NoBackdoorError as error:
             console.print(f"refused: {error}", style="yellow", soft_wrap=True)
             _refuse(examined, report or report_path(file))
-    _end(cleaned, save_cleaned(cleaned, file, report=report, command=_command()))
+        saved = save_cleaned(cleaned, file, report=report, command=_command())
+        lasts = None if rebound is None else measure_cleaned(cleaned, rebound, rebound_rate, watch=watch)
+        if lasts is not None:  # the checkpoint is safe by now, whatever became of this
+            report_again(saved, cleaned, Panels(rebound=(curve_of(lasts),)), _command())
+    if lasts is not None:
+        typer.echo(f"{lasts}\n")
+    _end(cleaned, saved)
 
 
 def _command() -> list[str]:

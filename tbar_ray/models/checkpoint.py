@@ -200,8 +200,12 @@ def save_torch(named: Mapping[str, Any], path: Path, form: CheckpointFormat) -> 
 
 
 def save_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a state dict as safetensors, from the CPU; tensors that share memory are written each for itself."""
+    """Write a state dict as safetensors, from the CPU; tensors that share memory are written each for itself.
+
+    Whoever may read the folder may read the file: safetensors itself lets in its owner alone.
+    """
     save_file(_apart({key: value.detach().cpu().contiguous() for key, value in state.items()}), path, metadata)
+    path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -69,7 +69,7 @@ def remove(examined: Examined, *, watch: Watch = unwatched) -> Cleaned:
         ScientificError: if the method fails, or of several α none keeps enough CA.
     """
     started = time.perf_counter()
-    excluded = _excluded(examined)
+    excluded = excluded_keys(examined)
     found = _estimated(examined, excluded, watch)
     estimated = time.perf_counter()
     walk = _walked(examined, found, watch)
@@ -121,7 +121,8 @@ def _statistics_images(walk: Walk, found: Estimate, coefficient: float) -> int |
     return len(found.clean_images)
 
 
-def _excluded(examined: Examined) -> frozenset[str]:
+def excluded_keys(examined: Examined) -> frozenset[str]:
+    """Keys of images that are not to be unlearned with: the attacker changed them, or they are for evaluation."""
     campaign = examined.opened.campaign
     poisoned = frozenset() if campaign is None else changed_keys(read_manifest(campaign))
     return poisoned | examined.defence.held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,3 +59,13 @@ def save_cleaned(
     page = report_path(path) if report is None else Path(resolve(report))
     write_report(page, cleaned.examined, cleaned, panels=panels, manifest=content, command=command)
     return Saved(tuple(files), manifest, page)
+
+
+def report_again(saved: Saved, cleaned: Cleaned, panels: Panels, command: Sequence[str] = ()) -> None:
+    """Write the report of a saved model anew, with what was measured since.
+
+    Raises:
+        DataError: if the report cannot be written.
+    """
+    manifest = json.loads(saved.manifest.read_text(encoding="utf-8"))
+    write_report(saved.report, cleaned.examined, cleaned, panels=panels, manifest=manifest, command=command)

@@ -278,3 +278,10 @@ def test_an_average_of_torch_is_read_as_the_model_that_it_is_of(tmp_path: Path) 
     model = torch.nn.Linear(2, 3)
     torch.save(torch.optim.swa_utils.AveragedModel(model).state_dict(), tmp_path / "m.pt")
     assert same(model.state_dict(), load_state_dict(tmp_path / "m.pt"))
+
+
+def test_whoever_may_read_the_folder_may_read_the_file(tmp_path: Path) -> None:
+    for mode, file_mode in ((0o755, 0o644), (0o700, 0o600)):
+        tmp_path.chmod(mode)
+        save_state_dict({"weight": torch.ones(2)}, tmp_path / "model.safetensors")
+        assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == file_mode
