@@ -192,5 +192,5 @@ def test_what_is_no_scalar_is_shown_as_json() -> None:
     assert trial.settings["attacks.badnets.parameters"] == '{"patch_size": 5}'
     given = spec(data={"train": "a", "evaluation": "b"})
     shown = make_trial(given, {"data.train": [{"url": "x"}]}).settings["data.train"]
-    assert shown == '[{"url": "x", "weight": 1.0}]'
+    assert shown == '[{"subset": null, "url": "x", "weight": 1.0}]'
     assert value_at(given, ("model", "training", "optimisation", "none")) is None

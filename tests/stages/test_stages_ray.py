@@ -156,7 +156,7 @@ def test_a_pickled_checkpoint_is_refused(data: Path, store: Store, tmp_path: Pat
     torch.save({"state_dict": Payload(tmp_path / "ran")}, path)
     made = given(data, "whole", model={"architecture": ARCHITECTURE, "pretrained": str(path)})
     line = first_problem(made, store, CheckpointError)
-    assert line.startswith(f"{path} holds pickled objects, or is no checkpoint, and is refused (")
+    assert line.startswith(f"{path} holds pickled objects (")
     assert not (tmp_path / "ran").exists()
     torch.load(path, weights_only=False)
     assert (tmp_path / "ran").exists()  # so the file was as bad as it was meant to be
