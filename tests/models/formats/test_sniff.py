@@ -25,10 +25,11 @@ def tar() -> bytes:
     ("content", "told"),
     [
         (tar(), "is a tar archive"),
-        (gzip.compress(b"weights"), "is compressed by gzip"),
+        (gzip.compress(b"weights", mtime=0), "is compressed by gzip"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a pointer of Git LFS"),
         (b"<!DOCTYPE html><html>", "is a web page"),
     ],
+    ids=["tar", "gzip", "pointer", "page"],
 )
 @pytest.mark.parametrize("name", ["m.pt", "m.safetensors"])
 def test_what_people_give_for_a_checkpoint_is_named(content: bytes, told: str, name: str, tmp_path: Path) -> None:
