@@ -261,14 +261,15 @@ def _workers(count: int) -> Iterator[None]:
 def _coordinator(store: Store, spending: Spending | None, most: Mapping[str, float], shares: bool) -> Iterator[Any]:
     """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     from tbar_ray.execution.coordinator import Coordinator
+    from tbar_ray.streaming.here import here
 
     # beside the driver: nodes of a cluster come and go, and with its own the stages would go that it runs
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    made = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=-1, scheduling_strategy=here)
+    made = ray.remote(Coordinator).options(
+        num_cpus=0, max_concurrency=1000, max_restarts=-1, scheduling_strategy=here()
+    )
     actor = made.remote(store, spending, most, shares)
     try:
         yield actor

@@ -105,8 +105,13 @@ class FolderSamples:
         return {key: row for row, key in enumerate(self.keys)}
 
     def _beside(self, i: int, suffix: str) -> bytes | None:
-        path = (self.folder / self.keys[i]).with_suffix(suffix)
-        return path.read_bytes() if path.is_file() else None
+        return read_beside(self.folder / self.keys[i], suffix)
+
+
+def read_beside(image: Path, suffix: str) -> bytes | None:
+    """Content of the file of another suffix beside an image; None if there is none."""
+    path = image.with_suffix(suffix)
+    return path.read_bytes() if path.is_file() else None
 
 
 def class_of_subfolder(subfolder: str, classes: Sequence[str]) -> str | None:

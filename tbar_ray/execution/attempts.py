@@ -11,7 +11,6 @@ MOST: Mapping[Cause, int] = {"process": 3, "node": 20}
 """Further attempts, by what was lost. A process may end because of its stage (too little memory, a crash of a
 library), so that few are worth while. A node that is taken away has nothing to do with it, and that happens often.
 """
-WHAT: Mapping[Cause, str] = {"process": "its process", "node": "its node"}
 
 
 class Attempts:
@@ -25,4 +24,4 @@ class Attempts:
         self._lost[cause] += 1
         if self._lost[cause] > MOST[cause]:
             return None
-        return f"lost with {WHAT[cause]}; it is tried again ({self._lost[cause]} of at most {MOST[cause]} times)"
+        return f"lost with its {cause}; it is tried again ({self._lost[cause]} of at most {MOST[cause]} times)"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tbar_ray.execution.calls import StageCall
 from tbar_ray.execution.fitting import nodes
 from tbar_ray.spec.campaign import Resources
+from tbar_ray.streaming.here import here
 
 NAMESPACE = "tbar"
 NAME = "campaigns"
@@ -70,7 +70,6 @@ class Register:
 def the_register() -> Any:
     """The cluster's register, started if there is none."""
     # beside the driver, as the coordinator that calls this: elsewhere it would keep a node that nobody needs any more
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     actor = ray.remote(Register).options(
         name=NAME,
         namespace=NAMESPACE,
@@ -78,7 +77,7 @@ def the_register() -> Any:
         get_if_exists=True,
         num_cpus=0,
         max_concurrency=1000,
-        scheduling_strategy=here,
+        scheduling_strategy=here(),
     )
     register = actor.remote()
     register.watch.remote()

@@ -17,14 +17,7 @@ from ray.exceptions import RayError
 from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
 from tbar_ray.stages.lost import StageLostError, cause_of
-from tbar_ray.stages.node import (
-    DEFAULT_POLICY,
-    Policy,
-    Report,
-    Stage,
-    StageContext,
-    architecture_under,
-)
+from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.claim import ClaimedError, claimed
 from tbar_ray.store.store import Store

@@ -14,12 +14,12 @@ import numpy as np
 import ray
 import torch
 from numpy.typing import NDArray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import Tensor
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.models.tokenizer import build_tokenizer
+from tbar_ray.streaming.here import here
 from tbar_ray.streaming.options import ReaderOptions
 from tbar_ray.streaming.order import BEGINNING, Order, Position, batches_of, steps
 from tbar_ray.streaming.reader import BatchReader, EncodedBatch, Skipped
@@ -93,10 +93,9 @@ class ShardStream:
         return list(self._skipped.values())
 
     def __enter__(self) -> ShardStream:
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         # num_cpus=0: readers share the cores of their training task, on its node
         actor = ray.remote(BatchReader).options(
-            num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here
+            num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here()
         )
         # references are kept for readers that restart
         self._arguments = [ray.put(self._corpus), ray.put(self._options.reading)]

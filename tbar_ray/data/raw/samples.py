@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tbar_ray.data.folder import read_beside
 from tbar_ray.data.members import parse_caption, parse_metadata
 from tbar_ray.data.raw.columns import Columns, Field, Row, field
 from tbar_ray.data.raw.table import Table
@@ -164,8 +165,7 @@ class RawSamples:
         return {key: position for position, key in enumerate(self.keys)}
 
     def _beside(self, i: int, suffix: str) -> bytes | None:
-        path = self.path(i).with_suffix(suffix)
-        return path.read_bytes() if path.is_file() else None
+        return read_beside(self.path(i), suffix)
 
 
 def shown_label(written: str, *, of_folder: bool) -> str:
