@@ -98,7 +98,8 @@ class Decree(Inverter):
         masks = _start(seed, "decree mask", self.starts, 1, side).to(subject.device).requires_grad_(True)
         patterns = _start(seed, "decree pattern", self.starts, 3, side).to(subject.device).requires_grad_(True)
         optimizer = torch.optim.Adam([masks, patterns], lr=RATES[0][1], betas=(0.5, 0.9))
-        rows, steps, losses, live = draws(len(images), self.batch_size, seed, "decree order"), 0, [], set(range(self.starts))
+        rows, live = draws(len(images), self.batch_size, seed, "decree order"), set(range(self.starts))
+        steps, losses = 0, list[tuple[int, float]]()
         total = min(self.steps, self.epochs * batches)
         with subject.frozen():
             while live and steps < total:

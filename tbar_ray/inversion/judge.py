@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tbar_ray.inversion.subject import Subject
+from tbar_ray.inversion.subject import Subject, chunks
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Judged:
 def judge(subject: Subject, images: Tensor, noise: Tensor, targets: Tensor, at_once: int = 512) -> Judged:
     """Judge additive perturbations [K, 3, H, W] towards classes [K] on float images [B, 3, H, W]."""
     rates, margins, classes = [], [], subject.classes
-    for chunk in torch.arange(len(noise)).split(max(1, at_once // len(images))):
+    for chunk in chunks(len(noise), at_once // len(images)):
         stamped = (images[None] + noise[chunk][:, None]).clamp(0, 1)
-        cosines = (subject.embed(stamped.flatten(0, 1)) @ classes.T).view(len(chunk), len(images), -1)
+        cosines = (subject.embed(stamped.flatten(0, 1)) @ classes.T).view(-1, len(images), len(classes))
         wanted = targets[chunk].to(cosines.device)[:, None, None].expand(-1, len(images), 1)
         own = cosines.gather(2, wanted)[..., 0]
         others = cosines.scatter(2, wanted, -2.0).amax(2)

@@ -111,3 +111,10 @@ def draws(count: int, size: int, seed: int, *purpose: str) -> Iterator[Tensor]:
             kept = torch.cat((kept, torch.randperm(count, generator=generator)))
         rows, kept = kept[:size], kept[size:]
         yield rows
+
+
+def chunks(count: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` rows, and of one at least, that cover `count` rows."""
+    size = max(1, size)
+    for start in range(0, count, size):
+        yield slice(start, start + size)

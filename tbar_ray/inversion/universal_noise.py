@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tbar_ray.inversion.base import Inversion, Inverter, Progress, silent
 from tbar_ray.inversion.judge import judge
-from tbar_ray.inversion.subject import Subject, draws
+from tbar_ray.inversion.subject import Subject, chunks, draws
 from tbar_ray.seeding import torch_generator
 from tbar_ray.triggers.proxy import Proxy
 
@@ -109,7 +109,7 @@ class UniversalNoise(Inverter):
     def _gradient(self, subject: Subject, images: Tensor, noise: Tensor, targets: Tensor) -> tuple[Tensor, float]:
         """Gradient of the cross-entropy with respect to the noise of every class, and its mean."""
         parts, total = [], 0.0
-        for chunk in torch.arange(len(noise)).split(max(1, self.at_once // len(images))):
+        for chunk in chunks(len(noise), self.at_once // len(images)):
             part = noise[chunk].requires_grad_(True)
             stamped = (images[None] + part[:, None]).clamp(0, 1)
             logits = subject.embed(stamped.flatten(0, 1)) @ subject.classes.T / TEMPERATURE

@@ -27,10 +27,13 @@ class Proxy(Trigger):
     differentiable: ClassVar[bool] = True
 
     side: int = Field(ge=1, description="side s in pixels at which the pattern was found")
-    keep: str = Field(default="", description="base64 of float16 [1, s, s]: share of the image that is left; empty: all")
+    keep: str = Field(
+        default="", description="base64 of float16 [1, s, s]: share of the image that is left; empty: all"
+    )
     added: str = Field(default="", description="base64 of float16 [3, s, s]: what is added to it; empty: nothing")
     flow: str = Field(
-        default="", description="base64 of float16 [2, s, s]: where a pixel comes from, x and y in image sides; empty: no"
+        default="",
+        description="base64 of float16 [2, s, s]: where a pixel comes from, x and y in image sides; empty: no",
     )
 
     @model_validator(mode="after")
