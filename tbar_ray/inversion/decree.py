@@ -78,14 +78,14 @@ class Decree(Inverter):
     and falls while they do not. Needs neither classes nor a text tower. The score is −log10 of PL1, the least ‖mask‖₁
     over the number of values of an image; the paper calls an encoder trojaned where PL1 < 0.1.
 
-    Several random starts run side by side. The original has one, at 224 px, on 500 images or more.
+    The original runs at 224 px on 500 images or more. Several random starts can run side by side; the least mask counts.
     """
 
     name: ClassVar[str] = "decree"
     needs_classes: ClassVar[bool] = False
     measures: ClassVar[str] = "−log10 of the share of an image that makes all images look alike (PL1); paper: 1 or more"
 
-    starts: int = Field(default=2, ge=1, le=32, description="random starts, side by side")
+    starts: int = Field(default=1, ge=1, le=32, description="random starts, side by side; the original has one")
     epochs: int = Field(default=1000, ge=1, le=10_000, description="passes over the images, at most")
     steps: int = Field(default=1500, ge=1, description="batches, at most; the original has no such bound")
     batch_size: int = Field(default=32, ge=2, description="images per batch")

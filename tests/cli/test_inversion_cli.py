@@ -15,7 +15,7 @@ def test_every_search_is_listed_with_what_it_needs() -> None:
     assert set(entries) == set(INVERTERS)
     assert entries["decree"]["needs"] == "clean images"
     assert entries["universal-noise"]["needs"] == "clean images and classes"
-    assert entries["decree"]["parameters"]["starts"]["default"] == 2
+    assert entries["decree"]["parameters"]["starts"]["default"] == 1
     assert "decree" in RUN.invoke(app, ["inversion", "list"]).stdout
 
 

@@ -57,7 +57,7 @@ def test_parameters_and_images_are_part_of_the_search() -> None:
         return made.likeness.proxy.search
 
     plain = search()
-    assert plain.parameters["starts"] == 2  # defaults too
+    assert plain.parameters["starts"] == 1  # defaults too
     assert search(parameters={"starts": 3}).fingerprint != plain.fingerprint
     assert search(images=64).fingerprint != plain.fingerprint
 
