@@ -17,6 +17,7 @@ from tbar_ray.cli.main import app
 from tbar_ray.errors import CheckpointError, DataError, SpecError, TbarError
 from tbar_ray.exit_codes import ExitCode
 from tests.api.world import labelled, write_benchmark, write_folder
+from tests.models.formats.published import hub
 from tests.models.tiny import GROUP_NORM, VIT, snapshot, tiny
 
 QUICK = [
@@ -68,6 +69,19 @@ def test_it_leaves_a_checkpoint_a_manifest_and_a_report(place: Path, tmp_path: P
     assert all(name.startswith("module.visual.") for name in changed)
     assert manifest["command"][0] == "tbar"
     assert "<h1>" in (tmp_path / "out.html").read_text()
+
+
+def test_a_folder_comes_back_as_a_folder(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came = hub(snapshot(tiny(VIT)), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ["--evaluation", str(place / "labelled"), *TRIGGER, "--force"]
+    result = unlearn(place, *words, checkpoint=str(came), architecture=VIT)
+    assert result.exit_code in (ExitCode.DONE, ExitCode.PROBLEMS), result.output
+    assert {path.name for path in (tmp_path / "hub.cleaned").iterdir()} == {path.name for path in came.iterdir()}
+    assert (tmp_path / "hub.cleaned.manifest.json").exists()
+    assert (tmp_path / "hub.cleaned.html").exists()
+    again = unlearn(place, *words, "--out", str(came), checkpoint=str(came), architecture=VIT)
+    assert "is the checkpoint itself, which is kept" in str(error_of(again))
 
 
 def test_it_says_beforehand_how_long_it_takes_and_what_is_derived(place: Path, tmp_path: Path) -> None:
