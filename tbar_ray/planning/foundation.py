@@ -6,20 +6,17 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 from tbar_ray.data.benchmark_layout import read_lines, split_shards
 from tbar_ray.data.class_names import warning_of
 from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
 from tbar_ray.data.locate import describe_shards, expand_shards
-from tbar_ray.data.places import PIPE, is_file, is_remote, resolve
+from tbar_ray.data.places import PIPE, is_remote, resolve
 from tbar_ray.data.subset import read_subset
-from tbar_ray.errors import DataError, SpecError
-from tbar_ray.models.checkpoint import SUFFIXES, is_weights_file
-from tbar_ray.models.factory import weights_file
-from tbar_ray.models.formats.folders import is_checkpoint_folder
-from tbar_ray.models.shipped import shipped_hash
+from tbar_ray.errors import DataError
+from tbar_ray.planning.given_weights import given_weights
 from tbar_ray.redaction import HIDDEN, redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import OnError, TaskSpec
@@ -126,33 +123,13 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     )
 
 
-def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]:
-    """Fields of a node of given weights, a file or a tag: place, and identity (tag or digest).
-
-    Args:
-        architecture: whose weights they are.
-        weights: an open_clip tag, the path of a file or of a checkpoint's folder, or the URL of a file, which is
-            downloaded.
-        field: where the spec names it, for errors.
-
-    Raises:
-        SpecError: if there is no such file.
-    """
-    if not is_weights_file(weights):
-        return {"weights": weights, "content": _digest_tag(architecture, weights)}
-    place = resolve(weights)
-    if not is_remote(place) and not is_file(place) and not is_checkpoint_folder(place):
-        raise SpecError(f"{field}: no file {place}")
-    return {"weights": place, "content": _digest_weights(weights_file(place))}
-
-
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model, start = spec.model, None
     if model.pretrained is not None:
         start = PretrainedModel(
             architecture=model.architecture,
             samples_seen=model.samples_seen,
-            **given_weights(model.architecture, model.pretrained, "model.pretrained"),
+            **given_weights(model.architecture, model.pretrained, model.text_from, "model.pretrained"),
         )
     if model.training is None:
         return start
@@ -238,30 +215,3 @@ def _known_samples(url: str) -> int | None:
         return sum(int(told["successes"]) for told in stats)
     except (ValueError, KeyError, TypeError, OSError):
         return None
-
-
-def _digest_tag(architecture: str, tag: str) -> str:
-    """Identity of a tag: of a shipped one 16 hex digits of its SHA-256, which may change; else its name."""
-    known = shipped_hash(architecture, tag)
-    return f"tag {tag}" if known is None else known[:16]
-
-
-def _digest_weights(path: Path) -> str:
-    """Identity of a checkpoint; of a folder that of its weights and configuration together."""
-    if path.is_file():
-        return _digest_file(path)
-    parts = sorted(part for part in path.iterdir() if part.suffix in (".json", *SUFFIXES))
-    named = json.dumps([(part.name, _digest_file(part)) for part in parts])
-    return hashlib.sha256(named.encode()).hexdigest()[:16]
-
-
-def _digest_file(path: Path) -> str:
-    """16 hex digits of a file's SHA-256; a large file is read again only where it has changed."""
-    about = path.stat()
-    return _digest(path, about.st_size, about.st_mtime_ns, about.st_ino)
-
-
-@lru_cache
-def _digest(path: Path, *about: int) -> str:  # noqa: ARG001 - `about` tells versions of the file apart
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -15,8 +15,9 @@ from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
 from tbar_ray.planning.disjoint import shared_images
-from tbar_ray.planning.foundation import Foundation, given_weights
+from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.given_checkpoints import check_checkpoint
+from tbar_ray.planning.given_weights import given_weights
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.planted import another_task
@@ -125,12 +126,13 @@ def _check_axes(spec: CampaignSpec) -> None:
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
     if spec.model.pretrained is not None:
-        check_checkpoint(spec.model.architecture, spec.model.pretrained, "model.pretrained")
+        check_checkpoint(spec.model.architecture, spec.model.pretrained, spec.model.text_from, "model.pretrained")
     _check_divided(spec)
     for name, attack in spec.attacks.items():
         if attack.infected is not None:
-            given_weights(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
-            check_checkpoint(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
+            given = spec.model.architecture, attack.infected, attack.text_from, f"attacks.{name}.infected"
+            given_weights(*given)
+            check_checkpoint(*given)
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
