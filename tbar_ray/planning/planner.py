@@ -116,6 +116,7 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
             "evaluation": absent,
             "model": {"text_from"} if spec.model.text_from is None else set(),
             "attacks": whole,
+            "data": {"columns"} if spec.data.columns is None else set(),
         },
     )
     return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]

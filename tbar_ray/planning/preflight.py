@@ -27,6 +27,7 @@ from tbar_ray.planting.registry import PLANTINGS, build_planting
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.search import AxisRange
+from tbar_ray.stages.imported import ImportedSet
 from tbar_ray.stages.shard_training import BATCH_NORM, PLANTING
 from tbar_ray.triggers.presets import resolve
 from tbar_ray.triggers.registry import TRIGGERS, build_trigger
@@ -170,7 +171,7 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
         check(".merge", lambda: build_merge(merge.method, merge.parameters))
     if PLANTINGS[attack.planting.method].needs_head and attack.task is None:
         raise SpecError(f"{where}.planting: {attack.planting.method} is of the single-task setting; give 'task'")
-    names = () if base.missing else _classes_of(spec, attack)
+    names = () if base.missing else _classes_of(spec, base, attack)
     if names:
         check(".target", lambda: find_class(attack.target, names))
     if "merged" in spec.evaluation.downstream and another_task(spec, attack) is None:
@@ -188,11 +189,14 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
         raise SpecError(f"{where}.trigger: the patch of {attack.trigger} is optimised on pairs; leave 'task' out")
 
 
-def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
+def _classes_of(spec: CampaignSpec, base: Foundation, attack: Attack) -> tuple[str, ...]:
     from tbar_ray.data.benchmark_layout import read_lines
     from tbar_ray.data.layout import CLASSNAMES
     from tbar_ray.data.synthetic.scenes import CLASS_NAMES
 
+    scored = base.evaluation if attack.task is None else base.tasks[attack.task]
+    if isinstance(scored, ImportedSet):
+        return scored.classnames
     if attack.task is not None:
         task = spec.tasks[attack.task]
         if task.synthetic is not None:

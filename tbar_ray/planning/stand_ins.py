@@ -13,11 +13,13 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.layout import CLASSNAMES, SPLITS, TEMPLATES
 from tbar_ray.data.locate import expand_shards
 from tbar_ray.data.places import resolve
+from tbar_ray.data.raw.direct import is_raw, open_pairs
 from tbar_ray.data.synthetic.stand_in import Classes, write_captioned, write_labelled, write_pairs
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.architectures import image_size
+from tbar_ray.planning.raw_material import imported_set, is_raw_task
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.data import Data, TableColumns, TaskSpec
 
 PAIRS = 64
 """Pairs of a corpus: every class is named by eight."""
@@ -149,6 +151,8 @@ class StandIns:
 
 def known_classes(place: str) -> tuple[str, ...] | None:
     """Class names of a set: its own if it can be read, ImageNet's for a set of that name; None if they are unknown."""
+    if is_raw_task(place) or is_raw(place):
+        return imported_set(place, None, "warn").classnames
     try:
         return tuple(read_lines(place, CLASSNAMES))
     except DataError:
@@ -189,6 +193,8 @@ def _labelled(data: Data) -> bool:
     """Whether the first real pair has a label; no if it cannot be read."""
     if data.train is None:
         return False
+    if isinstance(data.train, str) and is_raw(data.train):
+        return open_pairs(data.train, (data.columns or TableColumns()).named())[1].label is not None
     try:
         shards = expand_shards(data.train if isinstance(data.train, str) else [part.url for part in data.train])
         return Corpus.open(shards[0]).label(0) is not None
