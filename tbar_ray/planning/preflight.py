@@ -17,6 +17,7 @@ from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
 from tbar_ray.planning.disjoint import shared_images
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.given_checkpoints import check_checkpoint
+from tbar_ray.planning.given_templates import check_templates
 from tbar_ray.planning.given_weights import given_weights
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
@@ -91,6 +92,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
 
     base = planner.foundation(spec)
     if not base.missing:
+        once(spec.model_dump_json(include={"data", "tasks", "evaluation"}), lambda: check_templates(spec, base))
         once(spec.model_dump_json(include={"data", "tasks"}), lambda: planner.notes.extend(shared_images(spec)))
     once(
         spec.model_dump_json(include={"model", "tasks", "attacks", "resources"}), partial(_check_model_and_tasks, spec)

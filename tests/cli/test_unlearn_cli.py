@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -147,13 +148,28 @@ def test_bad_input_is_one_line(place: Path, tmp_path: Path, words: list[str], ki
         ("truncated", "is not a readable torch checkpoint"),
         ("nan", "tensors hold NaN or infinity"),
         ("architecture", f"is not a checkpoint of {VIT}"),
+        (
+            "half",
+            rf"is not a checkpoint of {GROUP_NORM}: keys \d+ missing \(e\.g\. .*\); found \d+ tensors, expected \d+",
+        ),
+        ("mixed", r"5 of \d+ names begin with 'module\.' and the others do not: name all alike"),
+        ("tar", "is a tar archive"),
     ],
 )
 def test_a_bad_checkpoint_is_one_line(place: Path, tmp_path: Path, damage: str, said: str) -> None:
     content = torch.load(place / "suspect.pt", weights_only=True)
+    state = content["state_dict"]
     if damage == "nan":
-        content["state_dict"]["module.logit_scale"] = torch.tensor(float("nan"))
+        state["module.logit_scale"] = torch.tensor(float("nan"))
+    if damage == "half":
+        content["state_dict"] = dict(list(state.items())[::2])
+    if damage == "mixed":
+        names = [name if row < 5 else name.removeprefix("module.") for row, name in enumerate(state)]
+        content["state_dict"] = dict(zip(names, state.values(), strict=True))
     torch.save(content, tmp_path / "bad.pt")
+    if damage == "tar":
+        with tarfile.open(tmp_path / "bad.pt", "w") as tar:
+            tar.add(place / "labelled" / "classnames.txt", "classnames.txt")
     if damage == "truncated":
         (tmp_path / "bad.pt").write_bytes((tmp_path / "bad.pt").read_bytes()[:-3000])
     named = ["--architecture", VIT if damage == "architecture" else GROUP_NORM, "--images", str(place / "folder")]
