@@ -30,7 +30,7 @@ def overlap(
     bits: Annotated[
         int | None,
         typer.Option(
-            help="With --near: of 64 bits of a visual hash, how many may differ, by default 4; more finds more, and errs."
+            help="With --near: of 64 bits of a visual hash, how many may differ (4); more finds more, and errs."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
