@@ -69,6 +69,7 @@ def launch(
     force: bool = False,
     scope: Scope = EVERYTHING,
     budget: Budget | None = None,
+    planner: Planner | None = None,
 ) -> Launch:
     """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
@@ -82,13 +83,16 @@ def launch(
         force: whether to take the campaign from another launch that runs it.
         scope: which trials of a grid to run.
         budget: what they may cost: no stage starts that would go past it. None for whatever they cost.
+        planner: makes the trials, where they are not all that the spec asks for (a rehearsal's), and was checked; None:
+            the trials are the spec's.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
-    planner = Planner(spec)
-    check_campaign(planner)
+    if planner is None:
+        planner = Planner(spec)
+        check_campaign(planner)
     scope.check(planner)
     for line in planner.warnings:
         console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from tbar_ray.cli import rehearsal
 from tbar_ray.cli.console import table_console
 from tbar_ray.cli.options import AsJson, StoreUrl, local_file, local_folder, local_path
 from tbar_ray.exit_codes import ExitCode
@@ -28,6 +29,14 @@ SpecPath = Annotated[
 ]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a field, e.g. --set poison.rate=0.01")
+]
+
+Rehearse = Annotated[
+    bool,
+    typer.Option(
+        "--rehearse",
+        help="instead try every kind of stage, attack and method once, on random weights and drawn data",
+    ),
 ]
 
 
@@ -71,6 +80,7 @@ def plan(
     address: Annotated[
         str | None, typer.Option(help="a Ray cluster, auto or HOST:PORT: exit code 1 if its nodes cannot hold a stage")
     ] = None,
+    rehearse: Rehearse = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the stages and trials, what is cached, and a rough cost. Computes nothing, and needs no data.
@@ -88,6 +98,9 @@ def plan(
     from tbar_ray.processors import processors
 
     campaign, opened = open_campaign(spec, override, store)
+    if rehearse:
+        rehearsal.show_plan(campaign)
+        return
     planner = Planner(campaign, without_data=True)
     check_campaign(planner)
     planned = make_plan(planner, opened, rate)
@@ -143,6 +156,7 @@ def run(
         str | None,
         typer.Option(metavar="HOURS", help="stop before a stage that would go past it: 20gpuh, 300cpuh"),
     ] = None,
+    rehearse: Rehearse = False,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -157,6 +171,12 @@ def run(
     A budget is of one launch. Stages are expected to take what those of their
     kind took, in the store or in this launch; the first of a kind that was
     never measured always runs.
+
+    With --rehearse nothing is measured: store, MLflow and report are temporary (in
+    TMPDIR, which all nodes of a cluster must share), and data and weights need not
+    be there. It shows seconds and peak memory of each kind of stage.
+
+    Example: tbar campaign run jobs/paper/tbar_vit_b_32.yaml --rehearse
 
     Exit code: 0 all trials of this launch have a result, 1 some trial failed,
     2 bad input, or MLflow, store or cluster lost, 3 the budget is used up,
@@ -174,6 +194,10 @@ def run(
     from tbar_ray.store.paths import home, tracking_place
 
     campaign, opened = open_campaign(spec, override, store)
+    if rehearse:
+        rehearsal.refuse({"--retry": retry, "--shard": shard, "--budget": budget})
+        rehearsal.run(campaign, address)
+        return
     console = table_console()
     uri = tracking_place(tracking_uri)
     scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from tbar_ray.cli.options import local_file
+from tbar_ray.cli.options import local_file, local_path
 from tbar_ray.cli.suspect_options import (
     CHOICE,
     DATA,
@@ -127,9 +127,10 @@ def unlearn(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=local_file,
+            parser=local_path,
             metavar="FILE",
-            help="the cleaned checkpoint; default: NAME.cleaned.pt, or .safetensors, here",
+            help="the cleaned checkpoint; default: NAME.cleaned.pt, or .safetensors, or of a folder the folder "
+            "NAME.cleaned, here",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -144,7 +145,8 @@ def unlearn(
 
     Three files are written: the cleaned checkpoint, FILE.manifest.json (hashes, α,
     data, versions, command), and a report for the browser. Tensors that the method
-    does not change keep their bits.
+    does not change keep their bits. A folder of open_clip or transformers becomes a
+    folder again, with its configuration and tokenizer.
 
     A model that does not answer the trigger with the target is not cleaned.
 
@@ -165,7 +167,7 @@ def unlearn(
     from tbar_ray.onemodel.saving import report_again, report_path, save_cleaned
     from tbar_ray.onemodel.settings import CleaningSettings
     from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
-    from tbar_ray.onemodel.writing import check_out, cleaned_name
+    from tbar_ray.onemodel.writing import check_out, cleaned_name, folder_named
 
     settings = CleaningSettings(
         method=method,
@@ -182,7 +184,7 @@ def unlearn(
         seed=seed,
     )
     if out is not None:
-        check_out(out, None)
+        check_out(out, folder_named(checkpoint))
     console = make_console(stderr=True)
     with watching() as watch:
         examined = examine_checkpoint(

@@ -49,8 +49,9 @@ class Opened:
     Attributes:
         model: the model, in evaluation mode.
         source: what the user named, without secrets.
-        file: the local file of its weights; None for one of open_clip's tags.
-        facts: of this file; None without one.
+        file: the local file of its weights, or the folder of an open_clip or transformers model; None for one of
+            open_clip's tags.
+        facts: of this file, or of the folder's weights; None without one.
         evidence: how it is used, line by line.
         campaign: folder of the campaign's model that it is, with its manifest of poisoned samples; else None.
     """
@@ -91,13 +92,14 @@ def open_checkpoint(
     if folder is None and is_weights_file(checkpoint):
         file = weights_file(checkpoint)
     planted = folder if folder is not None and (folder / MANIFEST).is_file() else None
-    facts = None if file is None else file_facts(weights_in(file) if file.is_dir() else file)
+    facts = None if file is None else file_facts(file)
     told = _evidence(model, stated=folder is not None and architecture is None, of_file=file is not None)
     return Opened(model, redact(str(checkpoint)), file, facts, told, planted)
 
 
 def file_facts(path: Path) -> FileFacts:
-    """Name, bytes and SHA-256 of a file."""
+    """Name, bytes and SHA-256 of a file; of a checkpoint's folder, of its weights (or of the list of their files)."""
+    path = weights_in(path) if path.is_dir() else path
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):

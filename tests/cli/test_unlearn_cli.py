@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tbar_ray.cli.main import app
 from tbar_ray.errors import CheckpointError, DataError, SpecError, TbarError
 from tbar_ray.exit_codes import ExitCode
 from tests.api.world import labelled, write_benchmark, write_folder
+from tests.models.formats.published import hub
 from tests.models.tiny import GROUP_NORM, VIT, snapshot, tiny
 
 QUICK = [
@@ -68,6 +70,19 @@ def test_it_leaves_a_checkpoint_a_manifest_and_a_report(place: Path, tmp_path: P
     assert all(name.startswith("module.visual.") for name in changed)
     assert manifest["command"][0] == "tbar"
     assert "<h1>" in (tmp_path / "out.html").read_text()
+
+
+def test_a_folder_comes_back_as_a_folder(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came = hub(snapshot(tiny(VIT)), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ["--evaluation", str(place / "labelled"), *TRIGGER, "--force"]
+    result = unlearn(place, *words, checkpoint=str(came), architecture=VIT)
+    assert result.exit_code in (ExitCode.DONE, ExitCode.PROBLEMS), result.output
+    assert {path.name for path in (tmp_path / "hub.cleaned").iterdir()} == {path.name for path in came.iterdir()}
+    assert (tmp_path / "hub.cleaned.manifest.json").exists()
+    assert (tmp_path / "hub.cleaned.html").exists()
+    again = unlearn(place, *words, "--out", str(came), checkpoint=str(came), architecture=VIT)
+    assert "is the checkpoint itself, which is kept" in str(error_of(again))
 
 
 def test_it_says_beforehand_how_long_it_takes_and_what_is_derived(place: Path, tmp_path: Path) -> None:
@@ -133,13 +148,28 @@ def test_bad_input_is_one_line(place: Path, tmp_path: Path, words: list[str], ki
         ("truncated", "is not a readable torch checkpoint"),
         ("nan", "tensors hold NaN or infinity"),
         ("architecture", f"is not a checkpoint of {VIT}"),
+        (
+            "half",
+            rf"is not a checkpoint of {GROUP_NORM}: keys \d+ missing \(e\.g\. .*\); found \d+ tensors, expected \d+",
+        ),
+        ("mixed", r"5 of \d+ names begin with 'module\.' and the others do not: name all alike"),
+        ("tar", "is a tar archive"),
     ],
 )
 def test_a_bad_checkpoint_is_one_line(place: Path, tmp_path: Path, damage: str, said: str) -> None:
     content = torch.load(place / "suspect.pt", weights_only=True)
+    state = content["state_dict"]
     if damage == "nan":
-        content["state_dict"]["module.logit_scale"] = torch.tensor(float("nan"))
+        state["module.logit_scale"] = torch.tensor(float("nan"))
+    if damage == "half":
+        content["state_dict"] = dict(list(state.items())[::2])
+    if damage == "mixed":
+        names = [name if row < 5 else name.removeprefix("module.") for row, name in enumerate(state)]
+        content["state_dict"] = dict(zip(names, state.values(), strict=True))
     torch.save(content, tmp_path / "bad.pt")
+    if damage == "tar":
+        with tarfile.open(tmp_path / "bad.pt", "w") as tar:
+            tar.add(place / "labelled" / "classnames.txt", "classnames.txt")
     if damage == "truncated":
         (tmp_path / "bad.pt").write_bytes((tmp_path / "bad.pt").read_bytes()[:-3000])
     named = ["--architecture", VIT if damage == "architecture" else GROUP_NORM, "--images", str(place / "folder")]

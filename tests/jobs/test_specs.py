@@ -1,13 +1,18 @@
 """Every campaign that is shipped loads, names only what exists, and can be planned and costed without its data."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 from tbar_ray.planning.plan import make_plan, total_seconds
-from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.preflight import check_campaign
+from tbar_ray.planning.rehearsal import RehearsalPlanner, check_tags
 from tbar_ray.spec.load import load_spec
+from tbar_ray.stages.node import stages_in_order
 from tbar_ray.store.store import Store
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -26,6 +31,33 @@ def test_a_shipped_campaign_can_be_planned_and_costed(path: Path, tmp_path: Path
     assert cost is not None
     assert cost > 0
     assert bool(planner.missing) == (spec.data.synthetic is None)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
+def test_a_rehearsal_tries_every_kind_of_stage_attack_and_method_of_it(path: Path, tmp_path: Path) -> None:
+    spec = load_spec(path)
+    check_tags(spec)
+    planner = RehearsalPlanner(spec, tmp_path, cpus=2)
+    replace(planner.stand_ins, size=16).write(spec.data)  # larger pictures take longer to draw
+    planner.stand_ins.write_weights(empty=True)
+    small, whole = planner.grid(), Planner(spec, without_data=True)
+    trials = whole.grid() if spec.search.sampler == "grid" else whole.examples()
+    assert _kinds(small) == _kinds(trials)
+    for axis, of in (("attack", attrgetter("attack")), ("method", attrgetter("method"))):
+        values = spec.search.axes.get(axis)
+        searched = spec.search.sampler != "grid" and isinstance(values, list)
+        assert {of(each.trial) for each in small} == ({*values} if searched else {of(each.trial) for each in trials})
+    assert {_architecture(each) for each in small} <= {_architecture(each) for each in trials}
+    stages = stages_in_order([output for each in small for output in each.graph.outputs])
+    assert max(stage.work for stage in stages) <= 500, "images"
+
+
+def _architecture(planned: PlannedTrial) -> str:
+    return planned.trial.spec.model.architecture
+
+
+def _kinds(trials: Sequence[PlannedTrial]) -> set[str]:
+    return {stage.kind for stage in stages_in_order([output for each in trials for output in each.graph.outputs])}
 
 
 @pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
