@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from tbar_ray.inversion.base import Inverter
 from tbar_ray.inversion.decree import Decree
+from tbar_ray.inversion.freeeagle import FreeEagle
 from tbar_ray.inversion.neural_cleanse import NeuralCleanse
 from tbar_ray.inversion.universal_noise import UniversalNoise
 from tbar_ray.inversion.warp import UniversalWarp
 from tbar_ray.naming import build_named
 
 INVERTERS: Mapping[str, type[Inverter]] = {
-    inverter.name: inverter for inverter in (Decree, UniversalNoise, UniversalWarp, NeuralCleanse)
+    inverter.name: inverter for inverter in (Decree, UniversalNoise, UniversalWarp, NeuralCleanse, FreeEagle)
 }
 
 
