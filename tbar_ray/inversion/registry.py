@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tbar_ray.inversion.b3d import B3d
 from tbar_ray.inversion.base import Inverter
 from tbar_ray.inversion.decree import Decree
 from tbar_ray.inversion.freeeagle import FreeEagle
@@ -13,7 +14,7 @@ from tbar_ray.inversion.warp import UniversalWarp
 from tbar_ray.naming import build_named
 
 INVERTERS: Mapping[str, type[Inverter]] = {
-    inverter.name: inverter for inverter in (Decree, UniversalNoise, UniversalWarp, NeuralCleanse, FreeEagle)
+    inverter.name: inverter for inverter in (Decree, UniversalNoise, UniversalWarp, NeuralCleanse, FreeEagle, B3d)
 }
 
 
