@@ -119,6 +119,12 @@ def ssim(clean: Tensor, stamped: Tensor) -> Tensor:
     return torch.cat([_ssim(one, other, window) for one, other in _pairs(clean, stamped)])
 
 
+def ssim_of_floats(clean: Tensor, stamped: Tensor) -> Tensor:
+    """`ssim` of float images in [0, 1], [N] in their own precision; gradients flow to both."""
+    window = _window(min(RADIUS, (min(clean.shape[-2:]) - 1) // 2))
+    return _ssim(LEVELS * clean, LEVELS * stamped, window.to(clean))
+
+
 def _ssim(clean: Tensor, stamped: Tensor, window: Tensor) -> Tensor:
     def local(values: Tensor) -> Tensor:
         """Weighted mean in every window."""
