@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -113,13 +114,18 @@ class Calibration(_Frozen):
     most_misses: float
     combinations: tuple[Combination, ...]
 
-    def build(self) -> tuple[Inverter, ...]:
-        """The searches, with the parameters that the reference models were scored with.
+    def build(self, names: Iterable[str]) -> tuple[Inverter, ...]:
+        """Searches, with the parameters that the reference models were scored with; else with their defaults.
 
         Raises:
             SpecError: if this version does not know one of them or its parameters.
         """
-        return tuple(build_inverter(name, parameters) for name, parameters in self.searches.items())
+        return tuple(build_inverter(name, self.searches.get(name, {})) for name in dict.fromkeys(names))
+
+    @property
+    def images(self) -> int:
+        """Clean images that the reference models were searched with, in the median."""
+        return int(median(each.images for each in self.references))
 
     def combination(self, searches: Iterable[str]) -> Combination | None:
         """The combination of exactly these searches; None if the reference models do not suffice for one."""

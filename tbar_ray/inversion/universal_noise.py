@@ -46,6 +46,10 @@ class UniversalNoise(Inverter):
     refine: int = Field(default=60, ge=0, description="further steps of the easiest class alone")
     at_once: int = Field(default=512, ge=1, description="stamped images in memory at once")
 
+    def passes(self, images: int, classes: int) -> int:  # noqa: ARG002 - batches have their size
+        """Those of all classes, and of the easiest alone."""
+        return self.batch_size * (classes * self.steps + 8 * self.refine)
+
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:
         """Search all classes, then go on with the easiest."""
         fitted, held = subject.halves(seed)
@@ -72,7 +76,7 @@ class UniversalNoise(Inverter):
             int(target),
             tuple(coarse.margins.tolist()),
             len(losses),
-            self.batch_size * (len(every) * self.steps + 8 * self.refine),
+            self.passes(len(fitted), len(every)),
             tuple(losses),
             {
                 "rate": float(coarse.rates[target]),

@@ -55,4 +55,4 @@ def test_what_is_no_calibration_is_refused(content: bytes | None, problem: str, 
 def test_parameters_that_this_version_does_not_know_are_refused() -> None:
     made = placeholder()
     with pytest.raises(SpecError, match="inversion 'decree': old"):
-        made.model_copy(update={"searches": {"decree": {"old": 1}}}).build()
+        made.model_copy(update={"searches": {"decree": {"old": 1}}}).build(["decree"])

@@ -101,7 +101,8 @@ def test_all_parameters_are_kept() -> None:
     found = calibrate(zoo(), "a zoo", VERSIONS, parameters={"universal-noise": {"steps": 7}})
     assert found.searches["universal-noise"]["steps"] == 7
     assert found.searches["universal-noise"]["judged"] == 48
-    assert [each.name for each in found.build()] == ["universal-noise", "decree"]
+    (built,) = found.build(["universal-noise"])
+    assert built.model_dump() == found.searches["universal-noise"]
     with pytest.raises(SpecError, match="inversion 'decree': step"):
         calibrate(zoo(), "a zoo", VERSIONS, parameters={"decree": {"step": 7}})
 
