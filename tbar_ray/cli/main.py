@@ -16,6 +16,7 @@ from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.doctor import doctor
 from tbar_ray.cli.evaluate import evaluate
 from tbar_ray.cli.init import init
+from tbar_ray.cli.scan import scan
 from tbar_ray.cli.ui import ui
 from tbar_ray.cli.unlearn import unlearn
 from tbar_ray.errors import TbarError
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(doctor)
+app.command()(scan)
 app.command()(unlearn)
 app.command()(evaluate)
 app.add_typer(data.app, name="data")
