@@ -62,21 +62,26 @@ def alarm_threshold(clean: ArrayLike, infected: ArrayLike, false_alarms: float) 
     Raises:
         ValueError: if there is no clean or no infected model.
     """
-    negative, positive = _scores(clean, infected)
-    above = positive[positive > _highest_allowed(negative, false_alarms)]
-    if len(above) == 0:
-        return float("inf")
-    least = above.min()
-    below = negative[negative < least]
-    return float((least + below.max()) / 2) if len(below) else float(least)
+    least = _weakest_beyond(*_scores(clean, infected), false_alarms)
+    below = np.asarray(clean, float)
+    below = below[below < least]
+    return (least + float(below.max())) / 2 if len(below) else least
 
 
 def clear_threshold(clean: ArrayLike, infected: ArrayLike, misses: float) -> float:
-    """Score below which there is no evidence: as `alarm_threshold`, with the two kinds of model exchanged.
+    """Score up to which there is no evidence: the highest of a clean model that few infected models do not exceed.
 
-    At most a share `misses` of the infected models scores so low.
+    At most a share `misses` of the infected models scores so low. In the gap above it no clean model was seen.
+    Infinite and negative if every clean model scores above infected ones that must not be cleared.
     """
-    return -alarm_threshold(-np.asarray(infected, float), -np.asarray(clean, float), misses)
+    negative, positive = _scores(clean, infected)
+    return -_weakest_beyond(-positive, -negative, misses)
+
+
+def _weakest_beyond(negative: NDArray[np.float64], positive: NDArray[np.float64], share: float) -> float:
+    """The least positive above all negatives but a share; infinite if there is none."""
+    above = positive[positive > _highest_allowed(negative, share)]
+    return float(above.min()) if len(above) else float("inf")
 
 
 def _highest_allowed(negative: NDArray[np.float64], share: float) -> float:

@@ -56,6 +56,8 @@ def search_all(
     for search in searches:
         started = time.perf_counter()
         inversion = search.invert(subject, seed, _progress(search.name, tell))
+        if tell is not None:  # it may have ended before its last step
+            tell(search.name, inversion.steps, inversion.steps)
         target = None
         if inversion.trigger is not None and subject.head is not None:
             target = infer_target(judged or subject, inversion.trigger)

@@ -76,7 +76,8 @@ def trigger_picture(trigger: Proxy) -> tuple[Tensor, str]:
     if trigger.keep:
         return _levels(0.5 + changed), f"on grey; it covers {100 * float(trigger.mask().mean()):.1f} % of an image"
     factor = max(1.0, 0.5 / max(1e-6, float(changed.abs().max())))
-    return _levels(0.5 + factor * changed), f"noise on grey, {factor:.0f} times as strong as it is"
+    stronger = f", {factor:.1f} times as strong as it is" if factor > 1 else ""
+    return _levels(0.5 + factor * changed), f"noise on grey{stronger}"
 
 
 def _levels(image: Tensor) -> Tensor:

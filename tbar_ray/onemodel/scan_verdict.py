@@ -78,7 +78,7 @@ def _why(scan: Scan) -> str:
         return "no calibration knows the scores of these searches"
     if judged.unconverged and judged.probability is not None and judged.probability <= judged.combination.clear:
         return f"{', '.join(judged.unconverged)} did not converge, and the other scores alone clear no model"
-    return "clean and infected reference models score like this one"
+    return "it scores between the clean and the infected reference models"
 
 
 def _probability(scan: Scan) -> list[str]:

@@ -41,10 +41,10 @@ def test_the_alarm_lies_in_the_gap_below_the_weakest_model_that_it_catches() -> 
     assert alarm_threshold([7], [9], 0.0) == 8
 
 
-def test_the_clear_line_mirrors_the_alarm() -> None:
-    assert clear_threshold([1, 2, 3], [5, 6], 0.0) == 4
-    assert clear_threshold([1, 2, 6], [1.5, 8, 9], 0.0) == 1.25
-    assert clear_threshold([1, 2, 6], [1.5, 8, 9], 0.34) == 7
+def test_what_scores_like_a_clean_model_and_no_infected_one_is_cleared() -> None:
+    assert clear_threshold([1, 2, 3], [5, 6], 0.0) == 3
+    assert clear_threshold([1, 2, 6], [1.5, 8, 9], 0.0) == 1
+    assert clear_threshold([1, 2, 6], [1.5, 8, 9], 0.34) == 6
     assert clear_threshold([4], [3, 5], 0.0) == -inf
 
 
