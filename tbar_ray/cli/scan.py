@@ -51,13 +51,15 @@ def scan(
     ] = None,
     search: Annotated[
         list[str],
-        typer.Option(metavar="NAME", help="a name of `tbar detector list`; may be repeated", rich_help_panel=SEARCHING),
+        typer.Option(
+            metavar="NAME", help="a name of `tbar inversion list`; may be repeated", rich_help_panel=SEARCHING
+        ),
     ] = [],  # noqa: B006
     calibration: Annotated[
         str | None,
         typer.Option(
             metavar="FILE.json",
-            help="of `tbar detector calibrate`; default: the package's own",
+            help="of `tbar inversion calibrate`; default: the package's own",
             rich_help_panel=SEARCHING,
         ),
     ] = None,

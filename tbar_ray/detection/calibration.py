@@ -153,10 +153,10 @@ def load_calibration(place: str | Path | None = None) -> Calibration:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(
-            f"calibration {path}: {error.strerror or error}; make one with `tbar detector calibrate`"
+            f"calibration {path}: {error.strerror or error}; make one with `tbar inversion calibrate`"
         ) from None
     except UnicodeDecodeError:
-        raise DataError(f"calibration {path}: is no text; give the JSON of `tbar detector calibrate`") from None
+        raise DataError(f"calibration {path}: is no text; give the JSON of `tbar inversion calibrate`") from None
     try:
         return Calibration.model_validate_json(text)
     except ValidationError as error:
@@ -164,7 +164,7 @@ def load_calibration(place: str | Path | None = None) -> Calibration:
         field = ".".join(map(str, first["loc"]))
         raise DataError(
             f"calibration {path}: {field + ': ' if field else ''}{first['msg']}; make it anew with "
-            "`tbar detector calibrate`"
+            "`tbar inversion calibrate`"
         ) from None
 
 

@@ -73,18 +73,19 @@ class _Start:
 class Decree(Inverter):
     """Mask and pattern that pull the embeddings of all images together, under the least mask.
 
-    Minimises −(mean cosine of two different stamped images) + weight·‖mask‖₁, where the weight rises while the images
-    look alike and falls while they do not. Needs neither classes nor a text tower. The score is −log10 of PL1, the
-    least ‖mask‖₁ over the number of values of an image; the paper calls an encoder trojaned where PL1 < 0.1.
+    Feng et al., CVPR 2023 (2303.15180); the rules are those of their code, main.py of GiantSeaweed/DECREE. Minimises
+    −(mean cosine of two different stamped images) + weight·‖mask‖₁, where the weight rises while the images look alike
+    and falls while they do not. Needs neither classes nor a text tower. The score is −log10 of PL1, the least ‖mask‖₁
+    over the number of values of an image; the paper calls an encoder trojaned where PL1 < 0.1.
 
-    Several random starts run side by side. The original has one, at 224 px, on 500 images or more.
+    The original runs at 224 px on 500 images or more. Several random starts can run side by side; the least mask counts.
     """
 
     name: ClassVar[str] = "decree"
     needs_classes: ClassVar[bool] = False
     measures: ClassVar[str] = "−log10 of the share of an image that makes all images look alike (PL1); paper: 1 or more"
 
-    starts: int = Field(default=2, ge=1, le=32, description="random starts, side by side")
+    starts: int = Field(default=1, ge=1, le=32, description="random starts, side by side; the original has one")
     epochs: int = Field(default=1000, ge=1, le=10_000, description="passes over the images, at most")
     steps: int = Field(default=1500, ge=1, description="batches, at most; the original has no such bound")
     batch_size: int = Field(default=32, ge=2, description="images per batch")
@@ -141,9 +142,11 @@ class Decree(Inverter):
         optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        for at, number in enumerate(live):
-            states[number].tell(float(cosines[at]), float(sizes[at]), shown[at].detach(), pattern[at].detach())
-        return float(losses.mean())
+        shown, pattern = shown.detach(), pattern.detach()
+        told = zip(live, cosines.tolist(), sizes.tolist(), shown, pattern, strict=True)
+        for number, cosine, size, mask, paint in told:
+            states[number].tell(cosine, size, mask, paint)
+        return float(losses.detach().mean())
 
     def _found(self, states: list[_Start], side: int, steps: int, losses: list[tuple[int, float]]) -> Inversion:
         best = min(states, key=lambda state: state.least)

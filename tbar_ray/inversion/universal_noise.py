@@ -40,10 +40,10 @@ class UniversalNoise(Inverter):
     measures: ClassVar[str] = "how far the easiest class is above the median class, in median absolute deviations"
 
     norm: float = Field(default=0.04, gt=0, le=1, description="root mean square of the noise, of levels in [0, 1]")
-    steps: int = Field(default=20, ge=1, description="optimiser steps of all classes")
+    steps: int = Field(default=16, ge=1, description="optimiser steps of all classes")
     batch_size: int = Field(default=8, ge=1, description="images per class and step")
     judged: int = Field(default=48, ge=8, description="held-out images on which a class is judged, at most")
-    refine: int = Field(default=60, ge=0, description="further steps of the easiest class alone")
+    refine: int = Field(default=30, ge=0, description="further steps of the easiest class alone")
     at_once: int = Field(default=512, ge=1, description="stamped images in memory at once")
 
     def passes(self, images: int, classes: int) -> int:  # noqa: ARG002 - batches have their size

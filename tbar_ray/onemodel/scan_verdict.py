@@ -146,7 +146,7 @@ def _errors(scan: Scan) -> tuple[str, ...]:
     if judged.beyond:
         lines.append(
             f"How often such a verdict is wrong for this model is not known: {'; '.join(judged.beyond)}. Calibrate "
-            "with models like it (`tbar detector calibrate`)."
+            "with models like it (`tbar inversion calibrate`)."
         )
     if judged.combination is not None:
         lines.append(_rates(judged.combination))

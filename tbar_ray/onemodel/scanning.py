@@ -138,7 +138,7 @@ def scan(
         architecture: of a checkpoint, its open_clip name; not for a campaign's model.
         templates: prompts, with names in `classes`.
         searches: names of searches; None: `DEFAULT`, as far as the calibration knows them.
-        calibration: a file of `tbar detector calibrate`; None: the package's.
+        calibration: a file of `tbar inversion calibrate`; None: the package's.
         max_images: images to search with; None: as many as the reference models were searched with.
         seed: of the choice of images and of the searches.
         watch: told how far it is.
@@ -221,7 +221,7 @@ def _chosen(calibration: Calibration, names: Sequence[str] | None, opened: Opene
         listed = ", ".join(search.name for search in wanted)
         raise SpecError(
             f"{opened.source} is an image encoder alone, and {listed} needs classes: choose a search that needs images "
-            "alone (`tbar detector list`), or add a text tower with `tbar model convert --text-from`"
+            "alone (`tbar inversion list`), or add a text tower with `tbar model convert --text-from`"
         )
     return chosen
 

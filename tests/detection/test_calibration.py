@@ -38,11 +38,11 @@ def test_a_combination_is_of_exactly_these_searches() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"{}", "it.json: provenance: Field required; make it anew with `tbar detector calibrate`"),
+        (b"{}", "it.json: provenance: Field required; make it anew with `tbar inversion calibrate`"),
         (b'{"format": 2}', "it.json: format: Input should be 1"),
         (b"# page", "it.json: Invalid JSON"),
         (b"\xff\xfe", "it.json: is no text"),
-        (None, "it.json: No such file or directory; make one with `tbar detector calibrate`"),
+        (None, "it.json: No such file or directory; make one with `tbar inversion calibrate`"),
     ],
 )
 def test_what_is_no_calibration_is_refused(content: bytes | None, problem: str, tmp_path: Path) -> None:

@@ -1,52 +1,18 @@
-"""`tbar detector`: list the searches of a scan, and calibrate their scores anew."""
+"""`tbar inversion calibrate`: what the scores of searches mean, from models whose state is known."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tbar_ray.cli.options import AsJson, local_file
+from tbar_ray.cli.options import local_file
 
 if TYPE_CHECKING:
     from tbar_ray.detection.calibration import Calibration
 
-app = typer.Typer(
-    help="List the searches that `tbar scan` weighs, and calibrate their scores on models of your own.",
-    no_args_is_help=True,
-)
 
-
-@app.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """List the searches for a trigger: what each one's score is, and whether it needs a text tower.
-
-    Example: tbar detector list
-    """
-    from tbar_ray.inversion.registry import INVERTERS
-
-    if as_json:
-        rows = [
-            {"name": name, "score": search.measures, "needs classes": search.needs_classes}
-            for name, search in INVERTERS.items()
-        ]
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from tbar_ray.cli.console import table_console
-
-    table = Table("search", "its score: the more, the more suspicious", "needs", box=SIMPLE_HEAD, pad_edge=False)
-    table.columns[0].no_wrap = True
-    for name, search in INVERTERS.items():
-        table.add_row(name, search.measures, "classes" if search.needs_classes else "images alone")
-    table_console().print(table)
-
-
-@app.command()
 def calibrate(
     table: Annotated[
         str, typer.Argument(metavar="TABLE", help="a CSV or TSV file, one row a model whose state is known")
@@ -79,7 +45,7 @@ def calibrate(
     Every figure is of models that the fit did not know, nor any other of their
     attack, or of their kind of clean model.
 
-    Example: tbar detector calibrate zoo.csv --out calibration.json
+    Example: tbar inversion calibrate zoo.csv --out calibration.json
 
     Example: tbar scan suspect.pt --data photos --calibration calibration.json
     """

@@ -1,9 +1,8 @@
-"""`tbar detector`."""
+"""`tbar inversion calibrate`."""
 
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 import pytest
@@ -30,16 +29,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_searches_are_listed() -> None:
-    shown = json.loads(CliRunner().invoke(app, ["detector", "list", "--json"]).stdout)
-    assert {"name": "decree", "needs classes": False}.items() <= shown[0].items()
-    assert "universal-noise" in CliRunner().invoke(app, ["detector", "list"]).stdout
-
-
 def test_a_table_becomes_a_calibration(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "it.json"
     chosen = ["--parameter", "decree.starts=3", "--source", "campaign zoo"]
-    ended = CliRunner().invoke(app, ["detector", "calibrate", str(table), "--out", str(out), *chosen])
+    ended = CliRunner().invoke(app, ["inversion", "calibrate", str(table), "--out", str(out), *chosen])
     assert ended.exit_code == 0, ended.output
     made = load_calibration(out)
     assert made.references == tuple(zoo())
@@ -51,6 +44,6 @@ def test_a_table_becomes_a_calibration(table: Path, tmp_path: Path) -> None:
 
 
 def test_a_parameter_names_its_search(table: Path, tmp_path: Path) -> None:
-    words = ["detector", "calibrate", str(table), "--out", str(tmp_path / "it.json"), "--parameter", "starts=3"]
+    words = ["inversion", "calibrate", str(table), "--out", str(tmp_path / "it.json"), "--parameter", "starts=3"]
     with pytest.raises(SpecError, match=r"--parameter starts: write SEARCH\.KEY=VALUE"):
         CliRunner().invoke(app, words, catch_exceptions=False)
