@@ -66,15 +66,7 @@ def test_the_verdict_comes_first_and_is_the_exit_code(
 
 
 def test_json_is_the_record_and_nothing_else(place: Path, tmp_path: Path) -> None:
-    words = [
-        "--calibration",
-        str(place / "infected.json"),
-        "--json",
-        "--search",
-        "universal-noise",
-        "--max-images",
-        "33",
-    ]
+    words = ["--json", "--search", "universal-noise", "--max-images", "33"]
     result = scan(place, tmp_path / "out", "--calibration", str(place / "infected.json"), *words)
     told = json.loads(result.stdout)
     assert list(told["searches"]) == ["universal-noise"]
