@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from tbar_ray.onemodel.saving import save_cleaned
     from tbar_ray.onemodel.scan_record import read_scan
     from tbar_ray.onemodel.scan_report import save_scan
-    from tbar_ray.onemodel.scanning import Scan, scan
+    from tbar_ray.onemodel.scan_result import Scan
+    from tbar_ray.onemodel.scanning import scan
     from tbar_ray.onemodel.settings import CleaningSettings
     from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 
@@ -77,7 +78,7 @@ _HOMES = {
     "Images": "api.images",
     "Model": "api.model",
     "Rebound": "api.rebound",
-    "Scan": "onemodel.scanning",
+    "Scan": "onemodel.scan_result",
     "Scores": "evaluation.scores",
     "TbarError": "errors",
     "Walk": "api.walk",

@@ -40,7 +40,8 @@ def calibrate(
     The columns of TABLE: model (unique), architecture, images (clean images that
     the searches were given), classes (of the head), infected (yes or no), kind
     (the attack; of a clean model how it came about), target (may be empty), and
-    one column of scores a search, empty where it did not converge.
+    one column of scores a search, empty where it did not converge. Other columns
+    are named and not read.
 
     Every figure is of models that the fit did not know, nor any other of their
     attack, or of their kind of clean model.
@@ -49,23 +50,29 @@ def calibrate(
 
     Example: tbar scan suspect.pt --data photos --calibration calibration.json
     """
+    from tbar_ray.cli.console import make_console
     from tbar_ray.data.places import resolve
     from tbar_ray.data.raw.table import open_table
     from tbar_ray.detection.calibration import save_calibration
     from tbar_ray.detection.fitting import calibrate as fit
-    from tbar_ray.detection.reference import read_references
+    from tbar_ray.detection.reference import references_of, unread_columns
     from tbar_ray.onemodel.manifest import versions
 
+    opened = open_table(Path(resolve(table)))
     calibration = fit(
-        read_references(table),
+        references_of(opened),
         source or Path(table).name,
         versions(),
         parameters=_parameters(parameter),
         most_false_alarms=false_alarms,
         most_misses=misses,
-        digest=open_table(Path(resolve(table))).digest,
+        digest=opened.digest,
     )
     save_calibration(calibration, out)
+    if unread := unread_columns(opened):
+        make_console(stderr=True).print(
+            f"note: not read, as no search is called so: {', '.join(unread)}", style="yellow"
+        )
     _show(calibration)
     typer.echo(f"calibration {out}")
 

@@ -22,7 +22,7 @@ from tbar_ray.errors import SpecError
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tbar_ray.onemodel.scanning import Scan
+    from tbar_ray.onemodel.scan_result import Scan
 
 SEARCHING = "Searches"
 EXIT = {"no evidence": ExitCode.DONE, "infected": ExitCode.PROBLEMS, "inconclusive": ExitCode.INCONCLUSIVE}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tbar_ray.onemodel.examine import Examined
     from tbar_ray.onemodel.remove import Cleaned
     from tbar_ray.onemodel.saving import Saved
-    from tbar_ray.onemodel.scanning import Scan
+    from tbar_ray.onemodel.scan_result import Scan
 
 
 def command() -> list[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tbar_ray.data.places import resolve
-from tbar_ray.data.raw.table import Table, open_table
+from tbar_ray.data.raw.table import Table
 from tbar_ray.errors import DataError
 from tbar_ray.inversion.registry import INVERTERS
-from tbar_ray.naming import nearest
 
 STATES = {"yes": True, "no": False}
 
@@ -19,7 +16,7 @@ STATES = {"yes": True, "no": False}
 class Reference(BaseModel):
     """A model whose state is known.
 
-    Each field is a column of the table; every further column is the name of a search and holds its scores.
+    Each field is a column of the table, and so is each search, by its name, with its scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,21 +35,28 @@ class Reference(BaseModel):
     )
 
 
-def read_references(place: str | Path) -> tuple[Reference, ...]:
-    """Read a CSV or TSV file of reference models.
+FIELDS = tuple(name for name in Reference.model_fields if name != "scores")
+"""Columns beside those of searches."""
+
+
+def references_of(table: Table) -> tuple[Reference, ...]:
+    """The reference models of a table.
 
     Raises:
-        DataError: if it cannot be read, a column is missing or unknown, a cell is wrong, or a model comes twice.
+        DataError: if a column is missing, a cell is wrong, or a model comes twice.
     """
-    table = open_table(Path(resolve(place)))
-    fields = [name for name in Reference.model_fields if name != "scores"]
-    _require_columns(table, fields)
+    _require_columns(table)
     found = tuple(
-        _reference(table, number, dict(zip(table.columns, row, strict=False)), fields)
+        _reference(table, number, dict(zip(table.columns, row, strict=False)))
         for number, row in enumerate(table.rows, 2)
     )
     require_unique(found, str(table.place))
     return found
+
+
+def unread_columns(table: Table) -> tuple[str, ...]:
+    """Columns that are neither a field nor the name of a search."""
+    return tuple(name for name in table.columns if name not in FIELDS and name not in INVERTERS)
 
 
 def require_unique(references: Iterable[Reference], source: str) -> None:
@@ -68,29 +72,22 @@ def require_unique(references: Iterable[Reference], source: str) -> None:
         seen.add(reference.model)
 
 
-def _require_columns(table: Table, fields: Sequence[str]) -> None:
-    optional = {name for name, field in Reference.model_fields.items() if not field.is_required()}
-    missing = [name for name in fields if name not in table.columns and name not in optional]
+def _require_columns(table: Table) -> None:
+    missing = [name for name in FIELDS if name not in table.columns and Reference.model_fields[name].is_required()]
     if missing:
-        raise DataError(f"{table.place}: no column {missing[0]!r}; needed are {', '.join(fields)} and one a search")
-    unknown = [name for name in table.columns if name not in fields and name not in INVERTERS]
-    if unknown:
-        known = {*fields, *INVERTERS}
-        raise DataError(
-            f"{table.place}: column {unknown[0]!r} is neither a field nor a search{nearest(unknown[0], known)}"
-        )
+        raise DataError(f"{table.place}: no column {missing[0]!r}; needed are {', '.join(FIELDS)} and one a search")
     if not set(table.columns) & set(INVERTERS):
         raise DataError(f"{table.place}: no column has the scores of a search ({', '.join(INVERTERS)})")
 
 
-def _reference(table: Table, line: int, cells: dict[str, str], fields: Sequence[str]) -> Reference:
+def _reference(table: Table, line: int, cells: dict[str, str]) -> Reference:
     where = f"{table.place} row {line}"
     if len(cells) < len(table.columns):
         raise DataError(f"{where}: has {len(cells)} cells of {len(table.columns)}")
     state = cells["infected"].strip().lower()
     if state not in STATES:
         raise DataError(f"{where}: infected is {cells['infected']!r}; write yes or no")
-    given = {name: cells[name].strip() for name in fields if name in cells}
+    given = {name: cells[name].strip() for name in FIELDS if name in cells}
     scores = {name: _score(cells[name].strip(), f"{where}, {name}") for name in table.columns if name in INVERTERS}
     try:
         return Reference.model_validate({**given, "infected": STATES[state], "scores": scores})

@@ -8,7 +8,8 @@ from tbar_ray.onemodel.examine import Watch, unwatched
 from tbar_ray.onemodel.panels import Panels, ReboundCurve
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.scan_record import ScanRecord
-from tbar_ray.onemodel.scanning import Scan, scan
+from tbar_ray.onemodel.scan_result import Scan
+from tbar_ray.onemodel.scanning import scan
 
 
 def rescan(cleaned: Cleaned, record: ScanRecord, *, watch: Watch = unwatched) -> Scan:

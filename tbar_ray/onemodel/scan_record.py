@@ -16,8 +16,8 @@ from tbar_ray.detection.verdict import Outcome
 from tbar_ray.errors import DataError, NoBackdoorError, SpecError
 from tbar_ray.inversion.base import Inverter
 from tbar_ray.onemodel.manifest import basis
+from tbar_ray.onemodel.scan_result import Scan
 from tbar_ray.onemodel.scan_verdict import percent, scan_verdict
-from tbar_ray.onemodel.scanning import Scan
 from tbar_ray.onemodel.suspect import Suspect
 from tbar_ray.redaction import redact_all
 from tbar_ray.triggers.proxy import Proxy

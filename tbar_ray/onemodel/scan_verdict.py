@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from tbar_ray.detection.calibration import Calibration, Combination
-from tbar_ray.onemodel.scanning import Scan
+from tbar_ray.onemodel.scan_result import Scan
 from tbar_ray.onemodel.verdict import UNSEEN, rate_text, share
 
 BLIND = (

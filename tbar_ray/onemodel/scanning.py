@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -15,101 +14,22 @@ from tbar_ray.data.places import resolve
 from tbar_ray.data.selection import evenly_spaced
 from tbar_ray.detection.calibration import Calibration, load_calibration
 from tbar_ray.detection.searches import DEFAULT, Searched, applicable, most_telling, search_all
-from tbar_ray.detection.verdict import Judgement, judge_scores
+from tbar_ray.detection.verdict import judge_scores
 from tbar_ray.errors import SpecError
 from tbar_ray.inversion.base import Inverter
 from tbar_ray.inversion.subject import LEAST_IMAGES, Subject
-from tbar_ray.inversion.target import Target
 from tbar_ray.onemodel.examine import Watch, unwatched
 from tbar_ray.onemodel.opening import Opened, open_checkpoint, opened_model
 from tbar_ray.onemodel.pace import Expected, measure_pace
 from tbar_ray.onemodel.pictures import SHOWN, Picture, best_answers
+from tbar_ray.onemodel.scan_result import Scan
 from tbar_ray.onemodel.unlabelled import Unlabelled, draw, open_unlabelled
 from tbar_ray.triggers.base import stamp_uint8
-from tbar_ray.triggers.proxy import Proxy
 
 JUDGED = 256
 """Further images on which the triggers that were found are judged, at most."""
 WITH_GRADIENTS = 2
 """Forward passes that take as long as one with gradients of the images: those of the weights are not needed."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """What a scan found.
-
-    Attributes:
-        opened: the checkpoint.
-        classes: that the model was asked about; None without a text tower.
-        told: where they come from, where that is a guess; else ''.
-        calibration: what scores are for models whose state is known.
-        calibration_place: its file; None for the package's own.
-        searches: that were run, with their parameters.
-        found: by search.
-        judgement: the verdict.
-        images: that the searches were given.
-        judged: images on which the triggers were judged.
-        apart: whether those are others.
-        lost: images that could not be read, one line each.
-        pictures: stamped with the trigger of `telling`, with the answers without and with it.
-        seed: of all draws.
-    """
-
-    opened: Opened
-    classes: Classes | None
-    told: str
-    calibration: Calibration
-    calibration_place: Path | None
-    searches: tuple[Inverter, ...]
-    found: Mapping[str, Searched]
-    judgement: Judgement
-    images: int
-    judged: int
-    apart: bool
-    lost: tuple[str, ...]
-    pictures: tuple[Picture, ...]
-    seed: int
-
-    @property
-    def outcome(self) -> str:
-        """One of "infected", "no evidence" and "inconclusive"."""
-        return self.judgement.outcome
-
-    @property
-    def probability(self) -> float | None:
-        """That the model is infected, if as many models are infected as clean; None without a score."""
-        return self.judgement.probability
-
-    @property
-    def scores(self) -> dict[str, float | None]:
-        """By search; None where it did not converge."""
-        return {name: each.inversion.score for name, each in self.found.items()}
-
-    @property
-    def telling(self) -> str | None:
-        """The search whose trigger leads most images to its class."""
-        return most_telling(self.found)
-
-    @property
-    def trigger(self) -> Proxy | None:
-        """The trigger that it found."""
-        return None if self.telling is None else self.found[self.telling].inversion.trigger
-
-    @property
-    def leads_to(self) -> Target | None:
-        """How far this trigger leads to a class; None without a text tower or a trigger."""
-        return None if self.telling is None else self.found[self.telling].target
-
-    @property
-    def target(self) -> str | None:
-        """The class that it leads to; None where no target was found, or there is no evidence of a backdoor."""
-        return None if self.outcome == "no evidence" else self.class_of(self.leads_to)
-
-    def class_of(self, target: Target | None) -> str | None:
-        """Name of the class that a trigger leads to; None where it leads nowhere."""
-        if target is None or target.target is None or self.classes is None:
-            return None
-        return self.classes.names[target.target]
 
 
 def scan(

@@ -12,7 +12,8 @@ import tbar_ray as tbar
 from tbar_ray.detection.calibration import save_calibration
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.remove import Cleaned
-from tbar_ray.onemodel.scanning import Scan, scan
+from tbar_ray.onemodel.scan_result import Scan
+from tbar_ray.onemodel.scanning import scan
 from tbar_ray.onemodel.settings import CleaningSettings
 from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 from tests.api.world import CLASSES, infected, labelled, write_benchmark, write_folder, write_shards

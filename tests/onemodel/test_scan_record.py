@@ -11,7 +11,7 @@ import pytest
 import tbar_ray as tbar
 from tbar_ray.errors import DataError, NoBackdoorError, SpecError
 from tbar_ray.onemodel.scan_record import ScanRecord, read_scan, record_of, write_record
-from tbar_ray.onemodel.scanning import Scan
+from tbar_ray.onemodel.scan_result import Scan
 from tbar_ray.triggers.proxy import Proxy
 
 SCORES = {"universal-noise": 8.5, "decree": None}

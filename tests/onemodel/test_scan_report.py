@@ -9,7 +9,7 @@ import pytest
 
 from tbar_ray.errors import DataError
 from tbar_ray.onemodel.scan_report import save_scan, scan_html
-from tbar_ray.onemodel.scanning import Scan
+from tbar_ray.onemodel.scan_result import Scan
 from tests.onemodel.test_report import EVIL, Page
 from tests.onemodel.test_scan_verdict import called
 

@@ -11,8 +11,8 @@ from tbar_ray.detection.searches import Searched
 from tbar_ray.detection.verdict import judge_scores
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.inversion.target import Target
+from tbar_ray.onemodel.scan_result import Scan
 from tbar_ray.onemodel.scan_verdict import percent, scan_verdict, target_line
-from tbar_ray.onemodel.scanning import Scan
 from tests.detection.zoo import leaning
 
 

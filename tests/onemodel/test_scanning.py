@@ -12,7 +12,8 @@ import tbar_ray as tbar
 from tbar_ray.detection.calibration import save_calibration
 from tbar_ray.errors import CheckpointError, DataError, SpecError
 from tbar_ray.onemodel.pace import Expected
-from tbar_ray.onemodel.scanning import Scan, scan
+from tbar_ray.onemodel.scan_result import Scan
+from tbar_ray.onemodel.scanning import scan
 from tests.api.world import CLASSES
 from tests.detection.zoo import leaning
 from tests.models.tiny import GROUP_NORM, WIDE, same, snapshot, tiny
