@@ -83,6 +83,13 @@ class Inverter(BaseModel, ABC):
     measures: ClassVar[str]
     """What its score is, in words."""
 
+    def passes(self, images: int, classes: int) -> int | None:  # noqa: ARG002 - of those that can tell
+        """Images that go through the model with gradients, at most, given so many images and classes.
+
+        None where a search cannot tell beforehand.
+        """
+        return None
+
     @abstractmethod
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:
         """Search the model for a trigger.

@@ -90,6 +90,10 @@ class Decree(Inverter):
     steps: int = Field(default=1500, ge=1, description="batches, at most; the original has no such bound")
     batch_size: int = Field(default=32, ge=2, description="images per batch")
 
+    def passes(self, images: int, classes: int) -> int:  # noqa: ARG002 - it needs no classes
+        """All steps; most searches end before."""
+        return self._most_steps(images) * self.batch_size * self.starts
+
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:
         """Search with several starts; the least mask of all is the proxy."""
         images = subject.images.to(torch.float32).div_(255).to(subject.device)
@@ -101,7 +105,7 @@ class Decree(Inverter):
         optimizer = torch.optim.Adam([masks, patterns], lr=RATES[0][1], betas=(0.5, 0.9))
         rows, live = draws(len(images), self.batch_size, seed, "decree order"), set(range(self.starts))
         steps, losses = 0, list[tuple[int, float]]()
-        total = min(self.steps, self.epochs * batches)
+        total = self._most_steps(len(images))
         with subject.frozen():
             while live and steps < total:
                 optimizer.param_groups[0]["lr"] = next(rate for end, rate in RATES if steps // batches < end)
@@ -113,6 +117,9 @@ class Decree(Inverter):
                 if steps % batches == 0:
                     live -= {number for number in numbers if states[number].ended()}
         return self._found(states, side, steps, losses[:: max(1, len(losses) // 100)])
+
+    def _most_steps(self, images: int) -> int:
+        return min(self.steps, self.epochs * max(1, images // self.batch_size))
 
     def _step(
         self,

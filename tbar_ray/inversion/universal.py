@@ -57,6 +57,10 @@ class Universal(Inverter):
         """Float images to search on and to judge on; those of the subject, unless a search has its own."""
         return subject.halves(seed)
 
+    def passes(self, images: int, classes: int) -> int:  # noqa: ARG002 - batches have their size
+        """Those of all classes, and of the easiest alone."""
+        return self.batch_size * (classes * self.steps + 8 * self.refine)
+
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:
         """Search all classes, then go on with the easiest."""
         fitted, held = self.images(subject, seed)
@@ -78,7 +82,7 @@ class Universal(Inverter):
             best.index,
             tuple(coarse.margins.tolist()),
             losses.steps,
-            self.batch_size * (len(every) * self.steps + 8 * self.refine),
+            self.passes(len(fitted), len(every)),
             losses.kept(),
             {
                 "rate": float(coarse.rates[best.index]),

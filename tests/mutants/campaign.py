@@ -249,6 +249,24 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/onemodel/test_remove.py",
     ),
     Mutant(
+        "tbar_ray/onemodel/scan_record.py",
+        '        if self.verdict.outcome == "no evidence" and not force:\n',
+        "        if False:\n",
+        "tests/onemodel/test_scan_record.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/workflow.py",
+        "        _require_same(opened, trigger)\n",
+        "",
+        "tests/cli/test_unlearn_cli.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/scanning.py",
+        "shown = (head, classes.names) if opened.text_tower else (None, ())",
+        "shown = (head, classes.names)",
+        "tests/onemodel/test_scanning.py",
+    ),
+    Mutant(
         "tbar_ray/onemodel/writing.py",
         "        if not _same(state[key], live[key]):\n",
         "        if True:\n",
@@ -261,7 +279,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/onemodel/test_verdict.py",
     ),
     Mutant(
-        "tbar_ray/onemodel/report.py",
+        "tbar_ray/onemodel/page.py",
         "autoescape=True",
         "autoescape=False",
         "tests/onemodel/test_report.py",
