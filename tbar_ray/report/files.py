@@ -19,6 +19,7 @@ from tbar_ray.report.figures.alpha import alpha_figure
 from tbar_ray.report.figures.attacks import LEAST, attacks_figure
 from tbar_ray.report.figures.contact import Examples, contact_sheet
 from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure, maps_of
+from tbar_ray.report.figures.flat import Rule
 from tbar_ray.report.figures.growth_figure import growth_figure
 from tbar_ray.report.figures.growth_lines import growth_lines
 from tbar_ray.report.figures.methods import methods_figure
@@ -81,7 +82,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
 def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], spec: CampaignSpec) -> dict[str, Figure]:
     """The figures by file name: those of every campaign, and those for which it has data."""
     figures = {
-        "alpha.png": alpha_figure(records),
+        "alpha.png": alpha_figure(records, Rule(spec.evaluation.min_retention, spec.evaluation.max_asr)),
         "tradeoff.png": tradeoff_figure(records),
         "contact_sheet.png": contact_sheet(examples, list(spec.attacks)),
     }
@@ -90,7 +91,7 @@ def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], s
     if len(models_seen(records)) >= LEAST:
         figures["visibility.png"] = visibility_figure(records)
     if varies(records, "method"):
-        figures["methods.png"] = methods_figure(records)
+        figures["methods.png"] = methods_figure(records, spec.evaluation.max_asr)
     if varying(records, without=NO_EFFECT):
         figures["ablation.png"] = ablation_figure(records)
     if varies(records, "source"):

@@ -32,7 +32,7 @@ from tbar_ray.spec.search import AxisRange
 from tbar_ray.store.store import Store
 
 FIGURES: Mapping[str, str] = {
-    "methods.png": "CA against ASR of every method",
+    "methods.png": "ASR and CA of every method",
     "attacks.png": "ASR, CA and PA of every attack before and after removal",
     "visibility.png": "ASR of infected models against PSNR",
     "alpha.png": "CA, ASR and PA along α on validation",
@@ -146,7 +146,7 @@ def _setting(spec: CampaignSpec) -> Markdown:
     varied = _varied(spec)
     if varied & {"poison.rate", "poison.count"}:
         amount = "a number of pairs that varies"
-    epochs = [] if "poison.training.epochs" in varied else [f"{spec.poison.training.epochs} epochs"]
+    epochs = [] if "poison.training.epochs" in varied else [counted(spec.poison.training.epochs, "epoch")]
     seed = "" if "seed" in varied else f"; seed {spec.seed}"
     axes = "; ".join(_axis(name, axis) for name, axis in spec.search.axes.items()) or "none"
     more = [f"tasks: {', '.join(spec.tasks)}"] if spec.tasks else []
