@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,17 +17,16 @@ from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Scores
 from tbar_ray.onemodel.examine import Examined
-from tbar_ray.onemodel.figures import alpha_curve, data_url, detectors_figure, layers_figure, rebound_figure
+from tbar_ray.onemodel.figures import alpha_curve, detectors_figure, layers_figure, rebound_figure
 from tbar_ray.onemodel.manifest import described
 from tbar_ray.onemodel.pace import duration
 from tbar_ray.onemodel.panels import Panels
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.verdict import rate_text, share, verdict
 from tbar_ray.redaction import redact, redact_all
+from tbar_ray.report.page import data_url, environment, png_of, png_url
 
 TEMPLATE = "report.html"
-SIDE = 224
-"""Pixels of a shown image; larger ones are scaled down."""
 MOST_CLASSES = 8
 """Classes that lost most."""
 NAMES = {
@@ -101,35 +98,33 @@ def report_html(
     command: Sequence[str] = (),
 ) -> str:
     """The report as HTML; everything that a user named is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     shown = panels or Panels()
-    environment = Environment(
-        loader=PackageLoader("tbar_ray.onemodel"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template(TEMPLATE).render(
-        version=__version__,
-        verdict=verdict(examined, cleaned, shown.detectors),
-        examined=examined,
-        cleaned=cleaned,
-        trigger=described(examined.backdoor.trigger),
-        pictures=[(picture_url(p.pixels), p) for p in (cleaned.pictures if cleaned else examined.pictures)],
-        numbers=_numbers(examined, cleaned),
-        scores=score_rows(examined, cleaned),
-        retrieval=retrieval_rows(examined, cleaned),
-        losses=[] if cleaned is None else losses(examined, cleaned),
-        curve=None if cleaned is None else data_url(alpha_curve(cleaned.walk, cleaned.alpha, _start(examined))),
-        layers=data_url(layers_figure(cleaned.layers)) if cleaned is not None and cleaned.layers else None,
-        panels=shown,
-        detectors=data_url(detectors_figure(shown.detectors)) if shown.detectors else None,
-        rescan=data_url(detectors_figure(shown.rescan)) if shown.rescan else None,
-        rebound=data_url(rebound_figure(shown.rebound)) if shown.rebound else None,
-        missing=_missing(shown, cleaned),
-        command=redact(shlex.join(command)),
-        manifest=None if manifest is None else json.dumps(redact_all(dict(manifest)), indent=1, ensure_ascii=False),
-        lost=[*examined.gate.lost, *examined.before.lost],
-        duration=duration,
+    return (
+        environment("tbar_ray.onemodel")
+        .get_template(TEMPLATE)
+        .render(
+            version=__version__,
+            verdict=verdict(examined, cleaned, shown.detectors),
+            examined=examined,
+            cleaned=cleaned,
+            trigger=described(examined.backdoor.trigger),
+            pictures=[(picture_url(p.pixels), p) for p in (cleaned.pictures if cleaned else examined.pictures)],
+            numbers=_numbers(examined, cleaned),
+            scores=score_rows(examined, cleaned),
+            retrieval=retrieval_rows(examined, cleaned),
+            losses=[] if cleaned is None else losses(examined, cleaned),
+            curve=None if cleaned is None else data_url(alpha_curve(cleaned.walk, cleaned.alpha, _start(examined))),
+            layers=data_url(layers_figure(cleaned.layers)) if cleaned is not None and cleaned.layers else None,
+            panels=shown,
+            detectors=data_url(detectors_figure(shown.detectors)) if shown.detectors else None,
+            rescan=data_url(detectors_figure(shown.rescan)) if shown.rescan else None,
+            rebound=data_url(rebound_figure(shown.rebound)) if shown.rebound else None,
+            missing=_missing(shown, cleaned),
+            command=redact(shlex.join(command)),
+            manifest=None if manifest is None else json.dumps(redact_all(dict(manifest)), indent=1, ensure_ascii=False),
+            lost=[*examined.gate.lost, *examined.before.lost],
+            duration=duration,
+        )
     )
 
 
@@ -171,13 +166,8 @@ def losses(examined: Examined, cleaned: Cleaned) -> list[Loss]:
 
 
 def picture_url(pixels: Tensor) -> str:
-    """A uint8 image [3, H, W] as a PNG in a `data:` URL: JPEG would blur a trigger."""
-    image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
-    if max(image.size) > SIDE:
-        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    """A uint8 image [3, H, W] as a PNG in a `data:` URL."""
+    return png_url(png_of(Image.fromarray(pixels.permute(1, 2, 0).numpy())))
 
 
 def _start(examined: Examined) -> Scores:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tbar_ray.errors import StoreError
 from tbar_ray.planning.axes import Setting, order_of
 from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.records.launches import note_launch
 from tbar_ray.records.record import SCHEMA_VERSION, TrialRecord
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
@@ -24,8 +25,9 @@ class Ledger:
         self._spec = spec
 
     def open(self) -> None:
-        """Write the spec into the campaign's folder."""
+        """Write the spec into the campaign's folder, and that it is launched."""
         self.store.write_json(f"{self.folder}/spec.json", redact_all(self._spec.model_dump(mode="json")))
+        note_launch(self.store, self.folder)
 
     def find(self, fingerprint: str) -> TrialRecord | None:
         """A trial's record; None if it has none.

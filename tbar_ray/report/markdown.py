@@ -45,6 +45,8 @@ FIGURES: Mapping[str, str] = {
     "contact_sheet.png": "poisoned training pairs of each attack",
 }
 """What each figure shows, in the report's order."""
+ROWS = "(results)"
+"""The place of the table of results, which a page draws in its own way."""
 NO_EFFECT = ("attack", "source", "method", "seed")
 """Axes without a section: they have their own tables, or are repetitions."""
 EFFECTS: Mapping[str, str] = {
@@ -56,9 +58,26 @@ EFFECTS: Mapping[str, str] = {
 
 def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, figures: Sequence[str]) -> str:
     """The report as Markdown, with links to those `figures` that were drawn."""
+    return composed(spec, records, sections(spec, records, store), figures)
+
+
+def composed(
+    spec: CampaignSpec, records: Sequence[TrialRecord], parts: Sequence[Markdown | str], figures: Sequence[str]
+) -> str:
+    """The report of its `sections`."""
     parts = [
         f"# {escape(spec.name)}",
         paragraphs(spec.description),
+        *(result_rows(records) if part is ROWS else part for part in parts),
+        "## Figures",
+        "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def sections(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store) -> list[str]:
+    """The sections of a report between its title and its figures, with `ROWS` in the place of the table of results."""
+    parts = [
         _counts(records),
         "## What was run",
         _setting(spec),
@@ -68,7 +87,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         visibility_table(records),
         "## Results on the test split",
         reading(spec, records),
-        result_rows(records),
+        ROWS,
         across_seeds(records),
         paired_tests(records, store),
         *_effects(records),
@@ -81,10 +100,8 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         retrieval(records),
         "## Failed, infeasible and given-up trials",
         without_result(records),
-        "## Figures",
-        "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return [part for part in parts if part]
 
 
 def _defender(spec: CampaignSpec) -> str:

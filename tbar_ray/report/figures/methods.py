@@ -107,7 +107,7 @@ def _share_scale(panels: Sequence[Axes], shown: Sequence[TrialRecord]) -> None:
         edge = axes.get_xlim()[0]
         beyond: dict[float, list[str]] = {}
         for line in [line for line in axes.lines if line.get_marker() == "o"]:
-            (value,), (row,) = line.get_xdata(), line.get_ydata()
+            value, row = (float(along[0]) for along in line.get_data())
             if value < edge:
                 beyond.setdefault(row, []).append(f"{value * 100:.0f}")
         for row, values in beyond.items():

@@ -86,7 +86,8 @@ def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
     style.legend(figure, _entries(shown, looks))
     counts = counts_of_test(shown, ("ca", "asr"))
     note = [
-        "Lines join validation points along α; bars are 95% Wilson intervals. Equal results stand side by side, towards the left.",
+        "Lines join validation points along α; bars are 95% Wilson intervals. Equal results stand side by side, to the "
+        "left.",
         f"{style.RARE_NOTE} Points that lose more CA than any result are not shown.",
         looks.note(),
         style.trials_left_out(records),
@@ -150,7 +151,7 @@ class _Beside:
         place = round(asr, 3), round(ca, 2)
         self._taken[place] = count = self._taken.get(place, -1) + 1
         down, left = divmod(min(count, MOST), ASIDE)
-        figure = self._axes.get_figure()
+        figure = self._axes.get_figure(root=True)
         return offset_copy(self._axes.transData, figure, x=-left * APART, y=-down * APART, units="points")
 
 
