@@ -36,7 +36,7 @@ class Ledger:
             StoreError: if it is of another version, or broken.
         """
         path = f"{self.folder}/trials/{fingerprint}.json"
-        return self._read(path) if self.store.exists(path) else None
+        return read_trial(self.store, path) if self.store.exists(path) else None
 
     def write(self, record: TrialRecord) -> None:
         """Write a trial's record, replacing an earlier one of the same trial."""
@@ -49,23 +49,29 @@ class Ledger:
             StoreError: if one is of another version, or broken.
         """
         names = self.store.list_json(f"{self.folder}/trials")
-        return in_order(self._read(f"{self.folder}/trials/{name}") for name in names)
+        return in_order(read_trial(self.store, f"{self.folder}/trials/{name}") for name in names)
 
-    def _read(self, path: str) -> TrialRecord:
-        content = self.store.read_json(path)
-        version = content.get("schema_version", 1) if isinstance(content, dict) else None
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"store {self.store.url}: {path} is a record of schema version {version}, this is version "
-                f"{SCHEMA_VERSION}; run the campaign again: what is in the store is not computed twice"
-            )
-        try:
-            return TrialRecord.model_validate(content)
-        except ValidationError as error:
-            field = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise StoreError(
-                f"store {self.store.url}: {path} is broken at {field!r}; run the campaign again to replace it"
-            ) from None
+
+def read_trial(store: Store, path: str) -> TrialRecord:
+    """The record of a file in the store.
+
+    Raises:
+        StoreError: if it is of another version, or broken.
+    """
+    content = store.read_json(path)
+    version = content.get("schema_version", 1) if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"store {store.url}: {path} is a record of schema version {version}, this is version "
+            f"{SCHEMA_VERSION}; run the campaign again: what is in the store is not computed twice"
+        )
+    try:
+        return TrialRecord.model_validate(content)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise StoreError(
+            f"store {store.url}: {path} is broken at {field!r}; run the campaign again to replace it"
+        ) from None
 
 
 def in_order(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from tbar_ray.planning.axes import method_parameter
 from tbar_ray.records.names import run_name
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.stored import identity_of
 from tbar_ray.store.store import Store
 
 Parameters = dict[str, JsonValue]
@@ -24,8 +25,8 @@ def effective_parameters(records: Sequence[TrialRecord], store: Store) -> dict[s
     """
     found: dict[str, Parameters] = {}
     for record in records:
-        path = _identity(store, record.path_artifact)
-        unlearn = None if path is None else _identity(store, f"vector-{path.get('unlearn')}")
+        path = identity_of(store, record.path_artifact)
+        unlearn = None if path is None else identity_of(store, f"vector-{path.get('unlearn')}")
         own = None if unlearn is None else unlearn.get("parameters")
         if isinstance(own, dict):
             found[record.fingerprint] = own
@@ -49,14 +50,6 @@ def filled(record: TrialRecord, parameters: Parameters | None, names: Sequence[s
         if method == record.method and parameter in parameters:
             values[name] = parameters[parameter]
     return values
-
-
-def _identity(store: Store, artifact: str) -> Parameters | None:
-    """What identifies an artifact; None where the store has none."""
-    if not store.exists(f"artifacts/{artifact}/artifact.json"):
-        return None
-    identity = store.facts(artifact).get("identity")
-    return identity if isinstance(identity, dict) else None
 
 
 def told(record: TrialRecord, parameters: Parameters | None) -> str:

@@ -56,7 +56,7 @@ def methods_figure(records: Sequence[TrialRecord], max_asr: float | None = None)
         style.panel_title(pair[0], attack, style.INK)
     for axes in panels[2 * len(attacks) :]:
         axes.set_visible(False)
-    _share_scale(panels[1 : 2 * len(attacks) : 2], shown)
+    _share_scale(panels[1 : 2 * len(attacks) : 2], list(attacks.values()), methods)
     _name_rows([row[0] for row in grid], methods, {name for order in orders for name in order[:BEST]})
     style.legend(figure, _entries(shown))
     style.titles(figure, f"{title}: {counted(len(shown), 'trial')}", _note(records, shown))
@@ -95,21 +95,20 @@ def _draw(axes: Axes, members: Sequence[TrialRecord], metric: str, methods: Sequ
         style.rare(axes, "x", few=True)
 
 
-def _share_scale(panels: Sequence[Axes], shown: Sequence[TrialRecord]) -> None:
+def _share_scale(panels: Sequence[Axes], groups: Sequence[Sequence[TrialRecord]], methods: Sequence[str]) -> None:
     """Give all panels of CA one scale, which ends where CA is lost; marks beyond it are named at the edge."""
+    shown = [record for members in groups for record in members]
     kept = [i[1] for r in shown if r.status == "done" and (i := interval(r.rate("ca"))) is not None]
     known = [value for role, _, _ in style.REFERENCES if (value := reference(shown, role, "ca")) is not None]
     top = max([*kept, *known], default=1.0)
     low = min([max(min(kept, default=top), top - LEAST_CA), *known, top - 0.05])
-    for axes in panels:
+    for axes, members in zip(panels, groups, strict=True):
         axes.set_xlim(low, min(1.0, top + 0.02))
         style.percent(axes, "x", pad=0.06, ticks=3)
-        edge = axes.get_xlim()[0]
-        beyond: dict[float, list[str]] = {}
-        for line in [line for line in axes.lines if line.get_marker() == "o"]:
-            value, row = (float(along[0]) for along in line.get_data())
-            if value < edge:
-                beyond.setdefault(row, []).append(f"{value * 100:.0f}")
+        beyond: dict[int, list[str]] = {}
+        for record in members:
+            if (value := record.value("ca")) is not None and value < axes.get_xlim()[0]:
+                beyond.setdefault(methods.index(record.method), []).append(f"{value * 100:.0f}")
         for row, values in beyond.items():
             axes.annotate(
                 f"◂ {', '.join(values)}%", (0, row), xycoords=("axes fraction", "data"), xytext=(2, 0), va="center",
