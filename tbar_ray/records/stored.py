@@ -79,7 +79,7 @@ def find_campaign(store: Store, named: str) -> StoredCampaign:
     found = [f for f in found if store.exists(f"{ROOT}/{name}/{f}/spec.json")]
     if not found:
         known = store.list_folder(ROOT)
-        told = nearest(name, known) or f"; it has: {', '.join(known) or 'none'}"
+        told = nearest(name, known) if known else "; it has none"
         raise StoreError(f"store {store.url} has no campaign {named!r}{told}")
     if len(found) > 1:
         told = ", ".join(f"{name}/{f} ({len(_trials(store, f'{ROOT}/{name}/{f}'))} trials)" for f in found)
