@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     record = compute_trial(spec, {"attack": "badnets", "seed": 0}, store)
     lines: list[str] = []
     assert make_sheets(spec, store, [record], lines.append) == 1
-    assert lines == ["sheet 1 of 1: badnets, rvpt, forget set 16, clean 0%, poisoned 1%, seed 0"]
+    assert lines == ["sheet 1 of 1: badnets, rvpt, forget set 16, clean 0%, seed 0, α 1"]
     sheet = read_sheet(store, Ledger(store, spec).folder, record.fingerprint)
     assert sheet is not None
     return spec, store, record, sheet

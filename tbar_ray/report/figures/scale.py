@@ -68,7 +68,7 @@ class Scale:
             axes.set_xscale("log")
             axes.set_xlim(low / 1.3, high * 1.3)
         else:
-            margin = 0.12 * (high - low) if self._levels.numeric else 0.5
+            margin = 0.12 * (high - low) or 0.5 if self._levels.numeric else 0.5
             axes.set_xlim(low - margin, high + margin)
         axes.set_xlabel(f"{self.factor.title} (log scale)" if self.by_factor else self.factor.title)
         if not self._levels.numeric:
