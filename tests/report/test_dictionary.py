@@ -16,6 +16,7 @@ from tests.records.records import (
     scores,
     seen,
 )
+from tests.report.test_inversion import FOUND
 
 
 def test_every_column_of_any_campaign_has_a_meaning_of_its_own() -> None:
@@ -23,6 +24,7 @@ def test_every_column_of_any_campaign_has_a_meaning_of_its_own() -> None:
         masked(),
         grown(disentanglement=error_map(geometry=geometry()), gate=gated(0.9), visibility=seen(25)),
         record(rebounds=(rebounding(curve_of(0.0, 0.3)),), downstream={"wise-ft": scores(0.8, 0.5, 0.3)}),
+        record(inversion=FOUND),
         record(before_merge=scores(0.9, 0.5, 0.1), retrieval={"removed": retrieved(0.7), "clean": retrieved(0.8)}),
     ]
     columns = {*fields_of(records), *point_fields_of(records), *settings_fields(records), *COLUMNS}
