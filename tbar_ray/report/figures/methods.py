@@ -58,7 +58,7 @@ def methods_figure(records: Sequence[TrialRecord], max_asr: float | None = None)
         axes.set_visible(False)
     _share_scale(panels[1 : 2 * len(attacks) : 2], list(attacks.values()), methods)
     _name_rows([row[0] for row in grid], methods, {name for order in orders for name in order[:BEST]})
-    style.legend(figure, _entries(shown))
+    style.legend(figure, _entries(shown, others=len(methods) > BEST))
     style.titles(figure, f"{title}: {counted(len(shown), 'trial')}", _note(records, shown))
     return figure
 
@@ -126,12 +126,11 @@ def _name_rows(panels: Sequence[Axes], methods: Sequence[str], best: set[str]) -
             label.set_fontweight("bold" if label.get_text() in best else "normal")
 
 
-def _entries(shown: Sequence[TrialRecord]) -> list[Line2D]:
+def _entries(shown: Sequence[TrialRecord], others: bool) -> list[Line2D]:
     dot = {"marker": "o", "markersize": 6, "linestyle": "none"}
-    entries = [
-        style.key(f"best {BEST} of the attack", color=COLOUR, **dot),
-        style.key("others", color=GREY, **dot),
-    ]
+    entries = [style.key(f"best {BEST} of the attack", color=COLOUR, **dot)]
+    if others:
+        entries.append(style.key("others", color=GREY, **dot))
     if any(r.status != "done" for r in shown):
         entries.append(style.key("CA is not kept", color=GREY, markerfacecolor="white", **dot))
     for role, colour, dashes in style.REFERENCES:
