@@ -291,10 +291,27 @@ def status(
 def report(
     spec: SpecPath,
     out: Annotated[Path, typer.Option(parser=local_folder, metavar="FOLDER", help="folder to write to")],
+    sheets: Annotated[
+        bool,
+        typer.Option(
+            "--sheets",
+            help="for every trial, make a sheet of images whose answer changed and of its failures, on this machine",
+        ),
+    ] = False,
     override: Overrides = [],  # noqa: B006
     store: StoreUrl = None,
 ) -> None:
-    """Write results.json, results.csv, a summary and the figures, from the store alone."""
+    """Write report.html (one page that opens anywhere), a summary, tables and figures, from the store alone.
+
+    Tables are CSV and Parquet; columns.csv says what their columns mean.
+
+    With --sheets, trials that have no sheet yet get one: their models are loaded
+    and answer a few test images, which takes seconds a trial and the data. The
+    store keeps the sheets, and every later report has them.
+
+    Example: tbar campaign report jobs/quickstart.yaml --out report --sheets
+    """
+    from tbar_ray.campaign.sheets import make_sheets
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
@@ -303,6 +320,8 @@ def report(
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
+    if sheets:
+        make_sheets(campaign, opened, records, lambda line: typer.echo(line, err=True))
     for file in write_report(campaign, opened, out.absolute(), records):
         typer.echo(file)
 

@@ -12,6 +12,7 @@ from tbar_ray import __version__
 from tbar_ray.cli import campaign, data, inversion, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.calibrate import calibrate
+from tbar_ray.cli.campaign_diff import diff
 from tbar_ray.cli.campaign_export import export
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.doctor import doctor
@@ -41,6 +42,7 @@ inversion.app.command()(calibrate)
 app.add_typer(inversion.app, name="inversion")
 app.add_typer(model.app, name="model")
 campaign.app.command()(export)
+campaign.app.command()(diff)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(spec.app, name="spec")
 app.add_typer(store.app, name="store")

@@ -78,7 +78,7 @@ class Decree(Inverter):
     and falls while they do not. Needs neither classes nor a text tower. The score is −log10 of PL1, the least ‖mask‖₁
     over the number of values of an image; the paper calls an encoder trojaned where PL1 < 0.1.
 
-    The original runs at 224 px on 500 images or more. Several random starts can run side by side; the least mask counts.
+    The original runs at 224 px on 500 images or more. Several random starts can run side by side; the least mask wins.
     """
 
     name: ClassVar[str] = "decree"

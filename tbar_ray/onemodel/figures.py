@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -22,16 +20,6 @@ WIDTH = 7.4
 """Inches of a figure."""
 MARKS = {"ca": "o", "asr": "s", "pa": "^"}
 MOST_LAYERS = 40
-
-
-def data_url(figure: Figure) -> str:
-    """A figure as a `data:` URL, for an <img>, in which no script of an SVG runs."""
-    from matplotlib import rc_context
-
-    image = io.BytesIO()
-    with rc_context({"svg.hashsalt": "tbar", "svg.fonttype": "path"}):
-        figure.savefig(image, format="svg", metadata={"Date": None, "Creator": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(image.getvalue()).decode()}"
 
 
 def alpha_curve(walk: Walk, selected: float, start: Scores) -> Figure:

@@ -1,9 +1,7 @@
-"""Pages for the browser: one HTML file that opens anywhere, without scripts and without a network."""
+"""Pages about one model: one HTML file that opens anywhere, without scripts and without a network."""
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 
 from PIL import Image
@@ -12,20 +10,13 @@ from torch import Tensor
 from tbar_ray import __version__
 from tbar_ray.errors import DataError
 from tbar_ray.onemodel.pace import duration
-
-SIDE = 224
-"""Pixels of a shown image; larger ones are scaled down."""
+from tbar_ray.report.page import environment, png_of, png_url
 
 
 def render(template: str, **context: object) -> str:
     """A page as HTML; everything that a user named is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tbar_ray.onemodel"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template(template).render(version=__version__, duration=duration, **context)
+    found = environment("tbar_ray.onemodel").get_template(template)
+    return found.render(version=__version__, duration=duration, **context)
 
 
 def write_page(out: Path, page: str) -> Path:
@@ -42,10 +33,5 @@ def write_page(out: Path, page: str) -> Path:
 
 
 def picture_url(pixels: Tensor) -> str:
-    """A uint8 image [3, H, W] as a PNG in a `data:` URL: JPEG would blur a trigger."""
-    image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
-    if max(image.size) > SIDE:
-        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    """A uint8 image [3, H, W] as a PNG in a `data:` URL."""
+    return png_url(png_of(Image.fromarray(pixels.permute(1, 2, 0).numpy())))

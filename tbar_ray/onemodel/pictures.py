@@ -11,7 +11,7 @@ from tbar_ray.api.classes import Classes
 from tbar_ray.api.model import Model
 from tbar_ray.data.selection import evenly_spaced
 from tbar_ray.evaluation.scores import Split
-from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.evaluation.zeroshot import likely
 from tbar_ray.triggers.proxy import Proxy
 
 SHOWN, BEST = 8, 3
@@ -47,15 +47,11 @@ def stamped_rows(split: Split, target: int) -> list[int]:
     return [others[place] for place in evenly_spaced(len(others), SHOWN)][:SHOWN]
 
 
-@torch.no_grad()
 def best_answers(model: Model, images: Tensor, classes: Classes) -> list[tuple[Answer, ...]]:
     """The three most probable classes of each of a few uint8 images [N, 3, H, W], best first."""
     with model.answering(classes) as (module, head):
-        inputs = normalise(images.to(model.device), model.preprocessing)
-        scale = module.logit_scale.exp()  # type: ignore[operator]
-        logits = scale * module.encode_image(inputs, normalize=True) @ head.T  # type: ignore[operator]
-        likely = logits.float().softmax(-1).topk(min(BEST, len(classes)), dim=-1)
-    rows = zip(likely.indices.tolist(), likely.values.tolist(), strict=True)
+        found, probabilities = likely(module, head, images, model.preprocessing, BEST)
+    rows = zip(found.tolist(), probabilities.tolist(), strict=True)
     return [
         tuple(Answer(classes.names[n], p) for n, p in zip(numbers, values, strict=True)) for numbers, values in rows
     ]

@@ -12,13 +12,14 @@ from typing import Any
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Scores
 from tbar_ray.onemodel.examine import Examined
-from tbar_ray.onemodel.figures import alpha_curve, data_url, detectors_figure, layers_figure, rebound_figure
+from tbar_ray.onemodel.figures import alpha_curve, detectors_figure, layers_figure, rebound_figure
 from tbar_ray.onemodel.manifest import described
 from tbar_ray.onemodel.page import picture_url, render, write_page
 from tbar_ray.onemodel.panels import Panels
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.verdict import rate_text, share, verdict
 from tbar_ray.redaction import redact, redact_all
+from tbar_ray.report.page import data_url
 
 TEMPLATE = "report.html"
 MOST_CLASSES = 8

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from tbar_ray.errors import DataError
 from tbar_ray.onemodel.detectors import detector_results
-from tbar_ray.onemodel.figures import data_url, detectors_figure
+from tbar_ray.onemodel.figures import detectors_figure
 from tbar_ray.onemodel.page import picture_url, render, write_page
 from tbar_ray.onemodel.pictures import trigger_picture
 from tbar_ray.onemodel.scan_record import write_record
 from tbar_ray.onemodel.scan_result import Scan
 from tbar_ray.onemodel.scan_verdict import scan_verdict, target_line
 from tbar_ray.redaction import redact
+from tbar_ray.report.page import data_url
 
 TEMPLATE, PAGE = "scan.html", "scan.html"
 

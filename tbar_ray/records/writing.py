@@ -92,7 +92,7 @@ class RecordWriter:
         points = tuple(_point(point, reference) for point in path["path"])
         status: Status = "done" if path["feasible"] else "dominated" if path["dominated"] else "infeasible"
         reasons: Mapping[Status, str] = {
-            "dominated": "no α that retains enough CA comes below the ASR of an earlier trial, "
+            "dominated": "no α that retains enough CA comes below the validation ASR of an earlier trial, "
             f"{planned.trial.to_beat or 0:.1%}",
             "infeasible": f"no α retains {spec.evaluation.min_retention:.0%} of the infected model's validation CA "
             f"{reference:.1%}; the best has {max((point.ca for point in points), default=0):.1%}",

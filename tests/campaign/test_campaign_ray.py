@@ -239,7 +239,9 @@ def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(
         bar, below = bars[record.fingerprint], [point.asr for point in record.path]
         if record.status == "dominated":
             assert bar is not None
-            assert record.reason == (f"no α that retains enough CA comes below the ASR of an earlier trial, {bar:.1%}")
+            assert record.reason == (
+                f"no α that retains enough CA comes below the validation ASR of an earlier trial, {bar:.1%}"
+            )
             assert record.removed is None
         else:
             assert record.status in ("done", "infeasible")
@@ -283,7 +285,7 @@ def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: La
     poison = {**small().poison.model_dump(), "min_asr": 0.999}
     result = start(small(name="weak", poison=poison), home)
     assert result.failed == 4
-    assert all((r.reason or "").startswith("attack did not take: ASR") for r in result.records)
+    assert all((r.reason or "").startswith("attack did not take: validation ASR") for r in result.records)
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     nested = [r for r in client.search_runs([result.experiment_id]) if r.data.tags["tbar.kind"] == "trial"]
     assert {run.info.status for run in nested} == {"FAILED"}

@@ -39,8 +39,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     # records
     Mutant(
         "tbar_ray/records/ledger.py",
-        "        if version != SCHEMA_VERSION:\n",
-        "        if version is None:\n",
+        "    if version != SCHEMA_VERSION:\n",
+        "    if version is None:\n",
         "tests/records/test_ledger.py",
     ),
     Mutant(
@@ -192,6 +192,18 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/tracking/test_tracker.py",
     ),
     Mutant(
+        "tbar_ray/report/comparison.py",
+        "    if images is None or images != second.test_images(two):\n",
+        "    if images is None:\n",
+        "tests/report/test_comparison.py",
+    ),
+    Mutant(
+        "tbar_ray/report/parameters.py",
+        "if method == record.method and parameter in parameters:",
+        "if parameter in parameters:",
+        "tests/report/test_parameters.py",
+    ),
+    Mutant(
         "tbar_ray/report/effects.py",
         "            asr, ca = (fmean(_differences(own, metric)) * 100 for metric in METRICS)\n",
         "            asr, ca = (sum(_differences(own, metric)) * 100 for metric in METRICS)\n",
@@ -279,10 +291,10 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/onemodel/test_verdict.py",
     ),
     Mutant(
-        "tbar_ray/onemodel/page.py",
+        "tbar_ray/report/page.py",
         "autoescape=True",
         "autoescape=False",
-        "tests/onemodel/test_report.py",
+        "tests/onemodel/test_report.py tests/report/test_html.py",
     ),
     Mutant(
         "tbar_ray/stages/alpha_path.py",

@@ -227,7 +227,7 @@ def test_a_trial_that_was_given_up_is_dominated(store: Store) -> None:
     )
     assert made.status == "dominated"
     assert made.reason is not None
-    assert made.reason.endswith("comes below the ASR of an earlier trial, 12.5%")
+    assert made.reason.endswith("comes below the validation ASR of an earlier trial, 12.5%")
 
 
 def test_retrieval_is_kept_by_model(store: Store) -> None:
