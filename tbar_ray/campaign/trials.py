@@ -125,7 +125,7 @@ class Trials:
                 left.append(planned)
                 continue
             self._ledger.write(record)
-            self._recording.log_trial(record)
+            self._recording.log_trial(record, planned)
             self._keys.add(planned.fingerprint)
         if self._keys:
             which = "all" if not left else f"{len(self._keys)} of"
@@ -204,8 +204,8 @@ class Trials:
             proposals = build_proposals(self._planner) if trials is None else GivenTrials(trials)
             self._recording.wait_until_open()
 
-            def ended(record: TrialRecord) -> None:
-                self._recording.log_trial(record)
+            def ended(record: TrialRecord, planned: PlannedTrial) -> None:
+                self._recording.log_trial(record, planned)
                 display.trial_ended(record)
 
             searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, self._mend_sources, room)

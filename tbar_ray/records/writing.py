@@ -121,6 +121,7 @@ class RecordWriter:
             downstream=self._downstream(graph),
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
+            ended=self._facts(graph.path).get("ended"),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
             lost=_lost(facts),
             pretraining_samples=self._pretraining_samples(graph),

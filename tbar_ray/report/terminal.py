@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tbar_ray.planning.axes import ALIASES, Factor, Setting, factors_of
-from tbar_ray.records.cells import grouped, names_of, preference, value_of, varies, varies_within
+from tbar_ray.records.cells import best_of_attacks, names_of, value_of, varies, varies_within
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import JOINED, Column, joined
@@ -193,8 +193,7 @@ def _middle(name: str, width: int) -> str:
 
 def _best(records: Sequence[TrialRecord]) -> set[int]:
     """Identities (`id`) of the best feasible record of each attack."""
-    done = [r for r in records if r.status == "done"]
-    return {id(min(group, key=preference)) for group in grouped(done, lambda r: (r.attack,)).values()}
+    return {id(record) for record in best_of_attacks(records)}
 
 
 def _mark(record: TrialRecord, reasons: dict[str, int]) -> str:
