@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tbar_ray.campaign.best_models import log_best_models
+from tbar_ray.campaign.saying import say
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
@@ -90,12 +91,13 @@ def launch(
         TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
+    say(console, f"campaign {spec.name}: checking spec, data and store")
     planner = Planner(spec)
     check_campaign(planner)
     scope.check(planner)
 
     def warn(line: str) -> None:
-        console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
+        say(console, f"warning: {line}", style="yellow")
 
     for line in planner.warnings:
         warn(line)
@@ -139,7 +141,7 @@ def launch(
                 known = trials.records()
                 if known:
                     files = _report(spec, store, report, known, recording)
-                    console.print(f"report: {len(files)} files in {report}", markup=False)
+                    say(console, f"report: {len(files)} files in {report}")
                 raise
             records = trials.records()
             interrupted = trials.interrupted()
@@ -147,7 +149,7 @@ def launch(
             reported = in_order([*records, *(record for record in elsewhere if record is not None)])
             files = _report(spec, store, report, reported, recording)
             status = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
-            console.print(f"report: {len(files)} files in {report}", markup=False)
+            say(console, f"report: {len(files)} files in {report}")
             if status in ("FINISHED", "FAILED") and log_models is not False:
                 folder = until_the_end.enter_context(temporary("models"))
                 log_best_models(spec, store, reported, recording, folder, warn, wanted=log_models)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from tbar_ray.campaign.live import Announcement
+from tbar_ray.campaign.saying import say
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.errors import StoreError
@@ -23,7 +25,6 @@ from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges
 from tbar_ray.records.writing import UNREADABLE, RecordWriter
-from tbar_ray.redaction import redact
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
@@ -164,7 +165,7 @@ class Trials:
         import ray
         from ray.exceptions import RayError
 
-        from tbar_ray.campaign.display import Display
+        from tbar_ray.campaign.display import Display, Extent
         from tbar_ray.execution.asking import ask
         from tbar_ray.execution.calls import calls_for
         from tbar_ray.execution.cluster import ray_session
@@ -174,6 +175,7 @@ class Trials:
 
         spec, concurrency = self._spec, self._spec.search.concurrency
         room = None
+        self._say("starting a local Ray" if address == "local" else f"joining the Ray cluster at {address}")
         where = until_the_end.enter_context(ray_session(address, spec))
         if (line := misfit(spec.resources, nodes())) is not None:  # an autoscaler may bring what is missing
             self._say(f"warning: {line} now; stages wait until there is")
@@ -199,8 +201,10 @@ class Trials:
             from tbar_ray.search.sweep import sweep
 
             total = searched_trials(spec) if trials is None else len(trials)
-            many = f"{total} trial{'' if total == 1 else 's'}"
-            self._say(f"{many} on {where}; store {self._store.url}")
+            many = counted(total, "trial")
+            extent = Extent(total, None if trials is None else len(stages_in_order(_outputs(trials))))
+            of = "" if extent.stages is None else f" of {counted(extent.stages, 'stage')}"
+            self._say(f"{many}{of} on {where}; store {self._store.url}; MLflow is being opened")
             proposals = build_proposals(self._planner) if trials is None else GivenTrials(trials)
             self._recording.wait_until_open()
 
@@ -210,7 +214,10 @@ class Trials:
 
             searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, self._mend_sources, room)
             searcher.is_stopping = lambda: self._stopping.requested
-            with Display(self._console, coordinator, total, searcher.send_again, searcher.is_stopping) as display:
+            announcement = Announcement(self._store, self._ledger.folder, self._scope.name)
+            with Display(
+                self._console, coordinator, extent, announcement, searcher.send_again, searcher.is_stopping
+            ) as display:
                 self._stopping.gently(True)
                 try:
                     sweep(searcher, total, concurrency, coordinator)
@@ -235,10 +242,15 @@ class Trials:
         if trials is None:
             clean = self._planner.foundation().clean
             return [] if clean is None else stages_in_order([clean])[-1:]
-        return [stage for planned in trials[:many] for stage in planned.graph.outputs]
+        return _outputs(trials[:many])
 
     def _say(self, text: str) -> None:
-        self._console.print(redact(f"campaign {self._spec.name}: {text}"), markup=False, soft_wrap=True)
+        say(self._console, f"campaign {self._spec.name}: {text}")
+
+
+def _outputs(trials: list[PlannedTrial]) -> list[Stage]:
+    """The stages that some trials wait for."""
+    return [stage for planned in trials for stage in planned.graph.outputs]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +20,7 @@ from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
     from tbar_ray.bench.speed import TrainingSpeed
+    from tbar_ray.spec.campaign import CampaignSpec
 
 app = typer.Typer(help="Plan, run and report ablation campaigns (YAML specs; see jobs/).", no_args_is_help=True)
 
@@ -44,6 +45,22 @@ def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tu
     from tbar_ray.store.store import Store
 
     return load_spec(path, overrides), Store(store_url or default_store())
+
+
+def _where_mlflow_is(uri: str, campaign: CampaignSpec, experiment: str) -> Iterator[str]:
+    """Yield lines on where MLflow has recorded a campaign; of a server, its pages."""
+    from tbar_ray.planning.planner import campaign_fingerprint
+    from tbar_ray.tracking.links import compare_page, runs_page, ui_address
+    from tbar_ray.tracking.places import is_server
+
+    where = f"  MLflow    {redact(uri)}  (experiment {campaign.name}"
+    if not experiment:
+        yield f"{where})"
+        return
+    told = ui_address(uri), experiment, campaign_fingerprint(campaign)
+    yield f"{where})" if is_server(uri) else f"{where}; `{_ui_command(uri)} {campaign.name}` serves the pages below)"
+    yield f"  runs      {redact(runs_page(*told))}"
+    yield f"  compare   {redact(compare_page(*told))}"
 
 
 def _ui_command(uri: str) -> str:
@@ -143,6 +160,13 @@ def run(
         str | None,
         typer.Option(metavar="HOURS", help="stop before a stage that would go past it: 20gpuh, 300cpuh"),
     ] = None,
+    models: Annotated[
+        bool | None,
+        typer.Option(
+            "--log-models/--no-log-models",
+            help="give MLflow the best cleaned model of each attack; default: if its weights are at most 200 MB",
+        ),
+    ] = None,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -179,7 +203,9 @@ def run(
     scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
     folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
     limit = None if budget is None else Budget.parse(budget)
-    result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit)
+    result = launch(
+        campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit, log_models=models
+    )
     if out is None:
         link_latest(folder)
     if result.records:
@@ -192,9 +218,8 @@ def run(
         console.print(f"  lost      {cut}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(
-        f"  MLflow    {redact(uri)}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True
-    )
+    for line in _where_mlflow_is(uri, campaign, result.experiment_id):
+        console.print(line, soft_wrap=True)
     if result.refused is not None:
         told = f": {result.refused}; run the same command again, with another budget or none, to continue"
         console.print(Text.assemble(("stopped", "yellow"), told), soft_wrap=True)

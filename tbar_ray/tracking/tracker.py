@@ -100,7 +100,9 @@ class Tracker:
         self._client.log_batch(self.parent_id, tags=[RunTag(name, value) for name, value in told.items()])
         self._writer.add_parameters(self.parent_id, parameters_of_campaign(self._spec), known=run.data.params)
         self._client.log_dict(self.parent_id, redact_all(self._spec.model_dump(mode="json")), "spec.json")
-        self._client.set_experiment_tag(self.experiment_id, f"{SHARED}{fingerprint}", view_of(self._spec, fingerprint))
+        view = {f"{SHARED}{fingerprint}": view_of(self._spec, fingerprint), CAMPAIGN: fingerprint}
+        for tag, value in view.items():
+            self._client.set_experiment_tag(self.experiment_id, tag, value)
         if foundation is not None:
             self._client.log_inputs(self.parent_id, datasets_of(foundation))
 
