@@ -27,10 +27,12 @@ from tbar_ray.records.sources import SourceChanges
 from tbar_ray.records.writing import UNREADABLE, RecordWriter
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.store import Store
+from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.recording import Recording
 
 if TYPE_CHECKING:
     from tbar_ray.execution.calls import LostAttempt
+    from tbar_ray.search.proposals import Proposals
 
 PATIENCE = 10.0
 """Seconds that the sweep waits for its first stage to run; a cluster may have to start a host for it."""
@@ -195,8 +197,6 @@ class Trials:
                 coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
                 ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
             self._recording.open()
-            from tbar_ray.search.proposals import GivenTrials
-            from tbar_ray.search.samplers import build_proposals
             from tbar_ray.search.searcher import CampaignSearcher
             from tbar_ray.search.sweep import sweep
 
@@ -205,7 +205,7 @@ class Trials:
             extent = Extent(total, None if trials is None else len(stages_in_order(_outputs(trials))))
             of = "" if extent.stages is None else f" of {counted(extent.stages, 'stage')}"
             self._say(f"{many}{of} on {where}; store {self._store.url}; MLflow is being opened")
-            proposals = build_proposals(self._planner) if trials is None else GivenTrials(trials)
+            proposals = self._proposals(trials, until_the_end)
             self._recording.wait_until_open()
 
             def ended(record: TrialRecord, planned: PlannedTrial) -> None:
@@ -230,6 +230,17 @@ class Trials:
                     self._handed_out, self._total = len(searcher.handed_out), total
                     self._keys.update(searcher.ended)
                     self._left_to_do = set(searcher.handed_out) - searcher.ended
+
+    def _proposals(self, trials: list[PlannedTrial] | None, until_the_end: ExitStack) -> Proposals:
+        """The given trials, or those that a sampler proposes, whose study is kept in the store."""
+        from tbar_ray.search.proposals import GivenTrials
+        from tbar_ray.search.samplers import build_proposals
+        from tbar_ray.search.study_journal import StudyJournal
+
+        if trials is not None:
+            return GivenTrials(trials)
+        scratch = until_the_end.enter_context(temporary("study"))
+        return build_proposals(self._planner, StudyJournal(self._store, self._ledger.folder, scratch))
 
     def _spending(self) -> Spending | None:
         if self._budget is None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,13 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tbar_ray.cli.console import table_console
+from tbar_ray.cli.mlflow_lines import where_mlflow_is
 from tbar_ray.cli.options import AsJson, StoreUrl, local_file, local_folder, local_path
 from tbar_ray.exit_codes import ExitCode
-from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
     from tbar_ray.bench.speed import TrainingSpeed
-    from tbar_ray.spec.campaign import CampaignSpec
 
 app = typer.Typer(help="Plan, run and report ablation campaigns (YAML specs; see jobs/).", no_args_is_help=True)
 
@@ -45,32 +43,6 @@ def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tu
     from tbar_ray.store.store import Store
 
     return load_spec(path, overrides), Store(store_url or default_store())
-
-
-def _where_mlflow_is(uri: str, campaign: CampaignSpec, experiment: str) -> Iterator[str]:
-    """Yield lines on where MLflow has recorded a campaign; of a server, its pages."""
-    from tbar_ray.planning.planner import campaign_fingerprint
-    from tbar_ray.tracking.links import compare_page, runs_page, ui_address
-    from tbar_ray.tracking.places import is_server
-
-    where = f"  MLflow    {redact(uri)}  (experiment {campaign.name}"
-    if not experiment:
-        yield f"{where})"
-        return
-    told = ui_address(uri), experiment, campaign_fingerprint(campaign)
-    yield f"{where})" if is_server(uri) else f"{where}; `{_ui_command(uri)} {campaign.name}` serves the pages below)"
-    yield f"  runs      {redact(runs_page(*told))}"
-    yield f"  compare   {redact(compare_page(*told))}"
-
-
-def _ui_command(uri: str) -> str:
-    from tbar_ray.store.paths import tracking_place
-
-    return (
-        "tbar ui"
-        if uri == tracking_place() and "TBAR_HOME" not in os.environ
-        else f"tbar ui --tracking-uri {redact(uri)}"
-    )
 
 
 @app.command()
@@ -218,7 +190,7 @@ def run(
         console.print(f"  lost      {cut}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    for line in _where_mlflow_is(uri, campaign, result.experiment_id):
+    for line in where_mlflow_is(uri, campaign, result.experiment_id):
         console.print(line, soft_wrap=True)
     if result.refused is not None:
         told = f": {result.refused}; run the same command again, with another budget or none, to continue"

@@ -12,6 +12,7 @@ from tbar_ray import __version__
 from tbar_ray.cli import campaign, data, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.campaign_export import export
+from tbar_ray.cli.campaign_watch import watch
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.doctor import doctor
 from tbar_ray.cli.evaluate import evaluate
@@ -36,6 +37,7 @@ app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
 app.add_typer(model.app, name="model")
 campaign.app.command()(export)
+campaign.app.command()(watch)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(spec.app, name="spec")
 app.add_typer(store.app, name="store")
