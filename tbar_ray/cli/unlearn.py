@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from tbar_ray.cli.completion import method_names
 from tbar_ray.cli.options import local_file
 from tbar_ray.cli.suspect_options import (
     CHOICE,
@@ -77,7 +78,13 @@ def unlearn(
         int, typer.Option(min=1, help="clean pairs, for a method that needs them", rich_help_panel=METHOD)
     ] = 300,
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="a name of `tbar method list`", rich_help_panel=METHOD)
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="a name of `tbar method list`",
+            rich_help_panel=METHOD,
+            autocompletion=method_names,
+        ),
     ] = "twin-distillation",
     parameter: Annotated[
         list[str],
