@@ -91,17 +91,17 @@ def launch(
         TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
-    say(console, f"campaign {spec.name}: checking spec, data and store")
     planner = Planner(spec)
-    check_campaign(planner)
-    scope.check(planner)
+    with console.status("checking spec, data and store"):
+        check_campaign(planner)
+        scope.check(planner)
+        store.check()
 
     def warn(line: str) -> None:
         say(console, f"warning: {line}", style="yellow")
 
     for line in planner.warnings:
         warn(line)
-    store.check()
     store.remove_abandoned_scratch()
     remove_abandoned()
     ledger = Ledger(store, spec)

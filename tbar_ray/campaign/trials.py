@@ -201,10 +201,9 @@ class Trials:
             from tbar_ray.search.sweep import sweep
 
             total = searched_trials(spec) if trials is None else len(trials)
-            many = counted(total, "trial")
             extent = Extent(total, None if trials is None else len(stages_in_order(_outputs(trials))))
-            of = "" if extent.stages is None else f" of {counted(extent.stages, 'stage')}"
-            self._say(f"{many}{of} on {where}; store {self._store.url}; MLflow is being opened")
+            stages = "" if extent.stages is None else f", {counted(extent.stages, 'stage')}"
+            self._say(f"{counted(total, 'trial')} on {where}{stages}; store {self._store.url}; opening MLflow")
             proposals = self._proposals(trials, until_the_end)
             self._recording.wait_until_open()
 
