@@ -10,21 +10,21 @@ from rich.text import Text
 
 from tbar_ray.campaign.live import LiveStage, LiveState
 from tbar_ray.campaign.time_left import told
-from tbar_ray.execution.calls import StageStatus
+from tbar_ray.execution.calls import StageStatus, State
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.cells import best_of_attacks
 from tbar_ray.records.record import TrialRecord
 
 MOST_BEST, MOST_RUNNING = 4, 16
 """Lines of the best trials, and of running stages, that a terminal has room for."""
-STATES = {
+STATES: dict[State, str] = {
     "waiting": "dim", "running": "cyan", "done": "green", "cached": "green", "failed": "red", "stopped": "yellow",
 }  # fmt: skip
 
 
 def head_line(state: LiveState) -> Text:
     """Trials, stages by state, and the time that is left."""
-    counts: dict[str, int] = {}
+    counts: dict[State, int] = {}
     for kind in state.kinds:
         for name, number in kind.states.items():
             counts[name] = counts.get(name, 0) + number

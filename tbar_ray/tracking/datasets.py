@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.redaction import redact
-from tbar_ray.stages.data import GivenData, Located, Mixture
-from tbar_ray.stages.node import Stage
+from tbar_ray.stages.data import (
+    GivenData,
+    Located,
+    Mixture,
+    SyntheticCorpus,
+    SyntheticEvaluation,
+    SyntheticRetrieval,
+    SyntheticTask,
+)
 
 CONTEXT = "mlflow.data.context"
+DRAWN = (SyntheticCorpus, SyntheticEvaluation, SyntheticRetrieval, SyntheticTask)
+LONGEST = 500
+"""Letters of a data set's name: the server's limit."""
 
 
 def datasets_of(foundation: Foundation) -> list[DatasetInput]:
@@ -43,18 +52,15 @@ def _parts(data: Located) -> Iterator[Located]:
 
 
 def _dataset(data: Located) -> Dataset:
-    profile: dict[str, Any]
+    name, source_type, source, images = "", "", "", None
     if isinstance(data, GivenData):
-        name, source, profile = redact(data.place), {"uri": redact(data.place)}, {"samples": data.samples}
-    else:
-        assert isinstance(data, Stage)
-        name, source, profile = data.title, {"artifact": data.artifact}, {"images": data.work or None}
-    known = {what: count for what, count in profile.items() if count is not None}
-    kind = "local" if isinstance(data, GivenData) else "store"
+        name, source_type, source, images = redact(data.place), "url", redact(data.place), data.samples
+    elif isinstance(data, DRAWN):
+        name, source_type, source, images = data.title, "store", data.artifact, data.work or None
     return Dataset(
-        name=name[-500:],
+        name=name[-LONGEST:],
         digest=data.fingerprint,
-        source_type=kind,
-        source=json.dumps(source),
-        profile=json.dumps(known) if known else None,
+        source_type=source_type,
+        source=json.dumps({"uri": source}),
+        profile=None if images is None else json.dumps({"images": images}),
     )

@@ -35,8 +35,8 @@ def parameters_of(record: TrialRecord, planned: PlannedTrial | None = None) -> P
 
 def parameters_of_campaign(spec: CampaignSpec) -> Parameters:
     """A spec as parameters; what changes no result is left out, since a parameter never changes."""
-    left_out = {"name": True, "description": True, "resources": HOW_IT_RUNS}
-    return flat(redact_all(spec.model_dump(mode="json", exclude=left_out)))
+    content = spec.model_dump(mode="json", exclude={"name": True, "description": True, "resources": HOW_IT_RUNS})
+    return flat(redact_all(content))
 
 
 def _resolved(planned: PlannedTrial) -> Parameters:

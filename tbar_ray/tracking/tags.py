@@ -17,6 +17,8 @@ from tbar_ray.redaction import redact
 FINGERPRINT = "tbar.fingerprint"
 CAMPAIGN = "tbar.campaign"
 """The fingerprint of the campaign that a trial or a training is of."""
+LAUNCHED = "tbar.launched"
+"""Of an experiment: when a campaign was launched last, in seconds since the epoch; `CAMPAIGN` says which."""
 KIND = "tbar.kind"
 """`campaign`, `trial` or `training`."""
 PARENT = "mlflow.parentRunId"

@@ -36,7 +36,7 @@ from tbar_ray.tracking.places import check_database, check_server, deleted, is_s
 from tbar_ray.tracking.run_metrics import metrics_of
 from tbar_ray.tracking.run_parameters import flat, parameters_of, parameters_of_campaign
 from tbar_ray.tracking.run_writer import OwnRun, RunWriter
-from tbar_ray.tracking.tags import CAMPAIGN, DESCRIPTION, FINGERPRINT, KIND, PARENT, environment, origin
+from tbar_ray.tracking.tags import CAMPAIGN, DESCRIPTION, FINGERPRINT, KIND, LAUNCHED, PARENT, environment, origin
 from tbar_ray.tracking.view import SHARED, view_of
 
 RUNS_AT_ONCE = 1000
@@ -100,7 +100,11 @@ class Tracker:
         self._client.log_batch(self.parent_id, tags=[RunTag(name, value) for name, value in told.items()])
         self._writer.add_parameters(self.parent_id, parameters_of_campaign(self._spec), known=run.data.params)
         self._client.log_dict(self.parent_id, redact_all(self._spec.model_dump(mode="json")), "spec.json")
-        view = {f"{SHARED}{fingerprint}": view_of(self._spec, fingerprint), CAMPAIGN: fingerprint}
+        view = {
+            f"{SHARED}{fingerprint}": view_of(self._spec, fingerprint),
+            CAMPAIGN: fingerprint,
+            LAUNCHED: int(time.time()),
+        }
         for tag, value in view.items():
             self._client.set_experiment_tag(self.experiment_id, tag, value)
         if foundation is not None:

@@ -19,7 +19,7 @@ from tbar_ray.errors import TrackingError
 from tbar_ray.redaction import redact
 from tbar_ray.store.paths import default_artifacts
 from tbar_ray.tracking.places import authorisation
-from tbar_ray.tracking.tags import CAMPAIGN
+from tbar_ray.tracking.tags import CAMPAIGN, LAUNCHED
 
 HOST = "127.0.0.1"
 PATIENCE = 300.0
@@ -44,8 +44,9 @@ def serving(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     if (artifacts := default_artifacts(uri)) is not None:
         command += ["--default-artifact-root", artifacts.as_uri()]
-    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
-    server = subprocess.Popen(command, env=environment, start_new_session=True)  # it has children of its own
+    command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    # in a group of its own, since it has children; what it says is no output of the command
+    server = subprocess.Popen(command, env=environment, start_new_session=True, stdout=sys.stderr.fileno())
     try:
         _wait(server, uri, port)
         yield server
@@ -66,18 +67,19 @@ def shown_campaign(address: str, name: str | None) -> tuple[str, str] | None:
     Raises:
         TrackingError: one line, if there is no campaign of that name.
     """
-    body = json.dumps({"max_results": MOST, "order_by": ["last_update_time DESC"]}).encode()
+    body = json.dumps({"max_results": MOST}).encode()
     headers = {"Content-Type": "application/json", **authorisation()}
     asked = Request(f"{address}/api/2.0/mlflow/experiments/search", data=body, headers=headers)
     with urlopen(asked, timeout=30) as answer:
         experiments: list[dict[str, Any]] = json.load(answer).get("experiments", [])
-    found = {}
+    found, launched = dict[str, tuple[str, str]](), dict[str, int]()
     for one in experiments:
         tags = {tag["key"]: tag["value"] for tag in one.get("tags", [])}
         if CAMPAIGN in tags:
             found[one["name"]] = one["experiment_id"], tags[CAMPAIGN]
+            launched[one["name"]] = int(tags[LAUNCHED])
     if name is None:
-        return next(iter(found.values()), None)
+        return found[max(launched, key=lambda each: launched[each])] if launched else None
     if name not in found:
         raise TrackingError(
             f"MLflow at {address} has no campaign {name!r}; it has {', '.join(sorted(found)) or 'none'}"
