@@ -19,8 +19,8 @@ from tbar_ray.search.journal_place import FILE
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 
-SILENT = 60.0
-"""Seconds without a sign of life after which a launch is said to be silent."""
+SILENT, GONE = 60.0, 600.0
+"""Seconds without a sign of life after which a launch is said to be silent, and is not waited for any more."""
 
 
 class Watcher:
@@ -39,14 +39,15 @@ class Watcher:
         """Whether a launch ran at the last look."""
 
     def look(self, now: float | None = None) -> RenderableType:
-        """What there is to see: of every launch its stages and what runs, then the best trials."""
+        """What there is to see at a time: of every launch its stages and what runs, then the best trials."""
+        now = time.time() if now is None else now
         states = live_states(self._store, self._ledger.folder)
-        self.runs = bool(states)
+        self.runs = any(now - state.written < GONE for state in states.values())
         self._read_records()
         parts: list[RenderableType] = []
         for name, state in states.items():
             launch = "" if name == "whole" else f", {name.replace('-', ' ')}"
-            parts += [Text(f"{self._spec.name}{launch}{_sign(state, now or time.time())}", style="bold")]
+            parts += [Text(f"{self._spec.name}{launch}{_sign(state, now)}", style="bold")]
             parts += [kinds_table(state), running_table(state), head_line(state)]
         records = list(in_order(self._records.values()))
         if not states:

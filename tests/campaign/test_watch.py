@@ -55,9 +55,13 @@ def test_each_share_is_shown_and_one_that_is_silent_says_so(store: Store) -> Non
     told = state()
     announce(store, told, "share-1-of-2")
     announce(store, told.model_copy(update={"written": told.written - 600}), "share-2-of-2")
-    text = seen(Watcher(SPEC, store), now=told.written + 1)
+    watcher = Watcher(SPEC, store)
+    text = seen(watcher, now=told.written + 1)
     assert "watched, share 1 of 2\n" in re.sub(r" +\n", "\n", text)
     assert "watched, share 2 of 2: silent for 10 min (since " in text
+    assert watcher.runs
+    seen(watcher, now=told.written + 601)
+    assert not watcher.runs, "nobody waits for one that was killed"
 
 
 def test_a_record_is_read_once_unless_its_trial_failed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
