@@ -51,7 +51,7 @@ class Watcher:
             parts += [kinds_table(state), running_table(state), head_line(state)]
         records = list(in_order(self._records.values()))
         if not states:
-            parts.append(Text(f"{self._spec.name}: no launch runs; {counted(len(records), 'trial')} have a record"))
+            parts.append(Text(f"{self._spec.name}: no launch runs; {counted(len(records), 'trial')} in the store"))
         return Group(*parts, *best_lines(records), *self._study())
 
     def _read_records(self) -> None:

@@ -36,6 +36,7 @@ from tbar_ray.tracking.places import check_database, check_server, deleted, is_s
 from tbar_ray.tracking.run_metrics import metrics_of
 from tbar_ray.tracking.run_parameters import flat, parameters_of, parameters_of_campaign
 from tbar_ray.tracking.run_writer import OwnRun, RunWriter
+from tbar_ray.tracking.system_metrics import SystemMetrics
 from tbar_ray.tracking.tags import CAMPAIGN, DESCRIPTION, FINGERPRINT, KIND, LAUNCHED, PARENT, environment, origin
 from tbar_ray.tracking.view import SHARED, view_of
 
@@ -72,6 +73,7 @@ class Tracker:
         self._closing, self._closed = Lock(), False
         self._runs: dict[str, OwnRun] | None = None
         self._origin = origin()
+        self._system: SystemMetrics | None = None
         self._writer = RunWriter(self._client, uri, self.experiment_id)
 
     def start(self, foundation: Foundation | None = None) -> None:
@@ -107,6 +109,7 @@ class Tracker:
         }
         for tag, value in view.items():
             self._client.set_experiment_tag(self.experiment_id, tag, value)
+        self._system = SystemMetrics(self.parent_id, self.uri)
         if foundation is not None:
             self._client.log_inputs(self.parent_id, datasets_of(foundation))
 
@@ -186,6 +189,8 @@ class Tracker:
 
     def close(self, status: str, *, for_good: bool = False) -> None:
         """End the parent run; what another thread says of its end after `for_good` does not count."""
+        if not for_good and self._system is not None:  # else the process ends, and does not wait for it
+            self._system.finish()
         with self._closing:
             if not self._closed:
                 self._client.set_terminated(self.parent_id, status=status)

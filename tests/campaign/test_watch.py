@@ -69,7 +69,7 @@ def test_a_record_is_read_once_unless_its_trial_failed(store: Store, monkeypatch
     for one in (record(size=10), failed(size=20)):
         ledger.write(one)
     watcher = Watcher(SPEC, store)
-    assert "2 trials have a record" in seen(watcher)
+    assert "2 trials in the store" in seen(watcher)
     read: list[str] = []
     find = Ledger.find
 

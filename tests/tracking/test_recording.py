@@ -40,6 +40,7 @@ def test_everything_is_recorded_once_finish_returns(uri: str) -> None:
     recording = Recording(spec(name="beside"), uri, Console(quiet=True))
     for size in (10, 20, 30):
         recording.log_trial(record(size=size))  # nobody has waited for the parent run
+    assert recording.without_model([record(size=20)]) == [record(size=20)]
     recording.finish("FINISHED", {"trials": 3.0})
     assert recording.failure is None
     tracker = recording.wait_until_open()

@@ -44,6 +44,7 @@ from tests.records.records import (
     seen,
 )
 from tests.specs import spec
+from tests.waiting import wait_until
 
 KINDS = ("campaign", "trial", "training")
 SUMMARY = {"trials": 3.0, "failed": 1.0}
@@ -208,6 +209,18 @@ def test_the_parent_has_its_spec_its_data_and_where_it_comes_from(place: Path, m
     assert experiment.tags["mlflow.note.content"] == "in words"
     view = json.loads(experiment.tags[f"mlflow.sharedViewState.{campaign_fingerprint(made)}"])
     assert view["selectedColumns"][:2] == ["params.`forget_size`", "metrics.`asr`"]
+
+
+def test_system_metrics_are_measured_where_mlflow_is_told_to(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    tracker = Tracker(uri(place), place / "artifacts", spec(name="measured"))
+    tracker.start()
+    client = MlflowClient(uri(place))
+    wait_until(lambda: "system/cpu_utilization_percentage" in client.get_run(tracker.parent_id).data.metrics)
+    tracker.finish("FINISHED", {})
+    assert client.get_run(tracker.parent_id).info.status == "FINISHED"
+    assert not [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
 
 
 def test_a_shared_training_is_a_run_of_its_own(place: Path) -> None:
