@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -32,10 +32,11 @@ ENDED: tuple[State, ...] = ("done", "cached", "failed", "stopped")
 
 @dataclass(frozen=True)
 class Extent:
-    """How much there is to show: trials, and stages where they are known."""
+    """How much there is to show: trials, stages where they are known, and the records that were there before."""
 
     trials: int
     stages: int | None
+    known: Sequence[TrialRecord] = ()
 
 
 class Display:
@@ -64,7 +65,8 @@ class Display:
     ) -> None:
         self._console, self._coordinator = console, coordinator
         self._extent, self._announcement = extent, announcement
-        self._records: list[TrialRecord] = []
+        self._records: list[TrialRecord] = list(extent.known)
+        self._ended = 0
         self._left = TimeLeft(extent.trials)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -92,10 +94,11 @@ class Display:
     def trial_ended(self, record: TrialRecord) -> None:
         """Show a trial's result."""
         self._records.append(record)
+        self._ended += 1
         now = time.monotonic()
         self._left.trial_ended(now)
         left = told(self._left.seconds(now))
-        number = f"trial {len(self._records)}/{self._extent.trials}"
+        number = f"trial {self._ended}/{self._extent.trials}"
         self._say(f"{number}  {describe_trial(record)}{f'  ({left})' if left else ''}")
 
     def _watch(self) -> None:
@@ -135,7 +138,7 @@ class Display:
         state = state_of(
             snapshot,
             trials=self._extent.trials,
-            ended=len(self._records),
+            ended=self._ended,
             stages=self._extent.stages,
             left=self._left.seconds(time.monotonic()),
         )

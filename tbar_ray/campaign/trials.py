@@ -69,6 +69,7 @@ class Trials:
         self._spec, self._store = planner.spec, ledger.store
         self._sources = SourceChanges(self._store)
         self._keys: set[str] = set()
+        self._replayed: list[TrialRecord] = []
         self._left_to_do: set[str] = set()
         self.lost_attempts: list[LostAttempt] = []
         """The attempts at stages that were cut off; those of a coordinator that was itself lost are not known."""
@@ -129,6 +130,7 @@ class Trials:
                 continue
             self._ledger.write(record)
             self._recording.log_trial(record, planned)
+            self._replayed.append(record)
             self._keys.add(planned.fingerprint)
         if self._keys:
             which = "all" if not left else f"{len(self._keys)} of"
@@ -201,7 +203,8 @@ class Trials:
             from tbar_ray.search.sweep import sweep
 
             total = searched_trials(spec) if trials is None else len(trials)
-            extent = Extent(total, None if trials is None else len(stages_in_order(_outputs(trials))))
+            every = None if trials is None else len(stages_in_order(_outputs(trials)))
+            extent = Extent(total, every, self._replayed)
             stages = "" if extent.stages is None else f", {counted(extent.stages, 'stage')}"
             self._say(f"{counted(total, 'trial')} on {where}{stages}; store {self._store.url}; opening MLflow")
             proposals = self._proposals(trials, until_the_end)

@@ -59,7 +59,8 @@ def shown(
     console = Console(file=out, width=width, force_terminal=terminal, color_system=None)
     store = Store(str(tmp_path / "store"))
     coordinator = Coordinator(Snapshot(KINDS, {"f": RUNNING}, [ENDED], ["a shard is lost"]))
-    with Display(console, coordinator, Extent(4, stages), Announcement(store, FOLDER, "whole")) as display:
+    extent = Extent(4, stages, [record("blended", size=10)])
+    with Display(console, coordinator, extent, Announcement(store, FOLDER, "whole")) as display:
         for each in records:
             display.trial_ended(each)
         assert coordinator.asked.wait(60)
@@ -95,6 +96,7 @@ def test_in_a_terminal_what_has_ended_stays_and_what_runs_is_below(tmp_path: Pat
     assert "▸ plant badnets" in kept
     assert "trials 1/4   stages of 31: 1 waiting, 1 running, 1 done, 1 cached" in kept
     assert "best so far  badnets, tbar" in kept
+    assert "best so far  blended, tbar" in kept, "it was there before"
     assert "running: " not in kept, "a bar says it"
     assert "\x1b[?25h" in text, "the cursor is back"
 
