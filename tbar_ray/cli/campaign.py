@@ -160,13 +160,13 @@ def run(
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
+    from tbar_ray.cli.results import print_results
     from tbar_ray.errors import TrackingError
     from tbar_ray.execution.budget import Budget
     from tbar_ray.planning.share import Share
     from tbar_ray.report.expenses import expense_line, lost_line
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
-    from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import home, tracking_place
 
     campaign, opened = open_campaign(spec, override, store)
@@ -181,7 +181,7 @@ def run(
     if out is None:
         link_latest(folder)
     if result.records:
-        console.print(result_table(result.records, marked=console.color_system is None))
+        print_results(console, result.records)
     for line in losses_lines(result.records):
         console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
@@ -224,6 +224,7 @@ def status(
     each counted once, and the hours that would have been spent besides if every
     trial had computed its own. Time of stages that failed is not known.
     """
+    from tbar_ray.cli.results import print_results
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.account import account_of
@@ -231,7 +232,6 @@ def status(
     from tbar_ray.records.names import run_name
     from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
-    from tbar_ray.report.terminal import result_table
 
     campaign, opened = open_campaign(spec, override, store)
     known = Ledger(opened, campaign).read()
@@ -247,7 +247,7 @@ def status(
         return
     console = table_console()
     if records:
-        console.print(result_table(records, marked=console.color_system is None))
+        print_results(console, records)
     for line in losses_lines(records):
         console.print(line, style="yellow", soft_wrap=True)
     if names:
@@ -314,9 +314,9 @@ def profile(
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
+    from tbar_ray.cli.results import print_results
     from tbar_ray.errors import SpecError
     from tbar_ray.processors import processors
-    from tbar_ray.report.terminal import result_table
     from tbar_ray.spec.load import load_spec
     from tbar_ray.store.temporary import temporary
 
@@ -346,7 +346,7 @@ def profile(
     console.print(table)
     if found.trainings:
         console.print(_speeds(found.trainings))
-    console.print(result_table(found.records, marked=console.color_system is None))
+    print_results(console, found.records)
     console.print(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"
