@@ -28,11 +28,12 @@ class TimeLeft:
         self._ends.append(now)
 
     def seconds(self, now: float) -> float | None:
-        """Seconds that are left, 0 or more; None while nobody can tell."""
-        if len(self._ends) < LEAST:
+        """Seconds that are left, 0 or more; None while nobody can tell, and at the end."""
+        left = self._total - self._ended
+        if len(self._ends) < LEAST or not left:
             return None
         pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
-        return max(0.0, (self._total - self._ended) * pace - (now - self._ends[-1]))
+        return max(0.0, left * pace - (now - self._ends[-1]))
 
 
 def told(seconds: float | None) -> str:

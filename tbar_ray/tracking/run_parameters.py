@@ -13,8 +13,12 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 
-OF_TRIAL = {"data", "model", "poison", "forget", "defender", "evaluation"}
+OF_TRIAL = {"model", "poison", "forget", "defender", "evaluation", "search"}
 """Sections of a trial's spec that are its parameters; attack and method are told by what they resolve to."""
+OF_OTHERS = {
+    "model": {"training"}, "poison": {"training"}, "search": {"axes", "trials", "study", "mean_over", "concurrency"},
+}  # fmt: skip
+"""What of them is told by the runs of trainings and by the campaign's: a thousand trials need not repeat it."""
 LONGEST = 6000
 """Letters of a parameter's value: the server's limit."""
 Parameters = dict[str, str]
@@ -23,7 +27,7 @@ Parameters = dict[str, str]
 def parameters_of(record: TrialRecord, planned: PlannedTrial | None = None) -> Parameters:
     """Parameters of a trial's run: its axes, what its attack fixes, α where it was selected, numbers of test images.
 
-    With its plan also all of its resolved spec that has a value: `model.architecture`, `evaluation.min_retention`,
+    With its plan also what of its resolved spec has a value: `model.architecture`, `evaluation.min_retention`,
     `method.learning_rate`, `attack.patch_size`, ….
     """
     fixed = {name: getattr(record, name) for name in OF_ATTACK}
@@ -41,11 +45,8 @@ def parameters_of_campaign(spec: CampaignSpec) -> Parameters:
 
 def _resolved(planned: PlannedTrial) -> Parameters:
     trial, path = planned.trial, planned.graph.path
-    sections = trial.spec.model_dump(mode="json", include=OF_TRIAL | {"search"})
-    search = sections.pop("search")
     told = {
-        **sections,
-        "search": {name: search[name] for name in ("sampler", "objective")},
+        **trial.spec.model_dump(mode="json", include=OF_TRIAL, exclude=OF_OTHERS),
         "attack": path.infected.backdoor.parameters,
         "method": path.unlearn.parameters,
         "alphas": list(trial.alphas),

@@ -14,9 +14,18 @@ def test_the_pace_of_the_last_trials_counts_and_not_the_first_wait() -> None:
     assert left.seconds(504.0) == 7 * 2
     assert left.seconds(505.0) == 7 * 2 - 1
     assert left.seconds(999.0) == 0
-    for number in range(40):  # another method, half as fast
-        left.trial_ended(504.0 + 4 * number)
-    assert TimeLeft(10).seconds(0) is None
+
+
+def test_another_method_has_another_pace_and_the_end_none() -> None:
+    left = TimeLeft(100)
+    for number in range(40):
+        left.trial_ended(2.0 * number)
+    for number in range(1, 41):  # half as fast
+        left.trial_ended(80.0 + 4 * number)
+    assert left.seconds(240.0) == 20 * 4
+    for number in range(20):
+        left.trial_ended(240.0 + number)
+    assert left.seconds(260.0) is None
 
 
 @pytest.mark.parametrize(
