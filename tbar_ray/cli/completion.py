@@ -1,4 +1,4 @@
-"""What a shell completes: names of methods, triggers, shipped specs. Install it with `tbar --install-completion`.
+"""What a shell completes: names of methods, searches, triggers and shipped specs (`tbar --install-completion`).
 
 Each takes what was typed so far, and is called when Tab is pressed.
 """
@@ -13,6 +13,13 @@ def method_names(incomplete: str) -> list[str]:
     from tbar_ray.unlearning.registry import UNLEARNERS
 
     return _beginning(UNLEARNERS, incomplete)
+
+
+def inversion_names(incomplete: str) -> list[str]:
+    """Names of `tbar inversion list`."""
+    from tbar_ray.inversion.registry import INVERTERS
+
+    return _beginning(INVERTERS, incomplete)
 
 
 def trigger_names(incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tbar_ray.cli.bench import BENCHES
-from tbar_ray.cli.completion import bench_names, method_names, spec_names, trigger_names
+from tbar_ray.cli.completion import bench_names, inversion_names, method_names, spec_names, trigger_names
 
 RUN = "from tbar_ray.cli.main import app; app(prog_name='tbar')"
 
@@ -15,6 +15,7 @@ RUN = "from tbar_ray.cli.main import app; app(prog_name='tbar')"
 def test_names_that_begin_as_typed() -> None:
     assert method_names("twin") == ["twin-distillation"]
     assert {"badnets", "badnets-lattice"} <= set(trigger_names("badnets"))
+    assert inversion_names("decr") == ["decree"]
     assert "badclip/sig" in trigger_names("badclip/")
     assert spec_names("paper/al") == ["paper/alpha"]
     assert set(bench_names("")) == set(BENCHES)
