@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from pydantic import ValidationError
@@ -69,9 +70,9 @@ def state_of(snapshot: Snapshot, *, trials: int, ended: int, stages: int | None,
 
 
 class Announcement:
-    """A launch's file in the store, written now and then and removed at the end.
+    """A launch's file in the store, written now and then, in a thread of its own, and removed at the end.
 
-    A store that does not answer is no reason to stop: nothing but a view depends on it.
+    A store that does not answer is no reason to stop or to wait: nothing but a view depends on it.
 
     Args:
         store: of the campaign.
@@ -82,19 +83,25 @@ class Announcement:
     def __init__(self, store: Store, folder: str, launch: str) -> None:
         self._store, self._path = store, f"{folder}/{FOLDER}/{launch}.json"
         self._written = -EVERY
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="announcement")
+        self._writing: Future[None] | None = None
 
     def write(self, state: LiveState) -> None:
-        """Write a state, unless the last one is too young."""
+        """Write a state, unless the last one is too young, or still being written."""
         now = time.monotonic()
-        if now - self._written >= EVERY:
+        if now - self._written >= EVERY and (self._writing is None or self._writing.done()):
             self._written = now
-            with suppress(StoreError, OSError):
-                self._store.write_json(self._path, state.model_dump(mode="json"))
+            self._writing = self._thread.submit(self._write, state)
 
     def remove(self) -> None:
         """The launch has ended."""
+        self._thread.shutdown()
         with suppress(StoreError, OSError):
             self._store.remove(self._path)
+
+    def _write(self, state: LiveState) -> None:
+        with suppress(StoreError, OSError):
+            self._store.write_json(self._path, state.model_dump(mode="json"))
 
 
 def live_states(store: Store, folder: str) -> Mapping[str, LiveState]:

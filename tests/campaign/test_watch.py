@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tbar_ray.campaign.live import Announcement, LiveState
+from tbar_ray.campaign.live import Announcement, LiveState, live_states
 from tbar_ray.campaign.watch import Watcher, watch
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
@@ -16,6 +16,7 @@ from tbar_ray.store.store import Store
 from tests.campaign.test_live import state
 from tests.records.records import failed, record
 from tests.specs import spec
+from tests.waiting import wait_until
 
 SPEC = spec(name="watched")
 
@@ -28,6 +29,7 @@ def store(tmp_path: Path) -> Store:
 def announce(store: Store, told: LiveState, launch: str = "whole") -> Announcement:
     announcement = Announcement(store, Ledger(store, SPEC).folder, launch)
     announcement.write(told)
+    wait_until(lambda: launch in live_states(store, Ledger(store, SPEC).folder))
     return announcement
 
 
