@@ -13,15 +13,10 @@ from tbar_ray.planning.planner import Planner
 from tbar_ray.search.samplers import build_proposals
 from tbar_ray.search.study_journal import FILE, StudyJournal
 from tbar_ray.store.store import Store
-from tests.search.proposing import ATTACKS, AXES, drive, scored, settings_of
+from tests.search.proposing import ATTACKS, AXES, constrained, drive, scored, settings_of
 from tests.specs import spec
 
 FOLDER = "campaigns/demo/1234"
-
-
-def constrained(settings: Mapping[str, Any]) -> dict[str, float]:
-    """A made-up result; sets of more than 30 images cost too much CA."""
-    return {**scored(settings), "ca_missing": settings["forget_size"] / 60 - 0.5}
 
 
 def searched(tmp_path: Path, **search: Any) -> tuple[list[Mapping[str, Any]], list[optuna.Study]]:
