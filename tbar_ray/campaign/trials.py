@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from tbar_ray.campaign.actors import coordinator_of, workers_ready
 from tbar_ray.campaign.live import Announcement
 from tbar_ray.campaign.saying import say
 from tbar_ray.campaign.scope import EVERYTHING, Scope
@@ -26,7 +27,6 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges
 from tbar_ray.records.writing import UNREADABLE, RecordWriter
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
-from tbar_ray.store.store import Store
 from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.recording import Recording
 
@@ -190,8 +190,8 @@ class Trials:
         at_first = concurrency if room is None else room()
         with (
             ClusterWatch(self._on_lost),
-            _workers(at_first),
-            _coordinator(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
+            workers_ready(at_first),
+            coordinator_of(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
             first = self._first_stages(trials, at_first)
@@ -264,39 +264,3 @@ class Trials:
 def _outputs(trials: list[PlannedTrial]) -> list[Stage]:
     """The stages that some trials wait for."""
     return [stage for planned in trials for stage in planned.graph.outputs]
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[None]:
-    """Start worker processes and their imports, if there is room, so that the first stages find them ready."""
-    import ray
-
-    from tbar_ray.execution.stage_task import get_ready
-
-    cores = int(ray.cluster_resources().get("CPU", 0))
-    ready = [ray.remote(get_ready).options(num_cpus=1).remote() for _ in range(min(count, cores))]
-    try:
-        yield
-    finally:
-        for task in ready:
-            ray.cancel(task)  # a process that has found no room by now is not needed
-
-
-@contextmanager
-def _coordinator(store: Store, spending: Spending | None, most: Mapping[str, float], shares: bool) -> Iterator[Any]:
-    """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
-    import ray
-
-    from tbar_ray.execution.coordinator import Coordinator
-    from tbar_ray.streaming.here import here
-
-    # beside the driver: nodes of a cluster come and go, and with its own the stages would go that it runs
-    # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    made = ray.remote(Coordinator).options(
-        num_cpus=0, max_concurrency=1000, max_restarts=-1, scheduling_strategy=here()
-    )
-    actor = made.remote(store, spending, most, shares)
-    try:
-        yield actor
-    finally:
-        ray.kill(actor)
