@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tbar_ray.cli.completion import method_names
 from tbar_ray.cli.options import local_file, local_path
 from tbar_ray.cli.suspect_options import (
     CHOICE,
@@ -79,7 +80,13 @@ def unlearn(
         int, typer.Option(min=1, help="clean pairs, for a method that needs them", rich_help_panel=METHOD)
     ] = 300,
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="a name of `tbar method list`", rich_help_panel=METHOD)
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="a name of `tbar method list`",
+            rich_help_panel=METHOD,
+            autocompletion=method_names,
+        ),
     ] = "twin-distillation",
     parameter: Annotated[
         list[str],
