@@ -11,10 +11,9 @@ from torch import Tensor
 
 from tbar_ray.inversion.base import Inversion, Inverter, Progress, silent
 from tbar_ray.inversion.subject import Subject, draws
-from tbar_ray.seeding import torch_generator
+from tbar_ray.inversion.tanh_space import uniform, unit
 from tbar_ray.triggers.proxy import Proxy
 
-EPSILON = 1e-7
 SIMILAR = 0.99
 """Mean cosine of stamped embeddings above which a batch counts as a success."""
 FIRST_WEIGHT, LEAST_WEIGHT, MOST_WEIGHT = 1e-3, 1e-7, 1e5
@@ -78,7 +77,7 @@ class Decree(Inverter):
     and falls while they do not. Needs neither classes nor a text tower. The score is −log10 of PL1, the least ‖mask‖₁
     over the number of values of an image; the paper calls an encoder trojaned where PL1 < 0.1.
 
-    The original runs at 224 px on 500 images or more. Several random starts can run side by side; the least mask wins.
+    The original runs at 224 px on 500 images or more. Random starts can run side by side; the least mask wins.
     """
 
     name: ClassVar[str] = "decree"
@@ -100,8 +99,16 @@ class Decree(Inverter):
         batches = max(1, len(images) // self.batch_size)
         side, states = images.shape[-1], [_Start() for _ in range(self.starts)]
         # float64, as in the original: the range of arctanh is reached within its last digits
-        masks = _start(seed, "decree mask", self.starts, 1, side).to(subject.device).requires_grad_(True)
-        patterns = _start(seed, "decree pattern", self.starts, 3, side).to(subject.device).requires_grad_(True)
+        masks = (
+            uniform(seed, "decree mask", self.starts, (1, side, side), torch.float64)
+            .to(subject.device)
+            .requires_grad_(True)
+        )
+        patterns = (
+            uniform(seed, "decree pattern", self.starts, (3, side, side), torch.float64)
+            .to(subject.device)
+            .requires_grad_(True)
+        )
         optimizer = torch.optim.Adam([masks, patterns], lr=RATES[0][1], betas=(0.5, 0.9))
         rows, live = draws(len(images), self.batch_size, seed, "decree order"), set(range(self.starts))
         steps, losses = 0, list[tuple[int, float]]()
@@ -132,7 +139,7 @@ class Decree(Inverter):
         live: list[int],
     ) -> float:
         """One step of the starts that still run; the mean of their losses."""
-        shown, pattern = _unit(masks[live]), _unit(patterns[live])
+        shown, pattern = unit(masks[live]), unit(patterns[live])
         stamped = (1 - shown[:, None]) * images[None] + shown[:, None] * pattern[:, None]
         embedded = subject.embed(stamped.clamp(0, 1).flatten(0, 1).float()).view(len(live), len(images), -1)
         cosines = _mean_cosine(embedded)
@@ -159,20 +166,6 @@ class Decree(Inverter):
         size = torch.tensor(best.least / (3 * side**2)).clamp_min(1e-6)
         score = float(-size.log10())
         return Inversion(trigger, score, steps=steps, images=done, losses=tuple(losses), facts=facts)
-
-
-def _start(seed: int, purpose: str, starts: int, channels: int, side: int) -> Tensor:
-    """Parameters whose `_unit` is uniform in [0, 1]; a start is the same, however many run beside it."""
-    drawn = [
-        torch.rand(channels, side, side, generator=torch_generator(seed, purpose, start), dtype=torch.float64)
-        for start in range(starts)
-    ]
-    return ((torch.stack(drawn) - 0.5) * (2 - EPSILON)).arctanh()
-
-
-def _unit(values: Tensor) -> Tensor:
-    """Values in (0, 1)."""
-    return (values.tanh() / (2 - EPSILON) + 0.5).clamp(0, 1)
 
 
 def _mean_cosine(embedded: Tensor) -> Tensor:

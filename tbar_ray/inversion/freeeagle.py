@@ -31,7 +31,9 @@ class FreeEagle(Inverter):
     ranges above the third quartile (backdoor_inspection_new.py in
     FuChong-cyber/Data-Free-Neural-Backdoor-Detector-FreeEagle).
 
-    A detector: it finds no trigger, and looks at no image.
+    A detector: it finds no trigger, and looks at no image. The original inspects classifiers, whose logits are not
+    bounded; of cosines the score depends on how far the dummies are led, and it was seen to find a patch's target and
+    to miss that of a blended picture.
     """
 
     name: ClassVar[str] = "freeeagle"
@@ -39,7 +41,7 @@ class FreeEagle(Inverter):
     measures: ClassVar[str] = "interquartile ranges between the most probable wrong class and the third quartile"
 
     depth: float = Field(default=0.3, ge=0, lt=1, description="share of the blocks that come before the later part")
-    steps: int = Field(default=100, ge=1, description="optimiser steps; the original has 1,000")
+    steps: int = Field(default=60, ge=1, description="optimiser steps; the original has 1,000")
     rate: float = Field(default=0.01, gt=0, description="learning rate of Adam")
 
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:

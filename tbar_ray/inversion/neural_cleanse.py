@@ -15,10 +15,9 @@ from tbar_ray.inversion.mask_size import Smallest
 from tbar_ray.inversion.outlier import Outlier
 from tbar_ray.inversion.side_by_side import SideBySide
 from tbar_ray.inversion.subject import Subject, batches
-from tbar_ray.seeding import torch_generator
+from tbar_ray.inversion.tanh_space import uniform, unit
 from tbar_ray.triggers.proxy import Proxy
 
-EPSILON = 1e-7
 LEAST_SPREAD = 0.05
 """Of natural logarithms of sizes."""
 
@@ -55,7 +54,9 @@ class NeuralCleanse(Inverter):
         losses, search = Losses(progress, self.steps + self.refine), SideBySide(subject, stamp, self.at_once)
         few, many = (batches(fitted, self.batch_size * times, seed, f"{self.name} order") for times in (1, 4))
         with subject.frozen():
-            start = [part.to(subject.device) for part in _start(len(every), min(self.cells, side), side, seed)]
+            cells = min(self.cells, side)
+            shapes = ((1, cells, cells), (3, side, side))
+            start = [uniform(seed, f"{self.name} {shape[0]}", len(every), shape).to(subject.device) for shape in shapes]
             coarse = self._search(search, few, start, every, self.steps, losses)
             sizes = size(coarse.parts, side)
             suspects = sizes.argsort()[: self.suspects].cpu()
@@ -64,7 +65,7 @@ class NeuralCleanse(Inverter):
             judged = search.judge(held, fine.parts, suspects)
         least = int(size(fine.parts, side).argmin())
         best = Outlier.of(-sizes.log().cpu(), LEAST_SPREAD)
-        mask, pattern = (part[least] for part in (_mask(fine.parts[0], side), _unit(fine.parts[1])))
+        mask, pattern = (part[least] for part in (_mask(fine.parts[0], side), unit(fine.parts[1])))
         return Inversion(
             Proxy.of(keep=1 - mask, added=mask * pattern),
             best.anomaly_index,
@@ -110,7 +111,7 @@ class NeuralCleanse(Inverter):
 
 def stamp(images: Tensor, parts: Sequence[Tensor]) -> Tensor:
     """Images [B, 3, H, W] under masks and patterns, given by unbounded parameters [K, 1, g, g] and [K, 3, H, W]."""
-    mask, pattern = _mask(parts[0], images.shape[-1]), _unit(parts[1])
+    mask, pattern = _mask(parts[0], images.shape[-1]), unit(parts[1])
     return (1 - mask[:, None]) * images[None] + (mask * pattern)[:, None]
 
 
@@ -119,24 +120,9 @@ def size(parts: Sequence[Tensor], side: int) -> Tensor:
     return _mask(parts[0], side).sum((1, 2, 3))
 
 
-def _start(count: int, cells: int, side: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Parameters of masks [K, 1, g, g] and patterns [K, 3, H, W] that are uniform in [0, 1]."""
-    drawn = []
-    for shape in ((1, cells, cells), (3, side, side)):
-        purpose = f"neural-cleanse {shape[0]}"
-        rows = [torch.rand(shape, generator=torch_generator(seed, purpose, row)) for row in range(count)]
-        drawn.append(((torch.stack(rows) - 0.5) * (2 - EPSILON)).arctanh())
-    return drawn[0], drawn[1]
-
-
-def _unit(values: Tensor) -> Tensor:
-    """Values in (0, 1)."""
-    return values.tanh() / (2 - EPSILON) + 0.5
-
-
 def _mask(values: Tensor, side: int) -> Tensor:
     """Masks [K, 1, H, W] of the parameters of cells [K, 1, g, g]."""
-    return _enlarged(_unit(values), side)
+    return _enlarged(unit(values), side)
 
 
 def _enlarged(cells: Tensor, side: int) -> Tensor:

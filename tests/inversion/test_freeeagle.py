@@ -44,10 +44,10 @@ def blocks(shown: float) -> Subject:
 
 
 def test_the_class_that_shows_through_in_all_others_is_found() -> None:
-    found = FreeEagle(depth=0.5).invert(blocks(0.8), 0)
+    found = FreeEagle(depth=0.5, steps=100).invert(blocks(0.8), 0)
     assert found.target == TARGET
     assert found.trigger is None
-    clean = FreeEagle(depth=0.5).invert(blocks(0.0), 0).score
+    clean = FreeEagle(depth=0.5, steps=100).invert(blocks(0.0), 0).score
     assert clean is not None
     assert found.score is not None
     assert found.score > 5 * clean
