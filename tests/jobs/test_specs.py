@@ -45,8 +45,9 @@ def test_a_rehearsal_tries_every_kind_of_stage_attack_and_method_of_it(path: Pat
     assert _kinds(small) == _kinds(trials)
     for axis, of in (("attack", attrgetter("attack")), ("method", attrgetter("method"))):
         values = spec.search.axes.get(axis)
-        searched = spec.search.sampler != "grid" and isinstance(values, list)
-        assert {of(each.trial) for each in small} == ({*values} if searched else {of(each.trial) for each in trials})
+        tried, known = {of(each.trial) for each in small}, {of(each.trial) for each in trials}
+        # without their data, two tasks of one trigger and target are one trial of the grid
+        assert known <= tried <= ({*values} if isinstance(values, list) else known)
     assert {_architecture(each) for each in small} <= {_architecture(each) for each in trials}
     stages = stages_in_order([output for each in small for output in each.graph.outputs])
     assert max(stage.work for stage in stages) <= 500, "images"
