@@ -57,4 +57,5 @@ class Beside:
 
 
 def _file(weights: Path) -> Path:
-    return weights.with_name(f"{weights.stem}.beside.safetensors")
+    name = weights.name if weights.is_dir() else weights.stem
+    return weights.with_name(f"{name}.beside.safetensors")

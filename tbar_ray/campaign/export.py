@@ -31,7 +31,7 @@ class Exported:
     Attributes:
         record: the trial.
         why: why this one.
-        files: the weights, and what is beside them.
+        files: the weights, of a folder its other files, and what is beside them.
         manifest: `FILE.manifest.json`.
     """
 
@@ -46,18 +46,20 @@ def export_trial(
 ) -> Exported:
     """Write θ_b + coefficient·τ of a trial at its selected α, with a manifest.
 
+    A given infected model that came as a folder of open_clip or transformers can be written as one.
+
     Running statistics are re-estimated as they were for the trial's scores. A classifier or tokens of the method go to
     a second file, `<name>.beside.safetensors`.
 
     Args:
         spec: the campaign.
         store: with its artifacts.
-        out: `.safetensors` or a torch file, by its suffix.
+        out: `.safetensors` or a torch file, by its suffix, or a folder (`check_out`).
         trial: fingerprint or name (`find_trial`); None: the best on validation.
         command: the words that were typed, for the manifest.
 
     Raises:
-        SpecError: if there is no such trial, or it has selected no α.
+        SpecError: if there is no such trial, it has selected no α, or `out` cannot be written.
         StoreError: if the campaign has no trial, or an artifact that is needed is gone.
         CheckpointError: if the file cannot be written.
     """
@@ -125,7 +127,7 @@ def _value(setting: Any) -> Any:
 
 
 def _original(planned: PlannedTrial, store: Store) -> Path | None:
-    """The file of the model that was cleaned; None for a tag of open_clip."""
+    """The file or folder of the model that was cleaned; None for a tag of open_clip."""
     from tbar_ray.models.checkpoint import is_weights_file
     from tbar_ray.models.factory import weights_file
 

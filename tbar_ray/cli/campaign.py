@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from tbar_ray.cli import rehearsal
 from tbar_ray.cli.console import table_console
+from tbar_ray.cli.mlflow_lines import where_mlflow_is
 from tbar_ray.cli.options import AsJson, StoreUrl, local_file, local_folder, local_path
 from tbar_ray.exit_codes import ExitCode
-from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
     from tbar_ray.bench.speed import TrainingSpeed
@@ -28,6 +28,14 @@ SpecPath = Annotated[
 ]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a field, e.g. --set poison.rate=0.01")
+]
+
+Rehearse = Annotated[
+    bool,
+    typer.Option(
+        "--rehearse",
+        help="instead try every kind of stage, attack and method once, on random weights and drawn data",
+    ),
 ]
 
 
@@ -46,16 +54,6 @@ def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tu
     return load_spec(path, overrides), Store(store_url or default_store())
 
 
-def _ui_command(uri: str) -> str:
-    from tbar_ray.store.paths import tracking_place
-
-    return (
-        "tbar ui"
-        if uri == tracking_place() and "TBAR_HOME" not in os.environ
-        else f"tbar ui --tracking-uri {redact(uri)}"
-    )
-
-
 @app.command()
 def plan(
     spec: SpecPath,
@@ -71,6 +69,7 @@ def plan(
     address: Annotated[
         str | None, typer.Option(help="a Ray cluster, auto or HOST:PORT: exit code 1 if its nodes cannot hold a stage")
     ] = None,
+    rehearse: Rehearse = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the stages and trials, what is cached, and a rough cost. Computes nothing, and needs no data.
@@ -88,6 +87,9 @@ def plan(
     from tbar_ray.processors import processors
 
     campaign, opened = open_campaign(spec, override, store)
+    if rehearse:
+        rehearsal.show_plan(campaign)
+        return
     planner = Planner(campaign, without_data=True)
     check_campaign(planner)
     planned = make_plan(planner, opened, rate)
@@ -143,6 +145,14 @@ def run(
         str | None,
         typer.Option(metavar="HOURS", help="stop before a stage that would go past it: 20gpuh, 300cpuh"),
     ] = None,
+    rehearse: Rehearse = False,
+    models: Annotated[
+        bool | None,
+        typer.Option(
+            "--log-models/--no-log-models",
+            help="give MLflow the best cleaned model of each attack; default: if its weights are at most 200 MB",
+        ),
+    ] = None,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -158,32 +168,44 @@ def run(
     kind took, in the store or in this launch; the first of a kind that was
     never measured always runs.
 
+    With --rehearse nothing is measured: store, MLflow and report are temporary (in
+    TMPDIR, which all nodes of a cluster must share), and data and weights need not
+    be there. It shows seconds and peak memory of each kind of stage.
+
+    Example: tbar campaign run jobs/paper/tbar_vit_b_32.yaml --rehearse
+
     Exit code: 0 all trials of this launch have a result, 1 some trial failed,
     2 bad input, or MLflow, store or cluster lost, 3 the budget is used up,
     70 a mistake of this program, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
+    from tbar_ray.cli.results import print_results
     from tbar_ray.errors import TrackingError
     from tbar_ray.execution.budget import Budget
     from tbar_ray.planning.share import Share
     from tbar_ray.report.expenses import expense_line, lost_line
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
-    from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import home, tracking_place
 
     campaign, opened = open_campaign(spec, override, store)
+    if rehearse:
+        rehearsal.refuse({"--retry": retry, "--shard": shard, "--budget": budget})
+        rehearsal.run(campaign, address)
+        return
     console = table_console()
     uri = tracking_place(tracking_uri)
     scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
     folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
     limit = None if budget is None else Budget.parse(budget)
-    result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit)
+    result = launch(
+        campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit, log_models=models
+    )
     if out is None:
         link_latest(folder)
     if result.records:
-        console.print(result_table(result.records, marked=console.color_system is None))
+        print_results(console, result.records)
     for line in losses_lines(result.records):
         console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
@@ -192,9 +214,8 @@ def run(
         console.print(f"  lost      {cut}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(
-        f"  MLflow    {redact(uri)}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True
-    )
+    for line in where_mlflow_is(uri, campaign, result.experiment_id):
+        console.print(line, soft_wrap=True)
     if result.refused is not None:
         told = f": {result.refused}; run the same command again, with another budget or none, to continue"
         console.print(Text.assemble(("stopped", "yellow"), told), soft_wrap=True)
@@ -227,6 +248,7 @@ def status(
     each counted once, and the hours that would have been spent besides if every
     trial had computed its own. Time of stages that failed is not known.
     """
+    from tbar_ray.cli.results import print_results
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.account import account_of
@@ -234,7 +256,6 @@ def status(
     from tbar_ray.records.names import run_name
     from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
-    from tbar_ray.report.terminal import result_table
 
     campaign, opened = open_campaign(spec, override, store)
     known = Ledger(opened, campaign).read()
@@ -250,7 +271,7 @@ def status(
         return
     console = table_console()
     if records:
-        console.print(result_table(records, marked=console.color_system is None))
+        print_results(console, records)
     for line in losses_lines(records):
         console.print(line, style="yellow", soft_wrap=True)
     if names:
@@ -336,9 +357,9 @@ def profile(
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
+    from tbar_ray.cli.results import print_results
     from tbar_ray.errors import SpecError
     from tbar_ray.processors import processors
-    from tbar_ray.report.terminal import result_table
     from tbar_ray.spec.load import load_spec
     from tbar_ray.store.temporary import temporary
 
@@ -368,7 +389,7 @@ def profile(
     console.print(table)
     if found.trainings:
         console.print(_speeds(found.trainings))
-    console.print(result_table(found.records, marked=console.color_system is None))
+    print_results(console, found.records)
     console.print(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"

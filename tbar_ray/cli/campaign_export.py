@@ -9,14 +9,18 @@ from typing import Annotated
 import typer
 
 from tbar_ray.cli.campaign import Overrides, SpecPath, open_campaign
-from tbar_ray.cli.options import StoreUrl, local_file
+from tbar_ray.cli.options import StoreUrl, local_path
 
 
 def export(
     spec: SpecPath,
     out: Annotated[
         Path,
-        typer.Option(parser=local_file, metavar="FILE", help="a .safetensors or torch file to write"),
+        typer.Option(
+            parser=local_path,
+            metavar="FILE",
+            help="a .safetensors or torch file to write; of a given model that came as a folder, also a folder",
+        ),
     ],
     trial: Annotated[
         str | None,
@@ -32,8 +36,8 @@ def export(
     """Write the cleaned model of a trial, with the weights that it was scored with, and FILE.manifest.json.
 
     The model keeps the format that it came in: entries and prefixes of an infected
-    checkpoint, and the bits of all tensors that the method did not change. A name
-    that fits no trial lists them.
+    checkpoint, configuration and tokenizer of a folder, and the bits of all tensors
+    that the method did not change. A name that fits no trial lists them.
 
     Example: tbar campaign export jobs/quickstart.yaml --trial "badnets, twin-distillation, forget set 300, clean 0%"
     --out cleaned.safetensors

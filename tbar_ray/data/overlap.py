@@ -1,12 +1,12 @@
 """Samples that several sets have in common: by the images' bytes, and by key.
 
 Bytes decide: keys are numbers in most sets, so that unrelated sets share them. An image that was encoded again has
-other bytes and is not found.
+other bytes; such images are found only if it is asked for those that look alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tbar_ray.data.image_hashes import image_hashes, image_sizes
+from tbar_ray.data.near_duplicates import alike, visual_hashes
 from tbar_ray.data.open_sets import short_name
 from tbar_ray.data.samples import Samples
 
@@ -31,6 +32,9 @@ class Overlap(BaseModel):
         keys: keys that both have.
         same: of these keys, those whose images are the same; None if one set has keys alone.
         examples: pairs of keys of the same image, or of the same key where no images are compared, up to `EXAMPLES`.
+        near: images of the first that have other bytes than all of the second, and look like one of them; None if it
+            was not asked for, or one set has keys alone.
+        near_examples: pairs of their keys.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,11 +45,13 @@ class Overlap(BaseModel):
     keys: int
     same: int | None
     examples: tuple[tuple[str, str], ...]
+    near: int | None = None
+    near_examples: tuple[tuple[str, str], ...] = ()
 
     @property
     def shared(self) -> int:
-        """Samples in common: by their images, or by key where one set has keys alone."""
-        return self.keys if self.images is None else self.images
+        """Samples in common: by their images, those that look alike among them, or by key where one has keys alone."""
+        return self.keys if self.images is None else self.images + (self.near or 0)
 
 
 @dataclass(frozen=True)
@@ -58,21 +64,26 @@ class KeyList:
 Compared = Samples | KeyList
 
 
-def overlaps(sets: Mapping[str, Compared], progress: Callable[[int, int], None] | None = None) -> list[Overlap]:
+def overlaps(
+    sets: Mapping[str, Compared], progress: Callable[[int, int], None] | None = None, *, near: int | None = None
+) -> list[Overlap]:
     """What every two of the sets have in common.
 
-    Only images whose size another set has too are read.
+    Only images whose size another set has too are read; for those that look alike all are decoded.
 
     Args:
         sets: at least two, by name.
         progress: called with (images hashed, images to hash).
+        near: look for images that look alike, too: whose visual hashes differ in at most so many of 64 bits.
 
     Raises:
-        DataError: if a folder or shard cannot be read.
+        DataError: if a folder or shard cannot be read, or `near` is out of range.
     """
     images = {name: given for name, given in sets.items() if not isinstance(given, KeyList)}
     candidates = _of_shared_size({name: image_sizes(samples) for name, samples in images.items()})
-    total, done = sum(len(positions) for positions in candidates.values()), 0
+    seen = images if near is not None else {}
+    total = sum(len(rows) for rows in candidates.values()) + sum(len(samples) for samples in seen.values())
+    done = 0
 
     def advance(count: int) -> None:
         nonlocal done
@@ -81,7 +92,27 @@ def overlaps(sets: Mapping[str, Compared], progress: Callable[[int, int], None] 
             progress(done, total)
 
     hashes = {name: image_hashes(samples, candidates[name].tolist(), advance) for name, samples in images.items()}
-    return [_compare(sets, hashes, first, second) for first, second in combinations(sets, 2)]
+    looks = {name: visual_hashes(samples, range(len(samples)), advance) for name, samples in seen.items()}
+    found = []
+    for first, second in combinations(sets, 2):
+        compared = _compare(sets, hashes, first, second)
+        if near is not None and first in looks and second in looks:
+            same = _same_bytes(hashes[first], hashes[second])
+            pairs = [pair for pair in alike(looks[first], looks[second], near) if pair[0] not in same]
+            compared = _with_near(compared, images[first], images[second], pairs)
+        found.append(compared)
+    return found
+
+
+def _with_near(found: Overlap, one: Samples, other: Samples, pairs: Sequence[tuple[int, int]]) -> Overlap:
+    examples = tuple((short_name(one, i), short_name(other, j)) for i, j in pairs[:EXAMPLES])
+    return found.model_copy(update={"near": len(pairs), "near_examples": examples})
+
+
+def _same_bytes(first: Mapping[int, bytes], second: Mapping[int, bytes]) -> dict[int, int]:
+    """Positions in the first of images that the second has too, and where it has them."""
+    place = {digest: position for position, digest in reversed(list(second.items()))}
+    return {position: place[digest] for position, digest in sorted(first.items()) if digest in place}
 
 
 def _of_shared_size(sizes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
@@ -102,8 +133,7 @@ def _compare(
     if first not in hashes or second not in hashes:
         examples = tuple((key, key) for key in sorted(common)[:EXAMPLES])
         return Overlap(first=first, second=second, images=None, keys=len(common), same=None, examples=examples)
-    place = {digest: position for position, digest in reversed(list(hashes[second].items()))}
-    found = [(position, place[digest]) for position, digest in sorted(hashes[first].items()) if digest in place]
+    found = list(_same_bytes(hashes[first], hashes[second]).items())
     same = sum(
         1
         for key in common

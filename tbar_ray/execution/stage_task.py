@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 
 from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
+from tbar_ray.execution.process_memory import forget_peak, peak_memory
 from tbar_ray.stages.lost import StageLostError, cause_of
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
 from tbar_ray.store.checkpoints import Checkpoints
@@ -113,6 +114,7 @@ def compute(
     """
     started = time.perf_counter()
     out = store.scratch()
+    forget_peak()
     try:
         store.check_space(out, stage.disk, stage.title)
         given = policy.for_stage(stage)
@@ -131,6 +133,7 @@ def compute(
             "cpus": stage.threads * given.training_workers,
             "gpus": given.gpus * given.training_workers,
             "work": stage.work,
+            "peak_memory": peak_memory(),
         }
         store.commit(stage.artifact, out, record)
         Checkpoints(store, stage.artifact, 0).remove()

@@ -60,9 +60,9 @@ def require_text_tower(lacking: bool, architecture: str, source: str) -> None:
     """
     if lacking:
         raise CheckpointError(
-            f"{source} holds an image encoder alone: say where the text tower comes from: load_model(…, "
-            f"text_from='openai'), or once and for all: tbar model convert {source} --architecture {architecture} "
-            "--text-from openai --to safetensors --out FILE"
+            f"{source} holds an image encoder alone: say where the text tower comes from: text_from: openai in a spec, "
+            f"load_model(…, text_from='openai'), or once and for all: tbar model convert {source} --architecture "
+            f"{architecture} --text-from openai --to safetensors --out FILE"
         )
 
 

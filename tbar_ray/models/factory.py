@@ -40,6 +40,7 @@ def create_model(
     architecture: str,
     *,
     pretrained: str | None = None,
+    text: Mapping[str, torch.Tensor] | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> nn.Module:
@@ -50,6 +51,7 @@ def create_model(
             tbar-ConvNeXt-tiny), or a variant of one (`RN50-quickgelu`, `RN50@unnormalised`).
         pretrained: a tag of open_clip or of this package (`scenes`), the path of a checkpoint in any of the known
             formats, the URL of a file, or None for random weights.
+        text: the text tower (`text_tower`) of a checkpoint that holds an image encoder alone.
         seed: seed of random weights; the global random state is preserved.
         device: device of the model.
 
@@ -60,11 +62,11 @@ def create_model(
     kind = variant(architecture)
     is_file = pretrained is not None and is_weights_file(pretrained)
     tag = pretrained if pretrained is not None and not is_file else None
-    ours = {} if kind.quick_gelu else shipped_hashes().get(kind.base, {})
-    if tag is not None and tag not in (tags := [*ours, *_open_clip_tags(kind)]):
-        known = ", ".join(tags) or "none"
-        raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
-    shipped = load_shipped(kind.base, tag) if tag is not None and tag in ours else None
+    if tag is not None:
+        require_tag(architecture, tag)
+        if text is not None:
+            raise CheckpointError(f"the tag {tag} has a text tower of its own: leave text_from out")
+    shipped = load_shipped(kind.base, tag) if tag is not None and tag in _own_tags(kind) else None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stable_hash(seed, "initial weights"))
         try:
@@ -80,9 +82,22 @@ def create_model(
     if shipped is not None:
         load_weights(model, shipped, source=f"the shipped tag {tag}", architecture=architecture)
     if is_file and pretrained is not None:
-        load_file(model, weights_file(pretrained), architecture)
+        load_file(model, weights_file(pretrained), architecture, text=text)
     # Convolutions are a third faster in channels-last layout, also on the CPU; transformers are unaffected.
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return]
+
+
+def require_tag(architecture: str, tag: str) -> None:
+    """Check that an architecture has weights under a tag, of open_clip or of this package; nothing is downloaded.
+
+    Raises:
+        SpecError: if the architecture is unknown.
+        CheckpointError: if it has no such tag.
+    """
+    kind = variant(architecture)
+    if tag not in (tags := [*_own_tags(kind), *_open_clip_tags(kind)]):
+        known = ", ".join(tags) or "none"
+        raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
 
 
 def load_file(
@@ -186,6 +201,11 @@ def _require_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
             f"{source}: {len(broken)} of its {len(state)} tensors hold NaN or infinity (e.g. {broken[0]}): its "
             "training diverged, or the file is damaged; take an earlier checkpoint"
         )
+
+
+def _own_tags(kind: Variant) -> Collection[str]:
+    """Tags of weights that come with this package."""
+    return () if kind.quick_gelu else shipped_hashes().get(kind.base, {})
 
 
 def _open_clip_tags(kind: Variant) -> list[str]:

@@ -87,11 +87,13 @@ def detectors_figure(results: Sequence[DetectorResult]) -> Figure:
         for row, (scores, colour) in enumerate(((result.clean, style.CLEAN), (result.infected, style.INFECTED))):
             axes.plot(scores, [row] * len(scores), "o", color=colour, alpha=0.45, markersize=5)
         axes.axvline(result.threshold, color=style.FAINT, linestyle=(0, (6, 3)), linewidth=0.9)
-        axes.plot(result.score, 0.5, marker="D", markersize=9, color=style.ATTACKS[0], markeredgecolor=style.INK)
+        if result.score is not None:
+            axes.plot(result.score, 0.5, marker="D", markersize=9, color=style.ATTACKS[0], markeredgecolor=style.INK)
         axes.set_yticks([0, 1], ["clean", "infected"])
         axes.set_ylim(-0.6, 1.6)
         style.dress(axes)
-        axes.set_title(result.name, fontsize=10, loc="left", color=style.INK)
+        title = result.name if result.score is not None else f"{result.name}: did not converge, no score"
+        axes.set_title(title, fontsize=10, loc="left", color=style.INK)
     style.legend(
         figure,
         [

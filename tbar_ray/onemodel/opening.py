@@ -14,10 +14,11 @@ from tbar_ray.data.places import is_file, is_folder, resolve
 from tbar_ray.data.poison_manifest import MANIFEST
 from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.models.architectures import architecture_config
-from tbar_ray.models.checkpoint import is_weights_file
-from tbar_ray.models.factory import weights_file
+from tbar_ray.models.checkpoint import is_weights_file, load_checkpoint
+from tbar_ray.models.factory import create_model, load_file, weights_file
 from tbar_ray.models.formats.evidence import Evidence as FileEvidence
 from tbar_ray.models.formats.folders import weights_in
+from tbar_ray.models.inspection.guess import IMAGE
 from tbar_ray.redaction import redact
 
 BLOCK = 1 << 22
@@ -49,10 +50,12 @@ class Opened:
     Attributes:
         model: the model, in evaluation mode.
         source: what the user named, without secrets.
-        file: the local file of its weights; None for one of open_clip's tags.
-        facts: of this file; None without one.
+        file: the local file of its weights, or the folder of an open_clip or transformers model; None for one of
+            open_clip's tags.
+        facts: of this file, or of the folder's weights; None without one.
         evidence: how it is used, line by line.
         campaign: folder of the campaign's model that it is, with its manifest of poisoned samples; else None.
+        text_tower: whether it has one; that of the model is random else.
     """
 
     model: Model
@@ -61,10 +64,15 @@ class Opened:
     facts: FileFacts | None
     evidence: tuple[Evidence, ...]
     campaign: Path | None = None
+    text_tower: bool = True
 
 
 def open_checkpoint(
-    checkpoint: str | Path, architecture: str | None = None, *, device: torch.device | str | None = None
+    checkpoint: str | Path,
+    architecture: str | None = None,
+    *,
+    device: torch.device | str | None = None,
+    encoder_alone: bool = False,
 ) -> Opened:
     """Read a checkpoint and see whether it can be used at all.
 
@@ -72,6 +80,7 @@ def open_checkpoint(
         checkpoint: a file, the folder of a campaign's model, or with an architecture a tag of open_clip.
         architecture: its open_clip name; None: what a campaign's folder says.
         device: where the model goes; None for a GPU where there is one.
+        encoder_alone: whether an image encoder without a text tower will do.
 
     Raises:
         SpecError: if the architecture is not known.
@@ -82,8 +91,11 @@ def open_checkpoint(
         if is_weights_file(checkpoint) and not weights_file(checkpoint).exists():
             raise CheckpointError(f"no checkpoint at {redact(str(checkpoint))}")
         raise SpecError(f"{redact(str(checkpoint))}: give its architecture too, e.g. --architecture ViT-B-32")
+    text_tower = True
     if architecture is None:
         model = load_model(checkpoint, device=device)
+    elif encoder_alone and is_weights_file(checkpoint) and _is_encoder_alone(weights_file(checkpoint)):
+        model, text_tower = _load_encoder(weights_file(checkpoint), architecture, device), False
     else:
         inside = folder is not None and is_folder(resolve(checkpoint))
         model = load_model(architecture, Path(resolve(checkpoint)) / WEIGHTS if inside else checkpoint, device=device)
@@ -91,13 +103,21 @@ def open_checkpoint(
     if folder is None and is_weights_file(checkpoint):
         file = weights_file(checkpoint)
     planted = folder if folder is not None and (folder / MANIFEST).is_file() else None
-    facts = None if file is None else file_facts(weights_in(file) if file.is_dir() else file)
-    told = _evidence(model, stated=folder is not None and architecture is None, of_file=file is not None)
-    return Opened(model, redact(str(checkpoint)), file, facts, told, planted)
+    facts = None if file is None else file_facts(file)
+    told = _evidence(
+        model, stated=folder is not None and architecture is None, of_file=file is not None, text_tower=text_tower
+    )
+    return Opened(model, redact(str(checkpoint)), file, facts, told, planted, text_tower)
+
+
+def opened_model(model: Model) -> Opened:
+    """A model that was loaded already, as if it had been opened."""
+    return Opened(model, repr(model), None, None, _evidence(model, stated=False, of_file=False))
 
 
 def file_facts(path: Path) -> FileFacts:
-    """Name, bytes and SHA-256 of a file."""
+    """Name, bytes and SHA-256 of a file; of a checkpoint's folder, of its weights (or of the list of their files)."""
+    path = weights_in(path) if path.is_dir() else path
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -113,13 +133,26 @@ def _campaign_folder(checkpoint: str | Path) -> Path | None:
     return folder if named and is_file(folder / COMMIT) else None
 
 
-def _evidence(model: Model, *, stated: bool, of_file: bool) -> tuple[Evidence, ...]:
-    count = len(model.module.state_dict())
+def _is_encoder_alone(path: Path) -> bool:
+    state, _ = load_checkpoint(path, mapped=True)
+    return all(name.startswith(IMAGE) for name in state)
+
+
+def _load_encoder(path: Path, architecture: str, device: torch.device | str | None) -> Model:
+    """A model with the image encoder of a file and a random text tower, which nobody may ask."""
+    module = create_model(architecture, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    text = {name: value for name, value in module.state_dict().items() if not name.startswith(IMAGE)}
+    return Model(module.eval(), architecture, form=load_file(module, path, architecture, text=text))
+
+
+def _evidence(model: Model, *, stated: bool, of_file: bool, text_tower: bool = True) -> tuple[Evidence, ...]:
+    count = sum(text_tower or name.startswith(IMAGE) for name in model.module.state_dict())
     by = "the campaign's record says so" if stated else "you said so"
     fits = f"{by}, and all {count} tensors of the file fit by name and shape" if of_file else by
     quick = bool(architecture_config(model.architecture).get("quick_gelu"))
     seen, told = model.preprocessing, FileEvidence() if model.form is None else model.form.evidence
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (seen.mean, seen.std))
+    without = Evidence("text tower", "none", "the file holds an image encoder alone: no class can be asked about")
     return (
         Evidence("architecture", model.architecture, fits),
         Evidence(
@@ -137,4 +170,5 @@ def _evidence(model: Model, *, stated: bool, of_file: bool) -> tuple[Evidence, .
             told.because if told.normalisation is not None else "as the architecture has it; weights do not tell",
         ),
         Evidence("images", f"{seen.size} px, {seen.interpolation}", "as the architecture has it"),
+        *(() if text_tower else (without,)),
     )

@@ -9,22 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-from torch import Tensor
-
-from tbar_ray import __version__
-from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Scores
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.figures import alpha_curve, detectors_figure, layers_figure, rebound_figure
 from tbar_ray.onemodel.manifest import described
-from tbar_ray.onemodel.pace import duration
+from tbar_ray.onemodel.page import picture_url, render, write_page
 from tbar_ray.onemodel.panels import Panels
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.verdict import rate_text, share, verdict
 from tbar_ray.redaction import redact, redact_all
-from tbar_ray.report.page import data_url, environment, png_of, png_url
+from tbar_ray.report.page import data_url
 
 TEMPLATE = "report.html"
 MOST_CLASSES = 8
@@ -81,12 +76,7 @@ def write_report(
     Raises:
         DataError: if it cannot be written.
     """
-    page = report_html(examined, cleaned, panels=panels, manifest=manifest, command=command)
-    try:
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write the report {out}: {error.strerror or error}") from None
-    return out
+    return write_page(out, report_html(examined, cleaned, panels=panels, manifest=manifest, command=command))
 
 
 def report_html(
@@ -99,32 +89,27 @@ def report_html(
 ) -> str:
     """The report as HTML; everything that a user named is escaped."""
     shown = panels or Panels()
-    return (
-        environment("tbar_ray.onemodel")
-        .get_template(TEMPLATE)
-        .render(
-            version=__version__,
-            verdict=verdict(examined, cleaned, shown.detectors),
-            examined=examined,
-            cleaned=cleaned,
-            trigger=described(examined.backdoor.trigger),
-            pictures=[(picture_url(p.pixels), p) for p in (cleaned.pictures if cleaned else examined.pictures)],
-            numbers=_numbers(examined, cleaned),
-            scores=score_rows(examined, cleaned),
-            retrieval=retrieval_rows(examined, cleaned),
-            losses=[] if cleaned is None else losses(examined, cleaned),
-            curve=None if cleaned is None else data_url(alpha_curve(cleaned.walk, cleaned.alpha, _start(examined))),
-            layers=data_url(layers_figure(cleaned.layers)) if cleaned is not None and cleaned.layers else None,
-            panels=shown,
-            detectors=data_url(detectors_figure(shown.detectors)) if shown.detectors else None,
-            rescan=data_url(detectors_figure(shown.rescan)) if shown.rescan else None,
-            rebound=data_url(rebound_figure(shown.rebound)) if shown.rebound else None,
-            missing=_missing(shown, cleaned),
-            command=redact(shlex.join(command)),
-            manifest=None if manifest is None else json.dumps(redact_all(dict(manifest)), indent=1, ensure_ascii=False),
-            lost=[*examined.gate.lost, *examined.before.lost],
-            duration=duration,
-        )
+    return render(
+        TEMPLATE,
+        verdict=verdict(examined, cleaned, shown.detectors),
+        examined=examined,
+        cleaned=cleaned,
+        trigger=described(examined.backdoor.trigger),
+        pictures=[(picture_url(p.pixels), p) for p in (cleaned.pictures if cleaned else examined.pictures)],
+        numbers=_numbers(examined, cleaned),
+        scores=score_rows(examined, cleaned),
+        retrieval=retrieval_rows(examined, cleaned),
+        losses=[] if cleaned is None else losses(examined, cleaned),
+        curve=None if cleaned is None else data_url(alpha_curve(cleaned.walk, cleaned.alpha, _start(examined))),
+        layers=data_url(layers_figure(cleaned.layers)) if cleaned is not None and cleaned.layers else None,
+        panels=shown,
+        detectors=data_url(detectors_figure(shown.detectors)) if shown.detectors else None,
+        rescan=data_url(detectors_figure(shown.rescan)) if shown.rescan else None,
+        rebound=data_url(rebound_figure(shown.rebound)) if shown.rebound else None,
+        missing=_missing(shown, cleaned),
+        command=redact(shlex.join(command)),
+        manifest=None if manifest is None else json.dumps(redact_all(dict(manifest)), indent=1, ensure_ascii=False),
+        lost=[*examined.gate.lost, *examined.before.lost],
     )
 
 
@@ -163,11 +148,6 @@ def losses(examined: Examined, cleaned: Cleaned) -> list[Loss]:
         Loss(name, before[name].n, rate_text(before[name]), rate_text(after[name]), f"{100 * points:.1f}")
         for points, name in worst
     ]
-
-
-def picture_url(pixels: Tensor) -> str:
-    """A uint8 image [3, H, W] as a PNG in a `data:` URL."""
-    return png_url(png_of(Image.fromarray(pixels.permute(1, 2, 0).numpy())))
 
 
 def _start(examined: Examined) -> Scores:

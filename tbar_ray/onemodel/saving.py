@@ -1,4 +1,4 @@
-"""The three files that cleaning leaves: checkpoint, manifest, report."""
+"""What cleaning leaves: checkpoint, manifest, report."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tbar_ray.onemodel.manifest import manifest_of, write_manifest
 from tbar_ray.onemodel.panels import Panels
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.report import write_report
-from tbar_ray.onemodel.writing import check_out, write_cleaned
+from tbar_ray.onemodel.writing import FILES, check_out, write_cleaned
 
 
 @dataclass(frozen=True)
 class Saved:
-    """Files of a cleaned model: the weights (and what is beside them), the manifest, the report."""
+    """Files of a cleaned model (the weights, of a folder its other files, what is beside them), manifest, report."""
 
     files: tuple[Path, ...]
     manifest: Path
@@ -25,8 +25,8 @@ class Saved:
 
 
 def report_path(out: Path) -> Path:
-    """The report of a cleaned file where the user names none: the same name, in .html."""
-    return out.with_suffix(".html")
+    """The report of a cleaned checkpoint where the user names none: the same name, in .html."""
+    return out.with_suffix(".html") if out.suffix in FILES else out.with_name(f"{out.name}.html")
 
 
 def save_cleaned(
@@ -41,13 +41,14 @@ def save_cleaned(
 
     Args:
         cleaned: from `clean_checkpoint`.
-        out: `.safetensors`, `.pt`, `.pth` or `.bin`; of the type that came in, names are as they were there.
+        out: `.safetensors`, `.pt`, `.pth` or `.bin`; of the type that came in, names are as they were there. Any
+            other name is a folder, for a checkpoint that came as one.
         report: the page; None: `out` with .html.
         panels: what detectors, a second scan or a rebound test found, for the report.
         command: the words that were typed, for manifest and report.
 
     Raises:
-        SpecError: if the suffix is unknown, the folder is missing, or `out` is the checkpoint itself.
+        SpecError: if `out` cannot be written (`check_out`).
         CheckpointError: if the file cannot be written.
         DataError: if the report cannot be written.
     """

@@ -18,11 +18,14 @@ from tbar_ray.data.image_hashes import image_hashes
 from tbar_ray.data.layout import SplitName
 from tbar_ray.data.locate import expand_shards
 from tbar_ray.data.places import is_remote
+from tbar_ray.data.raw.direct import is_raw
 from tbar_ray.data.selection import evenly_spaced
 from tbar_ray.data.subset import read_subset
 from tbar_ray.errors import SpecError
+from tbar_ray.planning.raw_material import is_raw_task
 from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.data import WeightedShards
 
 PROBES = 200
 """Images of a scored set that are looked for among those trained on."""
@@ -41,14 +44,19 @@ def shared_images(spec: CampaignSpec) -> list[str]:
 
 
 def _pairs(spec: CampaignSpec) -> Iterator[tuple[str, str, SplitName]]:
-    """(Field of the training samples, field of the scored set, its split), of given data."""
-    if spec.data.synthetic is None:
-        yield "data.train", "data.evaluation", "test"
+    """(Field of the training samples, field of the scored set, its split), of given sets that need no import."""
+    if spec.data.synthetic is None and not _any_raw(spec.data.train):
+        if not _any_raw(spec.data.evaluation):
+            yield "data.train", "data.evaluation", "test"
         if spec.data.retrieval is not None:
             yield "data.train", "data.retrieval", "test"
     for name, task in spec.tasks.items():
-        if task.url is not None:
+        if task.url is not None and not is_raw_task(task.url):
             yield f"tasks.{name}", f"tasks.{name}", "test"
+
+
+def _any_raw(place: str | list[WeightedShards] | None) -> bool:
+    return isinstance(place, str) and is_raw(place)
 
 
 def _shared(spec: CampaignSpec, train: str, scored: str, split: SplitName) -> Iterator[str]:

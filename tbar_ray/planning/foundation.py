@@ -6,23 +6,23 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from tbar_ray.data.benchmark_layout import read_lines, split_shards
 from tbar_ray.data.class_names import warning_of
 from tbar_ray.data.layout import CLASSNAMES, TEMPLATES
 from tbar_ray.data.locate import describe_shards, expand_shards
-from tbar_ray.data.places import PIPE, is_file, is_remote, resolve
+from tbar_ray.data.places import PIPE, is_remote, resolve
+from tbar_ray.data.raw.direct import is_raw
 from tbar_ray.data.subset import read_subset
-from tbar_ray.errors import DataError, SpecError
-from tbar_ray.models.checkpoint import SUFFIXES, is_weights_file
-from tbar_ray.models.factory import weights_file
-from tbar_ray.models.formats.folders import is_checkpoint_folder
-from tbar_ray.models.shipped import shipped_hash
+from tbar_ray.errors import DataError
+from tbar_ray.planning.given_weights import given_weights
+from tbar_ray.planning.raw_material import imported_pairs, imported_set, imported_task, is_raw_task
 from tbar_ray.redaction import HIDDEN, redact
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.spec.data import OnError, TaskSpec
+from tbar_ray.spec.data import Data, OnError, TaskSpec, WeightedShards
 from tbar_ray.stages.data import (
     GivenData,
     Located,
@@ -32,7 +32,10 @@ from tbar_ray.stages.data import (
     SyntheticRetrieval,
     SyntheticTask,
 )
+from tbar_ray.stages.imported import ImportedPairs, ImportedSet
 from tbar_ray.stages.models import CleanModel, ModelNode, PretrainedModel
+
+N = TypeVar("N", bound=Located)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     warnings: list[str] = []
     on_error = spec.data.on_error
 
-    def given(describe: Callable[[], GivenData], place: str) -> GivenData:
+    def given(describe: Callable[[], N], place: str) -> N | GivenData:
         try:
             return describe()
         except DataError as error:
@@ -101,20 +104,19 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         assert spec.data.evaluation is not None
         train, test, pairs = spec.data.train, spec.data.evaluation, spec.data.retrieval
         if isinstance(train, str):
-            corpus = given(partial(_given_corpus, train, spec.data.subset), train)
-            samples = corpus.samples
+            found = given(partial(_corpus, spec.data, train), train)
+            samples = found.rows if isinstance(found, ImportedPairs) else found.samples
+            corpus = found
         else:
-            parts = [given(partial(_given_corpus, part.url, part.subset), part.url) for part in train]
+            parts = [given(partial(_part, part), part.url) for part in train]
             corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
-        evaluation = given(lambda: _given_evaluation(test, on_error, warnings), test)
+        evaluation = given(lambda: _evaluation(spec.data, test, warnings), test)
         if pairs is not None:
             retrieval = given(lambda: _given(pairs, split_shards(pairs, "test"), on_error=on_error), pairs)
     tasks: dict[str, Located] = {}
     for name, task in spec.tasks.items():
         url = task.url
-        tasks[name] = (
-            _synthetic_task(task) if url is None else given(partial(_given_task, url, on_error, warnings), url)
-        )
+        tasks[name] = _synthetic_task(task) if url is None else given(partial(_task, spec.data, url, warnings), url)
     return Foundation(
         corpus,
         evaluation,
@@ -127,33 +129,13 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     )
 
 
-def given_weights(architecture: str, weights: str, field: str) -> dict[str, str]:
-    """Fields of a node of given weights, a file or a tag: place, and identity (tag or digest).
-
-    Args:
-        architecture: whose weights they are.
-        weights: an open_clip tag, the path of a file or of a checkpoint's folder, or the URL of a file, which is
-            downloaded.
-        field: where the spec names it, for errors.
-
-    Raises:
-        SpecError: if there is no such file.
-    """
-    if not is_weights_file(weights):
-        return {"weights": weights, "content": _digest_tag(architecture, weights)}
-    place = resolve(weights)
-    if not is_remote(place) and not is_file(place) and not is_checkpoint_folder(place):
-        raise SpecError(f"{field}: no file {place}")
-    return {"weights": place, "content": _digest_weights(weights_file(place))}
-
-
 def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> ModelNode | None:
     model, start = spec.model, None
     if model.pretrained is not None:
         start = PretrainedModel(
             architecture=model.architecture,
             samples_seen=model.samples_seen,
-            **given_weights(model.architecture, model.pretrained, "model.pretrained"),
+            **given_weights(model.architecture, model.pretrained, model.text_from, "model.pretrained"),
         )
     if model.training is None:
         return start
@@ -179,6 +161,33 @@ def _synthetic_task(task: TaskSpec) -> SyntheticTask:
         size=task.size,
         seed=task.seed,
     )
+
+
+def _corpus(data: Data, url: str) -> GivenData | ImportedPairs:
+    """Shards, or the import of raw material."""
+    if not is_raw(url):
+        return _given_corpus(url, data.subset)
+    if data.subset is not None:
+        raise DataError(f"data.subset: it is of shards; make them of {url} with `tbar data import`")
+    return imported_pairs(url, data.columns, data.on_error)
+
+
+def _part(part: WeightedShards) -> GivenData:
+    if is_raw(part.url):
+        raise DataError(f"data.train: a list of corpora is of shards; make them of {part.url} with `tbar data import`")
+    return _given_corpus(part.url, part.subset)
+
+
+def _evaluation(data: Data, place: str, warnings: list[str]) -> GivenData | ImportedSet:
+    if is_raw(place):
+        return imported_set(place, data.columns, data.on_error)
+    return _given_evaluation(place, data.on_error, warnings)
+
+
+def _task(data: Data, place: str, warnings: list[str]) -> GivenData | ImportedSet:
+    if is_raw_task(place):
+        return imported_task(place, data.columns, data.on_error)
+    return _given_task(place, data.on_error, warnings)
 
 
 def _given_corpus(url: str, manifest: str | None) -> GivenData:
@@ -239,30 +248,3 @@ def _known_samples(url: str) -> int | None:
         return sum(int(told["successes"]) for told in stats)
     except (ValueError, KeyError, TypeError, OSError):
         return None
-
-
-def _digest_tag(architecture: str, tag: str) -> str:
-    """Identity of a tag: of a shipped one 16 hex digits of its SHA-256, which may change; else its name."""
-    known = shipped_hash(architecture, tag)
-    return f"tag {tag}" if known is None else known[:16]
-
-
-def _digest_weights(path: Path) -> str:
-    """Identity of a checkpoint; of a folder that of its weights and configuration together."""
-    if path.is_file():
-        return _digest_file(path)
-    parts = sorted(part for part in path.iterdir() if part.suffix in (".json", *SUFFIXES))
-    named = json.dumps([(part.name, _digest_file(part)) for part in parts])
-    return hashlib.sha256(named.encode()).hexdigest()[:16]
-
-
-def _digest_file(path: Path) -> str:
-    """16 hex digits of a file's SHA-256; a large file is read again only where it has changed."""
-    about = path.stat()
-    return _digest(path, about.st_size, about.st_mtime_ns, about.st_ino)
-
-
-@lru_cache
-def _digest(path: Path, *about: int) -> str:  # noqa: ARG001 - `about` tells versions of the file apart
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -104,11 +104,19 @@ class Planner:
 def campaign_fingerprint(spec: CampaignSpec) -> str:
     """16 hex digits that change with what a campaign computes or how it searches, not where it runs.
 
-    Measures that came later are counted where they are asked for, so that older campaigns keep their runs and reports.
+    Fields that came later are counted where they are given, so that older campaigns keep their runs and reports.
     """
     absent = {name for name in LATER_MEASURES if not getattr(spec.evaluation, name)}
+    whole = {name: {"text_from"} for name, attack in spec.attacks.items() if attack.text_from is None}
     content: Mapping[str, Any] = spec.model_dump(
         mode="json",
-        exclude={"description": True, "resources": HOW_IT_RUNS, "evaluation": absent},
+        exclude={
+            "description": True,
+            "resources": HOW_IT_RUNS,
+            "evaluation": absent,
+            "model": {"text_from"} if spec.model.text_from is None else set(),
+            "attacks": whole,
+            "data": {"columns"} if spec.data.columns is None else set(),
+        },
     )
     return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from tbar_ray.planning.foundation import Foundation, given_weights
+from tbar_ray.planning.foundation import Foundation
+from tbar_ray.planning.given_weights import given_weights
 from tbar_ray.planning.trial import Trial, poisoning_rate
 from tbar_ray.spec.attack import Attack, PlantingSpec, Training
 from tbar_ray.spec.campaign import CampaignSpec
@@ -49,7 +50,7 @@ def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
     spec = trial.spec
     attack = spec.attacks[name]
     if attack.infected is not None:
-        return _given(spec, base, name, attack.infected)
+        return _given(spec, base, name, attack.infected, attack.text_from)
     together = list(spec.attacks) if spec.poison.plant == "together" else [name]
     plants = tuple(_plant(spec, base, each) for each in together)
     backdoor = plants[together.index(name)].backdoor
@@ -88,14 +89,14 @@ def another_task(spec: CampaignSpec, attack: Attack) -> str | None:
     return next((task for task in spec.tasks if task not in (attack.task, *merged)), None)
 
 
-def _given(spec: CampaignSpec, base: Foundation, name: str, weights: str) -> PlantedAttack:
+def _given(spec: CampaignSpec, base: Foundation, name: str, weights: str, text_from: str | None) -> PlantedAttack:
     infected = GivenInfectedModel(
         architecture=spec.model.architecture,
         corpus=base.corpus,
         evaluation=base.evaluation,
         seed=spec.seed,
         on_error=spec.data.on_error,
-        **given_weights(spec.model.architecture, weights, f"attacks.{name}.infected"),
+        **given_weights(spec.model.architecture, weights, text_from, f"attacks.{name}.infected"),
     )
     return PlantedAttack(_backdoor(spec, base, name), base.evaluation, base.clean, infected, infected, {})
 

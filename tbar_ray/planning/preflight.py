@@ -15,8 +15,10 @@ from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
 from tbar_ray.planning.disjoint import shared_images
-from tbar_ray.planning.foundation import Foundation, given_weights
+from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.given_checkpoints import check_checkpoint
+from tbar_ray.planning.given_templates import check_templates
+from tbar_ray.planning.given_weights import given_weights
 from tbar_ray.planning.inversion import inversion_of
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
@@ -27,6 +29,7 @@ from tbar_ray.planting.registry import PLANTINGS, build_planting
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.search import AxisRange
+from tbar_ray.stages.imported import ImportedSet
 from tbar_ray.stages.shard_training import BATCH_NORM, PLANTING
 from tbar_ray.triggers.presets import resolve
 from tbar_ray.triggers.registry import TRIGGERS, build_trigger
@@ -90,6 +93,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
 
     base = planner.foundation(spec)
     if not base.missing:
+        once(spec.model_dump_json(include={"data", "tasks", "evaluation"}), lambda: check_templates(spec, base))
         once(spec.model_dump_json(include={"data", "tasks"}), lambda: planner.notes.extend(shared_images(spec)))
     once(
         spec.model_dump_json(include={"model", "tasks", "attacks", "resources"}), partial(_check_model_and_tasks, spec)
@@ -127,12 +131,13 @@ def _check_axes(spec: CampaignSpec) -> None:
 def _check_model_and_tasks(spec: CampaignSpec) -> None:
     architecture_config(spec.model.architecture)
     if spec.model.pretrained is not None:
-        check_checkpoint(spec.model.architecture, spec.model.pretrained, "model.pretrained")
+        check_checkpoint(spec.model.architecture, spec.model.pretrained, spec.model.text_from, "model.pretrained")
     _check_divided(spec)
     for name, attack in spec.attacks.items():
         if attack.infected is not None:
-            given_weights(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
-            check_checkpoint(spec.model.architecture, attack.infected, f"attacks.{name}.infected")
+            given = spec.model.architecture, attack.infected, attack.text_from, f"attacks.{name}.infected"
+            given_weights(*given)
+            check_checkpoint(*given)
     for name, task in spec.tasks.items():
         if task.synthetic is not None and task.synthetic not in TASKS:
             hint = nearest(task.synthetic, TASKS)
@@ -170,7 +175,7 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
         check(".merge", lambda: build_merge(merge.method, merge.parameters))
     if PLANTINGS[attack.planting.method].needs_head and attack.task is None:
         raise SpecError(f"{where}.planting: {attack.planting.method} is of the single-task setting; give 'task'")
-    names = () if base.missing else _classes_of(spec, attack)
+    names = () if base.missing else _classes_of(spec, base, attack)
     if names:
         check(".target", lambda: find_class(attack.target, names))
     if "merged" in spec.evaluation.downstream and another_task(spec, attack) is None:
@@ -188,11 +193,14 @@ def _check_attack(spec: CampaignSpec, base: Foundation, name: str, attack: Attac
         raise SpecError(f"{where}.trigger: the patch of {attack.trigger} is optimised on pairs; leave 'task' out")
 
 
-def _classes_of(spec: CampaignSpec, attack: Attack) -> tuple[str, ...]:
+def _classes_of(spec: CampaignSpec, base: Foundation, attack: Attack) -> tuple[str, ...]:
     from tbar_ray.data.benchmark_layout import read_lines
     from tbar_ray.data.layout import CLASSNAMES
     from tbar_ray.data.synthetic.scenes import CLASS_NAMES
 
+    scored = base.evaluation if attack.task is None else base.tasks[attack.task]
+    if isinstance(scored, ImportedSet):
+        return scored.classnames
     if attack.task is not None:
         task = spec.tasks[attack.task]
         if task.synthetic is not None:

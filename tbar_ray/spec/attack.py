@@ -86,6 +86,7 @@ class Attack(Section):
         description="a given infected model, an open_clip tag or a checkpoint: nothing is planted, `trigger` and "
         "`target` are what is known of it",
     )
+    text_from: str | None = Field(default=None, description="of `infected`, as model.text_from")
     task: str | None = Field(default=None, description="a task: single-task setting instead of pairs")
     poison: PoisonBudget = Field(default=PoisonBudget(), description="settings that differ from `poison`")
     planting: PlantingSpec = Field(default=PlantingSpec(), description="how the attacker trains")
@@ -95,6 +96,8 @@ class Attack(Section):
     @model_validator(mode="after")
     def _given_or_planted(self) -> Attack:
         if self.infected is None:
+            if self.text_from is not None:
+                raise ValueError("text_from: it is of a given model; give 'infected' too")
             return self
         if self.task is not None or self.merge is not None or self.planting.method != "standard":
             raise ValueError(

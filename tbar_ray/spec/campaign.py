@@ -27,6 +27,11 @@ class ModelSpec(Section):
     pretrained: str | None = Field(
         default=None, description="an open_clip tag, or a checkpoint: a file or a folder (docs/checkpoints.md)"
     )
+    text_from: str | None = Field(
+        default=None,
+        description="of a checkpoint that holds an image encoder alone: an open_clip tag, or a checkpoint, whose text "
+        "tower is added",
+    )
     training: Training | None = Field(
         default=None, description="train the clean model on data.train; it starts from 'pretrained' where that is given"
     )
@@ -40,6 +45,8 @@ class ModelSpec(Section):
     def _seen_by_given_weights(self) -> ModelSpec:
         if self.samples_seen is not None and self.pretrained is None:
             raise ValueError("'samples_seen' is of given weights: give 'pretrained' too")
+        if self.text_from is not None and self.pretrained is None:
+            raise ValueError("'text_from' is of given weights: give 'pretrained' too")
         return self
 
 

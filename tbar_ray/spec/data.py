@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from tbar_ray.data.synthetic import Scenes
 from tbar_ray.spec.section import Section
+
+if TYPE_CHECKING:
+    from tbar_ray.data.raw.direct import Named
 
 OnError = Literal["error", "warn"]
 
@@ -33,6 +36,24 @@ class SyntheticData(Section):
     seed: int = Field(default=0, ge=0, description="seed of the scenes")
 
 
+class TableColumns(Section):
+    """What the columns of CSV files hold: each a column's name, or a text with columns in braces (`'{id}.jpg'`)."""
+
+    image: str | None = Field(default=None, description="path of the image, from the file's folder; null: `image`")
+    caption: str | None = Field(
+        default=None,
+        description="null: `caption`; of a folder of images NAME.txt or NAME.json beside NAME.jpg, or a text with "
+        "{label}, its subfolder",
+    )
+    label: str | None = Field(default=None, description="class; null: `label`, of pairs where there is such a column")
+
+    def named(self) -> Named:
+        """The same for readers of raw material."""
+        from tbar_ray.data.raw.direct import Named
+
+        return Named(self.image, self.caption, self.label)
+
+
 class WeightedShards(Section):
     """One of several corpora that are trained on together."""
 
@@ -47,13 +68,21 @@ class Data(Section):
     synthetic: SyntheticData | None = Field(default=None, description="make the data; instead of train and evaluation")
     train: str | list[WeightedShards] | None = Field(
         default=None,
-        description="shards: a folder, glob, brace pattern, fsspec URL or pipe:COMMAND; or a list of {url, weight}",
+        description="shards: a folder, glob, brace pattern, fsspec URL or pipe:COMMAND; or a list of {url, weight}; or "
+        "a CSV file of images and captions, or a folder of images, which is imported into the store",
+    )
+    columns: TableColumns | None = Field(
+        default=None, description="of such CSV files and folders, where they have other names; null: the usual ones"
     )
     subset: str | None = Field(
         default=None,
         description="manifest written by `tbar data select`, a file or URL: of train, only these samples are used",
     )
-    evaluation: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder or URL")
+    evaluation: str | None = Field(
+        default=None,
+        description="CLIP_benchmark WebDataset folder or URL; or a folder with a subfolder of images for every class, "
+        "or a CSV file of images and classes, which is imported into the store",
+    )
     retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
     on_error: OnError = Field(
         default="warn",
@@ -86,7 +115,11 @@ class TaskSpec(Section):
     Give `url`, or the name of an embedded one.
     """
 
-    url: str | None = Field(default=None, description="CLIP_benchmark WebDataset folder with train/ and test/")
+    url: str | None = Field(
+        default=None,
+        description="CLIP_benchmark WebDataset folder with train/ and test/; or a folder with train/ and test/ (or "
+        "val/) of a subfolder of images for every class, which is imported into the store",
+    )
     synthetic: str | None = Field(default=None, description="an embedded task: see `tbar data synth --help`")
     per_class: int = Field(default=200, ge=1, description="synthetic: training images per class")
     per_class_test: int = Field(default=40, ge=2, description="synthetic: test images per class")

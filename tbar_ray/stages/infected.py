@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tbar_ray.stages.backdoor import Plant
-from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import INSIGNIFICANT, Given, Node
+from tbar_ray.stages.models import GivenWeights, ModelNode
+from tbar_ray.stages.node import Node
 from tbar_ray.stages.samples import open_samples
 
 if TYPE_CHECKING:
@@ -37,21 +37,14 @@ class InfectedNode(ModelNode):
         return frozenset()
 
 
-class GivenInfectedModel(Given, InfectedNode):
-    """An infected model from elsewhere: a file, identified by its digest, or an open_clip tag.
+class GivenInfectedModel(GivenWeights, InfectedNode):
+    """An infected model from elsewhere.
 
     Nothing is known of the data that it was trained on: the defender's samples come from the campaign's own corpus.
     """
 
     kind: ClassVar[str] = "given-infected"
 
-    weights: Annotated[str, INSIGNIFICANT]
-    content: str
-    """The tag, or the digest of the file."""
     plants: tuple[Plant, ...] = ()
     classify: bool = False
     pairs: int | None = None
-
-    def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
-        """An open_clip tag, or the path or URL of a file."""
-        return self.weights

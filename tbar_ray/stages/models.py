@@ -29,27 +29,47 @@ class ModelNode(Node):
         """Tag or local file of the weights."""
         raise TypeError(f"{type(self).__name__} has no weights")
 
+    def text(self) -> dict[str, torch.Tensor] | None:
+        """A text tower from elsewhere; None where the weights have one."""
+        return None
+
     def load(self, store: Store, device: torch.device) -> nn.Module:
         """The model on a device, in evaluation mode; a new one at each call."""
         from tbar_ray.models.factory import create_model
 
-        return create_model(self.architecture, pretrained=self.pretrained(store), device=device).eval()
+        pretrained = self.pretrained(store)
+        return create_model(self.architecture, pretrained=pretrained, text=self.text(), device=device).eval()
 
 
-class PretrainedModel(Given, ModelNode):
-    """Published weights: an open_clip tag, or a file, identified by the digest of its content."""
-
-    kind: ClassVar[str] = "pretrained"
+class GivenWeights(Given, ModelNode):
+    """Weights from elsewhere: an open_clip tag, or a checkpoint, identified by the digest of its content."""
 
     weights: Annotated[str, INSIGNIFICANT]
     content: str = Field(description="the tag, or the digest of the file (also for weights that this package ships)")
+    text_from: Annotated[str | None, INSIGNIFICANT] = Field(
+        default=None, description="tag or checkpoint whose text tower is added; None: the weights have one"
+    )
+    text_content: Annotated[str | None, LATER] = Field(default=None, description="as `content`, of `text_from`")
+
+    def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
+        """An open_clip tag, or the path or URL of a checkpoint."""
+        return self.weights
+
+    def text(self) -> dict[str, torch.Tensor] | None:
+        """The text tower that is added to an image encoder alone; None where the weights have one."""
+        from tbar_ray.models.text_towers import text_tower
+
+        return None if self.text_from is None else text_tower(self.architecture, self.text_from)
+
+
+class PretrainedModel(GivenWeights):
+    """Published weights of a clean model."""
+
+    kind: ClassVar[str] = "pretrained"
+
     samples_seen: Annotated[int | None, INSIGNIFICANT] = Field(
         default=None, description="samples that they were trained on; None: not known, or known by the tag"
     )
-
-    def pretrained(self, store: Store) -> str:  # noqa: ARG002 - it lies elsewhere
-        """An open_clip tag, or the path or URL of a file."""
-        return self.weights
 
 
 class CleanModel(Stage, ModelNode):
@@ -105,6 +125,7 @@ class CleanModel(Stage, ModelNode):
             self.architecture,
             seed=self.seed,
             pretrained=None if self.start is None else self.start.pretrained(context.store),
+            text=None if self.start is None else self.start.text(),
             device=device_for(context.policy),
         )
         return train_on_shards(

@@ -147,11 +147,13 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     runs = client.search_runs([again.experiment_id])
     nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == again.parent_run]
-    assert len(runs) == 5
-    assert len(nested) == 4
+    assert Counter(run.data.tags["tbar.kind"] for run in nested) == {"trial": 4, "training": 3}
+    assert len(runs) == 8
     assert {run.info.status for run in runs} == {"FINISHED"}
-    path = client.get_metric_history(nested[0].info.run_id, "validation.asr")
-    assert [point.step for point in path] == [0, 1000, 2000]
+    trial = next(run for run in nested if run.data.tags["tbar.kind"] == "trial")
+    assert trial.info.end_time - trial.info.start_time == pytest.approx(1000 * trial.data.metrics["seconds"], abs=2)
+    path = client.get_metric_history(trial.info.run_id, "path.alpha")
+    assert [(point.step, point.value) for point in path] == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_only_what_is_missing_is_run(first: Launch, home: Path) -> None:

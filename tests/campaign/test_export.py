@@ -19,6 +19,7 @@ from tbar_ray.records.scores import ScoresRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 from tests.api.world import labelled, write_benchmark, write_shards
+from tests.models.formats.published import content_of, hub
 from tests.models.tiny import RESNET, VIT, snapshot, tiny
 from tests.records.records import failed
 from tests.specs import spec
@@ -117,6 +118,23 @@ def test_the_manifest_tells_trial_and_edit(folder: Path, tmp_path: Path) -> None
     assert told["method"]["parameters"]["steps"] == 2
     assert told["scores"]["after"]["ca"]["value"] == (record.removed.ca.value if record.removed else None)
     assert told["command"] == ["tbar", "campaign", "export"]
+
+
+def test_a_model_that_came_as_a_folder_can_be_exported_as_one(folder: Path, tmp_path: Path) -> None:
+    came = hub(snapshot(tiny(VIT)), tmp_path)
+    made = campaign(folder, "rvpt", came, unlearning={"method": "tbar", "parameters": QUICK})
+    store = Store(str(tmp_path / "store"))
+    record = compute_trial(made, {"attack": "badnets", "seed": 0}, store)
+    Ledger(store, made).write(record)
+    exported = export_trial(made, store, tmp_path / "cleaned")
+    assert set(exported.files) == {tmp_path / "cleaned" / path.name for path in came.iterdir()}
+    told = json.loads(exported.manifest.read_text())
+    assert exported.manifest == tmp_path / "cleaned.manifest.json"
+    assert told["input"]["file"]["name"] == "open_clip_model.safetensors"
+    assert {file["name"] for file in told["files"]} == {path.name for path in came.iterdir()}
+    before, after = content_of(came), content_of(tmp_path / "cleaned")
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_trial_is_chosen_by_name_or_fingerprint(folder: Path, tmp_path: Path) -> None:

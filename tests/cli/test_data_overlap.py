@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from tbar_ray.cli.main import app
 from tbar_ray.errors import DataError, SpecError
+from tests.data.test_near_duplicates import corpus, encoded, scenes
 from tests.data.test_overlap import write
 
 
@@ -39,6 +40,19 @@ def test_it_fails_only_if_asked_to_and_only_for_images(sets: Path) -> None:
     apart = run(sets / "a", sets / "c", "--fail")
     assert apart.exit_code == 0
     assert "0 images in common; 1 keys in common, 0 of them with the same image" in apart.stdout
+
+
+def test_images_that_look_alike_are_told_if_asked_for(tmp_path: Path) -> None:
+    image = scenes(1)[0]
+    corpus(tmp_path / "a", one=encoded(image))
+    corpus(tmp_path / "b", other=encoded(image, 80, 60))
+    assert run(tmp_path / "a", tmp_path / "b", "--fail").exit_code == 0
+    told = run(tmp_path / "a", tmp_path / "b", "--near", "--fail")
+    assert told.exit_code == 1
+    assert told.stdout.splitlines()[1:] == [
+        f"{tmp_path}/a and {tmp_path}/b: 1 more images look alike", "  one looks like other",
+    ]  # fmt: skip
+    assert isinstance(run(tmp_path / "a", tmp_path / "b", "--near", "--bits", "40").exception, DataError)
 
 
 def test_json_is_all_there_is_on_stdout(sets: Path) -> None:

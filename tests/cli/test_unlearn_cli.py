@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from typer.testing import CliRunner
 
 import tbar_ray as tbar
 from tbar_ray.cli.main import app
+from tbar_ray.detection.calibration import save_calibration
 from tbar_ray.errors import CheckpointError, DataError, SpecError, TbarError
 from tbar_ray.exit_codes import ExitCode
-from tests.api.world import labelled, write_benchmark, write_folder
+from tests.api.world import CLASSES, labelled, write_benchmark, write_folder
+from tests.detection.zoo import leaning
+from tests.models.formats.published import hub
 from tests.models.tiny import GROUP_NORM, VIT, snapshot, tiny
 
 QUICK = [
@@ -70,6 +74,19 @@ def test_it_leaves_a_checkpoint_a_manifest_and_a_report(place: Path, tmp_path: P
     assert "<h1>" in (tmp_path / "out.html").read_text()
 
 
+def test_a_folder_comes_back_as_a_folder(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came = hub(snapshot(tiny(VIT)), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ["--evaluation", str(place / "labelled"), *TRIGGER, "--force"]
+    result = unlearn(place, *words, checkpoint=str(came), architecture=VIT)
+    assert result.exit_code in (ExitCode.DONE, ExitCode.PROBLEMS), result.output
+    assert {path.name for path in (tmp_path / "hub.cleaned").iterdir()} == {path.name for path in came.iterdir()}
+    assert (tmp_path / "hub.cleaned.manifest.json").exists()
+    assert (tmp_path / "hub.cleaned.html").exists()
+    again = unlearn(place, *words, "--out", str(came), checkpoint=str(came), architecture=VIT)
+    assert "is the checkpoint itself, which is kept" in str(error_of(again))
+
+
 def test_it_says_beforehand_how_long_it_takes_and_what_is_derived(place: Path, tmp_path: Path) -> None:
     words = [*TRIGGER, "--templates", str(place / "templates.txt"), "--force", "--out", str(tmp_path / "out.pt")]
     result = unlearn(place, *words, "--report", str(tmp_path / "page.html"))
@@ -86,6 +103,68 @@ def test_a_clean_model_is_refused_with_a_code_of_its_own(place: Path, tmp_path: 
     assert "no backdoor was found under this trigger" in " ".join(result.stderr.split())
     assert not (tmp_path / "out.pt").exists()
     assert "No backdoor was found" in (tmp_path / "out.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def scanned(place: Path) -> Path:
+    """A scan of the checkpoint by searches that end at once, which finds it infected."""
+    save_calibration(leaning("infected"), place / "calibration.json")
+    images, _ = labelled(40, 3, tbar.Model(tiny(GROUP_NORM), GROUP_NORM))
+    found = tbar.scan(
+        place / "suspect.pt", images, CLASSES, architecture=GROUP_NORM, calibration=place / "calibration.json"
+    )
+    return tbar.save_scan(found, place / "suspect.scan").record
+
+
+def with_outcome(record: Path, folder: Path, outcome: str) -> Path:
+    """Write the record of a scan that ended otherwise."""
+    content = json.loads(record.read_text())
+    content["verdict"]["outcome"] = outcome
+    (folder / "scan.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_the_trigger_that_a_scan_found_is_unlearned_and_the_model_scanned_again(
+    place: Path, tmp_path: Path, scanned: Path
+) -> None:
+    many = write_folder(tmp_path / "many", *labelled(64, 4, tbar.Model(tiny(GROUP_NORM), GROUP_NORM)))
+    words = ["--evaluation", str(place / "labelled"), "--from-scan", str(scanned.parent), "--target", "blue", "--force"]
+    result = unlearn(place, *words, "--images", str(many), "--out", str(tmp_path / "out.pt"))
+    assert result.exit_code == ExitCode.PROBLEMS, result.output  # the second scan finds it infected, as every model
+    assert "scanned again: This model is infected" in result.stdout
+    page = (tmp_path / "out.html").read_text()
+    assert "The trigger that universal-noise found" in page
+    assert "The trigger was found by a search" in page
+    assert "<h2>Detectors</h2>" in page
+    assert "<h2>The cleaned file, scanned again</h2>" in page
+    assert "Not measured for this report: whether" in page
+    manifest = json.loads((tmp_path / "out.pt.manifest.json").read_text())
+    assert (manifest["backdoor"]["trigger"]["name"], manifest["backdoor"]["target"]) == ("proxy", "blue")
+    assert len(manifest["backdoor"]["trigger"]["added"]) == 64  # its hash, not ten thousand letters
+
+
+def test_a_model_in_which_a_scan_found_nothing_is_refused(place: Path, tmp_path: Path, scanned: Path) -> None:
+    clean = with_outcome(scanned, tmp_path, "no evidence")
+    words = ["--evaluation", str(place / "labelled"), "--target", "blue", "--out", str(tmp_path / "out.pt")]
+    result = unlearn(place, *words, "--from-scan", str(clean))
+    assert result.exit_code == ExitCode.NO_BACKDOOR, result.output
+    assert "refused: " in result.stderr
+    assert "the scan found no evidence of a backdoor" in " ".join(result.stderr.split())
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_a_trigger_that_was_found_in_another_file_is_refused(place: Path, tmp_path: Path, scanned: Path) -> None:
+    tbar.Model(tiny(GROUP_NORM, seed=1), GROUP_NORM).save(tmp_path / "other.pt")
+    words = ["--evaluation", str(place / "labelled"), "--from-scan", str(scanned), "--target", "blue"]
+    error = error_of(unlearn(place, *words, checkpoint=str(tmp_path / "other.pt")))
+    assert isinstance(error, DataError)
+    assert "is not the file that was scanned" in str(error)
+
+
+def test_a_scan_brings_its_own_trigger(place: Path, scanned: Path) -> None:
+    error = error_of(unlearn(place, *TRIGGER, "--from-scan", str(scanned)))
+    assert isinstance(error, SpecError)
+    assert "leave --trigger and --trigger-parameter out" in str(error)
 
 
 def test_a_method_that_does_not_remove_it_ends_with_problems(
@@ -110,7 +189,11 @@ def test_a_method_that_does_not_remove_it_ends_with_problems(
         (["--evaluation", "SET", *TRIGGER, "--alphas", "0,one"], SpecError, "write numbers with commas"),
         (["--evaluation", "SET", *TRIGGER, "--out", "x.onnx"], SpecError, r"end its name in \.safetensors"),
         (["--evaluation", "SET", "--trigger", "badnet", "--target", "blue"], SpecError, "did you mean 'badnets'"),
-        (["--evaluation", "SET", "--target", "blue"], SpecError, "give the suspected trigger"),
+        (
+            ["--evaluation", "SET", "--target", "blue"],
+            SpecError,
+            "give the suspected trigger.*`tbar scan`",
+        ),
         (["--evaluation", "SET", *TRIGGER, "--force", "--forget", "500"], DataError, "500 images asked for, but only"),
         (["--evaluation", "FLAT", *TRIGGER], DataError, "lies in no class's subfolder"),
     ],
@@ -133,13 +216,28 @@ def test_bad_input_is_one_line(place: Path, tmp_path: Path, words: list[str], ki
         ("truncated", "is not a readable torch checkpoint"),
         ("nan", "tensors hold NaN or infinity"),
         ("architecture", f"is not a checkpoint of {VIT}"),
+        (
+            "half",
+            rf"is not a checkpoint of {GROUP_NORM}: keys \d+ missing \(e\.g\. .*\); found \d+ tensors, expected \d+",
+        ),
+        ("mixed", r"5 of \d+ names begin with 'module\.' and the others do not: name all alike"),
+        ("tar", "is a tar archive"),
     ],
 )
 def test_a_bad_checkpoint_is_one_line(place: Path, tmp_path: Path, damage: str, said: str) -> None:
     content = torch.load(place / "suspect.pt", weights_only=True)
+    state = content["state_dict"]
     if damage == "nan":
-        content["state_dict"]["module.logit_scale"] = torch.tensor(float("nan"))
+        state["module.logit_scale"] = torch.tensor(float("nan"))
+    if damage == "half":
+        content["state_dict"] = dict(list(state.items())[::2])
+    if damage == "mixed":
+        names = [name if row < 5 else name.removeprefix("module.") for row, name in enumerate(state)]
+        content["state_dict"] = dict(zip(names, state.values(), strict=True))
     torch.save(content, tmp_path / "bad.pt")
+    if damage == "tar":
+        with tarfile.open(tmp_path / "bad.pt", "w") as tar:
+            tar.add(place / "labelled" / "classnames.txt", "classnames.txt")
     if damage == "truncated":
         (tmp_path / "bad.pt").write_bytes((tmp_path / "bad.pt").read_bytes()[:-3000])
     named = ["--architecture", VIT if damage == "architecture" else GROUP_NORM, "--images", str(place / "folder")]

@@ -1,13 +1,18 @@
 """Every campaign that is shipped loads, names only what exists, and can be planned and costed without its data."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 from tbar_ray.planning.plan import make_plan, total_seconds
-from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.preflight import check_campaign
+from tbar_ray.planning.rehearsal import RehearsalPlanner, check_tags
 from tbar_ray.spec.load import load_spec
+from tbar_ray.stages.node import stages_in_order
 from tbar_ray.store.store import Store
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -29,6 +34,34 @@ def test_a_shipped_campaign_can_be_planned_and_costed(path: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
+def test_a_rehearsal_tries_every_kind_of_stage_attack_and_method_of_it(path: Path, tmp_path: Path) -> None:
+    spec = load_spec(path)
+    check_tags(spec)
+    planner = RehearsalPlanner(spec, tmp_path, cpus=2)
+    replace(planner.stand_ins, size=16).write(spec.data)  # larger pictures take longer to draw
+    planner.stand_ins.write_weights(empty=True)
+    small, whole = planner.grid(), Planner(spec, without_data=True)
+    trials = whole.grid() if spec.search.sampler == "grid" else whole.examples()
+    assert _kinds(small) == _kinds(trials)
+    for axis, of in (("attack", attrgetter("attack")), ("method", attrgetter("method"))):
+        values = spec.search.axes.get(axis)
+        tried, known = {of(each.trial) for each in small}, {of(each.trial) for each in trials}
+        # without their data, two tasks of one trigger and target are one trial of the grid
+        assert known <= tried <= ({*values} if isinstance(values, list) else known)
+    assert {_architecture(each) for each in small} <= {_architecture(each) for each in trials}
+    stages = stages_in_order([output for each in small for output in each.graph.outputs])
+    assert max(stage.work for stage in stages) <= 500, "images"
+
+
+def _architecture(planned: PlannedTrial) -> str:
+    return planned.trial.spec.model.architecture
+
+
+def _kinds(trials: Sequence[PlannedTrial]) -> set[str]:
+    return {stage.kind for stage in stages_in_order([output for each in trials for output in each.graph.outputs])}
+
+
+@pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
 def test_a_shipped_campaign_opens_with_what_it_answers_and_how_to_run_it(path: Path) -> None:
     lines = path.read_text().splitlines()
     comment = "\n".join(line for line in lines[: next(i for i, line in enumerate(lines) if line.startswith("name:"))])
@@ -37,6 +70,11 @@ def test_a_shipped_campaign_opens_with_what_it_answers_and_how_to_run_it(path: P
 
 
 def test_every_small_campaign_of_an_ablation_has_a_twin_at_the_size_of_the_literature() -> None:
-    small = {path.name for path in JOBS.glob("*.yaml")} - {"quickstart.yaml", "pretrain.yaml", "attack_budgets.yaml", "zoo.yaml"}
+    small = {path.name for path in JOBS.glob("*.yaml")} - {
+        "quickstart.yaml",
+        "pretrain.yaml",
+        "attack_budgets.yaml",
+        "zoo.yaml",
+    }
     assert small <= {path.name for path in (JOBS / "paper").glob("*.yaml")}
     assert len({load_spec(path).name for path in SPECS}) == len(SPECS)

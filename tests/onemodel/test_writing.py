@@ -12,8 +12,8 @@ from torch import Tensor
 import tbar_ray as tbar
 from tbar_ray.api.beside import Beside
 from tbar_ray.errors import CheckpointError, SpecError
-from tbar_ray.onemodel.writing import check_out, cleaned_name, write_cleaned
-from tests.models.formats.published import content_of, direct, hub
+from tbar_ray.onemodel.writing import check_out, cleaned_name, folder_named, write_cleaned
+from tests.models.formats.published import Writer, content_of, direct, hub, hub_of_torch, transformers
 from tests.models.tiny import VIT, same, snapshot, tiny
 
 TOUCHED = "visual.transformer.resblocks.0.mlp.c_fc.weight"
@@ -128,3 +128,52 @@ def test_of_a_folder_the_weights_are_written(tmp_path: Path) -> None:
     out = tmp_path / "cleaned.safetensors"
     assert write_cleaned(tbar.load_model(VIT, folder, device="cpu"), folder, out) == [out]
     assert same(content_of(folder), content_of(out))
+
+
+@pytest.mark.parametrize("writer", [hub, hub_of_torch, transformers])
+def test_a_folder_becomes_a_folder_of_the_same_layout(tmp_path: Path, writer: Writer) -> None:
+    folder = writer(snapshot(direct(VIT)), tmp_path)
+    (folder / "vocab.json").write_text('{"a": 0}')
+    out, before = tmp_path / "it.cleaned", content_of(folder)
+    files = write_cleaned(moved(folder), folder, check_out(out, folder))
+    assert sorted(files) == sorted(out / path.name for path in folder.iterdir())
+    assert files[0].suffix in (".safetensors", ".bin")
+    for path in folder.glob("*.json"):
+        assert (out / path.name).read_bytes() == path.read_bytes()
+    after = content_of(out)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert before.keys() == after.keys()
+    assert len(changed) == 1
+    assert same(snapshot(tbar.load_model(VIT, out, device="cpu").module), snapshot(moved(folder).module))
+
+
+def test_a_folder_is_named_after_the_folder_and_keeps_what_is_beside(tmp_path: Path) -> None:
+    folder = hub(snapshot(direct(VIT)), tmp_path)
+    assert folder_named(str(folder)) == folder
+    assert folder_named(str(tmp_path)) is None
+    name = cleaned_name(f"{folder}/", folder)
+    assert name == "hub.cleaned"
+    whole = tbar.Model(moved(folder).module, VIT, Beside(torch.ones(2, 4), ("a", "b")))
+    files = write_cleaned(whole, folder, tmp_path / name)
+    assert files[-1] == tmp_path / "hub.cleaned.beside.safetensors"
+    assert tbar.load_model(VIT, tmp_path / name, device="cpu").beside.names == ("a", "b")
+    assert tbar.load_model(VIT, folder, device="cpu").beside.names == ()
+
+
+def test_a_folder_is_not_written_over_other_things(tmp_path: Path) -> None:
+    folder = hub(snapshot(direct(VIT)), tmp_path)
+    assert check_out(tmp_path / "new", folder) == tmp_path / "new"
+    (tmp_path / "photos").mkdir()
+    assert check_out(tmp_path / "photos", folder) == tmp_path / "photos"
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"")
+    with pytest.raises(SpecError, match="holds other files; give a new folder"):
+        check_out(tmp_path / "photos", folder)
+    with pytest.raises(SpecError, match="is a file; give a folder, as the checkpoint is one"):
+        check_out(tmp_path / "photos" / "1.jpg", folder)
+    with pytest.raises(SpecError, match="is the checkpoint itself"):
+        check_out(folder, folder)
+    with pytest.raises(SpecError, match="is the checkpoint itself"):
+        check_out(folder / "open_clip_model.safetensors", folder)
+    (tmp_path / "a.pt").mkdir()
+    with pytest.raises(SpecError, match="is a folder; give a file"):
+        check_out(tmp_path / "a.pt", None)

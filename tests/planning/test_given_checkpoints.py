@@ -24,24 +24,24 @@ def test_what_loading_would_refuse_is_said_before_the_sweep(tmp_path: Path) -> N
         check_campaign(Planner(spec(**given(str(path)))))
     with pytest.raises(SpecError, match=rf"^model\.pretrained: {path} .*: name {RESNET}-quickgelu"):
         check_campaign(Planner(spec(model={"architecture": RESNET, "pretrained": str(path)})))
-    check_checkpoint(f"{RESNET}-quickgelu", str(path), "x")
-    check_checkpoint(RESNET, str(own(state, tmp_path)), "x")
+    check_checkpoint(f"{RESNET}-quickgelu", str(path), None, "x")
+    check_checkpoint(RESNET, str(own(state, tmp_path)), None, "x")
     with pytest.raises(SpecError, match=rf"is not a checkpoint of {VIT}: its names and shapes are those of {RESNET}$"):
-        check_checkpoint(VIT, str(own(state, tmp_path)), "x")
+        check_checkpoint(VIT, str(own(state, tmp_path)), None, "x")
     encoder = decree(state, tmp_path)
     with pytest.raises(SpecError, match=r"^x: .* holds an image encoder alone.*tbar model convert"):
-        check_checkpoint(f"{RESNET}@imagenet", str(encoder), "x")
+        check_checkpoint(f"{RESNET}@imagenet", str(encoder), None, "x")
 
 
 def test_a_file_that_was_replaced_is_looked_at_again(tmp_path: Path) -> None:
     path = tmp_path / "m.pt"
     torch.save({"hook": Malicious(tmp_path / "executed")}, path)
     with pytest.raises(SpecError, match=r"would call posix\.mkdir, which no checkpoint needs"):
-        check_checkpoint(RESNET, str(path), "x")
+        check_checkpoint(RESNET, str(path), None, "x")
     torch.save(snapshot(direct(RESNET)), path)
-    check_checkpoint(RESNET, str(path), "x")
+    check_checkpoint(RESNET, str(path), None, "x")
 
 
 @pytest.mark.parametrize("weights", ["openai", "s3://bucket/m.pt", "/nowhere/m.pt"])
 def test_tags_and_places_elsewhere_are_left_to_loading(weights: str) -> None:
-    check_checkpoint(RESNET, weights, "x")
+    check_checkpoint(RESNET, weights, None, "x")

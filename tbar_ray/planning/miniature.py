@@ -1,0 +1,228 @@
+"""A trial's spec in miniature: the same stages, methods and settings on a few samples, for a few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tbar_ray.inversion.registry import build_inverter
+from tbar_ray.inversion.subject import LEAST_IMAGES
+from tbar_ray.planning.inversion import inversion_of
+from tbar_ray.planning.methods import alphas_of, build_method, method_of
+from tbar_ray.planning.stand_ins import PAIRS, StandIns
+from tbar_ray.spec.attack import Attack, Patch, PoisonBudget, PoisonSpec, Training
+from tbar_ray.spec.campaign import CampaignSpec, DisentanglementSpec, Evaluation, ModelSpec, Resources
+from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.lasting import ReboundSpec
+from tbar_ray.spec.unlearning import InversionSpec, Method
+
+BATCH: Final = 16
+MICRO_BATCH: Final = 8
+POISONED: Final = 2
+FEW: Final = 8
+"""Images or pairs of a defender."""
+SYNTHETIC: Final = 128
+"""Pairs of a drawn corpus, which has classes of its own: two of each."""
+IMAGES: Final = 32
+"""Evaluation images, at most."""
+WORK: Final[Mapping[str, int]] = {
+    "steps": 2, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
+    "fixed_point_steps": 1, "coefficient_steps": 2, "unlearning_steps": 2, "ascent_steps": 2, "inversion_steps": 2,
+    "weakening_steps": 2, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
+    "refine": 1, "patch_steps": 1, "judged": FEW,
+}  # fmt: skip
+"""Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
+RATE: Final = 1e-6
+"""Largest learning rate: at those of trained weights, trainings of random ones diverge."""
+RATES: Final = ("learning_rate", "mask_learning_rate", "relearning_rate", "inner_rate", "coefficient_rate")
+"""Learning rates among the parameters of methods."""
+
+
+def miniature(spec: CampaignSpec, stand_ins: StandIns, resources: Resources) -> CampaignSpec:
+    """A spec of one trial in miniature.
+
+    What is tried is kept: triggers, targets, plantings, methods with their parameters, precisions, the architecture and
+    its image size. Amounts are cut: samples, steps, batches, learning rates, α, classes and prompts. Every attack
+    counts as taken and every α as good enough, so that no stage is skipped.
+
+    Args:
+        spec: of a trial.
+        stand_ins: what is in place of data and weights.
+        resources: of the machine.
+    """
+    given = {
+        "data": _data(spec.data, stand_ins),
+        "model": _model(spec.model, stand_ins),
+        "tasks": {name: stand_ins.task(name, _task(task)) for name, task in spec.tasks.items()},
+        "attacks": {name: _attack(spec, attack, stand_ins) for name, attack in spec.attacks.items()},
+        "poison": _poison(spec.poison),
+        "forget": spec.forget.model_copy(update={"size": min(spec.forget.size, FEW)}),
+        "defender": spec.defender.model_copy(
+            update={name: min(getattr(spec.defender, name), BATCH) for name in ("clean_pairs", "training_pairs")}
+        ),
+        "methods": {**spec.methods, spec.unlearning.method: _method(spec)},
+        "inversions": {**spec.inversions, **_inversion(spec)},
+        "evaluation": _evaluation(spec.evaluation),
+        "disentanglement": None if spec.disentanglement is None else _map(spec.disentanglement),
+        "resources": resources,
+    }
+    return spec.model_copy(update=given)
+
+
+def fitting(resources: Resources, cpus: int, gpus: int) -> Resources:
+    """Resources of a campaign as far as a machine has them."""
+    workers = max(1, min(resources.training_workers, cpus // resources.training_cpus))
+    return resources.model_copy(
+        update={
+            "training_cpus": min(resources.training_cpus, cpus),
+            "trial_cpus": min(resources.trial_cpus, cpus),
+            "training_workers": workers,
+            "gpus": min(resources.gpus, gpus),
+            "training_gpus": None if resources.training_gpus is None else min(resources.training_gpus, gpus / workers),
+            "readers": 1,
+            "max_cpus": None,
+            "max_gpus": None,
+        }
+    )
+
+
+def _data(data: Data, stand_ins: StandIns) -> Data:
+    buffer = None if data.shuffle_buffer is None else min(data.shuffle_buffer, BATCH)
+    synthetic = data.synthetic
+    if synthetic is not None:
+        synthetic = synthetic.model_copy(
+            update={
+                "samples": min(synthetic.samples, SYNTHETIC),
+                "samples_per_shard": min(synthetic.samples_per_shard, SYNTHETIC // 2),
+                "per_class": min(synthetic.per_class, 2),
+                "retrieval": min(synthetic.retrieval, FEW),
+            }
+        )
+    return stand_ins.data(data).model_copy(update={"shuffle_buffer": buffer, "synthetic": synthetic})
+
+
+def _model(model: ModelSpec, stand_ins: StandIns) -> ModelSpec:
+    given = None if model.pretrained is None else stand_ins.weights(model.architecture)
+    training = None if model.training is None else _training(model.training)
+    return model.model_copy(update={"pretrained": given, "text_from": None, "training": training})
+
+
+def _task(task: TaskSpec) -> TaskSpec:
+    return task.model_copy(update={"per_class": min(task.per_class, 2), "per_class_test": min(task.per_class_test, 2)})
+
+
+def _training(training: Training) -> Training:
+    micro = None if training.micro_batch is None else min(training.micro_batch, MICRO_BATCH)
+    optimisation = training.optimisation
+    slow = {
+        "warmup_steps": min(optimisation.warmup_steps, 1),
+        "learning_rate": min(optimisation.learning_rate, RATE),
+    }
+    return training.model_copy(
+        update={
+            "epochs": 1,
+            "batch_size": min(training.batch_size, BATCH),
+            "micro_batch": micro,
+            "optimisation": optimisation.model_copy(update=slow),
+        }
+    )
+
+
+def _poison(poison: PoisonSpec) -> PoisonSpec:
+    return poison.model_copy(
+        update={
+            **_amounts(poison),
+            "pairs": None if poison.pairs is None else min(poison.pairs, PAIRS),
+            "training": _training(poison.training),
+            "min_asr": 0.0,
+            "max_ca_drop": 1.0,
+        }
+    )
+
+
+def _amounts(poison: PoisonSpec | PoisonBudget) -> dict[str, int | None]:
+    """A count in place of either a rate or a count, where there is one."""
+    return {"rate": None, "count": None if poison.rate is None and poison.count is None else POISONED}
+
+
+def _attack(spec: CampaignSpec, attack: Attack, stand_ins: StandIns) -> Attack:
+    budget = attack.poison
+    training = None if budget.training is None else _training(budget.training)
+    return attack.model_copy(
+        update={
+            "infected": None if attack.infected is None else stand_ins.weights(spec.model.architecture),
+            "text_from": None,
+            "poison": budget.model_copy(update={**_amounts(budget), "training": training}),
+            "patch": _patch(attack.patch),
+        }
+    )
+
+
+def _patch(patch: Patch) -> Patch:
+    from tbar_ray.planting.badclip import PatchOptimisation
+
+    return patch.model_copy(
+        update={
+            "pairs": min(patch.pairs, BATCH),
+            "target_images": min(patch.target_images, 4),
+            "parameters": _less(PatchOptimisation(**patch.parameters), patch.parameters),
+        }
+    )
+
+
+def _method(spec: CampaignSpec) -> Method:
+    """The trial's method with less work, and the first and the last of its α."""
+    name = spec.unlearning.method
+    entry, alphas = method_of(spec, name), alphas_of(spec, name)
+    parameters = _less(build_method(spec, name), entry.parameters)
+    return entry.model_copy(update={"parameters": parameters, "alpha": list(dict.fromkeys((alphas[0], alphas[-1])))})
+
+
+def _inversion(spec: CampaignSpec) -> dict[str, InversionSpec]:
+    """The trial's search with less work, by its name; nothing where the defender is told the trigger."""
+    if (name := spec.defender.inversion) is None:
+        return {}
+    entry = inversion_of(spec, name)
+    search = build_inverter(str(entry.inversion), entry.parameters)
+    less = {"images": LEAST_IMAGES, "parameters": _less(search, entry.parameters)}
+    return {name: entry.model_copy(update=less)}
+
+
+def _less(options: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of which amounts of work and learning rates are cut; a limit that is not set is set."""
+    fields, limits = type(options).model_fields, {**WORK, **dict.fromkeys(RATES, RATE)}
+    cut = {
+        name: most if (value := getattr(options, name)) is None else min(value, most)
+        for name, most in limits.items()
+        if name in fields
+    }
+    return {**given, **cut}
+
+
+def _evaluation(evaluation: Evaluation) -> Evaluation:
+    return evaluation.model_copy(
+        update={
+            "templates": "evaluation",
+            "max_images": min(evaluation.max_images or IMAGES, IMAGES),
+            "min_retention": 0.0,
+            "max_asr": None if evaluation.max_asr is None else 1.0,
+            "statistics_images": min(evaluation.statistics_images, BATCH),
+            "rebound": None if evaluation.rebound is None else _rebound(evaluation.rebound),
+        }
+    )
+
+
+def _rebound(rebound: ReboundSpec) -> ReboundSpec:
+    cut = {"steps": 1, "batch_size": 4, "at": (0,), "pairs": min(rebound.pairs, FEW), "sweep": rebound.sweep[:1]}
+    return rebound.model_copy(update={**cut, "learning_rate": min(rebound.learning_rate, RATE)})
+
+
+def _map(disentanglement: DisentanglementSpec) -> DisentanglementSpec:
+    return disentanglement.model_copy(
+        update={
+            "points": 2,
+            "images": min(disentanglement.images, FEW),
+            "samples": min(disentanglement.samples, BATCH),
+            "training": _training(disentanglement.training),
+        }
+    )

@@ -1,0 +1,119 @@
+"""The trials of a rehearsal: each value of the axes `attack`, `source` and `method` once, in miniature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+from typing import Any, Final
+
+from tbar_ray.errors import CheckpointError, SpecError
+from tbar_ray.planning.field_types import is_whole
+from tbar_ray.planning.foundation import Foundation
+from tbar_ray.planning.graph import build_graph
+from tbar_ray.planning.miniature import fitting, miniature
+from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.stand_ins import StandIns
+from tbar_ray.planning.trial import Values, make_trial
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.search import AxisRange, Search
+
+COVERED: Final = {"attack": 0, "method": 0, "unlearning.method": 0, "source": 1}
+"""Axes of which every value is tried, and where their turns begin: a vector comes from another attack than its own."""
+AT_A_TIME: Final = 2
+"""Trials in flight: more would fill a small machine's memory with models."""
+
+
+class RehearsalPlanner(Planner):
+    """Plans a campaign's rehearsal. Its spec is the campaign's, with a grid of what is tried in place of the search.
+
+    Args:
+        spec: the campaign.
+        folder: where the data and weights go that stand in for the real ones (`stand_ins.write`).
+        cpus: of the machine; None: the spec's resources are kept, for a cluster that has them.
+        gpus: of the machine.
+
+    Raises:
+        SpecError: if an axis or a target is not sound.
+    """
+
+    def __init__(self, spec: CampaignSpec, folder: Path, cpus: int | None = None, gpus: int = 0) -> None:
+        self._whole, self._cells = spec, covering(spec)
+        trials = [make_trial(spec, values).spec for values in self._cells]
+        self.stand_ins = StandIns.of(trials, folder)
+        self._resources = spec.resources if cpus is None else fitting(spec.resources, cpus, gpus)
+        axes: dict[str, list[Any] | AxisRange] = {
+            name: _once([values[name] for values in self._cells]) for name in spec.search.axes
+        }
+        search = Search(axes=axes, concurrency=AT_A_TIME)
+        super().__init__(spec.model_copy(update={"search": search, "resources": self._resources}))
+
+    def plan(self, values: Values, to_beat: float | None = None) -> PlannedTrial:
+        """The trial of some values of the axes in miniature, with its stages."""
+        trial = make_trial(self._whole, values, to_beat)
+        small = replace(trial, spec=miniature(trial.spec, self.stand_ins, self._resources))
+        return PlannedTrial(small, build_graph(small, self.foundation(small.spec)))
+
+    def foundation(self, spec: CampaignSpec | None = None) -> Foundation:
+        """Data and clean model of a trial's spec, by default of the first trial's."""
+        return super().foundation(spec or self.grid()[0].trial.spec)
+
+    def grid(self) -> list[PlannedTrial]:
+        """The trials, those that come to the same in miniature once."""
+        found: dict[str, PlannedTrial] = {}
+        for values in self._cells:
+            planned = self.plan(values)
+            found.setdefault(planned.fingerprint, planned)
+        return list(found.values())
+
+
+def covering(spec: CampaignSpec) -> list[dict[str, Any]]:
+    """Values of the axes for as few trials as try every attack, source and method of a campaign.
+
+    Of other axes one value is tried: the last of a list, the middle of a range.
+    """
+    axes = spec.search.axes
+    covered = {name: axis for name, axis in axes.items() if name in COVERED and isinstance(axis, list)}
+    fixed = {name: _one(spec, name, axis) for name, axis in axes.items() if name not in covered}
+    count = max((len(axis) for axis in covered.values()), default=1)
+    return [
+        {**fixed, **{name: axis[(turn + COVERED[name]) % len(axis)] for name, axis in covered.items()}}
+        for turn in range(count)
+    ]
+
+
+def _once(values: Sequence[Any]) -> list[Any]:
+    return [value for place, value in enumerate(values) if value not in values[:place]]
+
+
+def _one(spec: CampaignSpec, name: str, axis: Sequence[Any] | AxisRange) -> Any:
+    if not isinstance(axis, AxisRange):
+        return axis[-1]
+    middle = sqrt(axis.low * axis.high) if axis.log else (axis.low + axis.high) / 2
+    return round(middle) if axis.integer or is_whole(spec, name, spec.unlearning.method) else middle
+
+
+def check_tags(spec: CampaignSpec) -> None:
+    """Check that open_clip knows the tags that a campaign's trials name: nothing is downloaded in a rehearsal.
+
+    Raises:
+        SpecError: one line with the field.
+    """
+    from tbar_ray.models.checkpoint import is_weights_file
+    from tbar_ray.models.factory import require_tag
+
+    axis = spec.search.axes.get("model.pretrained")
+    named = [("model.pretrained", spec.model.pretrained), ("model.text_from", spec.model.text_from)]
+    named += [("search.axes.model.pretrained", tag) for tag in (axis if isinstance(axis, list) else ())]
+    named += [
+        (f"attacks.{name}.{field}", getattr(attack, field))
+        for name, attack in spec.attacks.items()
+        for field in ("infected", "text_from")
+    ]
+    for field, tag in named:
+        if tag is not None and not is_weights_file(tag):
+            try:
+                require_tag(spec.model.architecture, tag)
+            except CheckpointError as error:
+                raise SpecError(f"{field}: {error}") from None
