@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import subprocess
 import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from tbar_ray import __version__
+from tbar_ray.origin import commit
 from tbar_ray.redaction import redact
 
 FINGERPRINT = "tbar.fingerprint"
@@ -46,16 +46,6 @@ def origin() -> dict[str, str]:
     }
     with suppress(KeyError, OSError):  # in a container, a user may have no name
         tags["mlflow.user"] = getpass.getuser()
-    if (commit := _commit()) is not None:
-        tags["mlflow.source.git.commit"] = commit
+    if (found := commit()) is not None:
+        tags["mlflow.source.git.commit"] = found
     return tags
-
-
-def _commit() -> str | None:
-    """The commit that this code is of; None without git, and for an installed package."""
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
