@@ -80,6 +80,8 @@ class Inverter(BaseModel, ABC):
     name: ClassVar[str]
     needs_classes: ClassVar[bool]
     """Whether it needs class embeddings, which a checkpoint of a vision tower alone does not give."""
+    finds_trigger: ClassVar[bool] = True
+    """Whether it finds a trigger; else it gives a score, and nothing that could be removed."""
     measures: ClassVar[str]
     """What its score is, in words."""
 

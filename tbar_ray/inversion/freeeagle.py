@@ -38,6 +38,7 @@ class FreeEagle(Inverter):
 
     name: ClassVar[str] = "freeeagle"
     needs_classes: ClassVar[bool] = True
+    finds_trigger: ClassVar[bool] = False
     measures: ClassVar[str] = "interquartile ranges between the most probable wrong class and the third quartile"
 
     depth: float = Field(default=0.3, ge=0, lt=1, description="share of the blocks that come before the later part")

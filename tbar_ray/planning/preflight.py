@@ -215,17 +215,22 @@ def _classes_of(spec: CampaignSpec, base: Foundation, attack: Attack) -> tuple[s
 
 def _check_inversion(spec: CampaignSpec) -> None:
     """Make sure that the search for the trigger exists, and fits the campaign."""
-    from tbar_ray.inversion.registry import build_inverter
+    from tbar_ray.inversion.registry import INVERTERS, build_inverter
 
     if (name := spec.defender.inversion) is None:
         return
     entry = inversion_of(spec, name)
     assert entry.inversion is not None
+    place = f"inversions.{name}" if name in spec.inversions else "defender.inversion"
     try:
-        build_inverter(entry.inversion, entry.parameters)
+        search = build_inverter(entry.inversion, entry.parameters)
     except SpecError as error:
-        place = f"inversions.{name}" if name in spec.inversions else "defender.inversion"
         raise SpecError(f"{place}: {error}") from None
+    if not search.finds_trigger:
+        others = ", ".join(known for known, kind in INVERTERS.items() if kind.finds_trigger)
+        raise SpecError(
+            f"{place}: {entry.inversion!r} is a detector: it finds no trigger to unlearn with; take one of {others}"
+        )
     if spec.poison.plant == "together":
         raise SpecError("defender.inversion: several backdoors in one model cannot be told apart; plant 'separately'")
 

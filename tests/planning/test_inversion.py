@@ -72,6 +72,10 @@ def test_a_search_that_does_not_exist_or_cannot_work_is_refused_in_one_line() ->
             },
             r"^inversions\.mine: inversion 'decree': starts",
         ),
+        (
+            {"defender__inversion": "freeeagle"},
+            r"^defender\.inversion: 'freeeagle' is a detector: .* take one of decree",
+        ),
         ({"defender__inversion": "decree", "poison__plant": "together"}, r"^defender\.inversion: several backdoors"),
     ):
         with pytest.raises(SpecError, match=line):
