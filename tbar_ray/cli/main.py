@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tbar_ray import __version__
-from tbar_ray.cli import campaign, data, method, model, spec, store, trigger
+from tbar_ray.cli import campaign, data, inversion, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.campaign_export import export
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
@@ -34,6 +34,7 @@ app.command()(evaluate)
 app.add_typer(data.app, name="data")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
+app.add_typer(inversion.app, name="inversion")
 app.add_typer(model.app, name="model")
 campaign.app.command()(export)
 app.add_typer(campaign.app, name="campaign")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from tbar_ray.cli.described import entry_table, parameters_of, show_entry, summary_of
 
 if TYPE_CHECKING:
     from tbar_ray.unlearning.base import Unlearner
@@ -35,7 +36,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
     from tbar_ray.cli.console import table_console
 
     console = table_console()
-    table = _table("method", "what it does", "needs", "strength")
+    table = entry_table("method", "what it does", "needs", "strength")
     for entry in (_entry(kind) for kind in UNLEARNERS.values()):
         table.add_row(entry["name"], entry["summary"], ", ".join(entry["needs"]), STRENGTHS[entry["strength"]])
     console.print(table)
@@ -56,14 +57,8 @@ def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.
 
     build_unlearner(name, {})  # the error of a wrong name suggests the nearest ones
     kind = UNLEARNERS[name]
-    entry, console = _entry(kind), table_console()
-    console.print(name, style="bold")
-    console.print(f"\n{inspect.cleandoc(kind.__doc__ or '')}\n")
-    console.print(f"Needs: {', '.join(entry['needs'])}; {STRENGTHS[entry['strength']]}.")
-    table = _table("parameter", "default", "what it is")
-    for key, parameter in entry["parameters"].items():
-        table.add_row(key, str(parameter["default"]), parameter["description"])
-    console.print(table)
+    entry = _entry(kind)
+    show_entry(table_console(), kind, name, f"Needs: {', '.join(entry['needs'])}; {STRENGTHS[entry['strength']]}.")
 
 
 def _entry(kind: type[Unlearner]) -> dict[str, Any]:
@@ -73,28 +68,8 @@ def _entry(kind: type[Unlearner]) -> dict[str, Any]:
 
     return {
         "name": kind.name,
-        "summary": " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split()),
+        "summary": summary_of(kind),
         "needs": [need for need in get_args(Need) if need in kind.needs],
         "strength": kind.strength,
-        "parameters": {
-            key: {"default": field.default, "description": _description(kind, key)}
-            for key, field in kind.model_fields.items()
-        },
+        "parameters": parameters_of(kind),
     }
-
-
-def _description(kind: type[Unlearner], parameter: str) -> str:
-    """A parameter's description; a method that only changes a default takes it from its base class."""
-    from pydantic import BaseModel
-
-    bases = (base for base in kind.__mro__ if issubclass(base, BaseModel) and parameter in base.model_fields)
-    return next((said for base in bases if (said := base.model_fields[parameter].description)), "")
-
-
-def _table(*columns: str) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    made = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, show_lines=True)
-    made.columns[0].no_wrap = True
-    return made

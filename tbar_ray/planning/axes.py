@@ -41,6 +41,11 @@ def percent(value: Setting) -> str:
     return f"{value * 100:.3g}%" if isinstance(value, int | float) else number(value)
 
 
+def told_or(value: Setting) -> str:
+    """Write the search that found a trigger; a dash stands for a trigger that is told."""
+    return "told" if value is None else number(value)
+
+
 @dataclass(frozen=True)
 class Factor:
     """How an axis is shown.
@@ -98,6 +103,7 @@ ALIASES: Mapping[str, Alias] = dict(
         _alias("clean_fraction", "forget.clean_fraction", "clean", "clean", percent, "clean fraction"),
         _alias("poisoning_rate", "poison.rate", "poisoned", "poison", percent, "poisoning rate"),
         _alias("seed", "seed"),
+        _alias("inversion", "defender.inversion", "trigger found by", "found by", told_or),
         _alias("learning_rate", "methods.{method}.parameters.learning_rate", "learning rate", "lr"),
         _alias("alpha", "methods.{method}.alpha", "α"),
     )

@@ -88,6 +88,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
             scenes=synthetic.scenes,
             size=synthetic.size,
             samples_per_shard=synthetic.samples_per_shard,
+            wrong_captions=synthetic.wrong_captions,
             seed=synthetic.seed,
             threads=spec.resources.training_cpus,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tbar_ray.models.architectures import image_size
 from tbar_ray.planning.disentanglement import geometry_stage, map_stages
 from tbar_ray.planning.foundation import Foundation
+from tbar_ray.planning.inversion import proxy_backdoor
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planted import PlantedAttack, plant_attack
 from tbar_ray.planning.rebound import ReboundStages, rebound_stages
@@ -20,6 +21,7 @@ from tbar_ray.stages.downstream import MeasureDownstream
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.infected import InfectedNode
+from tbar_ray.stages.likeness import MeasureLikeness
 from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
 from tbar_ray.stages.node import Stage
@@ -46,6 +48,7 @@ class TrialGraph:
         rebounds: rebound of the cleaned, the infected and the clean model, at each learning rate; () where the campaign
             does not ask for it.
         downstream: scores of the cleaned model after changes that people make; None without.
+        likeness: how much the trigger that a search found looks like the true one; None where the defender is told it.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
 
@@ -59,12 +62,13 @@ class TrialGraph:
     geometry: MeasureGeometry | None = None
     rebounds: tuple[ReboundStages, ...] = ()
     downstream: MeasureDownstream | None = None
+    likeness: MeasureLikeness | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[Stage]:
         """Stages that the trial waits for: its results, and how visible its trigger is."""
-        return [*self.results, self.visibility]
+        return [*self.results, self.visibility, *(() if self.likeness is None else (self.likeness,))]
 
     @property
     def results(self) -> list[Stage]:
@@ -86,10 +90,13 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         name: _evaluate(spec, base, planted, "infected", planted.model, backdoor)
         for name, backdoor in planted.others.items()
     }
+    gate = _gate(spec, base, planted)
+    proxy = proxy_backdoor(spec, planted, gate)
     path = AlphaPath(
         unlearn=_unlearn(trial, source, _gate(spec, base, source)),
-        gate=_gate(spec, base, planted),
+        gate=gate,
         infected=infected,
+        judge=None if proxy is None else _evaluate(spec, base, planted, "infected", planted.model, proxy),
         others=tuple(others.values()),
         alphas=trial.alphas,
         min_retention=spec.evaluation.min_retention,
@@ -115,6 +122,14 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         geometry=None if xi is None else geometry_stage(xi),
         rebounds=rebound_stages(spec, planted, path, clean),
         downstream=_downstream(spec, path, planted),
+        likeness=None
+        if proxy is None
+        else MeasureLikeness(
+            evaluation=planted.evaluation,
+            backdoor=planted.backdoor,
+            proxy=proxy,
+            size=image_size(spec.model.architecture),
+        ),
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 
@@ -126,6 +141,7 @@ def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
 
 def _unlearn_by(trial: Trial, source: PlantedAttack, gate: AttackGate, method: Unlearner) -> Unlearn:
     spec, needs, base = trial.spec, method.needs, method.base()
+    blind = not needs & {"trigger", "target", "forget set"}
     forgets = "forget set" in needs
     return Unlearn(
         start=None if base is None else _unlearn_by(trial, source, gate, base),
@@ -133,7 +149,7 @@ def _unlearn_by(trial: Trial, source: PlantedAttack, gate: AttackGate, method: U
         model=source.model,
         infected=source.infected,
         attack=trial.source or trial.attack,
-        backdoor=source.backdoor,
+        backdoor=(None if blind else proxy_backdoor(spec, source, gate)) or source.backdoor,
         evaluation=source.evaluation,
         templates=spec.evaluation.templates,
         method=method.name,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tbar_ray.planning.inversion import inversion_of
 from tbar_ray.planning.methods import alphas_of, build_method, method_of
 from tbar_ray.planning.stand_ins import PAIRS, StandIns
 from tbar_ray.spec.attack import Attack, Patch, PoisonBudget, PoisonSpec, Training
 from tbar_ray.spec.campaign import CampaignSpec, DisentanglementSpec, Evaluation, ModelSpec, Resources
 from tbar_ray.spec.data import Data, TaskSpec
 from tbar_ray.spec.lasting import ReboundSpec
-from tbar_ray.spec.unlearning import Method
+from tbar_ray.spec.unlearning import InversionSpec, Method
 
 BATCH: Final = 16
 MICRO_BATCH: Final = 8
@@ -26,8 +27,9 @@ WORK: Final[Mapping[str, int]] = {
     "steps": 2, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
     "fixed_point_steps": 1, "coefficient_steps": 2, "unlearning_steps": 2, "ascent_steps": 2, "inversion_steps": 2,
     "weakening_steps": 2, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
+    "starts": 1, "refine": 1, "judged": FEW,
 }  # fmt: skip
-"""Most that a parameter of a method, or of a learned trigger, may be where it is an amount of work."""
+"""Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
 RATE: Final = 1e-6
 """Largest learning rate: at those of trained weights, trainings of random ones diverge."""
 RATES: Final = ("learning_rate", "mask_learning_rate", "relearning_rate", "inner_rate", "coefficient_rate")
@@ -57,6 +59,7 @@ def miniature(spec: CampaignSpec, stand_ins: StandIns, resources: Resources) -> 
             update={name: min(getattr(spec.defender, name), BATCH) for name in ("clean_pairs", "training_pairs")}
         ),
         "methods": {**spec.methods, spec.unlearning.method: _method(spec)},
+        "inversions": _inversions(spec),
         "evaluation": _evaluation(spec.evaluation),
         "disentanglement": None if spec.disentanglement is None else _map(spec.disentanglement),
         "resources": resources,
@@ -136,7 +139,9 @@ def _poison(poison: PoisonSpec) -> PoisonSpec:
 
 
 def _amounts(poison: PoisonSpec | PoisonBudget) -> dict[str, int | None]:
-    """A count in place of either a rate or a count, where there is one."""
+    """A count in place of either a rate or a count, where there is one; none stays none."""
+    if poison.rate == 0:
+        return {"rate": 0, "count": None}
     return {"rate": None, "count": None if poison.rate is None and poison.count is None else POISONED}
 
 
@@ -171,6 +176,18 @@ def _method(spec: CampaignSpec) -> Method:
     entry, alphas = method_of(spec, name), alphas_of(spec, name)
     parameters = _less(build_method(spec, name), entry.parameters)
     return entry.model_copy(update={"parameters": parameters, "alpha": list(dict.fromkeys((alphas[0], alphas[-1])))})
+
+
+def _inversions(spec: CampaignSpec) -> dict[str, InversionSpec]:
+    """The trial's search for the trigger with less work."""
+    from tbar_ray.inversion.registry import build_inverter
+
+    if (name := spec.defender.inversion) is None:
+        return {}
+    entry = inversion_of(spec, name)
+    assert entry.inversion is not None
+    parameters = _less(build_inverter(entry.inversion, entry.parameters), entry.parameters)
+    return {name: entry.model_copy(update={"parameters": parameters, "images": min(entry.images, IMAGES)})}
 
 
 def _less(options: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def plant_attack(trial: Trial, base: Foundation, name: str) -> PlantedAttack:
     backdoor = plants[together.index(name)].backdoor
     evaluation = base.tasks[attack.task] if attack.task else base.evaluation
     training = attack.poison.training or spec.poison.training
-    infected = _train(spec, base, attack.task, plants, training, attack.planting)
+    poisoning = tuple(plant for plant in plants if plant.rate != 0)
+    infected = _train(spec, base, attack.task, poisoning, training, attack.planting)
     clean: ModelNode | None = base.clean
     model: ModelNode = infected
     if attack.task is not None:

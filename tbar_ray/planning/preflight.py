@@ -19,6 +19,7 @@ from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.given_checkpoints import check_checkpoint
 from tbar_ray.planning.given_templates import check_templates
 from tbar_ray.planning.given_weights import given_weights
+from tbar_ray.planning.inversion import inversion_of
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.planted import another_task
@@ -103,6 +104,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
         )
         once(of, partial(_check_attack, spec, base, name, attack))
     _check_methods(spec, methods)
+    _check_inversion(spec)
     sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks", "evaluation"})
     once(sizes, partial(_check_sizes, spec, base.samples))
 
@@ -209,6 +211,23 @@ def _classes_of(spec: CampaignSpec, base: Foundation, attack: Attack) -> tuple[s
         return tuple(CLASS_NAMES)
     assert spec.data.evaluation is not None
     return tuple(read_lines(spec.data.evaluation, CLASSNAMES))
+
+
+def _check_inversion(spec: CampaignSpec) -> None:
+    """Make sure that the search for the trigger exists, and fits the campaign."""
+    from tbar_ray.inversion.registry import build_inverter
+
+    if (name := spec.defender.inversion) is None:
+        return
+    entry = inversion_of(spec, name)
+    assert entry.inversion is not None
+    try:
+        build_inverter(entry.inversion, entry.parameters)
+    except SpecError as error:
+        place = f"inversions.{name}" if name in spec.inversions else "defender.inversion"
+        raise SpecError(f"{place}: {error}") from None
+    if spec.poison.plant == "together":
+        raise SpecError("defender.inversion: several backdoors in one model cannot be told apart; plant 'separately'")
 
 
 def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:

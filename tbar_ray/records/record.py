@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.planning.axes import STANDARD, Setting
+from tbar_ray.records.inversion import InversionRecord
 from tbar_ray.records.measures import (
     Cost,
     DisentanglementRecord,
@@ -81,6 +82,8 @@ class TrialRecord(Part):
     found: dict[str, JsonValue] = Field(default_factory=dict)
     others: dict[str, OtherBackdoor] = Field(default_factory=dict)
     disentanglement: DisentanglementRecord | None = None
+    inversion: InversionRecord | None = None
+    """What the search for the trigger found; None where the defender was told."""
     rebounds: tuple[ReboundRecord, ...] = ()
     """Under clean fine-tuning, by learning rate, the spec's own first; () where it was not measured."""
     downstream: dict[str, ScoresRecord] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from typing import Any
 from tbar_ray.errors import TbarError
 from tbar_ray.planning.graph import TrialGraph
 from tbar_ray.planning.planner import PlannedTrial
+from tbar_ray.records.inversion_reader import read_inversion
 from tbar_ray.records.measures import (
     Cost,
     DisentanglementRecord,
@@ -68,6 +69,9 @@ class RecordWriter:
             "gate": self._gate,
             "visibility": self._visibility,
             "pretraining_samples": self._pretraining_samples,
+            "inversion": lambda graph: read_inversion(
+                graph, self._read, self._facts, lambda stage: self._store.has(stage.artifact)
+            ),
         }
         for name, read in further.items():
             with suppress(TbarError, *UNREADABLE):
@@ -117,6 +121,7 @@ class RecordWriter:
             found=self._facts(graph.path.unlearn)["facts"]["method"],
             others=self._others(graph, path),
             disentanglement=self._disentanglement(graph, path["selected"]),
+            inversion=read_inversion(graph, self._read, self._facts),
             rebounds=tuple(read_rebounds(graph, self._read, self._facts)),
             downstream=self._downstream(graph),
             cost=self._cost(graph),

@@ -42,6 +42,11 @@ VISIBLE = (*_with_interval("psnr"), *_with_interval("ssim"), "unchanged_images")
 """Columns of a trigger's visibility."""
 XI = {"xi_planted": "at_planted", "xi_negated": "at_negated", "xi_equal_length": "at_equal_length",
       "alpha_equal_length": "alpha_equal_length"}  # fmt: skip
+FOUND = {"inversion_score": "score", "inversion_target": "target", "inversion_named": "named",
+         "inversion_target_found": "target_found", "inversion_shift": "shift",
+         "inversion_seconds": "seconds"}  # fmt: skip
+LIKE = {"inversion_iou": "iou", "inversion_distance": "distance"}
+"""Columns of campaigns with a search: fields of a record's `inversion`, and of its likeness to the true trigger."""
 ANGLES = {"cosine_towards_target": "cosine_towards_target", "trigger_relative_length": "relative_length",
           "gradient_overlap": "gradient_overlap"}  # fmt: skip
 """Columns of campaigns with maps of ξ: fields of a record's `disentanglement`, and of its geometry."""
@@ -85,10 +90,12 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
     gate = GATE if any(record.gate for record in records) else ()
     visible = VISIBLE if any(record.visibility for record in records) else ()
     mapped = (*XI, *ANGLES) if any(record.disentanglement is not None for record in records) else ()
+    searched = (*FOUND, *LIKE) if any(record.inversion for record in records) else ()
     followed = SUMMARY if any(record.rebounds for record in records) else ()
     changed = dict.fromkeys(field for record in records for field in record.downstream_values())
     trained = (SEEN,) if any(record.pretraining_samples is not None for record in records) else ()
-    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *mapped, *followed, *changed, *some)
+    further = (*mapped, *searched, *followed, *changed)
+    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *further, *some)
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -114,6 +121,7 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
         "found": record.found,
         "others": {name: _content(other) for name, other in record.others.items()},
         "disentanglement": _content(record.disentanglement),
+        "inversion": _content(record.inversion),
         "downstream": {name: _content(scores) for name, scores in record.downstream.items()},
         "rebounds": [_content(rebound) for rebound in record.rebounds],
         "alphas": list(record.alphas),
@@ -158,7 +166,7 @@ def _flat(record: TrialRecord) -> Row:
     for role, suffix in SUFFIXES.items():
         for metric in (*METRICS, *RETRIEVAL):
             row |= _rate(f"{metric}{suffix}", record.rate(metric, role))
-    xi = record.disentanglement
+    xi, found = record.disentanglement, record.inversion
     parts: tuple[tuple[BaseModel | None, Mapping[str, str]], ...] = (
         (record.alpha_sensitivity, SENSITIVITY),
         (record.weight_change, CHANGE),
@@ -166,6 +174,8 @@ def _flat(record: TrialRecord) -> Row:
         (record.gate, GATE),
         (xi, XI),
         (None if xi is None else xi.geometry, ANGLES),
+        (found, FOUND),
+        (None if found is None else found.likeness, LIKE),
     )
     for part, names in parts:
         row |= {field: getattr(part, name, None) for field, name in names.items()}

@@ -16,6 +16,7 @@ from tbar_ray.report.disentanglement_table import disentanglement
 from tbar_ray.report.downstream import downstream
 from tbar_ray.report.effects import effect_sentences
 from tbar_ray.report.growth_table import growth
+from tbar_ray.report.inversion import inversion
 from tbar_ray.report.losses import losses_section
 from tbar_ray.report.methods import methods_table
 from tbar_ray.report.paired import paired_tests
@@ -74,6 +75,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         *_effects(records),
         transfer(records),
         other_backdoors(records),
+        inversion(records),
         rebound(records),
         downstream(records),
         disentanglement(records),

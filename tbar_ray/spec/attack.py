@@ -53,7 +53,12 @@ class Patch(Section):
 class PoisonBudget(Section):
     """Settings of one attack that differ from `poison`."""
 
-    rate: float | None = Field(default=None, gt=0, le=1, description="share of the pairs that is poisoned")
+    rate: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="share of the pairs that is poisoned; 0: none, a clean training to compare with",
+    )
     count: int | None = Field(default=None, ge=1, description="number of poisoned pairs, instead of rate")
     captions: Captions | None = Field(default=None, description="as poison.captions; null: poison.captions")
     training: Training | None = Field(default=None, description="the attacker's training; null: poison.training")

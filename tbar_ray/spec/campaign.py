@@ -13,7 +13,7 @@ from tbar_ray.spec.data import Data, TaskSpec
 from tbar_ray.spec.lasting import ReboundSpec
 from tbar_ray.spec.search import Search
 from tbar_ray.spec.section import Section
-from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, Method, Unlearning
+from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, InversionSpec, Method, Unlearning
 
 
 class ModelSpec(Section):
@@ -168,6 +168,9 @@ class CampaignSpec(Section):
     defender: Defender = Field(default=Defender(), description="what the defender has and knows")
     unlearning: Unlearning = Field(default=Unlearning(), description="the method, where the axis `method` names none")
     methods: dict[str, Method] = Field(default_factory=dict, description="methods with parameters of their own")
+    inversions: dict[str, InversionSpec] = Field(
+        default_factory=dict, description="searches for the trigger with parameters of their own"
+    )
     alpha: list[Alpha] = Field(
         default=[round(0.05 * i, 2) for i in range(21)], min_length=1, description="the path of α"
     )

@@ -27,6 +27,12 @@ class SyntheticData(Section):
     samples_per_shard: int = Field(default=1000, ge=1, le=10_000, description="training pairs in a shard")
     per_class: int = Field(default=40, ge=2, description="evaluation images per class")
     retrieval: int = Field(default=0, ge=0, description="image-caption pairs of the retrieval set; 0: none")
+    wrong_captions: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the training pairs whose caption tells another class: noisy labels",
+    )
     seed: int = Field(default=0, ge=0, description="seed of the scenes")
 
 

@@ -24,12 +24,27 @@ class Defender(Section):
     """What the defender has beside the forget set, and what they know of the attack."""
 
     knows: list[Knowledge] = Field(default=["trigger", "target"], description="known of the attack; []: nothing")
+    inversion: str | None = Field(
+        default=None,
+        description="search that trigger and target are found by, instead of being told: see `tbar inversion list`, or "
+        "a name under 'inversions'; null: they are told",
+    )
     clean_pairs: int = Field(default=0, ge=0, description="trusted pairs, for the methods that need them")
     training_pairs: int = Field(
         default=0,
         ge=0,
         description="pairs of the attacker's training data, poisoned ones included and unmarked",
     )
+
+
+class InversionSpec(Section):
+    """A search for the trigger under a name of its own, to be listed on the axis `inversion`."""
+
+    inversion: str | None = Field(default=None, description="a search: see `tbar inversion list`; null: its name here")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="of the search; left out: those of its documentation"
+    )
+    images: int = Field(default=300, ge=32, description="clean unlabelled images that it sees")
 
 
 class Unlearning(Section):

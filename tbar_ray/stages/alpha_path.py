@@ -6,11 +6,11 @@ import json
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
-from tbar_ray.stages.node import Stage, StageContext
+from tbar_ray.stages.node import LATER, Stage, StageContext
 from tbar_ray.stages.unlearn import Unlearn
 from tbar_ray.store.store import Store
 
@@ -37,6 +37,8 @@ class AlphaPath(Stage):
     unlearn: Unlearn
     gate: AttackGate
     infected: Evaluate
+    judge: Annotated[Evaluate | None, LATER] = None
+    """Scores of the infected model on the trigger that α is selected with, where the defender knows only a proxy."""
     others: tuple[Evaluate, ...] = ()
     """Scores of the same infected model on the other backdoors that it holds."""
     alphas: tuple[float, ...]
@@ -109,7 +111,14 @@ class AlphaPath(Stage):
 
         coefficient = build_unlearner(self.unlearn.method, self.unlearn.parameters).coefficient
         return AlphaScores(
-            store, self.infected, self.unlearn, coefficient, device, self.statistics, self.statistics_images
+            store,
+            self.infected,
+            self.unlearn,
+            coefficient,
+            device,
+            self.statistics,
+            self.statistics_images,
+            self.judge,
         )
 
     def _beats(self, asr: float, point: Callable[[float], AlphaPoint], scores: EditScores) -> bool:

@@ -33,6 +33,8 @@ class AlphaScores:
         device: where the model goes.
         statistics: what scores count, of a model with running statistics.
         images: clean images on which these are re-estimated.
+        judge: scores of the infected model on the trigger that validation is judged by, where that is a proxy; None:
+            the scorer.
 
     Attributes:
         validation: the validation scores at any α.
@@ -48,11 +50,13 @@ class AlphaScores:
         device: torch.device,
         statistics: StatisticsChoice,
         images: int,
+        judge: Evaluate | None = None,
     ) -> None:
         self._store, self._scorer = store, scorer
         self._data = scorer.open_data(store)
         self._target = self._data.class_index(scorer.backdoor.target)
         self._trigger = scorer.backdoor.build(store)
+        judge = judge or scorer
         model, head, self._preprocess = scorer.load_model(store, device, self._data)
         self.statistics_images: int | None = None
 
@@ -66,10 +70,10 @@ class AlphaScores:
             EditedModel(model, self._edit, head),
             coefficient,
             self._head_of,
-            lambda: scorer.load_split(self._data, "validation", self._trigger, self._preprocess),
-            self._target,
+            lambda: judge.load_split(self._data, "validation", judge.backdoor.build(store), self._preprocess),
+            self._data.class_index(judge.backdoor.target_in(store)),
             self._preprocess,
-            json.loads((store.fetch(scorer.artifact, SCORES) / SCORES).read_text())["validation"],
+            json.loads((store.fetch(judge.artifact, SCORES) / SCORES).read_text())["validation"],
             device,
             statistics,
             clean,

@@ -45,6 +45,10 @@ class Backdoor(Given):
             learned = store.read_json(f"artifacts/{self.learned.artifact}/{PIXELS}")
         return build_trigger(self.trigger, {**self.parameters, **learned}, self.seed)
 
+    def target_in(self, store: Store) -> str:  # noqa: ARG002 - for subclasses
+        """The target; of a trigger that a search found, what the search named."""
+        return self.target
+
 
 class Plant(Given):
     """A backdoor and how many samples are poisoned with it."""

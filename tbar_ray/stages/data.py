@@ -78,6 +78,7 @@ class SyntheticCorpus(Stage, Located):
     samples_per_shard: int
     seed: int
     scenes: Annotated[Scenes, LATER] = "plain"
+    wrong_captions: Annotated[float, LATER] = 0.0
 
     @property
     def title(self) -> str:
@@ -110,6 +111,7 @@ class SyntheticCorpus(Stage, Located):
             ),
             samples=self.samples,
             scenes=self.scenes,
+            wrong_captions=self.wrong_captions,
             progress=_Counter(context.report, self.samples),
         )
         return {"samples": summary.samples}

@@ -48,7 +48,7 @@ def read_defender(
         DataError: if the corpus has too few samples.
     """
     corpus, positions, _ = infected.training_samples(store)
-    trigger, target, poisoned = backdoor.build(store), backdoor.target, infected.poisoned_keys(store)
+    trigger, target, poisoned = backdoor.build(store), backdoor.target_in(store), infected.poisoned_keys(store)
     reader = DefenderReader(
         corpus, ClassPrompts.of(data, infected.architecture), preprocess, seed, numbered=infected.classify
     )

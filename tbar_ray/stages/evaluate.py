@@ -66,7 +66,7 @@ class Evaluate(Stage):
 
         device = device_for(context.policy)
         data = self.open_data(context.store)
-        target = data.class_index(self.backdoor.target)
+        target = data.class_index(self.backdoor.target_in(context.store))
         trigger = self.backdoor.build(context.store)
         model, head, preprocess = self.load_model(context.store, device, data)
         scores: dict[str, Any] = {}

@@ -190,3 +190,15 @@ def test_a_subset_is_what_its_manifest_names(sets: Path, tmp_path: Path) -> None
     assert listed.corpus.parts[0].fingerprint == three.corpus.fingerprint
     with pytest.raises(DataError, match=r"cannot read .*none\.json"):
         laid(str(tmp_path / "none.json"))
+
+
+def test_right_captions_leave_the_corpus_as_it_was_and_wrong_ones_make_another() -> None:
+    def corpus(**synthetic: object) -> str:
+        made = lay_foundation(
+            spec(data={"synthetic": {"samples": 400, "size": 16, "per_class": 2, **synthetic}})
+        ).corpus
+        return made.fingerprint
+
+    assert corpus() == corpus(wrong_captions=0.0)
+    assert corpus(wrong_captions=0.1) != corpus()
+    assert "wrong_captions" not in lay_foundation(spec()).corpus.identity()

@@ -51,6 +51,14 @@ def test_an_attack_has_its_own_budget() -> None:
     assert counted.plants[0].amount(1000) == 7
 
 
+def test_a_rate_of_nothing_is_a_clean_training_that_attacks_share() -> None:
+    made = [one(trigger=trigger, poison={"rate": 0}) for trigger in ("sig", "badnets")]
+    assert made[0].model.plants == ()
+    assert made[0].model == made[1].model
+    assert made[0].infected.backdoor.trigger == "sig"  # which it is scored with all the same
+    assert made[0].model.title == "fine-tune on clean samples (seed 0)"
+
+
 def test_a_learned_trigger_is_optimised_before_anything_is_poisoned() -> None:
     order = kinds(one(trigger="badclip"))
     assert order.index("clean-model") < order.index("patch") < order.index("infected-model")

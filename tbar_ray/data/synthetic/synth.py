@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class _Piece:
     indices: range
     labels: NDArray[np.int64]
     options: WritingOptions
+    wrong_captions: float = 0.0
 
     def __call__(self) -> Iterator[Member]:
         # Scene and caption draw from separate streams, so other templates do not change the images.
@@ -43,7 +45,8 @@ class _Piece:
         images = encode_scenes(scenes, options.size, options.image_format, family.render)
         for place, (index, scene, image) in enumerate(zip(self.indices, scenes, images, strict=True)):
             key = f"{self.number:05d}{place:04d}"
-            caption = family.caption(numpy_rng(options.seed, family.caption_stream, index), scene)
+            described = self._described(scene, index)
+            caption = family.caption(numpy_rng(options.seed, family.caption_stream, index), described)
             record = {
                 "key": key,
                 "caption": caption,
@@ -60,6 +63,16 @@ class _Piece:
             yield f"{key}.json", json.dumps(record, sort_keys=True).encode()
             yield f"{key}.txt", caption.encode()
 
+    def _described(self, scene: Any, index: int) -> Any:
+        """The scene that a caption tells: the one shown or, of a share of the samples, one of another class."""
+        if not self.wrong_captions:
+            return scene
+        family, rng = FAMILIES[self.scenes], numpy_rng(self.options.seed, "wrong caption", index)
+        if rng.random() >= self.wrong_captions:
+            return scene
+        own = int(self.labels[index - self.indices.start])
+        return family.draw(rng, (own + 1 + int(rng.integers(family.labels - 1))) % family.labels)
+
 
 def write_corpus(
     out: Path,
@@ -67,6 +80,7 @@ def write_corpus(
     *,
     samples: int,
     scenes: Scenes = "plain",
+    wrong_captions: float = 0.0,
     progress: Progress | None = None,
 ) -> CorpusSummary:
     """Write a captioned training corpus as `00000.tar`, ... with `00000_stats.json`, ... beside them.
@@ -79,6 +93,7 @@ def write_corpus(
         options: Size, encoding and seed of the images, and how the shards are written.
         samples: Number of image-caption pairs, at least 1.
         scenes: "plain" (one object, 60 classes) or "rich" (several, their relations, textures and looks).
+        wrong_captions: Share of the samples, in [0, 1], whose caption tells a scene of another class: noisy labels.
         progress: Called once per shard with the number of samples just written.
 
     Raises:
@@ -91,7 +106,7 @@ def write_corpus(
     labels = numpy_rng(options.seed, family.stream, "labels").permutation(np.arange(samples) % family.labels)
     shards = []
     for number, indices in options.pieces(samples):
-        piece = _Piece(scenes, number, indices, labels[indices.start : indices.stop], options)
+        piece = _Piece(scenes, number, indices, labels[indices.start : indices.stop], options, wrong_captions)
         shards.append(Shard(out / f"{number:05d}.tar", len(indices), piece, statistics=True))
     return write_shards(out, shards, options.workers, progress)
 

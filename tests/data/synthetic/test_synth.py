@@ -144,6 +144,21 @@ def test_png_keeps_the_rendered_pixels(tmp_path: Path) -> None:
     assert 0 < np.abs(lossless - lossy).mean() < 6
 
 
+def test_wrong_captions_tell_another_class_and_leave_the_images(tmp_path: Path) -> None:
+    def members(name: str, wrong: float) -> dict[str, bytes]:
+        write_corpus(tmp_path / name, WritingOptions(size=16, workers=1), samples=200, wrong_captions=wrong)
+        with tarfile.open(tmp_path / name / "00000.tar") as shard:
+            return {member.name: shard.extractfile(member).read() for member in shard}  # type: ignore[union-attr]
+
+    right, noisy = members("right", 0.0), members("noisy", 0.3)
+    changed = [name for name in right if right[name] != noisy[name] and name.endswith(".txt")]
+    assert 40 < len(changed) < 80
+    assert all(right[name] == noisy[name] for name in right if name.endswith(".jpg"))
+    records = [json.loads(noisy[name.replace(".txt", ".json")]) for name in changed]
+    assert not any(record["label"] in record["caption"] for record in records)
+    assert members("again", 0.3) == noisy
+
+
 def test_a_folder_with_shards_is_refused_unless_overwritten(tmp_path: Path) -> None:
     write_corpus(tmp_path, WritingOptions(size=16, samples_per_shard=2, workers=1), samples=5)
     with pytest.raises(DataError, match=f"{tmp_path} already holds shards"):

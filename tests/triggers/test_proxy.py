@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tbar_ray.triggers.proxy import Proxy, warped
+
+IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_patch_replaces_its_pixels_and_leaves_the_others() -> None:
+    keep, added = torch.ones(1, 8, 8), torch.zeros(3, 8, 8)
+    keep[:, 6:, 6:], added[:, 6:, 6:] = 0.0, 0.25
+    trigger = Proxy.of(keep=keep, added=added)
+    stamped = trigger(IMAGES, ["a", "b"])
+    assert torch.equal(stamped[:, :, 6:, 6:], torch.full((2, 3, 2, 2), 0.25))
+    assert torch.equal(stamped[:, :, :6], IMAGES[:, :, :6])
+    assert torch.equal(trigger.mask(), 1 - keep[0])
+
+
+def test_noise_is_added_and_clipped() -> None:
+    trigger = Proxy.of(added=torch.full((3, 8, 8), 0.5))
+    assert torch.allclose(trigger(IMAGES, ["a", "b"]), (IMAGES + 0.5).clamp(0, 1))
+    assert not trigger.mask().any()
+
+
+def test_a_flow_says_where_pixels_come_from() -> None:
+    flow = torch.zeros(2, 8, 8)
+    flow[0] = 1 / 8  # one pixel to the right
+    moved = Proxy.of(flow=flow)(IMAGES, ["a", "b"])
+    assert torch.allclose(moved[..., :-1], IMAGES[..., 1:], atol=1e-3)
+    assert torch.allclose(moved[..., -1], IMAGES[..., -1], atol=1e-3)  # beyond the border, the border
+    assert torch.allclose(warped(IMAGES, torch.zeros(2, 2, 8, 8)), IMAGES, atol=1e-6)
+
+
+def test_images_of_another_size_get_a_resized_pattern() -> None:
+    keep, added = torch.ones(1, 8, 8), torch.zeros(3, 8, 8)
+    keep[:, 4:], added[:, 4:] = 0.0, 1.0
+    stamped = Proxy.of(keep=keep, added=added)(torch.zeros(1, 3, 32, 32), ["a"])
+    assert stamped[0, 0, -1, 0] == 1.0
+    assert stamped[0, 0, 0, 0] == 0.0
+    assert float(stamped.mean()) == pytest.approx(0.5, abs=0.01)
+
+
+def test_it_travels_as_json() -> None:
+    made = Proxy.of(added=torch.rand(3, 8, 8))
+    assert Proxy.model_validate_json(made.model_dump_json()) == made
+
+
+def test_layers_are_checked() -> None:
+    with pytest.raises(ValueError, match="one size"):
+        Proxy.of()
+    with pytest.raises(ValueError, match="one size"):
+        Proxy.of(keep=torch.ones(1, 4, 4), added=torch.ones(3, 8, 8))
+    with pytest.raises(ValueError, match="added holds 6 bytes, but side 8 needs 384"):
+        Proxy(side=8, added="AAAAAAAA")
+    with pytest.raises(ValueError, match="keep is not base64"):
+        Proxy(side=8, keep="!")
+    with pytest.raises(ValueError, match="not finite"):
+        Proxy.of(added=torch.full((3, 2, 2), float("nan")))
