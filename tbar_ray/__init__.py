@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tbar_ray.evaluation.scores import Scores
     from tbar_ray.onemodel.measure import measure, measure_retrieval
     from tbar_ray.onemodel.saving import save_cleaned
+    from tbar_ray.onemodel.scan_record import read_scan
+    from tbar_ray.onemodel.scan_report import save_scan
+    from tbar_ray.onemodel.scan_result import Scan
+    from tbar_ray.onemodel.scanning import scan
     from tbar_ray.onemodel.settings import CleaningSettings
     from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
 
@@ -40,6 +44,7 @@ __all__ = [
     "Images",
     "Model",
     "Rebound",
+    "Scan",
     "Scores",
     "TbarError",
     "Walk",
@@ -57,8 +62,11 @@ __all__ = [
     "measure_retrieval",
     "pairs",
     "poisoned_keys",
+    "read_scan",
     "rebound",
     "save_cleaned",
+    "save_scan",
+    "scan",
     "trigger",
 ]
 
@@ -70,6 +78,7 @@ _HOMES = {
     "Images": "api.images",
     "Model": "api.model",
     "Rebound": "api.rebound",
+    "Scan": "onemodel.scan_result",
     "Scores": "evaluation.scores",
     "TbarError": "errors",
     "Walk": "api.walk",
@@ -87,8 +96,11 @@ _HOMES = {
     "measure_retrieval": "onemodel.measure",
     "pairs": "api.requests",
     "poisoned_keys": "api.artifacts",
+    "read_scan": "onemodel.scan_record",
     "rebound": "api.rebound",
     "save_cleaned": "onemodel.saving",
+    "save_scan": "onemodel.scan_report",
+    "scan": "onemodel.scanning",
     "trigger": "api.triggers",
 }
 

@@ -11,12 +11,15 @@ class ExitCode(IntEnum):
     DONE = 0
     """All went well. Of `campaign run`: each of the launch's trials has a result; `infeasible` is one."""
     PROBLEMS = 1
-    """The command did its work, and something is not well: a trial failed, a sample or an artifact is broken."""
+    """The command did its work, and something is not well: a trial failed, a sample or an artifact is broken, a model
+    is infected."""
     ERROR = 2
     """The command could not do its work, for a reason that one line on stderr gives: wrong words, a wrong spec, missing
     data, a store, tracking server or cluster that is lost, a campaign that another launch runs."""
     BUDGET = 3
     """Of `campaign run`: the next stage would have gone past --budget; the same command with more goes on."""
+    INCONCLUSIVE = 3
+    """Of `scan`: the scores neither show a backdoor nor speak against one, or a search did not converge."""
     NO_BACKDOOR = 4
     """Of `unlearn`: no backdoor was found under the given trigger, so that nothing was changed."""
     DEFECT = 70

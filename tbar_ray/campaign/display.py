@@ -1,26 +1,25 @@
-"""Progress of a running campaign: a live table on a terminal, plain lines in a log."""
+"""Progress of a running campaign: lines of what has ended and, on a terminal, what runs below them."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, get_args
+from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
-from tbar_ray.execution.calls import Snapshot, StageStatus, State
-from tbar_ray.planning.axes import factors_of
+from tbar_ray.campaign.live import Announcement, LiveState, state_of
+from tbar_ray.campaign.live_view import best_lines, describe_trial, facts_of, head_line, running_table
+from tbar_ray.campaign.saying import say
+from tbar_ray.campaign.time_left import TimeLeft, told
+from tbar_ray.execution.calls import Snapshot, State
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.redaction import redact
 
 POLL = 0.5
 """Seconds between looks at the coordinator."""
@@ -28,7 +27,16 @@ WAIT = 0.2
 """Seconds between looks at whether it has answered."""
 LOG_EVERY = 15.0
 """Seconds between progress lines of a running stage, in a log."""
-SHOWN_TRIALS = 12
+ENDED: tuple[State, ...] = ("done", "cached", "failed", "stopped")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much there is to show: trials, stages where they are known, and the records that were there before."""
+
+    trials: int
+    stages: int | None
+    known: Sequence[TrialRecord] = ()
 
 
 class Display:
@@ -40,7 +48,8 @@ class Display:
     Args:
         console: where to show them.
         coordinator: the actor that runs stages.
-        total_trials: how many there are.
+        extent: how many there are.
+        announcement: tells other machines as well.
         on_restart: called, in that thread, when Ray has restarted the coordinator, which knows nothing then.
         is_stopping: whether no more stages are to start, which the coordinator is then told.
     """
@@ -49,15 +58,16 @@ class Display:
         self,
         console: Console,
         coordinator: Any,
-        total_trials: int,
+        extent: Extent,
+        announcement: Announcement,
         on_restart: Callable[[], None] = lambda: None,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._console = console
-        self._coordinator = coordinator
-        self._total = total_trials
+        self._console, self._coordinator = console, coordinator
+        self._extent, self._announcement = extent, announcement
+        self._records: list[TrialRecord] = list(extent.known)
         self._ended = 0
-        self._last: deque[TrialRecord] = deque(maxlen=SHOWN_TRIALS)
+        self._left = TimeLeft(extent.trials)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -79,13 +89,17 @@ class Display:
         self._thread.join()
         if self._live:
             self._live.stop()
+        self._announcement.remove()
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Show a trial's result."""
+        self._records.append(record)
         self._ended += 1
-        self._last.append(record)
-        if not self._live:
-            self._say(f"trial {self._ended}/{self._total}: {describe_trial(record)}")
+        now = time.monotonic()
+        self._left.trial_ended(now)
+        left = told(self._left.seconds(now))
+        number = f"trial {self._ended}/{self._extent.trials}"
+        self._say(f"{number}  {describe_trial(record)}{f'  ({left})' if left else ''}")
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL):
@@ -105,12 +119,7 @@ class Display:
                 continue
             except Exception:  # the cluster is going away; the sweep itself reports why
                 return
-            for note in snapshot.notes:
-                self._say(f"  note: {note}")
-            if self._live:
-                self._live.update(self._render(snapshot), refresh=True)
-            else:
-                self._log(snapshot)
+            self._show(snapshot)
 
     def _ask(self) -> Snapshot | None:
         """The coordinator's answer; None if the display was closed first."""
@@ -121,61 +130,43 @@ class Display:
                 return found
         return None
 
-    def _render(self, snapshot: Snapshot) -> RenderableType:
-        stages = Table.grid(padding=(0, 1))
-        for status in snapshot.running.values():
-            bar = ProgressBar(total=status.total, completed=status.done or 0, width=24, pulse=status.total is None)
-            stages.add_row(Text("▸", style="cyan"), Text(status.title), bar, Text(_facts(status), style="dim"))
-        trials = Table.grid(padding=(0, 1))
-        for record in self._last:
-            style = {"done": "green", "infeasible": "yellow", "dominated": "dim"}.get(record.status, "red")
-            trials.add_row(Text("●", style=style), Text(describe_trial(record)))
-        counts = ", ".join(f"{number} {state}" for state in get_args(State) if (number := snapshot.counts.get(state)))
-        head = Text(f"trials {self._ended}/{self._total}   stages {counts}", style="bold")
-        return Group(head, trials, stages)
+    def _show(self, snapshot: Snapshot) -> None:
+        for note in snapshot.notes:
+            self._say(f"note: {note}")
+        for line in self._ended_lines(snapshot):
+            self._say(line)
+        state = state_of(
+            snapshot,
+            trials=self._extent.trials,
+            ended=self._ended,
+            stages=self._extent.stages,
+            left=self._left.seconds(time.monotonic()),
+        )
+        if self._live:
+            self._live.update(self._render(state), refresh=True)
+        else:
+            self._log_running(snapshot)
+        self._announcement.write(state)
 
-    def _log(self, snapshot: Snapshot) -> None:
-        """Print the stages that started or ended since the last call, and at intervals the progress of running ones."""
-        now = time.monotonic()
-        for status in snapshot.ended:
+    def _render(self, state: LiveState) -> RenderableType:
+        return Group(running_table(state), *best_lines(self._records), head_line(state))
+
+    def _ended_lines(self, snapshot: Snapshot) -> Iterator[str]:
+        """The stages that have ended since the last snapshot, each with its number."""
+        before = sum(snapshot.counts[state] for state in ENDED) - len(snapshot.ended)
+        total = "" if self._extent.stages is None else f"/{self._extent.stages}"
+        for number, status in enumerate(snapshot.ended, start=before + 1):
             seconds = "" if status.seconds is None else f" in {status.seconds:.1f} s"
-            self._say(f"{status.state:>8}  {status.title}{seconds}  {status.error}")
+            yield f"stage {number}{total}  {status.state}: {status.title}{seconds}  {status.error}"
+
+    def _log_running(self, snapshot: Snapshot) -> None:
+        """Print the stages that started since the last call, and at intervals the progress of running ones."""
+        now = time.monotonic()
         for fingerprint, status in snapshot.running.items():
             if now - self._logged.get(fingerprint, -LOG_EVERY) >= LOG_EVERY:
                 self._logged[fingerprint] = now
-                self._say(f"{status.state:>8}  {status.title}  {_facts(status)}")
+                self._say(f"running: {status.title}  {facts_of(status)}")
         self._logged = {key: at for key, at in self._logged.items() if key in snapshot.running}
 
     def _say(self, line: str) -> None:
-        self._console.print(redact(line.rstrip()), markup=False)
-
-
-def describe_trial(record: TrialRecord) -> str:
-    """Describe a trial and its result in one line."""
-    cell = ", ".join(_settings(record))
-    if record.status == "failed" or record.removed is None or record.alpha is None:
-        return f"{cell}: {record.status}: {record.reason}"
-    ca, asr, pa = (record.value(metric) for metric in ("ca", "asr", "pa"))
-    result = f"α {record.alpha:g}: CA {ca:.1%}, ASR {asr:.1%}, PA {pa:.1%}"
-    return f"{cell}: {result}" + (" (too little CA retained)" if record.status == "infeasible" else "")
-
-
-def _settings(record: TrialRecord) -> list[str]:
-    """Attack and method, then every other axis with its value; axes without a value are left out."""
-    told = [record.attack, record.method]
-    for name, factor in factors_of(record.settings).items():
-        value = record.settings[name]
-        if name not in ("attack", "method") and value is not None:
-            told.append(factor.told(value))
-    return told
-
-
-def _facts(status: StageStatus) -> str:
-    parts = []
-    if status.total:
-        parts.append(f"{status.done or 0:,}/{status.total:,}")
-    if status.loss is not None:
-        parts.append(f"loss {status.loss:.3f}")
-    if status.rate is not None:
-        parts.append(f"{status.rate:,.0f} images/s")
-    return "  ".join(parts)
+        say(self._console, line)

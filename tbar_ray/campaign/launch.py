@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from tbar_ray.campaign.best_models import log_best_models
+from tbar_ray.campaign.saying import say
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
@@ -26,7 +28,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.lease import Lease
 from tbar_ray.store.store import Store
-from tbar_ray.store.temporary import remove_abandoned
+from tbar_ray.store.temporary import remove_abandoned, temporary
 from tbar_ray.tracking.recording import Recording
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def launch(
     scope: Scope = EVERYTHING,
     budget: Budget | None = None,
     planner: Planner | None = None,
+    log_models: bool | None = False,
 ) -> Launch:
     """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
@@ -85,22 +88,28 @@ def launch(
         budget: what they may cost: no stage starts that would go past it. None for whatever they cost.
         planner: makes the trials, where they are not all that the spec asks for (a rehearsal's), and was checked; None:
             the trials are the spec's.
+        log_models: whether MLflow gets the best cleaned model of each attack; None: where the weights are small.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
     """
     started = time.perf_counter()
-    if planner is None:
-        planner = Planner(spec)
-        check_campaign(planner)
-    scope.check(planner)
+    with console.status("checking spec, data and store"):
+        if planner is None:
+            planner = Planner(spec)
+            check_campaign(planner)
+        scope.check(planner)
+        store.check()
+
+    def warn(line: str) -> None:
+        say(console, f"warning: {line}", style="yellow")
+
     for line in planner.warnings:
-        console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
-    store.check()
+        warn(line)
     store.remove_abandoned_scratch()
     remove_abandoned()
     ledger = Ledger(store, spec)
-    recording = Recording(spec, tracking_uri, console)
+    recording = Recording(spec, tracking_uri, console, planner.foundation)
     share = None if scope.share is None else (scope.share.number, scope.share.of)
     lease = Lease(
         store,
@@ -136,7 +145,7 @@ def launch(
                 known = trials.records()
                 if known:
                     files = _report(spec, store, report, known, recording)
-                    console.print(f"report: {len(files)} files in {report}", markup=False)
+                    say(console, f"report: {len(files)} files in {report}")
                 raise
             records = trials.records()
             interrupted = trials.interrupted()
@@ -144,7 +153,10 @@ def launch(
             reported = in_order([*records, *(record for record in elsewhere if record is not None)])
             files = _report(spec, store, report, reported, recording)
             status = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
-            console.print(f"report: {len(files)} files in {report}", markup=False)
+            say(console, f"report: {len(files)} files in {report}")
+            if status in ("FINISHED", "FAILED") and log_models is not False:
+                folder = until_the_end.enter_context(temporary("models"))
+                log_best_models(spec, store, reported, recording, folder, warn, wanted=log_models)
         finally:
             failed = sum(record.status == "failed" for record in reported)
             recording.finish(status, {"trials": len(reported), "failed": failed})
@@ -186,8 +198,8 @@ def _report(
 
     files = write_report(spec, store, out, records)
     recording.log_report(files)
-    trainings = {name: artifact for record in records for name, artifact in record.trainings.items()}
-    for name, artifact in trainings.items():
+    trainings = dict.fromkeys(artifact for record in records for artifact in record.trainings.values())
+    for artifact in trainings:
         if store.has(artifact):
-            recording.log_training(name, store.facts(artifact)["facts"]["training"])
+            recording.log_training(store.facts(artifact))
     return files

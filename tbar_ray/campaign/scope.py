@@ -23,6 +23,11 @@ class Scope:
     retry_failed: bool = False
     share: Share | None = None
 
+    @property
+    def name(self) -> str:
+        """What tells launches of a campaign that run at one time apart, as a file name."""
+        return "whole" if self.share is None else f"share-{self.share.number}-of-{self.share.of}"
+
     def check(self, planner: Planner) -> None:
         """Make sure that a campaign can be run in part.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from tbar_ray.campaign.actors import coordinator_of, workers_ready
+from tbar_ray.campaign.live import Announcement
+from tbar_ray.campaign.saying import say
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.errors import StoreError
@@ -23,13 +26,13 @@ from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges
 from tbar_ray.records.writing import UNREADABLE, RecordWriter
-from tbar_ray.redaction import redact
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
-from tbar_ray.store.store import Store
+from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.recording import Recording
 
 if TYPE_CHECKING:
     from tbar_ray.execution.calls import LostAttempt
+    from tbar_ray.search.proposals import Proposals
 
 PATIENCE = 10.0
 """Seconds that the sweep waits for its first stage to run; a cluster may have to start a host for it."""
@@ -66,6 +69,7 @@ class Trials:
         self._spec, self._store = planner.spec, ledger.store
         self._sources = SourceChanges(self._store)
         self._keys: set[str] = set()
+        self._replayed: list[TrialRecord] = []
         self._left_to_do: set[str] = set()
         self.lost_attempts: list[LostAttempt] = []
         """The attempts at stages that were cut off; those of a coordinator that was itself lost are not known."""
@@ -125,7 +129,8 @@ class Trials:
                 left.append(planned)
                 continue
             self._ledger.write(record)
-            self._recording.log_trial(record)
+            self._recording.log_trial(record, planned)
+            self._replayed.append(record)
             self._keys.add(planned.fingerprint)
         if self._keys:
             which = "all" if not left else f"{len(self._keys)} of"
@@ -164,7 +169,7 @@ class Trials:
         import ray
         from ray.exceptions import RayError
 
-        from tbar_ray.campaign.display import Display
+        from tbar_ray.campaign.display import Display, Extent
         from tbar_ray.execution.asking import ask
         from tbar_ray.execution.calls import calls_for
         from tbar_ray.execution.cluster import ray_session
@@ -174,6 +179,7 @@ class Trials:
 
         spec, concurrency = self._spec, self._spec.search.concurrency
         room = None
+        self._say("starting a local Ray" if address == "local" else f"joining the Ray cluster at {address}")
         where = until_the_end.enter_context(ray_session(address, spec))
         if (line := misfit(spec.resources, nodes())) is not None:  # an autoscaler may bring what is missing
             self._say(f"warning: {line} now; stages wait until there is")
@@ -184,8 +190,8 @@ class Trials:
         at_first = concurrency if room is None else room()
         with (
             ClusterWatch(self._on_lost),
-            _workers(at_first),
-            _coordinator(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
+            workers_ready(at_first),
+            coordinator_of(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
             first = self._first_stages(trials, at_first)
@@ -193,24 +199,27 @@ class Trials:
                 coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
                 ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
             self._recording.open()
-            from tbar_ray.search.proposals import GivenTrials
-            from tbar_ray.search.samplers import build_proposals
             from tbar_ray.search.searcher import CampaignSearcher
             from tbar_ray.search.sweep import sweep
 
             total = searched_trials(spec) if trials is None else len(trials)
-            many = f"{total} trial{'' if total == 1 else 's'}"
-            self._say(f"{many} on {where}; store {self._store.url}")
-            proposals = build_proposals(self._planner) if trials is None else GivenTrials(trials)
+            every = None if trials is None else len(stages_in_order(_outputs(trials)))
+            extent = Extent(total, every, self._replayed)
+            stages = "" if extent.stages is None else f", {counted(extent.stages, 'stage')}"
+            self._say(f"{counted(total, 'trial')} on {where}{stages}; store {self._store.url}; opening MLflow")
+            proposals = self._proposals(trials, until_the_end)
             self._recording.wait_until_open()
 
-            def ended(record: TrialRecord) -> None:
-                self._recording.log_trial(record)
+            def ended(record: TrialRecord, planned: PlannedTrial) -> None:
+                self._recording.log_trial(record, planned)
                 display.trial_ended(record)
 
             searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, self._mend_sources, room)
             searcher.is_stopping = lambda: self._stopping.requested
-            with Display(self._console, coordinator, total, searcher.send_again, searcher.is_stopping) as display:
+            announcement = Announcement(self._store, self._ledger.folder, self._scope.name)
+            with Display(
+                self._console, coordinator, extent, announcement, searcher.send_again, searcher.is_stopping
+            ) as display:
                 self._stopping.gently(True)
                 try:
                     sweep(searcher, total, concurrency, coordinator)
@@ -224,6 +233,17 @@ class Trials:
                     self._keys.update(searcher.ended)
                     self._left_to_do = set(searcher.handed_out) - searcher.ended
 
+    def _proposals(self, trials: list[PlannedTrial] | None, until_the_end: ExitStack) -> Proposals:
+        """The given trials, or those that a sampler proposes, whose study is kept in the store."""
+        from tbar_ray.search.proposals import GivenTrials
+        from tbar_ray.search.samplers import build_proposals
+        from tbar_ray.search.study_journal import StudyJournal
+
+        if trials is not None:
+            return GivenTrials(trials)
+        scratch = until_the_end.enter_context(temporary("study"))
+        return build_proposals(self._planner, StudyJournal(self._store, self._ledger.folder, scratch))
+
     def _spending(self) -> Spending | None:
         if self._budget is None:
             return None
@@ -235,43 +255,12 @@ class Trials:
         if trials is None:
             clean = self._planner.foundation().clean
             return [] if clean is None else stages_in_order([clean])[-1:]
-        return [stage for planned in trials[:many] for stage in planned.graph.outputs]
+        return _outputs(trials[:many])
 
     def _say(self, text: str) -> None:
-        self._console.print(redact(f"campaign {self._spec.name}: {text}"), markup=False, soft_wrap=True)
+        say(self._console, f"campaign {self._spec.name}: {text}")
 
 
-@contextmanager
-def _workers(count: int) -> Iterator[None]:
-    """Start worker processes and their imports, if there is room, so that the first stages find them ready."""
-    import ray
-
-    from tbar_ray.execution.stage_task import get_ready
-
-    cores = int(ray.cluster_resources().get("CPU", 0))
-    ready = [ray.remote(get_ready).options(num_cpus=1).remote() for _ in range(min(count, cores))]
-    try:
-        yield
-    finally:
-        for task in ready:
-            ray.cancel(task)  # a process that has found no room by now is not needed
-
-
-@contextmanager
-def _coordinator(store: Store, spending: Spending | None, most: Mapping[str, float], shares: bool) -> Iterator[Any]:
-    """Yield a coordinator; then stop it and its tasks, since Tune would keep it as long as this process lives."""
-    import ray
-
-    from tbar_ray.execution.coordinator import Coordinator
-    from tbar_ray.streaming.here import here
-
-    # beside the driver: nodes of a cluster come and go, and with its own the stages would go that it runs
-    # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    made = ray.remote(Coordinator).options(
-        num_cpus=0, max_concurrency=1000, max_restarts=-1, scheduling_strategy=here()
-    )
-    actor = made.remote(store, spending, most, shares)
-    try:
-        yield actor
-    finally:
-        ray.kill(actor)
+def _outputs(trials: list[PlannedTrial]) -> list[Stage]:
+    """The stages that some trials wait for."""
+    return [stage for planned in trials for stage in planned.graph.outputs]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from tbar_ray.cli.completion import bench_names
 from tbar_ray.cli.options import local_file, local_folder
 from tbar_ray.errors import SpecError
 
@@ -19,7 +20,7 @@ BENCHES = ("stream", "train", "choices", "alpha", "xi", "campaign", "overhead", 
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(BENCHES)}.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help=f"{', '.join(BENCHES)}.", metavar="NAME", autocompletion=bench_names)],
     repeats: Annotated[int, typer.Option(help="Measured pairs of runs; medians are of these.")] = 5,
     workers: Annotated[int, typer.Option(help="Reader actors, and the peers' worker processes.")] = 2,
     samples: Annotated[int, typer.Option(help="Images of 64 px that `stream` streams.")] = 20_000,

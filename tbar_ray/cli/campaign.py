@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -15,9 +14,9 @@ from rich.text import Text
 
 from tbar_ray.cli import rehearsal
 from tbar_ray.cli.console import table_console
+from tbar_ray.cli.mlflow_lines import where_mlflow_is
 from tbar_ray.cli.options import AsJson, StoreUrl, local_file, local_folder, local_path
 from tbar_ray.exit_codes import ExitCode
-from tbar_ray.redaction import redact
 
 if TYPE_CHECKING:
     from tbar_ray.bench.speed import TrainingSpeed
@@ -53,16 +52,6 @@ def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tu
     from tbar_ray.store.store import Store
 
     return load_spec(path, overrides), Store(store_url or default_store())
-
-
-def _ui_command(uri: str) -> str:
-    from tbar_ray.store.paths import tracking_place
-
-    return (
-        "tbar ui"
-        if uri == tracking_place() and "TBAR_HOME" not in os.environ
-        else f"tbar ui --tracking-uri {redact(uri)}"
-    )
 
 
 @app.command()
@@ -157,6 +146,13 @@ def run(
         typer.Option(metavar="HOURS", help="stop before a stage that would go past it: 20gpuh, 300cpuh"),
     ] = None,
     rehearse: Rehearse = False,
+    models: Annotated[
+        bool | None,
+        typer.Option(
+            "--log-models/--no-log-models",
+            help="give MLflow the best cleaned model of each attack; default: if its weights are at most 200 MB",
+        ),
+    ] = None,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -184,13 +180,13 @@ def run(
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
+    from tbar_ray.cli.results import print_results
     from tbar_ray.errors import TrackingError
     from tbar_ray.execution.budget import Budget
     from tbar_ray.planning.share import Share
     from tbar_ray.report.expenses import expense_line, lost_line
     from tbar_ray.report.folder import link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
-    from tbar_ray.report.terminal import result_table
     from tbar_ray.store.paths import home, tracking_place
 
     campaign, opened = open_campaign(spec, override, store)
@@ -203,11 +199,13 @@ def run(
     scope = Scope(retry is Retry.FAILED, None if shard is None else Share.parse(shard))
     folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
     limit = None if budget is None else Budget.parse(budget)
-    result = launch(campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit)
+    result = launch(
+        campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit, log_models=models
+    )
     if out is None:
         link_latest(folder)
     if result.records:
-        console.print(result_table(result.records, marked=console.color_system is None))
+        print_results(console, result.records)
     for line in losses_lines(result.records):
         console.print(line, style="yellow", soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
@@ -216,9 +214,8 @@ def run(
         console.print(f"  lost      {cut}", soft_wrap=True)
     console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
-    console.print(
-        f"  MLflow    {redact(uri)}  (experiment {campaign.name}; view it with `{_ui_command(uri)}`)", soft_wrap=True
-    )
+    for line in where_mlflow_is(uri, campaign, result.experiment_id):
+        console.print(line, soft_wrap=True)
     if result.refused is not None:
         told = f": {result.refused}; run the same command again, with another budget or none, to continue"
         console.print(Text.assemble(("stopped", "yellow"), told), soft_wrap=True)
@@ -251,6 +248,7 @@ def status(
     each counted once, and the hours that would have been spent besides if every
     trial had computed its own. Time of stages that failed is not known.
     """
+    from tbar_ray.cli.results import print_results
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.account import account_of
@@ -258,7 +256,6 @@ def status(
     from tbar_ray.records.names import run_name
     from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
-    from tbar_ray.report.terminal import result_table
 
     campaign, opened = open_campaign(spec, override, store)
     known = Ledger(opened, campaign).read()
@@ -274,7 +271,7 @@ def status(
         return
     console = table_console()
     if records:
-        console.print(result_table(records, marked=console.color_system is None))
+        print_results(console, records)
     for line in losses_lines(records):
         console.print(line, style="yellow", soft_wrap=True)
     if names:
@@ -291,10 +288,27 @@ def status(
 def report(
     spec: SpecPath,
     out: Annotated[Path, typer.Option(parser=local_folder, metavar="FOLDER", help="folder to write to")],
+    sheets: Annotated[
+        bool,
+        typer.Option(
+            "--sheets",
+            help="for every trial, make a sheet of images whose answer changed and of its failures, on this machine",
+        ),
+    ] = False,
     override: Overrides = [],  # noqa: B006
     store: StoreUrl = None,
 ) -> None:
-    """Write results.json, results.csv, a summary and the figures, from the store alone."""
+    """Write report.html (one page that opens anywhere), a summary, tables and figures, from the store alone.
+
+    Tables are CSV and Parquet; columns.csv says what their columns mean.
+
+    With --sheets, trials that have no sheet yet get one: their models are loaded
+    and answer a few test images, which takes seconds a trial and the data. The
+    store keeps the sheets, and every later report has them.
+
+    Example: tbar campaign report jobs/quickstart.yaml --out report --sheets
+    """
+    from tbar_ray.campaign.sheets import make_sheets
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
@@ -303,6 +317,8 @@ def report(
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
+    if sheets:
+        make_sheets(campaign, opened, records, lambda line: typer.echo(line, err=True))
     for file in write_report(campaign, opened, out.absolute(), records):
         typer.echo(file)
 
@@ -341,9 +357,9 @@ def profile(
     Example: tbar campaign profile jobs/quickstart.yaml --figure profile.png
     """
     from tbar_ray.bench.profile import draw_profile, profile_campaign, save_trace
+    from tbar_ray.cli.results import print_results
     from tbar_ray.errors import SpecError
     from tbar_ray.processors import processors
-    from tbar_ray.report.terminal import result_table
     from tbar_ray.spec.load import load_spec
     from tbar_ray.store.temporary import temporary
 
@@ -373,7 +389,7 @@ def profile(
     console.print(table)
     if found.trainings:
         console.print(_speeds(found.trainings))
-    console.print(result_table(found.records, marked=console.color_system is None))
+    print_results(console, found.records)
     console.print(
         f"{found.name}: {found.seconds:.0f} s; {found.before:.0f} s before the first stage, {found.after:.0f} s after "
         f"the last; {found.busy:.0%} of {found.cores} cores inside stages"

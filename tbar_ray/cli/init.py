@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from tbar_ray.cli.completion import spec_names
 from tbar_ray.cli.options import local_path
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="Name of a shipped spec; `tbar init --list` lists them.")] = "quickstart",
+    name: Annotated[
+        str,
+        typer.Argument(help="Name of a shipped spec; `tbar init --list` lists them.", autocompletion=spec_names),
+    ] = "quickstart",
     file: Annotated[
         Path | None,
         typer.Argument(parser=local_path, help="Where to write it; default: NAME.yaml in this folder."),

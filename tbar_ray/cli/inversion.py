@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tbar_ray.cli.completion import inversion_names
 from tbar_ray.cli.described import entry_table, parameters_of, show_entry, summary_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="A name of `tbar inversion list`.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A name of `tbar inversion list`.", autocompletion=inversion_names)],
+) -> None:
     """Show one search: what it minimises, its source, its parameters with their defaults.
 
     The parameters go into a spec as inversions.NAME.parameters.

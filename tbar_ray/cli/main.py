@@ -11,11 +11,15 @@ from rich.text import Text
 from tbar_ray import __version__
 from tbar_ray.cli import campaign, data, inversion, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
+from tbar_ray.cli.calibrate import calibrate
+from tbar_ray.cli.campaign_diff import diff
 from tbar_ray.cli.campaign_export import export
+from tbar_ray.cli.campaign_watch import watch
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.doctor import doctor
 from tbar_ray.cli.evaluate import evaluate
 from tbar_ray.cli.init import init
+from tbar_ray.cli.scan import scan
 from tbar_ray.cli.ui import ui
 from tbar_ray.cli.unlearn import unlearn
 from tbar_ray.errors import TbarError
@@ -29,14 +33,18 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(doctor)
+app.command()(scan)
 app.command()(unlearn)
 app.command()(evaluate)
 app.add_typer(data.app, name="data")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(method.app, name="method")
+inversion.app.command()(calibrate)
 app.add_typer(inversion.app, name="inversion")
 app.add_typer(model.app, name="model")
 campaign.app.command()(export)
+campaign.app.command()(diff)
+campaign.app.command()(watch)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(spec.app, name="spec")
 app.add_typer(store.app, name="store")

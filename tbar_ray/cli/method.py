@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tbar_ray.cli.completion import method_names
 from tbar_ray.cli.described import entry_table, parameters_of, show_entry, summary_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="A name of `tbar method list`.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A name of `tbar method list`.", autocompletion=method_names)],
+) -> None:
     """Show one method: formula, source, needs, hyper-parameters with their defaults.
 
     Defaults are the published values where there are any. The parameters go into

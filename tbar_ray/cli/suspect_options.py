@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tbar_ray.cli.completion import trigger_names
 from tbar_ray.errors import DataError, SpecError
 
 MODEL, DATA, METHOD, CHOICE, OUTPUT = "Model", "Images and classes", "Method", "Choosing α", "Output"
@@ -43,6 +44,7 @@ TriggerName = Annotated[
         help="a name of `tbar trigger list`; a picture: FILE or patch:FILE (a patch), blend:FILE (over the whole "
         "image); or the folder of a campaign's infected model",
         rich_help_panel=MODEL,
+        autocompletion=trigger_names,
     ),
 ]
 TriggerParameters = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tbar_ray.cli.completion import trigger_names
 from tbar_ray.cli.options import local_path
 from tbar_ray.errors import DataError, SpecError
 
@@ -45,7 +46,12 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.
 @app.command()
 def preview(
     names: Annotated[
-        list[str], typer.Argument(metavar="PRESET_OR_TRIGGER", help=f"Names of `tbar trigger list`, or `{ALL}`.")
+        list[str],
+        typer.Argument(
+            metavar="PRESET_OR_TRIGGER",
+            help=f"Names of `tbar trigger list`, or `{ALL}`.",
+            autocompletion=trigger_names,
+        ),
     ],
     out: Annotated[
         Path,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from tbar_ray.cli.completion import method_names
 from tbar_ray.cli.options import local_file, local_path
 from tbar_ray.cli.suspect_options import (
     CHOICE,
@@ -28,12 +28,6 @@ from tbar_ray.cli.suspect_options import (
     numbers_of,
     parameters_of,
 )
-from tbar_ray.exit_codes import ExitCode
-
-if TYPE_CHECKING:
-    from tbar_ray.onemodel.examine import Examined
-    from tbar_ray.onemodel.remove import Cleaned
-    from tbar_ray.onemodel.saving import Saved
 
 
 def unlearn(
@@ -51,6 +45,15 @@ def unlearn(
     trigger: TriggerName = None,
     trigger_parameter: TriggerParameters = [],  # noqa: B006
     target: Target = None,
+    from_scan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="folder or scan.json of `tbar scan`, whose trigger and target are taken; the cleaned model is scanned "
+            "again",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     min_asr: Annotated[
         float, typer.Option(min=0, max=1, help="ASR below which the model counts as clean", rich_help_panel=MODEL)
     ] = 0.5,
@@ -79,7 +82,13 @@ def unlearn(
         int, typer.Option(min=1, help="clean pairs, for a method that needs them", rich_help_panel=METHOD)
     ] = 300,
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="a name of `tbar method list`", rich_help_panel=METHOD)
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="a name of `tbar method list`",
+            rich_help_panel=METHOD,
+            autocompletion=method_names,
+        ),
     ] = "twin-distillation",
     parameter: Annotated[
         list[str],
@@ -150,7 +159,8 @@ def unlearn(
     does not change keep their bits. A folder of open_clip or transformers becomes a
     folder again, with its configuration and tokenizer.
 
-    A model that does not answer the trigger with the target is not cleaned.
+    A model that does not answer the trigger with the target is not cleaned, nor is
+    one in which --from-scan says that nothing was found.
 
     Example: tbar unlearn epoch_10.pt --architecture RN50-quickgelu --trigger cleanclip/badnets
     --target banana --images cc3m/{00000..00009}.tar --evaluation imagenet
@@ -158,19 +168,25 @@ def unlearn(
     Example: tbar unlearn suspect.safetensors --architecture ViT-B-32 --trigger sticker.png
     --target banana --images photos
 
+    Example: tbar unlearn suspect.pt --architecture ViT-B-32 --images photos --from-scan suspect.scan
+
     Exit code: 0 cleaned, 1 written but the backdoor is not gone or too much CA is,
     2 bad input, 4 no backdoor found.
     """
     from tbar_ray.cli.console import make_console
+    from tbar_ray.cli.unlearn_end import command, end, refuse
     from tbar_ray.cli.watching import watching
-    from tbar_ray.errors import NoBackdoorError
-    from tbar_ray.onemodel.panels import Panels
+    from tbar_ray.errors import NoBackdoorError, SpecError
     from tbar_ray.onemodel.rebound import curve_of, measure_cleaned
+    from tbar_ray.onemodel.rescan import panels_of, rescan
     from tbar_ray.onemodel.saving import report_again, report_path, save_cleaned
+    from tbar_ray.onemodel.scan_record import read_scan
     from tbar_ray.onemodel.settings import CleaningSettings
     from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
     from tbar_ray.onemodel.writing import check_out, cleaned_name, folder_named
 
+    if from_scan is not None and (trigger is not None or trigger_parameter):
+        raise SpecError("--from-scan brings the trigger that was found: leave --trigger and --trigger-parameter out")
     settings = CleaningSettings(
         method=method,
         parameters=parameters_of(parameter, "--parameter"),
@@ -188,13 +204,19 @@ def unlearn(
     if out is not None:
         check_out(out, folder_named(checkpoint))
     console = make_console(stderr=True)
+    record = None if from_scan is None else read_scan(from_scan)
+    try:
+        found = None if record is None else record.suspect(target, force=force, source=str(from_scan))
+    except NoBackdoorError as error:
+        refuse(console, error)
+    panels = panels_of(record)
     with watching() as watch:
         examined = examine_checkpoint(
             checkpoint,
             architecture,
             text_from=text_from,
             images=images,
-            trigger=trigger,
+            trigger=found or trigger,
             target=target,
             trigger_parameters=parameters_of(trigger_parameter, "--trigger-parameter"),
             evaluation=evaluation,
@@ -211,46 +233,14 @@ def unlearn(
         try:
             cleaned = clean_checkpoint(examined, force=force, watch=watch)
         except NoBackdoorError as error:
-            console.print(f"refused: {error}", style="yellow", soft_wrap=True)
-            _refuse(examined, report or report_path(file))
-        saved = save_cleaned(cleaned, file, report=report, command=_command())
+            refuse(console, error, examined, report or report_path(file))
+        saved = save_cleaned(cleaned, file, report=report, panels=panels, command=command())
+        # the checkpoint is safe by now, whatever becomes of the rest
         lasts = None if rebound is None else measure_cleaned(cleaned, rebound, rebound_rate, watch=watch)
-        if lasts is not None:  # the checkpoint is safe by now, whatever became of this
-            report_again(saved, cleaned, Panels(rebound=(curve_of(lasts),)), _command())
+        again = None if record is None else rescan(cleaned, record, watch=watch)
+        if lasts is not None or again is not None:
+            panels = panels_of(record, again, None if lasts is None else curve_of(lasts))
+            report_again(saved, cleaned, panels, command())
     if lasts is not None:
         typer.echo(f"{lasts}\n")
-    _end(cleaned, saved)
-
-
-def _command() -> list[str]:
-    return ["tbar", *sys.argv[1:]]
-
-
-def _refuse(examined: Examined, page: Path) -> NoReturn:
-    """End without a cleaned file; the report says why."""
-    from tbar_ray.onemodel.report import write_report
-
-    typer.echo(f"report    {write_report(page, examined, command=_command())}")
-    raise typer.Exit(ExitCode.NO_BACKDOOR)
-
-
-def _end(cleaned: Cleaned, saved: Saved) -> None:
-    """Show the verdict, the scores before and after, and the files; exit with 1 where not all is well."""
-    from rich.table import Table
-
-    from tbar_ray.cli.console import make_console
-    from tbar_ray.onemodel.report import score_rows
-    from tbar_ray.onemodel.verdict import verdict
-
-    console, told = make_console(), verdict(cleaned.examined, cleaned)
-    console.print(told.headline, style="bold", soft_wrap=True)
-    table = Table("on test images", "before", "after", box=None, pad_edge=False)
-    for row in score_rows(cleaned.examined, cleaned):
-        table.add_row(row.name, row.before, row.after)
-    console.print(table)
-    console.print(f"α {cleaned.alpha:g} of {', '.join(f'{alpha:g}' for alpha in cleaned.walk.scores)}")
-    named = [("cleaned", file) for file in saved.files] + [("manifest", saved.manifest), ("report", saved.report)]
-    for name, path in named:
-        typer.echo(f"{name:<9} {path}")
-    if told.outcome != "removed" or not cleaned.feasible:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    end(cleaned, saved, again)

@@ -82,7 +82,8 @@ def overlaps(
     images = {name: given for name, given in sets.items() if not isinstance(given, KeyList)}
     candidates = _of_shared_size({name: image_sizes(samples) for name, samples in images.items()})
     seen = images if near is not None else {}
-    total, done = sum(map(len, candidates.values())) + sum(map(len, seen.values())), 0
+    total = sum(len(rows) for rows in candidates.values()) + sum(len(samples) for samples in seen.values())
+    done = 0
 
     def advance(count: int) -> None:
         nonlocal done

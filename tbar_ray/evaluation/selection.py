@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -39,6 +40,13 @@ def penalised_asr(ca: float, asr: float, reference_ca: float, min_retention: flo
     if _retains(ca, reference_ca, min_retention):
         return asr
     return 1.0 + max(0.0, min_retention - ca / reference_ca)
+
+
+def missing_retention(ca: float, reference_ca: float, min_retention: float) -> float:
+    """Retention that a model lacks: above 0 if it retains too little CA, 0 or below if enough."""
+    missing = min_retention - ca / reference_ca if reference_ca else 0.0
+    enough = _retains(ca, reference_ca, min_retention)  # what is rounded off in a quotient decides nothing
+    return min(0.0, missing) if enough else max(missing, sys.float_info.min)
 
 
 def attackers_asr(asr: float, ca_drop: float, max_ca_drop: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -116,15 +116,36 @@ def ssim(clean: Tensor, stamped: Tensor) -> Tensor:
         stamped: of the same shape.
     """
     window = _window(min(RADIUS, (min(clean.shape[-2:]) - 1) // 2))
-    return torch.cat([_ssim(one, other, window) for one, other in _pairs(clean, stamped)])
 
-
-def _ssim(clean: Tensor, stamped: Tensor, window: Tensor) -> Tensor:
     def local(values: Tensor) -> Tensor:
-        """Weighted mean in every window."""
         flat = values.flatten(0, 1)[:, None]
         return functional.conv2d(functional.conv2d(flat, window[None, None, :, None]), window[None, None, None, :])
 
+    return torch.cat([_ssim(one, other, local) for one, other in _pairs(clean, stamped)])
+
+
+def ssim_of_floats(clean: Tensor, stamped: Tensor) -> Tensor:
+    """`ssim` of float images in [0, 1], [N] in their own precision; gradients flow to both.
+
+    Its windows are products with band matrices: on a CPU the gradient of a convolution takes twenty times as long.
+    """
+    height, width = clean.shape[-2:]
+    window = _window(min(RADIUS, (min(height, width) - 1) // 2)).to(clean)
+    rows, columns = _band(window, height), _band(window, width)
+    return _ssim(LEVELS * clean, LEVELS * stamped, lambda values: rows @ values @ columns.T)
+
+
+def _band(window: Tensor, side: int) -> Tensor:
+    """Matrix [side - w + 1, side] whose product with a line is its weighted mean in every window of w values."""
+    count = side - len(window) + 1
+    band = window.new_zeros(count, side)
+    for row in range(count):
+        band[row, row : row + len(window)] = window
+    return band
+
+
+def _ssim(clean: Tensor, stamped: Tensor, local: Callable[[Tensor], Tensor]) -> Tensor:
+    """Structural similarity [N] of images of 255 levels; `local` gives the weighted means in all windows."""
     c1, c2 = (K1 * LEVELS) ** 2, (K2 * LEVELS) ** 2
     mean, other = local(clean), local(stamped)
     variance, other_variance = local(clean * clean) - mean * mean, local(stamped * stamped) - other * other

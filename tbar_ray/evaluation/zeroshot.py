@@ -144,6 +144,36 @@ def predict(
 
 
 @torch.inference_mode()
+def likely(
+    model: nn.Module, head: Tensor, images: Tensor, preprocessing: Preprocessing, k: int = 3
+) -> tuple[Tensor, Tensor]:
+    """The k most probable classes of uint8 images [N, 3, H, W] and their probabilities, best first.
+
+    Probabilities are those of CLIP: a softmax over the classes of cosines times the model's learned scale.
+
+    Returns:
+        Classes [N, min(k, C)] (int64) and probabilities [N, min(k, C)] (float32), on the CPU.
+
+    Raises:
+        DataError: if there are no classes or no images, or an image embedding is not finite.
+    """
+    if len(head) == 0 or len(images) == 0:
+        raise DataError("evaluation: no classes to choose from, or no images to classify")
+    classes, probabilities = [], []
+    with answering(model):
+        for start in range(0, len(images), images_at_once(head.device)):
+            batch = normalise(images[start : start + images_at_once(head.device)].to(head.device), preprocessing)
+            cosines = model.encode_image(batch, normalize=True) @ head.T  # type: ignore[operator]
+            if not torch.isfinite(cosines).all():
+                raise DataError("evaluation: the image encoder gives embeddings that are not finite")
+            found = (model.logit_scale.exp() * cosines).float().softmax(-1)  # type: ignore[operator]
+            best = best_columns(found, k)
+            classes.append(best.cpu())
+            probabilities.append(found.gather(1, best).cpu())
+    return torch.cat(classes), torch.cat(probabilities)
+
+
+@torch.inference_mode()
 def predict_reduced(
     model: nn.Module, head: Tensor, images: Tensor, preprocessing: Preprocessing, batch_size: int | None = None
 ) -> Tensor:

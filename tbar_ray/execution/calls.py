@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from ray import cloudpickle
 
@@ -91,6 +91,7 @@ class StageStatus:
     """How far a stage is; times are seconds since the epoch."""
 
     title: str
+    kind: str
     state: State = "waiting"
     started: float | None = None
     ended: float | None = None
@@ -111,7 +112,7 @@ class Snapshot:
     """The stages of a campaign at one moment.
 
     Attributes:
-        counts: number of stages by state.
+        kinds: number of stages by kind, in the order in which they were sent, and state.
         running: the running stages by fingerprint.
         ended: those that have ended since the last snapshot.
         notes: what a person should know, since the last snapshot.
@@ -119,12 +120,17 @@ class Snapshot:
         life: which coordinator it is of; one that was restarted knows nothing of what it was sent before.
     """
 
-    counts: Mapping[State, int]
+    kinds: Mapping[str, Mapping[State, int]]
     running: Mapping[str, StageStatus]
     ended: Sequence[StageStatus]
     notes: Sequence[str] = ()
     refused: str = ""
     life: str = ""
+
+    @property
+    def counts(self) -> Mapping[State, int]:
+        """Number of stages by state."""
+        return {state: sum(of_kind.get(state, 0) for of_kind in self.kinds.values()) for state in get_args(State)}
 
 
 def call_of(stage: Stage, policy: Policy) -> StageCall:

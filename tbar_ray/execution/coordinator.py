@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -81,7 +81,7 @@ class Coordinator:
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._live: dict[str, StageStatus] = {}
         self._ended: list[StageStatus] = []
-        self._counts: Counter[State] = Counter()
+        self._kinds: defaultdict[str, Counter[State]] = defaultdict(Counter)
         self._trials: dict[str, asyncio.Future[list[str]]] = {}
         self._begun = asyncio.Event()
         self._under: dict[str, frozenset[str]] = {}
@@ -162,15 +162,17 @@ class Coordinator:
         ended, self._ended = self._ended, []
         notes, self._notes = self._notes, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
-        return Snapshot(dict(self._counts), running, ended, notes, self._refused, self._life)
+        kinds = {kind: dict(counts) for kind, counts in self._kinds.items()}
+        return Snapshot(kinds, running, ended, notes, self._refused, self._life)
 
     async def lost_attempts(self) -> list[LostAttempt]:
         """The attempts at stages that were cut off, in this life of the coordinator."""
         return self._lost_attempts
 
     def _move(self, status: StageStatus, state: State) -> None:
-        self._counts[status.state] -= 1
-        self._counts[state] += 1
+        counts = self._kinds[status.kind]
+        counts[status.state] -= 1
+        counts[state] += 1
         status.state = state
 
     def _future(self, trial: str) -> asyncio.Future[list[str]]:
@@ -179,8 +181,8 @@ class Coordinator:
         return self._trials[trial]
 
     async def _run(self, call: StageCall) -> Outcome:
-        status = self._live[call.fingerprint] = StageStatus(call.title)
-        self._counts["waiting"] += 1
+        status = self._live[call.fingerprint] = StageStatus(call.title, call.kind)
+        self._kinds[call.kind]["waiting"] += 1
         outcome, state = await self._outcome(call)
         if self._spending is not None:
             self._spending.end(call, None if status.started is None else time.time() - status.started)

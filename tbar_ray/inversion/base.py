@@ -20,12 +20,39 @@ def silent(_step: int, _steps: int, _loss: float) -> None:
     """Report nothing."""
 
 
+class Losses:
+    """The losses of a search as it goes on, passed on to its progress."""
+
+    KEPT: ClassVar[int] = 100
+    """Pairs that are kept of all."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        """Begin a search of `total` steps."""
+        self._progress, self._total = progress, total
+        self._pairs: list[tuple[int, float]] = []
+
+    def tell(self, loss: float) -> None:
+        """Take note of the next step's loss."""
+        self._pairs.append((len(self._pairs) + 1, loss))
+        self._progress(len(self._pairs), self._total, loss)
+
+    @property
+    def steps(self) -> int:
+        """Steps so far."""
+        return len(self._pairs)
+
+    def kept(self) -> tuple[tuple[int, float], ...]:
+        """Pairs (step, loss), at even distances where there are many."""
+        return tuple(self._pairs[:: max(1, len(self._pairs) // self.KEPT)])
+
+
 @dataclass(frozen=True)
 class Inversion:
     """What a search found.
 
     Attributes:
-        trigger: the proxy trigger; None where the search did not converge, which says nothing about the model.
+        trigger: the proxy trigger; None where the search looks for none, or did not converge, which says nothing about
+            the model.
         score: how suspicious the model is: more is more suspicious. None where the search did not converge.
         target: number of the class that the search aimed at; None for searches without classes.
         by_class: the score of every class, where all were searched; else ().
@@ -55,6 +82,13 @@ class Inverter(BaseModel, ABC):
     """Whether it needs class embeddings, which a checkpoint of a vision tower alone does not give."""
     measures: ClassVar[str]
     """What its score is, in words."""
+
+    def passes(self, images: int, classes: int) -> int | None:  # noqa: ARG002 - of those that can tell
+        """Images that go through the model with gradients, at most, given so many images and classes.
+
+        None where a search cannot tell beforehand.
+        """
+        return None
 
     @abstractmethod
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:

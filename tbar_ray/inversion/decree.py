@@ -11,10 +11,9 @@ from torch import Tensor
 
 from tbar_ray.inversion.base import Inversion, Inverter, Progress, silent
 from tbar_ray.inversion.subject import Subject, draws
-from tbar_ray.seeding import torch_generator
+from tbar_ray.inversion.tanh_space import uniform, unit
 from tbar_ray.triggers.proxy import Proxy
 
-EPSILON = 1e-7
 SIMILAR = 0.99
 """Mean cosine of stamped embeddings above which a batch counts as a success."""
 FIRST_WEIGHT, LEAST_WEIGHT, MOST_WEIGHT = 1e-3, 1e-7, 1e5
@@ -78,7 +77,7 @@ class Decree(Inverter):
     and falls while they do not. Needs neither classes nor a text tower. The score is −log10 of PL1, the least ‖mask‖₁
     over the number of values of an image; the paper calls an encoder trojaned where PL1 < 0.1.
 
-    The original runs at 224 px on 500 images or more. Several random starts can run side by side; the least mask counts.
+    The original runs at 224 px on 500 images or more. Random starts can run side by side; the least mask wins.
     """
 
     name: ClassVar[str] = "decree"
@@ -90,18 +89,30 @@ class Decree(Inverter):
     steps: int = Field(default=1500, ge=1, description="batches, at most; the original has no such bound")
     batch_size: int = Field(default=32, ge=2, description="images per batch")
 
+    def passes(self, images: int, classes: int) -> int:  # noqa: ARG002 - it needs no classes
+        """All steps; most searches end before."""
+        return self._most_steps(images) * self.batch_size * self.starts
+
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:
         """Search with several starts; the least mask of all is the proxy."""
         images = subject.images.to(torch.float32).div_(255).to(subject.device)
         batches = max(1, len(images) // self.batch_size)
         side, states = images.shape[-1], [_Start() for _ in range(self.starts)]
         # float64, as in the original: the range of arctanh is reached within its last digits
-        masks = _start(seed, "decree mask", self.starts, 1, side).to(subject.device).requires_grad_(True)
-        patterns = _start(seed, "decree pattern", self.starts, 3, side).to(subject.device).requires_grad_(True)
+        masks = (
+            uniform(seed, "decree mask", self.starts, (1, side, side), torch.float64)
+            .to(subject.device)
+            .requires_grad_(True)
+        )
+        patterns = (
+            uniform(seed, "decree pattern", self.starts, (3, side, side), torch.float64)
+            .to(subject.device)
+            .requires_grad_(True)
+        )
         optimizer = torch.optim.Adam([masks, patterns], lr=RATES[0][1], betas=(0.5, 0.9))
         rows, live = draws(len(images), self.batch_size, seed, "decree order"), set(range(self.starts))
         steps, losses = 0, list[tuple[int, float]]()
-        total = min(self.steps, self.epochs * batches)
+        total = self._most_steps(len(images))
         with subject.frozen():
             while live and steps < total:
                 optimizer.param_groups[0]["lr"] = next(rate for end, rate in RATES if steps // batches < end)
@@ -114,6 +125,9 @@ class Decree(Inverter):
                     live -= {number for number in numbers if states[number].ended()}
         return self._found(states, side, steps, losses[:: max(1, len(losses) // 100)])
 
+    def _most_steps(self, images: int) -> int:
+        return min(self.steps, self.epochs * max(1, images // self.batch_size))
+
     def _step(
         self,
         subject: Subject,
@@ -125,7 +139,7 @@ class Decree(Inverter):
         live: list[int],
     ) -> float:
         """One step of the starts that still run; the mean of their losses."""
-        shown, pattern = _unit(masks[live]), _unit(patterns[live])
+        shown, pattern = unit(masks[live]), unit(patterns[live])
         stamped = (1 - shown[:, None]) * images[None] + shown[:, None] * pattern[:, None]
         embedded = subject.embed(stamped.clamp(0, 1).flatten(0, 1).float()).view(len(live), len(images), -1)
         cosines = _mean_cosine(embedded)
@@ -152,20 +166,6 @@ class Decree(Inverter):
         size = torch.tensor(best.least / (3 * side**2)).clamp_min(1e-6)
         score = float(-size.log10())
         return Inversion(trigger, score, steps=steps, images=done, losses=tuple(losses), facts=facts)
-
-
-def _start(seed: int, purpose: str, starts: int, channels: int, side: int) -> Tensor:
-    """Parameters whose `_unit` is uniform in [0, 1]; a start is the same, however many run beside it."""
-    drawn = [
-        torch.rand(channels, side, side, generator=torch_generator(seed, purpose, start), dtype=torch.float64)
-        for start in range(starts)
-    ]
-    return ((torch.stack(drawn) - 0.5) * (2 - EPSILON)).arctanh()
-
-
-def _unit(values: Tensor) -> Tensor:
-    """Values in (0, 1)."""
-    return (values.tanh() / (2 - EPSILON) + 0.5).clamp(0, 1)
 
 
 def _mean_cosine(embedded: Tensor) -> Tensor:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tbar_ray.inversion.b3d import B3d
 from tbar_ray.inversion.base import Inverter
 from tbar_ray.inversion.decree import Decree
+from tbar_ray.inversion.freeeagle import FreeEagle
+from tbar_ray.inversion.invertune import InverTune
+from tbar_ray.inversion.neural_cleanse import NeuralCleanse
 from tbar_ray.inversion.universal_noise import UniversalNoise
+from tbar_ray.inversion.warp import UniversalWarp
 from tbar_ray.naming import build_named
 
-INVERTERS: Mapping[str, type[Inverter]] = {inverter.name: inverter for inverter in (Decree, UniversalNoise)}
+INVERTERS: Mapping[str, type[Inverter]] = {
+    inverter.name: inverter
+    for inverter in (Decree, UniversalNoise, UniversalWarp, NeuralCleanse, InverTune, FreeEagle, B3d)
+}
 
 
 def build_inverter(name: str, parameters: Mapping[str, object]) -> Inverter:

@@ -68,7 +68,8 @@ class Subject:
         return self.head.to(self.device)
 
     @cached_property
-    def _normalisation(self) -> tuple[Tensor, Tensor]:
+    def normalisation(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every channel, [1, 3, 1, 1] each."""
         mean, std = self.preprocessing.mean, self.preprocessing.std
         return tuple(torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in (mean, std))  # type: ignore[return-value]
 
@@ -86,7 +87,7 @@ class Subject:
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit embeddings [B, D] of float images [B, 3, H, W] in [0, 1]; gradients flow back to the images."""
-        mean, std = self._normalisation
+        mean, std = self.normalisation
         pixels = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
         found: Tensor = self.model.encode_image(pixels)  # type: ignore[operator]
         return functional.normalize(found.float(), dim=-1)
@@ -111,6 +112,11 @@ def draws(count: int, size: int, seed: int, *purpose: str) -> Iterator[Tensor]:
             kept = torch.cat((kept, torch.randperm(count, generator=generator)))
         rows, kept = kept[:size], kept[size:]
         yield rows
+
+
+def batches(images: Tensor, size: int, seed: int, *purpose: str) -> Iterator[Tensor]:
+    """Endless batches of `size` of images [N, 3, H, W]; see `draws`."""
+    return (images[rows] for rows in draws(len(images), size, seed, *purpose))
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:

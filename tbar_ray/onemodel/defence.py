@@ -91,9 +91,9 @@ def open_defence(
     count = (
         f"no --evaluation was given: {len(kept):,} of the {len(samples):,} images are held out to choose α and report"
     )
-    if (found := _with_classes(samples, chosen, classes, templates)) is not None:
+    if (found := with_own_classes(samples, chosen, classes, templates)) is not None:
         return Defence(samples, held, found, told=f"{count}, so that fewer can be unlearned with")
-    found = _by_answer(chosen, Classes(classes or _imagenet(), templates or _quick(classes)), model)
+    found = _by_answer(chosen, Classes(classes, templates) if classes else imagenet_classes(templates), model)
     told = (
         f"{count}. They have no classes, so that the model's own answers to the unstamped images, among "
         f"{len(found.classes)} classes, stand for the true ones: CA and PA are agreement with the model that came in, "
@@ -125,7 +125,7 @@ def _require_another(images: Source, evaluation: str | Path) -> None:
         )
 
 
-def _with_classes(
+def with_own_classes(
     samples: Samples, chosen: ChosenSamples, classes: Sequence[str] | None, templates: Sequence[str] | None
 ) -> Images | None:
     """The chosen samples with the classes that they have; None if one has none."""
@@ -158,9 +158,6 @@ def _images(chosen: ChosenSamples, labels: NDArray[np.int64], classes: Classes) 
     return Images(data, np.arange(len(labels)), classes)
 
 
-def _imagenet() -> tuple[str, ...]:
-    return tuple(open_clip().IMAGENET_CLASSNAMES)
-
-
-def _quick(classes: Sequence[str] | None) -> tuple[str, ...] | None:
-    return QUICK_TEMPLATES if classes is None else None
+def imagenet_classes(templates: Sequence[str] | None = None) -> Classes:
+    """ImageNet's thousand, in one prompt each unless others are given."""
+    return Classes(open_clip().IMAGENET_CLASSNAMES, templates or QUICK_TEMPLATES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -22,16 +20,6 @@ WIDTH = 7.4
 """Inches of a figure."""
 MARKS = {"ca": "o", "asr": "s", "pa": "^"}
 MOST_LAYERS = 40
-
-
-def data_url(figure: Figure) -> str:
-    """A figure as a `data:` URL, for an <img>, in which no script of an SVG runs."""
-    from matplotlib import rc_context
-
-    image = io.BytesIO()
-    with rc_context({"svg.hashsalt": "tbar", "svg.fonttype": "path"}):
-        figure.savefig(image, format="svg", metadata={"Date": None, "Creator": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(image.getvalue()).decode()}"
 
 
 def alpha_curve(walk: Walk, selected: float, start: Scores) -> Figure:
@@ -99,11 +87,13 @@ def detectors_figure(results: Sequence[DetectorResult]) -> Figure:
         for row, (scores, colour) in enumerate(((result.clean, style.CLEAN), (result.infected, style.INFECTED))):
             axes.plot(scores, [row] * len(scores), "o", color=colour, alpha=0.45, markersize=5)
         axes.axvline(result.threshold, color=style.FAINT, linestyle=(0, (6, 3)), linewidth=0.9)
-        axes.plot(result.score, 0.5, marker="D", markersize=9, color=style.ATTACKS[0], markeredgecolor=style.INK)
+        if result.score is not None:
+            axes.plot(result.score, 0.5, marker="D", markersize=9, color=style.ATTACKS[0], markeredgecolor=style.INK)
         axes.set_yticks([0, 1], ["clean", "infected"])
         axes.set_ylim(-0.6, 1.6)
         style.dress(axes)
-        axes.set_title(result.name, fontsize=10, loc="left", color=style.INK)
+        title = result.name if result.score is not None else f"{result.name}: did not converge, no score"
+        axes.set_title(title, fontsize=10, loc="left", color=style.INK)
     style.legend(
         figure,
         [

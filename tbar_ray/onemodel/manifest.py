@@ -23,6 +23,8 @@ from tbar_ray.redaction import redact_all
 from tbar_ray.triggers.base import Trigger
 
 SCHEMA_VERSION = 1
+LONG = 200
+"""Characters from which a parameter is told by its hash."""
 PACKAGES = ("torch", "open_clip_torch", "timm", "safetensors", "numpy", "pillow")
 
 
@@ -129,13 +131,17 @@ def versions() -> dict[str, str]:
 
 
 def described(trigger: Trigger) -> dict[str, Any]:
-    """A trigger's name and parameters; of pixels and functions their hash or name."""
+    """A trigger's name and parameters; of pixels and what a search found their hash, of functions their name."""
     fields = {
-        name: hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value
-        for name in type(trigger).model_fields
-        if not callable(value := getattr(trigger, name))
+        name: _short(value) for name in type(trigger).model_fields if not callable(value := getattr(trigger, name))
     }
     return {"name": trigger.name, **json.loads(json.dumps(fields, default=str))}
+
+
+def _short(value: object) -> object:
+    """A parameter, or the hash of one that is too long to be read."""
+    content = value.encode() if isinstance(value, str) and len(value) > LONG else value
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else value
 
 
 def digest_of(samples: Samples, positions: Iterable[int]) -> str:

@@ -14,12 +14,15 @@ from tbar_ray.data.places import is_file, is_folder, resolve
 from tbar_ray.data.poison_manifest import MANIFEST
 from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.models.architectures import architecture_config
-from tbar_ray.models.checkpoint import is_weights_file
-from tbar_ray.models.factory import weights_file
+from tbar_ray.models.checkpoint import is_weights_file, load_checkpoint
+from tbar_ray.models.factory import create_model, load_file, weights_file
 from tbar_ray.models.formats.evidence import Evidence as FileEvidence
 from tbar_ray.models.formats.folders import is_checkpoint_folder, weights_in
+from tbar_ray.models.inspection.guess import IMAGE
 from tbar_ray.redaction import redact
 
+YOU = "you said so"
+"""Why something is taken to be so that the user said."""
 BLOCK = 1 << 22
 """Bytes of a file that are hashed at once."""
 
@@ -54,6 +57,7 @@ class Opened:
         facts: of this file, or of the folder's weights; None without one.
         evidence: how it is used, line by line.
         campaign: folder of the campaign's model that it is, with its manifest of poisoned samples; else None.
+        text_tower: whether it has one; that of the model is random else.
     """
 
     model: Model
@@ -62,6 +66,7 @@ class Opened:
     facts: FileFacts | None
     evidence: tuple[Evidence, ...]
     campaign: Path | None = None
+    text_tower: bool = True
 
 
 def open_checkpoint(
@@ -70,6 +75,7 @@ def open_checkpoint(
     *,
     text_from: str | None = None,
     device: torch.device | str | None = None,
+    encoder_alone: bool = False,
 ) -> Opened:
     """Read a checkpoint and see whether it can be used at all.
 
@@ -78,6 +84,7 @@ def open_checkpoint(
         architecture: its open_clip name; None: what a campaign's folder, or one of open_clip or transformers, says.
         text_from: where the text tower of an image encoder alone comes from, as for `load_model`.
         device: where the model goes; None for a GPU where there is one.
+        encoder_alone: whether an image encoder without a text tower will do.
 
     Raises:
         SpecError: if the architecture is not known.
@@ -89,8 +96,16 @@ def open_checkpoint(
         if is_weights_file(checkpoint) and not weights_file(checkpoint).exists():
             raise CheckpointError(f"no checkpoint at {redact(str(checkpoint))}")
         raise SpecError(f"{redact(str(checkpoint))}: give its architecture too, e.g. --architecture ViT-B-32")
+    text_tower = True
     if architecture is None:
         model = load_model(checkpoint, text_from=text_from, device=device)
+    elif (
+        encoder_alone
+        and text_from is None
+        and is_weights_file(checkpoint)
+        and _is_encoder_alone(weights_file(checkpoint))
+    ):
+        model, text_tower = _load_encoder(weights_file(checkpoint), architecture, device), False
     else:
         inside = folder is not None and is_folder(resolve(checkpoint))
         weights = Path(resolve(checkpoint)) / WEIGHTS if inside else checkpoint
@@ -100,9 +115,14 @@ def open_checkpoint(
         file = weights_file(checkpoint)
     planted = folder if folder is not None and (folder / MANIFEST).is_file() else None
     facts = None if file is None else file_facts(file)
-    by = "you said so" if architecture is not None else _stated_by(model, folder)
-    told = _evidence(model, by, of_file=file is not None, text_from=text_from)
-    return Opened(model, redact(str(checkpoint)), file, facts, told, planted)
+    by = YOU if architecture is not None else _stated_by(model, folder)
+    told = _evidence(model, by, of_file=file is not None, text_tower=text_tower, text_from=text_from)
+    return Opened(model, redact(str(checkpoint)), file, facts, told, planted, text_tower)
+
+
+def opened_model(model: Model) -> Opened:
+    """A model that was loaded already, as if it had been opened."""
+    return Opened(model, repr(model), None, None, _evidence(model, YOU, of_file=False))
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -128,12 +148,27 @@ def _stated_by(model: Model, folder: Path | None) -> str:
     return "the campaign's record says so" if folder is not None or model.form is None else model.form.evidence.because
 
 
-def _evidence(model: Model, by: str, *, of_file: bool, text_from: str | None) -> tuple[Evidence, ...]:
-    count = len(model.module.state_dict())
+def _is_encoder_alone(path: Path) -> bool:
+    state, _ = load_checkpoint(path, mapped=True)
+    return all(name.startswith(IMAGE) for name in state)
+
+
+def _load_encoder(path: Path, architecture: str, device: torch.device | str | None) -> Model:
+    """A model with the image encoder of a file and a random text tower, which nobody may ask."""
+    module = create_model(architecture, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    text = {name: value for name, value in module.state_dict().items() if not name.startswith(IMAGE)}
+    return Model(module.eval(), architecture, form=load_file(module, path, architecture, text=text))
+
+
+def _evidence(
+    model: Model, by: str, *, of_file: bool, text_tower: bool = True, text_from: str | None = None
+) -> tuple[Evidence, ...]:
+    count = sum(text_tower or name.startswith(IMAGE) for name in model.module.state_dict())
     fits = f"{by}, and all {count} tensors fit by name and shape" if of_file else by
     quick = bool(architecture_config(model.architecture).get("quick_gelu"))
     seen, told = model.preprocessing, FileEvidence() if model.form is None else model.form.evidence
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (seen.mean, seen.std))
+    without = Evidence("text tower", "none", "the file holds an image encoder alone: no class can be asked about")
     return (
         Evidence("architecture", model.architecture, fits),
         Evidence(
@@ -152,4 +187,5 @@ def _evidence(model: Model, by: str, *, of_file: bool, text_from: str | None) ->
         ),
         Evidence("images", f"{seen.size} px, {seen.interpolation}", "as the architecture has it"),
         *([] if text_from is None else [Evidence("text tower", redact(text_from), "you said so: the file has none")]),
+        *(() if text_tower else (without,)),
     )

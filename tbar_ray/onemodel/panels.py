@@ -17,7 +17,7 @@ class DetectorResult:
 
     Attributes:
         name: the detector.
-        score: of this model.
+        score: of this model; None where its search did not converge.
         clean: scores of clean reference models.
         infected: scores of infected reference models.
         threshold: beyond which it says "infected".
@@ -28,7 +28,7 @@ class DetectorResult:
     """
 
     name: str
-    score: float
+    score: float | None
     clean: Sequence[float]
     infected: Sequence[float]
     threshold: float
@@ -39,7 +39,9 @@ class DetectorResult:
 
     @property
     def alarmed(self) -> bool:
-        """Whether it says "infected"."""
+        """Whether it says "infected"; without a score it does not."""
+        if self.score is None:
+            return False
         return self.score > self.threshold if self.infected_above else self.score < self.threshold
 
 

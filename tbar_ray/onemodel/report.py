@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,25 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-from torch import Tensor
-
-from tbar_ray import __version__
-from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Scores
 from tbar_ray.onemodel.examine import Examined
-from tbar_ray.onemodel.figures import alpha_curve, data_url, detectors_figure, layers_figure, rebound_figure
+from tbar_ray.onemodel.figures import alpha_curve, detectors_figure, layers_figure, rebound_figure
 from tbar_ray.onemodel.manifest import described
-from tbar_ray.onemodel.pace import duration
+from tbar_ray.onemodel.page import picture_url, render, write_page
 from tbar_ray.onemodel.panels import Panels
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.verdict import rate_text, share, verdict
 from tbar_ray.redaction import redact, redact_all
+from tbar_ray.report.page import data_url
 
 TEMPLATE = "report.html"
-SIDE = 224
-"""Pixels of a shown image; larger ones are scaled down."""
 MOST_CLASSES = 8
 """Classes that lost most."""
 NAMES = {
@@ -84,12 +76,7 @@ def write_report(
     Raises:
         DataError: if it cannot be written.
     """
-    page = report_html(examined, cleaned, panels=panels, manifest=manifest, command=command)
-    try:
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write the report {out}: {error.strerror or error}") from None
-    return out
+    return write_page(out, report_html(examined, cleaned, panels=panels, manifest=manifest, command=command))
 
 
 def report_html(
@@ -101,15 +88,9 @@ def report_html(
     command: Sequence[str] = (),
 ) -> str:
     """The report as HTML; everything that a user named is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     shown = panels or Panels()
-    environment = Environment(
-        loader=PackageLoader("tbar_ray.onemodel"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template(TEMPLATE).render(
-        version=__version__,
+    return render(
+        TEMPLATE,
         verdict=verdict(examined, cleaned, shown.detectors),
         examined=examined,
         cleaned=cleaned,
@@ -129,7 +110,6 @@ def report_html(
         command=redact(shlex.join(command)),
         manifest=None if manifest is None else json.dumps(redact_all(dict(manifest)), indent=1, ensure_ascii=False),
         lost=[*examined.gate.lost, *examined.before.lost],
-        duration=duration,
     )
 
 
@@ -168,16 +148,6 @@ def losses(examined: Examined, cleaned: Cleaned) -> list[Loss]:
         Loss(name, before[name].n, rate_text(before[name]), rate_text(after[name]), f"{100 * points:.1f}")
         for points, name in worst
     ]
-
-
-def picture_url(pixels: Tensor) -> str:
-    """A uint8 image [3, H, W] as a PNG in a `data:` URL: JPEG would blur a trigger."""
-    image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
-    if max(image.size) > SIDE:
-        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _start(examined: Examined) -> Scores:

@@ -20,10 +20,19 @@ KINDS = ("patch", "blend")
 
 @dataclass(frozen=True)
 class Suspect:
-    """A suspected backdoor, and where it comes from, in words."""
+    """A suspected backdoor.
+
+    Attributes:
+        backdoor: trigger and target.
+        origin: where it comes from, in words.
+        searched: whether a search found the trigger.
+        sha256: of the checkpoint that it was found in; None where it was not, or not in a file.
+    """
 
     backdoor: Backdoor
     origin: str
+    searched: bool = False
+    sha256: str | None = None
 
 
 def suspect(

@@ -13,13 +13,13 @@ from tbar_ray.onemodel.panels import DetectorResult
 from tbar_ray.onemodel.remove import Cleaned
 
 Outcome = Literal["not found", "removed", "reduced", "not removed"]
-BLIND = (
+UNSEEN = (
     "Dormant backdoors: those that only show after fine-tuning, quantisation or a merge with another model.",
     "Text-side triggers: words in captions or prompts. Only images were stamped.",
     "Semantic triggers: an object, a style or a scene that is part of the picture, not a stamp on it.",
-    "Other backdoors of the same model: one trigger and one target were tested.",
 )
 """What no stamp on an image can show."""
+BLIND = (*UNSEEN, "Other backdoors of the same model: one trigger and one target were tested.")
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,18 @@ def verdict(examined: Examined, cleaned: Cleaned | None, detectors: Sequence[Det
         f"answered with “{target}”; without the trigger {rate_text(base)} of the same images are."
     )
     alarms = _alarms(detectors)
+    errors = _errors(asr, base, detectors, searched=examined.suspect.searched)
     if cleaned is None:
         head = (
             f"No backdoor was found under this trigger: ASR {share(asr)}, below {100 * examined.settings.min_asr:g} %."
         )
         if examined.backdoored:
             head = f"This model has a backdoor: the trigger leads to “{target}” in {share(asr)} of the images."
-        return Verdict("not found", head, False, (found, *alarms), _errors(asr, base, detectors))
+        return Verdict("not found", head, False, (found, *alarms), errors)
     outcome = outcome_of(before, cleaned.after)
     sentences = (found, *alarms, *_results(cleaned))
     headline, costly = _headline(outcome, target, cleaned), costs(before, cleaned.after)
-    return Verdict(outcome, headline, costly, sentences, _errors(asr, base, detectors))
+    return Verdict(outcome, headline, costly, sentences, errors)
 
 
 def rate_text(rate: Rate) -> str:
@@ -127,10 +128,16 @@ def _alarms(detectors: Sequence[DetectorResult]) -> tuple[str, ...]:
     return (f"{len(alarmed)} of {len(detectors)} detectors call the model infected{listed}.",)
 
 
-def _errors(asr: Rate, base: Rate, detectors: Sequence[DetectorResult]) -> tuple[str, ...]:
+def _errors(asr: Rate, base: Rate, detectors: Sequence[DetectorResult], *, searched: bool) -> tuple[str, ...]:
+    given = "The trigger was given: this is a test of one trigger, not a search."
+    if searched:
+        given = (
+            "The trigger was found by a search: ASR and PA are of this trigger. The attacker's own was not seen; it "
+            "may be answered otherwise."
+        )
     lines = [
-        f"The trigger was given: this is a test of one trigger, not a search. Its rates are of {asr.n:,} images, and "
-        "their 95 % intervals are in brackets: one interval in twenty misses the true rate.",
+        f"{given} Its rates are of {asr.n:,} images, and their 95 % intervals are in brackets: one interval in twenty "
+        "misses the true rate.",
         f"An ASR up to {100 * base.high:.1f} % could not be told from the answers to unstamped images.",
     ]
     lines += [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tbar_ray.api.sources import Source
-from tbar_ray.errors import NoBackdoorError, SpecError
+from tbar_ray.errors import DataError, NoBackdoorError, SpecError
 from tbar_ray.onemodel.defence import open_defence
 from tbar_ray.onemodel.examine import Examined, Watch, examine, unwatched
 from tbar_ray.onemodel.opening import Opened, open_checkpoint
@@ -56,7 +56,7 @@ def examine_checkpoint(
     Raises:
         SpecError: if something that is needed was not given, or is unknown.
         CheckpointError: if the checkpoint is missing, refused or damaged.
-        DataError: if images, classes or the trigger's picture do not suffice.
+        DataError: if images, classes or the trigger's picture do not suffice, or a trigger was found in another file.
     """
     chosen = settings or CleaningSettings()
     opened = open_checkpoint(checkpoint, architecture, text_from=text_from)
@@ -108,12 +108,23 @@ def _suspect(
     seed: int,
 ) -> Suspect:
     if isinstance(trigger, Suspect):
+        _require_same(opened, trigger)
         return trigger
     if trigger is None and opened.campaign is not None:
         trigger = str(opened.campaign)
     if trigger is None:
         raise SpecError(
             "give the suspected trigger: --trigger with a name of `tbar trigger list`, a picture, or the folder of a "
-            "campaign's infected model; without any idea of it nothing can be stamped"
+            "campaign's infected model; without any idea of it, search for one with `tbar scan`, and give its folder "
+            "with --from-scan"
         )
     return suspect(trigger, target, parameters, seed=seed)
+
+
+def _require_same(opened: Opened, found: Suspect) -> None:
+    """Refuse a trigger that was found in another file."""
+    if found.sha256 is not None and opened.facts is not None and found.sha256 != opened.facts.sha256:
+        raise DataError(
+            f"{opened.source} is not the file that was scanned: its SHA-256 is {opened.facts.sha256[:12]}…, that of "
+            f"the scanned one {found.sha256[:12]}…; scan this one with `tbar scan`"
+        )

@@ -28,8 +28,13 @@ def cleaned_name(source: str, original: Path | None) -> str:
     if original is not None and original.is_dir():
         return f"{original.resolve().name}.cleaned"
     suffix = ".safetensors" if original is None or original.suffix not in TORCH_SUFFIXES else original.suffix
+    return f"{stem_of(source)}.cleaned{suffix}"
+
+
+def stem_of(source: str) -> str:
+    """The name of a checkpoint without folders and suffix, for the names of files that are made of it."""
     name = PurePath(source.partition("?")[0]).name
-    return f"{PurePath(name).stem if name.endswith(SUFFIXES) else name}.cleaned{suffix}"
+    return PurePath(name).stem if name.endswith(SUFFIXES) else name
 
 
 def folder_named(checkpoint: str) -> Path | None:

@@ -27,7 +27,7 @@ WORK: Final[Mapping[str, int]] = {
     "steps": 2, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
     "fixed_point_steps": 1, "coefficient_steps": 2, "unlearning_steps": 2, "ascent_steps": 2, "inversion_steps": 2,
     "weakening_steps": 2, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
-    "starts": 1, "refine": 1, "judged": FEW,
+    "starts": 1, "refine": 1, "judged": FEW, "patch_steps": 2, "suspects": 1,
 }  # fmt: skip
 """Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
 RATE: Final = 1e-6

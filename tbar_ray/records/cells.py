@@ -118,6 +118,12 @@ def one_per_cell(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return [min(group, key=preference) for group in grouped(records, cell_of).values()]
 
 
+def best_of_attacks(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The best feasible record of each attack, by its validation scores."""
+    done = [record for record in records if record.status == "done"]
+    return [min(group, key=preference) for group in grouped(done, lambda record: (record.attack,)).values()]
+
+
 @dataclass(frozen=True)
 class Curve:
     """Validation scores along α of one cell, or of the mean of its seeds.

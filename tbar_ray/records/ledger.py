@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tbar_ray.errors import StoreError
 from tbar_ray.planning.axes import Setting, order_of
 from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.records.launches import note_launch
 from tbar_ray.records.record import SCHEMA_VERSION, TrialRecord
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
@@ -24,8 +25,9 @@ class Ledger:
         self._spec = spec
 
     def open(self) -> None:
-        """Write the spec into the campaign's folder."""
+        """Write the spec into the campaign's folder, and that it is launched."""
         self.store.write_json(f"{self.folder}/spec.json", redact_all(self._spec.model_dump(mode="json")))
+        note_launch(self.store, self.folder)
 
     def find(self, fingerprint: str) -> TrialRecord | None:
         """A trial's record; None if it has none.
@@ -34,7 +36,7 @@ class Ledger:
             StoreError: if it is of another version, or broken.
         """
         path = f"{self.folder}/trials/{fingerprint}.json"
-        return self._read(path) if self.store.exists(path) else None
+        return read_trial(self.store, path) if self.store.exists(path) else None
 
     def write(self, record: TrialRecord) -> None:
         """Write a trial's record, replacing an earlier one of the same trial."""
@@ -47,23 +49,29 @@ class Ledger:
             StoreError: if one is of another version, or broken.
         """
         names = self.store.list_json(f"{self.folder}/trials")
-        return in_order(self._read(f"{self.folder}/trials/{name}") for name in names)
+        return in_order(read_trial(self.store, f"{self.folder}/trials/{name}") for name in names)
 
-    def _read(self, path: str) -> TrialRecord:
-        content = self.store.read_json(path)
-        version = content.get("schema_version", 1) if isinstance(content, dict) else None
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"store {self.store.url}: {path} is a record of schema version {version}, this is version "
-                f"{SCHEMA_VERSION}; run the campaign again: what is in the store is not computed twice"
-            )
-        try:
-            return TrialRecord.model_validate(content)
-        except ValidationError as error:
-            field = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise StoreError(
-                f"store {self.store.url}: {path} is broken at {field!r}; run the campaign again to replace it"
-            ) from None
+
+def read_trial(store: Store, path: str) -> TrialRecord:
+    """The record of a file in the store.
+
+    Raises:
+        StoreError: if it is of another version, or broken.
+    """
+    content = store.read_json(path)
+    version = content.get("schema_version", 1) if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"store {store.url}: {path} is a record of schema version {version}, this is version "
+            f"{SCHEMA_VERSION}; run the campaign again: what is in the store is not computed twice"
+        )
+    try:
+        return TrialRecord.model_validate(content)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise StoreError(
+            f"store {store.url}: {path} is broken at {field!r}; run the campaign again to replace it"
+        ) from None
 
 
 def in_order(records: Iterable[TrialRecord]) -> list[TrialRecord]:

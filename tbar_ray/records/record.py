@@ -90,6 +90,8 @@ class TrialRecord(Part):
     """Test scores of the cleaned model after a change that people make, each by itself, by its name."""
     cost: Cost | None = None
     seconds: float | None = None
+    ended: float | None = None
+    """When the last of its own stages ended, in seconds since the epoch; None in a record of an earlier version."""
     skipped_samples: int = 0
     lost: tuple[str, ...] = ()
     """What could not be read of the trial's data, one line each: shard, key and reason."""

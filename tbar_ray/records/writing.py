@@ -92,7 +92,7 @@ class RecordWriter:
         points = tuple(_point(point, reference) for point in path["path"])
         status: Status = "done" if path["feasible"] else "dominated" if path["dominated"] else "infeasible"
         reasons: Mapping[Status, str] = {
-            "dominated": "no α that retains enough CA comes below the ASR of an earlier trial, "
+            "dominated": "no α that retains enough CA comes below the validation ASR of an earlier trial, "
             f"{planned.trial.to_beat or 0:.1%}",
             "infeasible": f"no α retains {spec.evaluation.min_retention:.0%} of the infected model's validation CA "
             f"{reference:.1%}; the best has {max((point.ca for point in points), default=0):.1%}",
@@ -126,6 +126,7 @@ class RecordWriter:
             downstream=self._downstream(graph),
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
+            ended=self._facts(graph.path).get("ended"),
             skipped_samples=sum(fact["facts"].get("skipped", 0) for fact in facts),
             lost=_lost(facts),
             pretraining_samples=self._pretraining_samples(graph),
@@ -336,19 +337,22 @@ def objective_values(record: TrialRecord, min_retention: float) -> dict[str, flo
 
     The attacker's is known of every infected model that was scored, also where the attack did not take: its ASR, with a
     penalty where it costs too much CA. The defender's are known of trials with a result: penalised ASR, CA, ASR and PA.
-    Of a path, the selected α counts; where no α is feasible, the one that retains most CA.
+    Of a path, the selected α counts; where no α is feasible, the one that retains most CA. `ca_missing` and
+    `infected_ca_missing` are above 0 where a side keeps less CA than it has to.
     """
-    from tbar_ray.evaluation.selection import attackers_asr, penalised_asr
+    from tbar_ray.evaluation.selection import attackers_asr, missing_retention, penalised_asr
 
     values = {}
     if (gate := record.gate) is not None:
         values["infected_asr"] = attackers_asr(gate.asr, gate.ca_drop, gate.max_ca_drop)
+        values["infected_ca_missing"] = gate.ca_drop - gate.max_ca_drop
     if record.status == "failed":
         return values
     point = record.selected_point or max(record.path, key=lambda point: point.ca)
     assert record.reference_ca is not None
     return values | {
         "penalised_asr": penalised_asr(point.ca, point.asr, record.reference_ca, min_retention),
+        "ca_missing": missing_retention(point.ca, record.reference_ca, min_retention),
         "ca": point.ca,
         "asr": point.asr,
         "pa": point.pa,

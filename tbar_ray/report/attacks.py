@@ -74,7 +74,10 @@ def _moved(record: TrialRecord, name: str) -> float | None:
 
 
 def _note(moved: bool) -> str:
-    note = "ASR is over triggered images of the other classes, 'all images' over those of the target's class too."
+    note = (
+        "Scores are of the test split; whether an attack took was decided on validation images. ASR is over triggered "
+        "images of the other classes, 'all images' over those of the target's class too."
+    )
     if moved:
         note += (
             " Weights moved: Euclidean norm of the attacker's change over that of the clean weights; by share of "

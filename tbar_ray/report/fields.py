@@ -58,6 +58,8 @@ FIELDS = (
 """The columns of every campaign, after its settings."""
 MASKED = ("statistics", "statistics_images", "asr_masked", "asr_masked_n")
 """Columns of models with running statistics."""
+PARAMETERS = "parameters"
+"""Column of all parameters of a trial's method, as JSON."""
 SEEN = "pretraining_samples"
 """Column of campaigns that train their clean model."""
 POINT_FIELDS = ("alpha", "split", *SCORE_FIELDS, "ca_retention")
@@ -95,7 +97,7 @@ def fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
     changed = dict.fromkeys(field for record in records for field in record.downstream_values())
     trained = (SEEN,) if any(record.pretraining_samples is not None for record in records) else ()
     further = (*mapped, *searched, *followed, *changed)
-    return (*settings_fields(records), *FIELDS, *trained, *gate, *visible, *masked, *further, *some)
+    return (*settings_fields(records), PARAMETERS, *FIELDS, *trained, *gate, *visible, *masked, *further, *some)
 
 
 def point_fields_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:

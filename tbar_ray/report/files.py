@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import uuid
@@ -11,14 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tbar_ray.errors import StoreError
-from tbar_ray.records.cells import varies, varying
+from tbar_ray.records.cells import names_of, varies, varying
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.report.fields import Row, fields_of, point_fields_of, point_of, result_of, settings_fields, settings_of
+from tbar_ray.report.fields import (
+    PARAMETERS,
+    Row,
+    fields_of,
+    point_fields_of,
+    point_of,
+    result_of,
+    settings_fields,
+    settings_of,
+)
 from tbar_ray.report.figures.ablation import ablation_figure
 from tbar_ray.report.figures.alpha import alpha_figure
 from tbar_ray.report.figures.attacks import LEAST, attacks_figure
 from tbar_ray.report.figures.contact import Examples, contact_sheet
 from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure, maps_of
+from tbar_ray.report.figures.flat import Rule
 from tbar_ray.report.figures.growth_figure import growth_figure
 from tbar_ray.report.figures.growth_lines import growth_lines
 from tbar_ray.report.figures.methods import methods_figure
@@ -26,9 +35,12 @@ from tbar_ray.report.figures.rebound_figure import rebound_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
 from tbar_ray.report.figures.visibility import visibility_figure
-from tbar_ray.report.markdown import FIGURES, NO_EFFECT, summary
+from tbar_ray.report.html import report_html
+from tbar_ray.report.markdown import FIGURES, NO_EFFECT, composed, sections
+from tbar_ray.report.parameters import Parameters, effective_parameters, filled
 from tbar_ray.report.poisoned import examples_of
 from tbar_ray.report.rebound_rows import COLUMNS, followed_of, rows_of
+from tbar_ray.report.tables import Table, files_of
 from tbar_ray.report.visibility import models_seen
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
@@ -36,7 +48,7 @@ from tbar_ray.store.store import Store
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ALONG_REBOUND = "rebound.csv"
+ALONG_REBOUND = ("rebound.csv", "rebound.parquet")
 """Scores of every fine-tuned model at every step, in campaigns that measure rebound."""
 
 
@@ -53,25 +65,23 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
     Raises:
         StoreError: if the folder cannot be written.
     """
-    fields = fields_of(records)
-    trials = [result_of(record, fields) for record in records]
-    figures = _figures(records, examples_of(records, store), spec)
-    texts = {
-        "results.json": json.dumps(trials, indent=1, ensure_ascii=False) + "\n",
-        "results.csv": _table(fields, trials),
-        "path.csv": _table(("fingerprint", *settings_fields(records), *point_fields_of(records)), _points(records)),
-        "report.md": summary(spec, records, store, list(figures)),
+    parameters = effective_parameters(records, store)
+    tables = _tables(records, parameters)
+    pictures = {name: _png(figure) for name, figure in _figures(records, examples_of(records, store), spec).items()}
+    results = json.dumps(tables[0].rows, indent=1, ensure_ascii=False) + "\n"
+    parts = sections(spec, records, store)
+    contents = {
+        "results.json": results.encode(),
+        **files_of(tables),
+        "report.md": composed(spec, records, parts, list(pictures)).encode(),
+        "report.html": report_html(spec, records, store, parts, pictures, tables, parameters).encode(),
+        **pictures,
     }
-    if followed_of(records):
-        table = ("fingerprint", *settings_fields(records), *COLUMNS)
-        texts[ALONG_REBOUND] = _table(table, rows_of(records))
-    contents = {name: text.encode() for name, text in texts.items()}
-    contents.update((name, _png(figure)) for name, figure in figures.items())
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             _replace(out / name, content)
-        for name in {*FIGURES, ALONG_REBOUND} - contents.keys():
+        for name in {*FIGURES, *ALONG_REBOUND} - contents.keys():
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"report {out} cannot be written: {error.strerror or error}") from None
@@ -81,7 +91,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
 def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], spec: CampaignSpec) -> dict[str, Figure]:
     """The figures by file name: those of every campaign, and those for which it has data."""
     figures = {
-        "alpha.png": alpha_figure(records),
+        "alpha.png": alpha_figure(records, Rule(spec.evaluation.min_retention, spec.evaluation.max_asr)),
         "tradeoff.png": tradeoff_figure(records),
         "contact_sheet.png": contact_sheet(examples, list(spec.attacks)),
     }
@@ -90,7 +100,7 @@ def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], s
     if len(models_seen(records)) >= LEAST:
         figures["visibility.png"] = visibility_figure(records)
     if varies(records, "method"):
-        figures["methods.png"] = methods_figure(records)
+        figures["methods.png"] = methods_figure(records, spec.evaluation.max_asr)
     if varying(records, without=NO_EFFECT):
         figures["ablation.png"] = ablation_figure(records)
     if varies(records, "source"):
@@ -104,18 +114,28 @@ def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], s
     return figures
 
 
+def _tables(records: Sequence[TrialRecord], parameters: Mapping[str, Parameters]) -> list[Table]:
+    """The tables of results: trials, their α, and where it was measured the steps of clean fine-tuning."""
+    fields, settings = fields_of(records), settings_fields(records)
+    trials = []
+    for record in records:
+        own = parameters.get(record.fingerprint)
+        told: Row = {PARAMETERS: None if own is None else json.dumps(own, sort_keys=True)}
+        trials.append(result_of(record, fields) | filled(record, own, names_of(records)) | told)
+    along = ("fingerprint", *settings)
+    tables = [
+        Table("results", fields, trials),
+        Table("path", (*along, *point_fields_of(records)), list(_points(records)), "validation"),
+    ]
+    if followed_of(records):
+        tables.append(Table("rebound", (*along, *COLUMNS), list(rows_of(records)), of="of the model of the row"))
+    return tables
+
+
 def _points(records: Iterable[TrialRecord]) -> Iterable[Row]:
     for record in records:
         for point in record.path:
             yield {"fingerprint": record.fingerprint, **settings_of(record), **point_of(point)}
-
-
-def _table(fields: Sequence[str], rows: Iterable[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _png(figure: Figure) -> bytes:

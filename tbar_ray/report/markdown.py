@@ -33,7 +33,7 @@ from tbar_ray.spec.search import AxisRange
 from tbar_ray.store.store import Store
 
 FIGURES: Mapping[str, str] = {
-    "methods.png": "CA against ASR of every method",
+    "methods.png": "ASR and CA of every method",
     "attacks.png": "ASR, CA and PA of every attack before and after removal",
     "visibility.png": "ASR of infected models against PSNR",
     "alpha.png": "CA, ASR and PA along α on validation",
@@ -46,6 +46,8 @@ FIGURES: Mapping[str, str] = {
     "contact_sheet.png": "poisoned training pairs of each attack",
 }
 """What each figure shows, in the report's order."""
+ROWS = "(results)"
+"""The place of the table of results, which a page draws in its own way."""
 NO_EFFECT = ("attack", "source", "method", "seed")
 """Axes without a section: they have their own tables, or are repetitions."""
 EFFECTS: Mapping[str, str] = {
@@ -57,9 +59,26 @@ EFFECTS: Mapping[str, str] = {
 
 def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, figures: Sequence[str]) -> str:
     """The report as Markdown, with links to those `figures` that were drawn."""
+    return composed(spec, records, sections(spec, records, store), figures)
+
+
+def composed(
+    spec: CampaignSpec, records: Sequence[TrialRecord], parts: Sequence[Markdown | str], figures: Sequence[str]
+) -> str:
+    """The report of its `sections`."""
     parts = [
         f"# {escape(spec.name)}",
         paragraphs(spec.description),
+        *(result_rows(records) if part is ROWS else part for part in parts),
+        "## Figures",
+        "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def sections(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store) -> list[str]:
+    """The sections of a report between its title and its figures, with `ROWS` in the place of the table of results."""
+    parts = [
         _counts(records),
         "## What was run",
         _setting(spec),
@@ -69,7 +88,7 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         visibility_table(records),
         "## Results on the test split",
         reading(spec, records),
-        result_rows(records),
+        ROWS,
         across_seeds(records),
         paired_tests(records, store),
         *_effects(records),
@@ -83,10 +102,8 @@ def summary(spec: CampaignSpec, records: Sequence[TrialRecord], store: Store, fi
         retrieval(records),
         "## Failed, infeasible and given-up trials",
         without_result(records),
-        "## Figures",
-        "\n\n".join(f"![{text}]({name})" for name, text in FIGURES.items() if name in figures),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return [part for part in parts if part]
 
 
 def _defender(spec: CampaignSpec) -> str:
@@ -148,7 +165,7 @@ def _setting(spec: CampaignSpec) -> Markdown:
     varied = _varied(spec)
     if varied & {"poison.rate", "poison.count"}:
         amount = "a number of pairs that varies"
-    epochs = [] if "poison.training.epochs" in varied else [f"{spec.poison.training.epochs} epochs"]
+    epochs = [] if "poison.training.epochs" in varied else [counted(spec.poison.training.epochs, "epoch")]
     seed = "" if "seed" in varied else f"; seed {spec.seed}"
     axes = "; ".join(_axis(name, axis) for name, axis in spec.search.axes.items()) or "none"
     more = [f"tasks: {', '.join(spec.tasks)}"] if spec.tasks else []

@@ -8,6 +8,7 @@ from statistics import fmean
 from tbar_ray.records.cells import counted, grouped, one_per_cell, varies, varies_within
 from tbar_ray.records.measures import Cost
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.ranking import best_per_method, rank
 from tbar_ray.report.results import MASKING
 from tbar_ray.report.text import Markdown, bold, escape, rate, section, share, table, with_interval
 
@@ -28,7 +29,7 @@ STAR = "\\* CA is not kept: no α of the method retains the share that evaluatio
 
 def methods_table(records: Sequence[TrialRecord], max_asr: float | None) -> Markdown:
     """The table of methods by attack; '' if the method does not vary."""
-    chosen = [r for r in one_per_cell(_best_per_method(records, max_asr)) if r.status != "failed"]
+    chosen = [r for r in one_per_cell(best_per_method(records, max_asr)) if r.status != "failed"]
     if not varies(chosen, "method"):
         return Markdown()
     several = varies_within(chosen, "seed")
@@ -38,7 +39,7 @@ def methods_table(records: Sequence[TrialRecord], max_asr: float | None) -> Mark
     rows: list[list[str]] = []
     for (attack,), own in grouped(chosen, lambda r: (r.attack,)).items():
         rows.append([*_untreated(attack, own), *["–"] * masked])
-        methods = sorted(grouped(own, lambda r: (r.method,)).values(), key=lambda group: _rank(group, max_asr))
+        methods = sorted(grouped(own, lambda r: (r.method,)).values(), key=lambda group: rank(group, max_asr))
         cells = [[*_row(group), *[_masked(group)] * masked] for group in methods]
         rows += [[bold(cell) for cell in cells[0]], *cells[1:]]
     notes = [NOTE, SEEDS if several else ONE]
@@ -47,30 +48,6 @@ def methods_table(records: Sequence[TrialRecord], max_asr: float | None) -> Mark
     if masked:
         notes.append(MASKING)
     return section("Methods", " ".join(notes), f"{table(head, rows)}\n\n{_failures(records)}".strip())
-
-
-def _best_per_method(records: Sequence[TrialRecord], max_asr: float | None) -> list[TrialRecord]:
-    """Of what a search tried of one method, attack and seed, the best on validation."""
-    groups = grouped(records, lambda r: (r.attack, r.method, r.seed))
-    return [min(group, key=lambda r: _rank([r], max_asr)) for group in groups.values()]
-
-
-def validation_scores(record: TrialRecord) -> tuple[float, float] | None:
-    """Validation CA and ASR at a trial's α; None where none was selected."""
-    point = record.selected_point
-    return (point.ca, point.asr) if point else None
-
-
-def _rank(group: Sequence[TrialRecord], max_asr: float | None) -> tuple[float, ...]:
-    """A key by which the best method comes first, from validation scores only."""
-    scores = [found for r in group if (found := validation_scores(r)) is not None]
-    if not scores:
-        return (3.0,)
-    kept = all(r.status == "done" for r in group)
-    ca, asr = (fmean(column) for column in zip(*scores, strict=True))
-    if not kept:
-        return 2.0, asr, -ca
-    return (0.0, -ca, asr) if max_asr is not None and asr <= max_asr else (1.0, asr, -ca)
 
 
 def _untreated(attack: str, records: Sequence[TrialRecord]) -> list[str]:

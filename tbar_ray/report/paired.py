@@ -7,22 +7,18 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from tbar_ray.errors import BrokenArtifactError, StoreError
 from tbar_ray.planning.axes import Setting
 from tbar_ray.records.cells import counted, grouped, names_of, one_per_cell, preference, varying
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.columns import columns_of, heads, parameters_joined, values
 from tbar_ray.report.infected import is_parameter
+from tbar_ray.report.predictions import compared, read_predictions
 from tbar_ray.report.text import Markdown, section, share, table
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from tbar_ray.evaluation.paired import PairedComparison
-
-    Arrays = dict[str, NDArray[np.int64]]
+    from tbar_ray.report.predictions import Arrays
 
 APART = ("source", "method", "learning_rate", "parameters")
 """What a pair may differ in, all parameters of a method being one respect; all other settings are the same."""
@@ -54,7 +50,7 @@ def paired_tests(records: Sequence[TrialRecord], store: Store) -> Markdown:
     groups = grouped(measured, _same)
     pairs = [pair for group in groups.values() for pair in _pairs(group)]
     paired = {r.fingerprint: r for pair in pairs for r in pair}
-    predictions = {fingerprint: _predictions(r, store) for fingerprint, r in paired.items()}
+    predictions = {fingerprint: read_predictions(r.path_artifact, store) for fingerprint, r in paired.items()}
     tests: list[_Test] = []
     untested = 0
     for first, second in pairs:
@@ -112,45 +108,10 @@ def _what(record: TrialRecord, name: str) -> Hashable:
     return tuple((n, v) for n, v in sorted(record.settings.items()) if n not in APART and is_parameter(n))
 
 
-def _predictions(record: TrialRecord, store: Store) -> Arrays | None:
-    """The model's predictions after removal; None if the store has none, or not with the target."""
-    import numpy as np
-
-    from tbar_ray.stages.evaluate import PREDICTIONS
-
-    artifact = record.path_artifact
-    try:
-        file = store.fetch(artifact, PREDICTIONS) / PREDICTIONS
-    except BrokenArtifactError:  # it counts as absent
-        return None
-    if not file.exists():
-        return None
-    try:
-        with np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except (OSError, ValueError) as error:
-        raise StoreError(f"store {store.url}: {artifact}/{PREDICTIONS} cannot be read: {error}") from None
-    return arrays if {"labels", "clean", "triggered", "target"} <= set(arrays) else None
-
-
 def _compared(first: TrialRecord, second: TrialRecord, predictions: dict[str, Arrays | None]) -> list[_Test]:
     """The tests of CA and ASR; none where predictions are missing or of other images."""
-    import numpy as np
-
-    from tbar_ray.evaluation.paired import compare
-
-    one, two = (predictions[r.fingerprint] for r in (first, second))
-    if one is None or two is None:
-        return []
-    if not (np.array_equal(one["labels"], two["labels"]) and np.array_equal(one["target"], two["target"])):
-        return []
-    labels, target = one["labels"], int(one["target"])
-    others = labels != target
-    outcomes = {
-        "ca": [arrays["clean"] == labels for arrays in (one, two)],
-        "asr": [arrays["triggered"][others] == target for arrays in (one, two)],
-    }
-    return [_Test(first, second, metric, compare(*pair)) for metric, pair in outcomes.items()]
+    found = compared(predictions[first.fingerprint], predictions[second.fingerprint])
+    return [_Test(first, second, metric, result) for metric, result in found.items()]
 
 
 def _rows(tests: Sequence[_Test], adjusted: Sequence[float]) -> Markdown:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tbar_ray.planning.axes import ALIASES, Factor, Setting, factors_of
-from tbar_ray.records.cells import grouped, names_of, preference, value_of, varies, varies_within
+from tbar_ray.records.cells import best_of_attacks, names_of, value_of, varies, varies_within
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import JOINED, Column, joined
@@ -28,8 +28,8 @@ WRAPPED = 24
 """Letters of a line of other texts (parameters, values of an axis), which take several lines where room is short."""
 
 
-def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
-    """Test scores at the selected α, one row per trial, in at most 100 columns (120 if many axes vary).
+def result_table(records: Sequence[TrialRecord], marked: bool = False, width: int = WIDTH) -> Table:
+    """Test scores at the selected α, one row per trial, in `width` columns of the terminal (20 more if many axes vary).
 
     Scores are written "infected → after removal", ASR with the clean model's behind it. The best feasible trial
     of each attack, by its validation scores, is bold. A trial without a result says so and refers to its reason
@@ -38,6 +38,7 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
     Args:
         records: the trials, in the order to be shown.
         marked: whether the best trials have a star, for a console without bold text.
+        width: columns that it is to take at most; it takes more where the numbers do.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -56,18 +57,23 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
     texts = {place for place, column in enumerate(columns) if _is_text(column, records)}
     wrapped = {place for place in texts if columns[place].name not in CUT}
     cut = sorted(texts - wrapped)
-    roomy = _width(heads, rows, wrapped, gap=2) <= WIDTH
+    roomy = _width(heads, rows, wrapped, gap=2) <= width
     if not roomy:
-        heads, rows = _fitted(heads, rows, cut, wrapped)
-    if _width(heads, rows, wrapped, gap=1) > WIDTH:
+        heads, rows = _fitted(heads, rows, cut, wrapped, width)
+    if _width(heads, rows, wrapped, gap=1) > width:
         rows = [[cell.replace(" → ", "→") for cell in row] for row in rows]
     table = Table(
         box=SIMPLE_HEAD, padding=(0, int(roomy), 0, 0), pad_edge=False, caption_justify="left", caption_style="none"
     )
     table.title, table.title_justify = Text(_title(records)), "left"
-    for place, head in enumerate(heads):
+    for place, (head, least) in enumerate(zip(heads, _widths(heads, rows, wrapped), strict=True)):
+        whole = place not in wrapped
         table.add_column(
-            Text(head), justify="left" if place in texts else "right", no_wrap=place not in wrapped, overflow="fold"
+            Text(head),
+            justify="left" if place in texts else "right",
+            no_wrap=whole,
+            min_width=least if whole else None,  # a number that is cut would be another number
+            overflow="fold",
         )
     for record, row in zip(records, rows, strict=True):
         style = "bold" if id(record) in best else "red" if record.status == "failed" else ""
@@ -81,7 +87,7 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False) -> Table:
     if not records:
         lines.append("No trial has ended yet.")
     table.caption = Text("\n".join(lines))
-    table.min_width = min(WIDTH, max((len(line) for line in [*lines, _title(records)]), default=0))
+    table.min_width = min(width, max((len(line) for line in [*lines, _title(records)]), default=0))
     return table
 
 
@@ -155,11 +161,11 @@ def _applied(record: TrialRecord) -> list[str]:
 
 
 def _fitted(
-    heads: list[str], rows: list[list[str]], names: Sequence[int], wrapped: set[int]
+    heads: list[str], rows: list[list[str]], names: Sequence[int], wrapped: set[int], width: int
 ) -> tuple[list[str], list[list[str]]]:
     """Shorten the longest names until the table, a space between columns, is no wider than it may be."""
     widths = _widths(heads, rows, wrapped)
-    excess = _width(heads, rows, wrapped, gap=1) - WIDTH
+    excess = _width(heads, rows, wrapped, gap=1) - width
     while excess > 0:
         longest = max(names, key=lambda place: widths[place])
         if widths[longest] <= (LEAST if excess > WIDEST - WIDTH else COMFORTABLE):
@@ -193,8 +199,7 @@ def _middle(name: str, width: int) -> str:
 
 def _best(records: Sequence[TrialRecord]) -> set[int]:
     """Identities (`id`) of the best feasible record of each attack."""
-    done = [r for r in records if r.status == "done"]
-    return {id(min(group, key=preference)) for group in grouped(done, lambda r: (r.attack,)).values()}
+    return {id(record) for record in best_of_attacks(records)}
 
 
 def _mark(record: TrialRecord, reasons: dict[str, int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import fsum, isfinite
 from typing import Any
 
@@ -14,6 +15,7 @@ from tbar_ray.planning.field_types import is_whole
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.studies import Study, cells_of, studies_of
 from tbar_ray.search.proposals import GivenTrials, Objective, Proposal, Proposals, SeparateStudies
+from tbar_ray.search.study_journal import StudyJournal
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.search import AxisRange
 
@@ -27,12 +29,25 @@ SAMPLERS: Mapping[str, Callable[[int, int], optuna.samplers.BaseSampler]] = {
 }
 
 
-OBJECTIVES: Mapping[str, Mapping[str, str]] = {
-    "asr": {"penalised_asr": "minimize"},
-    "tradeoff": {"ca": "maximize", "asr": "minimize"},
-    "infected_asr": {"infected_asr": "maximize"},
+@dataclass(frozen=True)
+class Goal:
+    """What Optuna is told of a trial, all of it metrics of `objective_values`.
+
+    Attributes:
+        directions: of the objectives, by their metrics.
+        constraint: above 0 where a trial is infeasible.
+    """
+
+    directions: Mapping[str, str]
+    constraint: str
+
+
+GOALS: Mapping[str, Goal] = {
+    "asr": Goal({"penalised_asr": "minimize"}, "ca_missing"),
+    "tradeoff": Goal({"ca": "maximize", "asr": "minimize"}, "ca_missing"),
+    "infected_asr": Goal({"infected_asr": "maximize"}, "infected_ca_missing"),
 }
-"""What each `search.objective` tells Optuna: the metrics of `objective_values`, with their directions."""
+"""By `search.objective`."""
 
 
 class StudyProposals(Proposals):
@@ -42,19 +57,24 @@ class StudyProposals(Proposals):
     therefore depend on the seed, the batch size and the results, and never on which trial happened to finish first:
     running a campaign again proposes the same trials, and finds them in the store. With `search.prune` a proposal
     carries the least objective of the batches before, which a trial is given up against. With `search.mean_over` each
-    of Optuna's trials is several of the campaign, one a cell, and its value is their mean; it fails if one fails. A
-    trial fails that has no value of what is searched: one whose attack did not take has the attacker's.
+    of Optuna's trials is several of the campaign, one a cell, and its value is their mean; it fails if one fails, and
+    is infeasible if one keeps too little CA. A trial fails that has no value of what is searched: one whose attack did
+    not take has the attacker's.
     """
 
-    def __init__(self, planner: Planner, searched: Study) -> None:
+    def __init__(self, planner: Planner, searched: Study, journal: StudyJournal | None = None) -> None:
         spec = planner.spec
         search = spec.search
         assert search.trials is not None
         self._planner, self._fixed = planner, searched.fixed
-        directions = OBJECTIVES[search.objective]
-        self._metrics = tuple(directions)
+        goal = GOALS[search.objective]
+        self._metrics, self._constraint = tuple(goal.directions), goal.constraint
         sampler = SAMPLERS[search.sampler](spec.seed, search.batch)
-        self._study = optuna.create_study(directions=list(directions.values()), sampler=sampler)
+        name = " ".join([spec.name, *map(str, searched.fixed.values())])
+        self._study = optuna.create_study(directions=list(goal.directions.values()), sampler=sampler, study_name=name)
+        self._journal = journal
+        if journal is not None:
+            journal.begin(self._study, self._metrics)
         self._space = {name: _distribution(spec, name, axis, searched.fixed) for name, axis in searched.axes.items()}
         self._batch, self._left, self._prune = search.batch, search.trials, search.prune
         self._least: float | None = None
@@ -76,6 +96,7 @@ class StudyProposals(Proposals):
             self._outstanding = len(self._proposed)
         trial, cell = self._proposed.popleft()
         planned = self._planner.plan({**trial.params, **cell, **self._fixed}, self._least if self._prune else None)
+        trial.set_user_attr("trials", [*trial.user_attrs.get("trials", []), planned.fingerprint])
         return Proposal(planned, lambda objective: self._ended(trial, objective))
 
     def _ended(self, asked: optuna.Trial, objective: Objective) -> None:
@@ -92,24 +113,33 @@ class StudyProposals(Proposals):
             if len(whole) < len(found) or not all(map(isfinite, values)):
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
+            if all(self._constraint in one for one in whole):
+                trial.set_constraint(self._constraint, max(one[self._constraint] for one in whole))
             self._study.tell(trial, values)
             # 1 and more: too little CA is left, which any trial beats that retains enough
             if self._prune and values[0] < min(1.0, self._least if self._least is not None else 1.0):
                 self._least = values[0]
+        if self._journal is not None:
+            self._journal.add(self._study, [trial.number for trial in self._open])
         self._open = {}
 
 
-def build_proposals(planner: Planner) -> Proposals:
-    """Proposals of a spec whose sampler is not `grid`: of one study, or of one for each method or attack."""
+def build_proposals(planner: Planner, journal: StudyJournal | None = None) -> Proposals:
+    """Proposals of a spec whose sampler is not `grid`: of one study, or of one for each method or attack.
+
+    Args:
+        planner: of the campaign.
+        journal: keeps the studies, so that others can look at them.
+    """
     spec = planner.spec
     if spec.search.studied is None:
         (only,) = studies_of(spec)
-        return StudyProposals(planner, only)
+        return StudyProposals(planner, only, journal)
     studies: list[Proposals] = []
     for study in studies_of(spec):
         # a study without anything to search has one proposal
         once = [planner.plan({**cell, **study.fixed}) for cell in cells_of(spec)]
-        studies.append(StudyProposals(planner, study) if study.axes else GivenTrials(once))
+        studies.append(StudyProposals(planner, study, journal) if study.axes else GivenTrials(once))
     return SeparateStudies(studies, spec.search.batch)
 
 

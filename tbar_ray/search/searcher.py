@@ -17,8 +17,8 @@ from tbar_ray.records.writing import UNREADABLE, RecordWriter, objective_values
 from tbar_ray.search.proposals import Proposal, Proposals
 from tbar_ray.stages.node import Policy, stages_in_order
 
-OnTrial = Callable[[TrialRecord], None]
-"""Called in the driver with the record of every trial that ended."""
+OnTrial = Callable[[TrialRecord, PlannedTrial], None]
+"""Called in the driver with the record of every trial that ended, and its plan."""
 LOST = "the trial's process ended without a result"
 
 
@@ -107,7 +107,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
             self.failure = failure
             return
         self.ended.add(record.fingerprint)
-        self._on_trial(record)
+        self._on_trial(record, proposal.planned)
         spec = proposal.planned.trial.spec
         proposal.tell(objective_values(record, spec.evaluation.min_retention))
 

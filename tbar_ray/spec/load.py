@@ -17,6 +17,8 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.yaml_reader import read_value, read_yaml
 
 AXES = ("search", "axes")
+SHOWN = 8
+"""Mistakes that one message names."""
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
@@ -46,23 +48,27 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """The most telling validation error as one line: field, what is wrong, the nearest known key.
+    """The validation errors in one line, the most telling first: field, what is wrong, the nearest known key.
 
-    An unknown key comes first: where it is misspelt, the key it stands for is reported missing as well.
+    Unknown keys come first: where one is misspelt, the key it stands for is reported missing as well.
     """
-    errors = _told_apart(error)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    location = [str(part) for part in first["loc"]]
+    errors = sorted(_told_apart(error), key=lambda one: one["type"] != "extra_forbidden")
+    first, *others = (_describe_one(one, model) for one in errors[:SHOWN])
+    more = f" (and {len(errors) - SHOWN} more)" if len(errors) > SHOWN else ""
+    return f"{first}; also: {'; '.join(others)}{more}" if others else first
+
+
+def _describe_one(one: ErrorDetails, model: type[BaseModel]) -> str:
+    location = [str(part) for part in one["loc"]]
     field = ".".join(location)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    message = one["msg"].removeprefix("Value error, ")
+    if one["type"] == "extra_forbidden":
         message = f"unknown key{nearest(location[-1], _fields_at(model, location[:-1]))}"
-    elif first["type"] == "missing":
+    elif one["type"] == "missing":
         message = "required, but missing"
-    elif "input" in first and not isinstance(first["input"], dict):
-        message += f" (got {first['input']!r})"
-    more = len(errors) - 1
-    return f"{field}: {message}" + (f" (and {more} more)" if more else "") if field else message
+    elif "input" in one and not isinstance(one["input"], dict):
+        message += f" (got {one['input']!r})"
+    return f"{field}: {message}" if field else message
 
 
 def _told_apart(error: ValidationError) -> list[ErrorDetails]:

@@ -184,12 +184,12 @@ class AttackGate(Stage):
                 else "raise poison.rate, epochs or learning rate"
             )
             raise ScientificError(
-                f"attack did not take: ASR {asr:.1%} of the infected model is below poison.min_asr "
+                f"attack did not take: validation ASR {asr:.1%} of the infected model is below poison.min_asr "
                 f"{self.min_asr:.0%}{of_clean}; {advice}"
             )
         if self.clean is not None and (clean_ca := scores["clean"]["ca"]["value"]) - ca > self.max_ca_drop:
             raise ScientificError(
-                f"attack broke the model: CA fell from {clean_ca:.1%} to {ca:.1%}, more than "
+                f"attack broke the model: validation CA fell from {clean_ca:.1%} to {ca:.1%}, more than "
                 f"poison.max_ca_drop {self.max_ca_drop:.1%}; lower the poisoning learning rate"
             )
         return {"asr": asr, "ca": ca}

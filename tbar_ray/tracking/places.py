@@ -71,7 +71,7 @@ def signed_in(uri: str) -> str:
     return parts._replace(netloc=host).geturl()
 
 
-def _authorisation() -> dict[str, str]:
+def authorisation() -> dict[str, str]:
     """Header that tells a server who asks, as MLflow's clients send it; empty without a user or token."""
     user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
     if user and password:
@@ -84,7 +84,7 @@ def check_server(uri: str) -> None:
     if not is_server(uri):
         return
     try:
-        with urlopen(Request(f"{uri.rstrip('/')}/health", headers=_authorisation()), timeout=10):
+        with urlopen(Request(f"{uri.rstrip('/')}/health", headers=authorisation()), timeout=10):
             pass
     except HTTPError as error:
         raise TrackingError(
@@ -126,7 +126,7 @@ def check_experiment(uri: str, name: str) -> None:
                 found = database.execute(query, (name,)).fetchone()
         elif is_server(uri):
             asked = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}"
-            with urlopen(Request(asked, headers=_authorisation()), timeout=10) as answer:
+            with urlopen(Request(asked, headers=authorisation()), timeout=10) as answer:
                 experiment = json.load(answer)["experiment"]
                 found = experiment["experiment_id"], experiment["lifecycle_stage"]
     except (sqlite3.Error, OSError, ValueError, LookupError, TypeError):

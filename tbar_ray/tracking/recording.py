@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tbar_ray.errors import TrackingError, first_line
+from tbar_ray.planning.foundation import Foundation
+from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
@@ -48,14 +50,22 @@ class Recording:
     must not wait for a slow server. The next launch records what was not recorded: results are in the store, and runs
     are found by their fingerprints.
 
+    Args:
+        spec: the campaign.
+        uri: where MLflow records.
+        console: where warnings are shown.
+        foundation: finds the campaign's data, which its run names; called in that thread.
+
     Attributes:
         failure: why recording ended early, in one line; None if it has not.
     """
 
-    def __init__(self, spec: CampaignSpec, uri: str, console: Console) -> None:
+    def __init__(
+        self, spec: CampaignSpec, uri: str, console: Console, foundation: Callable[[], Foundation] | None = None
+    ) -> None:
         self._spec = spec
         self._uri = uri
-        self._console = console
+        self._console, self._foundation = console, foundation
         self._tracker: Tracker | None = None
         self.failure: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
@@ -82,13 +92,24 @@ class Recording:
         except Exception as error:  # MLflow's back-ends have errors of their own
             raise TrackingError(self._describe(error)) from None
 
-    def log_trial(self, record: TrialRecord) -> None:
+    def log_trial(self, record: TrialRecord, planned: PlannedTrial | None = None) -> None:
         """Record a trial."""
-        self._ask(lambda tracker: tracker.log_trial(record))
+        self._ask(lambda tracker: tracker.log_trial(record, planned))
 
-    def log_training(self, name: str, training: Mapping[str, Any]) -> None:
-        """Record a training's loss curve and speed."""
-        self._ask(lambda tracker: tracker.log_training(name, training))
+    def log_training(self, facts: Mapping[str, Any]) -> None:
+        """Record a training that trials share, by the facts of its artifact."""
+        self._ask(lambda tracker: tracker.log_training(facts))
+
+    def without_model(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Those of some trials whose runs have no model yet, once they are recorded; none if recording has ended."""
+        found: list[TrialRecord] = []
+        self._ask(lambda tracker: found.extend(tracker.without_model(records)))
+        self._thread.submit(lambda: None).result()  # it works in the order in which it is asked
+        return found
+
+    def log_model(self, record: TrialRecord, folder: Path) -> None:
+        """Record a trial's cleaned model; its folder must last until `finish` has returned."""
+        self._ask(lambda tracker: tracker.log_model(record, folder))
 
     def log_report(self, files: list[Path]) -> None:
         """Attach the report."""
@@ -139,7 +160,7 @@ class Recording:
                     f"MLflow at {redact(self._uri)}: the campaign was stopped before its run was opened"
                 )
             self._started = True
-        tracker.start()
+        tracker.start(None if self._foundation is None else self._foundation())
         self._tracker = tracker
         return tracker
 

@@ -28,7 +28,7 @@ class Proxy(Trigger):
 
     side: int = Field(ge=1, description="side s in pixels at which the pattern was found")
     keep: str = Field(
-        default="", description="base64 of float16 [1, s, s]: share of the image that is left; empty: all"
+        default="", description="base64 of float16 [1 or 3, s, s]: share of the image that is left; empty: all"
     )
     added: str = Field(default="", description="base64 of float16 [3, s, s]: what is added to it; empty: nothing")
     flow: str = Field(
@@ -38,7 +38,7 @@ class Proxy(Trigger):
 
     @model_validator(mode="after")
     def _check_layers(self) -> Self:
-        for name, channels in (("keep", 1), ("added", 3), ("flow", 2)):
+        for name, channels in (("keep", (1, 3)), ("added", (3,)), ("flow", (2,))):
             _check(name, getattr(self, name), channels, self.side)
         return self
 
@@ -47,7 +47,7 @@ class Proxy(Trigger):
         """Make a proxy from what a search found, on any device.
 
         Args:
-            keep: float [1, s, s] in [0, 1], or None to keep the image.
+            keep: float [1, s, s] or, for each channel, [3, s, s] in [0, 1], or None to keep the image.
             added: float [3, s, s] in [−1, 1], or None to add nothing.
             flow: float [2, s, s], offsets in image sides, or None to warp nothing.
 
@@ -66,41 +66,45 @@ class Proxy(Trigger):
         side = images.shape[-1]
         found = images
         if self.flow:
-            found = _warp(found, _layer(self.flow, 2, self.side, side).to(found))
+            found = _warp(found, _layer(self.flow, self.side, side).to(found))
         if self.keep:
-            found = found * _layer(self.keep, 1, self.side, side).to(found)
+            found = found * _layer(self.keep, self.side, side).to(found)
         if self.added:
-            found = found + _layer(self.added, 3, self.side, side).to(found)
+            found = found + _layer(self.added, self.side, side).to(found)
         return found.clamp(0, 1)
 
     def mask(self) -> Tensor:
-        """Share of every pixel that is replaced, float [s, s] in [0, 1]; all zeros for noise and warps."""
+        """Share of every pixel that is replaced, float [s, s] in [0, 1]; all zeros for noise and warps.
+
+        A mean over channels, where each has its own.
+        """
         if not self.keep:
             return torch.zeros(self.side, self.side)
-        return 1 - _layer(self.keep, 1, self.side, self.side)[0]
+        return 1 - _layer(self.keep, self.side, self.side).mean(0)
 
 
 def _encode(layer: Tensor) -> str:
     return base64.b64encode(layer.detach().cpu().numpy().astype(np.float16).tobytes()).decode("ascii")
 
 
-def _check(name: str, text: str, channels: int, side: int) -> None:
+def _check(name: str, text: str, channels: tuple[int, ...], side: int) -> None:
     if not text:
         return
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError(f"{name} is not base64; it is filled in by a search") from None
-    if len(content) != 2 * channels * side**2:
-        raise ValueError(f"{name} holds {len(content)} bytes, but side {side} needs {2 * channels * side**2}")
+    sizes = [2 * count * side**2 for count in channels]
+    if len(content) not in sizes:
+        raise ValueError(f"{name} holds {len(content)} bytes, but side {side} needs {' or '.join(map(str, sizes))}")
     if not np.isfinite(np.frombuffer(content, np.float16)).all():
         raise ValueError(f"{name} has values that are not finite")
 
 
 @lru_cache(maxsize=32)
-def _layer(text: str, channels: int, stored: int, side: int) -> Tensor:
+def _layer(text: str, stored: int, side: int) -> Tensor:
     """A layer [channels, side, side]; shared, do not modify."""
-    values = np.frombuffer(base64.b64decode(text), np.float16).reshape(1, channels, stored, stored)
+    values = np.frombuffer(base64.b64decode(text), np.float16).reshape(1, -1, stored, stored)
     layer = torch.from_numpy(values.astype(np.float32))
     if side != stored:
         layer = functional.interpolate(layer, size=(side, side), mode="bilinear", antialias=True)

@@ -147,11 +147,13 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     runs = client.search_runs([again.experiment_id])
     nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == again.parent_run]
-    assert len(runs) == 5
-    assert len(nested) == 4
+    assert Counter(run.data.tags["tbar.kind"] for run in nested) == {"trial": 4, "training": 3}
+    assert len(runs) == 8
     assert {run.info.status for run in runs} == {"FINISHED"}
-    path = client.get_metric_history(nested[0].info.run_id, "validation.asr")
-    assert [point.step for point in path] == [0, 1000, 2000]
+    trial = next(run for run in nested if run.data.tags["tbar.kind"] == "trial")
+    assert trial.info.end_time - trial.info.start_time == pytest.approx(1000 * trial.data.metrics["seconds"], abs=2)
+    path = client.get_metric_history(trial.info.run_id, "path.alpha")
+    assert [(point.step, point.value) for point in path] == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_only_what_is_missing_is_run(first: Launch, home: Path) -> None:
@@ -239,7 +241,9 @@ def test_a_search_gives_up_trials_that_cannot_beat_earlier_ones(
         bar, below = bars[record.fingerprint], [point.asr for point in record.path]
         if record.status == "dominated":
             assert bar is not None
-            assert record.reason == (f"no α that retains enough CA comes below the ASR of an earlier trial, {bar:.1%}")
+            assert record.reason == (
+                f"no α that retains enough CA comes below the validation ASR of an earlier trial, {bar:.1%}"
+            )
             assert record.removed is None
         else:
             assert record.status in ("done", "infeasible")
@@ -283,7 +287,7 @@ def test_an_attack_that_did_not_take_is_a_failed_trial_with_its_reason(first: La
     poison = {**small().poison.model_dump(), "min_asr": 0.999}
     result = start(small(name="weak", poison=poison), home)
     assert result.failed == 4
-    assert all((r.reason or "").startswith("attack did not take: ASR") for r in result.records)
+    assert all((r.reason or "").startswith("attack did not take: validation ASR") for r in result.records)
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     nested = [r for r in client.search_runs([result.experiment_id]) if r.data.tags["tbar.kind"] == "trial"]
     assert {run.info.status for run in nested} == {"FAILED"}

@@ -24,6 +24,10 @@ def planned_and_ledger(folder: Path) -> tuple[list[PlannedTrial], Ledger]:
     return Planner(made).grid(), Ledger(Store(str(folder / "store")), made)
 
 
+def test_launches_at_one_time_have_names_apart() -> None:
+    assert [Scope().name, Scope(share=Share(2, 8)).name] == ["whole", "share-2-of-8"]
+
+
 def test_a_retry_runs_trials_with_a_failed_record_alone(tmp_path: Path) -> None:
     trials, ledger = planned_and_ledger(tmp_path)
     for make, planned in zip((failed, infeasible, record), trials, strict=False):  # the fourth has not run

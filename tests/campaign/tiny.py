@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -55,12 +56,12 @@ def start(spec_file: Path, home: Path, mark: str, *words: str) -> subprocess.Pop
 
 
 def read_until(running: subprocess.Popen[str], beginning: str) -> str:
-    """Return what a process says up to the first line that begins like that."""
+    """Return what a process says up to the first line that begins like that, with or without the time."""
     assert running.stdout is not None
     shown = ""
     for line in running.stdout:
         shown += line
-        if line.startswith(beginning):
+        if re.sub(r"^\d\d:\d\d:\d\d  ", "", line).startswith(beginning):
             break
     return shown
 

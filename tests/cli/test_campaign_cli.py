@@ -19,7 +19,8 @@ from tests.specs import spec, write
 
 COMMANDS = [
     [], ["data"], ["data", "synth"], ["data", "check"], ["campaign"], ["campaign", "plan"], ["campaign", "run"],
-    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["campaign", "export"], ["unlearn"],
+    ["campaign", "status"], ["campaign", "report"], ["campaign", "profile"], ["campaign", "export"],
+    ["campaign", "watch"], ["unlearn"],
     ["evaluate"], ["doctor"], ["bench"], ["ui"],
 ]  # fmt: skip
 
@@ -180,6 +181,14 @@ def test_plan_says_what_preflight_finds(
     assert line == f"error: no such shard: {tmp_path}/a"
     line = error_of(monkeypatch, capsys, "campaign", "plan", path, "--store", "nonsense://x")
     assert line.startswith("error: store nonsense://x: Protocol not known")
+
+
+def test_watching_what_does_not_run_says_so_and_ends(tmp_path: Path, home: Path) -> None:
+    ledger = Ledger(Store(str(home / "store")), spec())
+    ledger.write(record())
+    ended = CliRunner().invoke(app, ["campaign", "watch", str(write(tmp_path))])
+    assert ended.exit_code == 0, ended.output
+    assert ended.stdout.startswith("demo: no launch runs; 1 trial in the store\nbest so far  badnets, tbar")
 
 
 def test_ui_without_a_database(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

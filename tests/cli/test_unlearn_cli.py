@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 import tbar_ray as tbar
 from tbar_ray.cli.main import app
+from tbar_ray.detection.calibration import save_calibration
 from tbar_ray.errors import CheckpointError, DataError, SpecError, TbarError
 from tbar_ray.exit_codes import ExitCode
-from tests.api.world import labelled, write_benchmark, write_folder
+from tests.api.world import CLASSES, labelled, write_benchmark, write_folder
+from tests.detection.zoo import leaning
 from tests.models.formats.published import hub
 from tests.models.tiny import GROUP_NORM, VIT, snapshot, tiny
 
@@ -103,6 +105,68 @@ def test_a_clean_model_is_refused_with_a_code_of_its_own(place: Path, tmp_path: 
     assert "No backdoor was found" in (tmp_path / "out.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def scanned(place: Path) -> Path:
+    """A scan of the checkpoint by searches that end at once, which finds it infected."""
+    save_calibration(leaning("infected"), place / "calibration.json")
+    images, _ = labelled(40, 3, tbar.Model(tiny(GROUP_NORM), GROUP_NORM))
+    found = tbar.scan(
+        place / "suspect.pt", images, CLASSES, architecture=GROUP_NORM, calibration=place / "calibration.json"
+    )
+    return tbar.save_scan(found, place / "suspect.scan").record
+
+
+def with_outcome(record: Path, folder: Path, outcome: str) -> Path:
+    """Write the record of a scan that ended otherwise."""
+    content = json.loads(record.read_text())
+    content["verdict"]["outcome"] = outcome
+    (folder / "scan.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_the_trigger_that_a_scan_found_is_unlearned_and_the_model_scanned_again(
+    place: Path, tmp_path: Path, scanned: Path
+) -> None:
+    many = write_folder(tmp_path / "many", *labelled(64, 4, tbar.Model(tiny(GROUP_NORM), GROUP_NORM)))
+    words = ["--evaluation", str(place / "labelled"), "--from-scan", str(scanned.parent), "--target", "blue", "--force"]
+    result = unlearn(place, *words, "--images", str(many), "--out", str(tmp_path / "out.pt"))
+    assert result.exit_code == ExitCode.PROBLEMS, result.output  # the second scan finds it infected, as every model
+    assert "scanned again: This model is infected" in result.stdout
+    page = (tmp_path / "out.html").read_text()
+    assert "The trigger that universal-noise found" in page
+    assert "The trigger was found by a search" in page
+    assert "<h2>Detectors</h2>" in page
+    assert "<h2>The cleaned file, scanned again</h2>" in page
+    assert "Not measured for this report: whether" in page
+    manifest = json.loads((tmp_path / "out.pt.manifest.json").read_text())
+    assert (manifest["backdoor"]["trigger"]["name"], manifest["backdoor"]["target"]) == ("proxy", "blue")
+    assert len(manifest["backdoor"]["trigger"]["added"]) == 64  # its hash, not ten thousand letters
+
+
+def test_a_model_in_which_a_scan_found_nothing_is_refused(place: Path, tmp_path: Path, scanned: Path) -> None:
+    clean = with_outcome(scanned, tmp_path, "no evidence")
+    words = ["--evaluation", str(place / "labelled"), "--target", "blue", "--out", str(tmp_path / "out.pt")]
+    result = unlearn(place, *words, "--from-scan", str(clean))
+    assert result.exit_code == ExitCode.NO_BACKDOOR, result.output
+    assert "refused: " in result.stderr
+    assert "the scan found no evidence of a backdoor" in " ".join(result.stderr.split())
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_a_trigger_that_was_found_in_another_file_is_refused(place: Path, tmp_path: Path, scanned: Path) -> None:
+    tbar.Model(tiny(GROUP_NORM, seed=1), GROUP_NORM).save(tmp_path / "other.pt")
+    words = ["--evaluation", str(place / "labelled"), "--from-scan", str(scanned), "--target", "blue"]
+    error = error_of(unlearn(place, *words, checkpoint=str(tmp_path / "other.pt")))
+    assert isinstance(error, DataError)
+    assert "is not the file that was scanned" in str(error)
+
+
+def test_a_scan_brings_its_own_trigger(place: Path, scanned: Path) -> None:
+    error = error_of(unlearn(place, *TRIGGER, "--from-scan", str(scanned)))
+    assert isinstance(error, SpecError)
+    assert "leave --trigger and --trigger-parameter out" in str(error)
+
+
 def test_a_method_that_does_not_remove_it_ends_with_problems(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +189,11 @@ def test_a_method_that_does_not_remove_it_ends_with_problems(
         (["--evaluation", "SET", *TRIGGER, "--alphas", "0,one"], SpecError, "write numbers with commas"),
         (["--evaluation", "SET", *TRIGGER, "--out", "x.onnx"], SpecError, r"end its name in \.safetensors"),
         (["--evaluation", "SET", "--trigger", "badnet", "--target", "blue"], SpecError, "did you mean 'badnets'"),
-        (["--evaluation", "SET", "--target", "blue"], SpecError, "give the suspected trigger"),
+        (
+            ["--evaluation", "SET", "--target", "blue"],
+            SpecError,
+            "give the suspected trigger.*`tbar scan`",
+        ),
         (["--evaluation", "SET", *TRIGGER, "--force", "--forget", "500"], DataError, "500 images asked for, but only"),
         (["--evaluation", "FLAT", *TRIGGER], DataError, "lies in no class's subfolder"),
     ],

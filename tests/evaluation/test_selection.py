@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbar_ray.evaluation.selection import attackers_asr, penalised_asr, select
+from tbar_ray.evaluation.selection import attackers_asr, missing_retention, penalised_asr, select
 
 
 @dataclass(frozen=True)
@@ -99,3 +99,13 @@ def test_an_attacker_prefers_any_model_that_is_intact_to_any_that_is_not(
     if more:
         assert attackers_asr(other, drop + more, drop) < kept
     assert attackers_asr(other, drop + more + 0.1, drop) < attackers_asr(1.0, drop + more, drop)
+
+
+def test_retention_is_missing_where_the_penalty_is_whatever_a_quotient_rounds_off() -> None:
+    for number in range(1, 400):
+        ca, reference = number * 0.95 / 400, number / 400
+        for shift in (0.0, 1e-16, -1e-16, 0.01, -0.01):
+            missing = missing_retention(ca + shift, reference, 0.95)
+            assert (missing > 0) == (penalised_asr(ca + shift, 0.5, reference, 0.95) >= 1)
+    assert missing_retention(0.0, 0.0, 0.95) == 0.0
+    assert missing_retention(0.4, 0.8, 0.95) == pytest.approx(0.45)

@@ -10,7 +10,7 @@ from scipy import ndimage, stats
 from torch import Tensor
 
 from tbar_ray.errors import DataError
-from tbar_ray.evaluation.visibility import CHUNK, Mean, Visibility, psnr, ssim
+from tbar_ray.evaluation.visibility import CHUNK, Mean, Visibility, psnr, ssim, ssim_of_floats
 
 
 def images(count: int, side: int = 24, seed: int = 0) -> Tensor:
@@ -64,6 +64,16 @@ def test_psnr_is_ten_times_the_logarithm_of_the_peak_over_the_error() -> None:
 def test_differences_below_zero_do_not_wrap() -> None:
     dark, bright = torch.zeros(1, 3, 12, 12, dtype=torch.uint8), torch.full((1, 3, 12, 12), 255, dtype=torch.uint8)
     assert psnr(dark, bright).tolist() == psnr(bright, dark).tolist() == [0.0]
+
+
+def test_ssim_of_floats_is_the_same_and_has_gradients() -> None:
+    clean = images(3)
+    stamped = (noisy(clean, 20).double() / 255).requires_grad_(True)
+    found = ssim_of_floats(clean.double() / 255, stamped)
+    torch.testing.assert_close(found, ssim(clean, noisy(clean, 20)))
+    found.sum().backward()  # type: ignore[no-untyped-call]
+    assert stamped.grad is not None
+    assert bool(stamped.grad.any())
 
 
 def test_images_too_small_for_the_window_have_a_smaller_one() -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tbar_ray.errors import DataError
-from tbar_ray.evaluation.zeroshot import best_columns, normalise, predict, predict_topk, zero_shot_head
+from tbar_ray.evaluation.zeroshot import best_columns, likely, normalise, predict, predict_topk, zero_shot_head
 from tbar_ray.models.factory import Preprocessing, preprocessing
 from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
 
@@ -166,3 +166,17 @@ def test_evaluation_changes_neither_weights_nor_statistics_nor_modes(broken: boo
         predict(model, head, pictures(model, 2), preprocess)
     assert same(before, snapshot(model))
     assert [module.training for module in model.modules()] == modes
+
+
+def test_likely_classes_have_clips_probabilities_best_first() -> None:
+    model = tiny().eval()
+    head, images = zero_shot_head(model, tokenizer(), NAMES, TEMPLATES), pictures(model, 5)
+    with torch.no_grad():
+        features = model.encode_image(normalise(images, preprocessing(model)), normalize=True)
+        expected = (model.logit_scale.exp() * features @ head.T).softmax(-1)
+    classes, probabilities = likely(model, head, images, preprocessing(model), 3)
+    assert classes[:, 0].tolist() == predict(model, head, images, preprocessing(model)).tolist()
+    torch.testing.assert_close(probabilities, expected.gather(1, classes), atol=1e-4, rtol=1e-3)
+    assert (probabilities.diff(dim=1) <= 0).all()
+    with pytest.raises(DataError, match="no images to classify"):
+        likely(model, head, images[:0], preprocessing(model))

@@ -4,7 +4,6 @@ import math
 
 import torch
 
-from tbar_ray.inversion import decree
 from tbar_ray.inversion.decree import Decree, _mean_cosine, _Start
 from tests.inversion.encoders import CORNER, subject
 
@@ -32,13 +31,6 @@ def test_a_search_that_never_succeeds_says_that_it_did_not_converge() -> None:
 def test_needs_no_classes_and_repeats_itself() -> None:
     search = Decree(starts=2, steps=20)
     assert search.invert(subject(8.0, head=False), 0).losses == search.invert(subject(8.0), 0).losses
-
-
-def test_a_start_is_the_same_however_many_run_beside_it() -> None:
-    assert torch.equal(decree._start(0, "m", 1, 1, 4)[0], decree._start(0, "m", 3, 1, 4)[0])
-    drawn = decree._unit(decree._start(0, "m", 64, 1, 8))
-    assert math.isclose(float(drawn.mean()), 0.5, abs_tol=0.02)
-    assert float(drawn.std()) > 0.28  # uniform: 1/√12
 
 
 def test_the_weight_rises_after_six_successes_and_falls_after_six_failures() -> None:

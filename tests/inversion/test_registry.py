@@ -13,3 +13,9 @@ def test_names_are_those_of_the_classes_and_parameters_are_checked() -> None:
         build_inverter("decre", {})
     with pytest.raises(SpecError, match="inversion 'decree': starts"):
         build_inverter("decree", {"starts": 0})
+
+
+@pytest.mark.parametrize("name", sorted(INVERTERS))
+def test_every_search_says_what_it_measures_and_what_its_parameters_are(name: str) -> None:
+    assert INVERTERS[name].measures
+    assert all(field.description for field in INVERTERS[name].model_fields.values())

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from tbar_ray.errors import DataError
-from tbar_ray.inversion.judge import judge
-from tbar_ray.inversion.universal_noise import UniversalNoise, _norm, random_noise
+from tbar_ray.inversion.side_by_side import rms
+from tbar_ray.inversion.target import infer_target
+from tbar_ray.inversion.universal_noise import UniversalNoise, coloured_noise
+from tests.inversion import planted
 from tests.inversion.encoders import CLASSES, TARGET, subject
 
 SEARCH = UniversalNoise(norm=0.06, steps=30, refine=20)
@@ -28,11 +30,12 @@ def test_noise_keeps_its_norm() -> None:
     grey = torch.full((1, 3, 16, 16), 0.5)
     change = found.trigger(grey, ["a"]) - grey
     assert float(change.pow(2).mean().sqrt()) == pytest.approx(0.06, rel=0.1)
-    assert torch.allclose(_norm(random_noise(3, 8, 0.02, 0)).flatten(), torch.full((3,), 0.02))
+    assert torch.allclose(rms(SEARCH.start(3, 8, 0)).flatten(), torch.full((3,), 0.006))
 
 
 def test_noise_of_a_class_does_not_depend_on_the_others() -> None:
-    assert torch.equal(random_noise(5, 8, 0.1, 0)[2], random_noise(3, 8, 0.1, 0)[2])
+    assert torch.equal(SEARCH.start(5, 8, 0)[2], SEARCH.start(3, 8, 0)[2])
+    assert not torch.equal(SEARCH.start(5, 8, 0)[2], SEARCH.start(5, 8, 1)[2])
 
 
 def test_chunks_do_not_change_the_result() -> None:
@@ -55,16 +58,38 @@ def test_it_needs_classes() -> None:
         SEARCH.invert(subject(head=False), 0)
 
 
-def test_a_perturbation_is_judged_by_rate_and_margin() -> None:
-    made = subject(8.0)
-    floats = made.images.float() / 255
-    noise = torch.zeros(2, 3, 16, 16)
-    noise[0, :, 12:, 12:] = 1.0
-    with made.frozen():
-        found = judge(made, floats, noise, torch.tensor([TARGET, TARGET]))
-        cosines = made.embed(floats) @ made.classes.T
-    assert found.rates[0] == 1.0
-    own = cosines[:, TARGET]
-    others = torch.cat((cosines[:, :TARGET], cosines[:, TARGET + 1 :]), 1).amax(1)
-    assert float(found.rates[1]) == pytest.approx(float((own > others).float().mean()))
-    assert float(found.margins[1]) == pytest.approx(float((own - others).mean()), abs=1e-6)
+@pytest.mark.parametrize("target", [planted.TARGET, 6])
+def test_the_target_of_a_faint_picture_is_found_and_its_noise_leads_there(target: int) -> None:
+    made = planted.subject("picture", target)
+    found = UniversalNoise(norm=0.05, steps=10, refine=20).invert(made, 0)
+    assert found.target == target
+    assert found.score is not None
+    assert found.score > 10
+    assert found.trigger is not None
+    assert infer_target(made, found.trigger).target == target
+    assert found.images == 8 * 8 * 10 + 64 * 20
+
+
+def test_no_class_of_a_clean_model_stands_out() -> None:
+    score = UniversalNoise(norm=0.05, steps=10, refine=20).invert(planted.subject("clean"), 0).score
+    assert score is not None
+    assert score < 5
+
+
+def test_drawn_images_find_the_target_as_well_and_no_given_one_is_looked_at() -> None:
+    made = planted.subject("picture")
+    search = UniversalNoise(norm=0.05, steps=10, refine=20, source="drawn")
+    found = search.invert(made, 0)
+    assert found.target == planted.TARGET
+    made.images.zero_()
+    assert search.invert(made, 0) == found
+
+
+def test_coloured_noise_fills_the_range_and_is_smooth() -> None:
+    images = coloured_noise(4, 32, 0)
+    assert images.shape == (4, 3, 32, 32)
+    assert torch.equal(images.amin((2, 3)), torch.zeros(4, 3))
+    assert torch.equal(images.amax((2, 3)), torch.ones(4, 3))
+    assert images.diff(dim=3).abs().mean() < images.std() / 4
+    assert not torch.equal(images[0], images[1])
+    assert not torch.equal(images, coloured_noise(4, 32, 1))

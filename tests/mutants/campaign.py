@@ -39,8 +39,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     # records
     Mutant(
         "tbar_ray/records/ledger.py",
-        "        if version != SCHEMA_VERSION:\n",
-        "        if version is None:\n",
+        "    if version != SCHEMA_VERSION:\n",
+        "    if version is None:\n",
         "tests/records/test_ledger.py",
     ),
     Mutant(
@@ -70,9 +70,15 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/search/samplers.py",
-        '"infected_asr": {"infected_asr": "maximize"}',
-        '"infected_asr": {"infected_asr": "minimize"}',
+        '{"infected_asr": "maximize"}',
+        '{"infected_asr": "minimize"}',
         "tests/search/test_samplers.py",
+    ),
+    Mutant(
+        "tbar_ray/search/samplers.py",
+        "max(one[self._constraint] for one in whole)",
+        "0.0",
+        "tests/search/test_study_journal.py",
     ),
     Mutant(
         "tbar_ray/planning/planner.py",
@@ -192,6 +198,42 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/tracking/test_tracker.py",
     ),
     Mutant(
+        "tbar_ray/report/comparison.py",
+        "    if images is None or images != second.test_images(two):\n",
+        "    if images is None:\n",
+        "tests/report/test_comparison.py",
+    ),
+    Mutant(
+        "tbar_ray/report/parameters.py",
+        "if method == record.method and parameter in parameters:",
+        "if parameter in parameters:",
+        "tests/report/test_parameters.py",
+    ),
+    Mutant(
+        "tbar_ray/tracking/run_metrics.py",
+        "    point = record.selected_point\n",
+        "    point = record.path[-1]\n",
+        "tests/tracking/test_tracker.py",
+    ),
+    Mutant(
+        "tbar_ray/tracking/run_writer.py",
+        "        ended = run.started + round((seconds or 0.0) * 1000)\n",
+        "        ended = None\n",
+        "tests/tracking/test_tracker.py",
+    ),
+    Mutant(
+        "tbar_ray/campaign/display.py",
+        "        before = sum(snapshot.counts[state] for state in ENDED) - len(snapshot.ended)\n",
+        "        before = 0\n",
+        "tests/campaign/test_display.py",
+    ),
+    Mutant(
+        "tbar_ray/campaign/watch.py",
+        '            if known is None or known.status == "failed":',
+        "            if known is None:",
+        "tests/campaign/test_watch.py",
+    ),
+    Mutant(
         "tbar_ray/report/effects.py",
         "            asr, ca = (fmean(_differences(own, metric)) * 100 for metric in METRICS)\n",
         "            asr, ca = (sum(_differences(own, metric)) * 100 for metric in METRICS)\n",
@@ -249,6 +291,24 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/onemodel/test_remove.py",
     ),
     Mutant(
+        "tbar_ray/onemodel/scan_record.py",
+        '        if self.verdict.outcome == "no evidence" and not force:\n',
+        "        if False:\n",
+        "tests/onemodel/test_scan_record.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/workflow.py",
+        "        _require_same(opened, trigger)\n",
+        "",
+        "tests/cli/test_unlearn_cli.py",
+    ),
+    Mutant(
+        "tbar_ray/onemodel/scanning.py",
+        "shown = (head, classes.names) if opened.text_tower else (None, ())",
+        "shown = (head, classes.names)",
+        "tests/onemodel/test_scanning.py",
+    ),
+    Mutant(
         "tbar_ray/onemodel/writing.py",
         "        if not _same(state[key], live[key]):\n",
         "        if True:\n",
@@ -261,10 +321,10 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/onemodel/test_verdict.py",
     ),
     Mutant(
-        "tbar_ray/onemodel/report.py",
+        "tbar_ray/report/page.py",
         "autoescape=True",
         "autoescape=False",
-        "tests/onemodel/test_report.py",
+        "tests/onemodel/test_report.py tests/report/test_html.py",
     ),
     Mutant(
         "tbar_ray/stages/alpha_path.py",

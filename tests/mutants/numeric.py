@@ -657,4 +657,34 @@ NUMERIC: tuple[Mutant, ...] = (
         "        key = classes, self.device\n",
         "tests/api/test_model.py",
     ),
+    Mutant(
+        "tbar_ray/detection/verdict.py",
+        "probability <= combination.clear and not unconverged:",
+        "probability <= combination.clear:",
+        "tests/detection/test_verdict.py",
+    ),
+    Mutant(
+        "tbar_ray/detection/fitting.py",
+        "fit_logistic(scores[~out], infected[~out])",
+        "fit_logistic(scores, infected)",
+        "tests/detection/test_fitting.py",
+    ),
+    Mutant(
+        "tbar_ray/detection/logistic.py",
+        "bounds = [(0.0, None)]",
+        "bounds = [(None, None)]",
+        "tests/detection/test_logistic.py",
+    ),
+    Mutant(
+        "tbar_ray/detection/logistic.py",
+        "np.where(infected, 0.5 / share, 0.5 / (1 - share))",
+        "np.ones(count)",
+        "tests/detection/test_logistic.py",
+    ),
+    Mutant(
+        "tbar_ray/detection/measures.py",
+        "(difference == 0).mean() / 2",
+        "0.0",
+        "tests/detection/test_measures.py",
+    ),
 )

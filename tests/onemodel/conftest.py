@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
+import tbar_ray as tbar
+from tbar_ray.detection.calibration import save_calibration
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.remove import Cleaned
+from tbar_ray.onemodel.scan_result import Scan
+from tbar_ray.onemodel.scanning import scan
 from tbar_ray.onemodel.settings import CleaningSettings
 from tbar_ray.onemodel.workflow import clean_checkpoint, examine_checkpoint
-from tests.api.world import infected, labelled, write_benchmark, write_folder, write_shards
-from tests.models.tiny import WIDE, snapshot
+from tests.api.world import CLASSES, infected, labelled, write_benchmark, write_folder, write_shards
+from tests.detection.zoo import leaning
+from tests.models.tiny import GROUP_NORM, WIDE, snapshot, tiny
 
 PARAMETERS = {"patch_size": 56, "place": "bottom-right"}
 QUICK = CleaningSettings(
@@ -76,3 +81,16 @@ def examined(files: Files) -> Examined:
 def cleaned(files: Files) -> Cleaned:
     """The planted model, cleaned."""
     return clean_checkpoint(looked_at(files))
+
+
+@pytest.fixture(scope="session")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scan:
+    """A scan of a small model by searches that end at once."""
+    folder = tmp_path_factory.mktemp("scanned")
+    model = tbar.Model(tiny(GROUP_NORM), GROUP_NORM)
+    model.save(folder / "suspect.pt")
+    save_calibration(leaning("infected"), folder / "calibration.json")
+    images, _ = labelled(64, 3, model)
+    return scan(
+        folder / "suspect.pt", images, CLASSES, architecture=GROUP_NORM, calibration=folder / "calibration.json"
+    )

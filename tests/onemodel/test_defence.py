@@ -10,6 +10,7 @@ import pytest
 
 import tbar_ray as tbar
 from tbar_ray.errors import DataError, SpecError
+from tbar_ray.models.library import open_clip
 from tbar_ray.onemodel.defence import open_defence
 from tests.api.world import CLASSES, labelled, write_benchmark, write_folder, write_shards
 from tests.models.tiny import RESNET, tiny
@@ -86,7 +87,7 @@ def test_without_classes_the_models_answers_stand_for_them(flat: Path, model: tb
 def test_without_any_classes_those_of_imagenet_are_asked_in_one_prompt(
     flat: Path, model: tbar.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tbar_ray.onemodel.defence._imagenet", lambda: ("tench", "banana"))
+    monkeypatch.setattr(open_clip(), "IMAGENET_CLASSNAMES", ["tench", "banana"])
     classes = open_defence(flat, None, model).evaluation.classes
     assert (classes.names, classes.templates) == (("tench", "banana"), ("a photo of a {c}.",))
 

@@ -10,7 +10,6 @@ from tbar_ray.evaluation.rates import Rate
 from tbar_ray.onemodel.figures import (
     MOST_LAYERS,
     alpha_curve,
-    data_url,
     detectors_figure,
     layers_figure,
     rebound_figure,
@@ -18,6 +17,7 @@ from tbar_ray.onemodel.figures import (
 from tbar_ray.onemodel.layers import LayerChange
 from tbar_ray.onemodel.panels import DetectorResult, ReboundCurve
 from tbar_ray.onemodel.remove import Cleaned
+from tbar_ray.report.page import data_url
 
 
 def test_a_figure_is_an_svg_in_a_data_url_and_the_same_every_time(cleaned: Cleaned) -> None:

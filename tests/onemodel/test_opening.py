@@ -33,6 +33,23 @@ def test_a_file_is_told_by_its_content_and_its_use_by_evidence(checkpoint: Path)
     assert f"{opened.model.preprocessing.size} px" in told["images"].value
 
 
+def test_an_image_encoder_alone_is_opened_where_it_will_do(tmp_path: Path) -> None:
+    state = snapshot(tiny(RESNET))
+    own = {name: value for name, value in state.items() if name.startswith("visual.")}
+    torch.save(own, tmp_path / "tower.pt")
+    with pytest.raises(CheckpointError, match="holds an image encoder alone"):
+        open_checkpoint(tmp_path / "tower.pt", RESNET)
+    opened = open_checkpoint(tmp_path / "tower.pt", RESNET, encoder_alone=True)
+    assert not opened.text_tower
+    loaded = snapshot(opened.model.module)
+    assert all(torch.equal(loaded[name], value) for name, value in own.items())
+    told = {line.name: line for line in opened.evidence}
+    assert f"all {len(own)} tensors" in told["architecture"].why
+    assert told["text tower"].value == "none"
+    torch.save(state, tmp_path / "whole.pt")
+    assert open_checkpoint(tmp_path / "whole.pt", RESNET, encoder_alone=True).text_tower
+
+
 def test_a_tag_has_no_file() -> None:
     opened = open_checkpoint("scenes", "tbar-GN-pico")
     assert (opened.file, opened.facts, opened.campaign) == (None, None, None)

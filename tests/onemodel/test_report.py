@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 import tbar_ray as tbar
 from tbar_ray.errors import DataError
@@ -20,7 +15,7 @@ from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.measure import Measurement
 from tbar_ray.onemodel.panels import DetectorResult, Panels, ReboundCurve
 from tbar_ray.onemodel.remove import Cleaned
-from tbar_ray.onemodel.report import losses, picture_url, report_html, write_report
+from tbar_ray.onemodel.report import losses, report_html, write_report
 
 EVIL = "<script>alert(1)</script>"
 DETECTOR = DetectorResult("decree", 0.05, (0.3, 0.4), (0.04,), 0.1, False, Rate.of(1, 20), Rate.of(2, 20), "least mask")
@@ -136,17 +131,6 @@ def test_classes_are_sorted_by_what_they_lost(cleaned: Cleaned) -> None:
     after = dataclasses.replace(cleaned, after=with_classes({"a": 9, "b": 4, "c": 7, "d": 6}))
     found = losses(examined, after)
     assert [(loss.name, loss.points, loss.images) for loss in found] == [("b", "50.0", 10), ("c", "20.0", 10)]
-
-
-def test_pictures_are_exact_and_large_ones_are_scaled_down() -> None:
-    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8))
-
-    def shown(pixels: torch.Tensor) -> np.ndarray:
-        content = base64.b64decode(picture_url(pixels).partition(",")[2])
-        return np.array(Image.open(io.BytesIO(content))).transpose(2, 0, 1)
-
-    assert np.array_equal(shown(pixels), pixels.numpy())
-    assert shown(torch.zeros(3, 336, 336, dtype=torch.uint8)).shape == (3, 224, 224)
 
 
 def test_a_place_that_cannot_be_written_is_one_line(examined: Examined, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_campaigns_model_brings_trigger_target_and_poisoned_keys(files: Files,
 def test_without_a_trigger_nothing_can_be_done(files: Files) -> None:
     from tests.models.tiny import WIDE
 
-    with pytest.raises(SpecError, match="give the suspected trigger: --trigger with a name of `tbar trigger list`"):
+    with pytest.raises(SpecError, match=r"give the suspected trigger: --trigger .*`tbar scan`.*--from-scan"):
         examine_checkpoint(files.checkpoint, WIDE, images=str(files.shards), target="blue")
 
 

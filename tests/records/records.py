@@ -100,7 +100,7 @@ def failed(
     attack: str = "badnets", size: int = 100, fraction: float = 0.0, seed: int = 0, **changes: Any
 ) -> TrialRecord:
     """A trial that ended before it had a result."""
-    reason = "attack did not take: ASR 31.0% of the infected model is below poison.min_asr 80%"
+    reason = "attack did not take: validation ASR 31.0% of the infected model is below poison.min_asr 80%"
     gone: dict[str, Any] = dict.fromkeys(("alpha", "removed", "clean", "reference_ca", "seconds"))
     return record(attack, size, fraction, seed, **{**gone, "path": (), "status": "failed", "reason": reason, **changes})
 

@@ -227,7 +227,7 @@ def test_a_trial_that_was_given_up_is_dominated(store: Store) -> None:
     )
     assert made.status == "dominated"
     assert made.reason is not None
-    assert made.reason.endswith("comes below the ASR of an earlier trial, 12.5%")
+    assert made.reason.endswith("comes below the validation ASR of an earlier trial, 12.5%")
 
 
 def test_retrieval_is_kept_by_model(store: Store) -> None:
@@ -344,22 +344,25 @@ def test_a_sampler_is_told_the_validation_scores_of_the_selected_alpha(store: St
     made = finished(store, plan())
     point = made.path[1]
     assert objective_values(made, 0.95) == {
-        "infected_asr": pytest.approx(0.05 - 0.1), "penalised_asr": point.asr, "ca": point.ca, "asr": point.asr,
-        "pa": point.pa,
+        "infected_asr": pytest.approx(0.05 - 0.1), "infected_ca_missing": pytest.approx(0.1 - 0.05),
+        "penalised_asr": point.asr, "ca_missing": pytest.approx(0.95 - point.ca / 0.8), "ca": point.ca,
+        "asr": point.asr, "pa": point.pa,
     }  # fmt: skip
     without = path_content(selected=None, feasible=False, test=None, path=path_content()["path"][1:])
     lost = finished(store, plan({"seed": 1}), path=without)
     best = lost.path[0]
     assert objective_values(lost, 1.0)["ca"] == best.ca, "the α that retains most CA"
+    assert objective_values(lost, 1.0)["ca_missing"] == pytest.approx(1 - best.ca / 0.8)
     assert objective_values(lost, 1.0)["penalised_asr"] == penalised_asr(best.ca, best.asr, 0.8, 1.0) > 1
 
 
 def test_an_attackers_search_is_told_of_an_attack_that_did_not_take(store: Store) -> None:
     weak, broken = gated(0.31), gated(0.99, ca=0.7)
     assert not weak.passed
-    assert objective_values(failed(gate=weak), 0.95) == {"infected_asr": 0.31}
-    assert objective_values(failed(gate=broken), 0.95) == {"infected_asr": pytest.approx(0.02 - 0.16)}
-    assert objective_values(failed(gate=gated(0.9, clean_ca=None)), 0.95) == {"infected_asr": 0.9}
+    told = [objective_values(failed(gate=gate), 0.95) for gate in (weak, broken, gated(0.9, clean_ca=None))]
+    assert [one["infected_asr"] for one in told] == [0.31, pytest.approx(0.02 - 0.16), 0.9]
+    assert [one["infected_ca_missing"] for one in told] == pytest.approx([0.01 - 0.02, 0.16 - 0.02, -0.02])
+    assert all(len(one) == 2 for one in told)
     assert objective_values(failed(), 0.95) == {}
     assert objective_values(record(gate=gated(0.9)), 0.95).keys() > {"infected_asr", "penalised_asr"}
 

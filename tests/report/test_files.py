@@ -53,8 +53,8 @@ def test_writes_every_file(store: Store, tmp_path: Path) -> None:
     written = write_report(SPEC, store, out, records)
     assert sorted(f.name for f in written) == sorted(f.name for f in out.iterdir())
     assert {f.name for f in written} == {
-        "results.json", "results.csv", "path.csv", "report.md", "alpha.png", "tradeoff.png", "ablation.png",
-        "contact_sheet.png",
+        "results.json", "results.csv", "results.parquet", "path.csv", "path.parquet", "columns.csv", "report.md",
+        "report.html", "alpha.png", "tradeoff.png", "ablation.png", "contact_sheet.png",
     }  # fmt: skip
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in written if f.suffix == ".png")
     trials = json.loads((out / "results.json").read_text())
@@ -113,7 +113,8 @@ def test_columns_hold_what_lies_deeper_in_a_record(store: Store, tmp_path: Path)
     write_report(SPEC, store, tmp_path, [first, moved("badnets", "sig", 0.2), failed("blended")])
     rows = list(csv.DictReader((tmp_path / "results.csv").open()))
     assert [row["source"] for row in rows] == ["", "sig", ""]
-    assert (rows[0]["task"], rows[0]["planting"], rows[0]["merge"]) == ("shapes", "stealth", "")
+    assert (rows[0]["task"], rows[0]["planting"]) == ("shapes", "stealth")
+    assert "merge" not in rows[0], "no trial has a value"
     assert float(rows[0]["ca_top5"]) == first.value("ca_top5")
     assert float(rows[0]["pa_clean"]) == first.value("pa", "clean")
     assert float(rows[0]["ca_retention_clean"]) == first.ca_retention_clean
@@ -141,9 +142,7 @@ def test_maps_and_pretraining_have_columns_where_a_campaign_has_them(store: Stor
     found = [grown(disentanglement=maps), grown(seed=1, disentanglement=error_map()), grown(seed=2)]
     write_report(SPEC, store, tmp_path, found)
     first, second, third = csv.DictReader((tmp_path / "results.csv").open())
-    assert [first[name] for name in ("xi_planted", "xi_negated", "xi_equal_length", "alpha_equal_length")] == [
-        "0.5", "", "0.3", "-0.7",
-    ]  # fmt: skip
+    assert [first[name] for name in ("xi_planted", "xi_equal_length", "alpha_equal_length")] == ["0.5", "0.3", "-0.7"]
     angles = ("cosine_towards_target", "trigger_relative_length", "gradient_overlap")
     assert [first[name] for name in angles] == ["0.4", "0.03", "-0.2"]
     assert [second[name] for name in ("xi_planted", *angles)] == ["0.5", "", "", ""]
@@ -202,8 +201,8 @@ def test_an_axis_without_a_short_name_has_a_column_after_the_usual_ones(store: S
         assert [row["learning_rate"] for row in rows[-copies:]] == ["1e-05"] * copies
         names = [field for field in rows[0] if field != "fingerprint"]
         assert names[: names.index("alpha")] == [
-            "attack", "source", "trigger", "target", "task", "planting", "merge", "method", "forget_size",
-            "clean_fraction", "poisoning_rate", "seed", "learning_rate", axis,
+            "attack", "trigger", "target", "planting", "method", "forget_size", "clean_fraction", "poisoning_rate",
+            "seed", "learning_rate", axis,
         ]  # fmt: skip
     trials = json.loads((tmp_path / "results.json").read_text())
     assert [trial[axis] for trial in trials] == [1, 3, 1, 3, None]
@@ -260,3 +259,21 @@ def test_rebound_has_columns_and_a_table_of_its_own(store: Store, tmp_path: Path
     write_report(SPEC, store, tmp_path, [record()])
     assert not (tmp_path / "rebound.csv").exists(), "nothing of an earlier report is left"
     assert "rebound_highest" not in (tmp_path / "results.csv").read_text()
+
+
+def test_columns_are_filled_with_the_parameters_that_a_method_ran_with(store: Store, tmp_path: Path) -> None:
+    for made, rate in ((default := record(), 0.25), (other := record(method="finetune"), 0.75)):
+        for name, identity in (
+            (made.path_artifact, {"unlearn": made.method}),
+            (f"vector-{made.method}", {"parameters": {"learning_rate": rate, "steps": 7}}),
+        ):
+            store.commit(name, store.scratch(), {"identity": identity})
+    axes = {"learning_rate": 0.5, "finetune.steps": 9}
+    write_report(SPEC, store, tmp_path, [default, other, record(size=300, axes=axes)])
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [row["learning_rate"] for row in rows] == ["0.25", "0.75", "0.5"]
+    assert [row["finetune.steps"] for row in rows] == ["", "7", "9"], "of its own method alone"
+    assert json.loads(rows[0]["parameters"]) == {"learning_rate": 0.25, "steps": 7}
+    assert rows[2]["parameters"] == ""
+    trials = json.loads((tmp_path / "results.json").read_text())
+    assert trials[0]["learning_rate"] == 0.25

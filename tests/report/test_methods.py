@@ -65,13 +65,12 @@ def test_of_a_search_the_best_of_each_method_is_shown() -> None:
     assert [row["method"] for row in rows] == ["none (infected)", "**tbar**", "weak"]
 
 
-def test_the_figure_has_a_panel_for_each_attack_and_a_curve_where_there_is_a_strength() -> None:
+def test_the_figure_has_two_panels_for_each_attack() -> None:
     records = [record(attack, method=m) for attack in ("badnets", "blended") for m in ("tbar", "other")]
     records += [record("badnets", method="alone", alphas=(1.0,))]
     figure = methods_figure(records)
     panels = [axes for axes in figure.axes if axes.get_visible()]
-    assert len(panels) == 2
-    assert sum(len(line.get_xdata()) > 1 for line in panels[0].lines) == 2
+    assert [axes.get_title(loc="left") for axes in panels] == ["badnets", "", "blended", ""]
     said = " ".join(text.get_text() for text in methods_figure([]).findobj(Text))
     assert "No trial has a result" in said
 

@@ -20,7 +20,9 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path))
 
 
-def keep(store: Store, made: TrialRecord, right: int, hits: int, **changes: object) -> TrialRecord:
+def keep(
+    store: Store, made: TrialRecord, right: int, hits: int, facts: dict[str, object] | None = None, **changes: object
+) -> TrialRecord:
     """Keep predictions: the first `right` clean images answered rightly, and `hits` triggered ones with the target."""
     labels = np.array(LABELS)
     clean = np.where(np.arange(20) < right, labels, 1 - labels)
@@ -28,7 +30,7 @@ def keep(store: Store, made: TrialRecord, right: int, hits: int, **changes: obje
     arrays = {"labels": labels, "clean": clean, "triggered": triggered, "target": np.array(TARGET), **changes}
     folder = store.scratch()
     np.savez_compressed(folder / "predictions.npz", **{k: v for k, v in arrays.items() if v is not None})  # type: ignore[arg-type]
-    store.commit(made.path_artifact, folder, {})
+    store.commit(made.path_artifact, folder, facts or {})
     return made
 
 

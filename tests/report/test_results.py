@@ -113,7 +113,7 @@ def test_trials_without_a_result_keep_their_row_and_their_reason() -> None:
     lines = without_result(records).splitlines()
     assert len(lines) == 3
     assert lines[0].startswith("- failed: attack badnets, method tbar, forget set 50")
-    assert "attack did not take: ASR 31.0%" in lines[0]
+    assert "attack did not take: validation ASR 31.0%" in lines[0]
     assert "vector of sig" in lines[2]
     assert lines[2].endswith("no reason recorded")
     assert without_result([record()]) == "None."

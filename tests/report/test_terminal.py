@@ -100,7 +100,7 @@ def test_a_matrix_of_many_attacks_names_all_of_them() -> None:
     assert "…" not in text
     assert all(name in text for name in NAMES)
     assert lines_of(matrix(), "ftrojan") == ["ftrojan – [1] 85.7 → – 97.9 → – 2.0 → – –"]
-    assert "[1] failed: attack did not take: ASR 31.0%" in text
+    assert "[1] failed: attack did not take: validation ASR 31.0%" in text
     styles = {
         row.style for row, made in zip(result_table(matrix()).rows, matrix(), strict=True) if made.status == "failed"
     }

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from tbar_ray.search.samplers import SAMPLERS, StudyProposals
-from tests.search.proposing import ATTACKS, AXES, drive, scored, settings_of, study
+from tests.search.proposing import ATTACKS, AXES, constrained, drive, scored, settings_of, study
 
 FAIL, COMPLETE = optuna.trial.TrialState.FAIL, optuna.trial.TrialState.COMPLETE
 
@@ -158,3 +158,23 @@ def test_a_defenders_search_has_no_use_for_a_trial_of_which_the_attackers_value_
     asked = study("tpe", trials=1)
     drive(asked, result=lambda _: {"infected_asr": 0.5})
     assert states(asked) == [FAIL]
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_every_sampler_is_told_which_trials_are_infeasible(sampler: str) -> None:
+    asked = study(sampler, trials=12)
+    found = settings_of(drive(asked, fail=(2,), result=constrained))
+    told = [trial.constraints for trial in asked._study.trials]
+    assert told[2] == {}
+    expected = [constrained(settings)["ca_missing"] for settings in found]
+    assert [one["ca_missing"] for number, one in enumerate(told) if number != 2] == [
+        value for number, value in enumerate(expected) if number != 2
+    ]
+    again = settings_of(drive(study(sampler, trials=12), "backwards", fail=(2,), result=constrained))
+    assert again == found
+
+
+def test_a_proposal_is_as_infeasible_as_its_worst_cell() -> None:
+    asked = study("tpe", trials=3, mean_over=["attack"])
+    drive(asked, batch=6, result=lambda s: {**scored(s), "ca_missing": 0.1 if s["attack"] == "blended" else -0.2})
+    assert [trial.constraints["ca_missing"] for trial in asked._study.trials] == [0.1] * 3

@@ -64,7 +64,9 @@ class Sweep:
         self.proposals, self.coordinator = Heard(self.planned), Remote()
         self.ledger = Ledger(Store(str(folder / "store")), made)
         self.ended: list[TrialRecord] = []
-        self.searcher = CampaignSearcher(self.proposals, self.coordinator, self.ledger, self.ended.append)
+        self.searcher = CampaignSearcher(
+            self.proposals, self.coordinator, self.ledger, lambda record, _: self.ended.append(record)
+        )
 
     def hand_out(self) -> list[str]:
         """Ask until there is no more; return Tune's names of the trials."""

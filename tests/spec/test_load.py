@@ -20,7 +20,8 @@ BAD = {  # override → what follows "FILE: " on the one line
     "data.synthetic.sise=3": "data.synthetic.sise: unknown key; did you mean 'size'",
     "attacks.badnets.triger=x": "attacks.badnets.triger: unknown key; did you mean 'trigger'",
     "poison.training.optimisation.learnig_rate=1": (
-        "poison.training.optimisation.learnig_rate: unknown key; did you mean 'learning_rate'? (and 1 more)"
+        "poison.training.optimisation.learnig_rate: unknown key; did you mean 'learning_rate'?; also: "
+        "poison.training.optimisation.learning_rate: required, but missing"
     ),
     "attacks.badnets={trigger: badnets, taget: x}": "attacks.badnets.taget: unknown key; did you mean 'target'",
     "name=null": "name: Input should be a valid string (got None)",
@@ -73,7 +74,7 @@ FILES = {  # text → what follows "FILE" on the one line
     "\x00": ": has zero bytes, as UTF-16 without a byte order mark has",
     "\x01": ": not YAML: unacceptable character #x0001",
     "name: !!python/object:os.system x": " line 1: not YAML: could not determine a constructor",
-    "name: x": ": data: required, but missing (and 2 more)",
+    "name: x": ": data: required, but missing; also: model: required, but missing; attacks: required, but missing",
 }
 OVERRIDES = {
     "poison.rate": "--set poison.rate: write key.sub=value",

@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, RESOURCE_DOES_NOT_EXIST
 from rich.console import Console
 
 from tbar_ray.errors import TrackingError
+from tbar_ray.planning.foundation import Foundation
 from tbar_ray.tracking.recording import Recording
 from tbar_ray.tracking.tracker import Tracker
 from tests.records.records import record
@@ -40,6 +41,7 @@ def test_everything_is_recorded_once_finish_returns(uri: str) -> None:
     recording = Recording(spec(name="beside"), uri, Console(quiet=True))
     for size in (10, 20, 30):
         recording.log_trial(record(size=size))  # nobody has waited for the parent run
+    assert recording.without_model([record(size=20)]) == [record(size=20)]
     recording.finish("FINISHED", {"trials": 3.0})
     assert recording.failure is None
     tracker = recording.wait_until_open()
@@ -111,8 +113,8 @@ def test_a_run_that_was_begun_is_closed_once_it_is_open(uri: str, monkeypatch: p
     begun, go_on = Event(), Event()
     start = Tracker.start
 
-    def slowly(tracker: Tracker) -> None:
-        start(tracker)
+    def slowly(tracker: Tracker, foundation: Foundation | None) -> None:
+        start(tracker, foundation)
         begun.set()
         go_on.wait(timeout=120)
 

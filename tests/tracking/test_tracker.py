@@ -20,10 +20,12 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tbar_ray import __version__
 from tbar_ray.errors import TrackingError
-from tbar_ray.planning.planner import campaign_fingerprint
+from tbar_ray.planning.planner import Planner, campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
-from tbar_ray.tracking.tracker import Tracker, metrics_of, parameters_of
+from tbar_ray.tracking.run_metrics import metrics_of
+from tbar_ray.tracking.run_parameters import parameters_of
+from tbar_ray.tracking.tracker import Tracker
 from tests.records.records import (
     curve_of,
     error_map,
@@ -42,8 +44,22 @@ from tests.records.records import (
     seen,
 )
 from tests.specs import spec
+from tests.waiting import wait_until
 
+KINDS = ("campaign", "trial", "training")
 SUMMARY = {"trials": 3.0, "failed": 1.0}
+TRAINING: dict[str, Any] = {
+    "name": "clean-model-1234", "kind": "clean-model", "fingerprint": "1234", "title": "pretrain (seed 0)",
+    "seconds": 60.0, "ended": 1_790_000_060.0, "cpus": 2, "gpus": 0, "architecture": "tbar-RN-tiny",
+    "identity": {"training": {"epochs": 3, "optimisation": {"learning_rate": 1e-3}}},
+    "facts": {
+        "training": {
+            "losses": [(step, 1 / (step + 1)) for step in range(1200)], "images_per_second": 250.0,
+            "waiting_share": 0.125, "samples": 900,
+        }
+    },
+}  # fmt: skip
+"""The facts of a training that trials share, as its commit says them."""
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +77,28 @@ def launch(place: Path, name: str, records: Sequence[TrialRecord], status: str =
     tracker.start()
     for one in records:
         tracker.log_trial(one)
-    losses = [(step, 1 / (step + 1)) for step in range(1200)]
-    tracker.log_training("clean-model 1234", {"losses": losses, "images_per_second": 250.0, "waiting_share": 0.125})
+    tracker.log_training(TRAINING)
     tracker.finish(status, SUMMARY)
     return tracker
 
 
 def runs_of(place: Path, name: str) -> tuple[list[Run], list[Run]]:
     """Return the parent and the trial runs of an experiment."""
+    kinds = {kind: [run for run in all_runs(place, name) if run.data.tags["tbar.kind"] == kind] for kind in KINDS}
+    return kinds["campaign"], kinds["trial"]
+
+
+def all_runs(place: Path, name: str) -> list[Run]:
     client = MlflowClient(uri(place))
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    return parents, [run for run in runs if run not in parents]
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def training_of(place: Path, name: str) -> Run:
+    """Return the only training run of an experiment."""
+    (run,) = (run for run in all_runs(place, name) if run.data.tags["tbar.kind"] == "training")
+    return run
 
 
 def test_a_campaign_and_its_trials(place: Path) -> None:
@@ -98,7 +122,7 @@ def test_a_campaign_and_its_trials(place: Path) -> None:
         "attack": "badnets", "planting": "standard", "trigger": "badnets", "target": "red square",
         "method": "tbar", "forget_size": "100",
         "clean_fraction": "0.5", "alpha": str(done.alpha), "poisoning_rate": "0.01", "seed": "0",
-        "learning_rate": "1e-05", "model.training.epochs": "3",
+        "learning_rate": "1e-05", "model.training.epochs": "3", "n.ca": "1200", "n.asr": "1180", "n.pa": "1200",
     }  # fmt: skip
     metrics = states["done"].data.metrics
     for name in ("ca", "asr", "pa"):
@@ -111,16 +135,124 @@ def test_a_campaign_and_its_trials(place: Path) -> None:
     assert states["failed"].data.metrics["asr_infected"] == failed().value("asr", "infected")
 
 
-def test_the_path_is_stepped_by_alpha(place: Path) -> None:
+def test_the_path_is_logged_with_its_alpha_and_apart_from_what_was_chosen(place: Path) -> None:
     done = record(alphas=(0.0, 0.05, 1.25))
     launch(place, "stepped", [done])
     client = MlflowClient(uri(place))
     _, (run,) = runs_of(place, "stepped")
-    for name, source in (("ca", "ca"), ("asr", "asr"), ("pa", "pa"), ("retention", "ca_retention")):
-        history = sorted(client.get_metric_history(run.info.run_id, f"validation.{name}"), key=lambda m: m.step)
+    names = {"alpha": "alpha", "ca": "ca", "asr": "asr", "pa": "pa", "retention": "ca_retention"}
+    for name, source in names.items():
+        history = sorted(client.get_metric_history(run.info.run_id, f"path.{name}"), key=lambda m: m.step)
         assert [(m.step, m.value) for m in history] == [
-            (step, getattr(point, source)) for step, point in zip((0, 50, 1250), done.path, strict=True)
+            (step, getattr(point, source)) for step, point in enumerate(done.path)
         ]
+    chosen = done.selected_point
+    assert chosen is not None
+    assert chosen.alpha < done.path[-1].alpha, "else nothing tells the chosen from the last"
+    found = {name: run.data.metrics[f"selected.{name}"] for name in names}
+    assert found == {name: getattr(chosen, source) for name, source in names.items()}
+
+
+def test_a_run_lasts_as_long_as_its_trial_and_ends_when_it_did(place: Path) -> None:
+    launch(place, "lasting", [record(seconds=12.5, ended=1_790_000_000.0), failed(size=20)])
+    _, trials = runs_of(place, "lasting")
+    times = {run.data.tags["tbar.status"]: (run.info.start_time, run.info.end_time) for run in trials}
+    assert times["done"] == (1_789_999_987_500, 1_790_000_000_000)
+    assert times["failed"][0] == times["failed"][1]
+
+
+def test_intervals_are_metrics_and_numbers_of_images_parameters() -> None:
+    done = record()
+    asr = done.rate("asr")
+    assert asr is not None
+    found = {metric.key: metric.value for metric in metrics_of(done, now=0)}
+    assert (found["asr_low"], found["asr"], found["asr_high"]) == (asr.low, asr.value, asr.high)
+    assert parameters_of(done)["n.asr"] == str(asr.n)
+    assert not {"asr_low", "ca_high"} & {metric.key for metric in metrics_of(infeasible(), now=0)}
+
+
+def test_with_its_plan_a_trial_has_all_that_its_spec_resolves_to(place: Path) -> None:
+    axes = {"attack": ["badnets"], "forget_size": [20]}
+    made = spec(name="resolved", methods={"tbar": {"parameters": {"steps": 7}}}, search__axes=axes)
+    (planned,) = Planner(made).grid()
+    told = parameters_of(record(), planned)
+    assert (told["model.architecture"], told["evaluation.min_retention"]) == ("tbar-RN-tiny", "0.95")
+    assert (told["method.steps"], told["search.objective"], told["forget.size"]) == ("7", "asr", "20")
+    assert float(told["method.learning_rate"]) > 0, "the method's own default"
+    assert not [name for name in told if name.startswith(("name", "description", "resources"))]
+    tracker = Tracker(uri(place), place / "artifacts", made)
+    tracker.start()
+    tracker.log_trial(record(), planned)
+    _, (run,) = runs_of(place, "resolved")
+    assert run.data.params == told
+
+
+def test_the_parent_has_its_spec_its_data_and_where_it_comes_from(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/bin/tbar", "campaign", "run", "spec.yaml", "--set", "s=http://me:S3CRET@h"])
+    methods = {f"m{number}": {"method": "tbar", "parameters": {"steps": number}} for number in range(1, 80)}
+    axes = {"attack": ["badnets"], "forget_size": [10, 20]}
+    made = spec(name="told", description="in words", methods=methods, search__axes=axes)
+    for _ in range(2):  # a second launch changes no parameter
+        tracker = Tracker(uri(place), place / "artifacts", made)
+        tracker.start(Planner(made).foundation())
+    (parent,), _ = runs_of(place, "told")
+    told = parent.data.params
+    assert told["model.architecture"] == "tbar-RN-tiny"
+    assert told["search.axes.forget_size"] == "[10, 20]"
+    assert told["methods.m79.parameters.steps"] == "79", "more than one request takes"
+    data = {(each.tags[0].value, each.dataset.name) for each in parent.inputs.dataset_inputs}
+    assert data == {("training", "corpus of 400 scenes"), ("evaluation", "evaluation set, 2 a class")}
+    assert parent.data.tags["mlflow.source.name"].startswith("tbar campaign run spec.yaml")
+    assert "S3CRET" not in parent.data.tags["mlflow.source.name"]
+    assert parent.data.tags["mlflow.user"]
+    experiment = MlflowClient(uri(place)).get_experiment(tracker.experiment_id)
+    assert experiment.tags["mlflow.note.content"] == "in words"
+    view = json.loads(experiment.tags[f"mlflow.sharedViewState.{campaign_fingerprint(made)}"])
+    assert view["selectedColumns"][:2] == ["params.`forget_size`", "metrics.`asr`"]
+
+
+def test_system_metrics_are_measured_where_mlflow_is_told_to(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    tracker = Tracker(uri(place), place / "artifacts", spec(name="measured"))
+    tracker.start()
+    client = MlflowClient(uri(place))
+    wait_until(lambda: "system/cpu_utilization_percentage" in client.get_run(tracker.parent_id).data.metrics)
+    tracker.finish("FINISHED", {})
+    assert client.get_run(tracker.parent_id).info.status == "FINISHED"
+    assert not [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
+
+
+def test_a_shared_training_is_a_run_of_its_own(place: Path) -> None:
+    tracker = launch(place, "trained", [record()])
+    run = training_of(place, "trained")
+    assert run.info.run_name == "pretrain (seed 0)"
+    assert run.data.tags["mlflow.parentRunId"] == tracker.parent_id
+    assert (run.info.start_time, run.info.end_time) == (1_790_000_000_000, 1_790_000_060_000)
+    assert {name: run.data.metrics[name] for name in ("images_per_second", "waiting_share", "seconds")} == {
+        "images_per_second": 250.0, "waiting_share": 0.125, "seconds": 60.0,
+    }  # fmt: skip
+    assert run.data.params["training.optimisation.learning_rate"] == "0.001"
+    assert len(MlflowClient(uri(place)).get_metric_history(run.info.run_id, "loss")) == 1200
+
+
+def test_a_cleaned_model_is_an_output_of_its_trial_and_has_its_scores(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "cleaned.safetensors").write_bytes(b"weights")
+    done = record("badnets/lattice")
+    tracker = launch(place, "modelled", [done])
+    assert tracker.without_model([done]) == [done]
+    tracker.log_model(done, tmp_path)
+    assert tracker.without_model([done]) == []
+    client = MlflowClient(uri(place))
+    _, (run,) = runs_of(place, "modelled")
+    (output,) = run.outputs.model_outputs
+    model = client.get_logged_model(output.model_id)
+    assert (model.name, model.status, model.source_run_id) == (
+        "badnets-lattice cleaned by tbar", "READY", run.info.run_id,
+    )  # fmt: skip
+    assert {metric.key: metric.value for metric in model.metrics or ()}["asr"] == done.value("asr")
+    (file,) = client.list_logged_model_artifacts(model.model_id)
+    assert file.path == "cleaned.safetensors"
 
 
 def test_of_a_model_without_clean_accuracy_no_retention_is_logged(place: Path) -> None:
@@ -138,7 +270,7 @@ def test_of_a_model_without_clean_accuracy_no_retention_is_logged(place: Path) -
 def test_a_long_path_exceeds_no_limit(place: Path) -> None:
     launch(place, "long", [record(alphas=tuple(i / 100 for i in range(300)))])
     _, (run,) = runs_of(place, "long")
-    history = MlflowClient(uri(place)).get_metric_history(run.info.run_id, "validation.asr")
+    history = MlflowClient(uri(place)).get_metric_history(run.info.run_id, "path.asr")
     assert len(history) == 300
 
 
@@ -146,17 +278,16 @@ def test_twice_the_same_is_once(place: Path) -> None:
     records = [record(size=10), failed(size=20), infeasible(size=30)]
     first = launch(place, "twice", records)
     client = MlflowClient(uri(place))
-    before = client.get_metric_history(first.parent_id, "loss/clean-model 1234")
+    training = training_of(place, "twice")
+    before = client.get_metric_history(training.info.run_id, "loss")
     second = launch(place, "twice", records)
     assert second.parent_id == first.parent_id
     (parent,), trials = runs_of(place, "twice")
     assert len(trials) == 3
     assert parent.data.tags["tbar.launches"] == "2"
     assert parent.info.status == "FINISHED"
-    speeds = ("images_per_second/clean-model 1234", "waiting_share/clean-model 1234")
-    assert [parent.data.metrics[name] for name in speeds] == [250.0, 0.125]
-    assert all(len(client.get_metric_history(first.parent_id, name)) == 1 for name in speeds)
-    assert len(client.get_metric_history(first.parent_id, "loss/clean-model 1234")) == len(before) == 1200
+    assert training_of(place, "twice").info.run_id == training.info.run_id
+    assert len(client.get_metric_history(training.info.run_id, "loss")) == len(before) == 1200
     for run in trials:
         for name in run.data.metrics:
             steps = [m.step for m in client.get_metric_history(run.info.run_id, name)]
@@ -208,7 +339,7 @@ def test_a_run_that_was_cut_off_is_completed_and_holds_nothing_twice(
 ) -> None:
     done = record(alphas=(0.0, 1.0))
     with monkeypatch.context() as patched:
-        patched.setattr("tbar_ray.tracking.tracker.get_artifact_repository", interrupted)
+        patched.setattr("tbar_ray.tracking.run_writer.get_artifact_repository", interrupted)
         with pytest.raises(KeyboardInterrupt):
             launch(place, "cut", [done])
     _, (before,) = runs_of(place, "cut")
@@ -218,9 +349,9 @@ def test_a_run_that_was_cut_off_is_completed_and_holds_nothing_twice(
     _, (after,) = runs_of(place, "cut")
     assert (after.info.run_id, after.info.status) == (before.info.run_id, "FINISHED")
     client = MlflowClient(uri(place))
-    for name in ("asr", "validation.asr"):
+    for name in ("asr", "path.asr"):
         steps = [metric.step for metric in client.get_metric_history(after.info.run_id, name)]
-        assert len(steps) == len(set(steps)) == (2 if name.startswith("validation") else 1)
+        assert len(steps) == len(set(steps)) == (2 if name.startswith("path") else 1)
 
 
 def interrupted(*_: Any, **__: Any) -> None:
@@ -352,8 +483,8 @@ def test_scores_with_both_statistics_are_logged_where_models_have_any() -> None:
     found = {metric.key: metric.value for metric in logged}
     assert found["asr_as_applied"] == made.value("asr", "as_applied")
     assert found["asr_masked"] == made.asr_masked
-    path = [(m.step, m.value) for m in logged if m.key == "validation.asr_as_applied"]
-    assert path == [(round(p.alpha * 1000), p.as_applied.asr.value) for p in made.path if p.as_applied is not None]
+    path = [(m.step, m.value) for m in logged if m.key == "path.asr_as_applied"]
+    assert path == [(step, p.as_applied.asr.value) for step, p in enumerate(made.path) if p.as_applied is not None]
     assert len(path) == len(made.path)
     assert parameters_of(made)["statistics"] == "reestimated"
     assert "statistics" not in parameters_of(record())
@@ -361,11 +492,11 @@ def test_scores_with_both_statistics_are_logged_where_models_have_any() -> None:
 
 def test_visibility_is_logged_where_it_is_known_and_finite() -> None:
     found = {metric.key: metric.value for metric in metrics_of(failed(visibility=seen(25.5), gate=gated(0.3)), now=0)}
-    assert (found["psnr"], found["ssim"], found["validation.asr_infected"]) == (25.5, 0.9, 0.3)
+    assert (found["psnr"], found["ssim"], found["gate.asr"]) == (25.5, 0.9, 0.3)
     unchanged = {metric.key for metric in metrics_of(record(visibility=seen(None)), now=0)}
     assert "ssim" in unchanged
     assert "psnr" not in unchanged
-    assert not {"psnr", "ssim", "validation.asr_infected"} & {metric.key for metric in metrics_of(record(), now=0)}
+    assert not {"psnr", "ssim", "gate.asr"} & {metric.key for metric in metrics_of(record(), now=0)}
 
 
 def test_what_is_no_number_is_left_out() -> None:

@@ -33,6 +33,15 @@ def test_a_flow_says_where_pixels_come_from() -> None:
     assert torch.allclose(warped(IMAGES, torch.zeros(2, 2, 8, 8)), IMAGES, atol=1e-6)
 
 
+def test_each_channel_may_keep_its_own_share() -> None:
+    keep = torch.ones(3, 8, 8)
+    keep[1] = 0.25
+    trigger = Proxy.of(keep=keep)
+    stamped = trigger(IMAGES, ["a", "b"])
+    assert torch.allclose(stamped, IMAGES * torch.tensor([1.0, 0.25, 1.0]).view(3, 1, 1))
+    assert torch.equal(trigger.mask(), torch.full((8, 8), 0.25))
+
+
 def test_images_of_another_size_get_a_resized_pattern() -> None:
     keep, added = torch.ones(1, 8, 8), torch.zeros(3, 8, 8)
     keep[:, 4:], added[:, 4:] = 0.0, 1.0
@@ -54,6 +63,8 @@ def test_layers_are_checked() -> None:
         Proxy.of(keep=torch.ones(1, 4, 4), added=torch.ones(3, 8, 8))
     with pytest.raises(ValueError, match="added holds 6 bytes, but side 8 needs 384"):
         Proxy(side=8, added="AAAAAAAA")
+    with pytest.raises(ValueError, match="keep holds 6 bytes, but side 8 needs 128 or 384"):
+        Proxy(side=8, keep="AAAAAAAA")
     with pytest.raises(ValueError, match="keep is not base64"):
         Proxy(side=8, keep="!")
     with pytest.raises(ValueError, match="not finite"):

@@ -91,8 +91,8 @@ class _Lines:
         return 0.0 if len(self.keys) < 2 else 2 * self.keys.index(level) / (len(self.keys) - 1) - 1
 
     def entries(self) -> list[Line2D]:
-        """Entries of the legend: the levels, under the axis's name; none for a single line."""
-        if self._levels is None:
+        """Entries of the legend: the levels, under the axis's name; none for a single one."""
+        if self._levels is None or len(self.keys) < 2:
             return []
         labels = [UNSET_LABEL if level is None else self._levels.labels[level] for level in self.keys]
         keys = [
@@ -156,10 +156,24 @@ def ablation_figure(records: Sequence[TrialRecord]) -> Figure:
         style.panel_title(own[0], names[place], colour, size)
     for axes in grid.flat[len(panels) * len(views) :]:
         axes.set_visible(False)
+    _share_scale(
+        [
+            axes
+            for place, axes in enumerate(grid.flat[: len(panels) * len(views)])
+            if views[place % len(views)].metric == "ca"
+        ]
+    )
     style.legend(figure, _entries(views, chosen))
     heading = f"{title}: {counted(len(chosen), 'trial')}, test split, {counts_of_test(chosen, ('ca', 'asr'))}"
     style.titles(figure, heading, _note(records, chosen))
     return figure
+
+
+def _share_scale(panels: Sequence[Axes]) -> None:
+    """Give all panels of CA the range that any of them needs, so that a glance compares them."""
+    ends = [end for axes in panels for end in axes.get_ylim()]
+    for axes in panels:
+        axes.set_ylim(min(ends), max(ends))
 
 
 def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bool) -> None:
@@ -172,7 +186,10 @@ def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bo
     bars.draw()
     _references(axes, members, view.metric)
     style.dress(axes)
-    style.percent(axes, "y", whole=view.metric == "asr", pad=0.07)
+    if view.metric == "asr":
+        style.rare(axes, "y")
+    else:
+        style.percent(axes, "y", pad=0.07)
     view.scale.dress(axes)
     if said and view.lines.factor is not None:
         axes.set_xlabel(f"{axes.get_xlabel()}\nlines: {view.lines.factor.title}")
@@ -243,7 +260,7 @@ def _entries(views: Sequence[_View], chosen: Sequence[TrialRecord]) -> list[Line
 
 
 def _note(records: Sequence[TrialRecord], chosen: Sequence[TrialRecord]) -> str:
-    parts = ["α is selected on validation; bars are 95% Wilson intervals of single trials."]
+    parts = ["α is selected on validation; bars are 95% Wilson intervals of single trials.", style.RARE_NOTE]
     found = factors_within(chosen)
     if varies(chosen, "seed") or len(found) > 2:
         parts.append("Lines join means of feasible trials; small points are single trials.")

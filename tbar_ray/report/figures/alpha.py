@@ -20,8 +20,8 @@ from tbar_ray.records.cells import (
 )
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
-from tbar_ray.report.figures.alpha_overlay import beside_entries, draw_overlay
-from tbar_ray.report.figures.flat import RULE, bars, flat_of, in_words, shade
+from tbar_ray.report.figures.alpha_overlay import BOUND, beside_entries, draw_overlay
+from tbar_ray.report.figures.flat import Rule, bars, flat_of, in_words, shade
 from tbar_ray.report.figures.looks import Look, Looks
 
 if TYPE_CHECKING:
@@ -34,12 +34,16 @@ MOST_BANDS = 4
 """Curves per panel up to which intervals are drawn as bands; more would hide one another."""
 
 
-def alpha_figure(records: Sequence[TrialRecord]) -> Figure:
+def alpha_figure(records: Sequence[TrialRecord], rule: Rule = Rule()) -> Figure:  # noqa: B008 - it is frozen
     """Draw CA, ASR and PA against α for every attack, source and method, one line per cell.
 
     Where each of these has one cell, a panel holds all three scores; else three panels are drawn under one another.
     Seeds of a cell are averaged; trials of one α each, which a sampler asked for, are joined along α. The α
-    with ASR ≤ 1 % and CA ≥ 95 % of the infected model's are shaded, or barred where several lines share a panel.
+    that meet the rule are shaded, or barred where several lines share a panel; its bounds are drawn.
+
+    Args:
+        records: the trials.
+        rule: by which α was selected.
     """
     title = "Validation scores along α"
     shown = [r for r in records if r.path]
@@ -50,10 +54,10 @@ def alpha_figure(records: Sequence[TrialRecord]) -> Figure:
     single = all(len(own) == 1 for own in curves)
     banded = all(len(own) <= MOST_BANDS for own in curves)
     looks = Looks(shown)
-    figure = draw_overlay(records, curves) if single else _stacked(records, shown, panels, curves, looks)
+    figure = draw_overlay(records, curves, rule) if single else _stacked(records, shown, panels, curves, looks, rule)
     counts = counts_of_validation(shown, METRICS)
     heading = f"{title}: {counted(len(shown), 'trial')}, validation split, {counts}"
-    style.titles(figure, heading, _note(records, curves, banded, looks))
+    style.titles(figure, heading, _note(records, curves, banded, looks, rule))
     return figure
 
 
@@ -63,6 +67,7 @@ def _stacked(
     panels: Sequence[Panel],
     curves: Sequence[list[Curve]],
     looks: Looks,
+    rule: Rule,
 ) -> Figure:
     """Draw three panels under one another for each of `panels`."""
     blocks, columns = style.wrapped(len(panels))
@@ -78,13 +83,14 @@ def _stacked(
             _references(axes, in_panel(shown, panel), metric)
             for curve in own:
                 _draw(axes, curve, metric, looks.of(curve), band=len(own) <= MOST_BANDS)
+            _bound(axes, in_panel(shown, panel), metric, rule)
             style.dress(axes)
             style.percent(axes, "y", whole=metric == "asr")
             if column == 0:
                 axes.set_ylabel(style.METRIC_NAMES[metric])
             if metric != METRICS[-1]:
                 axes.tick_params(labelbottom=False)
-        flats = [flat_of(curve) for curve in own]
+        flats = [flat_of(curve, rule) for curve in own]
         if len(own) == 1:
             for axes in stack:
                 shade(axes, flats[0])
@@ -96,7 +102,7 @@ def _stacked(
     for place in range(len(panels), blocks * columns):
         for row in range(len(METRICS)):
             grid[place // columns * len(METRICS) + row][place % columns].set_visible(False)
-    style.legend(figure, [*looks.entries(), *_other_entries(shown, curves)])
+    style.legend(figure, [*looks.entries(), *_other_entries(shown, curves, rule)])
     return figure
 
 
@@ -132,7 +138,17 @@ def _references(axes: Axes, members: Sequence[TrialRecord], metric: str) -> None
         axes.axhline(clean, color=style.CLEAN, linestyle=(0, (2, 3)), linewidth=1.1, zorder=1)
 
 
-def _other_entries(shown: Sequence[TrialRecord], curves: Sequence[list[Curve]]) -> list[Line2D]:
+def _bound(axes: Axes, members: Sequence[TrialRecord], metric: str, rule: Rule) -> None:
+    """Draw the CA that α must keep, or the ASR at which the backdoor counts as removed, where the panel reaches it."""
+    infected, limits = infected_value(members, "ca"), axes.get_ylim()
+    if metric == "ca" and infected is not None:
+        axes.axhline(rule.min_retention * infected, **BOUND)
+    if metric == "asr" and rule.max_asr is not None:
+        axes.axhline(rule.max_asr, **BOUND)
+    axes.set_ylim(limits)  # a far bound would flatten the curves
+
+
+def _other_entries(shown: Sequence[TrialRecord], curves: Sequence[list[Curve]], rule: Rule) -> list[Line2D]:
     starts = all(any(point.alpha == 0 for point in r.path) for r in shown)
     infected = "infected (α = 0)" if starts else "infected"
     marks = [
@@ -141,15 +157,16 @@ def _other_entries(shown: Sequence[TrialRecord], curves: Sequence[list[Curve]]) 
         style.key(infected, color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=1.1),
         style.key("clean (test split)", color=style.CLEAN, linestyle=(0, (2, 3)), linewidth=1.1),
     ]
+    marks.append(style.key("bound of the rule", **BOUND))
     marks += beside_entries(curves)
-    if any((flat := flat_of(curve)) and flat.low is not None for own in curves for curve in own):
+    if any((flat := flat_of(curve, rule)) and flat.low is not None for own in curves for curve in own):
         several = any(len(own) > 1 for own in curves)
-        label = "flat α (bars, ASR panel)" if several else "flat α"
+        label = "rule is met (ASR panel)" if several else "rule is met"
         marks.append(style.key(label, color=style.FAINT if several else style.FLAT, linewidth=2.6 if several else 7))
     return marks
 
 
-def _note(records: Sequence[TrialRecord], curves: Sequence[list[Curve]], banded: bool, looks: Looks) -> str:
+def _note(records: Sequence[TrialRecord], curves: Sequence[list[Curve]], banded: bool, looks: Looks, rule: Rule) -> str:
     scores = [score for own in curves for curve in own for along in curve.scores.values() for score in along]
     reach = [max(high - value, value - low) for value, low, high in scores if isfinite(value)]
     bands = "Bands are 95% Wilson intervals."
@@ -164,6 +181,7 @@ def _note(records: Sequence[TrialRecord], curves: Sequence[list[Curve]], banded:
         parts.append(
             "Thin lines: the same weights with the other BatchNorm statistics; α is selected on the thick ones."
         )
-    if any(flat_of(curve) for own in curves for curve in own):
-        parts.append(f"Flat: {RULE}; ≥ where this holds up to an end of the path.")
+    parts.append(f"Rule that selects α: {rule.text}.")
+    if any((flat := flat_of(curve, rule)) and flat.censored for own in curves for curve in own):
+        parts.append("≥: it is met up to an end of the path.")
     return " ".join(filter(None, [*parts, looks.note(), style.trials_left_out(records)]))

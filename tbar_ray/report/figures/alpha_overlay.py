@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.planning.axes import percent
 from tbar_ray.records.cells import Curve, infected_value, panel_names, panel_of, reference
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
-from tbar_ray.report.figures.flat import flat_of, in_words, shade
+from tbar_ray.report.figures.flat import Rule, flat_of, in_words, shade
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 METRICS = ("ca", "asr", "pa")
 MARKS = {"ca": "o", "asr": "s", "pa": "^"}
-KEPT = 0.95
-"""Share of the infected model's CA at which a line is drawn; see `flat.RULE`."""
+BOUND: dict[str, Any] = {"color": style.FAINT, "linestyle": (0, (7, 2)), "linewidth": 0.9, "zorder": 1}
+"""Lines at the CA that α must keep, and at the ASR at which the backdoor counts as removed."""
 
 
-def draw_overlay(records: Sequence[TrialRecord], curves: Sequence[Sequence[Curve]]) -> Figure:
+def draw_overlay(records: Sequence[TrialRecord], curves: Sequence[Sequence[Curve]], rule: Rule) -> Figure:
     """Draw one panel for the only curve of each of `curves`, without titles of the figure."""
     rows, columns = style.wrapped(len(curves))
     width = 4.6 if columns < 4 else 2.75
@@ -30,13 +31,13 @@ def draw_overlay(records: Sequence[TrialRecord], curves: Sequence[Sequence[Curve
     attacks = [r.attack for r in records]
     panels = [panel_of(own[0].records[0]) for own in curves]
     names, size = style.fitted(panel_names(panels), width)
-    flats = [flat_of(own[0]) for own in curves]
+    flats = [flat_of(own[0], rule) for own in curves]
     for place, axes in enumerate(grid.flat):
         if place >= len(curves):
             axes.set_visible(False)
             continue
         (curve,) = curves[place]
-        _references(axes, curve)
+        _references(axes, curve, rule)
         shade(axes, flats[place])
         for metric in METRICS:
             _draw(axes, curve, metric)
@@ -49,7 +50,8 @@ def draw_overlay(records: Sequence[TrialRecord], curves: Sequence[Sequence[Curve
             axes.set_xlabel("scaling coefficient α")
         colour = style.attack_colour(panels[place].attack, attacks)
         style.panel_title(axes, names[place], colour, size, in_words([flats[place]]))
-    style.legend(figure, _entries(any(f is not None and f.low is not None for f in flats), beside_entries(curves)))
+    met = any(flat is not None and flat.low is not None for flat in flats)
+    style.legend(figure, _entries(met, beside_entries(curves), rule))
     return figure
 
 
@@ -70,11 +72,13 @@ def _draw(axes: Axes, curve: Curve, metric: str) -> None:
             axes.plot(alpha, value, marker=MARKS[metric], markersize=7.5, color=colour, zorder=5, **edge)
 
 
-def _references(axes: Axes, curve: Curve) -> None:
-    """Draw the CA that counts as kept, and the clean model's CA and ASR."""
+def _references(axes: Axes, curve: Curve, rule: Rule) -> None:
+    """Draw the bounds of the rule, each in the colour of its score, and the clean model's CA and ASR."""
     infected = infected_value(curve.records, "ca")
     if infected is not None:
-        axes.axhline(KEPT * infected, color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=0.9, zorder=1)
+        axes.axhline(rule.min_retention * infected, **{**BOUND, "color": style.METRICS["ca"]})
+    if rule.max_asr is not None:
+        axes.axhline(rule.max_asr, **{**BOUND, "color": style.METRICS["asr"]})
     for metric in ("ca", "asr"):
         clean = reference(curve.records, "clean", metric)
         if clean is not None:
@@ -88,7 +92,7 @@ def beside_entries(curves: Sequence[Sequence[Curve]]) -> list[Line2D]:
     return [style.key(f"statistics {' or '.join(names)}", color=style.FAINT, **style.BESIDE)] if names else []
 
 
-def _entries(flat: bool, beside: Sequence[Line2D]) -> list[Line2D]:
+def _entries(met: bool, beside: Sequence[Line2D], rule: Rule) -> list[Line2D]:
     entries = [style.heading("validation")]
     entries += [
         style.key(metric.upper(), color=style.METRICS[metric], marker=MARKS[metric], markersize=4, linewidth=1.6)
@@ -97,13 +101,17 @@ def _entries(flat: bool, beside: Sequence[Line2D]) -> list[Line2D]:
     edge: dict[str, Any] = {"markersize": 7.5, "markeredgecolor": style.INK, "linestyle": "none"}
     entries += beside
     entries.append(style.key("selected α", color="#bbbbbb", marker="o", **edge))
-    if flat:
-        entries.append(style.key("flat α", color=style.FLAT, alpha=0.3, linewidth=8))
+    if met:
+        entries.append(style.key("rule is met", color=style.FLAT, alpha=0.3, linewidth=8))
     dots = (0, (1.5, 2))
+    bounds = [style.key(f"CA: {percent(rule.min_retention)} of infected", **{**BOUND, "color": style.METRICS["ca"]})]
+    if rule.max_asr is not None:
+        bounds.append(style.key(f"ASR: {percent(rule.max_asr)}", **{**BOUND, "color": style.METRICS["asr"]}))
     return [
         *entries,
+        style.heading("bounds of the rule"),
+        *bounds,
         style.heading("for comparison"),
-        style.key("95% of infected CA", color=style.INFECTED, linestyle=(0, (6, 3)), linewidth=0.9),
         style.key("clean CA (test)", color=style.METRICS["ca"], linestyle=dots, linewidth=1.2),
         style.key("clean ASR (test)", color=style.METRICS["asr"], linestyle=dots, linewidth=1.2),
     ]

@@ -1,4 +1,4 @@
-"""The flat range of α: where the backdoor is removed and CA kept, as measured on validation."""
+"""The flat range of α: where the rule that selects it holds, as measured on validation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.planning.axes import percent
 from tbar_ray.records.cells import Curve
 from tbar_ray.report.figures import style
 
@@ -13,7 +14,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RULE = "ASR ≤ 1% and CA ≥ 95% of the infected model's"
-"""The criterion of `evaluation.sensitivity`."""
+"""The criterion of `evaluation.sensitivity`, the same in all campaigns; figures draw the campaign's own `Rule`."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a campaign asks of α, as `evaluation` in its spec.
+
+    Attributes:
+        min_retention: share of the infected model's CA to keep.
+        max_asr: ASR at which the backdoor counts as removed; None: the least ASR is selected.
+    """
+
+    min_retention: float = 0.95
+    max_asr: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        kept = f"CA ≥ {percent(self.min_retention)} of the infected model's"
+        return kept if self.max_asr is None else f"ASR ≤ {percent(self.max_asr)} and {kept}"
 
 
 @dataclass(frozen=True)
@@ -35,17 +55,29 @@ class Flat:
         """The range in words; '≥' where it meets an end of the path, so that it may be wider."""
         seeds = f" in all {self.trials} seeds" if self.trials > 1 else ""
         if self.low is not None:
-            return f"flat{seeds} over {'≥ ' if self.censored else ''}{self.width:.3g} of α"
+            return f"rule met{seeds} over {'≥ ' if self.censored else ''}{self.width:.3g} of α"
         if self.trials == 1:
-            return "no flat α"
+            return "no α meets the rule"
         if self.found < self.trials:
-            return f"flat α in {self.found} of {self.trials} seeds"
-        return f"no α is flat{seeds}"
+            return f"rule met in {self.found} of {self.trials} seeds"
+        return f"no α meets the rule{seeds}"
 
 
-def flat_of(curve: Curve) -> Flat | None:
-    """A curve's flat range; None where no trial says (older stores, paths of one α)."""
-    told = [r.alpha_sensitivity for r in curve.records if r.alpha_sensitivity is not None]
+def flat_of(curve: Curve, rule: Rule) -> Flat | None:
+    """The range of a curve's α in which a rule holds; None where too few α were scored to say."""
+    from tbar_ray.evaluation.sensitivity import alpha_sensitivity
+
+    told = [
+        alpha_sensitivity(
+            record.path,
+            record.reference_ca,
+            record.alpha,
+            max_asr=1.0 if rule.max_asr is None else rule.max_asr,
+            min_retention=rule.min_retention,
+        )
+        for record in curve.records
+        if len(record.path) > 1 and not record.path_falls and record.reference_ca is not None
+    ]
     if not told:
         return None
     known = [(s.low, s.high, s) for s in told if s.low is not None and s.high is not None]
@@ -70,7 +102,7 @@ def bars(axes: Axes, flats: Sequence[tuple[Flat | None, dict[str, Any]]]) -> Non
     for place, (low, high, look) in enumerate(found):
         height = 0.985 - 0.028 * place
         axes.plot(
-            [low, high], [height, height], transform=axes.get_xaxis_transform(),
+            [low, high], [height, height], transform=axes.get_xaxis_transform(), marker="|", markersize=5,
             solid_capstyle="butt", linewidth=2.6, zorder=6, **look,
         )  # fmt: skip
 
@@ -82,8 +114,8 @@ def in_words(flats: Sequence[Flat | None]) -> str:
         return known[0].text() if known else ""
     wide = [flat for flat in known if flat.low is not None]
     if not wide:
-        return f"no flat α in any of {len(known)} lines"
+        return f"no α meets the rule in any of {len(known)} lines"
     low, high = min(wide, key=lambda f: f.width), max(wide, key=lambda f: f.width)
     end = f"{'≥ ' if high.censored else ''}{high.width:.3g}"
     widths = end if len(wide) == 1 else f"{low.width:.3g} to {end}"
-    return f"{len(wide)} of {len(known)} lines flat, over {widths} of α"
+    return f"{len(wide)} of {len(known)} meet the rule: {widths} of α"

@@ -87,15 +87,15 @@ class Looks:
         return Look(colour, *style.level_dashes(self._dashes.index(value)))
 
     def entries(self) -> list[Line2D]:
-        """Entries of the legend: a heading and the levels, for colours and then for dashes."""
-        entries = [style.heading(self._colours.factor.title)]
-        entries += [
+        """Entries of the legend: a heading and the levels, for colours and then for dashes, where there are several."""
+        colours = [
             style.key(label, color=style.level_colour(i, self._colours), linewidth=2.4)
             for i, label in enumerate(self._colours.labels)
         ]
         if self._unset[0]:
-            entries.append(style.key(UNSET_LABEL, color=UNSET.colour, linewidth=2.4))
-        if self._dashes is not None:
+            colours.append(style.key(UNSET_LABEL, color=UNSET.colour, linewidth=2.4))
+        entries = [style.heading(self._colours.factor.title), *colours] if len(colours) > 1 else []
+        if self._dashes is not None and len(self._dashes) + self._unset[1] > 1:
             entries.append(style.heading(self._dashes.factor.title))
             kinds = [(label, *style.level_dashes(i)) for i, label in enumerate(self._dashes.labels)]
             kinds += [(UNSET_LABEL, UNSET.dashes, UNSET.marker)] * self._unset[1]

@@ -17,6 +17,8 @@ MOST_TICKS = 8
 """Values up to which each has a tick and means are joined; a random search scatters more, and a line would zigzag."""
 DODGE = 0.022
 """The greatest shift of a line's marks, as a share of the axis."""
+ROOM = 0.14
+"""Share of the axis that a label needs."""
 LONG = 30
 """Letters of all names up to which they are written flat."""
 
@@ -66,7 +68,7 @@ class Scale:
             axes.set_xscale("log")
             axes.set_xlim(low / 1.3, high * 1.3)
         else:
-            margin = 0.12 * (high - low) if self._levels.numeric else 0.5
+            margin = 0.12 * (high - low) or 0.5 if self._levels.numeric else 0.5
             axes.set_xlim(low - margin, high + margin)
         axes.set_xlabel(f"{self.factor.title} (log scale)" if self.by_factor else self.factor.title)
         if not self._levels.numeric:
@@ -80,8 +82,19 @@ class Scale:
             axes.xaxis.set_minor_locator(NullLocator())
         elif self.by_factor:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: self.factor.form(_whole(value))))
+        named = self._apart() if self.few and not self.by_factor else None
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda x, _: self.factor.form(_whole(x)) if named is None or x in named else "")
+        )
         axes.xaxis.set_minor_formatter(NullFormatter())
+
+    def _apart(self) -> list[float]:
+        """Values that have room for a label: the first, and those far enough from the last one named."""
+        named = self._values[:1]
+        for value in self._values[1:]:
+            if value - named[-1] >= ROOM * (self._values[-1] - self._values[0]):
+                named.append(value)
+        return named
 
 
 def _number(value: Setting) -> float:

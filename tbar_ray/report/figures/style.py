@@ -44,6 +44,10 @@ EAST_ASIAN = (
 FIRST_EAST_ASIAN = 0x2E80
 BESIDE: dict[str, Any] = {"linestyle": (0, (1, 1.4)), "linewidth": 0.9, "zorder": 1.5}
 """Lines of the running statistics on which α was not selected."""
+RARE = 0.01
+"""ASR up to which `rare` axes are linear."""
+RARE_TICKS = (0, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0)
+RARE_NOTE = f"ASR is drawn linearly up to {RARE:.0%}, then by its logarithm."
 METRIC_NAMES = {
     "ca": "clean accuracy (CA)",
     "asr": "attack success rate (ASR)",
@@ -161,22 +165,46 @@ def dress(axes: Axes) -> None:
     axes.yaxis.label.set(size=9.5, color=INK)
 
 
-def percent(axes: Axes, which: str, whole: bool = False, pad: float = 0.03) -> None:
-    """Show an axis in percent, either all of 0–100 % or what the data needs."""
+def percent(axes: Axes, which: str, whole: bool = False, pad: float = 0.03, ticks: int = 6) -> None:
+    """Show an axis in percent, either all of 0–100 % or what the data needs, with about so many ticks."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
     low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
     if whole:
         low, high = 0.0, 1.0
     elif high - low < 0.1:  # a flat line stays flat: noise is not enlarged to the panel's height
         middle = (low + high) / 2
         low, high = middle - 0.05, middle + 0.05
+        shift = max(0.0, -low) - max(0.0, high - 1)  # no share is below 0 or above 1
+        low, high = low + shift, high + shift
     margin = pad * (high - low)
-    limits = max(-pad, low - margin), min(1 + pad, high + margin)
+    limits = max(-margin, low - margin), min(1 + margin, high + margin)
     (axes.set_ylim if which == "y" else axes.set_xlim)(*limits)
+
+
+def rare(axes: Axes, which: str, low: float = -0.0012, few: bool = False) -> None:
+    """Show an axis of attack success so that small values are told apart: linear up to `RARE`, then by factors.
+
+    A backdoor of 1 % and one of 0.2 % would be one point on an axis of 0–100 %.
+
+    Args:
+        axes: the panel.
+        which: "x" or "y".
+        low: where the axis begins; below 0 for room beside the marks of 0.
+        few: whether there is room for few ticks only.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    scale, limit = (axes.set_yscale, axes.set_ylim) if which == "y" else (axes.set_xscale, axes.set_xlim)
+    scale("symlog", linthresh=RARE, linscale=0.8)
+    limit(low, 1.25)
+    axis.set_major_locator(FixedLocator(RARE_TICKS[::2] if few else RARE_TICKS))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}%"))
 
 
 def key(label: str, **look: Any) -> Line2D:
@@ -226,9 +254,10 @@ def panel_title(axes: Axes, name: str, colour: str, size: float = 11.0, line: st
     """Name a panel, mostly in its attack's colour, with a small line below the name."""
     axes.set_title(name, fontsize=size, fontweight="bold", color=colour, loc="left", pad=17 if line else None)
     if line:
-        axes.annotate(
+        small = axes.annotate(
             line, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=FAINT
         )
+        small.set_in_layout(False)  # a long line would narrow all panels
 
 
 def trials_left_out(records: Sequence[TrialRecord]) -> str:

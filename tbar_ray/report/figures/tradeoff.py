@@ -18,6 +18,7 @@ from tbar_ray.records.cells import (
     reference,
 )
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import Role
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.error_bars import ErrorBars
 from tbar_ray.report.figures.looks import Look, Looks
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.transforms import Transform
 
 
+LEAST_CA = 0.1
+"""Points of CA that a panel spans at least."""
+APART, ASIDE, MOST = 7.0, 3, 11
+"""Marks of equal results: points between them, how many side by side, and how many are set apart."""
 FEW = 3
 """Panels up to which no panel compares them all."""
 
@@ -61,25 +67,28 @@ def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
         members = in_panel(shown, panel)
         for curve in curves_of(members, ("ca", "asr"), mean_of_seeds=False):
             _draw_path(axes, curve, looks.of(curve))
-        bars = ErrorBars(axes, zorder=4)
+        bars, beside = ErrorBars(axes, zorder=4), _Beside(axes)
+        _draw_models(axes, beside, members)
         for record in one_per_cell(members):
-            _draw_test(axes, bars, record, looks.of(record))
+            _draw_test(axes, bars, beside, record, looks.of(record))
         bars.draw()
-        _draw_models(axes, members)
         style.panel_title(axes, name, mark["color"], size)
     for place, axes in enumerate(places):
         axes.set_visible(place < count)
         style.dress(axes)
-        style.percent(axes, "x", whole=True)
+        style.rare(axes, "x", low=-0.005)
+        axes.tick_params(axis="x", labelsize=9 if width > 4 else 7.5)
         if width > 4 or place + columns >= count:
             axes.set_xlabel("attack success rate (ASR) — lower is better" if width > 4 else "ASR — lower is better")
         if place % columns == 0:
             axes.set_ylabel("clean accuracy (CA) — higher is better" if width > 4 else "CA — higher is better")
-    _share_scale(places[:count])
+    _share_scale(places[:count], shown)
     style.legend(figure, _entries(shown, looks))
     counts = counts_of_test(shown, ("ca", "asr"))
     note = [
-        "Lines join validation points along α; bars are 95% Wilson intervals.",
+        "Lines join validation points along α; bars are 95% Wilson intervals. Equal results stand side by side, to the "
+        "left.",
+        f"{style.RARE_NOTE} Points that lose more CA than any result are not shown.",
         looks.note(),
         style.trials_left_out(records),
     ]
@@ -103,23 +112,47 @@ def _entries(shown: Sequence[TrialRecord], looks: Looks) -> list[Line2D]:
     return entries
 
 
-def _share_scale(panels: Sequence[Axes]) -> None:
-    """Give all panels the CA that any of them needs, so that attacks can be compared."""
-    ends = [end for axes in panels for end in axes.get_ylim()]
+def _share_scale(panels: Sequence[Axes], shown: Sequence[TrialRecord]) -> None:
+    """Give all panels the CA of the results and models; paths that go on to lose all of it leave the panel."""
+    roles: tuple[Role, ...] = ("removed", "infected", "clean")
+    known = [i for r in shown for role in roles if (i := interval(r.rate("ca", role))) is not None]
+    if not known:
+        known = [i for r in shown for p in r.path if (i := interval(p.scores.rate("ca"))) is not None]
+    low, high = min(low for _, low, _ in known), max(value for value, _, _ in known)
     for axes in panels:
-        axes.set_ylim(min(ends), max(ends))
-        style.percent(axes, "y")
+        axes.set_ylim(min(low, high - LEAST_CA), high)
+        style.percent(axes, "y", pad=0.06)
 
 
 def _compare(axes: Axes, groups: Sequence[Sequence[TrialRecord]], looks: Sequence[dict[str, Any]]) -> None:
     """Draw the test results of every panel, hollow where CA is not kept, and the mean of the infected models."""
+    beside = _Beside(axes)
+    _draw_models(axes, beside, [record for members in groups for record in members])
     for members, look in zip(groups, looks, strict=True):
         for record in one_per_cell(members):
             asr, ca = record.value("asr"), record.value("ca")
             if asr is not None and ca is not None:
                 fill = look["color"] if record.status == "done" else "white"
-                axes.plot(asr, ca, **look, markersize=6.5, markerfacecolor=fill, alpha=0.85)
-    _draw_models(axes, [record for members in groups for record in members])
+                place = beside.transform(asr, ca)
+                axes.plot(asr, ca, **look, markersize=6.5, markerfacecolor=fill, alpha=0.85, transform=place)
+
+
+class _Beside:
+    """Puts marks of equal results side by side, which would hide one another."""
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes = axes
+        self._taken: dict[tuple[float, float], int] = {}
+
+    def transform(self, asr: float, ca: float) -> Transform:
+        """Where a mark goes: at its place, or a little to the left of those that are there, then below."""
+        from matplotlib.transforms import offset_copy
+
+        place = round(asr, 3), round(ca, 2)
+        self._taken[place] = count = self._taken.get(place, -1) + 1
+        down, left = divmod(min(count, MOST), ASIDE)
+        figure = self._axes.get_figure(root=True)
+        return offset_copy(self._axes.transData, figure, x=-left * APART, y=-down * APART, units="points")
 
 
 def _draw_path(axes: Axes, curve: Curve, look: Look) -> None:
@@ -135,7 +168,7 @@ def _draw_path(axes: Axes, curve: Curve, look: Look) -> None:
     )
 
 
-def _draw_test(axes: Axes, bars: ErrorBars, record: TrialRecord, look: Look) -> None:
+def _draw_test(axes: Axes, bars: ErrorBars, beside: _Beside, record: TrialRecord, look: Look) -> None:
     ca, asr = interval(record.rate("ca")), interval(record.rate("asr"))
     if ca is None or asr is None:
         return
@@ -151,11 +184,16 @@ def _draw_test(axes: Axes, bars: ErrorBars, record: TrialRecord, look: Look) -> 
         markeredgecolor=style.INK if feasible else look.colour,
         markerfacecolor=look.colour if feasible else "white",
         zorder=4.1,
+        transform=beside.transform(asr[0], ca[0]),
     )
 
 
-def _draw_models(axes: Axes, members: Sequence[TrialRecord]) -> None:
+def _draw_models(axes: Axes, beside: _Beside, members: Sequence[TrialRecord]) -> None:
     for role, colour, marker in style.MODELS:
         ca, asr = reference(members, role, "ca"), reference(members, role, "asr")
         if ca is not None and asr is not None:
-            axes.plot([asr], [ca], color=colour, marker=marker, markersize=9, markeredgecolor="white", zorder=5)
+            place = beside.transform(asr, ca)
+            axes.plot(
+                [asr], [ca], color=colour, marker=marker, markersize=9, markeredgecolor="white", zorder=5,
+                transform=place,
+            )  # fmt: skip

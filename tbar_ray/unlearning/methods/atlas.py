@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from tbar_ray.errors import DataError, ScientificError
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.blocks import blocks_of
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned
-from tbar_ray.unlearning.blocks import blocks_of
 from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined
 from tbar_ray.unlearning.labelled import logits_of

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from tbar_ray.errors import ScientificError
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.blocks import blocks_of
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
-from tbar_ray.unlearning.blocks import blocks_of
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.labelled import logits_of

@@ -7,12 +7,12 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
+from tbar_ray.models.blocks import branches_of
 from tbar_ray.training.loop import train
 from tbar_ray.training.optimisation import sgd
 from tbar_ray.training.options import Optimisation
 from tbar_ray.training.record import TrainingRecord
 from tbar_ray.unlearning.base import Infected, Unlearned, Unlearner
-from tbar_ray.unlearning.blocks import branches_of
 from tbar_ray.unlearning.defender import Need
 from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.fine_tuning import combined

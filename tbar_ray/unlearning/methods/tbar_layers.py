@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from tbar_ray.models.blocks import blocks_of
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.base import Infected, Unlearned
-from tbar_ray.unlearning.blocks import blocks_of
 from tbar_ray.unlearning.edit import Edit
 from tbar_ray.unlearning.methods.refined import RefinedTBAR
 

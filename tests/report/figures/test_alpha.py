@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from matplotlib.axes import Axes
 from tbar_ray.records.cells import curves_of
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import alpha_figure
-from tbar_ray.report.figures.flat import Flat, flat_of, in_words
-from tests.records.records import epochs_grid, flat, grid, infeasible, masked, matrix, record
+from tbar_ray.report.figures.alpha_overlay import BOUND
+from tbar_ray.report.figures.flat import Flat, Rule, flat_of, in_words
+from tests.records.records import epochs_grid, grid, infeasible, masked, matrix, rate, record, scores
 from tests.report.figures.test_figures import legend_of, text_of
 
 
@@ -23,9 +25,24 @@ def lines_under_title(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
+RULE = Rule(min_retention=0.9, max_asr=0.03)
+
+
+def met(low: float | None, high: float = 1.0, *cell: Any, **more: Any) -> TrialRecord:
+    """A trial of 11 α that meets the rule from one α to another; None: at no α."""
+    made = record(*cell, **more)
+    path = []
+    for point in made.path:
+        kept = scores(0.7742 if point.alpha <= high + 0.01 else 0.1, 0.5, 0.5)
+        gone = low is not None and point.alpha >= low - 0.01
+        at = kept.model_copy(update={"asr": rate(0.03, 1000)}) if gone else kept
+        path.append(point.model_copy(update={"scores": at}))
+    return made.model_copy(update={"path": tuple(path), "alpha": None})
+
+
 def flat_of_cell(records: Sequence[TrialRecord]) -> Flat | None:
     (curve,) = curves_of(records, ("ca",), mean_of_seeds=True)
-    return flat_of(curve)
+    return flat_of(curve, RULE)
 
 
 def test_one_cell_a_panel_has_all_scores_in_it_with_the_selected_alpha_marked() -> None:
@@ -43,50 +60,67 @@ def test_one_cell_a_panel_has_all_scores_in_it_with_the_selected_alpha_marked() 
     assert levels == pytest.approx([0.95 * made.path[0].ca, made.value("ca", "clean"), made.value("asr", "clean")])
 
 
-def test_the_flat_range_is_shaded_and_its_width_written() -> None:
-    figure = alpha_figure([record(alpha_sensitivity=flat(0.4, 0.8))])
+def test_the_range_that_meets_the_rule_is_shaded_and_the_rule_is_told() -> None:
+    figure = alpha_figure([met(0.4, 0.8)], RULE)
     (axes,) = figure.axes
-    assert spans(axes) == [pytest.approx((0.4, 0.8))]
-    assert lines_under_title(axes) == ["flat over 0.4 of α"]
-    assert "flat α" in text_of(figure)
-    assert "ASR ≤ 1% and CA ≥ 95%" in text_of(figure)
+    assert spans(axes) == [pytest.approx((0.4, 0.8), abs=0.001)]
+    assert lines_under_title(axes) == ["rule met over 0.4 of α"]
+    text = text_of(figure)
+    assert "rule is met" in text
+    assert "Rule that selects α: ASR ≤ 3% and CA ≥ 90% of the infected model's." in text
+    bounds = [line.get_ydata()[0] for line in axes.lines if line.get_linewidth() == BOUND["linewidth"]]
+    assert bounds == pytest.approx([0.9 * met(0.4).path[0].ca, 0.03])
+
+
+def test_without_a_highest_asr_the_rule_is_of_ca_alone() -> None:
+    (axes,) = alpha_figure([met(0.4, 0.8)], Rule(0.9)).axes
+    assert spans(axes) == [pytest.approx((0.0, 0.8), abs=0.001)]
+    assert "ASR ≤" not in text_of(axes.figure)
 
 
 def test_a_range_that_meets_the_end_of_the_path_may_be_wider() -> None:
-    (axes,) = alpha_figure([record(alpha_sensitivity=flat(0.75, 1.0, end=True))]).axes
-    assert lines_under_title(axes) == ["flat over ≥ 0.25 of α"]
+    (axes,) = alpha_figure([met(0.7)], RULE).axes
+    assert lines_under_title(axes) == ["rule met over ≥ 0.3 of α"]
 
 
 def test_without_a_range_nothing_is_shaded() -> None:
-    figure = alpha_figure([record(alpha_sensitivity=flat(None, None))])
+    figure = alpha_figure([met(None)], RULE)
     assert spans(figure.axes[0]) == []
-    assert lines_under_title(figure.axes[0]) == ["no flat α"]
-    unknown = alpha_figure([record()])  # as of a path of one α
-    assert lines_under_title(unknown.axes[0]) == []
-    assert "flat" not in text_of(unknown).lower()
+    assert lines_under_title(figure.axes[0]) == ["no α meets the rule"]
+    bisected = alpha_figure([met(0.4).model_copy(update={"path_falls": True})], RULE)
+    assert lines_under_title(bisected.axes[0]) == [], "too few α are scored to say"
+    assert "rule is met" not in text_of(bisected)
 
 
-def test_seeds_share_what_is_flat_in_all_of_them() -> None:
-    ranges = (flat(0.3, 0.7), flat(0.4, 0.9, end=True), flat(0.35, 0.8))
-    records = [record(seed=seed, alpha_sensitivity=found) for seed, found in enumerate(ranges)]
-    assert flat_of_cell(records) == Flat(0.4, 0.7, False, 3, 3)
-    assert in_words([flat_of_cell(records)]) == "flat in all 3 seeds over 0.3 of α"
-    records[0] = record(alpha_sensitivity=flat(None, None))
-    assert in_words([flat_of_cell(records)]) == "flat α in 2 of 3 seeds"
-    records[0] = record(alpha_sensitivity=flat(0.1, 0.2))
-    assert in_words([flat_of_cell(records)]) == "no α is flat in all 3 seeds"
+def test_seeds_share_the_range_in_which_all_of_them_meet_the_rule() -> None:
+    records = [met(low, high, seed=seed) for seed, (low, high) in enumerate(((0.3, 0.7), (0.4, 0.9), (0.3, 0.8)))]
+    found = flat_of_cell(records)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((0.4, 0.7), abs=0.001)
+    assert in_words([found]) == "rule met in all 3 seeds over 0.3 of α"
+    records[0] = met(None)
+    assert in_words([flat_of_cell(records)]) == "rule met in 2 of 3 seeds"
+    records[0] = met(0.1, 0.2)
+    assert in_words([flat_of_cell(records)]) == "no α meets the rule in all 3 seeds"
 
 
 def test_several_lines_of_a_panel_have_bars_in_the_panel_of_asr() -> None:
-    found = (flat(0.4, 0.5), flat(None, None), flat(0.5, 0.8), flat(0.6, 1.0, end=True))
+    ranges = ((0.4, 0.5), (None, 1.0), (0.5, 0.8), (0.6, 1.0))
     cells = [(size, fraction) for size in (20, 300) for fraction in (0.0, 0.5)]
-    records = [record("badnets", *cell, alpha_sensitivity=one) for cell, one in zip(cells, found, strict=True)]
-    figure = alpha_figure(records)
+    records = [met(*found, "badnets", *cell) for cell, found in zip(cells, ranges, strict=True)]
+    figure = alpha_figure(records, RULE)
     ca, asr, _ = figure.axes
     bars = [tuple(line.get_xdata()) for line in asr.lines if line.get_transform() != asr.transData]
-    assert [bar for bar in bars if bar != (0, 1)] == [(0.4, 0.5), (0.5, 0.8), (0.6, 1.0)]
+    drawn = np.asarray([bar for bar in bars if bar != (0, 1)])
+    assert drawn == pytest.approx(np.asarray([(0.4, 0.5), (0.5, 0.8), (0.6, 1.0)]), abs=0.001)
     assert spans(asr) == []
-    assert lines_under_title(ca) == ["3 of 4 lines flat, over 0.1 to ≥ 0.4 of α"]
+    assert lines_under_title(ca) == ["3 of 4 meet the rule: 0.1 to ≥ 0.4 of α"]
+
+
+def test_a_far_bound_does_not_flatten_the_curves() -> None:
+    cells = [record(size=size) for size in (20, 300)]
+    near, far = (alpha_figure(cells, Rule(kept, 0.03)).axes[0].get_ylim() for kept in (0.95, 0.1))
+    assert near == far
 
 
 def test_an_infeasible_trial_has_a_curve_but_no_selected_alpha() -> None:
@@ -99,13 +133,11 @@ def test_a_matrix_has_a_panel_for_every_attack_that_took() -> None:
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert len(shown) == 21
     last = next(axes for axes in shown if axes.get_title(loc="left") == "badmerging-ties")
-    assert spans(last) == [pytest.approx((0.4, 0.63))]
-    assert lines_under_title(last) == ["flat over 0.23 of α"]
+    assert lines_under_title(last)[0].startswith("rule met over")
 
 
 def test_a_range_that_meets_the_start_of_the_path_may_be_wider() -> None:
-    found = flat(0.0, 0.5).model_copy(update={"censored": True, "censored_low": True})
-    assert in_words([flat_of_cell([record(alpha_sensitivity=found)])]) == "flat over ≥ 0.5 of α"
+    assert in_words([flat_of_cell([met(0.0, 0.5)])]) == "rule met over ≥ 0.5 of α"
 
 
 def test_lines_of_an_axis_without_a_short_name_have_colours_that_the_legend_tells() -> None:

@@ -23,7 +23,7 @@ from tbar_ray.report.figures import (
     tradeoff_figure,
     transfer_figure,
 )
-from tests.records.records import NAMES, epochs_grid, error_map, failed, grid, infeasible, matrix, moved, record
+from tests.records.records import NAMES, epochs_grid, error_map, failed, grid, infeasible, matrix, moved, record, scores
 
 ROLES: tuple[Role, ...] = ("removed", "infected", "clean")
 Draw = Callable[[list[TrialRecord]], Figure]
@@ -189,10 +189,34 @@ def test_panels_of_the_tradeoff_share_their_scale() -> None:
     figure = tradeoff_figure(grid())
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     low, high = figure.axes[0].get_ylim()
-    lows = [point.ca for r in grid() for point in r.path]
-    clean = grid()[0].value("ca", "clean")
+    lows, clean = [made.value("ca") or 1 for made in grid()], grid()[0].value("ca", "clean")
     assert clean is not None
     assert low < min(lows) < clean < high
+
+
+def test_small_values_of_asr_are_apart_and_equal_results_side_by_side() -> None:
+    low = [record(seed=seed, removed=scores(0.8, asr, 0.5)) for seed, asr in enumerate((0.003, 0.013))]
+    (axes,) = tradeoff_figure(low).axes
+    places = axes.transData.transform([(made.value("asr"), made.value("ca")) for made in low])
+    assert places[1][0] - places[0][0] > 0.1 * axes.bbox.width
+    same = [record(seed=seed, removed=scores(0.8, 0, 0.5)) for seed in range(3)]
+    (axes,) = tradeoff_figure(same).axes
+    tests = [line for line in axes.lines if line.get_markersize() == 8.5]
+    shown = [line.get_transform().transform((0, 0.8))[0] for line in tests]
+    assert len(set(shown)) == 3
+    assert shown[0] == axes.transData.transform((0, 0.8))[0] == max(shown)
+
+
+def test_panels_of_ca_share_their_scale_in_an_ablation() -> None:
+    ca = [axes for axes in ablation_figure(epochs_grid()).axes if axes.get_ylabel() == "test CA"]
+    assert len({axes.get_ylim() for axes in ca}) == 1
+    asr = [axes for axes in ablation_figure(epochs_grid()).axes if axes.get_ylabel() == "test ASR"]
+    assert {axes.get_yscale() for axes in asr} == {"symlog"}
+
+
+def test_no_axis_shows_a_share_beyond_all_or_nothing() -> None:
+    axes = ablation_figure([record(size=size, removed=scores(1, 0, 1)) for size in (20, 300)]).axes[1]
+    assert max(tick for tick in axes.get_yticks() if tick <= axes.get_ylim()[1]) == 1
 
 
 def test_attacks_have_a_row_each_and_say_what_became_of_them() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
-from tbar_ray.unlearning.blocks import branches_of
+from tbar_ray.models.blocks import branches_of
 from tests.models.tiny import ALL, VIT, same, snapshot
 from tests.unlearning.formulas import infected_of
 

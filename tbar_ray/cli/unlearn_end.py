@@ -1,0 +1,69 @@
+"""How `tbar unlearn` ends: refused, or with the verdict, the scores before and after, and the files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from tbar_ray.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tbar_ray.errors import NoBackdoorError
+    from tbar_ray.onemodel.examine import Examined
+    from tbar_ray.onemodel.remove import Cleaned
+    from tbar_ray.onemodel.saving import Saved
+    from tbar_ray.onemodel.scan_result import Scan
+
+
+def command() -> list[str]:
+    """The words that were typed."""
+    return ["tbar", *sys.argv[1:]]
+
+
+def refuse(
+    console: Console, error: NoBackdoorError, examined: Examined | None = None, page: Path | None = None
+) -> NoReturn:
+    """End without a cleaned file; where the model was examined, the report says what was measured."""
+    console.print(f"refused: {error}", style="yellow", soft_wrap=True)
+    if examined is not None and page is not None:
+        from tbar_ray.onemodel.report import write_report
+
+        typer.echo(f"report    {write_report(page, examined, command=command())}")
+    raise typer.Exit(ExitCode.NO_BACKDOOR)
+
+
+def end(cleaned: Cleaned, saved: Saved, again: Scan | None = None) -> None:
+    """Show the verdict, the scores before and after, and the files; exit with 1 where not all is well.
+
+    Args:
+        cleaned: the cleaned model.
+        saved: its files.
+        again: a second scan, of the cleaned model.
+    """
+    from rich.table import Table
+
+    from tbar_ray.cli.console import make_console
+    from tbar_ray.onemodel.report import score_rows
+    from tbar_ray.onemodel.scan_verdict import scan_verdict
+    from tbar_ray.onemodel.verdict import verdict
+
+    console, told = make_console(), verdict(cleaned.examined, cleaned)
+    console.print(told.headline, style="bold", soft_wrap=True)
+    table = Table("on test images", "before", "after", box=None, pad_edge=False)
+    for row in score_rows(cleaned.examined, cleaned):
+        table.add_row(row.name, row.before, row.after)
+    console.print(table)
+    console.print(f"α {cleaned.alpha:g} of {', '.join(f'{alpha:g}' for alpha in cleaned.walk.scores)}")
+    named = [("cleaned", file) for file in saved.files] + [("manifest", saved.manifest), ("report", saved.report)]
+    for name, path in named:
+        typer.echo(f"{name:<9} {path}")
+    if again is not None:
+        console.print(f"scanned again: {scan_verdict(again).headline}", soft_wrap=True)
+    alarmed = again is not None and again.outcome == "infected"
+    if told.outcome != "removed" or not cleaned.feasible or alarmed:
+        raise typer.Exit(ExitCode.PROBLEMS)

@@ -1,0 +1,97 @@
+"""The map of a page: every trial as a point one can hover over, CA against ASR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log10
+
+from tbar_ray.records.cells import reference
+from tbar_ray.records.names import run_name
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.figures.style import ATTACKS, RARE, RARE_TICKS
+from tbar_ray.report.result_cells import key_of
+from tbar_ray.report.text import share
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860, 400, 64, 44, 30, 16
+LEAST_CA = 0.1
+"""CA that the map spans at least."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial on the map, in the units of its view box."""
+
+    x: float
+    y: float
+    colour: str
+    hollow: bool
+    key: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A value of an axis and its place."""
+
+    place: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Map:
+    """What a template draws; sizes are those of the SVG's view box."""
+
+    points: tuple[Point, ...]
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+    keys: tuple[tuple[str, str], ...]
+    """Attacks and their colours."""
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    bottom: int = HEIGHT - BOTTOM
+    top: int = TOP
+    right: int = WIDTH - RIGHT
+
+
+def result_map(records: Sequence[TrialRecord]) -> Map | None:
+    """Place every trial with test scores; None if there is none."""
+    from matplotlib.ticker import MaxNLocator
+
+    shown = [r for r in records if r.value("asr") is not None and r.value("ca") is not None]
+    if not shown:
+        return None
+    attacks = sorted({r.attack for r in shown})
+    cas = [value for r in shown if (value := r.value("ca")) is not None]
+    infected = reference(shown, "infected", "ca")
+    high = min(1.0, max([*cas, *([] if infected is None else [infected])]) + 0.005)
+    low = max(0.0, min([*cas, high - LEAST_CA]) - 0.005)
+
+    def up(ca: float) -> float:
+        return round(HEIGHT - BOTTOM - (ca - low) / (high - low) * (HEIGHT - BOTTOM - TOP), 1)
+
+    points = [
+        Point(
+            across(r.value("asr") or 0.0),
+            up(r.value("ca") or 0.0),
+            ATTACKS[attacks.index(r.attack) % len(ATTACKS)],
+            r.status != "done",
+            key_of(r),
+            f"{run_name(r)} — test split: ASR {share(r.value('asr'))}, CA {share(r.value('ca'))} ({r.status})",
+        )
+        for r in shown
+    ]
+    steps = [value for value in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= value <= high]
+    return Map(
+        tuple(points),
+        tuple(Tick(across(value), f"{value * 100:g}%") for value in RARE_TICKS),
+        tuple(Tick(up(value), f"{value * 100:.4g}%") for value in steps),
+        tuple((name, ATTACKS[place % len(ATTACKS)]) for place, name in enumerate(attacks)),
+    )
+
+
+def across(asr: float) -> float:
+    """Place of an ASR: linear up to `RARE`, then by its logarithm, as in the figures."""
+    decades = 0.8 * asr / RARE if asr <= RARE else 0.8 + log10(asr / RARE)
+    return round(LEFT + decades / (0.8 - log10(RARE)) * (WIDTH - LEFT - RIGHT), 1)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tbar_ray.campaign import live
+from tbar_ray.campaign.live import Announcement, LiveState, live_states, state_of
+from tbar_ray.execution.calls import Snapshot, StageStatus
+from tbar_ray.store.store import Store
+from tests.waiting import wait_until
+
+FOLDER = "campaigns/demo/1234"
+
+
+def state(ended: int = 0, left: float | None = None) -> LiveState:
+    running = {"f": StageStatus("plant badnets", "infected-model", "running", 0.0, done=1, total=2, loss=0.5)}
+    snapshot = Snapshot({"vector": {"waiting": 2}, "corpus": {"done": 1}}, running, [])
+    return state_of(snapshot, trials=4, ended=ended, stages=9, left=left)
+
+
+def test_what_is_written_is_read_on_another_machine(tmp_path: Path) -> None:
+    told = state(2, 90.0)
+    Announcement(Store(str(tmp_path)), FOLDER, "share-1-of-2").write(told)
+    wait_until(lambda: live_states(Store(str(tmp_path)), FOLDER) == {"share-1-of-2": told})
+    assert [kind.kind for kind in told.kinds] == ["vector", "corpus"], "in the order in which they were sent"
+    assert told.running[0].loss == 0.5
+
+
+def test_it_is_written_now_and_then_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(str(tmp_path))
+    announcement = Announcement(store, FOLDER, "whole")
+    announcement.write(state(1))
+    wait_until(lambda: bool(live_states(store, FOLDER)))
+    announcement.write(state(2))
+    monkeypatch.setattr(live, "EVERY", 0.0)
+
+    def third_is_there() -> bool:
+        found = live_states(store, FOLDER)["whole"].ended
+        assert found in (1, 3), "the second came too early"
+        announcement.write(state(3))  # the first may be being written
+        return found == 3
+
+    wait_until(third_is_there)
+    announcement.remove()
+    assert live_states(store, FOLDER) == {}
+
+
+def test_a_store_that_takes_its_time_lets_nobody_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, store = Event(), Store(str(tmp_path))
+    monkeypatch.setattr(live, "EVERY", 0.0)
+    monkeypatch.setattr(Store, "write_json", lambda *_: answers.wait(60))
+    announcement = Announcement(store, FOLDER, "whole")
+    for number in range(3):
+        announcement.write(state(number))
+    assert not answers.is_set()
+    answers.set()
+    announcement.remove()
+
+
+def test_a_file_that_is_half_there_is_left_out(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.write_json(f"{FOLDER}/live/whole.json", {"trials": 3})
+    assert live_states(store, FOLDER) == {}
+
+
+def test_a_store_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "campaigns").write_text("a file where a folder should be")
+    announcement = Announcement(Store(str(tmp_path)), FOLDER, "whole")
+    announcement.write(state())
+    announcement.remove()

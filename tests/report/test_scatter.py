@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from tbar_ray.report.scatter import HEIGHT, LEFT, RIGHT, WIDTH, across, result_map
+from tests.records.records import failed, record, scores
+
+
+def test_every_trial_with_scores_is_a_point_that_tells_them() -> None:
+    first, second = record(removed=scores(0.8, 0.003, 0.5)), record("sig", status="infeasible")
+    found = result_map([first, second, failed("gone")])
+    assert found is not None
+    assert len(found.points) == 2
+    assert "test split: ASR 0.3%, CA 80.0% (done)" in found.points[0].hint
+    assert [point.hollow for point in found.points] == [False, True]
+    assert [name for name, _ in found.keys] == ["badnets", "sig"]
+    assert all(0 <= point.y <= HEIGHT and LEFT <= point.x <= WIDTH for point in found.points)
+    assert result_map([failed()]) is None
+
+
+def test_small_values_have_room_of_their_own() -> None:
+    places = [across(asr) for asr in (0.0, 0.005, 0.01, 0.1, 1.0)]
+    assert places == sorted(places)
+    assert (places[0], places[-1]) == (LEFT, WIDTH - RIGHT)
+    assert places[2] - places[1] == pytest.approx(places[1] - places[0], abs=0.2)
+    assert places[4] - places[3] == pytest.approx(places[3] - places[2], abs=0.2)
