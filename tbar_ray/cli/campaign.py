@@ -212,7 +212,7 @@ def run(
     console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
     if (cut := lost_line(result.lost_attempts)) is not None:
         console.print(f"  lost      {cut}", soft_wrap=True)
-    console.print(f"  report    {result.report}", soft_wrap=True)
+    console.print(f"  report    {result.report / 'report.html'}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
     for line in where_mlflow_is(uri, campaign, result.experiment_id):
         console.print(line, soft_wrap=True)

@@ -33,10 +33,10 @@ class InverTune(Inverter):
     W] from ones and t from noise, by Adam on 5·cross-entropy (temperature 0.07) + 0.5·‖embeddings − those of images
     answered with the target‖₂ + (1 − SSIM) + 0.01·‖m‖₁, as in models/inversion.py of Goodman-liyu/InverTune.
 
-    A mask of ones shows nothing but t: the search begins with one picture for all images, which leads to any class of
-    any model, and ends where the mask has faded as far as the steps allow. So the trigger is a picture over the whole
-    image, not a patch, and that it leads to the target is no evidence. The evidence is the shift of the answers, which
-    is the score.
+    A mask of ones shows nothing but t: the search begins with one picture for all images, which can be led to any class
+    of any model, and in 200 steps of 0.01 the mask fades wherever the loss does not hold it. So it ends small where a
+    patch will do, as in tiny models infected by BadNets; a public reproduction at 224 px failed there. That its trigger
+    leads to the target is no evidence of a backdoor. The shift of the answers is, and it is the score.
 
     Differences: ‖m‖₁ counts pixels of 224 px, so that it weighs the same at any size. SSIM is of pixels, where the
     original takes normalised images with a range of 1. The original's patch comes from a generator that is not part of

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tbar_ray.inversion.registry import build_inverter
+from tbar_ray.inversion.subject import LEAST_IMAGES
 from tbar_ray.planning.inversion import inversion_of
 from tbar_ray.planning.methods import alphas_of, build_method, method_of
 from tbar_ray.planning.stand_ins import PAIRS, StandIns
@@ -27,7 +29,7 @@ WORK: Final[Mapping[str, int]] = {
     "steps": 2, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
     "fixed_point_steps": 1, "coefficient_steps": 2, "unlearning_steps": 2, "ascent_steps": 2, "inversion_steps": 2,
     "weakening_steps": 2, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
-    "starts": 1, "refine": 1, "judged": FEW, "patch_steps": 2, "suspects": 1,
+    "refine": 1, "patch_steps": 1, "judged": FEW,
 }  # fmt: skip
 """Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
 RATE: Final = 1e-6
@@ -59,7 +61,7 @@ def miniature(spec: CampaignSpec, stand_ins: StandIns, resources: Resources) -> 
             update={name: min(getattr(spec.defender, name), BATCH) for name in ("clean_pairs", "training_pairs")}
         ),
         "methods": {**spec.methods, spec.unlearning.method: _method(spec)},
-        "inversions": _inversions(spec),
+        "inversions": {**spec.inversions, **_inversion(spec)},
         "evaluation": _evaluation(spec.evaluation),
         "disentanglement": None if spec.disentanglement is None else _map(spec.disentanglement),
         "resources": resources,
@@ -178,16 +180,14 @@ def _method(spec: CampaignSpec) -> Method:
     return entry.model_copy(update={"parameters": parameters, "alpha": list(dict.fromkeys((alphas[0], alphas[-1])))})
 
 
-def _inversions(spec: CampaignSpec) -> dict[str, InversionSpec]:
-    """The trial's search for the trigger with less work."""
-    from tbar_ray.inversion.registry import build_inverter
-
+def _inversion(spec: CampaignSpec) -> dict[str, InversionSpec]:
+    """The trial's search with less work, by its name; nothing where the defender is told the trigger."""
     if (name := spec.defender.inversion) is None:
         return {}
     entry = inversion_of(spec, name)
-    assert entry.inversion is not None
-    parameters = _less(build_inverter(entry.inversion, entry.parameters), entry.parameters)
-    return {name: entry.model_copy(update={"parameters": parameters, "images": min(entry.images, IMAGES)})}
+    search = build_inverter(str(entry.inversion), entry.parameters)
+    less = {"images": LEAST_IMAGES, "parameters": _less(search, entry.parameters)}
+    return {name: entry.model_copy(update=less)}
 
 
 def _less(options: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def report_html(
         "headline": headline(records, spec.evaluation.max_asr),
         "sentences": sentences(records),
         "launches": launches,
-        "ended": ended_between(records, store),
+        "ended": ended_between(records),
         "cost": expense_line(account_of(records)),
         "command": reproducing(spec, launches),
         "yaml": as_yaml(spec),
@@ -106,11 +106,9 @@ def reproducing(spec: CampaignSpec, launches: Sequence[LaunchRecord]) -> str:
     return launches[-1].command if launches else f"tbar campaign run {spec.name}.yaml"
 
 
-def ended_between(records: Sequence[TrialRecord], store: Store) -> tuple[str, str] | None:
-    """When the first and the last of the campaign's stages ended, UTC; None where the store does not tell."""
-    names = {record.path_artifact for record in records}
-    found = [store.facts(name).get("ended") for name in names if store.exists(f"artifacts/{name}/artifact.json")]
-    times = sorted(time for time in found if isinstance(time, int | float))
+def ended_between(records: Sequence[TrialRecord]) -> tuple[str, str] | None:
+    """When the first and the last of the trials ended, UTC; None for records of an earlier version."""
+    times = sorted(record.ended for record in records if record.ended is not None)
     if not times:
         return None
     first, last = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC" for time in (times[0], times[-1]))

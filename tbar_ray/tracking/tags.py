@@ -5,14 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import subprocess
-import sys
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
 
 from tbar_ray import __version__
-from tbar_ray.redaction import redact
+from tbar_ray.origin import command, commit
 
 FINGERPRINT = "tbar.fingerprint"
 CAMPAIGN = "tbar.campaign"
@@ -39,23 +36,12 @@ def environment() -> dict[str, str]:
 
 def origin() -> dict[str, str]:
     """Who started a run, with which command, and the commit of this code: MLflow's columns User, Source, Version."""
-    program, *words = sys.argv
     tags = {
-        "mlflow.source.name": redact(" ".join([Path(program).name, *words])),
+        "mlflow.source.name": command(),
         "mlflow.source.type": "JOB" if JOB in os.environ else "LOCAL",
     }
     with suppress(KeyError, OSError):  # in a container, a user may have no name
         tags["mlflow.user"] = getpass.getuser()
-    if (commit := _commit()) is not None:
-        tags["mlflow.source.git.commit"] = commit
+    if (found := commit()) is not None:
+        tags["mlflow.source.git.commit"] = found
     return tags
-
-
-def _commit() -> str | None:
-    """The commit that this code is of; None without git, and for an installed package."""
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 else None

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -27,6 +28,7 @@ PATIENCE = 300.0
 LOOKS = 0.2
 ENDING = 10.0
 """Seconds that it may take to end."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST = 1000
 """Experiments that are looked at."""
 
@@ -35,7 +37,10 @@ MOST = 1000
 def serving(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Serve MLflow's UI over a database on 127.0.0.1, once it answers, until the end of the block.
 
+    SIGTERM and SIGHUP end the block as Ctrl-C does, so that the server ends with its command: for the main thread.
+
     Raises:
+        KeyboardInterrupt: where one of them comes.
         TrackingError: one line, if the port is taken, or the server ends or does not answer.
     """
     _check_port(port)
@@ -47,10 +52,13 @@ def serving(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     # in a group of its own, since it has children; what it says is no output of the command
     server = subprocess.Popen(command, env=environment, start_new_session=True, stdout=sys.stderr.fileno())
+    before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
     try:
         _wait(server, uri, port)
         yield server
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -85,6 +93,10 @@ def shown_campaign(address: str, name: str | None) -> tuple[str, str] | None:
             f"MLflow at {address} has no campaign {name!r}; it has {', '.join(sorted(found)) or 'none'}"
         )
     return found[name]
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _check_port(port: int) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from tbar_ray.campaign.sheets import make_sheets
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sheets import SheetRecord, read_sheet
+from tbar_ray.report.files import write_report
 from tbar_ray.report.predictions import read_predictions
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
@@ -91,3 +95,18 @@ def test_a_sheet_is_made_once_and_none_of_a_trial_whose_artifacts_are_gone(made:
     assert make_sheets(spec, store, [gone, record.model_copy(update={"alpha": None})], lines.append) == 0
     assert lines == [next(line for line in lines if "none of badnets" in line)]
     assert "run the campaign again" in lines[0]
+
+
+def test_the_report_of_a_campaign_has_the_sheet_and_the_parameters_that_the_method_ran_with(
+    made: Made, tmp_path: Path
+) -> None:
+    spec, store, record, sheet = made
+    Ledger(store, spec).open()
+    write_report(spec, store, tmp_path, [record])
+    page = (tmp_path / "report.html").read_text()
+    assert page.count('<details class="sheet"') == 1
+    assert sheet.failures[0].webp in page
+    assert "not written down" not in page, "the launch was"
+    assert len(page) < 5_000_000
+    (row,) = csv.DictReader((tmp_path / "results.csv").open())
+    assert json.loads(row["parameters"])["batch_size"] == 8

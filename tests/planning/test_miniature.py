@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tbar_ray.inversion.registry import INVERTERS, build_inverter
 from tbar_ray.planning.inversion import inversion_of
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.miniature import FEW, RATE, RATES, WORK, fitting, miniature
@@ -115,3 +116,12 @@ def test_resources_are_no_more_than_a_machine_has() -> None:
     assert (found.training_workers, found.readers, found.max_cpus) == (1, 1, None)
     large = fitting(wanted, cpus=32, gpus=4)
     assert (large.training_cpus, large.training_workers, large.gpus, large.training_gpus) == (8, 4, 1, 1)
+
+
+@pytest.mark.parametrize("name", INVERTERS)
+def test_a_search_for_the_trigger_is_cut_too(name: str) -> None:
+    made = small(defender__inversion="mine", inversions={"mine": {"inversion": name, "images": 500}})
+    search, whole = build_inverter(name, made.inversions["mine"].parameters), build_inverter(name, {})
+    assert made.inversions["mine"].images == 32
+    assert search.passes(32, 10) is None or search.passes(32, 10) <= 500  # type: ignore[operator]
+    assert {f: v for f, v in search if f not in WORK} == {f: v for f, v in whole if f not in WORK}

@@ -98,7 +98,7 @@ def test_the_pages_are_told_once_they_are_there_and_the_server_ends_with_the_com
             with urlopen(f"{found[0]}/health", timeout=30) as answer:
                 assert answer.status == 200
         finally:
-            running.send_signal(signal.SIGINT)
+            running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
     with pytest.raises(OSError, match="refused"):
         urlopen(f"{found[0]}/health", timeout=30)
