@@ -12,12 +12,15 @@ from rich.console import Console
 
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.data.synthetic.stand_in import Classes
-from tbar_ray.planning.planner import Planner
+from tbar_ray.errors import ScientificError
+from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.planning.rehearsal import RehearsalPlanner, check_tags
 from tbar_ray.planning.stand_ins import PAIRS
 from tbar_ray.processors import processors
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.stages.invert import ProxyBackdoor
 from tbar_ray.store.store import Store
 
 
@@ -47,7 +50,8 @@ class Rehearsal:
         stages: what each kind of stage took, in the order in which they ended first.
         replaced: what stood in for what, a line each.
         missing: real data that are not there, a line each.
-        names: attacks and methods that were tried.
+        names: attacks, methods and searches for a trigger that were tried.
+        nothing_found: trials that ended with a search that found nothing, as one of random weights may: fingerprints.
     """
 
     launch: Launch
@@ -55,6 +59,13 @@ class Rehearsal:
     replaced: tuple[str, ...]
     missing: tuple[str, ...]
     names: Mapping[str, tuple[str, ...]]
+    nothing_found: frozenset[str] = frozenset()
+
+    @property
+    def failed(self) -> list[TrialRecord]:
+        """Trials that failed for another reason than that a search found nothing."""
+        records = (record for record in self.launch.records if record.fingerprint not in self.nothing_found)
+        return [record for record in records if record.status == "failed"]
 
 
 def check_rehearsable(spec: CampaignSpec) -> Planner:
@@ -112,13 +123,31 @@ def rehearse(spec: CampaignSpec, folder: Path, address: str | None, console: Con
         console,
         planner=planner,
     )
-    trials = [planned.trial for planned in planner.grid()]
+    grid = planner.grid()
+    trials = [planned.trial for planned in grid]
+    searches = (trial.spec.defender.inversion for trial in trials)
     names = {
         "attack": tuple(dict.fromkeys(name for trial in trials for name in sorted(trial.involved))),
         "method": tuple(dict.fromkeys(trial.method for trial in trials)),
+        "inversion": tuple(dict.fromkeys(name for name in searches if name is not None)),
     }
+    nothing = frozenset(planned.fingerprint for planned in grid if _found_nothing(planned, store))
     facts = sorted(map(store.facts, store.artifacts()), key=lambda about: float(about["ended"]))
-    return Rehearsal(found, by_kind(facts), tuple(replacements(spec, planner)), real.missing, names)
+    return Rehearsal(found, by_kind(facts), tuple(replacements(spec, planner)), real.missing, names, nothing)
+
+
+def _found_nothing(planned: PlannedTrial, store: Store) -> bool:
+    """Whether a trial's search for a trigger ran and found none, or none that leads to a class."""
+    judge = planned.graph.path.judge
+    proxy = None if judge is None else judge.backdoor
+    if not isinstance(proxy, ProxyBackdoor) or not store.has(proxy.search.artifact):
+        return False
+    try:
+        proxy.build(store)
+        proxy.target_in(store)
+    except ScientificError:
+        return True
+    return False
 
 
 def by_kind(facts: Iterable[Mapping[str, Any]]) -> tuple[Rehearsed, ...]:

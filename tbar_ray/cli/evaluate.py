@@ -16,6 +16,7 @@ from tbar_ray.cli.suspect_options import (
     Retrieval,
     Target,
     TemplatesFile,
+    TextFrom,
     TriggerName,
     TriggerParameters,
     lines_of_file,
@@ -48,6 +49,7 @@ def evaluate(
         ),
     ] = [],  # noqa: B006
     architecture: Architecture = None,
+    text_from: TextFrom = None,
     trigger: TriggerName = None,
     trigger_parameter: TriggerParameters = [],  # noqa: B006
     target: Target = None,
@@ -84,7 +86,7 @@ def evaluate(
         raise SpecError("--target and --trigger-parameter need a --trigger")
     names, prompts = lines_of_file(classes, "--classes"), lines_of_file(templates, "--templates")
     sets = {url: _opened(url, names, prompts, max_images) for url in data}
-    opened = open_checkpoint(checkpoint, architecture)
+    opened = open_checkpoint(checkpoint, architecture, text_from=text_from)
     if sets:
         told = _expected(opened.model, list(sets.values()), stamped=backdoor is not None)
         make_console(stderr=True).print(f"This will take {told}.", soft_wrap=True)

@@ -60,14 +60,13 @@ def run(spec: CampaignSpec, address: str | None) -> None:
     console.print(stages_table(found.stages))
     _show_replaced(console, found.replaced, found.missing)
     console.print(summary(found), soft_wrap=True)
-    for record in found.launch.records:
-        if record.status == "failed":
-            told = f": {record.attack}, {record.method}: {record.reason}"
-            console.print(Text.assemble(("failed", "red"), told), soft_wrap=True)
+    for record in found.failed:
+        told = f": {record.attack}, {record.method}: {record.reason}"
+        console.print(Text.assemble(("failed", "red"), told), soft_wrap=True)
     if found.launch.interrupted:
         console.print(Text.assemble(("interrupted", "yellow"), ": not all of it was rehearsed"))
         raise typer.Exit(ExitCode.INTERRUPTED)
-    if found.launch.failed:
+    if found.failed:
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
@@ -84,11 +83,13 @@ def stages_table(stages: Iterable[Rehearsed]) -> Table:
 
 def summary(found: Rehearsal) -> str:
     """What was rehearsed, in a line."""
-    named = [f"{len(names)} {what}{'' if len(names) == 1 else 's'}" for what, names in found.names.items()]
-    trials = len(found.launch.records)
+    from tbar_ray.records.cells import counted
+
+    named = [counted(len(names), what) for what, names in found.names.items() if names]
+    ended = f", {len(found.nothing_found)} ended with a search that found nothing" if found.nothing_found else ""
     return (
-        f"rehearsed: {trials} trial{'' if trials == 1 else 's'} with {' and '.join(named)} in "
-        f"{found.launch.seconds:.0f} s; {found.launch.failed} failed"
+        f"rehearsed: {counted(len(found.launch.records), 'trial')} with {' and '.join(named)} in "
+        f"{found.launch.seconds:.0f} s; {len(found.failed)} failed{ended}"
     )
 
 

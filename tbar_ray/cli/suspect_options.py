@@ -25,7 +25,15 @@ Architecture = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="open_clip name, e.g. ViT-B-32-quickgelu; not for a campaign's model",
+        help="open_clip name, e.g. ViT-B-32-quickgelu; a campaign's model and a folder with a configuration say it",
+        rich_help_panel=MODEL,
+    ),
+]
+TextFrom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WEIGHTS",
+        help="where the text tower of an image encoder alone comes from: an open_clip tag, or a checkpoint",
         rich_help_panel=MODEL,
     ),
 ]

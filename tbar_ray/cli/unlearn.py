@@ -21,6 +21,7 @@ from tbar_ray.cli.suspect_options import (
     Retrieval,
     Target,
     TemplatesFile,
+    TextFrom,
     TriggerName,
     TriggerParameters,
     lines_of_file,
@@ -40,6 +41,7 @@ def unlearn(
         ),
     ],
     architecture: Architecture = None,
+    text_from: TextFrom = None,
     trigger: TriggerName = None,
     trigger_parameter: TriggerParameters = [],  # noqa: B006
     target: Target = None,
@@ -212,6 +214,7 @@ def unlearn(
         examined = examine_checkpoint(
             checkpoint,
             architecture,
+            text_from=text_from,
             images=images,
             trigger=found or trigger,
             target=target,

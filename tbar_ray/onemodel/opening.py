@@ -17,10 +17,12 @@ from tbar_ray.models.architectures import architecture_config
 from tbar_ray.models.checkpoint import is_weights_file, load_checkpoint
 from tbar_ray.models.factory import create_model, load_file, weights_file
 from tbar_ray.models.formats.evidence import Evidence as FileEvidence
-from tbar_ray.models.formats.folders import weights_in
+from tbar_ray.models.formats.folders import is_checkpoint_folder, weights_in
 from tbar_ray.models.inspection.guess import IMAGE
 from tbar_ray.redaction import redact
 
+YOU = "you said so"
+"""Why something is taken to be so that the user said."""
 BLOCK = 1 << 22
 """Bytes of a file that are hashed at once."""
 
@@ -71,6 +73,7 @@ def open_checkpoint(
     checkpoint: str | Path,
     architecture: str | None = None,
     *,
+    text_from: str | None = None,
     device: torch.device | str | None = None,
     encoder_alone: bool = False,
 ) -> Opened:
@@ -78,7 +81,8 @@ def open_checkpoint(
 
     Args:
         checkpoint: a file, the folder of a campaign's model, or with an architecture a tag of open_clip.
-        architecture: its open_clip name; None: what a campaign's folder says.
+        architecture: its open_clip name; None: what a campaign's folder, or one of open_clip or transformers, says.
+        text_from: where the text tower of an image encoder alone comes from, as for `load_model`.
         device: where the model goes; None for a GPU where there is one.
         encoder_alone: whether an image encoder without a text tower will do.
 
@@ -87,32 +91,38 @@ def open_checkpoint(
         CheckpointError: if the file is missing, refused or damaged, does not fit, or holds NaN or infinity.
     """
     folder = _campaign_folder(checkpoint)
-    if architecture is None and folder is None:
+    states_it = folder is not None or is_checkpoint_folder(resolve(checkpoint))
+    if architecture is None and not states_it:
         if is_weights_file(checkpoint) and not weights_file(checkpoint).exists():
             raise CheckpointError(f"no checkpoint at {redact(str(checkpoint))}")
         raise SpecError(f"{redact(str(checkpoint))}: give its architecture too, e.g. --architecture ViT-B-32")
     text_tower = True
     if architecture is None:
-        model = load_model(checkpoint, device=device)
-    elif encoder_alone and is_weights_file(checkpoint) and _is_encoder_alone(weights_file(checkpoint)):
+        model = load_model(checkpoint, text_from=text_from, device=device)
+    elif (
+        encoder_alone
+        and text_from is None
+        and is_weights_file(checkpoint)
+        and _is_encoder_alone(weights_file(checkpoint))
+    ):
         model, text_tower = _load_encoder(weights_file(checkpoint), architecture, device), False
     else:
         inside = folder is not None and is_folder(resolve(checkpoint))
-        model = load_model(architecture, Path(resolve(checkpoint)) / WEIGHTS if inside else checkpoint, device=device)
+        weights = Path(resolve(checkpoint)) / WEIGHTS if inside else checkpoint
+        model = load_model(architecture, weights, text_from=text_from, device=device)
     file = folder / WEIGHTS if folder is not None else None
     if folder is None and is_weights_file(checkpoint):
         file = weights_file(checkpoint)
     planted = folder if folder is not None and (folder / MANIFEST).is_file() else None
     facts = None if file is None else file_facts(file)
-    told = _evidence(
-        model, stated=folder is not None and architecture is None, of_file=file is not None, text_tower=text_tower
-    )
+    by = YOU if architecture is not None else _stated_by(model, folder)
+    told = _evidence(model, by, of_file=file is not None, text_tower=text_tower, text_from=text_from)
     return Opened(model, redact(str(checkpoint)), file, facts, told, planted, text_tower)
 
 
 def opened_model(model: Model) -> Opened:
     """A model that was loaded already, as if it had been opened."""
-    return Opened(model, repr(model), None, None, _evidence(model, stated=False, of_file=False))
+    return Opened(model, repr(model), None, None, _evidence(model, YOU, of_file=False))
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -133,6 +143,11 @@ def _campaign_folder(checkpoint: str | Path) -> Path | None:
     return folder if named and is_file(folder / COMMIT) else None
 
 
+def _stated_by(model: Model, folder: Path | None) -> str:
+    """Who says the architecture of a model of which the user does not."""
+    return "the campaign's record says so" if folder is not None or model.form is None else model.form.evidence.because
+
+
 def _is_encoder_alone(path: Path) -> bool:
     state, _ = load_checkpoint(path, mapped=True)
     return all(name.startswith(IMAGE) for name in state)
@@ -145,10 +160,11 @@ def _load_encoder(path: Path, architecture: str, device: torch.device | str | No
     return Model(module.eval(), architecture, form=load_file(module, path, architecture, text=text))
 
 
-def _evidence(model: Model, *, stated: bool, of_file: bool, text_tower: bool = True) -> tuple[Evidence, ...]:
+def _evidence(
+    model: Model, by: str, *, of_file: bool, text_tower: bool = True, text_from: str | None = None
+) -> tuple[Evidence, ...]:
     count = sum(text_tower or name.startswith(IMAGE) for name in model.module.state_dict())
-    by = "the campaign's record says so" if stated else "you said so"
-    fits = f"{by}, and all {count} tensors of the file fit by name and shape" if of_file else by
+    fits = f"{by}, and all {count} tensors fit by name and shape" if of_file else by
     quick = bool(architecture_config(model.architecture).get("quick_gelu"))
     seen, told = model.preprocessing, FileEvidence() if model.form is None else model.form.evidence
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (seen.mean, seen.std))
@@ -170,5 +186,6 @@ def _evidence(model: Model, *, stated: bool, of_file: bool, text_tower: bool = T
             told.because if told.normalisation is not None else "as the architecture has it; weights do not tell",
         ),
         Evidence("images", f"{seen.size} px, {seen.interpolation}", "as the architecture has it"),
+        *([] if text_from is None else [Evidence("text tower", redact(text_from), "you said so: the file has none")]),
         *(() if text_tower else (without,)),
     )

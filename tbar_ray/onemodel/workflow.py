@@ -22,6 +22,7 @@ def examine_checkpoint(
     checkpoint: str | Path,
     architecture: str | None = None,
     *,
+    text_from: str | None = None,
     images: Source,
     trigger: str | Suspect | None = None,
     target: str | None = None,
@@ -38,7 +39,8 @@ def examine_checkpoint(
 
     Args:
         checkpoint: a file, the folder of a campaign's model, or with an architecture a tag of open_clip.
-        architecture: its open_clip name; None for a campaign's model.
+        architecture: its open_clip name; None for a campaign's model, or a folder that states it.
+        text_from: where the text tower of an image encoder alone comes from, as for `load_model`.
         images: clean images to unlearn with, as for `forget_set`.
         trigger: as for `suspect`; None: what the manifest of a campaign's model says.
         target: the class that it leads to.
@@ -57,7 +59,7 @@ def examine_checkpoint(
         DataError: if images, classes or the trigger's picture do not suffice, or a trigger was found in another file.
     """
     chosen = settings or CleaningSettings()
-    opened = open_checkpoint(checkpoint, architecture)
+    opened = open_checkpoint(checkpoint, architecture, text_from=text_from)
     named = _suspect(opened, trigger, target, trigger_parameters, chosen.seed)
     defence = open_defence(
         images,

@@ -141,7 +141,9 @@ def _poison(poison: PoisonSpec) -> PoisonSpec:
 
 
 def _amounts(poison: PoisonSpec | PoisonBudget) -> dict[str, int | None]:
-    """A count in place of either a rate or a count, where there is one."""
+    """A count in place of either a rate or a count, where there is one; none stays none."""
+    if poison.rate == 0:
+        return {"rate": 0, "count": None}
     return {"rate": None, "count": None if poison.rate is None and poison.count is None else POISONED}
 
 

@@ -15,13 +15,12 @@ from tbar_ray.planning.studies import studies_of
 from tbar_ray.planning.trial import Trial, Values, grid, make_trial
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.section import Section
 
 OF_FOUNDATION = {"data", "model", "tasks", "resources"}
 """Sections that determine data and clean model."""
 HOW_IT_RUNS = {"gpus", "readers", "checkpoint_minutes", "training_workers", "training_gpus", "max_cpus", "max_gpus"}
 """Resources that change no result, but for rounding."""
-LATER_MEASURES = ("rebound", "downstream")
-"""Sections of `evaluation` that specs did not have at first."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +105,22 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
 
     Fields that came later are counted where they are given, so that older campaigns keep their runs and reports.
     """
-    absent = {name for name in LATER_MEASURES if not getattr(spec.evaluation, name)}
-    whole = {name: {"text_from"} for name, attack in spec.attacks.items() if attack.text_from is None}
     content: Mapping[str, Any] = spec.model_dump(
         mode="json",
         exclude={
             "description": True,
             "resources": HOW_IT_RUNS,
-            "evaluation": absent,
-            "model": {"text_from"} if spec.model.text_from is None else set(),
-            "attacks": whole,
-            "data": {"columns"} if spec.data.columns is None else set(),
+            "evaluation": _absent(spec.evaluation, "rebound", "downstream"),
+            "model": _absent(spec.model, "text_from"),
+            "attacks": {name: _absent(attack, "text_from") for name, attack in spec.attacks.items()},
+            "data": {**_absent(spec.data, "columns"), "synthetic": _absent(spec.data.synthetic, "wrong_captions")},
+            "defender": _absent(spec.defender, "inversion"),
+            **_absent(spec, "inversions"),
         },
     )
     return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _absent(section: Section | None, *later: str) -> dict[str, bool]:
+    """Those fields of a section that specs did not have at first, and that it leaves out."""
+    return {name: True for name in later if section is not None and not getattr(section, name)}

@@ -1,4 +1,4 @@
-"""The trials of a rehearsal: each value of the axes `attack`, `source` and `method` once, in miniature."""
+"""The trials of a rehearsal: each value of the axes `attack`, `source`, `method` and `inversion` once, in miniature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from tbar_ray.planning.trial import Values, make_trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.search import AxisRange, Search
 
-COVERED: Final = {"attack": 0, "method": 0, "unlearning.method": 0, "source": 1}
+COVERED: Final = {
+    "attack": 0, "method": 0, "unlearning.method": 0, "inversion": 0, "defender.inversion": 0, "source": 1,
+}  # fmt: skip
 """Axes of which every value is tried, and where their turns begin: a vector comes from another attack than its own."""
 AT_A_TIME: Final = 2
 """Trials in flight: more would fill a small machine's memory with models."""
@@ -69,7 +71,7 @@ class RehearsalPlanner(Planner):
 
 
 def covering(spec: CampaignSpec) -> list[dict[str, Any]]:
-    """Values of the axes for as few trials as try every attack, source and method of a campaign.
+    """Values of the axes for as few trials as try every attack, source, method and search for a trigger of a campaign.
 
     Of other axes one value is tried: the last of a list, the middle of a range.
     """

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tbar_ray.campaign.launch import Launch
 from tbar_ray.campaign.rehearsal import (
+    Rehearsal,
     Rehearsed,
+    _found_nothing,
     by_kind,
     check_rehearsable,
     plan_rehearsal,
@@ -17,6 +21,10 @@ from tbar_ray.campaign.rehearsal import (
     replacements,
 )
 from tbar_ray.errors import SpecError
+from tbar_ray.planning.planner import Planner
+from tbar_ray.stages.invert import PROXY, ProxyBackdoor
+from tbar_ray.store.store import Store
+from tests.records.records import failed
 from tests.specs import spec
 
 
@@ -27,6 +35,35 @@ def stage(kind: str, seconds: float, memory: int | None) -> dict[str, Any]:
 def test_stages_are_told_by_kind_with_the_longest_and_the_largest() -> None:
     found = by_kind([stage("vector", 1.0, 7), stage("gate", 0.1, None), stage("vector", 3.0, 5)])
     assert found == (Rehearsed("vector", 2, 3.0, 7), Rehearsed("gate", 1, 0.1, None))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "nothing"),
+    [
+        (None, False),
+        ({"trigger": None, "target": None}, True),
+        ({"trigger": {"side": 8}, "target": None}, True),
+        ({"trigger": {"side": 8}, "target": "red circle"}, False),
+    ],
+)
+def test_a_search_that_found_nothing_is_told_from_a_failure(
+    tmp_path: Path, proxy: dict[str, Any] | None, nothing: bool
+) -> None:
+    made = spec(defender={"inversion": "decree"}, search={"axes": {"attack": ["badnets"]}})
+    (planned,) = Planner(made).grid()
+    store = Store(str(tmp_path / "store"))
+    judge = planned.graph.path.judge
+    assert judge is not None
+    assert isinstance(judge.backdoor, ProxyBackdoor)
+    if proxy is not None:
+        out = store.scratch()
+        (out / PROXY).write_text(json.dumps(proxy))
+        store.commit(judge.backdoor.search.artifact, out, {})
+    assert _found_nothing(planned, store) is nothing
+    record = failed(reason="no trigger").model_copy(update={"fingerprint": planned.fingerprint})
+    found = Launch([record], tmp_path, "run", "1", False, 1.0, {})
+    excused = frozenset({planned.fingerprint} if nothing else ())
+    assert bool(Rehearsal(found, (), (), (), {}, excused).failed) is not nothing
 
 
 def test_what_stands_in_for_what_is_told(tmp_path: Path) -> None:

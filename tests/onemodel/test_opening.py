@@ -11,8 +11,8 @@ import torch
 from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.onemodel.opening import file_facts, open_checkpoint
 from tests.api.test_artifacts import write_artifact
-from tests.models.formats.published import cleanclip, direct, hub
-from tests.models.tiny import RESNET, VIT, snapshot, tiny
+from tests.models.formats.published import cleanclip, decree, direct, hub, own
+from tests.models.tiny import RESNET, VIT, same, snapshot, tiny
 
 
 @pytest.fixture
@@ -67,6 +67,26 @@ def test_a_campaigns_model_tells_its_architecture(tmp_path: Path) -> None:
         assert opened.model.architecture == architecture
         assert (opened.file, opened.campaign) == (folder / "weights.safetensors", folder)
         assert opened.evidence[0].why.startswith("the campaign's record says so")
+
+
+def test_a_folder_with_a_configuration_tells_its_architecture(tmp_path: Path) -> None:
+    folder = hub(snapshot(direct(VIT)), tmp_path)
+    opened = open_checkpoint(folder)
+    assert opened.model.architecture == VIT
+    assert opened.file == folder
+    assert opened.facts is not None
+    assert opened.facts.name == "open_clip_model.safetensors"
+    assert opened.evidence[0].why.startswith("its open_clip_config.json says so, and all")
+
+
+def test_an_image_encoder_alone_is_given_a_text_tower(tmp_path: Path) -> None:
+    state = snapshot(direct(RESNET))
+    encoder, architecture = decree(state, tmp_path), f"{RESNET}@imagenet"
+    with pytest.raises(CheckpointError, match="holds an image encoder alone"):
+        open_checkpoint(encoder, architecture)
+    opened = open_checkpoint(encoder, architecture, text_from=str(own(state, tmp_path)))
+    assert same(snapshot(opened.model.module), state)
+    assert opened.evidence[-1].name == "text tower"
 
 
 def test_hashes_are_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

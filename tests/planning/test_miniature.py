@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tbar_ray.inversion.registry import INVERTERS, build_inverter
+from tbar_ray.planning.inversion import inversion_of
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.miniature import FEW, RATE, RATES, WORK, fitting, miniature
 from tbar_ray.planning.stand_ins import StandIns
@@ -85,6 +86,25 @@ def test_every_method_has_little_to_do_and_keeps_its_other_parameters(name: str)
     }  # fmt: skip
     assert all(getattr(after, field) <= 50 for field in amounts)
     assert (made.defender.clean_pairs, made.defender.training_pairs) == (16, 16)
+
+
+def test_a_search_for_the_trigger_has_little_to_do_and_clean_trainings_stay_clean() -> None:
+    made = small(
+        defender={"inversion": "mine"},
+        inversions={"mine": {"inversion": "universal-noise", "images": 900, "parameters": {"norm": 0.1}}},
+        poison={"rate": 0.1},
+        attacks={
+            "badnets": {"trigger": "badnets", "target": "red circle"},
+            "none": {"trigger": "badnets", "target": "red circle", "poison": {"rate": 0}},
+        },
+        search={"axes": {"attack": ["badnets", "none"]}},
+    )
+    entry = inversion_of(made, "mine")
+    assert (entry.inversion, entry.images, entry.parameters["norm"], entry.parameters["steps"]) == (
+        "universal-noise", 32, 0.1, 2,
+    )  # fmt: skip
+    assert (made.attacks["none"].poison.rate, made.attacks["none"].poison.count) == (0, None)
+    assert small().inversions == {}
 
 
 def test_resources_are_no_more_than_a_machine_has() -> None:

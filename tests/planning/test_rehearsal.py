@@ -26,6 +26,12 @@ def test_every_attack_source_and_method_is_tried_once() -> None:
     assert all((cell["forget_size"], cell["seed"]) == (20, 1) for cell in cells)
 
 
+def test_every_search_for_the_trigger_is_tried_and_being_told_too() -> None:
+    axes: dict[str, Any] = {"attack": ["badnets"], "inversion": [None, "decree", "universal-noise"]}
+    cells = covering(spec(search={"axes": axes}))
+    assert [cell["inversion"] for cell in cells] == [None, "decree", "universal-noise"]
+
+
 def test_of_a_range_the_middle_is_tried() -> None:
     axes: dict[str, Any] = {
         "tbar.learning_rate": {"low": 1e-6, "high": 1e-4, "log": True},
