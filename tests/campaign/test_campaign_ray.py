@@ -308,7 +308,7 @@ def test_shares_of_a_grid_record_under_one_run_and_the_last_reports_the_whole(fi
     assert [len(trials) for trials in reports] == [2, 4]
     assert [trial["fingerprint"] for trial in reports[1]] == [record.fingerprint for record in first.records]
     assert states == [["RUNNING"], ["FINISHED"]]
-    assert Counter(run.data.tags["tbar.kind"] for run in runs) == {"campaign": 1, "trial": 4}
+    assert Counter(run.data.tags["tbar.kind"] for run in runs) == {"campaign": 1, "trial": 4, "training": 3}
     (parent,) = [run for run in runs if run.data.tags["tbar.kind"] == "campaign"]
     assert parent.data.metrics["trials"] == 4
 
@@ -345,7 +345,11 @@ def test_a_trial_that_cannot_be_carried_out_leaves_the_others_alone(
     experiment = client.get_experiment_by_name("large")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
-    assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED"]  # the campaign and one trial
+    of_kind = {
+        kind: [r.info.status for r in runs if r.data.tags["tbar.kind"] == kind] for kind in ("campaign", "trial")
+    }
+    assert of_kind["campaign"] == ["FAILED"]
+    assert sorted(of_kind["trial"]) == ["FAILED", "FINISHED"]
     (failed,) = [run for run in runs if run.data.tags.get("tbar.status") == "failed"]
     assert failed.data.tags["tbar.reason"] == bad["reason"]
 
@@ -393,5 +397,6 @@ def test_results_survive_the_loss_of_mlflow(
     experiment = client.get_experiment_by_name("lost")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
-    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert Counter(run.data.tags["tbar.kind"] for run in runs) == {"campaign": 1, "trial": 3, "training": 2}
     assert all("ca" in run.data.metrics for run in runs if run.data.tags["tbar.kind"] == "trial")

@@ -328,8 +328,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/stages/alpha_path.py",
-        "coefficient, device, self.statistics, self",
-        'coefficient, device, "as_applied", self',
+        "            device,\n            self.statistics,\n",
+        '            device,\n            "as_applied",\n',
         "tests/campaign/test_export.py",
     ),
 )
