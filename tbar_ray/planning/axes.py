@@ -42,7 +42,7 @@ def percent(value: Setting) -> str:
 
 
 def told_or(value: Setting) -> str:
-    """Write the search that found a trigger; a dash stands for a trigger that is told."""
+    """Write the search that found a trigger, or that the defender was told it."""
     return "told" if value is None else number(value)
 
 
@@ -68,6 +68,12 @@ class Factor:
     def title(self) -> str:
         """The name in full, for figures and headings."""
         return self.long or self.label
+
+    @property
+    def unset(self) -> str:
+        """The label of trials without a value: what the axis says of that, else "not set"."""
+        text = self.form(None)
+        return "not set" if text == number(None) else text
 
     def told(self, value: Setting) -> str:
         """Write name and value, for titles and run names."""

@@ -123,7 +123,7 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
         "found": record.found,
         "others": {name: _content(other) for name, other in record.others.items()},
         "disentanglement": _content(record.disentanglement),
-        "inversion": _content(record.inversion),
+        "inversion_found": _content(record.inversion),
         "downstream": {name: _content(scores) for name, scores in record.downstream.items()},
         "rebounds": [_content(rebound) for rebound in record.rebounds],
         "alphas": list(record.alphas),

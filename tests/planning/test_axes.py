@@ -145,3 +145,9 @@ def test_kinds_of_axes() -> None:
     assert is_aliased("unlearning.method")
     assert not is_aliased("seed")
     assert not is_aliased("model.training.epochs")
+
+
+def test_trials_without_a_value_are_labelled_as_the_axis_says() -> None:
+    factors = factors_of(["inversion", "forget_size"])
+    assert factors["inversion"].unset == factors["inversion"].form(None) == "told"
+    assert factors["forget_size"].unset == "not set"

@@ -32,6 +32,7 @@ def test_columns_of_a_campaign_with_a_search() -> None:
     made = [record(axes={"inversion": "decree"}, inversion=FOUND)]
     row = result_of(made[0], fields_of(made))
     assert (row["inversion_score"], row["inversion_target_found"], row["inversion_iou"]) == (2.41, True, 0.5)
+    assert row["inversion"] == "decree"  # the axis keeps its column
     assert "inversion_score" not in fields_of(grid())
 
 

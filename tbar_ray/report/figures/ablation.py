@@ -27,7 +27,6 @@ from tbar_ray.report.figures.looks import (
     MOST_COLOURS,
     MOST_DASHES,
     UNSET,
-    UNSET_LABEL,
     factors_drawn,
     factors_within,
     levels_of,
@@ -94,7 +93,7 @@ class _Lines:
         """Entries of the legend: the levels, under the axis's name; none for a single one."""
         if self._levels is None or len(self.keys) < 2:
             return []
-        labels = [UNSET_LABEL if level is None else self._levels.labels[level] for level in self.keys]
+        labels = [self._levels.factor.unset if level is None else self._levels.labels[level] for level in self.keys]
         keys = [
             style.key(label, linewidth=1.5, markersize=6, **self.look(level))
             for label, level in zip(labels, self.keys, strict=True)

@@ -31,7 +31,6 @@ class Look:
 
 UNSET = Look(style.FAINT, style.DASHES[0], "*")
 """Of a trial that has no such axis, as one of a method without the parameter."""
-UNSET_LABEL = "not set"
 
 
 def factors_within(records: Sequence[TrialRecord]) -> list[Factor]:
@@ -93,12 +92,12 @@ class Looks:
             for i, label in enumerate(self._colours.labels)
         ]
         if self._unset[0]:
-            colours.append(style.key(UNSET_LABEL, color=UNSET.colour, linewidth=2.4))
+            colours.append(style.key(self._colours.factor.unset, color=UNSET.colour, linewidth=2.4))
         entries = [style.heading(self._colours.factor.title), *colours] if len(colours) > 1 else []
         if self._dashes is not None and len(self._dashes) + self._unset[1] > 1:
             entries.append(style.heading(self._dashes.factor.title))
             kinds = [(label, *style.level_dashes(i)) for i, label in enumerate(self._dashes.labels)]
-            kinds += [(UNSET_LABEL, UNSET.dashes, UNSET.marker)] * self._unset[1]
+            kinds += [(self._dashes.factor.unset, UNSET.dashes, UNSET.marker)] * self._unset[1]
             entries += [
                 style.key(label, color=style.FAINT, linestyle=dashes, marker=marker, markersize=5, linewidth=1.4)
                 for label, dashes, marker in kinds
