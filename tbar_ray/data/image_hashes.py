@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from tbar_ray.data.samples import Samples
 from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.processors import processors
 
+HashT = TypeVar("HashT")
 AT_ONCE = 1024  # images that are submitted together: progress moves, and few are held
 
 
@@ -30,31 +32,42 @@ def image_sizes(samples: Samples) -> NDArray[np.int64]:
 def image_hashes(
     samples: Samples, positions: Sequence[int], progress: Callable[[int], None] | None = None
 ) -> dict[int, bytes]:
-    """SHA-256 of images, by position; those that cannot be read are left out.
+    """SHA-256 of images, by position; those that cannot be read are left out. Arguments as for `hashed`."""
+    return hashed(samples, positions, lambda content: hashlib.sha256(content).digest(), progress)
+
+
+def hashed(
+    samples: Samples,
+    positions: Sequence[int],
+    hash_of: Callable[[bytes], HashT | None],
+    progress: Callable[[int], None] | None = None,
+) -> dict[int, HashT]:
+    """Hashes of images, by position; those that cannot be read, or have no hash, are left out.
 
     Args:
         samples: the set.
         positions: of the images.
+        hash_of: hash of an image's bytes; None where it has none.
         progress: called with the number of images just hashed.
 
     Raises:
         ShardChangedError: if a shard changes meanwhile.
     """
-    found: dict[int, bytes] = {}
-    with ThreadPoolExecutor(processors()) as pool:  # hashing releases the interpreter's lock
+
+    def one(i: int) -> HashT | None:
+        try:
+            return hash_of(samples.image_bytes(i))
+        except ShardChangedError:
+            raise
+        except DataError:
+            return None
+
+    found: dict[int, HashT] = {}
+    with ThreadPoolExecutor(processors()) as pool:  # decoding and hashing release the interpreter's lock
         for start in range(0, len(positions), AT_ONCE):
             part = positions[start : start + AT_ONCE]
-            digests = pool.map(lambda i: _hash(samples, i), part)
-            found |= {position: digest for position, digest in zip(part, digests, strict=True) if digest is not None}
+            hashes = zip(part, pool.map(one, part), strict=True)
+            found |= {position: value for position, value in hashes if value is not None}
             if progress is not None:
                 progress(len(part))
     return found
-
-
-def _hash(samples: Samples, i: int) -> bytes | None:
-    try:
-        return hashlib.sha256(samples.image_bytes(i)).digest()
-    except ShardChangedError:
-        raise
-    except DataError:
-        return None

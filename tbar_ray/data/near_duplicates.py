@@ -7,7 +7,6 @@ in grey, 32 × 32 pixels, its cosine transform, and of the 8 × 8 lowest frequen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Final
 
@@ -16,11 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.fft import dctn
 
-from tbar_ray.data.image_hashes import AT_ONCE
+from tbar_ray.data.image_hashes import hashed
 from tbar_ray.data.images import decode_image
 from tbar_ray.data.samples import Samples
-from tbar_ray.errors import DataError, ShardChangedError
-from tbar_ray.processors import processors
+from tbar_ray.errors import DataError
 
 SIDE: Final = 32
 LOW: Final = 8
@@ -39,23 +37,9 @@ Hashes = dict[int, int]
 def visual_hashes(samples: Samples, positions: Sequence[int], progress: Callable[[int], None] | None = None) -> Hashes:
     """64-bit hashes of images, by position; those that cannot be read, or are of one colour, are left out.
 
-    Args:
-        samples: the set.
-        positions: of the images.
-        progress: called with the number of images just hashed.
-
-    Raises:
-        ShardChangedError: if a shard changes meanwhile.
+    Arguments as for `hashed`.
     """
-    found: Hashes = {}
-    with ThreadPoolExecutor(processors()) as pool:  # decoding releases the interpreter's lock
-        for start in range(0, len(positions), AT_ONCE):
-            part = positions[start : start + AT_ONCE]
-            hashes = pool.map(lambda i: _hash_of(samples, i), part)
-            found |= {position: value for position, value in zip(part, hashes, strict=True) if value is not None}
-            if progress is not None:
-                progress(len(part))
-    return found
+    return hashed(samples, positions, lambda content: visual_hash(decode_image(content)), progress)
 
 
 def visual_hash(pixels: NDArray[np.uint8]) -> int | None:
@@ -112,12 +96,3 @@ def _agreeing(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> list[tuple[
     begins, ends = (np.searchsorted(ranked, one, side) for side in ("left", "right"))
     rows = np.flatnonzero(ends > begins)
     return [(int(row), order[begins[row] : ends[row]]) for row in rows]
-
-
-def _hash_of(samples: Samples, i: int) -> int | None:
-    try:
-        return visual_hash(decode_image(samples.image_bytes(i)))
-    except ShardChangedError:
-        raise
-    except DataError:
-        return None

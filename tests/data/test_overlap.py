@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from tbar_ray.data.open_sets import open_sets
 from tbar_ray.data.overlap import KeyList, Overlap, overlaps
 from tbar_ray.data.poison import PoisonedSample, PoisonPlan
 from tbar_ray.data.poison_manifest import PlantedPoison, write_manifest
+from tbar_ray.data.samples import Samples
 from tbar_ray.data.subset import Subset, write_subset
 from tbar_ray.errors import DataError
 
@@ -55,8 +58,13 @@ def test_every_two_of_many_are_compared(tmp_path: Path) -> None:
 
 def test_only_images_of_a_size_that_another_set_has_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    real = hashing._hash
-    monkeypatch.setattr(hashing, "_hash", lambda samples, i: read.append(i) or real(samples, i))
+    real = hashing.hashed
+
+    def hashed(samples: Samples, positions: Sequence[int], *rest: Any) -> dict[int, bytes]:
+        read.extend(positions)
+        return real(samples, positions, *rest)
+
+    monkeypatch.setattr(hashing, "hashed", hashed)
     large = picture(size=(90, 80))
     members = [*sample("k0", image=large), *sample("k1", image=picture(value=1))]
     first = Corpus.open(str(write_tar(tmp_path / "0.tar", members)))
