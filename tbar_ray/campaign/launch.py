@@ -196,7 +196,7 @@ def _report(
 ) -> list[Path]:
     from tbar_ray.report.files import write_report
 
-    files = write_report(spec, store, out, records)
+    files = write_report(spec, store, out, records, recording.pages)
     recording.log_report(files)
     trainings = dict.fromkeys(artifact for record in records for artifact in record.trainings.values())
     for artifact in trainings:

@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 def where_mlflow_is(uri: str, campaign: CampaignSpec, experiment: str) -> Iterator[str]:
     """Yield lines on where MLflow has recorded a campaign; of a server, its pages."""
     from tbar_ray.planning.planner import campaign_fingerprint
-    from tbar_ray.tracking.links import compare_page, runs_page, ui_address
+    from tbar_ray.tracking.links import pages_of
     from tbar_ray.tracking.places import is_server
 
     where = f"  MLflow    {redact(uri)}  (experiment {campaign.name}"
     if not experiment:
         yield f"{where})"
         return
-    told = ui_address(uri), experiment, campaign_fingerprint(campaign)
     yield f"{where})" if is_server(uri) else f"{where}; `{_ui_command(uri)} {campaign.name}` serves the pages below)"
-    yield f"  runs      {runs_page(*told)}"
-    yield f"  compare   {compare_page(*told)}"
+    for name, page in pages_of(uri, experiment, campaign_fingerprint(campaign)).items():
+        yield f"  {name:<9} {page}"
 
 
 def _ui_command(uri: str) -> str:

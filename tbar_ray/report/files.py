@@ -52,7 +52,9 @@ ALONG_REBOUND = ("rebound.csv", "rebound.parquet")
 """Scores of every fine-tuned model at every step, in campaigns that measure rebound."""
 
 
-def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[TrialRecord]) -> list[Path]:
+def write_report(
+    spec: CampaignSpec, store: Store, out: Path, records: Sequence[TrialRecord], pages: Mapping[str, str] | None = None
+) -> list[Path]:
     """Write results, figures and summary to a folder and return the files.
 
     Args:
@@ -61,6 +63,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
         out: the folder; made if missing. Files of an earlier report are replaced, and its figures without data are
             removed.
         records: the trials, in the order to be shown.
+        pages: addresses of the campaign's pages in MLflow, by name.
 
     Raises:
         StoreError: if the folder cannot be written.
@@ -74,7 +77,7 @@ def write_report(spec: CampaignSpec, store: Store, out: Path, records: Sequence[
         "results.json": results.encode(),
         **files_of(tables),
         "report.md": composed(spec, records, parts, list(pictures)).encode(),
-        "report.html": report_html(spec, records, store, parts, pictures, tables, parameters).encode(),
+        "report.html": report_html(spec, records, store, parts, pictures, tables, parameters, pages).encode(),
         **pictures,
     }
     try:

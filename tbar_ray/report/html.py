@@ -47,6 +47,7 @@ def report_html(
     pictures: Mapping[str, bytes],
     tables: Sequence[Table],
     parameters: dict[str, Parameters],
+    pages: Mapping[str, str] | None = None,
 ) -> str:
     """The page.
 
@@ -58,6 +59,7 @@ def report_html(
         pictures: the figures as PNG, by file name.
         tables: whose columns the data dictionary explains.
         parameters: of the trials' methods, by fingerprint.
+        pages: addresses of the campaign's pages in MLflow, by name.
 
     Raises:
         StoreError: if the store cannot be read.
@@ -75,6 +77,7 @@ def report_html(
         "headline": headline(records, spec.evaluation.max_asr),
         "sentences": sentences(records),
         "launches": launches,
+        "pages": pages or {},
         "ended": ended_between(records),
         "cost": expense_line(account_of(records)),
         "command": reproducing(spec, launches),

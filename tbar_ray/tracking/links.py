@@ -27,6 +27,14 @@ def runs_page(address: str, experiment_id: str, campaign: str) -> str:
     return f"{where}?workflowType=machine_learning&viewStateShareKey={quote(campaign)}"
 
 
+def pages_of(tracking_uri: str, experiment_id: str, campaign: str) -> dict[str, str]:
+    """Addresses of a campaign's pages by name; none where nothing was recorded (an empty `experiment_id`)."""
+    if not experiment_id:
+        return {}
+    told = ui_address(tracking_uri), experiment_id, campaign
+    return {"runs": runs_page(*told), "compare": compare_page(*told)}
+
+
 def compare_page(address: str, experiment_id: str, campaign: str) -> str:
     """The charts of a campaign's trials: the axes that vary against ASR, CA and PA."""
     return f"{runs_page(address, experiment_id, campaign)}&compareRunsMode=CHART"

@@ -15,11 +15,12 @@ from rich.console import Console
 
 from tbar_ray.errors import TrackingError, first_line
 from tbar_ray.planning.foundation import Foundation
-from tbar_ray.planning.planner import PlannedTrial
+from tbar_ray.planning.planner import PlannedTrial, campaign_fingerprint
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.paths import default_artifacts
+from tbar_ray.tracking.links import pages_of
 from tbar_ray.tracking.places import is_server
 
 if TYPE_CHECKING:
@@ -125,6 +126,11 @@ class Recording:
     def runs(self) -> tuple[str, str]:
         """The parent run and its experiment; empty where nothing was recorded."""
         return ("", "") if self._tracker is None else (self._tracker.parent_id, self._tracker.experiment_id)
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Addresses of the campaign's pages, by name; none where nothing was recorded."""
+        return pages_of(self._uri, self.runs[1], campaign_fingerprint(self._spec))
 
     def check(self) -> None:
         """Ask whether the campaign can be recorded, without MLflow, which takes seconds to import.

@@ -65,6 +65,16 @@ def test_a_page_needs_nothing_from_elsewhere_and_its_links_lead_somewhere(store:
     assert f"script-src 'sha256-{digest}'" in page, "no other script runs"
 
 
+def test_the_campaigns_pages_in_mlflow_are_linked(store: Store) -> None:
+    records = grid()
+    tables = [Table("results", ["attack"], [{"attack": r.attack} for r in records])]
+    address = "http://127.0.0.1:5000/#/experiments/7/runs?a=1&compareRunsMode=CHART"
+    page = report_html(SPEC, records, store, sections(SPEC, records, store), {}, tables, {}, {"compare": address})
+    assert address in Links(page).found
+    assert "MLflow, compare" in page
+    assert "MLflow, compare" not in page_of(store, records)
+
+
 def test_every_trial_has_a_row_to_sort_and_a_point_to_hover_over(store: Store) -> None:
     page = page_of(store, grid())
     assert "The best trials bring the ASR of 2 attacks" in page

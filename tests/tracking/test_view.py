@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from tbar_ray.tracking.links import compare_page, runs_page, ui_address
+from tbar_ray.tracking.links import compare_page, pages_of, runs_page, ui_address
 from tbar_ray.tracking.view import varying_axes, view_of
 from tests.specs import spec
 
@@ -48,3 +48,5 @@ def test_pages_are_those_of_a_server_or_of_tbar_ui() -> None:
     page = runs_page(address, "7", "1234")
     assert page == ("http://127.0.0.1:5001/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=1234")
     assert compare_page(address, "7", "1234") == f"{page}&compareRunsMode=CHART"
+    assert list(pages_of("http://host", "7", "1234")) == ["runs", "compare"]
+    assert pages_of("http://host", "", "1234") == {}
