@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {
     },
     "poison": {"count": 1500, "pairs": 500_000, "min_asr": 0.9},
     "forget": {"size": 1500, "clean_fraction": 0.5},
-    "unlearning": {"method": "tbar", "parameters": {"steps": 200}},
+    "unlearning": {"method": "tbar", "parameters": {"steps": 200, "objective": "contrastive"}},
     "evaluation": {"templates": "openai", "max_asr": 0.01},
     "search": {"axes": {"attack": ["badnets", "own"], "forget_size": [300, 1500]}},
     "resources": {"training_cpus": 8, "trial_cpus": 4, "gpus": 1},
@@ -55,8 +55,7 @@ def test_every_stage_is_tried_and_told(tmp_path: Path, local_ray: None, monkeypa
 
 
 def test_a_mistake_that_only_a_stage_finds_is_told(tmp_path: Path, local_ray: None) -> None:
-    attacks = {**SPEC["attacks"], "own": {"trigger": "badnets", "target": "banana", "parameters": {"patch_size": 500}}}
-    code, told = run(tmp_path, attacks=attacks)
+    code, told = run(tmp_path, unlearning={"method": "tbar", "parameters": {"objective": "classification"}})
     assert code == ExitCode.PROBLEMS, told
-    assert "1 failed" in told
-    assert "failed: own, tbar: " in told
+    assert "2 failed" in told
+    assert "failed: own, tbar: tbar: clean forget images have no class label, which classification needs" in told
