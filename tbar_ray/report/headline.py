@@ -59,7 +59,8 @@ def _of_method(records: Sequence[TrialRecord], max_asr: float | None) -> tuple[l
     name = max(dict.fromkeys(winners), key=winners.count)
     own = best_of_attacks([record for group in groups for record in group if record.method == name])
     first = winners.count(name)
-    attacks = "" if len(groups) == 1 else f" (best of {len({r.method for r in tried})} on {first} of {len(groups)})"
+    methods = len({record.method for record in tried})
+    attacks = "" if len(groups) == 1 else f" (of {methods} methods the best on {first} of {len(groups)} attacks)"
     return own or [record for group in groups for record in group if record.method == name], f"{name}{attacks}"
 
 

@@ -24,7 +24,9 @@ def test_where_methods_are_compared_the_best_of_them_is_named() -> None:
         for attack in ("badnets", "blended")
         for method, alpha in (("weak", 0.2), ("strong", 0.5))
     ]
-    assert headline(trials, None).startswith("strong (best of 2 on 2 of 2) brings the ASR of 2 attacks")
+    assert headline(trials, None).startswith(
+        "strong (of 2 methods the best on 2 of 2 attacks) brings the ASR of 2 attacks"
+    )
 
 
 def test_without_a_result_it_says_why() -> None:
