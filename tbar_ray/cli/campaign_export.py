@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tbar_ray.cli.campaign import Overrides, SpecPath, open_campaign
-from tbar_ray.cli.options import StoreUrl, local_path
+from tbar_ray.cli.options import StoreUrl, local_path, typed
 
 
 def export(
@@ -46,7 +45,7 @@ def export(
     from tbar_ray.records.names import run_name
 
     campaign, opened = open_campaign(spec, override, store)
-    exported = export_trial(campaign, opened, out, trial, command=["tbar", *sys.argv[1:]])
+    exported = export_trial(campaign, opened, out, trial, command=typed())
     record = exported.record
     typer.echo(f"trial     {record.fingerprint[:8]} {run_name(record)}: {exported.why}")
     for file in (*exported.files, exported.manifest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -55,3 +56,8 @@ StoreUrl = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON only")]
+
+
+def typed() -> list[str]:
+    """The command as it was typed, word by word."""
+    return ["tbar", *sys.argv[1:]]

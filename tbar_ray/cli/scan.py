@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tbar_ray.cli.options import AsJson, local_folder
+from tbar_ray.cli.options import AsJson, local_folder, typed
 from tbar_ray.cli.suspect_options import (
     DATA,
     OUTPUT,
@@ -118,7 +117,7 @@ def scan(
     for note in (found.told, *(f"could not be read, and left out: {line}" for line in found.lost)):
         if note:
             console.print(f"note: {note}", style="yellow", soft_wrap=True)
-    command = ["tbar", *sys.argv[1:]]
+    command = typed()
     saved = save_scan(found, out or Path(f"{stem_of(found.opened.source)}.scan"), command)
     if as_json:
         import json

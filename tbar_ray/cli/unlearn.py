@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tbar_ray.cli.completion import method_names
-from tbar_ray.cli.options import local_file, local_path
+from tbar_ray.cli.options import local_file, local_path, typed
 from tbar_ray.cli.suspect_options import (
     CHOICE,
     DATA,
@@ -174,7 +174,7 @@ def unlearn(
     2 bad input, 4 no backdoor found.
     """
     from tbar_ray.cli.console import make_console
-    from tbar_ray.cli.unlearn_end import command, end, refuse
+    from tbar_ray.cli.unlearn_end import end, refuse
     from tbar_ray.cli.watching import watching
     from tbar_ray.errors import NoBackdoorError, SpecError
     from tbar_ray.onemodel.rebound import curve_of, measure_cleaned
@@ -234,13 +234,13 @@ def unlearn(
             cleaned = clean_checkpoint(examined, force=force, watch=watch)
         except NoBackdoorError as error:
             refuse(console, error, examined, report or report_path(file))
-        saved = save_cleaned(cleaned, file, report=report, panels=panels, command=command())
+        saved = save_cleaned(cleaned, file, report=report, panels=panels, command=typed())
         # the checkpoint is safe by now, whatever becomes of the rest
         lasts = None if rebound is None else measure_cleaned(cleaned, rebound, rebound_rate, watch=watch)
         again = None if record is None else rescan(cleaned, record, watch=watch)
         if lasts is not None or again is not None:
             panels = panels_of(record, again, None if lasts is None else curve_of(lasts))
-            report_again(saved, cleaned, panels, command())
+            report_again(saved, cleaned, panels, typed())
     if lasts is not None:
         typer.echo(f"{lasts}\n")
     end(cleaned, saved, again)

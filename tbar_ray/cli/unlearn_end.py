@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from tbar_ray.cli.options import typed
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from tbar_ray.onemodel.scan_result import Scan
 
 
-def command() -> list[str]:
-    """The words that were typed."""
-    return ["tbar", *sys.argv[1:]]
-
-
 def refuse(
     console: Console, error: NoBackdoorError, examined: Examined | None = None, page: Path | None = None
 ) -> NoReturn:
@@ -33,7 +28,7 @@ def refuse(
     if examined is not None and page is not None:
         from tbar_ray.onemodel.report import write_report
 
-        typer.echo(f"report    {write_report(page, examined, command=command())}")
+        typer.echo(f"report    {write_report(page, examined, command=typed())}")
     raise typer.Exit(ExitCode.NO_BACKDOOR)
 
 

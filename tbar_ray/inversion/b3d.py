@@ -13,8 +13,8 @@ from torch.nn import functional
 from tbar_ray.inversion.base import Inversion, Inverter, Losses, Progress, silent
 from tbar_ray.inversion.mask_size import Smallest
 from tbar_ray.inversion.outlier import Outlier
-from tbar_ray.inversion.side_by_side import TEMPERATURE, SideBySide
-from tbar_ray.inversion.subject import Subject, batches, chunks
+from tbar_ray.inversion.side_by_side import SideBySide
+from tbar_ray.inversion.subject import Subject, batches
 from tbar_ray.seeding import torch_generator
 from tbar_ray.triggers.proxy import Proxy
 
@@ -102,14 +102,8 @@ class B3d(Inverter):
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy and rate [K, S] of every draw towards its class [K]."""
         masks, colours = drawn[0].flatten(0, 1), drawn[1].flatten(0, 1).sigmoid()
-        wanted = targets.to(masks.device).repeat_interleave(self.samples)[:, None].expand(-1, len(images))
-        costs, rates = [], []
-        for chunk in chunks(len(masks), self.at_once // len(images)):
-            logits = search.cosines(images, [masks[chunk], colours[chunk]]) / TEMPERATURE
-            loss = functional.cross_entropy(logits.flatten(0, 1), wanted[chunk].flatten(), reduction="none")
-            costs.append(loss.view(-1, len(images)).mean(1))
-            rates.append((logits.argmax(2) == wanted[chunk]).float().mean(1))
-        return torch.cat(costs).view(-1, self.samples), torch.cat(rates).view(-1, self.samples)
+        answers = search.ask(images, [masks, colours], targets.repeat_interleave(self.samples))
+        return answers.losses.view(-1, self.samples), answers.rates.view(-1, self.samples)
 
     def _gradients(self, parts: Sequence[Tensor], drawn: Sequence[Tensor], losses: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of the expected loss, by the score function of each distribution."""

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from tbar_ray.inversion.base import Inversion, Inverter, Progress, silent
-from tbar_ray.inversion.subject import Subject, draws
+from tbar_ray.inversion.base import Inversion, Inverter, Losses, Progress, silent
+from tbar_ray.inversion.subject import Subject, batches
 from tbar_ray.inversion.tanh_space import uniform, unit
 from tbar_ray.triggers.proxy import Proxy
 
@@ -96,37 +96,32 @@ class Decree(Inverter):
     def invert(self, subject: Subject, seed: int, progress: Progress = silent) -> Inversion:
         """Search with several starts; the least mask of all is the proxy."""
         images = subject.images.to(torch.float32).div_(255).to(subject.device)
-        batches = max(1, len(images) // self.batch_size)
+        epoch = self._epoch(len(images))
         side, states = images.shape[-1], [_Start() for _ in range(self.starts)]
         # float64, as in the original: the range of arctanh is reached within its last digits
-        masks = (
-            uniform(seed, "decree mask", self.starts, (1, side, side), torch.float64)
+        masks, patterns = (
+            uniform(seed, f"decree {what}", self.starts, (channels, side, side), torch.float64)
             .to(subject.device)
             .requires_grad_(True)
-        )
-        patterns = (
-            uniform(seed, "decree pattern", self.starts, (3, side, side), torch.float64)
-            .to(subject.device)
-            .requires_grad_(True)
+            for what, channels in (("mask", 1), ("pattern", 3))
         )
         optimizer = torch.optim.Adam([masks, patterns], lr=RATES[0][1], betas=(0.5, 0.9))
-        rows, live = draws(len(images), self.batch_size, seed, "decree order"), set(range(self.starts))
-        steps, losses = 0, list[tuple[int, float]]()
+        shown, live = batches(images, self.batch_size, seed, "decree order"), list(range(self.starts))
         total = self._most_steps(len(images))
+        losses = Losses(progress, total)
         with subject.frozen():
-            while live and steps < total:
-                optimizer.param_groups[0]["lr"] = next(rate for end, rate in RATES if steps // batches < end)
-                numbers = sorted(live)
-                loss = self._step(subject, images[next(rows)], masks, patterns, optimizer, states, numbers)
-                steps += 1
-                losses.append((steps, loss))
-                progress(steps, total, loss)
-                if steps % batches == 0:
-                    live -= {number for number in numbers if states[number].ended()}
-        return self._found(states, side, steps, losses[:: max(1, len(losses) // 100)])
+            while live and losses.steps < total:
+                optimizer.param_groups[0]["lr"] = next(rate for end, rate in RATES if losses.steps // epoch < end)
+                losses.tell(self._step(subject, next(shown), masks, patterns, optimizer, states, live))
+                if losses.steps % epoch == 0:
+                    live = [number for number in live if not states[number].ended()]
+        return self._found(states, side, losses)
+
+    def _epoch(self, images: int) -> int:
+        return max(1, images // self.batch_size)
 
     def _most_steps(self, images: int) -> int:
-        return min(self.steps, self.epochs * max(1, images // self.batch_size))
+        return min(self.steps, self.epochs * self._epoch(images))
 
     def _step(
         self,
@@ -155,17 +150,18 @@ class Decree(Inverter):
             states[number].tell(cosine, size, mask, paint)
         return float(losses.detach().mean())
 
-    def _found(self, states: list[_Start], side: int, steps: int, losses: list[tuple[int, float]]) -> Inversion:
+    def _found(self, states: list[_Start], side: int, losses: Losses) -> Inversion:
         best = min(states, key=lambda state: state.least)
         sizes = [state.least / (3 * side**2) if state.mask is not None else None for state in states]
         facts: dict[str, object] = {"pl1": sizes}
+        steps, kept = losses.steps, losses.kept()
         done = steps * self.batch_size * self.starts
         if best.mask is None or best.pattern is None:
-            return Inversion(None, None, steps=steps, images=done, losses=tuple(losses), facts=facts)
+            return Inversion(None, None, steps=steps, images=done, losses=kept, facts=facts)
         trigger = Proxy.of(keep=1 - best.mask, added=best.mask * best.pattern)
         size = torch.tensor(best.least / (3 * side**2)).clamp_min(1e-6)
         score = float(-size.log10())
-        return Inversion(trigger, score, steps=steps, images=done, losses=tuple(losses), facts=facts)
+        return Inversion(trigger, score, steps=steps, images=done, losses=kept, facts=facts)
 
 
 def _mean_cosine(embedded: Tensor) -> Tensor:

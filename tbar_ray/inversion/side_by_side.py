@@ -75,16 +75,16 @@ class SideBySide:
             parts: leaves [K, ...] that require gradients.
             targets: classes [K].
         """
-        losses, rates = [], []
-        for chunk in self._chunks(images, targets):
-            logits = self.cosines(images, [part[chunk] for part in parts]) / TEMPERATURE
-            wanted = targets[chunk].to(logits.device)[:, None].expand(logits.shape[:2])
-            loss = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
-            loss = loss.view(wanted.shape).mean(1)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            rates.append((logits.detach().argmax(2) == wanted).float().mean(1))
-        return Answers(torch.cat(losses), torch.cat(rates))
+        found = []
+        for answers in self._answers(images, parts, targets):
+            answers.losses.sum().backward()  # type: ignore[no-untyped-call]
+            found.append(Answers(answers.losses.detach(), answers.rates))
+        return _joined(found)
+
+    @torch.no_grad()
+    def ask(self, images: Tensor, parts: Sequence[Tensor], targets: Tensor) -> Answers:
+        """Losses and rates alone; arguments as for `backward`."""
+        return _joined(list(self._answers(images, parts, targets)))
 
     @torch.no_grad()
     def judge(self, images: Tensor, parts: Sequence[Tensor], targets: Tensor) -> Judged:
@@ -130,8 +130,21 @@ class SideBySide:
             tell(float(answers.losses.mean()))
         return found
 
+    def _answers(self, images: Tensor, parts: Sequence[Tensor], targets: Tensor) -> Iterator[Answers]:
+        """Those of as many perturbations as fit into memory, one lot after another."""
+        for chunk in self._chunks(images, targets):
+            logits = self.cosines(images, [part[chunk] for part in parts]) / TEMPERATURE
+            wanted = targets[chunk].to(logits.device)[:, None].expand(logits.shape[:2])
+            loss = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
+            rates = (logits.detach().argmax(2) == wanted).float().mean(1)
+            yield Answers(loss.view(wanted.shape).mean(1), rates)
+
     def _chunks(self, images: Tensor, targets: Tensor) -> Iterator[slice]:
         return chunks(len(targets), self.at_once // len(images))
+
+
+def _joined(found: Sequence[Answers]) -> Answers:
+    return Answers(torch.cat([each.losses for each in found]), torch.cat([each.rates for each in found]))
 
 
 def rms(values: Tensor) -> Tensor:

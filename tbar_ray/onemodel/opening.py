@@ -186,6 +186,6 @@ def _evidence(
             told.because if told.normalisation is not None else "as the architecture has it; weights do not tell",
         ),
         Evidence("images", f"{seen.size} px, {seen.interpolation}", "as the architecture has it"),
-        *([] if text_from is None else [Evidence("text tower", redact(text_from), "you said so: the file has none")]),
+        *([] if text_from is None else [Evidence("text tower", redact(text_from), f"{YOU}: the file has none")]),
         *(() if text_tower else (without,)),
     )

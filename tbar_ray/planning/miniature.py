@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tbar_ray.inversion.registry import build_inverter
 from tbar_ray.inversion.subject import LEAST_IMAGES
-from tbar_ray.planning.inversion import inversion_of
+from tbar_ray.planning.inversion import build_search, inversion_of
 from tbar_ray.planning.methods import alphas_of, build_method, method_of
 from tbar_ray.planning.stand_ins import PAIRS, StandIns
 from tbar_ray.spec.attack import Attack, Patch, PoisonBudget, PoisonSpec, Training
@@ -185,8 +184,7 @@ def _inversion(spec: CampaignSpec) -> dict[str, InversionSpec]:
     if (name := spec.defender.inversion) is None:
         return {}
     entry = inversion_of(spec, name)
-    search = build_inverter(str(entry.inversion), entry.parameters)
-    less = {"images": LEAST_IMAGES, "parameters": _less(search, entry.parameters)}
+    less = {"images": LEAST_IMAGES, "parameters": _less(build_search(spec, name), entry.parameters)}
     return {name: entry.model_copy(update=less)}
 
 

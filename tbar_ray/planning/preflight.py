@@ -19,7 +19,7 @@ from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.given_checkpoints import check_checkpoint
 from tbar_ray.planning.given_templates import check_templates
 from tbar_ray.planning.given_weights import given_weights
-from tbar_ray.planning.inversion import inversion_of
+from tbar_ray.planning.inversion import build_search
 from tbar_ray.planning.methods import build_method, lacking, used_methods
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.planted import another_task
@@ -215,21 +215,19 @@ def _classes_of(spec: CampaignSpec, base: Foundation, attack: Attack) -> tuple[s
 
 def _check_inversion(spec: CampaignSpec) -> None:
     """Make sure that the search for the trigger exists, and fits the campaign."""
-    from tbar_ray.inversion.registry import INVERTERS, build_inverter
+    from tbar_ray.inversion.registry import INVERTERS
 
     if (name := spec.defender.inversion) is None:
         return
-    entry = inversion_of(spec, name)
-    assert entry.inversion is not None
     place = f"inversions.{name}" if name in spec.inversions else "defender.inversion"
     try:
-        search = build_inverter(entry.inversion, entry.parameters)
+        search = build_search(spec, name)
     except SpecError as error:
         raise SpecError(f"{place}: {error}") from None
     if not search.finds_trigger:
         others = ", ".join(known for known, kind in INVERTERS.items() if kind.finds_trigger)
         raise SpecError(
-            f"{place}: {entry.inversion!r} is a detector: it finds no trigger to unlearn with; take one of {others}"
+            f"{place}: {search.name!r} is a detector: it finds no trigger to unlearn with; take one of {others}"
         )
     if spec.poison.plant == "together":
         raise SpecError("defender.inversion: several backdoors in one model cannot be told apart; plant 'separately'")
