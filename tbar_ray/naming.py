@@ -40,3 +40,8 @@ def build_named(registry: Mapping[str, type[ModelT]], what: str, name: str, para
         hint = nearest(field, entry.model_fields) if first["type"] == "extra_forbidden" else ""
         message = first["msg"].removeprefix("Value error, ")  # pydantic's prefix to a validator's message
         raise SpecError(f"{what} {name!r}: {field + ': ' if field else ''}{message}{hint}") from None
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """'1 trial' or '2,000 trials': the noun in the plural, by default with an s, unless there is one."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

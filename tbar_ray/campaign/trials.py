@@ -18,10 +18,10 @@ from tbar_ray.errors import StoreError
 from tbar_ray.execution.budget import Budget, Spending
 from tbar_ray.execution.ray_environment import prepare, resolve_address
 from tbar_ray.execution.reach import check_reachable
+from tbar_ray.naming import counted
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.rates import measured_rates
 from tbar_ray.planning.studies import searched_trials
-from tbar_ray.records.cells import counted
 from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges

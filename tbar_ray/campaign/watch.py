@@ -12,7 +12,7 @@ from rich.text import Text
 from tbar_ray.campaign.live import LiveState, live_states
 from tbar_ray.campaign.live_view import best_lines, head_line, kinds_table, running_table
 from tbar_ray.errors import StoreError
-from tbar_ray.records.cells import counted
+from tbar_ray.naming import counted
 from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.search.journal_place import FILE

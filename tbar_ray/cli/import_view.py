@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tbar_ray.naming import counted
+
 if TYPE_CHECKING:
     from tbar_ray.data.raw.downloaded import DownloadReport
     from tbar_ray.data.raw.labelled import Labelled
@@ -20,31 +22,31 @@ def tell_summary(summary: ImportSummary) -> None:
     """Tell what was written, and name what was not."""
     _name([str(loss) for loss in summary.lost], ": see the *_stats.json beside the shards")
     if summary.lost:
-        typer.echo(f"{_count(len(summary.lost), 'sample')} left out, since they cannot be read")
+        typer.echo(f"{counted(len(summary.lost), 'sample')} left out, since they cannot be read")
     if summary.excluded:
-        typer.echo(f"{_count(summary.excluded, 'sample')} left out, since the other set has their images")
+        typer.echo(f"{counted(summary.excluded, 'sample')} left out, since the other set has their images")
     kept = f", of which {summary.kept:,} were there" if summary.kept else ""
     typer.echo(
-        f"{_count(summary.samples, 'sample')} in {_count(summary.shards, 'shard')}{kept} "
+        f"{counted(summary.samples, 'sample')} in {counted(summary.shards, 'shard')}{kept} "
         f"({summary.bytes / 1e6:.1f} MB) -> {summary.path} ({summary.seconds:.1f} s)"
     )
 
 
 def tell_classes(labelled: Labelled, templates: str) -> None:
     """Tell classes and templates of an evaluation set, and which labels are not in it."""
-    typer.echo(f"{_count(len(labelled.classnames), 'class', 'classes')}; {templates}")
+    typer.echo(f"{counted(len(labelled.classnames), 'class', 'classes')}; {templates}")
     _name(labelled.unlabelled)
     if labelled.unlabelled:
-        typer.echo(f"{_count(len(labelled.unlabelled), 'row')} left out for want of a label")
+        typer.echo(f"{counted(len(labelled.unlabelled), 'row')} left out for want of a label")
     if labelled.left_out:
         typer.echo(
-            f"{_count(len(labelled.left_out), 'label')} left out ({sum(labelled.left_out.values()):,} images): "
+            f"{counted(len(labelled.left_out), 'label')} left out ({sum(labelled.left_out.values()):,} images): "
             f"{_listed(labelled.left_out)}"
         )
     if labelled.short:
         typer.echo(f"fewer readable images than asked for: {_listed(labelled.short)}")
     if empty := sorted(set(labelled.classnames) - {labelled.classnames[label] for label in labelled.labels}):
-        typer.echo(f"{_count(len(empty), 'class', 'classes')} without an image: {', '.join(empty[:NAMED])}")
+        typer.echo(f"{counted(len(empty), 'class', 'classes')} without an image: {', '.join(empty[:NAMED])}")
 
 
 def tell_download(report: DownloadReport) -> None:
@@ -56,8 +58,8 @@ def tell_download(report: DownloadReport) -> None:
     if report.asked is not None:
         failed = {status: count for status, count in report.statuses.items() if status != "success"}
         typer.echo(f"{report.asked:,} images asked for{'; failed: ' + _listed(failed) if failed else ''}")
-    verdict = "ok" if not report.problems else _count(len(report.problems), "problem")
-    typer.echo(f"{_count(report.samples, 'sample')} in {_count(report.shards, 'shard')}: {verdict}")
+    verdict = "ok" if not report.problems else counted(len(report.problems), "problem")
+    typer.echo(f"{counted(report.samples, 'sample')} in {counted(report.shards, 'shard')}: {verdict}")
 
 
 def _name(lost: Sequence[str], where: str = "") -> None:
@@ -74,7 +76,3 @@ def _name(lost: Sequence[str], where: str = "") -> None:
 def _listed(counts: Mapping[str, int]) -> str:
     shown = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:NAMED])
     return shown + (", …" if len(counts) > NAMED else "")
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.plan import Plan, PlannedStage, total_seconds
-from tbar_ray.records.cells import counted
 from tbar_ray.report.expenses import hours
 
 

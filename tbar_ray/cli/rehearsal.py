@@ -83,7 +83,7 @@ def stages_table(stages: Iterable[Rehearsed]) -> Table:
 
 def summary(found: Rehearsal) -> str:
     """What was rehearsed, in a line."""
-    from tbar_ray.records.cells import counted
+    from tbar_ray.naming import counted
 
     named = [counted(len(names), what) for what, names in found.names.items() if names]
     ended = f", {len(found.nothing_found)} ended with a search that found nothing" if found.nothing_found else ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from tbar_ray.detection.calibration import Calibration, Combination
 from tbar_ray.models.architectures import image_size, variant
+from tbar_ray.naming import counted
 
 Outcome = Literal["infected", "no evidence", "inconclusive"]
 REACH = 2.0
@@ -84,7 +85,7 @@ def beyond_reach(calibration: Calibration, architecture: str, images: int, class
         found.append(f"its images have {side} px, theirs {', '.join(map(str, sizes))}")
     heads = [each.classes for each in calibration.references if each.classes]
     if classes and heads and not min(heads) / REACH <= classes <= max(heads) * REACH:
-        found.append(f"its head has {_numbered(classes, 'class', 'classes')}, theirs {_range(heads)}")
+        found.append(f"its head has {counted(classes, 'class', 'classes')}, theirs {_range(heads)}")
     least = min(each.images for each in calibration.references)
     if images < least / REACH:
         found.append(f"it was searched with {images:,} images, they with {least:,} or more")
@@ -94,7 +95,3 @@ def beyond_reach(calibration: Calibration, architecture: str, images: int, class
 def _range(numbers: list[int]) -> str:
     least, most = min(numbers), max(numbers)
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
-
-
-def _numbered(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"

@@ -219,11 +219,6 @@ def counts_of_validation(records: Iterable[TrialRecord], metrics: Sequence[str])
     return count_text((metric, point.scores.rate(metric)) for metric in metrics for point in points)
 
 
-def counted(number: int, noun: str) -> str:
-    """'1 trial' or '2,000 trials': the noun with an s unless there is one."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 class Levels:
     """The values of one axis among some records: numbers in their order, names as they appear.
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.axes import Factor, Setting
-from tbar_ray.records.cells import Levels, cell_of, counted, grouped, interval
+from tbar_ray.records.cells import Levels, cell_of, grouped, interval
 from tbar_ray.records.record import TrialRecord
 
 METRICS = ("asr", "ca")

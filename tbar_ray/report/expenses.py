@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.naming import counted
 from tbar_ray.records.account import Expense, total_of
-from tbar_ray.records.cells import counted
 
 if TYPE_CHECKING:
     from rich.table import Table

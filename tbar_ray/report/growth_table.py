@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 
-from tbar_ray.records.cells import counted, panel_names
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import panel_names
 from tbar_ray.records.measures import DisentanglementRecord, GeometryRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.growth_lines import (

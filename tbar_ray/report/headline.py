@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tbar_ray.records.cells import best_of_attacks, counted, grouped
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import best_of_attacks, grouped
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.ranking import best_per_method, ranked_methods
 from tbar_ray.report.text import share

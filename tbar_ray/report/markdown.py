@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.axes import ALIASES
 from tbar_ray.planning.methods import used_methods
-from tbar_ray.records.cells import counted, one_per_cell, varying
+from tbar_ray.records.cells import one_per_cell, varying
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.redaction import redact
 from tbar_ray.report.attacks import attack_table

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from tbar_ray.records.cells import counted, grouped, one_per_cell, varies, varies_within
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import grouped, one_per_cell, varies, varies_within
 from tbar_ray.records.measures import Cost
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.ranking import best_per_method, rank

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.axes import Setting
-from tbar_ray.records.cells import counted, grouped, names_of, one_per_cell, preference, varying
+from tbar_ray.records.cells import grouped, names_of, one_per_cell, preference, varying
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.columns import columns_of, heads, parameters_joined, values
 from tbar_ray.report.infected import is_parameter

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tbar_ray.records.cells import counted, preference
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import preference
 from tbar_ray.records.names import run_name
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sheets import Answer, SheetImage, SheetRecord

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.cells import (
     Levels,
     Panel,
     cell_of,
     count_text,
-    counted,
     counts_of_test,
     counts_of_validation,
     curves_of,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.axes import Factor
 from tbar_ray.records.cells import (
-    counted,
     counts_of_test,
     grouped,
     in_panel,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.naming import counted
 from tbar_ray.records.cells import (
     Curve,
     Panel,
-    counted,
     counts_of_validation,
     curves_of,
     in_panel,

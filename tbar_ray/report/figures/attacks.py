@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tbar_ray.naming import counted
 from tbar_ray.records.cells import (
     PANEL,
-    counted,
     counts_of_test,
     grouped,
     interval,

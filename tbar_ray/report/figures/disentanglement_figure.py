@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.axes import Factor
-from tbar_ray.records.cells import counted, grouped, one_per_cell, preference, varies, varying
+from tbar_ray.records.cells import grouped, one_per_cell, preference, varies, varying
 from tbar_ray.records.measures import DisentanglementRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style

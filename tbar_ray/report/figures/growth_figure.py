@@ -8,8 +8,9 @@ from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.naming import counted
 from tbar_ray.planning.axes import Factor, Setting
-from tbar_ray.records.cells import counted, panel_names
+from tbar_ray.records.cells import panel_names
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.growth_lines import (

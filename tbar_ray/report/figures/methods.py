@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from tbar_ray.records.cells import counted, grouped, interval, reference, varies
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import grouped, interval, reference, varies
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.error_bars import ErrorBars

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.evaluation.rebound import REMOVED
-from tbar_ray.records.cells import count_text, counted, grouped
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import count_text, grouped
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import ScoresRecord
 from tbar_ray.report.columns import columns_of

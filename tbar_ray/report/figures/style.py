@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tbar_ray.records.cells import Levels, counted
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import Levels
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import Role
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.naming import counted
 from tbar_ray.records.cells import (
     Curve,
-    counted,
     counts_of_test,
     curves_of,
     in_panel,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tbar_ray.records.cells import count_text, counted, interval
+from tbar_ray.naming import counted
+from tbar_ray.records.cells import count_text, interval
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.visibility import models_seen
