@@ -1,4 +1,4 @@
-"""Registry look-ups: suggestions for misspelt names, and building entries from parameters."""
+"""Names in messages: suggestions for misspelt ones, registry entries built from parameters, numbers with their noun."""
 
 from __future__ import annotations
 
