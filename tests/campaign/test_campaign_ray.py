@@ -152,6 +152,12 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     trial = next(run for run in nested if run.data.tags["tbar.kind"] == "trial")
     assert trial.info.end_time - trial.info.start_time == pytest.approx(1000 * trial.data.metrics["seconds"], abs=2)
+    for training in (run for run in nested if run.data.tags["tbar.kind"] == "training"):
+        samples = client.get_metric_history(training.info.run_id, "system/system_memory_usage_megabytes")
+        assert len(samples) >= 1
+        assert all(100 < sample.value < 10_000 for sample in samples)
+        assert training.info.start_time <= samples[-1].timestamp <= training.info.end_time + 1000
+        assert training.data.metrics["system/cpu_utilization_percentage"] > 0
     path = client.get_metric_history(trial.info.run_id, "path.alpha")
     assert [(point.step, point.value) for point in path] == [(0, 0), (1, 1), (2, 2)]
 
