@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tbar_ray.campaign.best_models import log_best_models
+from tbar_ray.campaign.best_sheets import best_for_sheets
 from tbar_ray.campaign.saying import say
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
@@ -20,6 +21,7 @@ from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
 from tbar_ray.execution.budget import Budget
 from tbar_ray.exit_codes import ExitCode
+from tbar_ray.naming import counted
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.records.account import Expense, account_of
@@ -73,6 +75,7 @@ def launch(
     budget: Budget | None = None,
     planner: Planner | None = None,
     log_models: bool | None = False,
+    sheets: bool = False,
 ) -> Launch:
     """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
@@ -89,6 +92,7 @@ def launch(
         planner: makes the trials, where they are not all that the spec asks for (a rehearsal's), and was checked; None:
             the trials are the spec's.
         log_models: whether MLflow gets the best cleaned model of each attack; None: where the weights are small.
+        sheets: whether the report gets images of the best trials, where that takes seconds.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
@@ -151,10 +155,14 @@ def launch(
             interrupted = trials.interrupted()
             elsewhere = trials.elsewhere()
             reported = in_order([*records, *(record for record in elsewhere if record is not None)])
+            ended = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
+            whole = ended in ("FINISHED", "FAILED")
+            if whole and sheets:
+                _make_sheets(spec, store, reported, console, warn)
             files = _report(spec, store, report, reported, recording)
-            status = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
+            status = ended
             say(console, f"report: {len(files)} files in {report}")
-            if status in ("FINISHED", "FAILED") and log_models is not False:
+            if whole and log_models is not False:
                 folder = until_the_end.enter_context(temporary("models"))
                 log_best_models(spec, store, reported, recording, folder, warn, wanted=log_models)
         finally:
@@ -189,6 +197,17 @@ def _status(records: list[TrialRecord], unfinished: bool, awaited: bool) -> str 
     if awaited:
         return None
     return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
+
+
+def _make_sheets(
+    spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], console: Console, warn: Callable[[str], None]
+) -> None:
+    """Make the sheets of the best trials that have none yet."""
+    from tbar_ray.campaign.sheets import make_sheets
+
+    started = time.perf_counter()
+    if made := make_sheets(spec, store, best_for_sheets(spec, records), lambda _: None, warn):
+        say(console, f"sheets: images of {counted(made, 'trial')} in {time.perf_counter() - started:.0f} s")
 
 
 def _report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -148,6 +149,12 @@ def run(
             help="give MLflow the best cleaned model of each attack; default: if its weights are at most 200 MB",
         ),
     ] = None,
+    sheets: Annotated[
+        bool,
+        typer.Option(
+            "--sheets/--no-sheets", help="put images whose answer changed into the report, of the best trials"
+        ),
+    ] = True,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -162,6 +169,10 @@ def run(
     A budget is of one launch. Stages are expected to take what those of their
     kind took, in the store or in this launch; the first of a kind that was
     never measured always runs.
+
+    At the end the best trial of each attack and method gets a sheet of images
+    whose answer changed and of its failures, six at most, unless model or images
+    are large: a second or two. `campaign report --sheets` makes those of all.
 
     With --rehearse nothing is measured: store, MLflow and report are temporary (in
     TMPDIR, which all nodes of a cluster must share), and data and weights need not
@@ -195,7 +206,17 @@ def run(
     folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
     limit = None if budget is None else Budget.parse(budget)
     result = launch(
-        campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit, log_models=models
+        campaign,
+        opened,
+        uri,
+        folder,
+        address,
+        console,
+        force=force,
+        scope=scope,
+        budget=limit,
+        log_models=models,
+        sheets=sheets,
     )
     if out is None:
         link_latest(folder)
@@ -313,6 +334,7 @@ def report(
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
     if sheets:
-        make_sheets(campaign, opened, records, lambda line: typer.echo(line, err=True))
+        told = partial(typer.echo, err=True)
+        make_sheets(campaign, opened, records, told, told)
     for file in write_report(campaign, opened, out.absolute(), records):
         typer.echo(file)

@@ -80,7 +80,7 @@ class ProcessSamples:
 
 def _gpu() -> tuple[int | None, float | None]:
     """Bytes in use on this process's first GPU, and its utilisation; of a process that uses none, None."""
-    if not torch.cuda.is_initialized():  # to ask would take memory on it
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # to ask would take memory on it
         return None, None
     used = None
     with suppress(Exception):  # a training must not miss its samples; without NVIDIA's library the share is not known

@@ -1,4 +1,4 @@
-"""MLflow's system metrics: of a training its own process's, of a campaign those of this machine, where they are wanted."""
+"""MLflow's system metrics: of a training its own process's; of a campaign this machine's, where its user asks for them."""
 
 from __future__ import annotations
 

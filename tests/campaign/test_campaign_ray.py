@@ -347,6 +347,8 @@ def test_a_trial_that_cannot_be_carried_out_leaves_the_others_alone(
     assert (bad["status"], bad["forget_size"]) == ("failed", 228)
     assert bad["reason"].startswith("forget set: 228 images asked for, but only ")
     assert bad["asr_infected"] == good["asr_infected"]
+    assert "  sheets: images of 1 trial in " in shown
+    assert (tmp_path / "report" / "report.html").read_text().count('<details class="sheet"') == 1
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("large")
     assert experiment is not None
