@@ -151,9 +151,7 @@ def run(
     ] = None,
     sheets: Annotated[
         bool,
-        typer.Option(
-            "--sheets/--no-sheets", help="put images whose answer changed into the report, of the best trials"
-        ),
+        typer.Option("--sheets/--no-sheets", help="put images whose answer changed into the report, of best trials"),
     ] = True,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.

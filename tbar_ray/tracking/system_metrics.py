@@ -1,4 +1,4 @@
-"""MLflow's system metrics: of a training its own process's; of a campaign this machine's, where its user asks for them."""
+"""MLflow's system metrics: of a training its own process's; of a campaign this machine's, if its user wants them."""
 
 from __future__ import annotations
 
