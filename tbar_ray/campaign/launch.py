@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from tbar_ray.campaign.best_models import log_best_models
 from tbar_ray.campaign.best_sheets import best_for_sheets
-from tbar_ray.campaign.saying import say
+from tbar_ray.campaign.saying import say, warn
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
@@ -105,11 +106,8 @@ def launch(
         scope.check(planner)
         store.check()
 
-    def warn(line: str) -> None:
-        say(console, f"warning: {line}", style="yellow")
-
     for line in planner.warnings:
-        warn(line)
+        warn(console, line)
     store.remove_abandoned_scratch()
     remove_abandoned()
     ledger = Ledger(store, spec)
@@ -158,13 +156,13 @@ def launch(
             ended = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
             whole = ended in ("FINISHED", "FAILED")
             if whole and sheets:
-                _make_sheets(spec, store, reported, console, warn)
+                _make_sheets(spec, store, reported, console)
             files = _report(spec, store, report, reported, recording)
             status = ended
             say(console, f"report: {len(files)} files in {report}")
             if whole and log_models is not False:
                 folder = until_the_end.enter_context(temporary("models"))
-                log_best_models(spec, store, reported, recording, folder, warn, wanted=log_models)
+                log_best_models(spec, store, reported, recording, folder, partial(warn, console), wanted=log_models)
         finally:
             failed = sum(record.status == "failed" for record in reported)
             recording.finish(status, {"trials": len(reported), "failed": failed})
@@ -199,14 +197,12 @@ def _status(records: list[TrialRecord], unfinished: bool, awaited: bool) -> str 
     return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
 
 
-def _make_sheets(
-    spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], console: Console, warn: Callable[[str], None]
-) -> None:
+def _make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], console: Console) -> None:
     """Make the sheets of the best trials that have none yet."""
     from tbar_ray.campaign.sheets import make_sheets
 
     started = time.perf_counter()
-    if made := make_sheets(spec, store, best_for_sheets(spec, records), lambda _: None, warn):
+    if made := make_sheets(spec, store, best_for_sheets(spec, records), lambda _: None, partial(warn, console)):
         say(console, f"sheets: images of {counted(made, 'trial')} in {time.perf_counter() - started:.0f} s")
 
 

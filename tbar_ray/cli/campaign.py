@@ -15,6 +15,7 @@ from tbar_ray.cli import rehearsal
 from tbar_ray.cli.console import table_console
 from tbar_ray.cli.mlflow_lines import where_mlflow_is
 from tbar_ray.cli.options import AsJson, StoreUrl, local_folder, local_path
+from tbar_ray.colours import FAILURE, WARNING, warned
 from tbar_ray.exit_codes import ExitCode
 
 app = typer.Typer(help="Plan, run and report ablation campaigns (YAML specs; see jobs/).", no_args_is_help=True)
@@ -98,14 +99,14 @@ def plan(
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
     for line in planner.warnings:
-        console.print(f"warning: {line}", style="yellow", soft_wrap=True)
+        console.print(warned(f"warning: {line}"), soft_wrap=True)
     for line in planner.missing:
-        told = Text.assemble(("data are not here", "yellow"), f": {line} (planned without; run will refuse)")
+        told = warned(f"data are not here: {line} (planned without; run will refuse)")
         console.print(told, soft_wrap=True)
     for line in plan_lines(planned, processors(), at_speed=rate is not None):
         console.print(line, soft_wrap=True)
     if address is not None and (lacking := misfit_at(address, campaign.resources)) is not None:
-        console.print(Text.assemble(("no room", "red"), f": {lacking}"), soft_wrap=True)
+        console.print(Text.assemble(("no room", FAILURE), f": {lacking}"), soft_wrap=True)
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
@@ -221,7 +222,7 @@ def run(
     if result.records:
         print_results(console, result.records)
     for line in losses_lines(result.records):
-        console.print(line, style="yellow", soft_wrap=True)
+        console.print(warned(line), soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
     if (cut := lost_line(result.lost_attempts)) is not None:
@@ -232,10 +233,10 @@ def run(
         console.print(line, soft_wrap=True)
     if result.refused is not None:
         told = f": {result.refused}; run the same command again, with another budget or none, to continue"
-        console.print(Text.assemble(("stopped", "yellow"), told), soft_wrap=True)
+        console.print(Text.assemble(("stopped", WARNING), told), soft_wrap=True)
         raise typer.Exit(ExitCode.BUDGET)
     if result.interrupted:
-        console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
+        console.print(Text.assemble(("interrupted", WARNING), ": run the same command again to continue"))
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.failed:
         raise typer.Exit(ExitCode.PROBLEMS)
@@ -287,14 +288,14 @@ def status(
     if records:
         print_results(console, records)
     for line in losses_lines(records):
-        console.print(line, style="yellow", soft_wrap=True)
+        console.print(warned(line), soft_wrap=True)
     if names:
         for record in records:
             console.print(f"{record.fingerprint[:8]}  {run_name(record)}", soft_wrap=True)
     if cost:
         console.print(expense_table(account))
         if (unknown := unknown_line(account)) is not None:
-            console.print(unknown, style="yellow", soft_wrap=True)
+            console.print(warned(unknown), soft_wrap=True)
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 

@@ -17,6 +17,7 @@ from tbar_ray.cli.suspect_options import (
     TemplatesFile,
     lines_of_file,
 )
+from tbar_ray.colours import warned
 from tbar_ray.errors import SpecError
 from tbar_ray.exit_codes import ExitCode
 
@@ -116,7 +117,7 @@ def scan(
         )
     for note in (found.told, *(f"could not be read, and left out: {line}" for line in found.lost)):
         if note:
-            console.print(f"note: {note}", style="yellow", soft_wrap=True)
+            console.print(warned(f"note: {note}"), soft_wrap=True)
     command = typed()
     saved = save_scan(found, out or Path(f"{stem_of(found.opened.source)}.scan"), command)
     if as_json:

@@ -28,6 +28,7 @@ from tbar_ray.cli.suspect_options import (
     numbers_of,
     parameters_of,
 )
+from tbar_ray.colours import warned
 
 
 def unlearn(
@@ -228,7 +229,7 @@ def unlearn(
             tell=lambda expected: console.print(f"This will take {expected}.", soft_wrap=True),
         )
         if examined.defence.told:
-            console.print(f"note: {examined.defence.told}", style="yellow", soft_wrap=True)
+            console.print(warned(f"note: {examined.defence.told}"), soft_wrap=True)
         file = check_out(out or cleaned_name(examined.opened.source, examined.opened.file), examined.opened.file)
         try:
             cleaned = clean_checkpoint(examined, force=force, watch=watch)
