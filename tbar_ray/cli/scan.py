@@ -81,7 +81,9 @@ def scan(
     one. Their scores are weighed by those of reference models whose state is
     known. The verdict comes with its probability and measured error rates, the
     class that the found trigger leads to, and pictures of it. Nothing of the
-    checkpoint is executed, and no label is needed.
+    checkpoint is executed, and no label is needed. A model that no reference
+    model is like (--calibration has some of your own) gets no probability, and
+    is never said to be without evidence: it is infected or inconclusive.
 
     Example: tbar scan suspect.pt --architecture ViT-B-32 --data photos --classes names.txt
 

@@ -40,6 +40,16 @@ def test_long_work_has_few_samples_at_even_distances() -> None:
     assert {len(values) for values in samples.columns.values()} == {len(taken)}
 
 
+def test_as_many_samples_as_are_kept_are_thinned_and_further_ones_are_rarer() -> None:
+    with ProcessSamples(every=60, most=8) as samples:
+        for _ in range(8):
+            samples._sample()
+        taken = list(samples.columns["seconds"])
+        samples._sample()
+        assert samples.columns["seconds"][:-1] == taken[1::2]
+        assert samples._every == 120
+
+
 def test_of_a_gpu_memory_is_told_and_its_share_where_a_library_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (30, 80))
