@@ -81,7 +81,9 @@ class AlphaPath(Stage):
         dominated = self.to_beat is not None and not self._beats(self.to_beat, point, scores)
         walked = Walked((), None)
         if not dominated:
-            walked = walk_alpha(scores, self.alphas, self.min_retention, self.max_asr, self.alpha_search, point, self.prefer)
+            walked = walk_alpha(
+                scores, self.alphas, self.min_retention, self.max_asr, self.alpha_search, point, self.prefer
+            )
         # a single α was requested: it is reported, feasible or not
         reported = walked.chosen or (walked.points[0] if walked.points and len(self.alphas) == 1 else None)
         result: dict[str, Any] = {
