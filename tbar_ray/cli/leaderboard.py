@@ -27,9 +27,12 @@ app = typer.Typer(
 
 FOLDER = Path("docs/leaderboard")
 Out = Annotated[
-    Path,
+    Path | None,
     typer.Option(
-        "--out", parser=local_folder, metavar="FOLDER", help="with cells.jsonl, the page index.html and table.md"
+        "--out",
+        parser=local_folder,
+        metavar="FOLDER",
+        help=f"with cells.jsonl, the page index.html and table.md; default {FOLDER}",
     ),
 ]
 Data = Annotated[str, typer.Option(metavar="NAME", help="scenes, photographs, or the file of another campaign")]
@@ -44,7 +47,7 @@ def build(
         typer.Argument(metavar="[SPEC]…", parser=local_path, help="campaigns, e.g. jobs/leaderboard.yaml"),
     ] = None,
     store: StoreUrl = None,
-    out: Out = FOLDER,
+    out: Out = None,
     override: Overrides = [],  # noqa: B006
     tuned_by: Annotated[
         Path | None,
@@ -67,6 +70,7 @@ def build(
     from tbar_ray.leaderboard.harvest import lacking
     from tbar_ray.leaderboard.writing import known_cells
 
+    folder = out or FOLDER
     found: list[Cell] = []
     for path in specs or []:
         campaign, opened = open_campaign(path, override, store)
@@ -80,9 +84,9 @@ def build(
                 f"{' | '.join(lacking(missing)[:LINES])}"
             )
         found += cells
-    if not found and not known_cells(out):
-        raise SpecError(f"{out} has no lines yet; give a campaign: tbar leaderboard build jobs/leaderboard.yaml")
-    _write(out, found)
+    if not found and not known_cells(folder):
+        raise SpecError(f"{folder} has no lines yet; give a campaign: tbar leaderboard build jobs/leaderboard.yaml")
+    _write(folder, found)
 
 
 @app.command()
@@ -107,7 +111,7 @@ def run(
         typer.Option(metavar="A,B,…", help="attacks that the parameters were chosen on, or none; they are not ranked"),
     ] = None,
     store: StoreUrl = None,
-    out: Out = FOLDER,
+    out: Out = None,
     override: Overrides = [],  # noqa: B006
     address: Annotated[
         str | None, typer.Option(help="Ray: local, auto or HOST:PORT; default $RAY_ADDRESS, else local")
@@ -140,9 +144,9 @@ def run(
     part = narrowed(whole, row, _words(attacks), None if chosen is None else [int(seed) for seed in chosen], search)
     stated = _stated(tuned_on, whole)
     opened, console = Store(store or default_store()), table_console()
-    folder = report_folder(home(), part)
-    ended = launch(part, opened, tracking_place(tracking_uri), folder, address, console)
-    _write(out, _harvest(part, opened, _tuning(None), data, stated))
+    report = report_folder(home(), part)
+    ended = launch(part, opened, tracking_place(tracking_uri), report, address, console)
+    _write(out or FOLDER, _harvest(part, opened, _tuning(None), data, stated))
     if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if ended.failed:
@@ -151,7 +155,7 @@ def run(
 
 @app.command()
 def show(
-    out: Out = FOLDER,
+    out: Out = None,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="data set; default: all")] = None,
 ) -> None:
     """Print the ranking of every data set, from the lines.
@@ -164,12 +168,13 @@ def show(
     from tbar_ray.leaderboard.writing import known_cells
     from tbar_ray.naming import nearest
 
-    cells = known_cells(out)
+    folder = out or FOLDER
+    cells = known_cells(folder)
     if not cells:
-        raise SpecError(f"{out} has no lines; give the folder with --out, or make one with `tbar leaderboard build`")
+        raise SpecError(f"{folder} has no lines; give the folder with --out, or make one with `tbar leaderboard build`")
     known = {cell.data for cell in cells}
     if data is not None and data not in known:
-        raise SpecError(f"--data {data}: no such data set in {out}{nearest(data, known)}")
+        raise SpecError(f"--data {data}: no such data set in {folder}{nearest(data, known)}")
     console = table_console()
     for board in boards_of(cells):
         if data in (None, board.data) and board.measured:

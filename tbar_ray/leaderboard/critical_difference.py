@@ -53,7 +53,8 @@ def compare(blocks: Sequence[Mapping[str, float]]) -> Comparison:
         blocks: of each attack the rank of every method, ties sharing the mean; at least two attacks and two methods.
 
     Returns:
-        The comparison. Source: J. Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7 (2006).
+        The comparison. Source: J. Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7,
+        2006.
 
     Raises:
         ValueError: if there are fewer, or blocks differ in their methods.

@@ -1,4 +1,4 @@
-"""The critical-difference diagram: methods on the line of mean ranks; bars join those that the test does not tell apart."""
+"""The critical-difference diagram: methods on a line of mean ranks, bars over those that no test tells apart."""
 
 from __future__ import annotations
 

@@ -59,14 +59,14 @@ def after_tuning(cell: Cell) -> Place | None:
 RULES: Sequence[Rule] = (
     Rule(
         "as cleaned",
-        f"Removed (ASR ≤ {REMOVED_ASR:.0%} and CA kept ≥ {KEPT_CA:.0%}) comes first, in the order of PA; then the others by "
-        "ASR plus the share of CA lost; last, tied, methods that gave no model. In whole points.",
+        f"Removed (ASR ≤ {REMOVED_ASR:.0%} and CA kept ≥ {KEPT_CA:.0%}) comes first, in the order of PA; then the "
+        "others by ASR plus the share of CA lost; last, tied, methods that gave no model. In whole points.",
         as_cleaned,
     ),
     Rule(
         "after clean fine-tuning",
-        "In the order of A_post plus the share of CA lost in the removal; last, tied, methods that gave no model. In whole "
-        "points.",
+        "In the order of A_post plus the share of CA lost in the removal; last, tied, methods that gave no model. In "
+        "whole points.",
         after_tuning,
     ),
 )

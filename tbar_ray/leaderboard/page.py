@@ -58,7 +58,6 @@ class Choice:
     """A choice above the table of cells."""
 
     name: str
-    label: str
     options: tuple[str, ...]
 
 
@@ -77,7 +76,7 @@ def leaderboard_html(cells: Sequence[Cell]) -> str:
             summary_heads=SUMMARY_HEADS,
             cell_heads=CELL_HEADS,
             cells=rows,
-            fields=[Choice(name, label, tuple(values[name])) for name, label in FIELDS.items()],
+            fields=[Choice(name, tuple(values[name])) for name in FIELDS],
             missing=[(title, lines) for title, lines in missing if lines],
             rules=rules(),
             script=script_of(*SCRIPTS),

@@ -43,7 +43,7 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
     """Rank the methods of one data set and one kind of knowledge.
 
     Cells of attacks on which hyper-parameters were tuned are left out. Ranks are of the largest part without a missing
-    cell (`complete_part`). On each attack, a method's ranks of all seeds are averaged and these are ranked anew, so that an
+    cell (`complete_part`). On each attack, a method's ranks of all seeds are averaged and these are ranked anew: an
     attack counts once, however many seeds it has.
     """
     usable = [cell for cell in cells if cell.tuned_on != "attack"]
@@ -64,8 +64,8 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
 def complete_part(places: Places) -> tuple[list[str], list[Column]]:
     """Methods and columns without a missing cell.
 
-    As long as a cell is missing, the method or the column is left out that lacks the largest share of its cells; of equal
-    ones a column before a method, then the last by name.
+    As long as a cell is missing, the method or the column is left out that lacks the largest share of its cells; of
+    equal ones a column before a method, then the last by name.
     """
     methods = sorted(places)
     columns = sorted({column for own in places.values() for column in own})

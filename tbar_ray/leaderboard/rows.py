@@ -54,15 +54,8 @@ CELL_HEADS = (
     Shown("ASR before"),
     *map(Shown, ("α", "holds", "seconds", "tuned on", "fingerprint", "code", "command")),
 )
-FIELDS = {
-    "data": "data",
-    "trigger": "trigger",
-    "method": "method",
-    "attack": "attack",
-    "seed": "seed",
-    "outcome": "outcome",
-}
-"""What the table of cells is filtered by, with its label."""
+FIELDS = ("data", "trigger", "method", "attack", "seed", "outcome")
+"""What the table of cells is filtered by."""
 
 
 def summary_rows(board: Board) -> list[Row]:

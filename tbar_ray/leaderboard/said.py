@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tbar_ray.leaderboard.critical_difference import ENOUGH, LEVEL
+from tbar_ray.leaderboard.critical_difference import ENOUGH, LEVEL, Comparison
 from tbar_ray.leaderboard.order import RULES
 from tbar_ray.leaderboard.ranking import Ranking
 from tbar_ray.leaderboard.summary import Board
@@ -13,15 +13,15 @@ from tbar_ray.naming import counted
 COMMON = (
     "A cell is one method on one attack's infected model with one seed. Scores are of the test split at the α that "
     "validation selects; brackets are 95 % Wilson intervals over images.",
-    "Hyper-parameters were chosen by searches of equal budget on two attacks. Cells of these are shown and counted in no "
-    "ranking and no mean. Same trigger: another planting of a trigger that they were chosen on.",
-    "On each attack methods are ranked within each seed, the ranks of seeds are averaged, and these are ranked anew; the mean "
-    "rank is over attacks. Friedman's test (Iman and Davenport's F) says whether methods differ at all, Nemenyi's critical "
-    "difference which do, at the 5 % level (Demšar, JMLR 7, 2006).",
-    "A missing cell is never filled in. A ranking is of the largest part without one: as long as a cell is missing, the method "
-    "or the attack with seed that lacks the largest share of its cells is left out.",
-    "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs. Seconds are of unlearning on the machine "
-    "that computed the cell; they compare roughly.",
+    "Hyper-parameters were chosen by searches of equal budget on two attacks. Cells of these are shown and counted in "
+    "no ranking and no mean. Same trigger: another planting of a trigger that they were chosen on.",
+    "On each attack methods are ranked within each seed, the ranks of seeds are averaged, and these are ranked anew. "
+    "The mean rank is over attacks. Friedman's test (Iman and Davenport's F) says whether methods differ at all, "
+    "Nemenyi's critical difference which do, at the 5 % level (Demšar, JMLR 7, 2006).",
+    "A missing cell is never filled in. A ranking is of the largest part without one: as long as a cell is missing, "
+    "the method, or the attack with a seed, that lacks the largest share of its cells is left out.",
+    "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs. Seconds are of unlearning on the "
+    "machine that computed the cell; they compare roughly.",
 )
 
 
@@ -34,12 +34,13 @@ def headline(boards: Sequence[Board]) -> list[str]:
     """What the whole holds, in sentences."""
     cells = [cell for board in boards for cell in board.cells]
     measured = [cell for cell in cells if cell.is_measured]
+    after = sum(cell.after is not None for cell in cells)
     told = [
-        f"{len(measured):,} of {counted(len(cells), 'cell')} are measured, {sum(c.after is not None for c in cells):,} of them "
-        f"with A_post: {_several(cells, 'method')} on {_several(cells, 'attack')}."
+        f"{len(measured):,} of {counted(len(cells), 'cell')} are measured, {after:,} of them with A_post: "
+        f"{_several(measured, 'method')} on {_several(measured, 'attack')}."
     ]
     if len(measured) < len(cells):
-        told.append("What is missing is listed below and counts nowhere: read the ranking as one of what is there.")
+        told.append("What is missing counts nowhere: read a ranking as one of what is there.")
     return told
 
 
@@ -60,11 +61,11 @@ def ranked(ranking: Ranking) -> str:
     """What a ranking is of, and whether it tells methods apart."""
     found = ranking.comparison
     if found is None:
-        return "There is none: it takes two methods with the same cells on two attacks that no hyper-parameter was chosen on."
+        return "None: it takes two methods with the same cells on two attacks that no hyper-parameter was chosen on."
     text = f"{len(found.mean_ranks)} methods on {counted(found.attacks, 'attack')} ({', '.join(ranking.attacks)}). "
     text += _tested(found.p, found.statistic)
     text += f" Mean ranks have to differ by {found.difference:.2f}"
-    text += _apart(list(found.mean_ranks.values()), found.difference)
+    text += _apart(found)
     if found.attacks < ENOUGH:
         text += f" Of fewer than {ENOUGH} attacks both tests are rough."
     if ranking.left_out:
@@ -79,11 +80,10 @@ def _tested(p: float | None, statistic: float | None) -> str:
     return f"Friedman: F = {statistic:.2f}, p = {p:.2g}: {verdict}."
 
 
-def _apart(ranks: Sequence[float], difference: float) -> str:
-    first = sum(rank - ranks[0] >= difference for rank in ranks)
-    if not first:
-        return "; no method is shown to be worse than the first."
-    return f"; {counted(first, 'method')} of {len(ranks)} are shown to be worse than the first."
+def _apart(found: Comparison) -> str:
+    first = min(found.mean_ranks.values())
+    worse = [name for name, rank in found.mean_ranks.items() if rank - first >= found.difference]
+    return f"; worse than the first are {', '.join(worse)}." if worse else "; none is shown to be worse than the first."
 
 
 def _several(cells: Sequence[object], name: str) -> str:

@@ -26,7 +26,8 @@ class Summary:
         measured, cells: how many of its cells are measured, of how many.
         removed: in how many the backdoor is gone and CA kept.
         no_model: in how many the method gave none.
-        ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without any.
+        ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without
+            any.
         worst_asr: highest of all.
         a_post: highest A_post of all, and of how many cells; None where it was not measured.
         held: what the defender held.
@@ -78,7 +79,7 @@ class Board:
 
 
 def boards_of(cells: Iterable[Cell]) -> list[Board]:
-    """The boards of some cells: of each data set first that with the trigger known; the most measured data set first."""
+    """The boards of some cells: the most measured data set first, and of each that with the trigger known."""
     groups = grouped(cells, lambda cell: (cell.data, cell.search or ""))
     boards = [_board(data, search or None, own) for (data, search), own in groups.items()]
     whole = {board.data: sum(other.measured for other in boards if other.data == board.data) for board in boards}

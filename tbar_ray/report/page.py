@@ -48,11 +48,13 @@ class Script:
     digest: str
 
 
-def script_of(*packages_and_names: tuple[str, str]) -> Script:
-    """The script that some files of packages' `templates` make together, one after the other; a name: ("tbar_ray.report", FILE)."""
-    parts = [
-        files(package).joinpath("templates", name).read_text(encoding="utf-8") for package, name in packages_and_names
-    ]
+def script_of(*places: tuple[str, str]) -> Script:
+    """The script that some files make together, one after the other.
+
+    Args:
+        places: of each file its package and its name in the package's folder `templates`.
+    """
+    parts = [files(package).joinpath("templates", name).read_text(encoding="utf-8") for package, name in places]
     text = "".join(parts)
     return Script(text, base64.b64encode(hashlib.sha256(text.encode()).digest()).decode())
 
