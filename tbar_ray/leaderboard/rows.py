@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -65,12 +66,12 @@ def summary_rows(board: Board) -> list[Row]:
 
 def attack_heads(board: Board) -> list[Shown]:
     """Heads of `attack_rows`."""
-    return [Shown("method"), *map(Shown, dict.fromkeys(cell.attack for cell in board.cells))]
+    return [Shown("method"), *map(Shown, _attacks(board))]
 
 
 def attack_rows(board: Board) -> list[Row]:
     """A row for each method, with a cell for each attack: means over seeds."""
-    attacks = dict.fromkeys(cell.attack for cell in board.cells)
+    attacks = _attacks(board)
     groups = grouped(board.cells, lambda cell: (cell.method, cell.attack))
     return [
         Row((Shown(method.method), *(_over_seeds(groups.get((method.method, attack), [])) for attack in attacks)))
@@ -97,6 +98,12 @@ def held_text(held: Held | None) -> str:
     parts += [f"{held.clean_pairs:,} {labelled}pairs"] * bool(held.clean_pairs)
     parts += [f"{held.training_pairs:,} training pairs"] * bool(held.training_pairs)
     return " + ".join(parts) or "nothing"
+
+
+def _attacks(board: Board) -> list[str]:
+    """The attacks of a board, those that the most cells are measured of first."""
+    measured = Counter(cell.attack for cell in board.cells if cell.is_measured)
+    return sorted({cell.attack for cell in board.cells}, key=lambda attack: (-measured[attack], attack))
 
 
 def _summary(found: Summary) -> Iterator[Shown]:

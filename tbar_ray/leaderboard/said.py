@@ -83,7 +83,7 @@ def _tested(p: float | None, statistic: float | None) -> str:
 def _apart(found: Comparison) -> str:
     first = min(found.mean_ranks.values())
     worse = [name for name, rank in found.mean_ranks.items() if rank - first >= found.difference]
-    return f"; worse than the first are {', '.join(worse)}." if worse else "; none is shown to be worse than the first."
+    return f"; worse than the first: {', '.join(worse)}." if worse else "; none is shown to be worse than the first."
 
 
 def _several(cells: Sequence[object], name: str) -> str:

@@ -48,6 +48,11 @@ def test_a_cell_of_the_matrix_is_the_mean_of_seeds_and_says_what_came_of_them() 
     assert found["tuned"].kind == "removed tuned"
 
 
+def test_attacks_with_the_most_measured_cells_come_first() -> None:
+    found = matrix(missing(attack="a"), cell(attack="b"), cell(attack="c"), cell(attack="c", seed=1))
+    assert list(found) == ["method", "c", "b", "a"]
+
+
 def test_seeds_without_a_model_are_counted_beside_the_mean() -> None:
     found = matrix(cell(attack="x"), cell(attack="x", seed=1, status="infeasible", cleaned=None))
     assert found["x"].text == "0.0 · 90 (1 of 2)"

@@ -25,7 +25,7 @@ def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     text = ranked(rank_methods([*board(attacks=6), missing("z", "attack-0")], RULES[0]))
     assert text.startswith("4 methods on 6 attacks (attack-0, attack-1, attack-2")
     assert "methods differ" in text
-    assert "worse than the first are c, d." in text
+    assert "worse than the first: c, d." in text
     assert "Of fewer than 10 attacks both tests are rough." in text
     assert text.endswith("Not ranked, since cells are missing: z.")
     assert ranked(rank_methods([], RULES[0])).startswith("None")
