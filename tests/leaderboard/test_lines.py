@@ -23,6 +23,8 @@ def test_a_newer_line_replaces_the_older_one_and_a_missing_one_none() -> None:
     assert merged([old], [new]) == merged([new], [old]) == [new]
     assert merged([old], [missing()]) == [old]
     assert merged([missing()], [old]) == [old]
+    undated = cell(ended=None)
+    assert merged([undated], [missing()]) == [undated]
     with_a_post = cell(asr=0.5, ended=1.0, a_post=0.2)
     assert merged([with_a_post], [old]) == [with_a_post], "the same trial, read without its rebound"
     other = cell("other")

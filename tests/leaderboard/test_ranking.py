@@ -11,17 +11,18 @@ CLEANED, TUNED = RULES
 
 
 def test_ranks_are_of_attacks_whose_seeds_are_averaged_and_ranked_anew() -> None:
-    # attack x: seed 0 says a < b < c, seed 1 says b < a < c: a and b tied, 1.5 each; attack y: c < b < a
-    pa = {"x": ({"a": 0.9, "b": 0.8, "c": 0.7}, {"a": 0.8, "b": 0.9, "c": 0.7}), "y": ({"a": 0.7, "b": 0.8, "c": 0.9},)}
+    # attack x: a < b < c twice and b < a < c once: mean ranks 4/3, 5/3 and 3, anew 1, 2 and 3; attack y: b < c < a
+    first, second = {"a": 0.9, "b": 0.8, "c": 0.7}, {"a": 0.8, "b": 0.9, "c": 0.7}
+    pa = {"x": (first, second, first), "y": ({"a": 0.7, "b": 0.9, "c": 0.8},)}
     cells = [
         cell(method, attack, seed, pa=value)
         for attack, seeds in pa.items() for seed, values in enumerate(seeds) for method, value in values.items()
     ]  # fmt: skip
     found = rank_methods(cells, CLEANED)
     assert found.comparison is not None
-    assert found.comparison.mean_ranks == {"b": 1.75, "c": 2.0, "a": 2.25}
+    assert found.comparison.mean_ranks == {"b": 1.5, "a": 2.0, "c": 2.5}
     assert found.comparison.attacks == 2
-    assert found.columns == (("x", 0), ("x", 1), ("y", 0))
+    assert found.columns == (("x", 0), ("x", 1), ("x", 2), ("y", 0))
 
 
 def test_a_whole_table_leaves_nothing_out() -> None:
