@@ -14,7 +14,7 @@ def test_removed_is_asr_of_one_percent_and_99_percent_of_ca() -> None:
 def test_the_order_as_cleaned() -> None:
     best_first = [
         cell(pa=0.99), cell(pa=0.5),  # removed
-        cell(asr=0.0, ca=0.95, pa=1.0), cell(asr=0.3), cell(asr=0.9),  # harm 5, 30 and 90 points
+        cell(asr=0.0, ca=0.95, pa=1.0), cell(asr=0.3), cell(asr=0.2, ca=0.5), cell(asr=0.9),  # harm 5, 30, 70, 90
         cell(status="infeasible", cleaned=None),
     ]  # fmt: skip
     places = [as_cleaned(found) for found in best_first]
