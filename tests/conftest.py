@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import fsspec
@@ -19,8 +20,17 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15 the workers
 
 from tbar_ray.execution.ray_environment import prepare
 from tests.buckets import new_bucket
+from tests.kept import FOLDER
 
 prepare("local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session a folder for what its processes share."""
+    if not hasattr(config, "workerinput"):
+        folder = TemporaryDirectory(prefix="tbar-tests-")
+        os.environ[FOLDER] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_finish() -> None:
@@ -43,11 +53,14 @@ def shares_ray(file: Path) -> bool:
 class FilesThatShareRay(LoadFileScheduling):  # type: ignore[misc]
     """The tests of a file run in one process, and so do those of all files that share a Ray.
 
-    There are two such groups, of about equal time: campaigns, and all others.
+    There are two such groups, of about equal time: campaigns, and all others. A third shares a model that is cleaned
+    once, in `tests/onemodel/conftest.py`.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
+        if file.startswith("tests/onemodel/"):
+            return "onemodel"
         if not shares_ray(self.config.rootpath / file):
             return file
         return "campaigns" if file.startswith("tests/campaign/") else "others"

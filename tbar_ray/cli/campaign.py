@@ -43,7 +43,10 @@ class Retry(StrEnum):
 
 
 def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
-    """A campaign's spec with overrides, and the store."""
+    """A campaign's spec with overrides, and the store.
+
+    Commands call it before they load libraries, which takes seconds: a mistake in the spec is told at once.
+    """
     from tbar_ray.spec.load import load_spec
     from tbar_ray.store.paths import default_store
     from tbar_ray.store.store import Store
@@ -76,6 +79,7 @@ def plan(
     training; an evaluation is taken to be three times as fast. The wall clock
     is that of perfect packing on this machine's CPUs.
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.cli.plan_view import kinds_table, plan_lines, stages_table
     from tbar_ray.execution.room import misfit_at
     from tbar_ray.planning.plan import make_plan
@@ -83,7 +87,6 @@ def plan(
     from tbar_ray.planning.preflight import check_campaign
     from tbar_ray.processors import processors
 
-    campaign, opened = open_campaign(spec, override, store)
     if rehearse:
         rehearsal.show_plan(campaign)
         return
@@ -183,6 +186,7 @@ def run(
     2 bad input, or MLflow, store or cluster lost, 3 the budget is used up,
     70 a mistake of this program, 130 interrupted.
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
     from tbar_ray.cli.results import print_results
@@ -194,7 +198,6 @@ def run(
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.store.paths import home, tracking_place
 
-    campaign, opened = open_campaign(spec, override, store)
     if rehearse:
         rehearsal.refuse({"--retry": retry, "--shard": shard, "--budget": budget})
         rehearsal.run(campaign, address)
@@ -263,6 +266,7 @@ def status(
     each counted once, and the hours that would have been spent besides if every
     trial had computed its own. Time of stages that failed is not known.
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.cli.results import print_results
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
@@ -272,7 +276,6 @@ def status(
     from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
 
-    campaign, opened = open_campaign(spec, override, store)
     known = Ledger(opened, campaign).read()
     account = account_of(known)
     records = [record for record in known if record.status == "failed" or opened.is_sound(record.path_artifact)]
@@ -323,12 +326,12 @@ def report(
 
     Example: tbar campaign report jobs/quickstart.yaml --out report --sheets
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.campaign.sheets import make_sheets
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
 
-    campaign, opened = open_campaign(spec, override, store)
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
