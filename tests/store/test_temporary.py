@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 
 from tbar_ray.store import temporary as module
 from tbar_ray.store.temporary import (
+    end,
     own_folders,
     processes_of,
     remove_abandoned,
@@ -73,6 +75,21 @@ def test_what_a_living_process_has_is_left_alone(tmp_path: Path) -> None:
         living.wait()
         assert remove_abandoned() == 1
         assert not Path(folder).exists()
+
+
+def test_a_dead_process_of_which_its_parent_takes_no_notice_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENDING", 60.0)
+    command = [sys.executable, "-c", LEFT, str(tmp_path), "lives"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        folder, child = parent.stdout.readline().split()
+        began = time.monotonic()
+        end(Path(folder))
+        assert time.monotonic() - began < module.ENDING / 2
+        assert psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
+        parent.kill()
 
 
 def test_a_process_knows_its_own_folders(tmp_path: Path) -> None:
