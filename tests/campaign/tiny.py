@@ -50,7 +50,8 @@ def write_tiny(folder: Path, sizes: Sequence[int], **changes: Any) -> Path:
 def start(spec_file: Path, home: Path, mark: str, *words: str) -> subprocess.Popen[str]:
     """Start `tbar campaign run` with its own Ray; all its processes carry `mark` in their environment."""
     environment = {**os.environ, "TBAR_HOME": str(home), MARK: mark}
-    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "MLFLOW_TRACKING_URI"):
+    own = () if "--address" in words else ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")  # of its local Ray, which it sets
+    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", *own):
         environment.pop(name, None)
     return subprocess.Popen(
         [sys.executable, "-u", "-c", PROGRAM, "campaign", "run", str(spec_file), *words],
