@@ -95,16 +95,26 @@ def end(*folders: Path) -> None:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Whether a process runs. One that is dead may have its number for long: an init of a container may reap late."""
+    """Whether a process runs. One that is dead may keep its number: a container's init may reap late, or never."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
+def is_alive(number: int) -> bool:
+    """Whether the process of a number runs."""
+    try:
+        return lives(psutil.Process(number))
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # of somebody else
+        return True
+
+
 def remove_abandoned() -> int:
     """Remove the folders of this user whose makers are gone, and end the processes that these left; return how many."""
-    abandoned = [folder for folder, owner in _folders() if not psutil.pid_exists(owner)]
+    abandoned = [folder for folder, owner in _folders() if not is_alive(owner)]
     end(*abandoned)
     return len(abandoned)
 

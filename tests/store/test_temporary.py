@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,8 @@ import psutil
 import pytest
 
 from tbar_ray.store import temporary as module
+from tbar_ray.store.lease import runs_here
+from tbar_ray.store.scratch import remove_abandoned_scratch
 from tbar_ray.store.temporary import (
     end,
     own_folders,
@@ -21,6 +25,7 @@ from tbar_ray.store.temporary import (
     temporary,
     temporary_folder,
 )
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +66,19 @@ def test_what_a_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None
     assert remove_abandoned() == 1
     assert sorted(tmp_path.iterdir()) == sorted([own, *others])
     assert not psutil.pid_exists(int(orphan)) or psutil.Process(int(orphan)).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_dead_process_that_keeps_its_number_has_nothing(tmp_path: Path) -> None:
+    maker = subprocess.Popen(["true"])  # not waited for, as where a container's init takes no notice of the dead
+    process = psutil.Process(maker.pid)
+    wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    (tmp_path / f"tbar-trial-{maker.pid}-abc").mkdir()
+    (tmp_path / "tmp" / f"{socket.gethostname()}-{maker.pid}-abc").mkdir(parents=True)
+    assert remove_abandoned() == 1
+    assert remove_abandoned_scratch(tmp_path / "tmp") == 1
+    assert not runs_here(maker.pid, process.create_time())
+    assert runs_here(os.getpid(), psutil.Process().create_time())
+    maker.wait()
 
 
 def test_what_a_living_process_has_is_left_alone(tmp_path: Path) -> None:
