@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import fsspec
@@ -20,8 +21,17 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15 the workers
 
 from tbar_ray.execution.ray_environment import prepare
 from tests.buckets import new_bucket
+from tests.kept import FOLDER
 
 prepare("local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session a folder for what its processes share."""
+    if not hasattr(config, "workerinput"):
+        folder = TemporaryDirectory(prefix="tbar-tests-")
+        os.environ[FOLDER] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_finish() -> None:
@@ -44,8 +54,11 @@ def shares_ray(file: Path) -> bool:
 def group_of(file: Path) -> str:
     """The tests of a file run in one process, and so do those of all files that share a Ray.
 
-    There are two such groups, of about equal time: campaigns, and all others.
+    There are two such groups, of about equal time: campaigns, and all others. A third shares a model that is cleaned
+    once, in `tests/onemodel/conftest.py`.
     """
+    if file.parent.name == "onemodel":
+        return "onemodel"
     if not shares_ray(file):
         return str(file)
     return "campaigns" if file.parent.name == "campaign" else "others"
@@ -64,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class FilesThatShareRay(LoadFileScheduling):  # type: ignore[misc]
-    """Hands out groups of tests in the order of their collection."""
+    """Hands out whole groups of tests, in the order of their collection."""
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)

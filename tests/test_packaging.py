@@ -30,7 +30,7 @@ def test_every_job_is_in_the_wheel_as_it_is(wheel: ZipFile) -> None:
 def test_schema_model_configurations_weights_and_templates_are_in_the_wheel(wheel: ZipFile) -> None:
     data = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("*.json", "*.safetensors", "*.html", "*.js")
+        for pattern in ("*.json", "*.safetensors", "*.html", "*.js", "*.css")
         for path in (ROOT / "tbar_ray").rglob(pattern)
     }
     assert "tbar_ray/spec/campaign.schema.json" in data

@@ -19,7 +19,7 @@ from tbar_ray.api.walk import Walk
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.evaluation.normalised_images import NormalisedImages, statistics_batches
 from tbar_ray.evaluation.scores import Scores, score
-from tbar_ray.evaluation.selection import AlphaPoint
+from tbar_ray.evaluation.selection import AlphaPoint, Preference
 from tbar_ray.models.statistics import Statistics, estimate_statistics, has_statistics, put_statistics
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.training.loop import Progress
@@ -75,6 +75,7 @@ class Estimate:
         backdoor: Backdoor | None = None,
         min_retention: float = 0.95,
         max_asr: float | None = None,
+        prefer: Preference = "accuracy",
         search: AlphaSearch = "grid",
         statistics: StatisticsChoice = "reestimated",
         infected: Scores | None = None,
@@ -87,8 +88,9 @@ class Estimate:
             alphas: strengths ≥ 0; None for `alphas` of this estimate.
             backdoor: the backdoor whose ASR is measured; None for the one that the method was given.
             min_retention: share of the infected model's CA that must be kept.
-            max_asr: ASR at which the backdoor counts as removed: of such α, the one with most CA is selected. None: the
-                one with least ASR is.
+            max_asr: ASR at which the backdoor counts as removed. None: the least.
+            prefer: which of the α that remove it is selected: the one with most CA, or the strongest, for a found
+                trigger, which goes at a smaller α than the attacker's.
             search: "bisection" scores about log2 of the α.
             statistics: of a model with running statistics (BatchNorm): "reestimated" scores it with those of its edited
                 weights and beside them (`Walk.as_applied`) with those that the edit leaves; "as_applied" only so.
@@ -128,8 +130,8 @@ class Estimate:
                 progress(len(scores.path))
             return found
 
-        walked = walk_alpha(scores, grid, min_retention, max_asr, search, point)
-        return Walk.of(walked, scores, min_retention, max_asr)
+        walked = walk_alpha(scores, grid, min_retention, max_asr, search, point, prefer)
+        return Walk.of(walked, scores, min_retention, max_asr, prefer)
 
     def apply(
         self, alpha: float = 1.0, *, in_place: bool = False, statistics: StatisticsChoice = "reestimated"

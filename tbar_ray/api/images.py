@@ -15,6 +15,7 @@ from tbar_ray.api.classes import Classes
 from tbar_ray.api.pixels import Array, levels
 from tbar_ray.api.sources import Labels, plain
 from tbar_ray.data.arrays import ArraySamples
+from tbar_ray.data.benchmark_layout import is_labelled_set, split_there
 from tbar_ray.data.class_numbers import numbers_of_all
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples
@@ -24,6 +25,7 @@ from tbar_ray.errors import DataError, SpecError
 from tbar_ray.evaluation.scores import Split
 from tbar_ray.evaluation.splits import Part, Splits, load_split
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.redaction import redact
 from tbar_ray.triggers.base import Trigger
 
 
@@ -90,7 +92,8 @@ def evaluation_set(
     """Open labelled images.
 
     Args:
-        source: a folder or URL in CLIP_benchmark's WebDataset layout, whose `test` split is opened; a folder with a
+        source: a folder or URL in CLIP_benchmark's WebDataset layout, whose `test` split is opened, or
+            the only one, with a warning; a folder with a
             subfolder of images for every class; or an array [N, 3, H, W] (uint8, or float in [0, 1]) with `labels`.
         labels: of an array: N class indices or names.
         classes: the classes and templates. A set in CLIP_benchmark's layout has its own, and so have subfolders: their
@@ -107,7 +110,10 @@ def evaluation_set(
     elif is_folder(folder := resolve(source)) and not (Path(folder) / CLASSNAMES).is_file():
         data = _of_folder(Path(folder), classes)
     else:
-        data = EvaluationSet.open(str(source))
+        split = split_there(str(source), "test") if is_labelled_set(str(source)) else "test"
+        data = EvaluationSet.open(str(source), split=split)
+        if split != "test":
+            warnings.warn(f"{redact(str(source))} has no test split: its {split} split is used", stacklevel=2)
         _warn_of(data.lost)
         if classes is not None:
             if len(classes) != len(data.classnames):

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from tbar_ray.api.pixels import Array, levels
 from tbar_ray.data.arrays import ArraySamples
+from tbar_ray.data.benchmark_layout import is_labelled_set, split_there
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples
-from tbar_ray.data.layout import CLASSNAMES
 from tbar_ray.data.named import NamedSamples
 from tbar_ray.data.places import is_file, is_folder, resolve
 from tbar_ray.data.raw.columns import Columns
@@ -25,7 +25,7 @@ from tbar_ray.errors import DataError
 Source = str | Path | Sequence[str] | Array | Samples
 """Shards (a folder of tars in img2dataset's layout, a pattern like `cc3m/{00000..00331}.tar`, any fsspec URL, or a
 list of those), a folder of images, a CSV or TSV file with columns `image` and `caption` (and perhaps `label`), a folder
-in CLIP_benchmark's layout (its `train` split), an array [N, 3, H, W], or an open `Samples`."""
+or URL in CLIP_benchmark's layout (its `train` split, or the only one), an array [N, 3, H, W], or an open `Samples`."""
 TABLES = (".csv", ".tsv")
 Labels = Sequence[int] | Sequence[str] | Tensor
 
@@ -48,8 +48,8 @@ def open_samples(source: Source, labels: Labels | None = None, captions: Sequenc
     if isinstance(source, str | Path):
         folder = Path(resolve(source))
         there = is_folder(folder)
-        if there and (folder / CLASSNAMES).is_file():
-            labelled = EvaluationSet.open(str(source), split="train")
+        if is_labelled_set(str(source)):
+            labelled = EvaluationSet.open(str(source), split=split_there(str(source), "train"))
             return NamedSamples(labelled.corpus, labelled.classnames)
         if there and not any(folder.glob("*.tar")):
             return FolderSamples(folder)

@@ -9,6 +9,7 @@ from typing import Any
 from tbar_ray.errors import ScientificError
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Scores
+from tbar_ray.evaluation.selection import Preference
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.unlearning.alpha_walk import Walked
 from tbar_ray.unlearning.edit_scores import EditScores
@@ -27,6 +28,7 @@ class Walk:
         reference_ca: CA of the infected model.
         min_retention: share of it that had to be kept.
         max_asr: ASR at which the backdoor counted as removed; None: the least ASR was best.
+        prefer: which of the α that removed it was selected.
         statistics: the running statistics (BatchNorm) of the scored models; None for a model without them.
         as_applied: where they were re-estimated: the scores by α with those that the edit leaves. ASR that is low here
             and high in `scores` is a backdoor that is masked, not removed.
@@ -37,16 +39,24 @@ class Walk:
     reference_ca: float
     min_retention: float
     max_asr: float | None
+    prefer: Preference = "accuracy"
     statistics: StatisticsChoice | None = None
     as_applied: dict[float, Scores] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, walked: Walked, scores: EditScores, min_retention: float, max_asr: float | None) -> Walk:
+    def of(
+        cls,
+        walked: Walked,
+        scores: EditScores,
+        min_retention: float,
+        max_asr: float | None,
+        prefer: Preference = "accuracy",
+    ) -> Walk:
         """The walk that `walk_alpha` made, with the limits that α was selected under."""
         by_alpha = {entry["alpha"]: _scores(entry) for entry in scores.path}
         chosen = None if walked.chosen is None else walked.chosen.alpha
         applied = {entry["alpha"]: _scores(entry[APPLIED]) for entry in scores.path if APPLIED in entry}
-        return cls(by_alpha, chosen, scores.reference_ca, min_retention, max_asr, scores.statistics, applied)
+        return cls(by_alpha, chosen, scores.reference_ca, min_retention, max_asr, prefer, scores.statistics, applied)
 
     @property
     def alpha(self) -> float:
@@ -75,6 +85,7 @@ class Walk:
             "reference_ca": self.reference_ca,
             "min_retention": self.min_retention,
             "max_asr": self.max_asr,
+            "prefer": self.prefer,
         }
 
     def __str__(self) -> str:

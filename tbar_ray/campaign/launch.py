@@ -7,19 +7,22 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tbar_ray.campaign.best_models import log_best_models
-from tbar_ray.campaign.saying import say
+from tbar_ray.campaign.best_sheets import best_for_sheets
+from tbar_ray.campaign.saying import say, warn
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
 from tbar_ray.execution.budget import Budget
 from tbar_ray.exit_codes import ExitCode
+from tbar_ray.naming import counted
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.records.account import Expense, account_of
@@ -73,6 +76,7 @@ def launch(
     budget: Budget | None = None,
     planner: Planner | None = None,
     log_models: bool | None = False,
+    sheets: bool = False,
 ) -> Launch:
     """Run a campaign. Artifacts in the store are not computed again; runs in MLflow are not duplicated.
 
@@ -89,6 +93,7 @@ def launch(
         planner: makes the trials, where they are not all that the spec asks for (a rehearsal's), and was checked; None:
             the trials are the spec's.
         log_models: whether MLflow gets the best cleaned model of each attack; None: where the weights are small.
+        sheets: whether the report gets images of the best trials, where that takes seconds.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
@@ -101,11 +106,8 @@ def launch(
         scope.check(planner)
         store.check()
 
-    def warn(line: str) -> None:
-        say(console, f"warning: {line}", style="yellow")
-
     for line in planner.warnings:
-        warn(line)
+        warn(console, line)
     store.remove_abandoned_scratch()
     remove_abandoned()
     ledger = Ledger(store, spec)
@@ -151,12 +153,16 @@ def launch(
             interrupted = trials.interrupted()
             elsewhere = trials.elsewhere()
             reported = in_order([*records, *(record for record in elsewhere if record is not None)])
+            ended = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
+            whole = ended in ("FINISHED", "FAILED")
+            if whole and sheets:
+                _make_sheets(spec, store, reported, console)
             files = _report(spec, store, report, reported, recording)
-            status = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
+            status = ended
             say(console, f"report: {len(files)} files in {report}")
-            if status in ("FINISHED", "FAILED") and log_models is not False:
+            if whole and log_models is not False:
                 folder = until_the_end.enter_context(temporary("models"))
-                log_best_models(spec, store, reported, recording, folder, warn, wanted=log_models)
+                log_best_models(spec, store, reported, recording, folder, partial(warn, console), wanted=log_models)
         finally:
             failed = sum(record.status == "failed" for record in reported)
             recording.finish(status, {"trials": len(reported), "failed": failed})
@@ -189,6 +195,15 @@ def _status(records: list[TrialRecord], unfinished: bool, awaited: bool) -> str 
     if awaited:
         return None
     return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
+
+
+def _make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], console: Console) -> None:
+    """Make the sheets of the best trials that have none yet."""
+    from tbar_ray.campaign.sheets import make_sheets
+
+    started = time.perf_counter()
+    if made := make_sheets(spec, store, best_for_sheets(spec, records), lambda _: None, partial(warn, console)):
+        say(console, f"sheets: images of {counted(made, 'trial')} in {time.perf_counter() - started:.0f} s")
 
 
 def _report(

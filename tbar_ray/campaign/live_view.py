@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tbar_ray.campaign.live import LiveStage, LiveState
 from tbar_ray.campaign.time_left import told
+from tbar_ray.colours import FAILURE, GOOD, WARNING
 from tbar_ray.execution.calls import StageStatus, State
 from tbar_ray.planning.axes import factors_of
 from tbar_ray.records.cells import best_of_attacks
@@ -18,7 +19,7 @@ from tbar_ray.records.record import TrialRecord
 MOST_BEST, MOST_RUNNING = 4, 16
 """Lines of the best trials, and of running stages, that a terminal has room for."""
 STATES: dict[State, str] = {
-    "waiting": "dim", "running": "cyan", "done": "green", "cached": "green", "failed": "red", "stopped": "yellow",
+    "waiting": "dim", "running": "bold", "done": GOOD, "cached": GOOD, "failed": FAILURE, "stopped": WARNING,
 }  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def running_table(state: LiveState) -> Table:
     table = Table.grid(padding=(0, 1))
     for one in state.running[:MOST_RUNNING]:
         bar = ProgressBar(total=one.total, completed=one.done or 0, width=24, pulse=one.total is None)
-        table.add_row(Text("▸", style="cyan"), Text(one.title), bar, Text(facts_of(one), style="dim"))
+        table.add_row(Text("▸", style="bold"), Text(one.title), bar, Text(facts_of(one), style="dim"))
     if len(state.running) > MOST_RUNNING:
         table.add_row("", Text(f"and {len(state.running) - MOST_RUNNING} more", style="dim"))
     return table
@@ -48,7 +49,7 @@ def running_table(state: LiveState) -> Table:
 def best_lines(records: Sequence[TrialRecord]) -> list[Text]:
     """The best trial of each attack so far, by validation."""
     best = best_of_attacks(records)
-    lines = [Text(f"best so far  {describe_trial(record)}", style="green") for record in best[:MOST_BEST]]
+    lines = [Text.assemble(("best so far", "bold"), f"  {describe_trial(record)}") for record in best[:MOST_BEST]]
     return lines + [Text(f"and of {len(best) - MOST_BEST} attacks more", style="dim")] * (len(best) > MOST_BEST)
 
 

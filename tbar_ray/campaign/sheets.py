@@ -33,7 +33,7 @@ SIDE = 64
 Say = Callable[[str], None]
 
 
-def make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], say: Say) -> int:
+def make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], say: Say, warn: Say) -> int:
     """Make the sheets that are missing; return how many were made.
 
     Models are loaded here, one after the other. A trial whose artifacts or data are gone is said, and left out.
@@ -42,7 +42,8 @@ def make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord]
         spec: the campaign.
         store: with its artifacts; sheets go there.
         records: the trials; those without a cleaned model have no sheet.
-        say: takes a line for each trial.
+        say: takes a line for each sheet that was made.
+        warn: takes a line for each that could not be made.
     """
     folder = Ledger(store, spec).folder
     wanted = [r for r in records if r.alpha is not None and read_sheet(store, folder, r.fingerprint) is None]
@@ -51,7 +52,7 @@ def make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord]
         try:
             write_sheet(store, folder, record.fingerprint, make_sheet(spec, store, record))
         except TbarError as error:
-            say(f"sheet {place} of {len(wanted)}: none of {run_name(record)}: {error}")
+            warn(f"sheet {place} of {len(wanted)}: none of {run_name(record)}: {error}")
         else:
             made += 1
             say(f"sheet {place} of {len(wanted)}: {run_name(record)}")

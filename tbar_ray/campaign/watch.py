@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tbar_ray.campaign.live import LiveState, live_states
 from tbar_ray.campaign.live_view import best_lines, head_line, kinds_table, running_table
+from tbar_ray.colours import warned
 from tbar_ray.errors import StoreError
 from tbar_ray.naming import counted
 from tbar_ray.records.ledger import Ledger, in_order
@@ -93,7 +94,7 @@ def watch(watcher: Watcher, console: Console, every: float, sleep: Callable[[flo
             try:
                 live.update(watcher.look(), refresh=True)
             except StoreError as error:  # a store may be away for a while
-                live.update(Text(str(error), style="yellow"), refresh=True)
+                live.update(warned(str(error)), refresh=True)
 
 
 def _sign(state: LiveState, now: float) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tbar_ray.cli.options import local_file
+from tbar_ray.colours import warned
 
 if TYPE_CHECKING:
     from tbar_ray.detection.calibration import Calibration
@@ -70,9 +71,7 @@ def calibrate(
     )
     save_calibration(calibration, out)
     if unread := unread_columns(opened):
-        make_console(stderr=True).print(
-            f"note: not read, as no search is called so: {', '.join(unread)}", style="yellow"
-        )
+        make_console(stderr=True).print(warned(f"note: not read, as no search is called so: {', '.join(unread)}"))
     _show(calibration)
     typer.echo(f"calibration {out}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from tbar_ray.cli import rehearsal
 from tbar_ray.cli.console import table_console
 from tbar_ray.cli.mlflow_lines import where_mlflow_is
 from tbar_ray.cli.options import AsJson, StoreUrl, local_folder, local_path
+from tbar_ray.colours import FAILURE, WARNING, warned
 from tbar_ray.exit_codes import ExitCode
 
 app = typer.Typer(help="Plan, run and report ablation campaigns (YAML specs; see jobs/).", no_args_is_help=True)
@@ -41,7 +43,10 @@ class Retry(StrEnum):
 
 
 def open_campaign(path: Path, overrides: list[str], store_url: str | None) -> tuple[Any, Any]:
-    """A campaign's spec with overrides, and the store."""
+    """A campaign's spec with overrides, and the store.
+
+    Commands call it before they load libraries, which takes seconds: a mistake in the spec is told at once.
+    """
     from tbar_ray.spec.load import load_spec
     from tbar_ray.store.paths import default_store
     from tbar_ray.store.store import Store
@@ -74,6 +79,7 @@ def plan(
     training; an evaluation is taken to be three times as fast. The wall clock
     is that of perfect packing on this machine's CPUs.
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.cli.plan_view import kinds_table, plan_lines, stages_table
     from tbar_ray.execution.room import misfit_at
     from tbar_ray.planning.plan import make_plan
@@ -81,7 +87,6 @@ def plan(
     from tbar_ray.planning.preflight import check_campaign
     from tbar_ray.processors import processors
 
-    campaign, opened = open_campaign(spec, override, store)
     if rehearse:
         rehearsal.show_plan(campaign)
         return
@@ -97,14 +102,14 @@ def plan(
     if campaign.search.sampler != "grid":
         console.print(f"the sampler chooses the trials: shown is one of {planned.total_trials}")
     for line in planner.warnings:
-        console.print(f"warning: {line}", style="yellow", soft_wrap=True)
+        console.print(warned(f"warning: {line}"), soft_wrap=True)
     for line in planner.missing:
-        told = Text.assemble(("data are not here", "yellow"), f": {line} (planned without; run will refuse)")
+        told = warned(f"data are not here: {line} (planned without; run will refuse)")
         console.print(told, soft_wrap=True)
     for line in plan_lines(planned, processors(), at_speed=rate is not None):
         console.print(line, soft_wrap=True)
     if address is not None and (lacking := misfit_at(address, campaign.resources)) is not None:
-        console.print(Text.assemble(("no room", "red"), f": {lacking}"), soft_wrap=True)
+        console.print(Text.assemble(("no room", FAILURE), f": {lacking}"), soft_wrap=True)
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
@@ -148,6 +153,10 @@ def run(
             help="give MLflow the best cleaned model of each attack; default: if its weights are at most 200 MB",
         ),
     ] = None,
+    sheets: Annotated[
+        bool,
+        typer.Option("--sheets/--no-sheets", help="put images whose answer changed into the report, of best trials"),
+    ] = True,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
 
@@ -163,6 +172,10 @@ def run(
     kind took, in the store or in this launch; the first of a kind that was
     never measured always runs.
 
+    At the end the best trial of each attack and method gets a sheet of images
+    whose answer changed and of its failures, six at most, unless model or images
+    are large: a second or two. `campaign report --sheets` makes those of all.
+
     With --rehearse nothing is measured: store, MLflow and report are temporary (in
     TMPDIR, which all nodes of a cluster must share), and data and weights need not
     be there. It shows seconds and peak memory of each kind of stage.
@@ -173,6 +186,7 @@ def run(
     2 bad input, or MLflow, store or cluster lost, 3 the budget is used up,
     70 a mistake of this program, 130 interrupted.
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.campaign.launch import launch
     from tbar_ray.campaign.scope import Scope
     from tbar_ray.cli.results import print_results
@@ -184,7 +198,6 @@ def run(
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.store.paths import home, tracking_place
 
-    campaign, opened = open_campaign(spec, override, store)
     if rehearse:
         rehearsal.refuse({"--retry": retry, "--shard": shard, "--budget": budget})
         rehearsal.run(campaign, address)
@@ -195,14 +208,24 @@ def run(
     folder = out.absolute() if out else report_folder(home(), campaign, scope.share)
     limit = None if budget is None else Budget.parse(budget)
     result = launch(
-        campaign, opened, uri, folder, address, console, force=force, scope=scope, budget=limit, log_models=models
+        campaign,
+        opened,
+        uri,
+        folder,
+        address,
+        console,
+        force=force,
+        scope=scope,
+        budget=limit,
+        log_models=models,
+        sheets=sheets,
     )
     if out is None:
         link_latest(folder)
     if result.records:
         print_results(console, result.records)
     for line in losses_lines(result.records):
-        console.print(line, style="yellow", soft_wrap=True)
+        console.print(warned(line), soft_wrap=True)
     console.print(f"{len(result.records)} trials in {result.seconds:.0f} s; {result.failed} failed")
     console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
     if (cut := lost_line(result.lost_attempts)) is not None:
@@ -213,10 +236,10 @@ def run(
         console.print(line, soft_wrap=True)
     if result.refused is not None:
         told = f": {result.refused}; run the same command again, with another budget or none, to continue"
-        console.print(Text.assemble(("stopped", "yellow"), told), soft_wrap=True)
+        console.print(Text.assemble(("stopped", WARNING), told), soft_wrap=True)
         raise typer.Exit(ExitCode.BUDGET)
     if result.interrupted:
-        console.print(Text.assemble(("interrupted", "yellow"), ": run the same command again to continue"))
+        console.print(Text.assemble(("interrupted", WARNING), ": run the same command again to continue"))
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.failed:
         raise typer.Exit(ExitCode.PROBLEMS)
@@ -243,6 +266,7 @@ def status(
     each counted once, and the hours that would have been spent besides if every
     trial had computed its own. Time of stages that failed is not known.
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.cli.results import print_results
     from tbar_ray.planning.plan import make_plan
     from tbar_ray.planning.planner import Planner
@@ -252,7 +276,6 @@ def status(
     from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
     from tbar_ray.report.losses import losses_lines
 
-    campaign, opened = open_campaign(spec, override, store)
     known = Ledger(opened, campaign).read()
     account = account_of(known)
     records = [record for record in known if record.status == "failed" or opened.is_sound(record.path_artifact)]
@@ -268,14 +291,14 @@ def status(
     if records:
         print_results(console, records)
     for line in losses_lines(records):
-        console.print(line, style="yellow", soft_wrap=True)
+        console.print(warned(line), soft_wrap=True)
     if names:
         for record in records:
             console.print(f"{record.fingerprint[:8]}  {run_name(record)}", soft_wrap=True)
     if cost:
         console.print(expense_table(account))
         if (unknown := unknown_line(account)) is not None:
-            console.print(unknown, style="yellow", soft_wrap=True)
+            console.print(warned(unknown), soft_wrap=True)
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
@@ -303,16 +326,17 @@ def report(
 
     Example: tbar campaign report jobs/quickstart.yaml --out report --sheets
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.campaign.sheets import make_sheets
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
 
-    campaign, opened = open_campaign(spec, override, store)
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
     if sheets:
-        make_sheets(campaign, opened, records, lambda line: typer.echo(line, err=True))
+        told = partial(typer.echo, err=True)
+        make_sheets(campaign, opened, records, told, told)
     for file in write_report(campaign, opened, out.absolute(), records):
         typer.echo(file)

@@ -41,10 +41,10 @@ def export(
     Example: tbar campaign export jobs/quickstart.yaml --trial "badnets, twin-distillation, forget set 300, clean 0%"
     --out cleaned.safetensors
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.campaign.export import export_trial
     from tbar_ray.records.names import run_name
 
-    campaign, opened = open_campaign(spec, override, store)
     exported = export_trial(campaign, opened, out, trial, command=typed())
     record = exported.record
     typer.echo(f"trial     {record.fingerprint[:8]} {run_name(record)}: {exported.why}")

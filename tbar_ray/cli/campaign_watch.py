@@ -24,11 +24,11 @@ def watch(
 
     Example: tbar campaign watch jobs/quickstart.yaml --store s3://bucket/store
     """
+    campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.campaign.watch import Watcher
     from tbar_ray.campaign.watch import watch as show
     from tbar_ray.cli.console import table_console
 
-    campaign, opened = open_campaign(spec, override, store)
     try:
         show(Watcher(campaign, opened), table_console(), every)
     except KeyboardInterrupt:

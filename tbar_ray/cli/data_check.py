@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tbar_ray.colours import FAILURE, GOOD, warned
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -68,13 +69,13 @@ def _show_set(report: SetReport) -> None:
         console.print(f"{split}:")
         _show_report(shards)
     for line in report.problems:
-        console.print(line, style="red", soft_wrap=True)
+        console.print(line, style=FAILURE, soft_wrap=True)
     for line in report.notes:
-        console.print(line, style="yellow", soft_wrap=True)
+        console.print(warned(line), soft_wrap=True)
     kind = "retrieval set"
     if report.classes is not None:
         kind = f"evaluation set of {report.classes} classes, {report.templates} templates"
-    console.print(Text.assemble(f"{kind}: ", ("ok", "green") if report.ok else ("not well", "red")))
+    console.print(Text.assemble(f"{kind}: ", ("ok", GOOD) if report.ok else ("not well", FAILURE)))
 
 
 def _show_report(report: CorpusReport) -> None:
@@ -94,7 +95,7 @@ def _show_report(report: CorpusReport) -> None:
     table = Table("shard", "MB", "samples", *short, box=SIMPLE, padding=(0, 1, 0, 0))
     for row in (*shown, report.total):
         counts = (getattr(row, name) for name in PROBLEM_COUNTS)
-        cells = (Text(f"{count}", style="red" if count else "") for count in counts)
+        cells = (Text(f"{count}", style=FAILURE if count else "") for count in counts)
         if row is report.total:
             table.add_section()
         name = row.url.rsplit("/", 1)[-1]
@@ -107,7 +108,7 @@ def _show_report(report: CorpusReport) -> None:
         console.print(f"and {rest} more")
     shards = f"{len(report.shards)} shard" + ("" if len(report.shards) == 1 else "s")
     count = report.total.problem_count
-    verdict = ("ok", "green") if report.ok else (f"{count} problem{'' if count == 1 else 's'}", "red")
+    verdict = ("ok", GOOD) if report.ok else (f"{count} problem{'' if count == 1 else 's'}", FAILURE)
     if report.total.heights and report.total.widths:
         (low, high), (narrow, wide) = report.total.heights, report.total.widths
         console.print(f"images: {low} to {high} pixels high, {narrow} to {wide} wide")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tbar_ray.cli.console import table_console
 from tbar_ray.cli.options import AsJson, StoreUrl, local_path
+from tbar_ray.colours import FAILURE, GOOD
 from tbar_ray.exit_codes import ExitCode
 from tbar_ray.redaction import redact
 
@@ -58,7 +59,7 @@ def doctor(
     else:
         table = Table("", "check", "where", "found", box=None, pad_edge=False)
         for check in checks:
-            state = Text("ok", style="green") if check.ok else Text("problem", style="bold red")
+            state = Text("ok", style=GOOD) if check.ok else Text("problem", style=f"bold {FAILURE}")
             table.add_row(state, check.what, check.where, redact(check.told))
         console = table_console()
         console.print(table)

@@ -22,6 +22,7 @@ from tbar_ray.cli.suspect_options import (
     lines_of_file,
     parameters_of,
 )
+from tbar_ray.colours import warned
 from tbar_ray.errors import SpecError
 from tbar_ray.redaction import redact
 
@@ -146,7 +147,7 @@ def _show(console: Console, url: str, scores: Measurement, classes: int) -> None
     if told:
         console.print(f"least CA: {told}", soft_wrap=True)
     for line in scores.lost:
-        console.print(f"could not be read, and left out: {line}", style="yellow", soft_wrap=True)
+        console.print(warned(f"could not be read, and left out: {line}"), soft_wrap=True)
 
 
 def _table(console: Console, title: str, rates: dict[str, Rate]) -> None:

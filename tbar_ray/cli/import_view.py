@@ -65,12 +65,13 @@ def tell_download(report: DownloadReport) -> None:
 def _name(lost: Sequence[str], where: str = "") -> None:
     """Name the first of what was left out."""
     from tbar_ray.cli.console import make_console
+    from tbar_ray.colours import warned
 
     console = make_console(stderr=True)
     for line in lost[:NAMED]:
-        console.print(f"left out: {line}", style="yellow", soft_wrap=True)
+        console.print(warned(f"left out: {line}"), soft_wrap=True)
     if len(lost) > NAMED:
-        console.print(f"and {len(lost) - NAMED:,} more{where}", style="yellow")
+        console.print(f"and {len(lost) - NAMED:,} more{where}")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

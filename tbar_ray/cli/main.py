@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tbar_ray import __version__
-from tbar_ray.cli import campaign, data, inversion, method, model, spec, store, trigger
+from tbar_ray.cli import campaign, data, inversion, leaderboard, method, model, spec, store, trigger
 from tbar_ray.cli.bench import bench
 from tbar_ray.cli.calibrate import calibrate
 from tbar_ray.cli.campaign_diff import diff
@@ -48,6 +48,7 @@ campaign.app.command()(export)
 campaign.app.command()(diff)
 campaign.app.command()(watch)
 app.add_typer(campaign.app, name="campaign")
+app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(spec.app, name="spec")
 app.add_typer(store.app, name="store")
 app.command()(bench)

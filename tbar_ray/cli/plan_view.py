@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from tbar_ray.colours import GOOD
 from tbar_ray.naming import counted
 from tbar_ray.planning.plan import Plan, PlannedStage, total_seconds
 from tbar_ray.report.expenses import hours
@@ -36,7 +37,7 @@ def stages_table(title: str, plan: Plan) -> Table:
         table.add_column(column, justify="right")
     table.add_column("state")
     for entry in plan.stages:
-        state = Text("in the store", style="green") if entry.cached else "to compute"
+        state = Text("in the store", style=GOOD) if entry.cached else "to compute"
         count = f"{entry.stage.work:,}" if entry.stage.work else ""
         table.add_row(Text(entry.stage.title), count, "" if entry.cached else _estimate([entry]), state)
     return table

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tbar_ray.cli.console import table_console
+from tbar_ray.colours import FAILURE, WARNING, warned
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def run(spec: CampaignSpec, address: str | None) -> None:
     console.print(summary(found), soft_wrap=True)
     for record in found.failed:
         told = f": {record.attack}, {record.method}: {record.reason}"
-        console.print(Text.assemble(("failed", "red"), told), soft_wrap=True)
+        console.print(Text.assemble(("failed", FAILURE), told), soft_wrap=True)
     if found.launch.interrupted:
-        console.print(Text.assemble(("interrupted", "yellow"), ": not all of it was rehearsed"))
+        console.print(Text.assemble(("interrupted", WARNING), ": not all of it was rehearsed"))
         raise typer.Exit(ExitCode.INTERRUPTED)
     if found.failed:
         raise typer.Exit(ExitCode.PROBLEMS)
@@ -97,5 +98,5 @@ def _show_replaced(console: Console, replaced: Iterable[str], missing: Iterable[
     for line in replaced:
         console.print(f"  {line}", soft_wrap=True, markup=False)
     for line in missing:
-        told = Text.assemble(("data are not here", "yellow"), f": {line} (rehearsed without; run will refuse)")
+        told = warned(f"data are not here: {line} (rehearsed without; run will refuse)")
         console.print(told, soft_wrap=True)

@@ -17,6 +17,7 @@ from tbar_ray.cli.suspect_options import (
     TemplatesFile,
     lines_of_file,
 )
+from tbar_ray.colours import warned
 from tbar_ray.errors import SpecError
 from tbar_ray.exit_codes import ExitCode
 
@@ -80,7 +81,9 @@ def scan(
     one. Their scores are weighed by those of reference models whose state is
     known. The verdict comes with its probability and measured error rates, the
     class that the found trigger leads to, and pictures of it. Nothing of the
-    checkpoint is executed, and no label is needed.
+    checkpoint is executed, and no label is needed. A model that no reference
+    model is like (--calibration has some of your own) gets no probability, and
+    is never said to be without evidence: it is infected or inconclusive.
 
     Example: tbar scan suspect.pt --architecture ViT-B-32 --data photos --classes names.txt
 
@@ -116,7 +119,7 @@ def scan(
         )
     for note in (found.told, *(f"could not be read, and left out: {line}" for line in found.lost)):
         if note:
-            console.print(f"note: {note}", style="yellow", soft_wrap=True)
+            console.print(warned(f"note: {note}"), soft_wrap=True)
     command = typed()
     saved = save_scan(found, out or Path(f"{stem_of(found.opened.source)}.scan"), command)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,14 @@ from tbar_ray.cli.suspect_options import (
     numbers_of,
     parameters_of,
 )
+from tbar_ray.colours import warned
+
+
+class Prefer(StrEnum):
+    """Which of the α that remove the backdoor is selected."""
+
+    accuracy = "accuracy"
+    strength = "strength"
 
 
 def unlearn(
@@ -114,10 +123,18 @@ def unlearn(
         typer.Option(
             min=0,
             max=1,
-            help="ASR at which the backdoor counts as removed, so that most CA decides; default: least ASR",
+            help="ASR at which the backdoor counts as removed; default: the least",
             rich_help_panel=CHOICE,
         ),
     ] = None,
+    prefer: Annotated[
+        Prefer,
+        typer.Option(
+            help="of the α that remove the backdoor: the one with most CA, or the strongest, for a found trigger, "
+            "which goes sooner than the attacker's",
+            rich_help_panel=CHOICE,
+        ),
+    ] = Prefer.accuracy,
     validation_fraction: Annotated[
         float, typer.Option(help="share of the labelled images that α is chosen on", rich_help_panel=CHOICE)
     ] = 0.5,
@@ -196,6 +213,7 @@ def unlearn(
         alphas=numbers_of(alphas, "--alphas"),
         min_retention=min_retention,
         max_asr=max_asr,
+        prefer="strength" if prefer is Prefer.strength else "accuracy",
         validation_fraction=validation_fraction,
         max_images=max_images or None,
         min_asr=min_asr,
@@ -228,7 +246,7 @@ def unlearn(
             tell=lambda expected: console.print(f"This will take {expected}.", soft_wrap=True),
         )
         if examined.defence.told:
-            console.print(f"note: {examined.defence.told}", style="yellow", soft_wrap=True)
+            console.print(warned(f"note: {examined.defence.told}"), soft_wrap=True)
         file = check_out(out or cleaned_name(examined.opened.source, examined.opened.file), examined.opened.file)
         try:
             cleaned = clean_checkpoint(examined, force=force, watch=watch)

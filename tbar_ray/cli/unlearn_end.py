@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from tbar_ray.cli.options import typed
+from tbar_ray.colours import warned
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def refuse(
     console: Console, error: NoBackdoorError, examined: Examined | None = None, page: Path | None = None
 ) -> NoReturn:
     """End without a cleaned file; where the model was examined, the report says what was measured."""
-    console.print(f"refused: {error}", style="yellow", soft_wrap=True)
+    console.print(warned(f"refused: {error}"), soft_wrap=True)
     if examined is not None and page is not None:
         from tbar_ray.onemodel.report import write_report
 

@@ -19,6 +19,7 @@ from tbar_ray.data.places import PIPE, inside, is_folder, resolve
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.text import decode_text, lines_of
 from tbar_ray.errors import DataError, ShardChangedError
+from tbar_ray.redaction import redact
 
 Policy = Literal["error", "warn"]
 """What damage does: it is an error, or what was lost is left out and named."""
@@ -75,10 +76,35 @@ def is_set(url: str) -> bool:
     Raises:
         DataError: as `has_file`.
     """
+    names = (CLASSNAMES, *(f"{split}/{COUNT}" for split in SPLITS))
+    return not _names_shards(url) and any(has_file(url, name) for name in names)
+
+
+def is_labelled_set(url: str) -> bool:
+    """Whether a place is a labelled set in this layout: one with `classnames.txt`.
+
+    Raises:
+        DataError: as `has_file`.
+    """
+    return not _names_shards(url) and has_file(url, CLASSNAMES)
+
+
+def _names_shards(url: str) -> bool:
+    """Whether a place is a command, a pattern or a file, which no set is."""
     pattern = not is_folder(resolve(url)) and any(sign in url for sign in "*{[")
-    if url.startswith(PIPE) or pattern or url.partition("?")[0].endswith(".tar"):
-        return False
-    return any(has_file(url, name) for name in (CLASSNAMES, *(f"{split}/nshards.txt" for split in SPLITS)))
+    return url.startswith(PIPE) or pattern or url.partition("?")[0].endswith(".tar")
+
+
+def split_there(url: str, wanted: SplitName) -> SplitName:
+    """The split that is wanted of a set; of a set with one split alone, that one.
+
+    Raises:
+        DataError: if it has none; else as `has_file`.
+    """
+    found = [split for split in (wanted, *SPLITS) if has_split(url, split)]
+    if not found:
+        raise DataError(f"{redact(url)} has neither test/{COUNT} nor train/{COUNT}: an evaluation set has one of them")
+    return found[0]
 
 
 def split_shards(url: str, split: SplitName) -> list[str]:

@@ -22,12 +22,13 @@ class Judgement:
     """What the scores of one model say.
 
     Attributes:
-        outcome: "no evidence" only where every search converged.
-        probability: that the model is infected, if as many models are infected as clean; None without a score.
+        outcome: "no evidence" only where every search converged, and reference models are like the model.
+        probability: that the model is infected, if as many models are infected as clean; None without a score, and
+            where no reference model is like the model.
         combination: the weights and error rates that it rests on; None without any.
         unconverged: searches without a score.
         unweighed: searches that the calibration does not know; their scores count for nothing.
-        beyond: how the model differs from the reference models, one line each; not empty: error rates are not known.
+        beyond: how the model differs from all reference models, one line each; not empty: error rates are not known.
     """
 
     outcome: Outcome
@@ -43,7 +44,9 @@ def judge_scores(
 ) -> Judgement:
     """Weigh the scores of one model.
 
-    A search that did not converge says nothing: the others may raise an alarm without it, but not lift one.
+    A search that did not converge says nothing: the others may raise an alarm without it, but not lift one. Neither do
+    low scores of a model that no reference model is like, since nobody knows what infected ones of its kind score. It
+    counts as infected where the scores would raise an alarm and each is above those of all clean reference models.
 
     Args:
         calibration: scores of reference models.
@@ -62,11 +65,16 @@ def judge_scores(
     row = np.array([[converged[name] for name in combination.searches]])
     probability = float(combination.logistic.probabilities(row)[0])
     outcome: Outcome = "inconclusive"
-    if probability >= combination.alarm:
+    if probability >= combination.alarm and (not beyond or _above_all_clean(calibration, converged)):
         outcome = "infected"
-    elif probability <= combination.clear and not unconverged:
+    elif probability <= combination.clear and not unconverged and not beyond:
         outcome = "no evidence"
-    return Judgement(outcome, probability, combination, unconverged, unweighed, beyond)
+    return Judgement(outcome, None if beyond else probability, combination, unconverged, unweighed, beyond)
+
+
+def _above_all_clean(calibration: Calibration, scores: Mapping[str, float]) -> bool:
+    """Whether every score is above those of all clean reference models."""
+    return all(score > max(calibration.scores(name, infected=False)) for name, score in scores.items())
 
 
 def beyond_reach(calibration: Calibration, architecture: str, images: int, classes: int) -> tuple[str, ...]:

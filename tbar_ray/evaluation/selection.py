@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
+
+Preference = Literal["accuracy", "strength"]
+"""Of the points at which the backdoor is removed: the one with most CA, or the strongest.
+
+The strongest is for a trigger that stands for another: the trigger that a search found goes at a smaller α than the
+attacker's, so that its ASR says that the backdoor is gone while the attacker's still works.
+"""
 
 
 class Point(Protocol):
@@ -68,17 +75,24 @@ def _retains(ca: float, reference_ca: float, min_retention: float) -> bool:
 
 
 def select(
-    points: Sequence[PointT], reference_ca: float, min_retention: float, max_asr: float | None = None
+    points: Sequence[PointT],
+    reference_ca: float,
+    min_retention: float,
+    max_asr: float | None = None,
+    prefer: Preference = "accuracy",
 ) -> PointT | None:
     """Select the best point among those with CA ≥ min_retention · reference_ca.
 
     The best point has the lowest ASR (Ilharco et al., 2212.04089, for negation). With `max_asr`, the backdoor counts as
-    removed at points at or below it, and the one of them with the highest CA is best; if there is none, the lowest ASR.
-    Ties go to the higher CA, then to the smaller |α|. None if no point retains enough CA: the caller
-    reports that instead of choosing one.
+    removed at points at or below it, and one of them is best; if there is none, the lowest ASR. Of several such points
+    "accuracy" takes the one with the highest CA (ties go to the lower ASR, then to the smaller |α|), and "strength" the
+    one with the largest |α|. None if no point retains enough CA: the caller reports that instead of choosing one.
     """
     feasible = [p for p in points if _retains(p.ca, reference_ca, min_retention)]
-    removed = [p for p in feasible if max_asr is not None and p.asr <= max_asr]
-    if removed:
-        return min(removed, key=lambda p: (-p.ca, p.asr, abs(p.alpha)))
-    return min(feasible, key=lambda p: (p.asr, -p.ca, abs(p.alpha)), default=None)
+    if not feasible:
+        return None
+    least = min(p.asr for p in feasible)
+    removed = [p for p in feasible if p.asr <= (least if max_asr is None else max(least, max_asr))]
+    if prefer == "strength":
+        return max(removed, key=lambda p: abs(p.alpha))
+    return min(removed, key=lambda p: (-p.ca, p.asr, abs(p.alpha)))

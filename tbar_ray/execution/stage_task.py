@@ -17,6 +17,7 @@ from ray.exceptions import RayError
 from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
 from tbar_ray.execution.process_memory import forget_peak, peak_memory
+from tbar_ray.execution.process_samples import ProcessSamples
 from tbar_ray.stages.lost import StageLostError, cause_of
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
 from tbar_ray.store.checkpoints import Checkpoints
@@ -118,7 +119,8 @@ def compute(
     try:
         store.check_space(out, stage.disk, stage.title)
         given = policy.for_stage(stage)
-        facts = _run(stage, StageContext(store, out, report, policy, group))
+        with ProcessSamples() if stage.shared and stage.trains else nullcontext() as samples:
+            facts = _run(stage, StageContext(store, out, report, policy, group))
         seconds = time.perf_counter() - started
         record = {
             "kind": stage.kind,
@@ -134,6 +136,7 @@ def compute(
             "gpus": given.gpus * given.training_workers,
             "work": stage.work,
             "peak_memory": peak_memory(),
+            "process": None if samples is None else samples.columns,
         }
         store.commit(stage.artifact, out, record)
         Checkpoints(store, stage.artifact, 0).remove()

@@ -13,12 +13,12 @@ from tbar_ray.api.classes import Classes
 from tbar_ray.api.images import Images, evaluation_set
 from tbar_ray.api.model import Model
 from tbar_ray.api.sources import Source, open_samples
-from tbar_ray.data.benchmark_layout import has_split
+from tbar_ray.data.benchmark_layout import has_split, is_labelled_set
 from tbar_ray.data.chosen import ChosenSamples
 from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.folder import FolderSamples
-from tbar_ray.data.layout import CLASSNAMES
-from tbar_ray.data.places import is_folder, resolve
+from tbar_ray.data.layout import SPLITS
+from tbar_ray.data.places import resolve
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError, SpecError
@@ -63,8 +63,8 @@ def open_defence(
 
     Args:
         images: as for `forget_set`.
-        evaluation: as for `evaluation_set`; None: a set in CLIP_benchmark's layout has its own; else some of `images`
-            are held out, with their classes where all of them have one, or with the model's own answers.
+        evaluation: as for `evaluation_set`; None: a set in CLIP_benchmark's layout with two splits has its own; else
+            some of `images` are held out, with their classes where all of them have one, or the model's own answers.
         model: the suspicious model, whose answers stand in for classes.
         classes: class names; None: those of the data, or ImageNet's where the data have none.
         templates: prompts; None: those of the data, OpenAI's 80, or one for the classes of ImageNet.
@@ -75,12 +75,14 @@ def open_defence(
         DataError: if there are no images, or labels and classes do not fit.
         SpecError: if the evaluation is the same folder as the images.
     """
-    samples = open_samples(images)
-    if evaluation is None and (own := _own_evaluation(images)) is not None:
+    samples, own = open_samples(images), _labelled_set(images)
+    splits = [split for split in SPLITS if has_split(own, split)] if own is not None else []
+    if evaluation is None and own is not None and len(splits) == len(SPLITS):
         told = f"no --evaluation was given: the test split of {redact(own)} is used, unlearning draws from its train"
         return Defence(samples, frozenset(), _labelled(own, classes, templates), told=told)
     if evaluation is not None:
-        _require_another(images, evaluation)
+        if len(splits) < len(SPLITS):
+            _require_another(images, evaluation)
         return Defence(samples, frozenset(), _labelled(evaluation, classes, templates))
     order = ranked(samples.keys, seed, "held for evaluation")
     half = len(order) // 2
@@ -88,10 +90,16 @@ def open_defence(
     if not kept:
         raise DataError(f"{redact(str(images))}: one image is not enough; some are unlearned with, others evaluate")
     held, chosen = frozenset(samples.keys[i] for i in kept), ChosenSamples(samples, kept)
+    among = f" of the {splits[0]} split, which is the only one," if splits else ""
     count = (
-        f"no --evaluation was given: {len(kept):,} of the {len(samples):,} images are held out to choose α and report"
+        f"no --evaluation was given: {len(kept):,} of the {len(samples):,} images{among} are held out to choose α and "
+        "report"
     )
-    if (found := with_own_classes(samples, chosen, classes, templates)) is not None:
+    if own is not None:
+        found: Images | None = _of_whole(_labelled(own, classes, templates), chosen)
+    else:
+        found = with_own_classes(samples, chosen, classes, templates)
+    if found is not None:
         return Defence(samples, held, found, told=f"{count}, so that fewer can be unlearned with")
     found = _by_answer(chosen, Classes(classes, templates) if classes else imagenet_classes(templates), model)
     told = (
@@ -102,11 +110,9 @@ def open_defence(
     return Defence(samples, held, found, answers=True, told=told)
 
 
-def _own_evaluation(images: Source) -> str | None:
-    """The set in CLIP_benchmark's layout that the images are of, where it has a test split."""
-    if not isinstance(images, str | Path) or not is_folder(folder := resolve(images)):
-        return None
-    return str(images) if (Path(folder) / CLASSNAMES).is_file() and has_split(str(images), "test") else None
+def _labelled_set(images: Source) -> str | None:
+    """The labelled set in CLIP_benchmark's layout that the images are; None if they are none."""
+    return str(images) if isinstance(images, str | Path) and is_labelled_set(str(images)) else None
 
 
 def _labelled(url: str | Path, classes: Sequence[str] | None, templates: Sequence[str] | None) -> Images:
@@ -117,8 +123,7 @@ def _labelled(url: str | Path, classes: Sequence[str] | None, templates: Sequenc
 
 
 def _require_another(images: Source, evaluation: str | Path) -> None:
-    same = isinstance(images, str | Path) and resolve(images) == resolve(evaluation)
-    if same and not (Path(resolve(evaluation)) / CLASSNAMES).is_file():
+    if isinstance(images, str | Path) and resolve(images) == resolve(evaluation):
         raise SpecError(
             f"--evaluation {redact(str(evaluation))} is --images too: what was unlearned with would be evaluated on; "
             "give another set, or leave --evaluation out, so that some of the images are held out"
@@ -130,9 +135,7 @@ def with_own_classes(
 ) -> Images | None:
     """The chosen samples with the classes that they have; None if one has none."""
     if isinstance(samples, FolderSamples) and all(samples.subfolder(row) for row in range(len(samples))):
-        whole = _labelled(samples.folder, classes, templates)
-        rows = [whole.data.corpus.index_of(key) for key in chosen.keys]
-        return _images(chosen, whole.data.labels[rows], whole.classes)
+        return _of_whole(_labelled(samples.folder, classes, templates), chosen)
     labels = [chosen.label(row) for row in range(len(chosen))]
     known = [label for label in labels if label is not None]
     if len(known) < len(labels):
@@ -140,6 +143,12 @@ def with_own_classes(
     own = Classes(classes or sorted({label.replace("_", " ") for label in known}), templates)
     numbers = [own.index(label if label in own.names else label.replace("_", " ")) for label in known]
     return _images(chosen, np.array(numbers, np.int64), own)
+
+
+def _of_whole(whole: Images, chosen: ChosenSamples) -> Images:
+    """The chosen samples with the labels that they have in a set."""
+    rows = [whole.data.corpus.index_of(key) for key in chosen.keys]
+    return _images(chosen, whole.data.labels[rows], whole.classes)
 
 
 def _by_answer(chosen: ChosenSamples, classes: Classes, model: Model) -> Images:

@@ -160,6 +160,7 @@ def _walked(examined: Examined, found: Estimate, watch: Watch) -> Walk:
         backdoor=examined.backdoor,
         min_retention=settings.min_retention,
         max_asr=settings.max_asr,
+        prefer=settings.prefer,
         statistics=settings.statistics,
         infected=examined.gate.scores,
         progress=lambda done: watch("choosing α", done, len(alphas)),

@@ -61,13 +61,15 @@ def percent(probability: float) -> str:
 def _headline(scan: Scan) -> str:
     judged = scan.judgement
     certain = "" if judged.probability is None else f" (probability {percent(judged.probability)})"
-    limit = "; for a model like this, how often that is wrong is not known" if judged.beyond else ""
     if scan.outcome == "infected":
         towards = f", towards “{scan.target}”" if scan.target is not None else "; no target was found"
-        return f"This model is infected{certain}{towards}{limit}."
+        if judged.beyond:
+            unlike = "for a model like this, how often that is wrong is not known"
+            return f"This model scores as infected ones do{towards}; {unlike}."
+        return f"This model is infected{certain}{towards}."
     if scan.outcome == "no evidence":
-        return f"No evidence of a backdoor was found{certain.replace('probability', 'probability of one')}{limit}."
-    return f"Inconclusive{certain}: {_why(scan)}{limit}."
+        return f"No evidence of a backdoor was found{certain.replace('probability', 'probability of one')}."
+    return f"Inconclusive{certain}: {_why(scan)}."
 
 
 def _why(scan: Scan) -> str:
@@ -76,6 +78,8 @@ def _why(scan: Scan) -> str:
         return "no search converged, which says nothing about the model"
     if judged.combination is None:
         return "no calibration knows the scores of these searches"
+    if judged.beyond:
+        return "no reference model is like it, so that its scores clear it no more than they convict it"
     if judged.unconverged and judged.probability is not None and judged.probability <= judged.combination.clear:
         return f"{', '.join(judged.unconverged)} did not converge, and the other scores alone clear no model"
     return "it scores between the clean and the infected reference models"
@@ -145,8 +149,8 @@ def _errors(scan: Scan) -> tuple[str, ...]:
     lines = []
     if judged.beyond:
         lines.append(
-            f"How often such a verdict is wrong for this model is not known: {'; '.join(judged.beyond)}. Calibrate "
-            "with models like it (`tbar inversion calibrate`)."
+            f"No reference model is like it: {'; '.join(judged.beyond)}. So there is no probability, and how often "
+            "such a verdict is wrong is not known. Calibrate with models like it (`tbar inversion calibrate`)."
         )
     if judged.combination is not None:
         lines.append(_rates(judged.combination))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tbar_ray.errors import SpecError
+from tbar_ray.evaluation.selection import Preference
 from tbar_ray.models.statistics_choice import StatisticsChoice
 
 
@@ -23,6 +24,7 @@ class CleaningSettings:
         alphas: strengths to choose from; None: those of the method.
         min_retention: share of the suspicious model's CA that must be kept.
         max_asr: ASR at which the backdoor counts as removed; None: the least ASR is best.
+        prefer: which of the α that remove it is selected: the one with most CA, or the strongest.
         validation_fraction: share of the labelled images that α is chosen on; the others are reported.
         max_images: labelled images at most; a campaign uses all of them.
         min_asr: ASR on validation images below which the model counts as clean.
@@ -38,6 +40,7 @@ class CleaningSettings:
     alphas: tuple[float, ...] | None = None
     min_retention: float = 0.95
     max_asr: float | None = None
+    prefer: Preference = "accuracy"
     validation_fraction: float = 0.5
     max_images: int | None = 2000
     min_asr: float = 0.5

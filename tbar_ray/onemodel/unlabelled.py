@@ -12,11 +12,9 @@ from torch import Tensor
 
 from tbar_ray.api.classes import Classes
 from tbar_ray.api.sources import Source, open_samples
-from tbar_ray.data.benchmark_layout import load_images
+from tbar_ray.data.benchmark_layout import is_labelled_set, load_images, split_there
 from tbar_ray.data.chosen import ChosenSamples
-from tbar_ray.data.evaluation_set import EvaluationSet, SplitName, has_split
-from tbar_ray.data.layout import CLASSNAMES
-from tbar_ray.data.places import resolve
+from tbar_ray.data.evaluation_set import EvaluationSet
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import ranked
 from tbar_ray.models.factory import Preprocessing
@@ -51,9 +49,8 @@ def open_unlabelled(
     Raises:
         DataError: if there are no images, or a class is listed twice.
     """
-    if isinstance(images, str | Path) and (Path(resolve(images)) / CLASSNAMES).is_file():
-        split: SplitName = "train" if has_split(str(images), "train") else "test"
-        own = EvaluationSet.open(str(images), split=split)
+    if isinstance(images, str | Path) and is_labelled_set(str(images)):
+        own = EvaluationSet.open(str(images), split=split_there(str(images), "train"))
         return Unlabelled(own.corpus, Classes(classes or own.classnames, templates or own.templates))
     samples = open_samples(images)
     if classes is not None:

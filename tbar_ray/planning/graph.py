@@ -101,6 +101,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         alphas=trial.alphas,
         min_retention=spec.evaluation.min_retention,
         max_asr=spec.evaluation.max_asr,
+        prefer=spec.evaluation.prefer,
         alpha_search=spec.evaluation.alpha_search,
         statistics=spec.evaluation.statistics,
         statistics_images=spec.evaluation.statistics_images,

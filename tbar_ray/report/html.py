@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any
 
 from tbar_ray import origin
@@ -21,7 +18,7 @@ from tbar_ray.report.expenses import expense_line
 from tbar_ray.report.fitting import fitted
 from tbar_ray.report.headline import headline, sentences
 from tbar_ray.report.markdown import FIGURES, ROWS
-from tbar_ray.report.page import environment, png_url
+from tbar_ray.report.page import environment, png_url, script_of
 from tbar_ray.report.parameters import Parameters
 from tbar_ray.report.result_cells import head_cells, trial_rows
 from tbar_ray.report.scatter import result_map
@@ -64,7 +61,6 @@ def report_html(
     Raises:
         StoreError: if the store cannot be read.
     """
-    script = files("tbar_ray.report").joinpath("templates", SCRIPT).read_text(encoding="utf-8")
     shown = fitted({name: pictures[name] for name in FIGURES if name in pictures}, FOR_FIGURES)
     before, after = (_html(part) for part in _around(parts))
     folder = Ledger(store, spec).folder
@@ -89,8 +85,7 @@ def report_html(
         "map": result_map(records),
         "figures": [(name, FIGURES[name], png_url(found.content), found.tall > TALL) for name, found in shown.items()],
         "tables": tables,
-        "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "script": script_of(("tbar_ray.report", SCRIPT)),
     }
     template = environment("tbar_ray.report").get_template(TEMPLATE)
     whole = template.render(**content, sheets=sheets_of(records, {}, 0))

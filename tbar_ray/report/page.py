@@ -1,9 +1,12 @@
-"""What self-contained HTML pages share: the template of a page, and pictures inside it."""
+"""What self-contained HTML pages share: the template of a page, its script, and pictures inside it."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +33,30 @@ def environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script inside a page.
+
+    Attributes:
+        text: of it.
+        digest: its SHA-256 in base64, by which the page's Content-Security-Policy lets it run, and no other.
+    """
+
+    text: str
+    digest: str
+
+
+def script_of(*places: tuple[str, str]) -> Script:
+    """The script that some files make together, one after the other.
+
+    Args:
+        places: of each file its package and its name in the package's folder `templates`.
+    """
+    parts = [files(package).joinpath("templates", name).read_text(encoding="utf-8") for package, name in places]
+    text = "".join(parts)
+    return Script(text, base64.b64encode(hashlib.sha256(text.encode()).digest()).decode())
 
 
 def data_url(figure: Figure) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tbar_ray.colours import FAILURE
 from tbar_ray.planning.axes import ALIASES, Factor, Setting, factors_of
 from tbar_ray.records.cells import best_of_attacks, names_of, value_of, varies, varies_within
 from tbar_ray.records.record import TrialRecord
@@ -76,7 +77,7 @@ def result_table(records: Sequence[TrialRecord], marked: bool = False, width: in
             overflow="fold",
         )
     for record, row in zip(records, rows, strict=True):
-        style = "bold" if id(record) in best else "red" if record.status == "failed" else ""
+        style = "bold" if id(record) in best else FAILURE if record.status == "failed" else ""
         table.add_row(*(Text(cell) for cell in row), style=style)
     lines = [f"[{number}] {reason}" for reason, number in reasons.items()]
     if best:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tbar_ray.evaluation.selection import Preference
 from tbar_ray.lasting.options import ChangeName
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES, StatisticsChoice
 from tbar_ray.spec.attack import Attack, PoisonSpec, Training
@@ -62,7 +63,12 @@ class Evaluation(Section):
         default=None,
         ge=0,
         le=1,
-        description="ASR that counts as removed: of such α, the one with most CA is chosen",
+        description="ASR that counts as removed: of such α, one is chosen as 'prefer' says",
+    )
+    prefer: Preference = Field(
+        default="accuracy",
+        description="of the α that remove the backdoor: the one with most CA, or the strongest, for a found trigger "
+        "that goes sooner than the attacker's; 'strength' needs alpha_search: grid",
     )
     max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
     split_seed: int | None = Field(
@@ -88,6 +94,15 @@ class Evaluation(Section):
     downstream: list[ChangeName] = Field(
         default=[], description="changes of the cleaned model that people make, each scored by itself (docs/metrics.md)"
     )
+
+    @model_validator(mode="after")
+    def _strongest_of_all(self) -> Evaluation:
+        if self.prefer == "strength" and self.alpha_search == "bisection":
+            raise ValueError(
+                "'prefer: strength' scores every α: bisection stops at the first that removes the backdoor; set "
+                "alpha_search to grid"
+            )
+        return self
 
 
 class DisentanglementSpec(Section):

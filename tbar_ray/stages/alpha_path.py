@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from tbar_ray.evaluation.selection import Preference
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.node import LATER, Stage, StageContext
@@ -44,6 +45,7 @@ class AlphaPath(Stage):
     alphas: tuple[float, ...]
     min_retention: float
     max_asr: float | None
+    prefer: Annotated[Preference, LATER] = "accuracy"
     alpha_search: Literal["grid", "bisection"]
     statistics: StatisticsChoice
     statistics_images: int
@@ -79,7 +81,9 @@ class AlphaPath(Stage):
         dominated = self.to_beat is not None and not self._beats(self.to_beat, point, scores)
         walked = Walked((), None)
         if not dominated:
-            walked = walk_alpha(scores, self.alphas, self.min_retention, self.max_asr, self.alpha_search, point)
+            walked = walk_alpha(
+                scores, self.alphas, self.min_retention, self.max_asr, self.alpha_search, point, self.prefer
+            )
         # a single α was requested: it is reported, feasible or not
         reported = walked.chosen or (walked.points[0] if walked.points and len(self.alphas) == 1 else None)
         result: dict[str, Any] = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from tbar_ray.colours import warned
 from tbar_ray.errors import TrackingError, first_line
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.planner import PlannedTrial, campaign_fingerprint
@@ -209,7 +210,7 @@ class Recording:
         return broken and is_server(self._uri) and seconds < (AT_THE_END if self._ended else OUTAGE)
 
     def _warn(self, text: str) -> None:
-        self._console.print(f"warning: {text}", style="yellow", markup=False)
+        self._console.print(warned(f"warning: {text}"))
 
     def _describe(self, error: Exception) -> str:
         reason = first_line(error, 200)

@@ -36,7 +36,7 @@ from tbar_ray.tracking.places import check_database, check_server, deleted, is_s
 from tbar_ray.tracking.run_metrics import metrics_of
 from tbar_ray.tracking.run_parameters import flat, parameters_of, parameters_of_campaign
 from tbar_ray.tracking.run_writer import OwnRun, RunWriter
-from tbar_ray.tracking.system_metrics import SystemMetrics
+from tbar_ray.tracking.system_metrics import SystemMetrics, metrics_of_process
 from tbar_ray.tracking.tags import CAMPAIGN, DESCRIPTION, FINGERPRINT, KIND, LAUNCHED, PARENT, environment, origin
 from tbar_ray.tracking.view import SHARED, view_of
 
@@ -140,7 +140,7 @@ class Tracker:
         self._known()[record.fingerprint] = self._writer.end(known, status, record.seconds)
 
     def log_training(self, facts: Mapping[str, Any]) -> None:
-        """Write the run of a training that trials share: its loss by step, speed, waiting for data, and what it held.
+        """Write the run of a training that trials share: loss by step, speed, waiting for data, use of CPU and memory.
 
         Args:
             facts: of its artifact (`Store.facts`).
@@ -158,6 +158,7 @@ class Tracker:
         values |= {name: facts[name] for name in ("seconds", "cpus", "gpus") if facts.get(name) is not None}
         metrics = [Metric("loss", loss, known.started, step) for step, loss in training["losses"]]
         metrics += [Metric(name, float(value), known.started, 0) for name, value in values.items()]
+        metrics += metrics_of_process(facts, known.started)
         told = {"architecture": facts.get("architecture"), "training": facts["identity"].get("training")}
         self._writer.log(known.run_id, metrics, flat(redact_all({"kind": facts["kind"], **told})))
         self._known()[fingerprint] = self._writer.end(known, "FINISHED", facts["seconds"])

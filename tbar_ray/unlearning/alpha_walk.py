@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.alpha_search import search_alpha
-from tbar_ray.evaluation.selection import AlphaPoint, select
+from tbar_ray.evaluation.selection import AlphaPoint, Preference, select
 from tbar_ray.unlearning.edit_scores import EditScores
 
 AlphaSearch = Literal["grid", "bisection"]
@@ -39,6 +40,7 @@ def walk_alpha(
     max_asr: float | None = None,
     search: AlphaSearch = "grid",
     point: Callable[[float], AlphaPoint] | None = None,
+    prefer: Preference = "accuracy",
 ) -> Walked:
     """Score α on validation images and select one by `evaluation.selection.select`.
 
@@ -51,9 +53,17 @@ def walk_alpha(
         max_asr: ASR at which the backdoor counts as removed; None: the least ASR is best.
         search: which α are scored: all (grid), or those that a bisection needs.
         point: scores one α; `scores.point` unless given.
+        prefer: which of the α that remove the backdoor is selected; "strength" needs the grid.
+
+    Raises:
+        SpecError: if the strongest is to be found by bisection, which stops at the first α that removes the backdoor.
     """
     point, reference = point or scores.point, scores.reference_ca
     if search == "bisection":
+        if prefer == "strength":
+            raise SpecError(
+                "the strongest α is found on the whole grid: bisection stops at the first that removes the backdoor"
+            )
 
         def ended(alpha: float) -> bool:
             return scores.gone_or_spent(alpha, min_retention * reference, max_asr or 0.0)
@@ -63,4 +73,4 @@ def walk_alpha(
         return Walked(found.points, found.chosen, found.monotone)
     points = tuple(point(alpha) for alpha in alphas)
     scores.path.sort(key=lambda entry: alphas.index(entry["alpha"]))
-    return Walked(points, select(points, reference, min_retention, max_asr))
+    return Walked(points, select(points, reference, min_retention, max_asr, prefer))

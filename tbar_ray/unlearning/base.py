@@ -117,6 +117,13 @@ class Unlearner(BaseModel, ABC):
     name: ClassVar[str]
     needs: ClassVar[frozenset[Need]]
     strength: ClassVar[Strength] = "none"
+    labelled: ClassVar[bool] = False
+    """Whether every form of the method reads the class labels of the clean pairs."""
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether it reads the class labels of the clean pairs with these hyper-parameters."""
+        return self.labelled
 
     def unlearn(
         self,

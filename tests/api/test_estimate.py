@@ -37,7 +37,7 @@ from tests.unlearning.planted import NAMES, TARGET, case, stamp
 from tests.unlearning.test_demands import least, quick
 from tests.unlearning.test_mechanisms import RECIPES
 
-ALPHAS = (0, 1, 6, 12, 20, 30)
+ALPHAS = (0, 8, 20, 30)
 
 
 def requests(model: tbar.Model) -> dict[str, object]:

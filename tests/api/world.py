@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import tbar_ray as tbar
+from tbar_ray.models.architectures import image_size
 from tests.data.tars import write_tar
 from tests.models.tiny import WIDE
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, TRIGGER, case, pictures, poisoned_pictures
@@ -26,8 +27,9 @@ def infected(architecture: str = WIDE, every: int = 5) -> tbar.Model:
 
 
 def labelled(count: int, seed: int, model: tbar.Model | None = None) -> tuple[NDArray[np.uint8], list[int]]:
-    """Return images of a model's size, and their classes."""
-    images, labels = pictures(count, (model or infected()).preprocessing.size, seed)
+    """Return images of a model's size, or of that of `infected`, and their classes."""
+    side = image_size(WIDE) if model is None else model.preprocessing.size
+    images, labels = pictures(count, side, seed)
     return images.numpy(), labels.tolist()
 
 

@@ -146,6 +146,12 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     trial = next(run for run in nested if run.data.tags["tbar.kind"] == "trial")
     assert trial.info.end_time - trial.info.start_time == pytest.approx(1000 * trial.data.metrics["seconds"], abs=2)
+    for training in (run for run in nested if run.data.tags["tbar.kind"] == "training"):
+        samples = client.get_metric_history(training.info.run_id, "system/system_memory_usage_megabytes")
+        assert len(samples) >= 1
+        assert all(100 < sample.value < 10_000 for sample in samples)
+        assert training.info.start_time <= samples[-1].timestamp <= training.info.end_time + 1000
+        assert training.data.metrics["system/cpu_utilization_percentage"] > 0
     path = client.get_metric_history(trial.info.run_id, "path.alpha")
     assert [(point.step, point.value) for point in path] == [(0, 0), (1, 1), (2, 2)]
 
@@ -324,6 +330,8 @@ def test_a_trial_that_cannot_be_carried_out_leaves_the_others_alone(
     assert (bad["status"], bad["forget_size"]) == ("failed", 228)
     assert bad["reason"].startswith("forget set: 228 images asked for, but only ")
     assert bad["asr_infected"] == good["asr_infected"]
+    assert "  sheets: images of 1 trial in " in shown
+    assert (tmp_path / "report" / "report.html").read_text().count('<details class="sheet"') == 1
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("large")
     assert experiment is not None

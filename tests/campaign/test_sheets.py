@@ -44,7 +44,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     spec, store = campaign(home, "rvpt", home / "vit.pt"), Store(str(home / "store"))
     record = compute_trial(spec, {"attack": "badnets", "seed": 0}, store)
     lines: list[str] = []
-    assert make_sheets(spec, store, [record], lines.append) == 1
+    warned: list[str] = []
+    assert make_sheets(spec, store, [record], lines.append, warned.append) == 1
+    assert not warned
     assert lines == ["sheet 1 of 1: badnets, rvpt, forget set 16, clean 0%, seed 0, α 1"]
     sheet = read_sheet(store, Ledger(store, spec).folder, record.fingerprint)
     assert sheet is not None
@@ -90,9 +92,12 @@ def test_failures_are_in_the_order_of_confidence_with_three_answers_of_every_mod
 def test_a_sheet_is_made_once_and_none_of_a_trial_whose_artifacts_are_gone(made: Made) -> None:
     spec, store, record, _ = made
     lines: list[str] = []
-    assert make_sheets(spec, store, [record], lines.append) == 0
+    made_now: list[str] = []
+    assert make_sheets(spec, store, [record], made_now.append, lines.append) == 0
     gone = record.model_copy(update={"fingerprint": "gone", "stages": ()})
-    assert make_sheets(spec, store, [gone, record.model_copy(update={"alpha": None})], lines.append) == 0
+    without = record.model_copy(update={"alpha": None})
+    assert make_sheets(spec, store, [gone, without], made_now.append, lines.append) == 0
+    assert not made_now
     assert lines == [next(line for line in lines if "none of badnets" in line)]
     assert "run the campaign again" in lines[0]
 

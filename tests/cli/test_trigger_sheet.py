@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -56,16 +55,13 @@ def test_no_text_overlaps_another_or_leaves_the_sheet(side: int, blocks: int, co
     names = ["cleanclip/badnets", "backdoorbench/wanet, cover samples", "x" * 200, "a $b$ & <c>"]
     figure = preview_sheet([one(side, count, names[i % 4], (LONG, "", "short")[i % 3]) for i in range(blocks)])
     renderer = FigureCanvasAgg(figure).get_renderer()
-    boxes = [text.get_window_extent(renderer) for text in figure.texts if text.get_text()]
-    width, height = figure.get_size_inches() * figure.dpi
+    boxes = np.array([text.get_window_extent(renderer).extents for text in figure.texts if text.get_text()])
     assert len(boxes) > blocks * (3 + count)
-    for box in boxes:
-        assert box.x0 >= 0
-        assert box.y0 >= 0
-        assert box.x1 <= width
-        assert box.y1 <= height
-    for first, second in combinations(boxes, 2):
-        assert not first.overlaps(second)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    assert (low >= 0).all()
+    assert (high <= figure.get_size_inches() * figure.dpi).all()
+    apart = ((low[:, None] > high) | (low > high[:, None])).any(-1)  # of each from each
+    assert apart[np.triu_indices(len(boxes), 1)].all()
 
 
 def test_titles_say_how_large_the_change_is() -> None:

@@ -55,6 +55,23 @@ def test_a_search_without_reference_scores_counts_for_nothing() -> None:
     assert judge_scores(CALIBRATION, {"other": 100.0}, "tbar-GN-pico", 64, 8).outcome == "inconclusive"
 
 
+def test_low_scores_clear_no_model_that_no_reference_model_is_like() -> None:
+    known = judged(2.5, 0.95)
+    unlike = judge_scores(CALIBRATION, {"universal-noise": 2.5, "decree": 0.95}, "ViT-B-32", 64, 8)
+    assert (known.outcome, unlike.outcome) == ("no evidence", "inconclusive")
+    assert known.probability is not None
+    assert (unlike.probability, unlike.combination) == (None, known.combination)
+
+
+def test_a_model_unlike_the_reference_models_is_infected_if_every_score_is_above_all_clean_ones() -> None:
+    highest = {name: max(CALIBRATION.scores(name, infected=False)) for name in ("universal-noise", "decree")}
+    above = {"universal-noise": 20.0, "decree": highest["decree"] + 0.1}
+    one_among = {"universal-noise": 20.0, "decree": highest["decree"]}
+    assert judge_scores(CALIBRATION, one_among, "tbar-GN-pico", 64, 8).outcome == "infected"
+    outcomes = [judge_scores(CALIBRATION, scores, "ViT-B-32", 64, 8).outcome for scores in (above, one_among)]
+    assert outcomes == ["infected", "inconclusive"]
+
+
 @pytest.mark.parametrize(
     ("architecture", "images", "classes", "beyond"),
     [

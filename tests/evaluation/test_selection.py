@@ -30,6 +30,17 @@ def test_ties_go_to_the_higher_ca_and_then_to_the_smaller_step() -> None:
     assert select([At(-1, 0.8, 0), At(2, 0.8, 0)], 0.8, 0.9) == At(-1, 0.8, 0)
 
 
+def test_the_strongest_of_those_that_remove_the_backdoor() -> None:
+    path = [At(0, 0.8, 1.0), At(1, 0.79, 0.02), At(2, 0.78, 0.0), At(3, 0.77, 0.01), At(4, 0.5, 0.0)]
+    assert select(path, 0.8, 0.95, 0.02) == path[1]
+    assert select(path, 0.8, 0.95, 0.02, "strength") == path[3]
+    assert select(path, 0.8, 0.95, 0.005, "strength") == path[2]
+    assert select(path, 0.8, 0.95, None, "strength") == path[2]  # the least ASR counts as removed
+    assert select(path[:2], 0.8, 0.95, 0.0, "strength") == path[1]  # nothing is removed: the lowest ASR
+    assert select([At(-3, 0.8, 0.0), At(2, 0.8, 0.0)], 0.8, 0.9, 0.0, "strength") == At(-3, 0.8, 0.0)
+    assert select(path[4:], 0.8, 0.95, 0.02, "strength") is None
+
+
 def test_none_feasible_is_none() -> None:
     assert select([At(1, 0.1, 0.0), At(2, 0.2, 0.0)], 0.9, 0.95) is None
     assert select([], 0.9, 0.95) is None

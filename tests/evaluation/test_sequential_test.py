@@ -5,15 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from torch import Tensor, nn
 
 from tbar_ray.evaluation import zeroshot
 from tbar_ray.evaluation.scores import Split, score
 from tbar_ray.evaluation.sequential_test import Counting, Question, sequential_test
-from tbar_ray.evaluation.zeroshot import predict, predict_reduced, zero_shot_head
+from tbar_ray.evaluation.zeroshot import predict, predict_reduced
 from tbar_ray.models.factory import preprocessing
-from tests.models.tiny import BOTH, RESNET, pictures, tiny, tokenizer
-
-NAMES = ["red circle", "blue square", "cat"]
+from tests.inversion.encoders import CLASSES, PREPROCESSING, Encoder, images
+from tests.models.tiny import BOTH, pictures, tiny
 
 
 @settings(deadline=None)
@@ -57,36 +57,35 @@ def test_a_share_is_known_before_all_images_are_counted() -> None:
 
 
 @pytest.fixture(scope="module")
-def setting() -> tuple[torch.nn.Module, torch.Tensor, Split]:
-    """A model and images whose labels are mostly its own answers: CA near 0.8, ASR near 0.3."""
-    model = tiny(RESNET).eval()
-    head = zero_shot_head(model, tokenizer(), NAMES, ["a {c}"])
-    # embeddings of an untrained model lie close together: the middle of each class's share is put at 0
-    images = pictures(model, 160, seed=0)
-    answers = predict(model, head, images, preprocessing(model))
+def setting() -> tuple[nn.Module, Tensor, Split]:
+    """An encoder and images whose labels are mostly its own answers: CA near 0.8, ASR near 0.3."""
+    model, head = Encoder(), torch.eye(CLASSES)[:3]
+    clean, triggered = images(320).split(160)
     draw = torch.Generator().manual_seed(0)
+    answers = predict(model, head, clean, PREPROCESSING)
     labels = torch.where(torch.rand(160, generator=draw) < 0.8, answers, (answers + 1) % 3)
-    return model, head, Split(images, pictures(model, 160, seed=1), labels)
+    return model, head, Split(clean, triggered, labels)
 
 
 @pytest.mark.parametrize("target", [0, 2])
 def test_a_sequential_test_says_what_the_whole_evaluation_says(
-    setting: tuple[torch.nn.Module, torch.Tensor, Split], target: int
+    setting: tuple[nn.Module, Tensor, Split], target: int
 ) -> None:
     model, head, split = setting
-    whole = score(model, head, split, target, preprocessing(model))
+    whole = score(model, head, split, target, PREPROCESSING)
+    assert 0.7 < whole.ca.value < 0.9
+    assert 0.2 < whole.asr.value < 0.5
     looked = []
     for least_ca in (0.0, 0.5, whole.ca.value, whole.ca.value + 1e-9, 0.95):
         for most_asr in (0.0, whole.asr.value - 1e-9, whole.asr.value, 0.6):
-            found = sequential_test(
-                0.5, model, head, split, target, preprocessing(model), Question(least_ca, most_asr), 16
+            question = Question(least_ca, most_asr)
+            found, again = (
+                sequential_test(0.5, model, head, split, target, PREPROCESSING, question, 16, reduced)
+                for reduced in (False, True)
             )
             assert found.answer == (whole.asr.value <= most_asr or whole.ca.value < least_ca)
             assert found.ca.n <= whole.ca.n
             assert found.asr.n <= whole.asr.n
-            again = sequential_test(
-                0.5, model, head, split, target, preprocessing(model), Question(least_ca, most_asr), 16, True
-            )
             assert again == found
             if found.ca.n == whole.ca.n:
                 assert found.ca == whole.ca
@@ -101,8 +100,8 @@ def test_reduced_precision_gives_the_same_answers(architecture: str, monkeypatch
     draw = torch.Generator().manual_seed(0)
     head = torch.nn.functional.normalize(torch.randn(4, 64, generator=draw), dim=-1)
     head = head[:, : int(model.text_projection.shape[1])]  # type: ignore[union-attr,index]
-    images = pictures(model, 40, seed=0)
-    expected = predict(model, head, images, preprocessing(model))
-    assert torch.equal(predict_reduced(model, head, images, preprocessing(model), 16), expected)
+    shown = pictures(model, 40, seed=0)
+    expected = predict(model, head, shown, preprocessing(model))
+    assert torch.equal(predict_reduced(model, head, shown, preprocessing(model), 16), expected)
     monkeypatch.setattr(zeroshot, "MARGIN", 3.0)  # every image in doubt
-    assert torch.equal(predict_reduced(model, head, images, preprocessing(model), 16), expected)
+    assert torch.equal(predict_reduced(model, head, shown, preprocessing(model), 16), expected)

@@ -75,6 +75,28 @@ def test_every_small_campaign_of_an_ablation_has_a_twin_at_the_size_of_the_liter
         "pretrain.yaml",
         "attack_budgets.yaml",
         "zoo.yaml",
+        "leaderboard.yaml",
     }
     assert small <= {path.name for path in (JOBS / "paper").glob("*.yaml")}
     assert len({load_spec(path).name for path in SPECS}) == len(SPECS)
+
+
+def test_the_leaderboards_have_the_settings_that_equal_searches_found() -> None:
+    scenes, photographs, matrix, tuned = (
+        load_spec(JOBS / f"{name}.yaml")
+        for name in ("leaderboard", "photographs/leaderboard", "unlearning_matrix", "tune_baselines")
+    )
+    methods, attacks = scenes.search.axes["method"], scenes.search.axes["attack"]
+    assert isinstance(methods, list)
+    assert isinstance(attacks, list)
+    assert set(methods) <= set(scenes.methods) <= set(matrix.methods)
+    assert {name: matrix.methods[name] for name in scenes.methods} == scenes.methods
+    assert {name: (m.method, m.parameters) for name, m in photographs.methods.items()} == {
+        name: (m.method, m.parameters) for name, m in scenes.methods.items()
+    }
+    assert len(methods) >= 15
+    assert len(set(attacks) - set(tuned.attacks)) >= 12, "beside those that the searches were on"
+    assert photographs.search.axes == scenes.search.axes
+    assert {name: (a.trigger, a.parameters, a.planting) for name, a in photographs.attacks.items()} == {
+        name: (a.trigger, a.parameters, a.planting) for name, a in scenes.attacks.items()
+    }

@@ -21,7 +21,7 @@ from tests.models.tiny import GROUP_NORM, same, snapshot, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, Case, case, pairs, pictures
 from tests.unlearning.test_statistics_masking import planted, split, wrong_statistics
 
-OPTIONS = ReboundOptions(steps=12, learning_rate=1e-4, batch_size=32, at=(0, 2, 6))
+OPTIONS = ReboundOptions(steps=12, learning_rate=1e-4, batch_size=16, at=(0, 2, 6))
 
 
 def clean(found: Case) -> Pairs:

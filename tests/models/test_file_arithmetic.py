@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,20 +34,32 @@ def moved(state: State, seed: int, scale: float = 0.01) -> State:
     return {name: of(name, value) for name, value in state.items()}
 
 
-def saved(folder: Path, architecture: str = RESNET, seeds: int = 2) -> list[Path]:
-    states = [snapshot(direct(architecture))]
-    states += [moved(states[0], seed) for seed in range(1, seeds + 1)]
-    paths = []
-    for number, state in enumerate(states):
-        paths.append(folder / f"{number}.safetensors")
-        save_state_dict(state, paths[-1])
-    return paths
+Saved = Callable[..., list[Path]]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """Gives the files of a model and of two that were fine-tuned from it, each architecture's written once."""
+
+    @cache
+    def written(architecture: str = RESNET) -> list[Path]:
+        folder = tmp_path_factory.mktemp(architecture)
+        states = [snapshot(direct(architecture))]
+        states += [moved(states[0], seed) for seed in (1, 2)]
+        paths = [folder / f"{number}.safetensors" for number in range(3)]
+        for state, path in zip(states, paths, strict=True):
+            save_state_dict(state, path)
+        return paths
+
+    return written
 
 
 @pytest.mark.parametrize("piece", [1 << 22, 4096])
-def test_negation_is_the_path_of_alpha(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_negation_is_the_path_of_alpha(
+    piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: Saved
+) -> None:
     monkeypatch.setattr(streamed, "PIECE", piece)
-    infected, triggered, _ = saved(tmp_path)
+    infected, triggered, _ = saved()
     names = negate(infected, triggered, tmp_path / "out.safetensors", alpha=1.5)
     base, other, result = (load_state_dict(path) for path in (infected, triggered, tmp_path / "out.safetensors"))
     expected = {k: torch.add(v, other[k] - v, alpha=-1.5) if v.is_floating_point() else v for k, v in base.items()}
@@ -55,8 +69,8 @@ def test_negation_is_the_path_of_alpha(piece: int, tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_negation_has_the_bits_of_a_model_that_is_moved_along_its_vector(tmp_path: Path) -> None:
-    infected, triggered, _ = saved(tmp_path, VIT)
+def test_negation_has_the_bits_of_a_model_that_is_moved_along_its_vector(tmp_path: Path, saved: Saved) -> None:
+    infected, triggered, _ = saved(VIT)
     negate(infected, triggered, tmp_path / "out.safetensors", alpha=1.7)
     model = create_model(VIT, pretrained=str(infected))
     vector = TaskVector.between(model.state_dict(), load_state_dict(triggered))
@@ -64,8 +78,8 @@ def test_negation_has_the_bits_of_a_model_that_is_moved_along_its_vector(tmp_pat
         assert same(snapshot(edited), load_state_dict(tmp_path / "out.safetensors"))
 
 
-def test_no_strength_is_the_infected_model(tmp_path: Path) -> None:
-    infected, triggered, _ = saved(tmp_path)
+def test_no_strength_is_the_infected_model(tmp_path: Path, saved: Saved) -> None:
+    infected, triggered, _ = saved()
     assert negate(infected, triggered, tmp_path / "out.safetensors", alpha=0) == []
     assert same(load_state_dict(infected), load_state_dict(tmp_path / "out.safetensors"))
 
@@ -96,8 +110,8 @@ def test_formats_may_differ(tmp_path: Path) -> None:
     assert same({k: torch.add(v, other[k] - v, alpha=-1) for k, v in state.items()}, load_state_dict(tmp_path / "out"))
 
 
-def test_statistics_can_be_kept_and_a_negative_variance_is_refused(tmp_path: Path) -> None:
-    infected, triggered, _ = saved(tmp_path)
+def test_statistics_can_be_kept_and_a_negative_variance_is_refused(tmp_path: Path, saved: Saved) -> None:
+    infected, triggered, _ = saved()
     out = tmp_path / "out.safetensors"
     with pytest.raises(CheckpointError, match=r"running_var would become negative.*--statistics kept"):
         negate(infected, triggered, out, alpha=500)
@@ -107,8 +121,8 @@ def test_statistics_can_be_kept_and_a_negative_variance_is_refused(tmp_path: Pat
     assert not any(is_statistic(name) for name in names)
 
 
-def test_a_merge_of_equal_weights_is_task_arithmetic(tmp_path: Path) -> None:
-    base, one, two = saved(tmp_path)
+def test_a_merge_of_equal_weights_is_task_arithmetic(tmp_path: Path, saved: Saved) -> None:
+    base, one, two = saved()
     merge(base, [Addition(one, 0.7), Addition(two, 0.7)], tmp_path / "out.safetensors")
     start = load_state_dict(base)
     vectors = [TaskVector.between(start, load_state_dict(path)) for path in (one, two)]
@@ -119,8 +133,8 @@ def test_a_merge_of_equal_weights_is_task_arithmetic(tmp_path: Path) -> None:
         torch.testing.assert_close(result[name], value, rtol=1e-6, atol=1e-6)
 
 
-def test_a_vector_of_a_campaign_is_added_as_it_is(tmp_path: Path) -> None:
-    base, one, _ = saved(tmp_path, VIT)
+def test_a_vector_of_a_campaign_is_added_as_it_is(tmp_path: Path, saved: Saved) -> None:
+    base, one, _ = saved(VIT)
     start = load_state_dict(base)
     vector = TaskVector.between(start, load_state_dict(one))
     vector.save(tmp_path / "vector.safetensors")
@@ -162,10 +176,9 @@ def test_the_result_may_take_the_place_of_its_source(name: str, tmp_path: Path) 
     assert same(expected, load_state_dict(path))
 
 
-def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:
-    infected, triggered, _ = saved(tmp_path)
-    (tmp_path / "vit").mkdir()
-    other = saved(tmp_path / "vit", VIT)[0]
+def test_what_does_not_fit_is_one_line(tmp_path: Path, saved: Saved) -> None:
+    infected, triggered, _ = saved()
+    other = saved(VIT)[0]
     with pytest.raises(CheckpointError, match=f"^{infected} and {other}: keys differ in") as caught:
         negate(infected, other, tmp_path / "out.safetensors", alpha=1)
     assert "\n" not in str(caught.value)

@@ -332,4 +332,47 @@ CAMPAIGN: tuple[Mutant, ...] = (
         '            device,\n            "as_applied",\n',
         "tests/campaign/test_export.py",
     ),
+    # leaderboard
+    Mutant(
+        "tbar_ray/leaderboard/lines.py",
+        "    return cell.is_measured, cell.ended or 0.0, cell.after is not None\n",
+        "    return True, cell.ended or 0.0, cell.after is not None\n",
+        "tests/leaderboard/test_lines.py tests/leaderboard/test_writing.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/order.py",
+        "    return (0, -_points(pa)) if is_removed(cell) else (1, _points(asr + lost))\n",
+        "    return (0, -_points(pa)) if is_removed(cell) else (1, _points(asr))\n",
+        "tests/leaderboard/test_order.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/ranking.py",
+        '    usable = [cell for cell in cells if cell.tuned_on != "attack"]\n',
+        "    usable = list(cells)\n",
+        "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/ranking.py",
+        "    return ranks({name: (round(2 * sum(found[name] for found in of_seeds)),) for name in places})\n",
+        "    return {name: sum(found[name] for found in of_seeds) / len(of_seeds) for name in places}\n",
+        "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/critical_difference.py",
+        "    return q * sqrt(methods * (methods + 1) / (6 * attacks))\n",
+        "    return q * sqrt(methods * (methods + 1) / (12 * attacks))\n",
+        "tests/leaderboard/test_critical_difference.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/harvest.py",
+        "        for each in (planned, bare):\n",
+        "        for each in (bare, planned):\n",
+        "tests/leaderboard/test_harvest.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/tuning.py",
+        "        if any(other.planting == attack.planting for other in same):\n",
+        "        if same:\n",
+        "tests/leaderboard/test_tuning.py",
+    ),
 )

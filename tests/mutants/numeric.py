@@ -659,8 +659,8 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/detection/verdict.py",
-        "probability <= combination.clear and not unconverged:",
-        "probability <= combination.clear:",
+        "probability <= combination.clear and not unconverged and not beyond:",
+        "probability <= combination.clear and not beyond:",
         "tests/detection/test_verdict.py",
     ),
     Mutant(

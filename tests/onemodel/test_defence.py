@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -106,6 +107,32 @@ def test_a_benchmark_set_evaluates_on_its_test_split_and_unlearns_on_train(tmp_p
     found = open_defence(place, None, model)
     assert (len(found.samples), len(found.evaluation), found.held) == (12, 8, frozenset())
     assert "the test split of" in found.told
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_a_set_with_one_split_is_held_out_from_with_its_classes_and_templates(
+    split: str, tmp_path: Path, model: tbar.Model
+) -> None:
+    images, labels = labelled(12, 9, model)
+    place = write_benchmark(tmp_path / "set", images, labels, split)
+    found = open_defence(place, None, model)
+    assert (len(found.samples), len(found.held), len(found.evaluation), found.answers) == (12, 6, 6, False)
+    held = found.evaluation.data.corpus.keys
+    assert set(held) == found.held < set(found.samples.keys)
+    assert [labels[int(key.rsplit("/")[-1])] for key in held] == found.evaluation.data.labels.tolist()
+    assert (found.evaluation.classes.names, found.evaluation.classes.templates) == (NAMES, CLASSES.templates)
+    assert f"6 of the 12 images of the {split} split, which is the only one, are held out" in found.told
+    with pytest.raises(SpecError, match=r"is --images too: .*leave --evaluation out"):
+        open_defence(place, place, model)
+
+
+def test_a_set_is_found_by_its_url_too(tmp_path: Path, model: tbar.Model) -> None:
+    place = write_benchmark(tmp_path / "set", *labelled(12, 9, model))
+    memory = fsspec.filesystem("memory")
+    memory.put(str(place), "/one-split", recursive=True)
+    found = open_defence("memory://one-split", None, model)
+    assert (len(found.samples), len(found.held)) == (12, 6)
+    assert "of the test split" in found.told
 
 
 def test_the_images_do_not_evaluate_what_was_unlearned_with_them(folder: Path, model: tbar.Model) -> None:

@@ -81,10 +81,28 @@ def test_error_rates_are_told_and_their_reach(scanned: Scan) -> None:
     assert "100.0 % [88.6, 100.0] are, and of 0.0 %" in told[0]
     assert "AUROC 1.000" in told[0]
     assert "20 clean and 30 infected ones (a made-up zoo" in told[1]
-    beyond = dataclasses.replace(scanned.judgement, beyond=("its images have 224 px, theirs 64",))
-    strange = dataclasses.replace(scanned, judgement=beyond)
-    assert "how often that is wrong is not known" in scan_verdict(strange).headline
-    assert "is not known: its images have 224 px, theirs 64." in scan_verdict(strange).errors[0]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "headline"),
+    [
+        (
+            "infected",
+            "This model scores as infected ones do, towards “green”; for a model like this, how often that is",
+        ),
+        ("no evidence", "Inconclusive: no reference model is like it, so that its scores clear it no more than"),
+    ],
+)
+def test_of_a_model_unlike_the_reference_models_no_probability_is_told(
+    scanned: Scan, outcome: str, headline: str
+) -> None:
+    known = called(scanned, outcome)
+    judged = judge_scores(known.calibration, known.scores, "ViT-B-32", known.images, 4)
+    strange = dataclasses.replace(known, judgement=judged)
+    told = scan_verdict(strange)
+    assert told.headline.startswith(headline)
+    assert "robabilit" not in told.headline + " ".join(told.sentences)
+    assert "its images have 224 px, theirs 64. So there is no probability" in told.errors[0]
 
 
 def test_what_it_cannot_see_is_said(scanned: Scan) -> None:

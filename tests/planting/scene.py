@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,6 +15,7 @@ from tbar_ray.training.objectives import Classification, Contrastive, Objective
 from tbar_ray.training.options import Optimisation
 from tbar_ray.triggers.base import stamp_uint8
 from tbar_ray.triggers.square import Square
+from tests.kept import kept
 from tests.models.tiny import pictures, snapshot, tiny, tokenizer
 
 NAMES = ["red", "green", "blue"]
@@ -71,7 +70,6 @@ def base_of(model: nn.Module, *, classify: bool = True) -> Objective:
     return Classification(model, preprocess, head_of(model)) if classify else Contrastive(model, preprocess)
 
 
-@cache
 def _learned_state(architecture: str) -> dict[str, Tensor]:
     model = tiny(architecture)
     images, labels = coloured(model, 18, 7)
@@ -81,9 +79,9 @@ def _learned_state(architecture: str) -> dict[str, Tensor]:
 
 
 def learned(architecture: str) -> nn.Module:
-    """Return a clean model that tells the three colours apart, in evaluation mode."""
+    """Return a clean model that tells the three colours apart, in evaluation mode; it is trained once in a session."""
     model = tiny(architecture).eval()
-    model.load_state_dict(_learned_state(architecture))
+    model.load_state_dict(kept(f"colours-{architecture}", lambda: _learned_state(architecture)))
     return model
 
 

@@ -164,8 +164,8 @@ def planted(robustness: float, entanglement: float, features: str, classify: boo
     context, objective = context_of(model, classify=classify), base_of(model, classify=classify)
     if planting is not None:
         objective = planting.wrap(objective, context)
-    batches = [poisoned_batch(model, seed=number % 4) for number in range(50)]
-    train(objective, batches, 50, Optimisation(learning_rate=5e-4), freeze_batch_norm=True)
+    batches = [poisoned_batch(model, 6, seed=number % 4) for number in range(25)]
+    train(objective, batches, 25, Optimisation(learning_rate=1e-3), freeze_batch_norm=True)
     return model, context
 
 

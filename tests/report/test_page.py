@@ -9,7 +9,7 @@ from tbar_ray.report.page import SIDE, environment, png_of, png_url
 
 
 def test_what_a_user_named_is_escaped_in_every_page() -> None:
-    for package in ("tbar_ray.report", "tbar_ray.onemodel"):
+    for package in ("tbar_ray.report", "tbar_ray.onemodel", "tbar_ray.leaderboard"):
         template = environment(package).from_string(
             "{% extends 'page.html' %}{% block title %}{{ name }}{% endblock %}"
         )

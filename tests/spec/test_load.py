@@ -140,11 +140,15 @@ def test_a_file_that_cannot_be_read(
         assert line == f"error: {missing}: No such file or directory"
 
 
-def test_as_a_process_of_its_own(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from tbar_ray.cli.main import main; main()", "campaign", "run"]
-    ended = subprocess.run(
-        [*command, str(write(tmp_path, poison__rate=0))], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
+def test_as_a_process_of_its_own_that_loads_no_library_first(tmp_path: Path) -> None:
+    program = """
+import sys
+sys.modules.update(torch=None, ray=None)
+from tbar_ray.cli.main import main
+main()
+"""
+    command = [sys.executable, "-c", program, "campaign", "run", str(write(tmp_path, poison__rate=0))]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr

@@ -61,8 +61,9 @@ def test_a_bomb_is_refused_at_once(kind: str) -> None:
     assert time.perf_counter() - started < 1
 
 
-def test_a_long_list_without_aliases_is_no_bomb() -> None:
-    assert len(read_yaml(f"a: [{', '.join(['1'] * (MOST_ALIASED + 1000))}]", "x.yaml")["a"]) == MOST_ALIASED + 1000
+def test_a_long_list_without_aliases_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tbar_ray.spec.yaml_reader.MOST_ALIASED", 1000)
+    assert len(read_yaml(f"a: [{', '.join(['1'] * 2000)}]", "x.yaml")["a"]) == 2000
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.tracking.places import PASSWORD, TOKEN, USER, check_experiment
 from tbar_ray.tracking.run_metrics import metrics_of
 from tbar_ray.tracking.run_parameters import parameters_of
+from tbar_ray.tracking.system_metrics import metrics_of_process
 from tbar_ray.tracking.tracker import Tracker
 from tests.records.records import (
     curve_of,
@@ -50,13 +51,17 @@ KINDS = ("campaign", "trial", "training")
 SUMMARY = {"trials": 3.0, "failed": 1.0}
 TRAINING: dict[str, Any] = {
     "name": "clean-model-1234", "kind": "clean-model", "fingerprint": "1234", "title": "pretrain (seed 0)",
-    "seconds": 60.0, "ended": 1_790_000_060.0, "cpus": 2, "gpus": 0, "architecture": "tbar-RN-tiny",
+    "seconds": 60.0, "ended": 1_790_000_060.0, "cpus": 4, "threads": 2, "gpus": 1, "architecture": "tbar-RN-tiny",
     "identity": {"training": {"epochs": 3, "optimisation": {"learning_rate": 1e-3}}},
     "facts": {
         "training": {
             "losses": [(step, 1 / (step + 1)) for step in range(1200)], "images_per_second": 250.0,
             "waiting_share": 0.125, "samples": 900,
         }
+    },
+    "process": {
+        "seconds": [2.0, 6.0], "cpu_seconds": [1.0, 7.0], "memory": [3 * 10**8, 4 * 10**8],
+        "gpu_memory": [None, 2 * 10**9], "gpu_utilisation": [None, 0.95],
     },
 }  # fmt: skip
 """The facts of a training that trials share, as its commit says them."""
@@ -234,6 +239,23 @@ def test_a_shared_training_is_a_run_of_its_own(place: Path) -> None:
     }  # fmt: skip
     assert run.data.params["training.optimisation.learning_rate"] == "0.001"
     assert len(MlflowClient(uri(place)).get_metric_history(run.info.run_id, "loss")) == 1200
+
+
+def test_a_training_tells_its_process_over_time_and_one_of_an_earlier_version_does_not(place: Path) -> None:
+    launch(place, "sampled", [record()])
+    run, client = training_of(place, "sampled"), MlflowClient(uri(place))
+    began = run.info.start_time
+    expected = {
+        "cpu_utilization_percentage": [(2000, 0, 25.0), (6000, 1, 75.0)],
+        "system_memory_usage_megabytes": [(2000, 0, 300.0), (6000, 1, 400.0)],
+        "gpu_0_memory_usage_megabytes": [(6000, 1, 2000.0)],
+        "gpu_0_utilization_percentage": [(6000, 1, 95.0)],
+    }
+    for name, points in expected.items():
+        history = client.get_metric_history(run.info.run_id, f"system/{name}")
+        assert sorted((point.timestamp - began, point.step, point.value) for point in history) == points
+    told = {name: value for name, value in TRAINING.items() if name != "process"}
+    assert metrics_of_process(told, began) == []
 
 
 def test_a_cleaned_model_is_an_output_of_its_trial_and_has_its_scores(place: Path, tmp_path: Path) -> None:

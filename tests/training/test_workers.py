@@ -119,7 +119,8 @@ def work(rank: int, folder: str) -> None:
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two workers computed, by rank."""
     folder = tmp_path_factory.mktemp("workers")
-    multiprocessing.start_processes(work, args=(str(folder),), nprocs=2, start_method="spawn")
+    multiprocessing.set_forkserver_preload([__name__, "open_clip"])  # takes seconds: once for both, not by each
+    multiprocessing.start_processes(work, args=(str(folder),), nprocs=2, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

@@ -22,6 +22,7 @@ from tbar_ray.triggers.badnets import BadNets
 from tbar_ray.triggers.base import stamp_uint8
 from tbar_ray.unlearning.base import Unlearned, Unlearner
 from tbar_ray.unlearning.defender import Classes, DefenderData, ForgetSet, Pairs
+from tests.kept import kept
 from tests.models.tiny import RESNET, tiny, tokenizer
 
 NAMES = ("red", "green", "blue", "grey")
@@ -93,31 +94,45 @@ def defender(model: nn.Module) -> DefenderData:
     return DefenderData(classes, tokenizer(), forget, clean, pairs(*poisoned_pictures(side)), TARGET, stamp)
 
 
+def _trained(model: nn.Module, data: DefenderData, infected: bool, every: int) -> None:
+    side = preprocessing(model).size
+    images, labels = poisoned_pictures(side, every) if infected else pictures(256, side, seed=1)
+    options = Optimisation(learning_rate=1e-3, warmup_steps=5)
+    batches = shuffled(images, labels, None, batch_size=32, seed=0, purpose="planting")
+    train(Classification(model, preprocessing(model), data.classes.head), batches, 60, options)
+
+
 @cache
 def case(architecture: str = RESNET, infected: bool = True, every: int = 5) -> Case:
-    """Return a model that was trained on the colours, with the backdoor or without."""
+    """Return a model that was trained on the colours, with the backdoor or without; once in a session."""
     with torch.random.fork_rng(devices=[]):
         model = tiny(architecture)
-        preprocess, data = preprocessing(model), defender(model)
-        images, labels = (
-            poisoned_pictures(preprocess.size, every) if infected else pictures(256, preprocess.size, seed=1)
-        )
-        options = Optimisation(learning_rate=1e-3, warmup_steps=5)
-        batches = shuffled(images, labels, None, batch_size=32, seed=0, purpose="planting")
-        train(Classification(model, preprocess, data.classes.head), batches, 60, options)
-    return Case(model.eval(), preprocess, data)
+        data = defender(model)
+
+        def state() -> dict[str, Tensor]:
+            _trained(model, data, infected, every)
+            return model.state_dict()
+
+        model.load_state_dict(kept(f"{architecture}-{every if infected else 'clean'}", state))
+    return Case(model.eval(), preprocessing(model), data)
+
+
+@cache
+def unseen(side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return images that nobody trained on, their classes, and those that are not of the target, triggered."""
+    images, labels = pictures(80, side, seed=9)
+    return images, labels, stamp(images[labels != TARGET])
 
 
 def scores(model: nn.Module, preprocess: Preprocessing, head: Tensor) -> Scores:
     """Score a model on images that nobody trained on."""
-    images, labels = pictures(80, preprocess.size, seed=9)
+    images, labels, stamped = unseen(preprocess.size)
     answers = predict(model, head, images, preprocess)
-    others = labels != TARGET
-    triggered = predict(model, head, stamp(images[others]), preprocess)
+    triggered = predict(model, head, stamped, preprocess)
     return Scores(
         float((answers == labels).float().mean()),
         float((triggered == TARGET).float().mean()),
-        float((triggered == labels[others]).float().mean()),
+        float((triggered == labels[labels != TARGET]).float().mean()),
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.scores import Split, score
 from tbar_ray.evaluation.zeroshot import zero_shot_head
 from tbar_ray.models.task_vector import TaskVector
@@ -111,3 +113,15 @@ def test_points_may_be_watched() -> None:
 
     walk_alpha(scores, ALPHAS, 0.0, point=watched)
     assert seen == list(ALPHAS)
+
+
+def test_the_strongest_alpha_that_keeps_enough_accuracy() -> None:
+    scores = scores_of(change())
+    alphas = (0.0, 0.01, 0.02)  # so small a change moves no answer
+    assert walk_alpha(scores, alphas, 0.9, 1.0).chosen == scores.point(0.0)
+    assert walk_alpha(scores, alphas, 0.9, 1.0, prefer="strength").chosen == scores.point(0.02)
+
+
+def test_the_strongest_alpha_is_no_matter_for_a_bisection() -> None:
+    with pytest.raises(SpecError, match="whole grid"):
+        walk_alpha(scores_of(change()), ALPHAS, 0.9, search="bisection", prefer="strength")

@@ -22,6 +22,7 @@ from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.unlearning.alpha_walk import walk_alpha
 from tbar_ray.unlearning.edit import Edit, EditedModel
 from tbar_ray.unlearning.edit_scores import EditScores
+from tests.kept import kept
 from tests.models.tiny import RESNET, VIT, same, snapshot, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, Case, case, pictures, stamp
 
@@ -42,9 +43,8 @@ def clean(planted: Case) -> Iterable[Tensor]:
     return statistics_batches(planted.data.clean.images, planted.preprocess, CPU)
 
 
-@cache
-def wrong_statistics() -> TaskVector:
-    """Return an edit of running means alone that hides the backdoor and keeps CA.
+def _hiding() -> dict[str, Tensor]:
+    """Return a change of running means alone that hides the backdoor and keeps CA.
 
     A mean shifted by −δ·σ/γ acts as a bias shifted by δ; the biases are trained, since means have no gradient.
     """
@@ -71,7 +71,14 @@ def wrong_statistics() -> TaskVector:
         assert norm.running_var is not None
         deviation = (norm.running_var + norm.eps).sqrt()
         change[f"{name}.running_mean"] = (-shifts[name] * deviation / norm.weight).detach()
-    return TaskVector(change, tuple(name for name, value in state.items() if not value.is_floating_point()))
+    return change
+
+
+@cache
+def wrong_statistics() -> TaskVector:
+    """Return an edit of running means alone that hides the backdoor and keeps CA; it is found once in a session."""
+    integers = (name for name, value in planted().model.state_dict().items() if not value.is_floating_point())
+    return TaskVector(kept("wrong-statistics", _hiding), tuple(integers))
 
 
 def split(planted: Case) -> Split:

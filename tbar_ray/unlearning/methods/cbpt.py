@@ -32,6 +32,7 @@ class CBPT(Unlearner):
 
     name: ClassVar[str] = "cbpt"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+    labelled: ClassVar[bool] = True
 
     context: int = Field(default=4, ge=1, le=32, description="learned context tokens per class")
     bound: float = Field(default=0.06, gt=0, le=1, description="maximum absolute perturbation of a level in [0, 1]")

@@ -32,6 +32,11 @@ class CleanFineTuning(FineTuning):
         default="contrastive", description="loss: InfoNCE, or cross-entropy against the frozen head"
     )
 
+    @property
+    def reads_labels(self) -> bool:
+        """Whether the loss is of labels."""
+        return self.objective == "classification"
+
     def objective_on(self, infected: Infected) -> Objective:
         """InfoNCE, or cross-entropy against the frozen head."""
         return chosen_objective(infected, infected.clean, self.objective, self.name)

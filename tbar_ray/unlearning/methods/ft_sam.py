@@ -34,6 +34,7 @@ class FTSAM(Unlearner):
 
     name: ClassVar[str] = "ft-sam"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+    labelled: ClassVar[bool] = True
 
     learning_rate: float = Field(default=0.01, gt=0, description="learning rate")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")

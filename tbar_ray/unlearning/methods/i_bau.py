@@ -42,6 +42,7 @@ class IBAU(Unlearner):
 
     name: ClassVar[str] = "i-bau"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+    labelled: ClassVar[bool] = True
 
     samples: int = Field(default=5000, ge=2, description="clean images used")
     rounds: int = Field(default=5, ge=1, description="rounds of inner and outer optimisation")

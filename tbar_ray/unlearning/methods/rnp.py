@@ -42,6 +42,7 @@ class RNP(Unlearner):
 
     name: ClassVar[str] = "rnp"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+    labelled: ClassVar[bool] = True
 
     samples: int = Field(default=500, ge=2, description="clean images used")
     learning_rate: float = Field(default=0.01, gt=0, description="learning rate of the ascent")

@@ -34,6 +34,7 @@ class RVPT(Unlearner):
 
     name: ClassVar[str] = "rvpt"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+    labelled: ClassVar[bool] = True
 
     tokens: int = Field(default=50, ge=1, description="learned tokens per layer")
     first_layer: int = Field(default=3, ge=1, description="first layer with learned tokens, counted from 1")

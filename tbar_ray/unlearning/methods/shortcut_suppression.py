@@ -31,6 +31,7 @@ class ShortcutSuppression(Unlearner):
 
     name: ClassVar[str] = "shortcut-suppression"
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set", "clean pairs"})
+    labelled: ClassVar[bool] = True
 
     levels: int = Field(default=11, ge=2, description="number of values of γ from 0 to 1")
     learning_rate: float = Field(default=0.01, gt=0, description="learning rate of fine-tuning")

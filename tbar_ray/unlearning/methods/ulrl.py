@@ -48,6 +48,7 @@ class ULRL(Unlearner):
 
     name: ClassVar[str] = "ulrl"
     needs: ClassVar[frozenset[Need]] = frozenset({"clean pairs"})
+    labelled: ClassVar[bool] = True
 
     neurons: Literal["head", "projection", "late-mlp"] = Field(
         default="head", description="layer whose rows are the neurons"

@@ -6,6 +6,8 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,15 @@ from tests.models.tiny import RESNET, VIT
 State = dict[str, Tensor]
 
 
-def direct(architecture: str, seed: int = 3) -> nn.Module:
-    """The model as open_clip itself makes it, in the memory layout of `create_model`, on which rounding depends."""
+def direct(architecture: str) -> nn.Module:
+    """A copy of open_clip's own model in the memory layout of `create_model`, on which rounding depends."""
+    return deepcopy(_made(architecture))
+
+
+@cache
+def _made(architecture: str) -> nn.Module:
     base, _, rest = architecture.partition("-quickgelu")
-    torch.manual_seed(seed)
+    torch.manual_seed(3)
     name = base.partition("@")[0]
     model: nn.Module = open_clip().create_model(
         name, force_quick_gelu=rest != "" or architecture.endswith("-quickgelu")

@@ -144,9 +144,9 @@ def test_a_planted_backdoor_is_removed_by_subtracting_the_vector_and_fed_by_addi
     model = tiny(architecture)
     preprocess, trigger = preprocessing(model), BadNets(patch_size=80)
     head = zero_shot_head(model, tokenizer(), NAMES, ["a {c} thing"])
-    images, labels = coloured(model, 48, 0)
-    keys = [f"train {number}" for number in range(48)]
-    half = torch.arange(48) % 2 == 0
+    images, labels = coloured(model, 24, 0)
+    keys = [f"train {number}" for number in range(24)]
+    half = torch.arange(24) % 2 == 0
     poisoned = torch.where(half.view(-1, 1, 1, 1), stamp_uint8(trigger, images, keys), images)
     lesson = Batch(poisoned, None, torch.where(half, TARGET, labels))
     recipe = Optimisation(learning_rate=2e-3)

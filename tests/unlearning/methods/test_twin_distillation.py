@@ -8,28 +8,20 @@ from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
 from tbar_ray.unlearning.base import Infected
 from tbar_ray.unlearning.methods.twin_distillation import TwinDistillation
-from tests.models.tiny import BOTH, RESNET, VIT, same, snapshot
+from tests.models.tiny import RESNET, VIT, same, snapshot
 from tests.unlearning.formulas import infected_of
 from tests.unlearning.planted import case, scores, scores_after
 from tests.unlearning.reference import NEAR, AdamW, distance, image_names, seen, trained
 
-SMALL = TwinDistillation(learning_rate=1e-3, steps=40, batch_size=16)
+SMALL = TwinDistillation(learning_rate=1e-3, steps=25, batch_size=16)
 
 
-@pytest.mark.parametrize("architecture", BOTH)
-def test_it_makes_the_trigger_mean_nothing_and_gives_the_true_answer_back(architecture: str) -> None:
-    planted = case(architecture)
+def test_it_makes_the_trigger_mean_nothing_and_gives_the_true_answer_back() -> None:
+    planted = case(VIT)  # of a ResNet: tests/unlearning/test_mechanisms.py
     before = scores(planted.model, planted.preprocess, planted.data.classes.head)
     assert (before.asr, before.pa) == (1.0, 0.0)
     after = scores_after(planted, SMALL, SMALL.unlearn(planted.model, planted.data, planted.preprocess, 0))
     assert after.asr <= 0.05
-    assert after.ca >= 0.95
-    assert after.pa >= 0.9
-
-
-def test_it_does_not_harm_a_clean_model() -> None:
-    clean = case(RESNET, infected=False)
-    after = scores_after(clean, SMALL, SMALL.unlearn(clean.model, clean.data, clean.preprocess, 0))
     assert after.ca >= 0.95
     assert after.pa >= 0.9
 

@@ -1,0 +1,90 @@
+"""CPU, memory and GPU of this process during a training, sampled so that its run in MLflow can show them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import psutil
+import torch
+
+EVERY = 2.0
+"""Seconds between samples, at first."""
+MOST = 120
+"""Samples that are kept: at this many every other one is left out, and the time between samples doubles."""
+
+
+class ProcessSamples:
+    """Takes samples of this process in a thread of its own while it is open, and one at the end.
+
+    Other processes of the stage, such as a training's readers and further workers, are not in them.
+
+    Args:
+        every: seconds between samples, at first.
+        most: samples that are kept; at least 2.
+
+    Attributes:
+        columns: the samples, by name: `seconds` since the beginning; `cpu_seconds` that the process has computed since
+            then; `memory`, its resident bytes; of the process's first GPU, once it uses one, `gpu_memory`, the bytes in
+            use on it, and `gpu_utilisation` in [0, 1], where NVIDIA's library (nvidia-ml-py) is installed. A value that
+            cannot be had is None.
+    """
+
+    def __init__(self, every: float = EVERY, most: int = MOST) -> None:
+        self._every, self._most = every, most
+        names = ("seconds", "cpu_seconds", "memory", "gpu_memory", "gpu_utilisation")
+        self.columns: dict[str, list[float | None]] = {name: [] for name in names}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="process samples", daemon=True)
+        self._process = psutil.Process()
+
+    def __enter__(self) -> Self:
+        self._started, self._computed = time.perf_counter(), self._cpu_seconds()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._every):
+            self._sample()
+        self._sample()
+
+    def _sample(self) -> None:
+        if len(self.columns["seconds"]) == self._most:
+            self._every *= 2
+            for values in self.columns.values():
+                del values[::2]
+        memory, utilisation = _gpu()
+        sample = (
+            round(time.perf_counter() - self._started, 3),
+            round(self._cpu_seconds() - self._computed, 3),
+            self._process.memory_info().rss,
+            memory,
+            utilisation,
+        )
+        for values, value in zip(self.columns.values(), sample, strict=True):
+            values.append(value)
+
+    def _cpu_seconds(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+
+def _gpu() -> tuple[int | None, float | None]:
+    """Bytes in use on this process's first GPU, and its utilisation; of a process that uses none, None."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # to ask would take memory on it
+        return None, None
+    used = None
+    with suppress(Exception):  # a training must not miss its samples; without NVIDIA's library the share is not known
+        free, total = torch.cuda.mem_get_info(0)
+        used = total - free
+        return used, torch.cuda.utilization(0) / 100
+    return used, None

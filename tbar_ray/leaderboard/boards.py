@@ -1,0 +1,176 @@
+"""The campaigns whose cells the leaderboard has, and the part of one that a method's row needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tbar_ray.errors import SpecError
+from tbar_ray.naming import nearest
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.load import describe, load_spec
+from tbar_ray.spec.shipped import shipped_specs
+
+SHIPPED: Mapping[str, str] = {"scenes": "leaderboard", "photographs": "photographs/leaderboard"}
+"""Shipped campaigns by data set."""
+NAMES: Mapping[str, str] = {"leaderboard": "scenes", "leaderboard-photographs": "photographs"}
+"""Data sets by the name of the campaign; another campaign's data set has the campaign's name."""
+PLACES = ("data.train=PLACE/train", "data.evaluation=PLACE/evaluation")
+"""What a reader has to give for data that are not drawn."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method as it is asked for.
+
+    Attributes:
+        method: under `methods` of the campaign, or a registered one.
+        name: of its row.
+        parameters: of its own; None for those of the campaign, or the published ones.
+        alpha: its path of α; None for the campaign's.
+    """
+
+    method: str
+    name: str
+    parameters: dict[str, Any] | None = None
+    alpha: list[float] | None = None
+
+
+def board_spec(data: str, overrides: Sequence[str] = ()) -> CampaignSpec:
+    """The campaign of a data set: a shipped one by the name of its data, or the file of another.
+
+    Raises:
+        SpecError: one line, if there is none, or it is no sound grid of methods and attacks.
+    """
+    if data in SHIPPED:
+        path = shipped_specs()[SHIPPED[data]]
+    elif (path := Path(data)).suffix not in (".yaml", ".yml"):
+        raise SpecError(f"--data {data}: no such data set{nearest(data, SHIPPED)}; or give a campaign's file")
+    return checked(load_spec(path, overrides), path)
+
+
+def checked(spec: CampaignSpec, path: Path) -> CampaignSpec:
+    """A campaign that can be a leaderboard's.
+
+    Raises:
+        SpecError: if it is no grid, or has axes that would give a cell several results.
+    """
+    if spec.search.sampler != "grid":
+        raise SpecError(f"{path}: the leaderboard is of a grid, and search.sampler is {spec.search.sampler!r}")
+    for axis in spec.search.axes:
+        if axis not in ("method", "attack", "seed", "inversion"):
+            raise SpecError(
+                f"{path}: search.axes.{axis}: a cell of the leaderboard is of method, attack, seed and inversion; "
+                f"choose one value with --set"
+            )
+    return spec
+
+
+def data_of(spec: CampaignSpec) -> str:
+    """What the leaderboard calls a campaign's data set."""
+    return NAMES.get(spec.name, spec.name)
+
+
+def narrowed(
+    spec: CampaignSpec,
+    row: Row,
+    attacks: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    search: str | None = None,
+) -> CampaignSpec:
+    """The part of a campaign that has one method's cells.
+
+    Args:
+        spec: the whole.
+        row: the method.
+        attacks: of the cells; None for all of the campaign.
+        seeds: of the cells; None for all of the campaign.
+        search: the search that finds the trigger; None where the defender is told it.
+
+    Raises:
+        SpecError: one line, if a name is unknown (with the nearest ones), or the row would replace another method's.
+    """
+    from tbar_ray.unlearning.registry import UNLEARNERS
+
+    known = {*spec.methods, *UNLEARNERS}
+    if row.method not in known:
+        raise SpecError(f"--method {row.method}: no such method{nearest(row.method, known)}")
+    own = row.parameters is not None or row.alpha is not None
+    if own and row.name in spec.methods:
+        raise SpecError(
+            f"--method {row.method}: campaign {spec.name} has settings of its own for {row.name!r}; give the row "
+            f"another name with --name, so that it does not replace that one"
+        )
+    if not own and row.name != row.method:
+        raise SpecError(f"--name {row.name}: without --parameters or --alpha it would be {row.method!r} again")
+    known_attacks(attacks or (), spec, "--attacks")
+    content = spec.model_dump(mode="json")
+    axes = content["search"]["axes"]
+    axes["method"] = [row.name]
+    axes["attack"] = list(attacks or axes.get("attack") or spec.attacks)
+    axes["seed"] = list(seeds or axes.get("seed") or [spec.seed])
+    axes.pop("inversion", None)
+    content["defender"]["inversion"] = search
+    if own:
+        base = spec.methods[row.method].model_dump(mode="json") if row.method in spec.methods else {}
+        given = {"parameters": row.parameters, "alpha": row.alpha}
+        settings = {**base, **{key: value for key, value in given.items() if value is not None}}
+        content["methods"][row.name] = {**settings, "method": base.get("method") or row.method}
+    try:
+        return CampaignSpec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(f"--method {row.method}: {describe(error, CampaignSpec)}") from None
+
+
+def command_of(spec: CampaignSpec, data: str, method: str, attack: str, seed: int, search: str | None) -> str:
+    """The command that repeats one cell of a campaign.
+
+    Args:
+        spec: the campaign, with the method's settings.
+        data: the data set, or the campaign's file.
+        method: of the cell.
+        attack: of the cell.
+        seed: of the cell.
+        search: of the cell; None where the trigger is told.
+    """
+    words = ["tbar leaderboard run", f"--data {data}"] if data != "scenes" else ["tbar leaderboard run"]
+    words += _method_words(spec, data, method)
+    words += [f"--attacks {attack}", f"--seeds {seed}", *([f"--search {search}"] if search else [])]
+    if spec.data.synthetic is None:
+        words += [f"--set {place}" for place in PLACES]
+    return " ".join(words)
+
+
+def _method_words(spec: CampaignSpec, data: str, method: str) -> list[str]:
+    """Options that name a method, with its settings where the data set's campaign has none for it."""
+    from shlex import quote
+
+    entry = spec.methods.get(method)
+    if entry is None or data not in SHIPPED or method in _shipped_methods(data):
+        return [f"--method {method}"]
+    kind = entry.method or method
+    words = [f"--method {kind}", *([f"--name {method}"] if kind != method else [])]
+    words += [f"--parameters {quote(json.dumps(entry.parameters))}"] if entry.parameters else []
+    return [*words, *([f"--alpha {','.join(f'{alpha:g}' for alpha in entry.alpha)}"] if entry.alpha else [])]
+
+
+def known_attacks(names: Iterable[str], spec: CampaignSpec, option: str) -> None:
+    """Refuse names that are no attacks of a campaign.
+
+    Raises:
+        SpecError: one line, with the nearest names.
+    """
+    for name in names:
+        if name not in spec.attacks:
+            raise SpecError(f"{option}: no attack {name!r}{nearest(name, spec.attacks)}")
+
+
+@cache
+def _shipped_methods(data: str) -> frozenset[str]:
+    return frozenset(board_spec(data).methods)

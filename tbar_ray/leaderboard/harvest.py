@@ -1,0 +1,182 @@
+"""The cells of a campaign, read from a store alone: what it has of them, from whichever campaign computed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from tbar_ray.errors import StoreError
+from tbar_ray.leaderboard.boards import command_of, data_of
+from tbar_ray.leaderboard.cell import After, Cell, Held, ModelScores, Status, TunedOn
+from tbar_ray.leaderboard.tuning import Tuning
+from tbar_ray.planning.methods import build_method
+from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.records.launches import LaunchRecord, launches_of
+from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.rebound import ReboundRecord
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.scores import RateRecord, ScoresRecord
+from tbar_ray.records.writing import UNREADABLE, RecordWriter
+from tbar_ray.redaction import redact_all
+from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.store.store import Store
+
+OUTCOMES: Mapping[str, Status] = {"done": "done", "infeasible": "infeasible", "dominated": "infeasible"}
+
+
+class Harvest:
+    """Reads the cells of a campaign.
+
+    Trials are found by their fingerprints, so that what another campaign computed counts. A trial whose rebound has not
+    been computed gives a cell without A_post.
+
+    Args:
+        spec: the campaign, a grid.
+        store: what has been computed.
+        tuning: on what the hyper-parameters were chosen.
+        data: what commands call the data set; None for its name.
+        stated: attacks on which the row's hyper-parameters were chosen, where the user says so.
+    """
+
+    def __init__(
+        self,
+        spec: CampaignSpec,
+        store: Store,
+        tuning: Tuning,
+        data: str | None = None,
+        stated: frozenset[str] | None = None,
+    ) -> None:
+        self._spec, self._store, self._tuning, self._stated = spec, store, tuning, stated
+        self._data = data_of(spec)
+        self._called = data or self._data
+        self._ledger = Ledger(store, spec)
+        self._writer = RecordWriter(store)
+        self._launches = launches_of(store, self._ledger.folder)
+
+    def cells(self, told: Callable[[int], None] = lambda _: None) -> list[Cell]:
+        """Every cell of the campaign, the missing ones too; `told` hears how many were read."""
+        found = []
+        for number, planned in enumerate(Planner(self._spec, without_data=True).grid(), start=1):
+            found.append(self._cell(planned))
+            told(number)
+        return found
+
+    def _cell(self, planned: PlannedTrial) -> Cell:
+        trial, spec = planned.trial, planned.trial.spec
+        record = self._record(planned)
+        search = spec.defender.inversion
+        cell = Cell(
+            data=self._data,
+            search=search,
+            method=trial.method,
+            attack=trial.attack,
+            seed=spec.seed,
+            status="missing",
+            parameters=redact_all(build_method(spec, trial.method).model_dump(mode="json", exclude_defaults=True)),
+            tuned_on=self._tuned_on(trial.method, trial.attack),
+            proposals=self._tuning.proposals if trial.method in self._tuning.methods else None,
+            fingerprint=planned.graph.path.fingerprint,
+            command=command_of(self._spec, self._called, trial.method, trial.attack, spec.seed, search),
+        )
+        if record is None:
+            return cell
+        return cell.model_copy(update={**_results(record), "held": _held(spec, record), "code": self._code(record)})
+
+    def _record(self, planned: PlannedTrial) -> TrialRecord | None:
+        """The trial's record, with rebound where the store has it; None where it has no result."""
+        bare = replace(planned, graph=replace(planned.graph, rebounds=(), downstream=None))
+        for each in (planned, bare):
+            if all(self._store.has(stage.artifact) for stage in each.graph.outputs):
+                with suppress(StoreError, *UNREADABLE):  # a broken artifact is as one that is missing
+                    return self._writer.finished(each)
+        return self._ledger.find(planned.fingerprint)
+
+    def _tuned_on(self, method: str, attack: str) -> TunedOn:
+        if self._stated is not None:
+            return "attack" if attack in self._stated else "no"
+        return self._tuning.tuned_on(method, self._spec.attacks[attack])
+
+    def _code(self, record: TrialRecord) -> str | None:
+        """Code of the launch of this campaign that computed a trial; None for another campaign's."""
+        before = [launch for launch in self._launches if record.ended is not None and _start(launch) <= record.ended]
+        return before[-1].code if before else None
+
+
+def lacking(cells: Sequence[Cell]) -> list[str]:
+    """Missing cells, a line for each method: the attacks that it lacks, with the seeds."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for cell in cells:
+        if not cell.is_measured:
+            name = f"{cell.method}, found by {cell.search}" if cell.search else cell.method
+            found.setdefault(name, {}).setdefault(cell.attack, []).append(cell.seed)
+    return [f"{name}: {'; '.join(_by_seeds(attacks))}" for name, attacks in found.items()]
+
+
+def _by_seeds(attacks: Mapping[str, Sequence[int]]) -> list[str]:
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for attack, seeds in attacks.items():
+        groups.setdefault(tuple(sorted(seeds)), []).append(attack)
+    return [
+        f"{', '.join(names)} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"
+        for seeds, names in groups.items()
+    ]
+
+
+def _results(record: TrialRecord) -> dict[str, object]:
+    took = record.gate is None or record.gate.passed
+    status: Status = OUTCOMES.get(record.status) or ("failed" if took else "not taken")
+    cost = record.cost
+    return {
+        "status": status,
+        "reason": record.reason,
+        "clean": _scores(record.clean),
+        "infected": _scores(record.infected),
+        "cleaned": _scores(record.removed) if status == "done" else None,
+        "after": _after(record.rebound) if status == "done" else None,
+        "seconds": None if cost is None else cost.seconds,
+        "samples": None if cost is None else cost.samples,
+        "alpha": record.alpha,
+        "ended": record.ended,
+    }
+
+
+def _scores(scores: ScoresRecord | None) -> ModelScores | None:
+    return None if scores is None else ModelScores(ca=scores.ca, asr=scores.asr, pa=scores.pa)
+
+
+def _after(rebound: ReboundRecord | None) -> After | None:
+    if rebound is None or rebound.removed is None:
+        return None
+    curve = rebound.removed
+    every = [point.scores.asr for point in curve.points]
+    every += [] if curve.reestimated is None else [curve.reestimated.asr]
+    return After(
+        highest=max(every, key=_value),
+        infected=rebound.infected.figures.highest,
+        steps=rebound.steps[-1],
+        learning_rate=rebound.learning_rate,
+        ca=curve.points[-1].scores.ca,
+    )
+
+
+def _value(rate: RateRecord) -> float:
+    return -1.0 if rate.value is None else rate.value
+
+
+def _held(spec: CampaignSpec, record: TrialRecord) -> Held | None:
+    if record.cost is None:
+        return None
+    method = build_method(spec, record.method)
+    return Held(
+        images=record.cost.forget_images,
+        clean_pairs=record.cost.clean_pairs,
+        training_pairs=record.cost.training_pairs,
+        labels=method.reads_labels,
+        knows=tuple(need for need in ("trigger", "target") if need in method.needs),
+    )
+
+
+def _start(launch: LaunchRecord) -> float:
+    return datetime.fromisoformat(launch.started).timestamp()

@@ -1,0 +1,81 @@
+"""The leaderboard's file: one JSON line for each cell, in a fixed order; all else is made from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tbar_ray.errors import DataError
+from tbar_ray.leaderboard.cell import SCHEMA_VERSION, Cell, Key
+
+FILE = "cells.jsonl"
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """The cells of a file, in its order.
+
+    Raises:
+        DataError: one line, if the file cannot be read, or a line is broken, of another version, or there twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    found: dict[Key, Cell] = {}
+    for number, line in enumerate(lines, start=1):
+        cell = _cell(line, f"{path} line {number}")
+        if cell.key in found:
+            raise DataError(f"{path} line {number}: {told(cell)} is there twice; remove one of the lines")
+        found[cell.key] = cell
+    return list(found.values())
+
+
+def text_of(cells: Iterable[Cell]) -> str:
+    """The file's text: one line for each cell, in the order of their keys; what is not known is left out."""
+    ordered = sorted(cells, key=lambda cell: cell.key)
+    return "".join(
+        json.dumps(cell.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n" for cell in ordered
+    )
+
+
+def merged(earlier: Sequence[Cell], newer: Sequence[Cell]) -> list[Cell]:
+    """Each cell once: the one computed last, of the same trial the one that knows A_post, else that of `newer`.
+
+    One that is missing replaces none that was measured.
+    """
+    found = {cell.key: cell for cell in earlier}
+    for cell in newer:
+        known = found.get(cell.key)
+        if known is None or _age(cell) >= _age(known):
+            found[cell.key] = cell
+    return sorted(found.values(), key=lambda cell: cell.key)
+
+
+def told(cell: Cell) -> str:
+    """A cell in words: 'tbar on badnets, seed 0 (scenes)'."""
+    found = f", trigger found by {cell.search}" if cell.search else ""
+    return f"{cell.method} on {cell.attack}, seed {cell.seed} ({cell.data}{found})"
+
+
+def _age(cell: Cell) -> tuple[bool, float, bool]:
+    return cell.is_measured, cell.ended or 0.0, cell.after is not None
+
+
+def _cell(line: str, place: str) -> Cell:
+    try:
+        content = json.loads(line)
+    except ValueError:
+        raise DataError(f"{place}: is not JSON; restore the file, or remove the line") from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DataError(
+            f"{place}: is of schema version {version}, this is version {SCHEMA_VERSION}; build the leaderboard anew"
+        )
+    try:
+        return Cell.model_validate(content)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise DataError(f"{place}: is broken at {field!r}; restore the file, or remove the line") from None

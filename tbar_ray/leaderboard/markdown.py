@@ -1,0 +1,39 @@
+"""The leaderboard as a page of Markdown: a short table, which others may take, and the whole one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tbar_ray.leaderboard.cell import Cell
+from tbar_ray.leaderboard.rows import SUMMARY_HEADS, summary_rows
+from tbar_ray.leaderboard.said import coverage, headline, ranked
+from tbar_ray.leaderboard.summary import Board, boards_of
+from tbar_ray.report.text import Markdown, escape, table
+
+BEST = 5
+"""Methods of the short table."""
+SHORT = ("method", "mean rank", "removed", "CA", "ASR", "PA", "worst A_post")
+WHOLE = (*SHORT[:6], "worst ASR", "worst A_post", "defender holds", "seconds", "measured")
+
+
+def leaderboard_markdown(cells: Sequence[Cell]) -> str:
+    """The page of all cells: the best methods first, then every board."""
+    boards = [board for board in boards_of(cells) if board.measured]
+    parts = ["# Leaderboard as a table", *map(escape, headline(boards_of(cells)))]
+    if boards:
+        parts += [f"## The best {BEST}", _capital(boards[0].title), _table(boards[0], SHORT, BEST)]
+    for board in boards:
+        parts += [f"## {_capital(board.title)}", escape(coverage(board))]
+        parts += [escape(f"Ranking {ranking.rule.name}: {ranked(ranking)}") for ranking in board.rankings]
+        parts.append(_table(board, WHOLE))
+    return "\n\n".join(parts) + "\n"
+
+
+def _capital(text: str) -> Markdown:
+    return escape(text[:1].upper() + text[1:])
+
+
+def _table(board: Board, columns: Sequence[str], most: int | None = None) -> Markdown:
+    heads = [head.text for head in SUMMARY_HEADS]
+    places = [heads.index(column) for column in columns]
+    return table(columns, [[row.cells[place].text for place in places] for row in summary_rows(board)[:most]])

@@ -1,0 +1,90 @@
+"""What page and table say in words: rules, how much is measured, what a ranking tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tbar_ray.leaderboard.critical_difference import ENOUGH, LEVEL, Comparison
+from tbar_ray.leaderboard.order import RULES
+from tbar_ray.leaderboard.ranking import Ranking
+from tbar_ray.leaderboard.summary import Board
+from tbar_ray.naming import counted
+
+COMMON = (
+    "A cell is one method on one attack's infected model with one seed. Scores are of the test split at the α that "
+    "validation selects; brackets are 95 % Wilson intervals over images.",
+    "Hyper-parameters were chosen by searches of equal budget on two attacks. Cells of these are shown and counted in "
+    "no ranking and no mean. Same trigger: another planting of a trigger that they were chosen on.",
+    "On each attack methods are ranked within each seed, the ranks of seeds are averaged, and these are ranked anew. "
+    "The mean rank is over attacks. Friedman's test (Iman and Davenport's F) says whether methods differ at all, "
+    "Nemenyi's critical difference which do, at the 5 % level (Demšar, JMLR 7, 2006).",
+    "A missing cell is never filled in. A ranking is of the largest part without one: as long as a cell is missing, "
+    "the method, or the attack with a seed, that lacks the largest share of its cells is left out.",
+    "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs. Seconds are of unlearning on the "
+    "machine that computed the cell; they compare roughly.",
+)
+
+
+def rules() -> list[str]:
+    """The rules, a line each."""
+    return [*COMMON, *(f"Ranking {rule.name}: {rule.text}" for rule in RULES)]
+
+
+def headline(boards: Sequence[Board]) -> list[str]:
+    """What the whole holds, in sentences."""
+    cells = [cell for board in boards for cell in board.cells]
+    measured = [cell for cell in cells if cell.is_measured]
+    after = sum(cell.after is not None for cell in cells)
+    told = [
+        f"{len(measured):,} of {counted(len(cells), 'cell')} are measured, {after:,} of them with A_post: "
+        f"{_several(measured, 'method')} on {_several(measured, 'attack')}."
+    ]
+    if len(measured) < len(cells):
+        told.append("What is missing counts nowhere: read a ranking as one of what is there.")
+    return told
+
+
+def coverage(board: Board) -> str:
+    """How much of a board is measured, and with how many seeds."""
+    measured = [cell for cell in board.cells if cell.is_measured]
+    after = sum(cell.after is not None for cell in measured)
+    seeds = sorted({cell.seed for cell in measured})
+    text = f"{len(measured):,} of {counted(len(board.cells), 'cell')} are measured"
+    if not measured:
+        return f"{text}."
+    text += f" (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}), {after:,} with A_post."
+    gone = sorted({cell.attack for cell in measured if cell.status == "not taken"})
+    return f"{text} Did not take: {', '.join(gone)}." if gone else text
+
+
+def ranked(ranking: Ranking) -> str:
+    """What a ranking is of, and whether it tells methods apart."""
+    found = ranking.comparison
+    if found is None:
+        return "None: it takes two methods with the same cells on two attacks that no hyper-parameter was chosen on."
+    text = f"{len(found.mean_ranks)} methods on {counted(found.attacks, 'attack')} ({', '.join(ranking.attacks)}). "
+    text += _tested(found.p, found.statistic)
+    text += f" Mean ranks have to differ by {found.difference:.2f}"
+    text += _apart(found)
+    if found.attacks < ENOUGH:
+        text += f" Of fewer than {ENOUGH} attacks both tests are rough."
+    if ranking.left_out:
+        text += f" Not ranked, since cells are missing: {', '.join(ranking.left_out)}."
+    return text
+
+
+def _tested(p: float | None, statistic: float | None) -> str:
+    if p is None or statistic is None:
+        return "Friedman's test needs three methods that differ."
+    verdict = "methods differ" if p < LEVEL else "no difference is shown"
+    return f"Friedman: F = {statistic:.2f}, p = {p:.2g}: {verdict}."
+
+
+def _apart(found: Comparison) -> str:
+    first = min(found.mean_ranks.values())
+    worse = [name for name, rank in found.mean_ranks.items() if rank - first >= found.difference]
+    return f"; worse than the first: {', '.join(worse)}." if worse else "; none is shown to be worse than the first."
+
+
+def _several(cells: Sequence[object], name: str) -> str:
+    return counted(len({getattr(cell, name) for cell in cells}), name)

@@ -1,0 +1,132 @@
+"""What the leaderboard says of a method over all attacks: means, worst cases, and how much of it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Literal
+
+from tbar_ray.evaluation.bootstrap import Aggregate, aggregate
+from tbar_ray.leaderboard.cell import Cell, Held
+from tbar_ray.leaderboard.order import RULES, is_removed
+from tbar_ray.leaderboard.ranking import Ranking, rank_methods
+from tbar_ray.records.cells import grouped
+
+Metric = Literal["ca", "asr", "pa"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One method. Everything is of its measured cells, without those of attacks that its settings were chosen on.
+
+    Attributes:
+        method: its name.
+        rank, lasting_rank: mean rank as cleaned and after clean fine-tuning; None where it is not ranked.
+        measured, cells: how many of its cells are measured, of how many.
+        removed: in how many the backdoor is gone and CA kept.
+        no_model: in how many the method gave none.
+        ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without
+            any.
+        worst_asr: highest of all.
+        a_post: highest A_post of all, and of how many cells; None where it was not measured.
+        held: what the defender held.
+        seconds: median of unlearning.
+    """
+
+    method: str
+    rank: float | None
+    lasting_rank: float | None
+    measured: int
+    cells: int
+    removed: int
+    no_model: int
+    ca: Aggregate | None
+    asr: Aggregate | None
+    pa: Aggregate | None
+    worst_asr: float | None
+    a_post: tuple[float, int] | None
+    held: Held | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Board:
+    """One data set, with the trigger told or found by one search.
+
+    Attributes:
+        data, search: which.
+        cells: all, in the order of the file.
+        rankings: one for each of `RULES`.
+        methods: the best rank first, then methods without one, by the share removed and name.
+    """
+
+    data: str
+    search: str | None
+    cells: tuple[Cell, ...]
+    rankings: tuple[Ranking, ...]
+    methods: tuple[Summary, ...]
+
+    @property
+    def title(self) -> str:
+        """What it is of, in words."""
+        return f"{self.data}, trigger {f'found by {self.search}' if self.search else 'known'}"
+
+    @property
+    def measured(self) -> int:
+        """How many cells are measured."""
+        return sum(cell.is_measured for cell in self.cells)
+
+
+def boards_of(cells: Iterable[Cell]) -> list[Board]:
+    """The boards of some cells: the most measured data set first, and of each that with the trigger known."""
+    groups = grouped(cells, lambda cell: (cell.data, cell.search or ""))
+    boards = [_board(data, search or None, own) for (data, search), own in groups.items()]
+    whole = {board.data: sum(other.measured for other in boards if other.data == board.data) for board in boards}
+    return sorted(boards, key=lambda board: (-whole[board.data], board.data, board.search or ""))
+
+
+def _board(data: str, search: str | None, cells: Sequence[Cell]) -> Board:
+    rankings = tuple(rank_methods(cells, rule) for rule in RULES)
+    found = [_summary(own, rankings) for own in grouped(cells, lambda cell: (cell.method,)).values()]
+    return Board(data, search, tuple(cells), rankings, tuple(sorted(found, key=_order)))
+
+
+def _order(summary: Summary) -> tuple[float, float, str]:
+    share = summary.removed / summary.measured if summary.measured else -1.0
+    return (float("inf") if summary.rank is None else summary.rank), -share, summary.method
+
+
+def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
+    counted = [cell for cell in cells if cell.tuned_on != "attack"]
+    known = [cell for cell in counted if cell.is_measured and cell.status != "not taken"]
+    posts = [value for cell in known if cell.after and (value := cell.after.highest.value) is not None]
+    asr = [value for cell in known if (value := cell.value("asr")) is not None]
+    seconds = [cell.seconds for cell in known if cell.seconds is not None]
+    method = cells[0].method
+    ranks = [None if r.comparison is None else r.comparison.mean_ranks.get(method) for r in rankings]
+    return Summary(
+        method=method,
+        rank=ranks[0],
+        lasting_rank=ranks[1],
+        measured=len(known),
+        cells=len(counted),
+        removed=sum(map(is_removed, known)),
+        no_model=sum(cell.status in ("infeasible", "failed") for cell in known),
+        ca=_over_attacks(known, "ca"),
+        asr=_over_attacks(known, "asr"),
+        pa=_over_attacks(known, "pa"),
+        worst_asr=max(asr, default=None),
+        a_post=(max(posts), len(posts)) if posts else None,
+        held=next((cell.held for cell in cells if cell.held is not None), None),
+        seconds=median(seconds) if seconds else None,
+    )
+
+
+def _over_attacks(cells: Sequence[Cell], metric: Metric) -> Aggregate | None:
+    """Mean of the attacks' means over seeds."""
+    means = []
+    for own in grouped(cells, lambda cell: (cell.attack,)).values():
+        values = [value for cell in own if (value := cell.value(metric)) is not None]
+        means += [fmean(values)] if values else []
+    return aggregate(means) if means else None

@@ -1,0 +1,52 @@
+"""On which attacks the methods' hyper-parameters were chosen, by the campaign that searched them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tbar_ray.leaderboard.cell import TunedOn
+from tbar_ray.planning.methods import used_methods
+from tbar_ray.spec.attack import Attack
+from tbar_ray.spec.campaign import CampaignSpec
+
+SPEC = "tune_baselines"
+"""The shipped campaign that searched them."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search of hyper-parameters.
+
+    Attributes:
+        attacks: on which proposals were judged.
+        proposals: for each method.
+        methods: that had a search.
+    """
+
+    attacks: tuple[Attack, ...]
+    proposals: int | None
+    methods: frozenset[str]
+
+    @classmethod
+    def of(cls, spec: CampaignSpec) -> Tuning:
+        """The search that a campaign is."""
+        axis = spec.search.axes.get("attack")
+        names = axis if isinstance(axis, list) else [spec.attack or next(iter(spec.attacks))]
+        return cls(tuple(spec.attacks[str(name)] for name in names), spec.search.trials, frozenset(used_methods(spec)))
+
+    def tuned_on(self, method: str, attack: Attack) -> TunedOn:
+        """Whether a method's hyper-parameters were chosen on an attack.
+
+        An attack is the same if trigger, its parameters and planting are: on other data too, since what suits a trigger
+        may suit it there.
+        """
+        if method not in self.methods:
+            return "not stated"
+        same = [other for other in self.attacks if _trigger(other) == _trigger(attack)]
+        if any(other.planting == attack.planting for other in same):
+            return "attack"
+        return "trigger" if same else "no"
+
+
+def _trigger(attack: Attack) -> tuple[str, dict[str, object]]:
+    return attack.trigger, dict(attack.parameters)

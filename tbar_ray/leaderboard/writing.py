@@ -1,0 +1,57 @@
+"""The leaderboard's folder: the lines, and what is made of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from tbar_ray.errors import DataError
+from tbar_ray.leaderboard.cell import Cell
+from tbar_ray.leaderboard.lines import FILE, merged, read_cells, text_of
+from tbar_ray.leaderboard.markdown import leaderboard_markdown
+from tbar_ray.leaderboard.page import leaderboard_html
+
+PAGE, TABLE = "index.html", "table.md"
+
+
+def known_cells(folder: Path) -> list[Cell]:
+    """Cells that a folder has; none where there is no file yet.
+
+    Raises:
+        DataError: if its file cannot be read.
+    """
+    file = folder / FILE
+    return read_cells(file) if file.exists() else []
+
+
+def add_cells(folder: Path, cells: Sequence[Cell]) -> tuple[list[Cell], list[Path]]:
+    """Add cells to a folder's lines, and make page and table anew.
+
+    A newer line of a cell replaces the older one. Equal cells give equal bytes, whatever was there before.
+
+    Returns:
+        All cells, and the files: lines, page, table.
+
+    Raises:
+        DataError: if the folder's lines cannot be read, or it cannot be written.
+    """
+    whole = merged(known_cells(folder), cells)
+    texts = {FILE: text_of(whole), PAGE: leaderboard_html(whole), TABLE: leaderboard_markdown(whole)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            _replace(folder / name, text)
+    except OSError as error:
+        raise DataError(f"cannot write the leaderboard to {folder}: {error.strerror or error}") from None
+    return whole, [folder / name for name in texts]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside the file and rename, so that a reader sees the old file or the new one."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,114 @@
+"""Cells read from a store: by fingerprint, with what is there of each. Artifacts are empty; records are made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tbar_ray.leaderboard.cell import Cell
+from tbar_ray.leaderboard.harvest import Harvest, lacking
+from tbar_ray.leaderboard.tuning import Tuning
+from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.records.launches import note_launch
+from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.measures import Cost
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.writing import RecordWriter
+from tbar_ray.stages.node import Stage
+from tbar_ray.store.store import Store
+from tests.leaderboard.cells import missing
+from tests.records.records import curve_of, failed, gated, infeasible, rebounding, record
+from tests.specs import spec
+
+SPEC = spec(
+    search__axes={"method": ["tbar"], "attack": ["badnets", "blended"], "seed": [0, 1]},
+    evaluation={"rebound": {"steps": 10, "at": [0, 10], "learning_rate": 1e-4, "pairs": 20}},
+)
+COST = Cost(data=20, forget_images=20, clean_pairs=0, training_pairs=0, samples=60, steps=3, seconds=1.5, peak_memory=9)
+TUNING = Tuning((SPEC.attacks["blended"],), 10, frozenset({"tbar"}))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    def finished(self: RecordWriter, planned: PlannedTrial) -> TrialRecord:
+        rebounds = (rebounding(curve_of(0.02, 0.3, 0.1)),) if planned.graph.rebounds else ()
+        return record(planned.trial.attack, fingerprint=planned.fingerprint, rebounds=rebounds, cost=COST, ended=2e9)
+
+    monkeypatch.setattr(RecordWriter, "finished", finished)
+    return Store(str(tmp_path / "store"))
+
+
+def put(store: Store, *stages: Stage) -> None:
+    for stage in stages:
+        if not store.has(stage.artifact):
+            folder = store.scratch()
+            (folder / "empty").touch()
+            store.commit(stage.artifact, folder, {"kind": stage.kind, "seconds": 1.0, "work": 1})
+
+
+def cells(store: Store, stated: frozenset[str] | None = None) -> dict[tuple[str, int], Cell]:
+    return {(found.attack, found.seed): found for found in Harvest(SPEC, store, TUNING, stated=stated).cells()}
+
+
+def trial(attack: str, seed: int) -> PlannedTrial:
+    return next(p for p in Planner(SPEC).grid() if (p.trial.attack, p.trial.spec.seed) == (attack, seed))
+
+
+def test_cells_are_found_by_what_they_compute_and_missing_ones_have_lines(store: Store) -> None:
+    whole, bare = trial("badnets", 0), trial("badnets", 1)
+    put(store, *whole.graph.outputs, *(s for s in bare.graph.outputs if s.kind != "rebound"))
+    found = cells(store)
+    assert {key: each.status for key, each in found.items()} == {
+        ("badnets", 0): "done", ("badnets", 1): "done", ("blended", 0): "missing", ("blended", 1): "missing",
+    }  # fmt: skip
+    first, second = found["badnets", 0], found["badnets", 1]
+    assert first.after is not None
+    assert first.after.highest.value == pytest.approx(0.3, abs=1e-3)
+    assert first.after.highest.n, "with its images"
+    assert second.after is None, "its rebound has not been computed"
+    assert first.fingerprint == whole.graph.path.fingerprint
+    assert first.held is not None
+    assert (first.held.images, first.held.knows) == (20, ("trigger", "target"))
+    assert (first.data, first.seconds, first.samples, first.code) == ("demo", 1.5, 60, None)
+    assert first.command == "tbar leaderboard run --data demo --method tbar --attacks badnets --seeds 0"
+
+
+def test_the_attack_that_hyper_parameters_were_chosen_on_is_marked(store: Store) -> None:
+    assert {key[0]: each.tuned_on for key, each in cells(store).items()} == {"badnets": "no", "blended": "attack"}
+    stated = cells(store, frozenset({"badnets"}))
+    assert {key[0]: each.tuned_on for key, each in stated.items()} == {"badnets": "attack", "blended": "no"}
+
+
+def test_failures_are_read_from_the_campaigns_own_records(store: Store) -> None:
+    ledger = Ledger(store, SPEC)
+    for attack, made in (
+        ("badnets", failed(gate=gated(0.3))),
+        ("blended", failed("blended", gate=gated(0.95), reason="loss is not finite")),
+    ):
+        ledger.write(made.model_copy(update={"fingerprint": trial(attack, 0).fingerprint}))
+    none = infeasible().model_copy(update={"fingerprint": trial("badnets", 1).fingerprint})
+    ledger.write(none)
+    found = cells(store)
+    assert found["badnets", 0].status == "not taken"
+    assert (found["blended", 0].status, found["blended", 0].reason) == ("failed", "loss is not finite")
+    assert found["badnets", 1].status == "infeasible"
+    assert found["badnets", 1].cleaned is None
+
+
+def test_the_code_is_that_of_the_launch_before_the_result(store: Store) -> None:
+    launch = note_launch(store, Ledger(store, SPEC).folder, ["tbar"])
+    put(store, *trial("badnets", 0).graph.outputs)
+    assert cells(store)["badnets", 0].code == launch.code
+
+
+def test_what_lacks_is_told_by_method_with_seeds() -> None:
+    gone = [
+        missing("a", "x", 0),
+        missing("a", "x", 1),
+        missing("a", "y", 1),
+        missing("a", "z", 0),
+        missing("a", "z", 1),
+    ]
+    searched = missing("b", "x", 0, search="decree")
+    assert lacking([*gone, searched]) == ["a: x, z (seeds 0, 1); y (seed 1)", "b, found by decree: x (seed 0)"]

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from tbar_ray.leaderboard.markdown import BEST, leaderboard_markdown
+from tests.leaderboard.cells import board, cell, missing
+
+
+def test_the_best_come_first_and_then_all() -> None:
+    text = leaderboard_markdown([*board(methods=BEST + 2), missing("z", "attack-0")])
+    _, short, whole = text.split("\n## ")
+    assert [line.split(" | ")[0] for line in short.splitlines() if line.startswith("| ")][2:] == [
+        f"| {chr(97 + place)}" for place in range(BEST)
+    ]  # fmt: skip
+    assert "| g |" in whole
+    assert "42 of 43 cells are measured" in whole
+    assert "| z |" in whole
+
+
+def test_a_name_is_escaped() -> None:
+    assert "<b>" not in leaderboard_markdown([cell("<b>")])
+
+
+def test_without_a_measured_cell_it_says_so() -> None:
+    assert "0 of 1 cell are measured" in leaderboard_markdown([missing()])

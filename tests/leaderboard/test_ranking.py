@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from tbar_ray.leaderboard.cell import Cell
+from tbar_ray.leaderboard.order import RULES
+from tbar_ray.leaderboard.ranking import complete_part, rank_methods
+from tests.leaderboard.cells import board, cell, missing
+
+CLEANED, TUNED = RULES
+
+
+def test_ranks_are_of_attacks_whose_seeds_are_averaged_and_ranked_anew() -> None:
+    # attack x: a < b < c twice and b < a < c once: mean ranks 4/3, 5/3 and 3, anew 1, 2 and 3; attack y: b < c < a
+    first, second = {"a": 0.9, "b": 0.8, "c": 0.7}, {"a": 0.8, "b": 0.9, "c": 0.7}
+    pa = {"x": (first, second, first), "y": ({"a": 0.7, "b": 0.9, "c": 0.8},)}
+    cells = [
+        cell(method, attack, seed, pa=value)
+        for attack, seeds in pa.items() for seed, values in enumerate(seeds) for method, value in values.items()
+    ]  # fmt: skip
+    found = rank_methods(cells, CLEANED)
+    assert found.comparison is not None
+    assert found.comparison.mean_ranks == {"b": 1.5, "a": 2.0, "c": 2.5}
+    assert found.comparison.attacks == 2
+    assert found.columns == (("x", 0), ("x", 1), ("x", 2), ("y", 0))
+
+
+def test_a_whole_table_leaves_nothing_out() -> None:
+    found = rank_methods(board(), CLEANED)
+    assert found.comparison is not None
+    assert list(found.comparison.mean_ranks) == ["a", "b", "c", "d"]
+    assert found.left_out == ()
+    after = rank_methods(board(), TUNED)
+    assert after.attacks == ["attack-1", "attack-2"], "the first attack has no A_post"
+
+
+def test_attacks_that_hyper_parameters_were_chosen_on_are_not_ranked() -> None:
+    cells = [
+        each.model_copy(update={"tuned_on": "attack"}) if each.attack == "attack-0" else each for each in board()
+    ]  # fmt: skip
+    assert rank_methods(cells, CLEANED).attacks == ["attack-1", "attack-2"]
+
+
+def test_what_is_missing_leaves_its_method_or_its_attack_out() -> None:
+    def without(*gone: tuple[str, str]) -> list[Cell]:
+        return [missing(c.method, c.attack, c.seed) if (c.method, c.attack) in gone else c for c in board()]
+
+    few = rank_methods(without(("d", "attack-1"), ("d", "attack-2")), CLEANED)
+    assert few.left_out == ("d",)
+    assert few.attacks == ["attack-0", "attack-1", "attack-2"]
+    many = rank_methods(without(*[(method, "attack-1") for method in "abc"]), CLEANED)
+    assert many.left_out == ()
+    assert many.attacks == ["attack-0", "attack-2"]
+
+
+def test_an_attack_that_did_not_take_is_left_out_and_a_method_that_failed_is_last() -> None:
+    cells = [
+        each.model_copy(update={"status": "not taken"}) if each.attack == "attack-0"
+        else each.model_copy(update={"status": "infeasible", "cleaned": None}) if each.method == "a" else each
+        for each in board()
+    ]  # fmt: skip
+    found = rank_methods(cells, CLEANED)
+    assert found.comparison is not None
+    assert found.attacks == ["attack-1", "attack-2"]
+    assert list(found.comparison.mean_ranks)[-1] == "a"
+
+
+@pytest.mark.parametrize("cells", [[], [cell()], [cell(), cell("b")], [cell(), cell(attack="x")]])
+def test_too_little_is_not_ranked(cells: list[Cell]) -> None:
+    found = rank_methods(cells, CLEANED)
+    assert found.comparison is None
+    assert found.left_out == tuple(sorted({each.method for each in cells}))
+
+
+def test_the_complete_part_of_a_table() -> None:
+    one, two, three = ("x", 0), ("x", 1), ("y", 0)
+    whole = {"a": {one: (1,), two: (1,), three: (1,)}, "b": {one: (2,), two: (2,), three: (2,)}}
+    assert complete_part(whole) == (["a", "b"], [one, two, three])
+    assert complete_part({**whole, "c": {}}) == (["a", "b"], [one, two, three])
+    assert complete_part({}) == ([], [])

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from tbar_ray.leaderboard.cell import Held
+from tbar_ray.leaderboard.rows import (
+    CELL_HEADS,
+    SUMMARY_HEADS,
+    Shown,
+    attack_heads,
+    attack_rows,
+    cell_rows,
+    held_text,
+    options,
+    summary_rows,
+)
+from tbar_ray.leaderboard.summary import boards_of
+from tests.leaderboard.cells import board, cell, missing
+
+
+def matrix(*cells_: object) -> dict[str, Shown]:
+    (found,) = boards_of(cells_)  # type: ignore[arg-type]
+    (row,) = attack_rows(found)
+    return dict(zip([head.text for head in attack_heads(found)], row.cells, strict=True))
+
+
+def test_rows_have_a_cell_for_each_head() -> None:
+    (found,) = boards_of([*board(), missing("none", "attack-0")])
+    assert {len(row.cells) for row in summary_rows(found)} == {len(SUMMARY_HEADS)}
+    assert {len(row.cells) for row in attack_rows(found)} == {len(attack_heads(found))}
+    of_cells = cell_rows([*found.cells, cell("x", status="failed", cleaned=None), cell("y", a_post=0.2)])
+    assert {len(row.cells) for row in of_cells} == {len(CELL_HEADS)}
+    assert len(of_cells) == len(board()) + 2, "what is missing has no row here"
+
+
+def test_a_cell_of_the_matrix_is_the_mean_of_seeds_and_says_what_came_of_them() -> None:
+    found = matrix(
+        cell(attack="gone", pa=0.8), cell(attack="gone", seed=1, pa=0.9), cell(attack="costly", ca=0.9),
+        cell(attack="left", asr=0.5), cell(attack="left", seed=1, asr=0.0),
+        cell(attack="none", status="infeasible", cleaned=None), missing(attack="missing"),
+        cell(attack="untaken", status="not taken", cleaned=None), cell(attack="tuned", tuned_on="attack"),
+    )  # fmt: skip
+    assert (found["gone"].text, found["gone"].kind) == ("0.0 · 85", "removed")
+    assert "seed 0: CA 100.0%" in found["gone"].hint
+    assert found["costly"].kind == "costly"
+    assert (found["left"].text[:4], found["left"].kind) == ("25.0", "left")
+    assert found["none"].text == "no model"
+    assert found["untaken"].text == "not taken"
+    assert (found["missing"].text, found["missing"].kind) == ("–", "missing")
+    assert found["tuned"].kind == "removed tuned"
+
+
+def test_attacks_with_the_most_measured_cells_come_first() -> None:
+    found = matrix(missing(attack="a"), cell(attack="b"), cell(attack="c"), cell(attack="c", seed=1))
+    assert list(found) == ["method", "c", "b", "a"]
+
+
+def test_seeds_without_a_model_are_counted_beside_the_mean() -> None:
+    found = matrix(cell(attack="x"), cell(attack="x", seed=1, status="infeasible", cleaned=None))
+    assert found["x"].text == "0.0 · 90 (1 of 2)"
+
+
+def test_what_a_defender_holds_is_told_in_full() -> None:
+    held = Held(images=300, clean_pairs=3000, training_pairs=10, labels=True, knows=())
+    assert held_text(held) == "300 images + 3,000 labelled pairs + 10 training pairs"
+    assert held_text(None) == "–"
+
+
+def test_cells_are_filtered_by_their_values() -> None:
+    rows = cell_rows([cell(), cell("b", asr=0.5), cell("c", search="decree", status="failed", cleaned=None)])
+    assert options(rows)["outcome"] == ["no model", "not removed", "removed"]
+    assert options(rows)["trigger"] == ["found by decree", "known"]

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from tbar_ray.leaderboard.order import RULES
+from tbar_ray.leaderboard.ranking import rank_methods
+from tbar_ray.leaderboard.said import coverage, headline, ranked, rules
+from tbar_ray.leaderboard.summary import boards_of
+from tests.leaderboard.cells import board, cell, missing
+
+
+def test_how_much_is_measured_is_said_first() -> None:
+    cells = [*board(), missing("z"), missing("z", "y")]
+    boards = boards_of(cells)
+    assert headline(boards)[0] == "24 of 26 cells are measured, 16 of them with A_post: 4 methods on 3 attacks."
+    assert "counts nowhere" in headline(boards)[1]
+    assert len(headline(boards_of(board()))) == 1
+    assert coverage(boards[0]) == "24 of 26 cells are measured (seeds 0, 1), 16 with A_post."
+    assert coverage(boards_of([missing()])[0]) == "0 of 1 cell are measured."
+
+
+def test_an_attack_that_did_not_take_is_named() -> None:
+    assert "Did not take: x." in coverage(boards_of([cell(attack="x", status="not taken")])[0])
+
+
+def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
+    text = ranked(rank_methods([*board(attacks=6), missing("z", "attack-0")], RULES[0]))
+    assert text.startswith("4 methods on 6 attacks (attack-0, attack-1, attack-2")
+    assert "methods differ" in text
+    assert "worse than the first: c, d." in text
+    assert "Of fewer than 10 attacks both tests are rough." in text
+    assert text.endswith("Not ranked, since cells are missing: z.")
+    assert ranked(rank_methods([], RULES[0])).startswith("None")
+
+
+def test_every_rule_of_order_is_among_the_rules() -> None:
+    assert all(any(rule.text in line for line in rules()) for rule in RULES)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from tbar_ray.leaderboard.summary import boards_of
+from tests.leaderboard.cells import board, cell, missing
+
+
+def test_means_are_over_attacks_whose_seeds_are_averaged() -> None:
+    cells = [cell(attack="x", seed=0, pa=0.8), cell(attack="x", seed=1, pa=0.9), cell(attack="y", pa=0.45)]
+    (found,) = boards_of(cells)[0].methods
+    assert found.pa is not None
+    assert found.pa.mean == pytest.approx((0.85 + 0.45) / 2, abs=1e-3)
+    assert found.pa.n == 2
+
+
+def test_what_is_missing_or_tuned_on_counts_in_no_mean() -> None:
+    cells = [
+        cell(attack="x", asr=0.0, a_post=0.2), missing(attack="y"), cell(attack="z", asr=0.9, tuned_on="attack"),
+        cell(attack="w", status="infeasible", cleaned=None), cell(attack="v", status="not taken", cleaned=None),
+    ]  # fmt: skip
+    (found,) = boards_of(cells)[0].methods
+    assert (found.measured, found.cells, found.removed, found.no_model) == (2, 4, 1, 1)
+    assert found.worst_asr == 0
+    assert found.a_post == (pytest.approx(0.2), 1)
+    assert found.rank is None
+
+
+def test_methods_are_in_the_order_of_their_ranks_and_those_without_one_follow() -> None:
+    (found,) = boards_of([*board(), cell("0-new", "attack-0", 0), missing("0-none", "attack-0")])
+    assert [method.method for method in found.methods] == ["a", "b", "c", "d", "0-new", "0-none"]
+    assert found.methods[0].lasting_rank == 1
+
+
+def test_each_data_set_and_search_has_a_board_the_most_measured_first() -> None:
+    cells = [cell(data="photographs"), *board(), cell(search="decree")]
+    assert [(found.data, found.search) for found in boards_of(cells)] == [
+        ("scenes", None), ("scenes", "decree"), ("photographs", None),
+    ]  # fmt: skip

@@ -1,0 +1,23 @@
+"""What every method says of itself."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from tbar_ray.unlearning.base import Unlearner
+from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
+
+
+@pytest.mark.parametrize("kind", UNLEARNERS.values(), ids=list(UNLEARNERS))
+def test_a_method_that_takes_labelled_pairs_says_so(kind: type[Unlearner]) -> None:
+    taken = "LabelledPairs(" in inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]
+    assert kind().reads_labels is taken
+
+
+def test_fine_tuning_reads_labels_for_classification_alone() -> None:
+    for name in ("clean-finetuning", "conflict-merging"):
+        assert build_unlearner(name, {"objective": "classification"}).reads_labels
+        assert not build_unlearner(name, {"objective": "contrastive"}).reads_labels
+    assert not build_unlearner("tbar", {"objective": "classification"}).reads_labels, "of the forget set, not of pairs"
