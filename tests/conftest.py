@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -50,20 +51,40 @@ def shares_ray(file: Path) -> bool:
     return "local_ray" in file.read_text()
 
 
-class FilesThatShareRay(LoadFileScheduling):  # type: ignore[misc]
+def group_of(file: Path) -> str:
     """The tests of a file run in one process, and so do those of all files that share a Ray.
 
     There are two such groups, of about equal time: campaigns, and all others. A third shares a model that is cleaned
     once, in `tests/onemodel/conftest.py`.
     """
+    if file.parent.name == "onemodel":
+        return "onemodel"
+    if not shares_ray(file):
+        return str(file)
+    return "campaigns" if file.parent.name == "campaign" else "others"
+
+
+@pytest.hookimpl(trylast=True)  # once those are left out that are not asked for
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests on Ray, which take longest, then with large files: what begins last is waited for."""
+    sizes = Counter(group_of(item.path) for item in items)
+
+    def place(item: pytest.Item) -> tuple[bool, int, str]:
+        group = group_of(item.path)
+        return item.get_closest_marker("ray") is None and not shares_ray(item.path), -sizes[group], group
+
+    items.sort(key=place)
+
+
+class FilesThatShareRay(LoadFileScheduling):  # type: ignore[misc]
+    """Hands out whole groups of tests, in the order of their collection."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = super()._split_scope(nodeid)
-        if file.startswith("tests/onemodel/"):
-            return "onemodel"
-        if not shares_ray(self.config.rootpath / file):
-            return file
-        return "campaigns" if file.startswith("tests/campaign/") else "others"
+        return group_of(self.config.rootpath / super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:

@@ -1,16 +1,19 @@
-"""Messages about stages between driver, coordinator and workers: small records, no numeric code."""
+"""Messages about stages between driver, coordinator and workers: small records, no numeric code.
+
+Ray is not imported with this file: a launch imports it, and has yet to set what Ray reads of the environment then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
-
-from ray import cloudpickle
+from typing import TYPE_CHECKING, Literal, get_args
 
 from tbar_ray.stages.data import GivenData, Mixture
-from tbar_ray.stages.lost import Cause
 from tbar_ray.stages.node import PROCESS, Node, Policy, Stage, stages_in_order
+
+if TYPE_CHECKING:
+    from tbar_ray.stages.lost import Cause
 
 State = Literal["waiting", "running", "done", "cached", "failed", "stopped"]
 STOPPED = "the campaign was stopped before it ran"
@@ -135,6 +138,8 @@ class Snapshot:
 
 def call_of(stage: Stage, policy: Policy) -> StageCall:
     """The call of one stage."""
+    from ray import cloudpickle
+
     given = policy.for_stage(stage)
     return StageCall(
         fingerprint=stage.fingerprint,

@@ -10,6 +10,7 @@ import psutil
 import ray
 
 from tbar_ray.execution.reach import accepts
+from tbar_ray.store.temporary import lives
 
 INTERVAL = 1.0
 """Seconds between looks."""
@@ -47,7 +48,7 @@ class ClusterWatch:
     def _watch(self) -> None:
         missed = 0
         while not self._stop.wait(INTERVAL):
-            if self._raylets and not any(_lives(raylet) for raylet in self._raylets):
+            if self._raylets and not any(lives(raylet) for raylet in self._raylets):
                 self._on_lost("Ray's process on this machine (the raylet) has ended")
                 return
             missed = 0 if self._head is None or accepts(*self._head, PATIENCE) else missed + 1
@@ -68,10 +69,3 @@ def _head() -> tuple[str, int] | None:
 def _raylets() -> list[psutil.Process]:
     """The raylet of a local Ray, which is a child of this process; none where a cluster was joined."""
     return [child for child in psutil.Process().children() if child.name() == RAYLET]
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False

@@ -18,6 +18,7 @@ import psutil
 
 from tbar_ray.errors import StoreError
 from tbar_ray.store.store import Store
+from tbar_ray.store.temporary import lives
 
 BEAT = 5.0
 """Seconds between the signs of life of who holds a lease."""
@@ -211,6 +212,7 @@ def process_identity() -> dict[str, Any]:
 def runs_here(pid: Any, born: Any) -> bool:
     """Whether a process of this machine runs that began at a time."""
     try:
-        return isinstance(pid, int) and abs(psutil.Process(pid).create_time() - float(born)) < 1
+        process = psutil.Process(pid) if isinstance(pid, int) else None
+        return process is not None and abs(process.create_time() - float(born)) < 1 and lives(process)
     except (psutil.Error, TypeError, ValueError):
         return False

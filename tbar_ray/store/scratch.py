@@ -11,6 +11,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from tbar_ray.store.temporary import is_alive
+
 ABANDONED_AFTER = 7 * 24 * 3600.0
 """Seconds after which scratch of another machine counts as left behind: its processes cannot be asked."""
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -57,13 +59,7 @@ def _is_abandoned(scratch: Path) -> bool:
     """Whether the process that made a scratch folder has ended."""
     host, _, owner = scratch.name.rpartition("-")[0].rpartition("-")  # of HOST-PROCESS-…: a host's name may have dashes
     if host == socket.gethostname() and owner.isdigit():
-        try:
-            os.kill(int(owner), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            pass  # another user's process: it runs
-        return False
+        return not is_alive(int(owner))
     try:
         return time.time() - scratch.stat().st_mtime > ABANDONED_AFTER
     except OSError:  # its owner is just removing it

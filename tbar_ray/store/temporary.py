@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,9 @@ MARK = "TBAR_TEMPORARY_FOLDER"
 SHORT = Path("/tmp")
 """Where folders go whose path has to be short."""
 ENDING = 5.0
-"""Seconds that killed processes may take to be gone."""
+"""Seconds that killed processes may take to be dead."""
+LOOKS = 0.02
+"""Seconds between looks at them."""
 
 
 _ending = threading.Event()
@@ -85,13 +88,33 @@ def end(*folders: Path) -> None:
     for process in belonging:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(belonging, timeout=ENDING)  # what still ran would write there again
+    deadline = time.monotonic() + ENDING
+    while any(map(lives, belonging)) and time.monotonic() < deadline:  # what still ran would write there again
+        time.sleep(LOOKS)
     remove(*folders)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether a process runs. One that is dead may keep its number: a container's init may reap late, or never."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_alive(number: int) -> bool:
+    """Whether the process of a number runs."""
+    try:
+        return lives(psutil.Process(number))
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # of somebody else
+        return True
 
 
 def remove_abandoned() -> int:
     """Remove the folders of this user whose makers are gone, and end the processes that these left; return how many."""
-    abandoned = [folder for folder, owner in _folders() if not psutil.pid_exists(owner)]
+    abandoned = [folder for folder, owner in _folders() if not is_alive(owner)]
     end(*abandoned)
     return len(abandoned)
 

@@ -26,7 +26,7 @@ from tests.campaign.test_campaign_ray import TRAINING, small, start
 from tests.models.tiny import same, snapshot
 from tests.stages.computing import compute_all, compute_trial
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600), pytest.mark.usefixtures("unrendered")]
 
 FAST: dict[str, Any] = {
     "poison__pairs": 60,

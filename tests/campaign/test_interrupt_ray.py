@@ -28,8 +28,8 @@ from tests.campaign.tiny import (
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
-SIZES = list(range(8, 12))
-"""Enough trials that some are left when the first has ended."""
+SIZES = list(range(8, 14))
+"""Enough trials that some are left when a campaign has been stopped twice, each time after the first one's end."""
 LONGEST = 600
 """Seconds that a campaign may take on a busy machine."""
 AGAIN = "run the same command again to continue"
@@ -50,6 +50,11 @@ def mark() -> Iterator[str]:
 
 def commits(home: Path) -> dict[str, float]:
     return {f.parent.name: f.stat().st_mtime for f in (home / "store" / "artifacts").glob(f"*/{COMMIT}")}
+
+
+def statuses(home: Path) -> list[str]:
+    """Return those of the trials in the report."""
+    return [row["status"] for row in json.loads((home / "reports" / "demo" / "latest" / "results.json").read_text())]
 
 
 def end_of(running: subprocess.Popen[str]) -> str:
@@ -82,7 +87,7 @@ def has_raylet(running: subprocess.Popen[str]) -> bool:
         pytest.param([signal.SIGHUP], id="SIGHUP", marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_campaign_leaves_nothing_and_goes_on_where_it_was(
+def test_a_stopped_campaign_leaves_nothing_writes_its_report_if_it_may_and_goes_on_where_it_was(
     tmp_path: Path, numbers: list[signal.Signals], mark: str
 ) -> None:
     spec_file = write_tiny(tmp_path, SIZES)
@@ -105,31 +110,28 @@ def test_a_stopped_campaign_leaves_nothing_and_goes_on_where_it_was(
 
     before = commits(tmp_path)
     assert before
-    again = start(spec_file, tmp_path, mark)
-    shown_again = end_of(again)
-    assert again.returncode == 0, shown_again
-    assert "Traceback" not in shown_again
-    after = commits(tmp_path)
-    assert before.items() < after.items()
-    rows = json.loads((tmp_path / "reports" / "demo" / "latest" / "results.json").read_text())
-    assert [row["status"] for row in rows] == ["done"] * len(SIZES)
-    assert not list((tmp_path / "store" / "tmp").iterdir())
-    assert parent_status(tmp_path) == "FINISHED"
-    assert temporary_folders_of(again.pid) == []
-
-
-def test_a_campaign_whose_running_stages_have_ended_writes_its_report(tmp_path: Path, mark: str) -> None:
-    running = start(write_tiny(tmp_path, SIZES), tmp_path, mark)
-    shown = read_until(running, "trial 1/")
-    os.killpg(running.pid, signal.SIGINT)
-    shown += end_of(running)
-    assert running.returncode == 130, shown
+    gently = start(spec_file, tmp_path, mark)
+    shown = read_until(gently, "trial ")
+    os.killpg(gently.pid, signal.SIGINT)
+    shown += end_of(gently)
+    assert gently.returncode == 130, shown
     assert "Traceback" not in shown
     assert f"interrupted: {AGAIN}" in shown
     assert parent_status(tmp_path) == "KILLED"
-    rows = json.loads((tmp_path / "reports" / "demo" / "latest" / "results.json").read_text())
-    assert 1 <= len(rows) < len(SIZES)
+    between = commits(tmp_path)
+    assert before.items() < between.items()
+    assert 2 <= len(statuses(tmp_path)) < len(SIZES), "the running stages have ended, and no others were started"
     wait_until_gone(mark)
+
+    last = start(spec_file, tmp_path, mark)
+    shown = end_of(last)
+    assert last.returncode == 0, shown
+    assert "Traceback" not in shown
+    assert between.items() < commits(tmp_path).items()
+    assert statuses(tmp_path) == ["done"] * len(SIZES)
+    assert not list((tmp_path / "store" / "tmp").iterdir())
+    assert parent_status(tmp_path) == "FINISHED"
+    assert temporary_folders_of(last.pid) == []
 
 
 @pytest.mark.parametrize(

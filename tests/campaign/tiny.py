@@ -18,6 +18,14 @@ import psutil
 from tests.specs import write
 
 TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
+PROGRAM = """
+from tbar_ray.cli.main import main
+from tbar_ray.report import files
+
+files._png = lambda _: b""
+main()
+"""
+"""The command, whose report has empty pictures: drawing them takes seconds."""
 MARK = "TBAR_TEST_MARK"
 PATIENCE = 60
 """Seconds within which a process that was ended has to be gone; a guard, not a measurement."""
@@ -34,7 +42,7 @@ def write_tiny(folder: Path, sizes: Sequence[int], **changes: Any) -> Path:
         "evaluation": {"min_retention": 0},
         "unlearning": {"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
         "search": {"axes": {"attack": ["badnets"], "forget_size": list(sizes)}, "concurrency": 1},
-        "resources": {"training_cpus": 1, "readers": 1},
+        "resources": {"training_cpus": 1, "readers": 1, "max_cpus": 1},  # a second process of stages takes seconds
     }
     return write(folder, **{**settings, **changes})
 
@@ -42,11 +50,11 @@ def write_tiny(folder: Path, sizes: Sequence[int], **changes: Any) -> Path:
 def start(spec_file: Path, home: Path, mark: str, *words: str) -> subprocess.Popen[str]:
     """Start `tbar campaign run` with its own Ray; all its processes carry `mark` in their environment."""
     environment = {**os.environ, "TBAR_HOME": str(home), MARK: mark}
-    environment.pop("RAY_ADDRESS", None)
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    program = "from tbar_ray.cli.main import main; main()"
+    own = () if "--address" in words else ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")  # of its local Ray, which it sets
+    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", *own):
+        environment.pop(name, None)
     return subprocess.Popen(
-        [sys.executable, "-u", "-c", program, "campaign", "run", str(spec_file), *words],
+        [sys.executable, "-u", "-c", PROGRAM, "campaign", "run", str(spec_file), *words],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

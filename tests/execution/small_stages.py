@@ -44,17 +44,23 @@ class Noted(Stage):
         return {}
 
 
-class Common(Noted):
-    """Is shared by campaigns; ends once there is a file `go`."""
+class Held(Noted):
+    """Ends once there is a file `go`."""
 
-    kind: ClassVar[str] = "common"
-    shared: ClassVar[bool] = True
+    kind: ClassVar[str] = "held"
 
     def run(self, context: StageContext) -> dict[str, Any]:
         facts = super().run(context)
         while not (Path(self.notes).parent / "go").exists():
             time.sleep(0.05)
         return facts
+
+
+class Common(Held):
+    """Is shared by campaigns."""
+
+    kind: ClassVar[str] = "common"
+    shared: ClassVar[bool] = True
 
 
 class Failing(Common):

@@ -17,7 +17,6 @@ from tbar_ray.execution.asking import ask
 from tbar_ray.execution.budget import Budget, Spending
 from tbar_ray.execution.calls import OVER_BUDGET, STOPPED, Snapshot, calls_for
 from tbar_ray.execution.coordinator import Coordinator
-from tbar_ray.execution.fair_share import BEAT
 from tbar_ray.planning.rates import Rates
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.claim import path_of
@@ -30,6 +29,7 @@ from tests.execution.small_stages import (
     Crashing,
     Divided,
     Failing,
+    Held,
     Knowing,
     Losing,
     Noted,
@@ -51,6 +51,13 @@ class Bench:
     def stage(self, name: str, *needs: Stage, **fields: Any) -> Noted:
         return Noted(notes=str(self.notes), name=name, needs=needs, **fields)
 
+    def held(self, name: str, *needs: Stage) -> Held:
+        return Held(notes=str(self.notes), name=name, needs=needs)
+
+    def go(self) -> None:
+        """Let the stages end that are held."""
+        (self.notes.parent / "go").touch()
+
     def ran(self) -> Counter[str]:
         return Counter(note.name.split("-")[0] for note in self.notes.iterdir())
 
@@ -66,13 +73,45 @@ class Bench:
         return found
 
 
+def new(kind: type[Coordinator], *arguments: Any, **named: Any) -> Any:
+    return ray.remote(kind).options(num_cpus=0, max_concurrency=100, max_restarts=-1).remote(*arguments, **named)
+
+
 @contextmanager
-def coordinator(store: Store, spending: Spending | None = None) -> Iterator[Any]:
-    actor = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100, max_restarts=-1).remote(store, spending)
+def started(kind: type[Coordinator], *arguments: Any, **named: Any) -> Iterator[Any]:
+    actor = new(kind, *arguments, **named)
     try:
         yield actor
     finally:
         ray.kill(actor)
+
+
+class Renewable(Coordinator):
+    """A coordinator that can begin anew: a process for each test would take a second or more to start."""
+
+    async def renew(self, *arguments: Any) -> None:
+        self.__init__(*arguments)  # type: ignore[misc]
+
+
+IDLE: list[Any] = []
+"""Coordinators that no test uses."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def none_stays() -> Iterator[None]:
+    yield
+    while IDLE:
+        ray.kill(IDLE.pop())
+
+
+@contextmanager
+def coordinator(store: Store, spending: Spending | None = None) -> Iterator[Any]:
+    actor = IDLE.pop() if IDLE else new(Renewable, store)
+    ray.get(actor.renew.remote(store, spending), timeout=60)
+    try:
+        yield actor
+    finally:
+        IDLE.append(actor)
 
 
 @pytest.fixture
@@ -166,7 +205,7 @@ def test_a_snapshot_tells_every_end_once_and_keeps_only_counts(bench: Bench) -> 
 
 
 def test_a_snapshot_shows_what_runs_and_how_far_it_is(bench: Bench) -> None:
-    slow = bench.stage("slow", seconds=3)
+    slow = bench.held("slow")
     bench.submit("trial", slow)
     ray.get(bench.actor.wait_until_begun.remote(), timeout=60)
     deadline = time.monotonic() + 30
@@ -174,6 +213,8 @@ def test_a_snapshot_shows_what_runs_and_how_far_it_is(bench: Bench) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert (running.title, running.state, running.done, running.total) == ("noted slow", "running", DONE, DONE)
+    bench.go()
+    assert bench.answers("trial") == [None]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -240,33 +281,38 @@ def test_a_broken_artifact_counts_as_absent(bench: Bench, damage: str) -> None:
 
 
 def test_a_drained_coordinator_ends_what_runs_and_starts_nothing(bench: Bench) -> None:
-    running = bench.stage("running", seconds=2)
+    running = bench.held("running")
     above, queued = bench.stage("above", running), bench.stage("queued", threads=int(ray.cluster_resources()["CPU"]))
     bench.submit("first", running, above)
     ray.get(bench.actor.wait_until_begun.remote(), timeout=60)
     bench.submit("second", queued)
     ray.get(bench.actor.drain.remote())
+    bench.go()
     assert bench.answers("first", "second") == [STOPPED, STOPPED]
     assert bench.store.has(running.artifact)
     assert bench.ran() == {"running": 1}
     assert [status.title for status in bench.snapshot().ended] == ["noted running"]
 
 
-def test_a_coordinator_that_was_killed_is_started_anew_and_told_by_who_asks(bench: Bench) -> None:
-    slow = bench.stage("slow", bench.stage("below"), seconds=3)
-    bench.submit("trial", slow)
-    life = bench.snapshot().life
-    waiting = ray.remote(_wait).options(num_cpus=0).remote(bench.actor, "trial")
-    ray.get(bench.actor.wait_until_begun.remote(), timeout=60)
-    ray.kill(bench.actor, no_restart=False)
-    deadline = time.monotonic() + 60
-    while ask(lambda: bench.actor.snapshot.remote()).life == life:  # the kill is on its way
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert ask(lambda: bench.actor.submit.remote("trial", [slow.fingerprint], [])) is False
-    bench.submit("trial", slow)
-    assert ray.get(waiting, timeout=60) is None
-    assert bench.store.has(slow.artifact)
+def test_a_coordinator_that_was_killed_is_started_anew_and_told_by_who_asks(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    with started(Coordinator, store) as actor:
+        bench = Bench(tmp_path / "notes", store, actor)
+        slow = bench.held("slow", bench.stage("below"))
+        bench.submit("trial", slow)
+        life = bench.snapshot().life
+        waiting = ray.remote(_wait).options(num_cpus=0).remote(actor, "trial")
+        ray.get(actor.wait_until_begun.remote(), timeout=60)
+        ray.kill(actor, no_restart=False)
+        deadline = time.monotonic() + 60
+        while ask(lambda: actor.snapshot.remote()).life == life:  # the kill is on its way
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert ask(lambda: actor.submit.remote("trial", [slow.fingerprint], [])) is False
+        bench.submit("trial", slow)
+        bench.go()
+        assert ray.get(waiting, timeout=60) is None
+        assert store.has(slow.artifact)
 
 
 def _wait(actor: Any, trial: str) -> str | None:
@@ -324,7 +370,7 @@ def test_two_launches_on_one_store_compute_what_they_share_once(bench: Bench) ->
         other.submit("there", other.stage("two", shared))
         notes: list[str] = []
         wait_until(lambda: bool(notes.extend(other.snapshot().notes) or notes))
-        (bench.notes.parent / "go").touch()
+        bench.go()
         assert bench.answers("here") == other.answers("there") == [None]
     assert bench.ran() == {"shared": 1, "one": 1, "two": 1}
     assert notes[0].startswith("noted shared: another launch on this store computes it, on ")
@@ -333,7 +379,7 @@ def test_two_launches_on_one_store_compute_what_they_share_once(bench: Bench) ->
 
 def test_the_claim_of_a_process_that_has_died_stops_nobody(bench: Bench) -> None:
     shared = Common(notes=str(bench.notes), name="shared")
-    (bench.notes.parent / "go").touch()
+    bench.go()
     bench.store.write_json(path_of(shared.artifact), {**process_identity(), "pid": 2**22 + 1, "token": "dead"})
     bench.submit("here", shared)
     assert bench.answers("here") == [None]
@@ -348,20 +394,31 @@ def test_a_stage_whose_rival_fails_is_computed_here(bench: Bench) -> None:
         wait_until(lambda: bench.ran() == {"shared": 1})
         other.submit("there", shared)
         wait_until(lambda: bool(other.snapshot().notes))
-        (bench.notes.parent / "go").touch()
+        bench.go()
         assert bench.answers("here") == other.answers("there") == ["shared did not work"]
     assert bench.ran() == {"shared": 2}
 
 
+class Sociable(Coordinator):
+    """A coordinator that says whether it knows of other campaigns."""
+
+    async def knows_of_others(self) -> bool:
+        return bool(self._room._share)
+
+
 def test_campaigns_on_one_cluster_share_it(bench: Bench) -> None:
     """The first has many stages to run when the second comes; the second's do not wait for all of them."""
-    with _sharing(bench.store) as actor, _sharing(bench.store) as other_actor:
+    with (
+        started(Sociable, bench.store, shares=True) as actor,
+        started(Sociable, bench.store, shares=True) as other_actor,
+    ):
         here, there = (Bench(bench.notes, bench.store, each) for each in (actor, other_actor))
         there.submit("known", there.stage("known"))
         assert there.answers("known") == [None]
         here.submit("before", here.stage("before"))
         assert here.answers("before") == [None]
-        time.sleep(2 * BEAT)  # both know of each other
+        for each in (actor, other_actor):
+            wait_until(lambda each=each: ray.get(each.knows_of_others.remote()))  # type: ignore[misc]
         many = [here.stage(f"many{i}", seconds=0.4) for i in range(24)]
         here.submit("many", *many)
         there.submit("few", there.stage("few"))
@@ -370,13 +427,3 @@ def test_campaigns_on_one_cluster_share_it(bench: Bench) -> None:
         assert begun < 18, "it did not wait for the other campaign's end"
         assert here.answers("many") == [None]
     assert sum(name.startswith("many") for name in bench.ran()) == 24
-
-
-@contextmanager
-def _sharing(store: Store) -> Iterator[Any]:
-    made = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=100, max_restarts=-1)
-    actor = made.remote(store, shares=True)
-    try:
-        yield actor
-    finally:
-        ray.kill(actor)

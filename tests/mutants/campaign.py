@@ -168,7 +168,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/store/temporary.py",
-        "if not psutil.pid_exists(owner)]",
+        "if not is_alive(owner)]",
         "if owner != os.getpid()]",
         "tests/store/test_temporary.py",
     ),

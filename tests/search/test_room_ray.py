@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,19 +25,12 @@ from tests.specs import spec
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="module")
-def head() -> Iterator[Cluster]:
-    with cluster_of(0) as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def cluster(head: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A head without CPUs, as on a cluster that an autoscaler starts; the cluster is looked at often."""
     monkeypatch.setattr(room, "EVERY", 0.1)
-    yield head
-    for node in list(head.worker_nodes):
-        head.remove_node(node)
+    with cluster_of(0) as made:
+        yield made
 
 
 class Holding:
@@ -58,21 +50,14 @@ class Holding:
         self._free.set()
 
 
-def test_room_follows_the_cluster(cluster: Cluster) -> None:
-    cpus, gpus = ClusterRoom(Resources(trial_cpus=2)), ClusterRoom(Resources(gpus=0.25))
-    assert cpus() == gpus() == LEAST
-    cluster.add_node(num_cpus=12, num_gpus=1, node_ip_address="127.0.0.3")
-    deadline = time.monotonic() + 60
-    while (cpus(), gpus()) != (12, 8):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def test_a_sweep_hands_out_more_trials_when_a_node_comes(
+def test_room_follows_the_cluster_and_a_sweep_hands_out_more_trials_when_a_node_comes(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cpus, gpus = ClusterRoom(Resources(trial_cpus=2)), ClusterRoom(Resources(gpus=0.25))
+    assert cpus() == gpus() == LEAST
     monkeypatch.setattr(room, "LEAST", 1)
-    made = spec(search={"axes": {"attack": ["badnets"], "forget_size": [10, 20, 30]}, "concurrency": "auto"})
+    axes = {"attack": ["badnets"], "forget_size": [10, 20, 30]}
+    made = spec(search={"axes": axes, "concurrency": "auto"}, resources={"trial_cpus": 12})
     trials = Planner(made).grid()
     coordinator = ray.remote(Holding).options(num_cpus=0, max_concurrency=20).remote()
     real = ClusterRoom(made.resources)
@@ -83,7 +68,7 @@ def test_a_sweep_hands_out_more_trials_when_a_node_comes(
         running, allowed = len(searcher._running), real()
         seen.append((running, allowed))
         if (running, allowed) == (1, 1) and len(cluster.worker_nodes) == 0:
-            cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
+            cluster.add_node(num_cpus=12, num_gpus=1, node_ip_address="127.0.0.3")
         if (running, allowed) == (2, 2):
             coordinator.let_go.remote()
         return allowed
@@ -95,3 +80,5 @@ def test_a_sweep_hands_out_more_trials_when_a_node_comes(
     assert {(1, 1), (2, 2)} <= set(seen)
     assert all(running <= allowed for running, allowed in seen)
     assert {record.reason for record in ledger.read()} == {"let go"}
+    monkeypatch.setattr(room, "EVERY", 0.0)
+    assert (cpus(), gpus()) == (12, 8)

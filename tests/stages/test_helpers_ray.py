@@ -32,6 +32,9 @@ from tests.specs import spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray"), pytest.mark.timeout(900)]
 
+EPOCHS = 4
+"""Of four batches each: a training is looked at, and keeps a checkpoint, after steps 1 and 11."""
+SAMPLES = EPOCHS * 22
 ONE, TWO = Policy(readers=1, checkpoint_minutes=0), Policy(readers=1, checkpoint_minutes=0, training_workers=2)
 
 
@@ -55,7 +58,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def clean_model(data: Path, architecture: str = "tbar-ViT-tiny", **changes: Any) -> CleanModel:
     training = {
-        "epochs": 5, "batch_size": 6, "augmentation": {"crop": [0.5, 1.0], "mirror": 0.5},
+        "epochs": EPOCHS, "batch_size": 6, "augmentation": {"crop": [0.5, 1.0], "mirror": 0.5},
         "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1},
     }  # fmt: skip
     made = spec(
@@ -75,6 +78,25 @@ def weights(store: Store, stage: CleanModel) -> dict[str, torch.Tensor]:
     return load_state_dict(store.fetch(stage.artifact) / WEIGHTS)
 
 
+@pytest.fixture(scope="module")
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with the model that one worker trains without a stop."""
+    store = Store(str(tmp_path_factory.mktemp("alone")))
+    facts = compute(clean_model(data), store, policy=ONE)
+    assert facts["workers"] == 1
+    assert facts["training"]["samples"] == SAMPLES
+    assert len(facts["problems"]) == 1
+    return store
+
+
+def check_same(stage: CleanModel, store: Store, alone: Store) -> None:
+    """Check that a training which was stopped has read and learned what one worker does without a stop."""
+    found, expected = (each.facts(stage.artifact)["facts"] for each in (store, alone))
+    assert found["training"]["samples"] == SAMPLES
+    assert found["problems"] == expected["problems"]
+    torch.testing.assert_close(weights(store, stage), weights(alone, stage), rtol=1e-3, atol=2e-4)
+
+
 class StoppedError(Exception):
     """What stops a training in a test."""
 
@@ -84,38 +106,24 @@ def stop(facts: dict[str, Any]) -> None:
         raise StoppedError
 
 
-def test_two_workers_train_as_one_and_each_goes_on_from_a_checkpoint_of_the_other(data: Path, tmp_path: Path) -> None:
-    stage = clean_model(data)
-    alone = Store(str(tmp_path / "alone"))
-    expected = compute(stage, alone, policy=ONE)
-    assert expected["workers"] == 1
-    assert expected["training"]["samples"] == 5 * 22
-    assert len(expected["problems"]) == 1
-    for number, (before, after) in enumerate(((ONE, TWO), (TWO, ONE))):
-        store = Store(str(tmp_path / f"{number}"))
-        with pytest.raises(StoppedError):
-            compute(stage, store, stop, before)
-        facts = compute(stage, store, policy=after)
-        assert facts["workers"] == after.training_workers
-        assert facts["training"]["resumed"] == [1]
-        assert facts["training"]["samples"] == 5 * 22
-        assert facts["problems"] == expected["problems"]
-        torch.testing.assert_close(weights(store, stage), weights(alone, stage), rtol=1e-3, atol=2e-4)
-
-
-def test_the_coordinator_gives_the_workers_their_room(data: Path, tmp_path: Path) -> None:
+def test_two_workers_with_room_from_the_coordinator_go_on_from_the_checkpoint_of_one(
+    data: Path, alone: Store, tmp_path: Path
+) -> None:
     stage, store = clean_model(data), Store(str(tmp_path))
+    with pytest.raises(StoppedError):
+        compute(stage, store, stop, ONE)
     coordinator = ray.remote(Coordinator).options(num_cpus=0, max_concurrency=9).remote(store)
     try:
         ray.get(coordinator.submit.remote("trial", [stage.fingerprint], calls_for([stage], TWO)))
         assert ray.get(coordinator.wait_for.remote("trial"), timeout=600) is None
-        facts = store.facts(stage.artifact)["facts"]
-        assert facts["workers"] == 2
-        assert facts["training"]["samples"] == 5 * 22
         ended = ray.get(coordinator.snapshot.remote()).ended
         assert [(status.title, status.state) for status in ended] == [("clean tbar-ViT-tiny", "done")]
     finally:
         ray.kill(coordinator)
+    facts = store.facts(stage.artifact)["facts"]
+    assert facts["workers"] == 2
+    assert facts["training"]["resumed"] == [1]
+    check_same(stage, store, alone)
 
 
 def test_all_workers_end_with_what_one_of_them_cannot_read(data: Path, tmp_path: Path) -> None:
@@ -140,8 +148,8 @@ class Dying(Helper):
         super().train(training, *rest)
 
 
-def test_a_lost_worker_leaves_the_checkpoint_that_the_training_goes_on_from(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_lost_worker_leaves_the_checkpoint_that_one_goes_on_from(
+    data: Path, alone: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, stage = Store(str(tmp_path)), clean_model(data)
     with monkeypatch.context() as patch:
@@ -149,4 +157,7 @@ def test_a_lost_worker_leaves_the_checkpoint_that_the_training_goes_on_from(
         with pytest.raises(StageLostError):
             compute(stage, store, policy=TWO)
     assert store.artifacts() == []
-    assert compute(stage, store, policy=ONE)["training"]["resumed"] == [11]
+    facts = compute(stage, store, policy=ONE)
+    assert facts["workers"] == 1
+    assert facts["training"]["resumed"] == [11]
+    check_same(stage, store, alone)

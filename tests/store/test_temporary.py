@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tbar_ray.store import temporary as module
+from tbar_ray.store.lease import runs_here
+from tbar_ray.store.scratch import remove_abandoned_scratch
 from tbar_ray.store.temporary import (
+    end,
     own_folders,
     processes_of,
     remove_abandoned,
@@ -19,6 +25,7 @@ from tbar_ray.store.temporary import (
     temporary,
     temporary_folder,
 )
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +68,19 @@ def test_what_a_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None
     assert not psutil.pid_exists(int(orphan)) or psutil.Process(int(orphan)).status() == psutil.STATUS_ZOMBIE
 
 
+def test_a_dead_process_that_keeps_its_number_has_nothing(tmp_path: Path) -> None:
+    maker = subprocess.Popen(["true"])  # not waited for, as where a container's init takes no notice of the dead
+    process = psutil.Process(maker.pid)
+    wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    (tmp_path / f"tbar-trial-{maker.pid}-abc").mkdir()
+    (tmp_path / "tmp" / f"{socket.gethostname()}-{maker.pid}-abc").mkdir(parents=True)
+    assert remove_abandoned() == 1
+    assert remove_abandoned_scratch(tmp_path / "tmp") == 1
+    assert not runs_here(maker.pid, process.create_time())
+    assert runs_here(os.getpid(), psutil.Process().create_time())
+    maker.wait()
+
+
 def test_what_a_living_process_has_is_left_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LEFT, str(tmp_path), "lives"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as living:
@@ -73,6 +93,21 @@ def test_what_a_living_process_has_is_left_alone(tmp_path: Path) -> None:
         living.wait()
         assert remove_abandoned() == 1
         assert not Path(folder).exists()
+
+
+def test_a_dead_process_of_which_its_parent_takes_no_notice_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENDING", 60.0)
+    command = [sys.executable, "-c", LEFT, str(tmp_path), "lives"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        folder, child = parent.stdout.readline().split()
+        began = time.monotonic()
+        end(Path(folder))
+        assert time.monotonic() - began < module.ENDING / 2
+        assert psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
+        parent.kill()
 
 
 def test_a_process_knows_its_own_folders(tmp_path: Path) -> None:

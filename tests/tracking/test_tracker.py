@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import socket
-import subprocess
-import sys
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -564,24 +564,19 @@ def test_runs_that_were_doubled_are_one_after_the_next_launch(place: Path) -> No
     assert (kept.info.run_id, only.info.run_id) == (parent.info.run_id, trial.info.run_id)
 
 
-OPENS = """
-import sys
-from tbar_ray.tracking.places import check_experiment
-from tbar_ray.tracking.tracker import Tracker
-from tests.specs import spec
-tracker = Tracker(sys.argv[1], None, spec(name="same"))
-tracker.start()
-print(tracker.parent_id)
-"""
+def opened(place: str) -> str:
+    """Open a campaign's run, and return its id."""
+    tracker = Tracker(place, None, spec(name="same"))
+    tracker.start()
+    return tracker.parent_id
 
 
 def test_a_new_database_opened_by_several_at_once_is_whole_and_has_one_parent(tmp_path: Path) -> None:
-    place = f"sqlite:///{tmp_path}/new/mlflow.db"
-    opening = [
-        subprocess.Popen([sys.executable, "-c", OPENS, place], stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
-    told = [process.communicate(timeout=200)[0].strip() for process in opening]
-    assert [process.returncode for process in opening] == [0, 0, 0]
+    place, several = f"sqlite:///{tmp_path}/new/mlflow.db", 3
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload([__name__])  # what takes seconds to import is imported once for all of them
+    with ProcessPoolExecutor(several, mp_context=forks) as pool:
+        told = list(pool.map(opened, [place] * several, timeout=200))
     assert len(set(told)) == 1
     client = MlflowClient(place)
     experiment = client.get_experiment_by_name("same")
