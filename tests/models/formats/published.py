@@ -23,15 +23,15 @@ from tests.models.tiny import RESNET, VIT
 State = dict[str, Tensor]
 
 
-def direct(architecture: str) -> nn.Module:
+def direct(architecture: str, seed: int = 3) -> nn.Module:
     """A copy of open_clip's own model in the memory layout of `create_model`, on which rounding depends."""
-    return deepcopy(_made(architecture))
+    return deepcopy(_made(architecture, seed))
 
 
 @cache
-def _made(architecture: str) -> nn.Module:
+def _made(architecture: str, seed: int) -> nn.Module:
     base, _, rest = architecture.partition("-quickgelu")
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     name = base.partition("@")[0]
     model: nn.Module = open_clip().create_model(
         name, force_quick_gelu=rest != "" or architecture.endswith("-quickgelu")
