@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from types import TracebackType
@@ -11,13 +10,15 @@ from typing import Self
 import psutil
 import torch
 
+from tbar_ray.periodic import Periodic
+
 EVERY = 2.0
 """Seconds between samples, at first."""
 MOST = 120
 """Samples that are kept: at this many every other one is left out, and the time between samples doubles."""
 
 
-class ProcessSamples:
+class ProcessSamples(Periodic):
     """Takes samples of this process in a thread of its own while it is open, and one at the end.
 
     Other processes of the stage, such as a training's readers and further workers, are not in them.
@@ -34,32 +35,30 @@ class ProcessSamples:
     """
 
     def __init__(self, every: float = EVERY, most: int = MOST) -> None:
-        self._every, self._most = every, most
+        super().__init__(every, "process samples")
+        self._most = most
         names = ("seconds", "cpu_seconds", "memory", "gpu_memory", "gpu_utilisation")
         self.columns: dict[str, list[float | None]] = {name: [] for name in names}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="process samples", daemon=True)
         self._process = psutil.Process()
 
     def __enter__(self) -> Self:
         self._started, self._computed = time.perf_counter(), self._cpu_seconds()
-        self._thread.start()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(self._every):
-            self._sample()
+        super().__exit__(kind, error, trace)
         self._sample()
+
+    def look(self) -> bool:
+        """Take a sample."""
+        self._sample()
+        return True
 
     def _sample(self) -> None:
         if len(self.columns["seconds"]) == self._most:
-            self._every *= 2
+            self.every *= 2
             for values in self.columns.values():
                 del values[::2]
         memory, utilisation = _gpu()

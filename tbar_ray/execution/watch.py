@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
 
 import psutil
 import ray
 
 from tbar_ray.execution.reach import accepts
+from tbar_ray.periodic import Periodic
 from tbar_ray.store.temporary import lives
 
 INTERVAL = 1.0
@@ -21,7 +20,7 @@ PATIENCE = 2.0
 RAYLET = "raylet"
 
 
-class ClusterWatch:
+class ClusterWatch(Periodic):
     """Looks, while it is open, whether the head of the cluster and this node's raylet are alive.
 
     Args:
@@ -29,32 +28,22 @@ class ClusterWatch:
     """
 
     def __init__(self, on_lost: Callable[[str], None]) -> None:
+        super().__init__(INTERVAL, "cluster watch")
         self._on_lost = on_lost
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="cluster watch", daemon=True)
         self._head = _head()
         self._raylets = _raylets()
+        self._missed = 0
 
-    def __enter__(self) -> ClusterWatch:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        missed = 0
-        while not self._stop.wait(INTERVAL):
-            if self._raylets and not any(lives(raylet) for raylet in self._raylets):
-                self._on_lost("Ray's process on this machine (the raylet) has ended")
-                return
-            missed = 0 if self._head is None or accepts(*self._head, PATIENCE) else missed + 1
-            if missed == LOOKS:
-                self._on_lost(f"the head of the Ray cluster at {self._head[0]}:{self._head[1]} has ended")  # type: ignore[index]
-                return
+    def look(self) -> bool:
+        """Tell what is gone; whether all is there."""
+        if self._raylets and not any(lives(raylet) for raylet in self._raylets):
+            self._on_lost("Ray's process on this machine (the raylet) has ended")
+            return False
+        self._missed = 0 if self._head is None or accepts(*self._head, PATIENCE) else self._missed + 1
+        if self._missed == LOOKS:
+            self._on_lost(f"the head of the Ray cluster at {self._head[0]}:{self._head[1]} has ended")  # type: ignore[index]
+            return False
+        return True
 
 
 def _head() -> tuple[str, int] | None:

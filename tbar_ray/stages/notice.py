@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from contextlib import suppress
-from types import TracebackType
 
 import ray
+
+from tbar_ray.periodic import Periodic
 
 EVERY = 1.0
 """Seconds between looks; a notice comes 30 seconds (Kubernetes, Google Cloud) to 2 minutes (AWS) before the end."""
 
 
-class Notice:
+class Notice(Periodic):
     """Whether one of some nodes is to be taken away; a context manager, which looks in a thread meanwhile.
 
     Ray calls such a node draining: it gets no new work, and what runs on it runs until the deadline.
@@ -23,32 +24,21 @@ class Notice:
     """
 
     def __init__(self, nodes: Collection[str]) -> None:
+        super().__init__(EVERY, "notice")
         self._nodes = frozenset(nodes)
         self._given = threading.Event()
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="notice", daemon=True)
 
     @property
     def given(self) -> bool:
         """Whether there was a notice."""
         return self._given.is_set()
 
-    def __enter__(self) -> Notice:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closed.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._closed.wait(EVERY):
-            with suppress(Exception):  # the head may be restarting: the next look may succeed
-                if self._nodes & draining_nodes():
-                    self._given.set()
-                    return
+    def look(self) -> bool:
+        """Whether there was none yet."""
+        with suppress(Exception):  # the head may be restarting: the next look may succeed
+            if self._nodes & draining_nodes():
+                self._given.set()
+        return not self.given
 
 
 def draining_nodes() -> frozenset[str]:

@@ -47,7 +47,7 @@ def test_as_many_samples_as_are_kept_are_thinned_and_further_ones_are_rarer() ->
         taken = list(samples.columns["seconds"])
         samples._sample()
         assert samples.columns["seconds"][:-1] == taken[1::2]
-        assert samples._every == 120
+        assert samples.every == 120
 
 
 def test_of_a_gpu_memory_is_told_and_its_share_where_a_library_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,8 +260,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/execution/watch.py",
-        "            if missed == LOOKS:\n",
-        "            if missed:\n",
+        "        if self._missed == LOOKS:\n",
+        "        if self._missed:\n",
         "tests/execution/test_watch.py",
     ),
     # what becomes of a removal
