@@ -54,7 +54,7 @@ def start(spec_file: Path, home: Path, mark: str, *words: str) -> subprocess.Pop
     for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", *own):
         environment.pop(name, None)
     return subprocess.Popen(
-        [sys.executable, "-u", "-c", PROGRAM, "campaign", "run", str(spec_file), *words],
+        [sys.executable, "-u", "-c", PROGRAM, "campaign", "run", str(spec_file), "--no-sheets", *words],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
