@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tbar_ray.models.architectures import image_size, weights_size
-from tbar_ray.records.cells import best_of_attacks, grouped, preference
+from tbar_ray.records.cells import best_of_attacks
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 
 MOST = 6
-"""Sheets at the end of a launch: some tenths of a second each, for a small model."""
+"""Sheets at the end of a launch, at most: each takes up to a second, for a small model."""
 SMALL_WEIGHTS, SMALL_IMAGES = 200_000_000, 500_000_000
 """Bytes of a model's weights and of the test images up to which a sheet is made unasked: all of them are loaded."""
 
 
 def best_for_sheets(spec: CampaignSpec, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best feasible trial of each attack and method; with many methods of each attack; of many attacks the first.
+    """The best feasible trial of each attack, by validation scores; of many attacks the first.
 
-    Chosen by validation scores. Trials of large models or of many images are left out.
+    Trials of large models or of many images are left out.
     """
-    small = [record for record in records if record.status == "done" and _is_small(spec, record)]
-    by_method = grouped(small, lambda record: (record.attack, record.source, record.method)).values()
-    best = [min(group, key=preference) for group in by_method]
-    return best if len(best) <= MOST else best_of_attacks(small)[:MOST]
+    return best_of_attacks([r for r in records if r.status == "done" and _is_small(spec, r)])[:MOST]
 
 
 def _is_small(spec: CampaignSpec, record: TrialRecord) -> bool:

@@ -172,7 +172,7 @@ def run(
     kind took, in the store or in this launch; the first of a kind that was
     never measured always runs.
 
-    At the end the best trial of each attack and method gets a sheet of images
+    At the end the best trial of each attack gets a sheet of images
     whose answer changed and of its failures, six at most, unless model or images
     are large: a second or two. `campaign report --sheets` makes those of all.
 

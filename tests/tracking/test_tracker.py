@@ -228,6 +228,19 @@ def test_system_metrics_are_measured_where_mlflow_is_told_to(place: Path, monkey
     assert not [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
 
 
+def test_a_run_that_is_complete_is_left_alone_and_one_that_failed_is_written_anew(place: Path) -> None:
+    launch(place, "left", [record(), failed(size=20)])
+    _, before = runs_of(place, "left")
+    client = MlflowClient(uri(place))
+    for run in before:
+        client.set_tag(run.info.run_id, "tbar.reason", "said by a reader")
+    launch(place, "left", [record(), record(size=20)])
+    _, after = runs_of(place, "left")
+    assert {run.info.run_id for run in after} == {run.info.run_id for run in before}
+    told = {run.data.params["forget_size"]: run.data.tags["tbar.reason"] for run in after}
+    assert told == {str(record().settings["forget_size"]): "said by a reader", "20": ""}
+
+
 def test_a_shared_training_is_a_run_of_its_own(place: Path) -> None:
     tracker = launch(place, "trained", [record()])
     run = training_of(place, "trained")
