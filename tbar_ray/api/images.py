@@ -92,9 +92,9 @@ def evaluation_set(
     """Open labelled images.
 
     Args:
-        source: a folder or URL in CLIP_benchmark's WebDataset layout, whose `test` split is opened, or
-            the only one, with a warning; a folder with a
-            subfolder of images for every class; or an array [N, 3, H, W] (uint8, or float in [0, 1]) with `labels`.
+        source: a folder or URL in CLIP_benchmark's WebDataset layout, whose `test` split is opened, or the only one,
+            with a warning; a folder with a subfolder of images for every class; or an array [N, 3, H, W] (uint8, or
+            float in [0, 1]) with `labels`.
         labels: of an array: N class indices or names.
         classes: the classes and templates. A set in CLIP_benchmark's layout has its own, and so have subfolders: their
             names, with `_` for a space, in OpenAI's templates. Subfolders that are no class names (WordNet ids) are

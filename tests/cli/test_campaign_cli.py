@@ -14,6 +14,7 @@ from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.measures import StageUse
 from tbar_ray.records.names import run_name
 from tbar_ray.store.store import Store
+from tests.cli.errors import error_of
 from tests.records.records import failed, record
 from tests.specs import spec, write
 
@@ -31,16 +32,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("TBAR_STORE", raising=False)
     return tmp_path / "home"
-
-
-def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    monkeypatch.setattr(sys, "argv", ["tbar", *words])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out, err = capsys.readouterr()
-    assert (caught.value.code, out) == (2, "")
-    (line,) = err.splitlines()
-    return line
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

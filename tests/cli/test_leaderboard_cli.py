@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tbar_ray.cli.main import app, main
+from tbar_ray.cli.main import app
 from tbar_ray.leaderboard.harvest import Harvest
 from tbar_ray.leaderboard.lines import read_cells
 from tbar_ray.leaderboard.writing import add_cells
+from tests.cli.errors import error_of
 from tests.leaderboard.cells import board, cell, missing
 from tests.specs import write
 
@@ -20,16 +20,6 @@ from tests.specs import write
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TBAR_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TBAR_STORE", raising=False)
-
-
-def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    monkeypatch.setattr(sys, "argv", ["tbar", "leaderboard", *map(str, words)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out, err = capsys.readouterr()
-    assert (caught.value.code, out) == (2, "")
-    (line,) = err.splitlines()
-    return line
 
 
 def told(*words: object) -> str:
@@ -67,7 +57,7 @@ def test_a_campaign_that_is_not_finished_can_be_refused(
 ) -> None:
     harvesting(monkeypatch, cell("new"), missing("new", "fourier", 2))
     path = write(tmp_path)
-    line = error_of(monkeypatch, capsys, "build", path, "--out", tmp_path / "board", "--complete")
+    line = error_of(monkeypatch, capsys, "leaderboard", "build", path, "--out", tmp_path / "board", "--complete")
     assert line.endswith(f"{path} is not finished: 1 of 2 cells are missing: new: fourier (seed 2)")
     assert not (tmp_path / "board").exists()
 
@@ -76,10 +66,10 @@ def test_nothing_to_build_of_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, store, out = write(tmp_path), tmp_path / "store", tmp_path / "board"
-    none = error_of(monkeypatch, capsys, "build", path, "--store", store, "--out", out)
+    none = error_of(monkeypatch, capsys, "leaderboard", "build", path, "--store", store, "--out", out)
     assert none.endswith(f"has none of the 2 cells of {path}; run it first")
-    assert "has no lines yet; give a campaign" in error_of(monkeypatch, capsys, "build", "--out", out)
-    assert "has no lines; give the folder" in error_of(monkeypatch, capsys, "show", "--out", out)
+    assert "has no lines yet; give a campaign" in error_of(monkeypatch, capsys, "leaderboard", "build", "--out", out)
+    assert "has no lines; give the folder" in error_of(monkeypatch, capsys, "leaderboard", "show", "--out", out)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +88,7 @@ def test_nothing_to_build_of_is_one_line(
 def test_a_row_that_cannot_be_is_one_line(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in error_of(monkeypatch, capsys, "run", *words)
+    assert said in error_of(monkeypatch, capsys, "leaderboard", "run", *words)
 
 
 def test_run_computes_one_methods_cells_and_adds_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,5 +121,5 @@ def test_show_prints_a_table_for_each_data_set(
     assert "photographs, trigger known" in shown
     assert "24 of 24 cells are measured" in shown
     assert "photographs" not in told("show", "--out", tmp_path, "--data", "scenes")
-    line = error_of(monkeypatch, capsys, "show", "--out", tmp_path, "--data", "scene")
+    line = error_of(monkeypatch, capsys, "leaderboard", "show", "--out", tmp_path, "--data", "scene")
     assert "--data scene: no such data set" in line
