@@ -46,6 +46,7 @@ def serving(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     _check_port(port)
     # the job runner needs more memory than the UI, and this server runs no jobs
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment.setdefault("PYTHONWARNINGS", "ignore")  # of MLflow's libraries, which its user cannot act on
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     if (artifacts := default_artifacts(uri)) is not None:
         command += ["--default-artifact-root", artifacts.as_uri()]

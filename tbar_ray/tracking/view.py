@@ -16,8 +16,8 @@ from tbar_ray.tracking.tags import CAMPAIGN, KIND
 SHARED = "mlflow.sharedViewState."
 """Begins the tag of a shared view; its key follows."""
 SCORES = ("asr", "ca", "pa", "retention")
-SECTION = "tbar"
-"""Name and identity of the section that the charts are in."""
+SECTIONS = ("tbar-axes", "tbar")
+"""Identities of the sections of charts: the axes over the full width, then the others in two columns."""
 
 
 def view_of(spec: CampaignSpec, campaign: str) -> str:
@@ -35,7 +35,8 @@ def view_of(spec: CampaignSpec, campaign: str) -> str:
         "tags.`tbar.status`",
         "attributes.`Duration`",
     ]
-    shown = {"uuid": SECTION, "name": spec.name, "display": True, "columns": 2}
+    shown = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    names = {SECTIONS[0]: "axes and scores", SECTIONS[1]: "CA against ASR, and along α"}
     view = {
         "searchFilter": f"tags.`{KIND}` = 'trial' and tags.`{CAMPAIGN}` = '{campaign}'",
         "orderByKey": "metrics.`asr`",
@@ -44,7 +45,10 @@ def view_of(spec: CampaignSpec, campaign: str) -> str:
         "columnOrder": columns,
         "runsHiddenMode": "SHOWALL",
         "compareRunCharts": _charts(axes),
-        "compareRunSections": [{**shown, "isReordered": False, "deleted": False, "isGenerated": False}],
+        "compareRunSections": [
+            {"uuid": uuid, "name": name, "columns": columns, **shown}
+            for columns, (uuid, name) in enumerate(names.items(), start=1)
+        ],
     }
     return json.dumps(view)
 
@@ -62,13 +66,18 @@ def _short(name: str) -> str:
 
 
 def _charts(axes: list[str]) -> list[dict[str, Any]]:
-    """Axes against scores, CA against ASR, and ASR and CA along α."""
-    along = {"type": "LINE", "xAxisKey": "metric", "selectedXAxisMetricKey": "path.alpha", "useGlobalXaxisKey": False}
+    """Axes against scores, CA against ASR, and ASR and CA along α as they were measured: MLflow would smooth them."""
+    along = {
+        "type": "LINE", "xAxisKey": "metric", "selectedXAxisMetricKey": "path.alpha", "useGlobalXaxisKey": False,
+        "lineSmoothness": 0, "useGlobalLineSmoothing": False,
+    }  # fmt: skip
+    first, second = ({"metricSectionId": section} for section in SECTIONS)
     charts: list[dict[str, Any]] = [
-        {"type": "PARALLEL", "selectedParams": [*axes, "alpha"], "selectedMetrics": ["asr", "ca", "pa"],
+        {**first, "type": "PARALLEL", "selectedParams": [*axes, "alpha"], "selectedMetrics": ["asr", "ca", "pa"],
          "showAllRuns": True},
-        {"type": "SCATTER", "xaxis": {"key": "asr", "type": "METRIC"}, "yaxis": {"key": "ca", "type": "METRIC"}},
-        *({**along, "metricKey": key, "selectedMetricKeys": [key]} for key in ("path.asr", "path.ca")),
+        {**second, "type": "SCATTER", "xaxis": {"key": "asr", "type": "METRIC"},
+         "yaxis": {"key": "ca", "type": "METRIC"}},
+        *({**second, **along, "metricKey": key, "selectedMetricKeys": [key]} for key in ("path.asr", "path.ca")),
     ]  # fmt: skip
-    common = {"metricSectionId": SECTION, "deleted": False, "isGenerated": False, "runsCountToCompare": 100}
-    return [{"uuid": f"{SECTION}-{number}", **common, **chart} for number, chart in enumerate(charts)]
+    common = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
+    return [{"uuid": f"tbar-{number}", **common, **chart} for number, chart in enumerate(charts)]

@@ -26,9 +26,19 @@ def test_the_axes_that_vary_are_the_columns_beside_the_scores() -> None:
     parallel = view["compareRunCharts"][0]
     assert parallel["selectedParams"] == ["method", "forget_size", "model.training.epochs", "alpha"]
     assert parallel["selectedMetrics"] == ["asr", "ca", "pa"]
-    (section,) = view["compareRunSections"]
-    assert {chart["metricSectionId"] for chart in view["compareRunCharts"]} == {section["uuid"]}
+    sections = {section["uuid"]: section["columns"] for section in view["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in view["compareRunCharts"]} == sections.keys()
+    assert sections[parallel["metricSectionId"]] == 1  # many axes need the width
     assert len({chart["uuid"] for chart in view["compareRunCharts"]}) == len(view["compareRunCharts"])
+
+
+def test_paths_along_alpha_are_drawn_as_measured() -> None:
+    charts = json.loads(view_of(spec(name="demo"), "1234"))["compareRunCharts"]
+    lines = {chart["metricKey"]: chart for chart in charts if chart["type"] == "LINE"}
+    assert lines.keys() == {"path.asr", "path.ca"}
+    for chart in lines.values():
+        assert chart["selectedXAxisMetricKey"] == "path.alpha"
+        assert (chart["lineSmoothness"], chart["useGlobalLineSmoothing"]) == (0, False)
 
 
 def test_a_view_of_many_axes_fits_into_a_tag() -> None:
