@@ -112,7 +112,7 @@ def _results(console: Console, found: Comparison) -> None:
 
 
 def _row(pair: TrialPair, metric: str, p: float | None) -> list[str]:
-    from tbar_ray.report.text import share
+    from tbar_ray.report.text import points, share
 
     values = [
         record.status if record.value(metric) is None else share(record.value(metric))
@@ -124,8 +124,8 @@ def _row(pair: TrialPair, metric: str, p: float | None) -> list[str]:
     if change is None:
         return [*values, "–", ""]
     if test is None:
-        return [*values, f"{change * 100:+.1f}", "not paired"]
-    told = f"{change * 100:+.1f} [{test.low * 100:+.1f}, {test.high * 100:+.1f}]"
+        return [*values, points(change), "not paired"]
+    told = points(change, test.low, test.high)
     return [*values, told, "" if p is None else "< 0.0001" if p < 1e-4 else f"{p:.2g}"]
 
 

@@ -10,6 +10,7 @@ from tbar_ray.naming import counted
 from tbar_ray.planning.axes import Factor, Setting
 from tbar_ray.records.cells import Levels, cell_of, grouped, interval
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.report.text import points
 
 METRICS = ("asr", "ca")
 Pair = tuple[TrialRecord, TrialRecord]
@@ -58,8 +59,8 @@ def _comparison(measured: Sequence[TrialRecord], factor: Factor, low: Setting, h
     if len(by_attack) > 1:
         levels = "" if Levels(measured, factor).numeric else f", from {first} to {second}"
         for (attack,), own in by_attack.items():
-            asr, ca = (fmean(_differences(own, metric)) * 100 for metric in METRICS)
-            sentences.append(f"For {attack} alone{levels}: ASR {asr:+.1f} points, CA {ca:+.1f} points ({_pairs(own)}).")
+            asr, ca = (points(fmean(_differences(own, metric))) for metric in METRICS)
+            sentences.append(f"For {attack} alone{levels}: ASR {asr} points, CA {ca} points ({_pairs(own)}).")
     return sentences
 
 
@@ -98,13 +99,13 @@ def _differences(pairs: Sequence[Pair], metric: str) -> list[float]:
 
 
 def _change(pairs: Sequence[Pair], low: str, high: str, metric: str) -> str:
-    changes = [change * 100 for change in _differences(pairs, metric)]
+    changes = _differences(pairs, metric)
     up, down = sum(c > 0 for c in changes), sum(c < 0 for c in changes)
     apart = sum(_apart(before, after, metric) for before, after in pairs)
     count = f"{_pairs(pairs)} of trials"
     return (
-        f"From {low} to {high}, all else equal, test {metric.upper()} changes by {fmean(changes):+.1f} points "
-        f"on average over {count} (range {min(changes):+.1f} to {max(changes):+.1f}): "
+        f"From {low} to {high}, all else equal, test {metric.upper()} changes by {points(fmean(changes))} points "
+        f"on average over {count} (range {points(min(changes))} to {points(max(changes))}): "
         f"it rises in {up}, falls in {down} and stays in {len(pairs) - up - down}; "
         f"the 95% intervals do not overlap in {apart} of them."
     )
@@ -119,6 +120,6 @@ def _steps(measured: Sequence[TrialRecord], levels: Levels, metric: str) -> str:
     parts, form = [], levels.factor.form
     for low, high in pairwise(levels.values):
         pairs = _matched(measured, levels.factor, low, high)
-        change = f"{fmean(_differences(pairs, metric)) * 100:+.1f}" if pairs else "no pair"
+        change = points(fmean(_differences(pairs, metric))) if pairs else "no pair"
         parts.append(f"{form(low)} → {form(high)} {change}")
     return f"Step by step, change of test {metric.upper()} in points over matched pairs: {'; '.join(parts)}."

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
     from tbar_ray.execution.calls import LostAttempt
 
+LEAST = 0.001
+"""Hours below which a number says no more than that it is small."""
+
 
 def hours(value: float) -> str:
-    """Hours with three digits, or one behind the point: '0.00412', '12.5', '1,234.0'."""
+    """Hours with three digits, or one behind the point: '0.00412', '12.5', '1,234.0'; '<0.001' for a few seconds."""
+    if 0 < value < LEAST:
+        return f"<{LEAST:g}"
     return f"{value:,.1f}" if value >= 10 else f"{value:.3g}"
 
 

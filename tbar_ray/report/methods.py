@@ -11,7 +11,7 @@ from tbar_ray.records.measures import Cost
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.ranking import best_per_method, rank
 from tbar_ray.report.results import MASKING
-from tbar_ray.report.text import Markdown, bold, escape, rate, section, share, table, with_interval
+from tbar_ray.report.text import Markdown, bold, escape, points, rate, section, share, table, with_interval
 
 NOTE = (
     "Test scores at the α selected on validation; one row per method and attack, means over seeds where there are "
@@ -85,7 +85,7 @@ def _score(group: Sequence[TrialRecord], metric: str) -> str:
 
 def _masked(group: Sequence[TrialRecord]) -> str:
     known = [value for r in group if (value := r.asr_masked) is not None]
-    return f"{fmean(known) * 100:+.1f}" if known else "–"
+    return points(fmean(known)) if known else "–"
 
 
 def _over(values: Sequence[float | None]) -> str:

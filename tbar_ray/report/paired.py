@@ -14,7 +14,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.columns import columns_of, heads, parameters_joined, values
 from tbar_ray.report.infected import is_parameter
 from tbar_ray.report.predictions import compared, read_predictions
-from tbar_ray.report.text import Markdown, section, share, table
+from tbar_ray.report.text import Markdown, points, section, share, table
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _rows(tests: Sequence[_Test], adjusted: Sequence[float]) -> Markdown:
                 share((r.both + r.only_first) / r.n),
                 share((r.both + r.only_second) / r.n),
                 share(test.first.value(test.metric, "clean")),
-                f"{r.difference * 100:+.1f} [{r.low * 100:+.1f}, {r.high * 100:+.1f}]",
+                points(r.difference, r.low, r.high),
                 f"{r.only_first:,} / {r.only_second:,} of {r.n:,}",
                 _p(r.p_value),
                 _p(p_holm),

@@ -9,7 +9,7 @@ from tbar_ray.records.rebound import ReboundCurve
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.columns import Column, columns_of, heads
 from tbar_ray.report.rebound_rows import NAMES, Followed, followed_of
-from tbar_ray.report.text import Markdown, bold, section, share, table, three_scores
+from tbar_ray.report.text import Markdown, bold, points, section, share, table, three_scores
 
 NOTE = (
     "Each model is fine-tuned on clean pairs without the target by CLIP's own loss and scored on the test split. 0′: "
@@ -47,7 +47,7 @@ def _merit(model: Followed) -> list[str]:
         share(found.start),
         share(None if curve.reestimated is None else curve.reestimated.asr.value),
         share(found.highest),
-        f"{found.rise * 100:+.1f}",
+        points(found.rise),
         share(found.area),
         "–" if found.revival is None else str(found.revival),
     ]
@@ -74,7 +74,7 @@ def _rates(models: Sequence[Followed], axes: Sequence[Column]) -> Markdown:
     def cells(model: Followed) -> list[str]:
         at = {rebound.learning_rate: curve for rebound, curve in model.rates}
         return [
-            f"{at[rate].figures.highest:.1%} / {at[rate].ca_change * 100:+.1f}" if rate in at else "–" for rate in rates
+            f"{at[rate].figures.highest:.1%} / {points(at[rate].ca_change)}" if rate in at else "–" for rate in rates
         ]
 
     head = [f"{rate:g}" for rate in rates]

@@ -10,7 +10,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import columns_of, heads, values
 from tbar_ray.report.figures.flat import RULE
-from tbar_ray.report.text import bullets, rate, share, table
+from tbar_ray.report.text import bullets, points, rate, share, table
 from tbar_ray.spec.campaign import CampaignSpec
 
 MASKING = (
@@ -72,7 +72,7 @@ def as_applied(record: TrialRecord) -> list[str]:
 
 def masked_points(record: TrialRecord) -> str:
     """How much ASR the statistics that the edit leaves hide, in points; '–' where there are none."""
-    return "–" if record.asr_masked is None else f"{record.asr_masked * 100:+.1f}"
+    return "–" if record.asr_masked is None else points(record.asr_masked)
 
 
 def flat_range(record: TrialRecord) -> str:

@@ -11,6 +11,7 @@ from tbar_ray.records.cells import best_of_attacks, names_of, value_of, varies, 
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import Role
 from tbar_ray.report.columns import JOINED, Column, joined
+from tbar_ray.report.text import points
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -158,7 +159,7 @@ def _applied(record: TrialRecord) -> list[str]:
     ca, asr = record.value("ca", role), record.value("asr", role)
     if record.asr_masked is None or ca is None or asr is None:
         return ["–", "–"]
-    return [f"{ca * 100:.1f}/{asr * 100:.1f}", f"{record.asr_masked * 100:+.1f}"]
+    return [f"{ca * 100:.1f}/{asr * 100:.1f}", points(record.asr_masked)]
 
 
 def _fitted(

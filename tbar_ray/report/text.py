@@ -69,6 +69,12 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
+def points(change: float, low: float | None = None, high: float | None = None) -> str:
+    """A change of a share in points, with its interval where there is one: '+1.3 [+0.8, +2.0]'; never '-0.0'."""
+    told = f"{change * 100:+z.1f}"
+    return told if low is None or high is None else f"{told} [{low * 100:+z.1f}, {high * 100:+z.1f}]"
+
+
 def three_scores(scores: ScoresRecord | None) -> str:
     """CA / ASR / PA in percent, each with one decimal; '–' where one or all are unknown."""
     if scores is None:

@@ -14,7 +14,8 @@ ACCOUNT = {"clean-model": Expense(1, 3, 8, 4, 1600, 8), "path": Expense(2, 2, 0.
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(0, "0"), (0.0041234, "0.00412"), (9.876, "9.88"), (12.34, "12.3"), (1234.56, "1,234.6")]
+    ("value", "told"),
+    [(0, "0"), (4.8e-7, "<0.001"), (0.0041234, "0.00412"), (9.876, "9.88"), (12.34, "12.3"), (1234.56, "1,234.6")],
 )
 def test_hours_have_as_many_digits_as_matter(value: float, told: str) -> None:
     assert hours(value) == told

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tbar_ray.report.text import Markdown, bold, bullets, code, escape, paragraphs, section, table
+from tbar_ray.report.text import Markdown, bold, bullets, code, escape, paragraphs, points, section, table
 from tests.report.reading import rows_of
 
 HOSTILE = "a|b <img src=x onerror=y> `c` ![d](http://e) [f](g) [h]: i *j* _k_ &lt; \\ ~l~ $m_n$ 红"
@@ -24,6 +24,11 @@ def test_what_a_report_writes_itself_stays_as_it_is() -> None:
         assert escape(text) == text
     assert escape(Markdown("**a**")) == "**a**"
     assert bullets([Markdown("`a`")]) == "- `a`"
+
+
+def test_no_change_has_no_minus() -> None:
+    assert points(-0.0001) == points(0.0) == "+0.0"
+    assert points(-0.013, -0.02, -0.0001) == "-1.3 [-2.0, +0.0]"
 
 
 @pytest.mark.parametrize("line", ["# a", "---", "=== ", "- a", "+ a", "  # a"])
