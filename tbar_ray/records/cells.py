@@ -45,10 +45,10 @@ def in_panel(records: Iterable[TrialRecord], panel: Panel) -> list[TrialRecord]:
     return [r for r in records if panel_of(r) == panel]
 
 
-def panel_names(panels: Sequence[Panel]) -> list[str]:
-    """What tells panels apart: the attack, with '← source' and '· method' where these vary."""
-    moved = any(p.source != p.attack for p in panels)
-    methods = len({p.method for p in panels}) > 1
+def panel_names(panels: Sequence[Panel], among: Sequence[Panel] = ()) -> list[str]:
+    """What tells panels apart: the attack, with '← source' and '· method' where these vary, also `among` others."""
+    moved = any(p.source != p.attack for p in (*panels, *among))
+    methods = len({p.method for p in (*panels, *among)}) > 1
     return [f"{p.attack}{f' ← {p.source}' if moved else ''}{f' · {p.method}' if methods else ''}" for p in panels]
 
 
@@ -240,9 +240,8 @@ class Levels:
         self.binned = self.numeric and len(numbers) > most
         self.groups: list[list[Setting]] = self._bins(numbers, most) if self.binned else [[v] for v in self.values]
         self._index = {value: i for i, group in enumerate(self.groups) for value in group}
-        self.labels = [
-            factor.form(g[0]) if len(g) == 1 else f"{factor.form(g[0])}–{factor.form(g[-1])}" for g in self.groups
-        ]
+        ends = [(factor.form(group[0]), factor.form(group[-1])) for group in self.groups]
+        self.labels = [first if first == last else f"{first}–{last}" for first, last in ends]
 
     def _bins(self, numbers: Sequence[float], most: int) -> list[list[Setting]]:
         scale: Callable[[float], float] = log if self.by_factor else float

@@ -129,7 +129,8 @@ def _views(chosen: Sequence[TrialRecord]) -> list[_View]:
 def ablation_figure(records: Sequence[TrialRecord]) -> Figure:
     """Draw test ASR and CA at the selected α against each axis that varies, for every attack, source and method.
 
-    Trials without a result are marked at the panel's edge and counted in the note.
+    An attack or method without an axis has no panels for it; those that it has move up. Trials without a result are
+    marked at the panel's edge and counted in the note.
     """
     title = "Ablation at the selected α"
     chosen = one_per_cell(records)
@@ -149,8 +150,12 @@ def ablation_figure(records: Sequence[TrialRecord]) -> Figure:
     for place, panel in enumerate(panels):
         row, block = divmod(place, beside)
         own = grid[row][block * len(views) : (block + 1) * len(views)]
-        for axes, view in zip(own, views, strict=True):
-            _draw_view(axes, view, in_panel(chosen, panel), said=len(views) > len(METRICS) * 2)
+        members = in_panel(chosen, panel)
+        told = [view for view in views if any(view.scale.has(record) for record in members)]
+        for axes, view in zip(own, told, strict=False):
+            _draw_view(axes, view, members, said=len(views) > len(METRICS) * 2)
+        for axes in own[len(told) :]:
+            axes.set_visible(False)
         colour = style.attack_colour(panel.attack, attacks)
         style.panel_title(own[0], names[place], colour, size)
     for axes in grid.flat[len(panels) * len(views) :]:
@@ -159,7 +164,7 @@ def ablation_figure(records: Sequence[TrialRecord]) -> Figure:
         [
             axes
             for place, axes in enumerate(grid.flat[: len(panels) * len(views)])
-            if views[place % len(views)].metric == "ca"
+            if views[place % len(views)].metric == "ca" and axes.get_visible()
         ]
     )
     style.legend(figure, _entries(views, chosen))

@@ -21,6 +21,7 @@ from tbar_ray.records.cells import (
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.alpha_overlay import BOUND, beside_entries, draw_overlay
+from tbar_ray.report.figures.alpha_panels import panels_along_alpha
 from tbar_ray.report.figures.flat import Rule, bars, flat_of, in_words, shade
 from tbar_ray.report.figures.looks import Look, Looks
 
@@ -37,9 +38,10 @@ MOST_BANDS = 4
 def alpha_figure(records: Sequence[TrialRecord], rule: Rule = Rule()) -> Figure:  # noqa: B008 - it is frozen
     """Draw CA, ASR and PA against α for every attack, source and method, one line per cell.
 
-    Where each of these has one cell, a panel holds all three scores; else three panels are drawn under one another.
-    Seeds of a cell are averaged; trials of one α each, which a sampler asked for, are joined along α. The α
-    that meet the rule are shaded, or barred where several lines share a panel; its bounds are drawn.
+    Those of a single α have no panel where others have a path. Where each has one cell, a panel holds all three scores;
+    else three panels are drawn under one another. Seeds of a cell are averaged; trials of one α each, which a sampler
+    asked for, are joined along α. The α that meet the rule are shaded, or barred where several lines share a panel; its
+    bounds are drawn.
 
     Args:
         records: the trials.
@@ -49,7 +51,7 @@ def alpha_figure(records: Sequence[TrialRecord], rule: Rule = Rule()) -> Figure:
     shown = [r for r in records if r.path]
     if not shown:
         return style.message_figure(title, f"No trial has validation scores yet. {style.trials_left_out(records)}")
-    panels = panels_of(shown)
+    panels, without = panels_along_alpha(shown)
     curves = [curves_of(in_panel(shown, panel), METRICS, mean_of_seeds=True) for panel in panels]
     single = all(len(own) == 1 for own in curves)
     banded = all(len(own) <= MOST_BANDS for own in curves)
@@ -57,7 +59,7 @@ def alpha_figure(records: Sequence[TrialRecord], rule: Rule = Rule()) -> Figure:
     figure = draw_overlay(records, curves, rule) if single else _stacked(records, shown, panels, curves, looks, rule)
     counts = counts_of_validation(shown, METRICS)
     heading = f"{title}: {counted(len(shown), 'trial')}, validation split, {counts}"
-    style.titles(figure, heading, _note(records, curves, banded, looks, rule))
+    style.titles(figure, heading, f"{_note(records, curves, banded, looks, rule)} {without}".rstrip())
     return figure
 
 
@@ -75,7 +77,7 @@ def _stacked(
     figure = style.new_figure(width * columns + 2.0, 0.8 + (7.6 if blocks == 1 else 6.4) * blocks)
     grid = figure.subplots(len(METRICS) * blocks, columns, squeeze=False)
     attacks = [r.attack for r in records]
-    names, size = style.fitted(panel_names(panels), width)
+    names, size = style.fitted(panel_names(panels, panels_of(shown)), width)
     for place, (panel, own) in enumerate(zip(panels, curves, strict=True)):
         block, column = divmod(place, columns)
         stack: list[Axes] = [grid[block * len(METRICS) + row][column] for row in range(len(METRICS))]
@@ -182,6 +184,8 @@ def _note(records: Sequence[TrialRecord], curves: Sequence[list[Curve]], banded:
             "Thin lines: the same weights with the other BatchNorm statistics; α is selected on the thick ones."
         )
     parts.append(f"Rule that selects α: {rule.text}.")
-    if any((flat := flat_of(curve, rule)) and flat.censored for own in curves for curve in own):
-        parts.append("≥: it is met up to an end of the path.")
+    flats = [flat for own in curves for curve in own if (flat := flat_of(curve, rule)) and flat.low is not None]
+    if flats:
+        end = "; ≥: it meets an end of the path" if any(flat.censored for flat in flats) else ""
+        parts.append(f"α width: of the range of α that meets the rule{end}.")
     return " ".join(filter(None, [*parts, looks.note(), style.trials_left_out(records)]))

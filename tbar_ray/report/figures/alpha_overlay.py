@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.planning.axes import percent
-from tbar_ray.records.cells import Curve, infected_value, panel_names, panel_of, reference
+from tbar_ray.records.cells import Curve, infected_value, panel_names, panel_of, panels_of, reference
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.flat import Rule, flat_of, in_words, shade
@@ -30,7 +30,7 @@ def draw_overlay(records: Sequence[TrialRecord], curves: Sequence[Sequence[Curve
     grid = figure.subplots(rows, columns, squeeze=False)
     attacks = [r.attack for r in records]
     panels = [panel_of(own[0].records[0]) for own in curves]
-    names, size = style.fitted(panel_names(panels), width)
+    names, size = style.fitted(panel_names(panels, panels_of(records)), width)
     flats = [flat_of(own[0], rule) for own in curves]
     for place, axes in enumerate(grid.flat):
         if place >= len(curves):

@@ -55,7 +55,7 @@ class Flat:
         """The range in words; '≥' where it meets an end of the path, so that it may be wider."""
         seeds = f" in all {self.trials} seeds" if self.trials > 1 else ""
         if self.low is not None:
-            return f"rule met{seeds} over {'≥ ' if self.censored else ''}{self.width:.3g} of α"
+            return f"rule met{seeds}, α width {'≥ ' if self.censored else ''}{self.width:.3g}"
         if self.trials == 1:
             return "no α meets the rule"
         if self.found < self.trials:
@@ -118,4 +118,4 @@ def in_words(flats: Sequence[Flat | None]) -> str:
     low, high = min(wide, key=lambda f: f.width), max(wide, key=lambda f: f.width)
     end = f"{'≥ ' if high.censored else ''}{high.width:.3g}"
     widths = end if len(wide) == 1 else f"{low.width:.3g} to {end}"
-    return f"{len(wide)} of {len(known)} meet the rule: {widths} of α"
+    return f"rule met by {len(wide)} of {len(known)}, α width {widths}"

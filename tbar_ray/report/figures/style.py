@@ -168,10 +168,10 @@ def dress(axes: Axes) -> None:
 
 def percent(axes: Axes, which: str, whole: bool = False, pad: float = 0.03, ticks: int = 6) -> None:
     """Show an axis in percent, either all of 0–100 % or what the data needs, with about so many ticks."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.yaxis if which == "y" else axes.xaxis
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axis.set_major_formatter(FuncFormatter(_in_percent))
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
     low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
     if whole:
@@ -205,7 +205,12 @@ def rare(axes: Axes, which: str, low: float = -0.0012, few: bool = False) -> Non
     limit(low, 1.25)
     axis.set_major_locator(FixedLocator(RARE_TICKS[::2] if few else RARE_TICKS))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}%"))
+    axis.set_major_formatter(FuncFormatter(_in_percent))
+
+
+def _in_percent(value: float, _: int | None = None) -> str:
+    """A share as a tick says it, without a decimal that says nothing: '100%', '97.5%'."""
+    return f"{value * 100:.4g}%"
 
 
 def key(label: str, **look: Any) -> Line2D:

@@ -20,6 +20,7 @@ from tbar_ray.records.cells import (
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import Role
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.alpha_panels import panels_along_alpha
 from tbar_ray.report.figures.error_bars import ErrorBars
 from tbar_ray.report.figures.looks import Look, Looks
 
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
 
 LEAST_CA = 0.1
 """Points of CA that a panel spans at least."""
-APART, ASIDE, MOST = 7.0, 3, 11
-"""Marks of equal results: points between them, how many side by side, and how many are set apart."""
+APART, STRIP, BAND = 8.0, 30.0, 10.0
+"""Marks of equal results, in points: how far apart two are; how far many may go from an ASR of 0, and from another."""
+GONE = 0.0005
+"""ASR below which a mark stands left of 0, where no result can be."""
+BEGIN = -0.01
+"""Where the axis of ASR begins: it leaves room for that strip."""
 FEW = 3
 """Panels up to which no panel compares them all."""
 
@@ -41,29 +46,33 @@ FEW = 3
 def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
     """Draw CA against ASR: validation points joined along α, and test results at the selected α.
 
-    Before many panels, one compares them: the test results of all, marked as the titles of the panels are.
+    Before many panels, one compares them: the test results of all, marked as the titles of the panels are. Cells of a
+    single α are then in that one alone, where others have a path.
     """
     title = "Clean accuracy against attack success"
     shown = [r for r in records if r.path]
     if not shown:
         return style.message_figure(title, f"No trial has validation scores yet. {style.trials_left_out(records)}")
     panels = panels_of(shown)
-    looks = Looks(shown)
-    compared = int(len(panels) > FEW)
+    compared, looks = int(len(panels) > FEW), Looks(shown)
+    marks = {panel: style.attack_look(panel.attack, [r.attack for r in records]) for panel in panels}
+    groups = [(in_panel(shown, panel), marks[panel]) for panel in panels]
+    without = ""
+    if compared:
+        panels, without = panels_along_alpha(shown)
     count = len(panels) + compared
     rows, columns = style.wrapped(count, FEW if count <= 2 * FEW else style.COLUMNS)
     width = 4.7 if columns <= FEW else 2.8
     figure = style.new_figure(width * columns + 2.1, width * 0.9 * rows + 0.9)
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
-    marks = [style.attack_look(panel.attack, [r.attack for r in records]) for panel in panels]
     if compared:
-        _compare(places[0], [in_panel(shown, panel) for panel in panels], marks)
+        _compare(places[0], groups)
         style.panel_title(places[0], "all, selected α (test)", style.INK)
-    names = panel_names(panels)
+    names = panel_names(panels, panels_of(shown))
     if compared:
-        names = [f"{style.GLYPHS[mark['marker']]} {name}" for name, mark in zip(names, marks, strict=True)]
+        names = [f"{style.GLYPHS[marks[panel]['marker']]} {name}" for panel, name in zip(panels, names, strict=True)]
     names, size = style.fitted(names, width)
-    for axes, panel, name, mark in zip(places[compared:], panels, names, marks, strict=False):
+    for axes, panel, name in zip(places[compared:], panels, names, strict=False):
         members = in_panel(shown, panel)
         for curve in curves_of(members, ("ca", "asr"), mean_of_seeds=False):
             _draw_path(axes, curve, looks.of(curve))
@@ -72,11 +81,11 @@ def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
         for record in one_per_cell(members):
             _draw_test(axes, bars, beside, record, looks.of(record))
         bars.draw()
-        style.panel_title(axes, name, mark["color"], size)
+        style.panel_title(axes, name, marks[panel]["color"], size)
     for place, axes in enumerate(places):
         axes.set_visible(place < count)
         style.dress(axes)
-        style.rare(axes, "x", low=-0.005)
+        style.rare(axes, "x", low=BEGIN)
         axes.tick_params(axis="x", labelsize=9 if width > 4 else 7.5)
         if width > 4 or place + columns >= count:
             axes.set_xlabel("attack success rate (ASR) — lower is better" if width > 4 else "ASR — lower is better")
@@ -86,11 +95,12 @@ def tradeoff_figure(records: Sequence[TrialRecord]) -> Figure:
     style.legend(figure, _entries(shown, looks))
     counts = counts_of_test(shown, ("ca", "asr"))
     note = [
-        "Lines join validation points along α; bars are 95% Wilson intervals. Equal results stand side by side, to the "
-        "left.",
+        "Lines join validation points along α; bars are 95% Wilson intervals.",
+        "Marks of equal results stand side by side, to the left; their CA is as drawn.",
         f"{style.RARE_NOTE} Points that lose more CA than any result are not shown.",
         looks.note(),
         style.trials_left_out(records),
+        without,
     ]
     heading = f"{title}: {counted(len(shown), 'trial')}, validation paths and test results"
     style.titles(figure, f"{heading}, test {counts}" if counts else heading, " ".join(filter(None, note)))
@@ -124,35 +134,39 @@ def _share_scale(panels: Sequence[Axes], shown: Sequence[TrialRecord]) -> None:
         style.percent(axes, "y", pad=0.06)
 
 
-def _compare(axes: Axes, groups: Sequence[Sequence[TrialRecord]], looks: Sequence[dict[str, Any]]) -> None:
+def _compare(axes: Axes, groups: Sequence[tuple[Sequence[TrialRecord], dict[str, Any]]]) -> None:
     """Draw the test results of every panel, hollow where CA is not kept, and the mean of the infected models."""
     beside = _Beside(axes)
-    _draw_models(axes, beside, [record for members in groups for record in members])
-    for members, look in zip(groups, looks, strict=True):
+    _draw_models(axes, beside, [record for members, _ in groups for record in members])
+    for members, look in groups:
         for record in one_per_cell(members):
             asr, ca = record.value("asr"), record.value("ca")
             if asr is not None and ca is not None:
                 fill = look["color"] if record.status == "done" else "white"
                 place = beside.transform(asr, ca)
-                axes.plot(asr, ca, **look, markersize=6.5, markerfacecolor=fill, alpha=0.85, transform=place)
+                edge = "white" if record.status == "done" else look["color"]
+                axes.plot(
+                    asr, ca, **look, markersize=6.5, markerfacecolor=fill, markeredgecolor=edge, markeredgewidth=0.7,
+                    transform=place,
+                )  # fmt: skip
 
 
 class _Beside:
-    """Puts marks of equal results side by side, which would hide one another."""
+    """Puts marks of equal results side by side, which would hide one another; none leaves its height."""
 
     def __init__(self, axes: Axes) -> None:
         self._axes = axes
         self._taken: dict[tuple[float, float], int] = {}
 
     def transform(self, asr: float, ca: float) -> Transform:
-        """Where a mark goes: at its place, or a little to the left of those that are there, then below."""
+        """Where a mark goes: at its place, or to the left of those that are there, the closer the more there are."""
         from matplotlib.transforms import offset_copy
 
         place = round(asr, 3), round(ca, 2)
         self._taken[place] = count = self._taken.get(place, -1) + 1
-        down, left = divmod(min(count, MOST), ASIDE)
-        figure = self._axes.get_figure(root=True)
-        return offset_copy(self._axes.transData, figure, x=-left * APART, y=-down * APART, units="points")
+        room = STRIP if asr < GONE else BAND
+        left = room * count / (count + room / APART)
+        return offset_copy(self._axes.transData, self._axes.get_figure(root=True), x=-left, y=0, units="points")
 
 
 def _draw_path(axes: Axes, curve: Curve, look: Look) -> None:

@@ -108,9 +108,17 @@ def test_trials_of_a_method_without_the_axis_are_left_out_along_it() -> None:
     figure = ablation_figure([*steps, *sizes])
     titled = [axes for axes in figure.axes if axes.get_visible()]
     assert [len(joined(axes)) for axes in titled[:4:2]] == [0, 1]  # finetune: one forget-set size, two steps
-    assert [len(joined(axes)) for axes in titled[4::2]] == [1, 0]
+    assert [len(joined(axes)) for axes in titled[4::2]] == [1]  # TBAR has no panel along steps
     _, texts = legend_of(figure)
     assert "not set" in [text.get_text() for text in texts]
+
+
+def test_no_panel_is_drawn_for_an_axis_that_a_method_does_not_have() -> None:
+    own = [record(method=name, axes={f"{name}.steps": n}) for name in ("finetune", "prune") for n in (1, 3)]
+    panels = [axes for axes in ablation_figure(own).axes if axes.get_visible()]
+    assert sorted({axes.get_xlabel() for axes in panels}) == ["finetune steps", "prune steps"]
+    assert len(panels) == 2 * 2  # ASR and CA of each method along its own axis
+    assert all(joined(axes) for axes in panels)
 
 
 def test_many_values_are_not_joined() -> None:

@@ -64,7 +64,7 @@ def test_the_range_that_meets_the_rule_is_shaded_and_the_rule_is_told() -> None:
     figure = alpha_figure([met(0.4, 0.8)], RULE)
     (axes,) = figure.axes
     assert spans(axes) == [pytest.approx((0.4, 0.8), abs=0.001)]
-    assert lines_under_title(axes) == ["rule met over 0.4 of α"]
+    assert lines_under_title(axes) == ["rule met, α width 0.4"]
     text = text_of(figure)
     assert "rule is met" in text
     assert "Rule that selects α: ASR ≤ 3% and CA ≥ 90% of the infected model's." in text
@@ -80,7 +80,7 @@ def test_without_a_highest_asr_the_rule_is_of_ca_alone() -> None:
 
 def test_a_range_that_meets_the_end_of_the_path_may_be_wider() -> None:
     (axes,) = alpha_figure([met(0.7)], RULE).axes
-    assert lines_under_title(axes) == ["rule met over ≥ 0.3 of α"]
+    assert lines_under_title(axes) == ["rule met, α width ≥ 0.3"]
 
 
 def test_without_a_range_nothing_is_shaded() -> None:
@@ -97,7 +97,7 @@ def test_seeds_share_the_range_in_which_all_of_them_meet_the_rule() -> None:
     found = flat_of_cell(records)
     assert found is not None
     assert (found.low, found.high) == pytest.approx((0.4, 0.7), abs=0.001)
-    assert in_words([found]) == "rule met in all 3 seeds over 0.3 of α"
+    assert in_words([found]) == "rule met in all 3 seeds, α width 0.3"
     records[0] = met(None)
     assert in_words([flat_of_cell(records)]) == "rule met in 2 of 3 seeds"
     records[0] = met(0.1, 0.2)
@@ -114,7 +114,17 @@ def test_several_lines_of_a_panel_have_bars_in_the_panel_of_asr() -> None:
     drawn = np.asarray([bar for bar in bars if bar != (0, 1)])
     assert drawn == pytest.approx(np.asarray([(0.4, 0.5), (0.5, 0.8), (0.6, 1.0)]), abs=0.001)
     assert spans(asr) == []
-    assert lines_under_title(ca) == ["3 of 4 meet the rule: 0.1 to ≥ 0.4 of α"]
+    assert lines_under_title(ca) == ["rule met by 3 of 4, α width 0.1 to ≥ 0.4"]
+
+
+def test_cells_of_one_alpha_have_no_panel_where_others_have_a_path() -> None:
+    single = [record(method=name, alphas=(0.5,)) for name in ("finetune", "prune")]
+    figure = alpha_figure([record(), *single])
+    assert [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()] == ["badnets · tbar"]
+    assert "Without a panel: 2 cells of one α" in text_of(figure)
+    alone = alpha_figure(single)
+    assert len([axes for axes in alone.axes if axes.get_visible()]) == 2
+    assert "Without a panel" not in text_of(alone)
 
 
 def test_a_far_bound_does_not_flatten_the_curves() -> None:
@@ -133,11 +143,11 @@ def test_a_matrix_has_a_panel_for_every_attack_that_took() -> None:
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert len(shown) == 21
     last = next(axes for axes in shown if axes.get_title(loc="left") == "badmerging-ties")
-    assert lines_under_title(last)[0].startswith("rule met over")
+    assert lines_under_title(last)[0].startswith("rule met, α width")
 
 
 def test_a_range_that_meets_the_start_of_the_path_may_be_wider() -> None:
-    assert in_words([flat_of_cell([met(0.0, 0.5)])]) == "rule met over ≥ 0.5 of α"
+    assert in_words([flat_of_cell([met(0.0, 0.5)])]) == "rule met, α width ≥ 0.5"
 
 
 def test_lines_of_an_axis_without_a_short_name_have_colours_that_the_legend_tells() -> None:

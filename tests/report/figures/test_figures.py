@@ -206,6 +206,24 @@ def test_small_values_of_asr_are_apart_and_equal_results_side_by_side() -> None:
     assert shown[0] == axes.transData.transform((0, 0.8))[0] == max(shown)
 
 
+def test_cells_of_one_alpha_are_in_the_comparison_alone() -> None:
+    single = [record(method=name, alphas=(0.5,)) for name in ("finetune", "prune", "abl", "par")]
+    figure = tradeoff_figure([record(), *single])
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in shown] == ["all, selected α (test)", "● badnets · tbar"]
+    assert len([line for line in shown[0].lines if line.get_markersize() == 6.5]) == 5
+    assert "Without a panel: 4 cells of one α" in text_of(figure)
+
+
+def test_many_equal_results_keep_their_ca_and_stay_on_the_sheet() -> None:
+    same = [record(name, removed=scores(0.8, 0, 0.5)) for name in NAMES]
+    axes = tradeoff_figure(same).axes[0]
+    places = [line.get_transform().transform((0, 0.8)) for line in axes.lines if line.get_markersize() == 6.5]
+    assert len({x for x, _ in places}) == len(NAMES)
+    assert {y for _, y in places} == {axes.transData.transform((0, 0.8))[1]}
+    assert min(x for x, _ in places) > axes.bbox.x0
+
+
 def test_panels_of_ca_share_their_scale_in_an_ablation() -> None:
     ca = [axes for axes in ablation_figure(epochs_grid()).axes if axes.get_ylabel() == "test CA"]
     assert len({axes.get_ylim() for axes in ca}) == 1

@@ -92,6 +92,13 @@ def test_east_asian_letters_are_drawn_with_a_font_that_has_them(
     assert text.get_text() == label
 
 
+def test_ticks_in_percent_have_no_decimals_that_say_nothing() -> None:
+    axes = style.new_figure(4, 3).subplots()
+    axes.set_ylim(0.95, 1)
+    style.percent(axes, "y")
+    assert axes.yaxis.get_major_formatter().format_ticks([0.9, 0.975, 1.0]) == ["90%", "97.5%", "100%"]
+
+
 def test_only_installed_fonts_are_named() -> None:
     from matplotlib.font_manager import get_font_names
 
