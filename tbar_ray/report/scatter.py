@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
@@ -13,7 +14,11 @@ from tbar_ray.report.figures.style import ATTACKS, RARE, RARE_TICKS
 from tbar_ray.report.result_cells import key_of
 from tbar_ray.report.text import share
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860, 400, 64, 44, 30, 16
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860, 400, 64, 44, 30, 22
+STRIP = 70
+"""Room left of an ASR of 0, where no result can be: marks of equal results stand side by side in it."""
+APART, BAND = 9.0, 14.0
+"""How far apart two such marks are, and how far many may go from another ASR."""
 LEAST_CA = 0.1
 """CA that the map spans at least."""
 
@@ -71,9 +76,10 @@ def result_map(records: Sequence[TrialRecord]) -> Map | None:
     def up(ca: float) -> float:
         return round(HEIGHT - BOTTOM - (ca - low) / (high - low) * (HEIGHT - BOTTOM - TOP), 1)
 
+    taken: Counter[tuple[int, int]] = Counter()
     points = [
         Point(
-            across(r.value("asr") or 0.0),
+            _beside(across(r.value("asr") or 0.0), up(r.value("ca") or 0.0), taken),
             up(r.value("ca") or 0.0),
             ATTACKS[attacks.index(r.attack) % len(ATTACKS)],
             r.status != "done",
@@ -94,4 +100,13 @@ def result_map(records: Sequence[TrialRecord]) -> Map | None:
 def across(asr: float) -> float:
     """Place of an ASR: linear up to `RARE`, then by its logarithm, as in the figures."""
     decades = 0.8 * asr / RARE if asr <= RARE else 0.8 + log10(asr / RARE)
-    return round(LEFT + decades / (0.8 - log10(RARE)) * (WIDTH - LEFT - RIGHT), 1)
+    zero = LEFT + STRIP
+    return round(zero + decades / (0.8 - log10(RARE)) * (WIDTH - zero - RIGHT), 1)
+
+
+def _beside(x: float, y: float, taken: Counter[tuple[int, int]]) -> float:
+    """Where a mark goes across: to the left of those that are there, the closer the more there are."""
+    place = round(x / APART), round(y / APART)
+    count, room = taken[place], STRIP - APART if x <= LEFT + STRIP else BAND
+    taken[place] += 1
+    return round(x - room * count / (count + room / APART), 1)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tbar_ray.report.scatter import HEIGHT, LEFT, RIGHT, WIDTH, across, result_map
+from tbar_ray.report.scatter import HEIGHT, LEFT, RIGHT, STRIP, WIDTH, across, result_map
 from tests.records.records import failed, record, scores
 
 
@@ -18,9 +18,20 @@ def test_every_trial_with_scores_is_a_point_that_tells_them() -> None:
     assert result_map([failed()]) is None
 
 
+def test_equal_results_do_not_hide_one_another() -> None:
+    found = result_map([record(seed=seed, removed=scores(0.8, 0.0, 0.5)) for seed in range(12)])
+    assert found is not None
+    places = [point.x for point in found.points]
+    assert places == sorted(set(places), reverse=True)
+    assert places[0] == LEFT + STRIP
+    assert places[0] - places[1] > 6
+    assert places[-1] > LEFT
+    assert len({point.y for point in found.points}) == 1
+
+
 def test_small_values_have_room_of_their_own() -> None:
     places = [across(asr) for asr in (0.0, 0.005, 0.01, 0.1, 1.0)]
     assert places == sorted(places)
-    assert (places[0], places[-1]) == (LEFT, WIDTH - RIGHT)
+    assert (places[0], places[-1]) == (LEFT + STRIP, WIDTH - RIGHT)
     assert places[2] - places[1] == pytest.approx(places[1] - places[0], abs=0.2)
     assert places[4] - places[3] == pytest.approx(places[3] - places[2], abs=0.2)
