@@ -9,10 +9,12 @@ from tbar_ray.naming import counted
 from tbar_ray.records.cells import count_text, interval
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.direct_labels import Named, label_marks
 from tbar_ray.report.visibility import models_seen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 ROOM = 1.5
 """Decibels between the largest PSNR and the place of an infinite one."""
@@ -29,16 +31,19 @@ def visibility_figure(records: Sequence[TrialRecord]) -> Figure:
     attacks = sorted({record.attack for record in models})
     finite = [psnr for record in models if (psnr := _psnr(record)) is not None]
     beyond = max(finite, default=0.0) + ROOM
-    figure = style.new_figure(9.5, max(5.2, 0.26 * len(attacks) + 2.2))
+    named = len(models) == len(attacks)  # one model of each attack: its name stands beside it
+    figure = style.new_figure(9.5, 6.4 if named else max(5.2, 0.26 * len(attacks) + 2.2))
     axes = figure.subplots()
+    marks = []
     for record in models:
         found = interval(record.rate("asr", "infected"))
         assert found is not None
         value, low, high = found
         psnr = _psnr(record)
-        look = style.attack_look(record.attack, attacks)
+        look = {"color": style.ATTACKS[0], "marker": "o"} if named else style.attack_look(record.attack, attacks)
+        marks.append(Named(beyond if psnr is None else psnr, value, record.attack))
         axes.errorbar(
-            beyond if psnr is None else psnr, value, yerr=[[value - low], [high - value]], linestyle="none",
+            marks[-1].x, value, yerr=[[value - low], [high - value]], linestyle="none",
             markersize=7, markerfacecolor=look["color"] if record.took else "white", elinewidth=0.8, **look,
         )  # fmt: skip
     bounds = {record.gate.min_asr for record in models if record.gate is not None}
@@ -54,7 +59,7 @@ def visibility_figure(records: Sequence[TrialRecord]) -> Figure:
     style.legend(
         figure,
         [
-            *(style.key(name, linestyle="none", markersize=7, **style.attack_look(name, attacks)) for name in attacks),
+            *([] if named else _keys(attacks)),
             style.key("hollow: did not take", color=style.FAINT, linestyle="none", marker="o", markerfacecolor="white"),
             *[style.key("ASR that counts as taken", color=style.FAINT, linestyle=(0, (5, 3)))] * bool(bounds),
         ],
@@ -62,7 +67,13 @@ def visibility_figure(records: Sequence[TrialRecord]) -> Figure:
     counts = count_text(("asr", record.rate("asr", "infected")) for record in models)
     heading = f"ASR against visibility: {counted(len(models), 'infected model')}, test split"
     style.titles(figure, f"{heading}, {counts}" if counts else heading, _note(models))
+    if named:
+        label_marks(axes, marks)
     return figure
+
+
+def _keys(attacks: Sequence[str]) -> list[Line2D]:
+    return [style.key(name, linestyle="none", markersize=7, **style.attack_look(name, attacks)) for name in attacks]
 
 
 def _psnr(record: TrialRecord) -> float | None:
