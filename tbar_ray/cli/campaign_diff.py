@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,6 +59,8 @@ def diff(
     console.print(f"B  {two.name}: {len(two.records)} trials", soft_wrap=True)
     for title, differences in (("spec", found.spec), ("code", found.code), ("data", found.data)):
         _differences(console, title, differences)
+        if title == "code":
+            _unknown_commits(console, {"A": one, "B": two})
     _results(console, found)
 
 
@@ -89,6 +92,15 @@ def _differences(console: Console, title: str, differences: tuple[Difference, ..
         table.add_row(found.what, _short(found.first), _short(found.second))
     console.print()
     console.print(table)
+
+
+def _unknown_commits(console: Console, campaigns: Mapping[str, StoredCampaign]) -> None:
+    """Say whose commit is not known: stages of one version may differ in it."""
+    for letter, campaign in campaigns.items():
+        if not campaign.launches:
+            console.print(
+                f"{letter} was launched by a version that noted no commit: only versions of stages are compared"
+            )
 
 
 def _results(console: Console, found: Comparison) -> None:

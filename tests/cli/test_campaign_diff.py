@@ -45,6 +45,17 @@ def test_differences_of_spec_and_results_are_told(store: Store) -> None:
     assert any(line.startswith("blended ASR") and "failed" in line for line in lines)
 
 
+def test_a_commit_that_nobody_noted_is_no_agreement(store: Store) -> None:
+    command = ["campaign", "diff", *names(store), "--store", store.url]
+    assert "noted no commit" not in CliRunner().invoke(app, command, catch_exceptions=False).output
+    launches = f"{Ledger(store, OTHER).folder}/launches"
+    for name in store.list_json(launches):
+        store.remove(f"{launches}/{name}")
+    told = CliRunner().invoke(app, command, catch_exceptions=False).output
+    assert "B was launched by a version that noted no commit" in told
+    assert "A was launched by" not in told
+
+
 def test_as_json_it_has_every_pair(store: Store) -> None:
     command = ["campaign", "diff", *names(store), "--store", store.url, "--json"]
     found = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).output)
