@@ -50,8 +50,10 @@ def attacks_figure(records: Sequence[TrialRecord]) -> Figure:
         for row, record in enumerate(chosen):
             _draw(axes, row, record, metric)
         style.dress(axes)
-        axes.set_xlim(-0.03, 1.03)
-        style.percent(axes, "x", whole=True)
+        if metric == "asr":
+            style.rare(axes, "x", few=True)
+        else:
+            style.percent(axes, "x", whole=True)
         axes.set_title(style.METRIC_NAMES[metric], fontsize=10.5, fontweight="bold", color=style.INK, loc="left")
     panels[0].set_yticks(range(len(chosen)), _labels(chosen), fontsize=9)
     panels[0].set_ylim(len(chosen) - 0.5, -0.5)
@@ -107,7 +109,7 @@ def _say_why(axes: Axes, row: int, record: TrialRecord) -> None:
 
 
 def _note(records: Sequence[TrialRecord], cells: Sequence[TrialRecord], chosen: Sequence[TrialRecord]) -> str:
-    parts = ["At the selected α; bars are 95% Wilson intervals."]
+    parts = ["At the selected α; bars are 95% Wilson intervals.", style.RARE_NOTE]
     if any(r.status == "infeasible" and r.value("ca") is not None for r in chosen):
         parts.append("Hollow: CA is not kept.")
     if len(chosen) < len(cells):

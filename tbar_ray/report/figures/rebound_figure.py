@@ -99,7 +99,10 @@ def _draw(axes: Axes, models: Sequence[Followed], metric: str, looks: Mapping[in
     if metric == "asr":
         axes.axhline(REMOVED, color=style.FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
     style.dress(axes)
-    style.percent(axes, "y", whole=metric == "asr")
+    if metric == "asr":
+        style.rare(axes, "y")
+    else:
+        style.percent(axes, "y")
     axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.6)
     axes.set_xlim(-0.4, max(steps) * 1.06)
     axes.set_xticks(sorted(steps), [str(step) for step in sorted(steps)], fontsize=8)
@@ -129,7 +132,8 @@ def _note(models: Sequence[Followed], records: Sequence[TrialRecord]) -> str:
     parts = [
         f"Clean contrastive fine-tuning on pairs without the target, learning rate "
         f"{' and '.join(f'{rate:g}' for rate in rates)}. Dotted: ASR of {REMOVED:.0%}, above which a backdoor was not "
-        "removed to begin with."
+        "removed to begin with.",
+        style.RARE_NOTE,
     ]
     if any(model.curve.reestimated is not None for model in models):
         parts.append("Step 0′: running statistics re-estimated on the pairs, nothing trained.")

@@ -245,6 +245,7 @@ def test_attacks_have_a_row_each_and_say_what_became_of_them() -> None:
     assert said == {
         **dict.fromkeys(("wanet", "sig-blended", "ftrojan"), "attack did not take"), "fourier": "infeasible"
     }  # fmt: skip
+    assert [axes.get_xscale() for axes in figure.axes] == ["symlog", "linear", "linear"]
     row = labels.index("badnets")
     xs = {round(float(line.get_xdata()[0]), 3) for line in first.lines if list(line.get_ydata()) == [row]}
     made = matrix()[0]

@@ -27,6 +27,8 @@ def test_asr_over_ca_of_every_attack_with_the_models_beside() -> None:
     assert [text.get_text() for text in texts] == [
         "model", "a", "b", "infected model", "clean model", "step 0′: statistics",
     ]  # fmt: skip
+    assert {axes.get_yscale() for axes in figure.axes[:2]} == {"symlog"}, "small values of ASR are apart"
+    assert {axes.get_yscale() for axes in figure.axes[2:]} == {"linear"}
     told = text_of(figure)
     assert "3 trials" in told
     assert "learning rate 0.0001" in told
