@@ -134,7 +134,7 @@ def benign_mask(features: Tensor, head: Tensor, seed: int) -> Tensor:
     for _ in range(MASK_STEPS):
         loss = decoupling_loss(unit(free), features, head, answers)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return unit(free).detach()
 

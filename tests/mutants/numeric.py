@@ -670,6 +670,30 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/detection/test_fitting.py",
     ),
     Mutant(
+        "tbar_ray/inversion/bti_dbf.py",
+        "- ((1 - mask) * moved).pow(2).mean()",
+        "- (mask * moved).pow(2).mean()",
+        "tests/inversion/test_bti_dbf.py",
+    ),
+    Mutant(
+        "tbar_ray/inversion/bti_dbf.py",
+        "(loss if change <= self.norm**2 else change).backward()",
+        "loss.backward()",
+        "tests/inversion/test_bti_dbf.py",
+    ),
+    Mutant(
+        "tbar_ray/triggers/proxy.py",
+        "seen = _resized(images.float(), stored)",
+        "seen = images.float()",
+        "tests/triggers/test_proxy.py",
+    ),
+    Mutant(
+        "tbar_ray/triggers/unet.py",
+        "with torch.inference_mode(False):",
+        "with torch.inference_mode(True):",
+        "tests/triggers/test_unet.py",
+    ),
+    Mutant(
         "tbar_ray/detection/logistic.py",
         "bounds = [(0.0, None)]",
         "bounds = [(None, None)]",
