@@ -100,7 +100,7 @@ class BtiDbf(Inverter):
             loss = inversion_loss(mask, features[rows], subject.embed(changed), self.benign_weight)
             losses.tell(float(loss.detach()))
             optimizer.zero_grad(set_to_none=True)
-            (loss if change <= self.norm**2 else change).backward()  # type: ignore[no-untyped-call]
+            (loss if change <= self.norm**2 else change).backward()
             optimizer.step()
         return net, float(change.detach().sqrt())
 
@@ -134,7 +134,7 @@ def benign_mask(features: Tensor, head: Tensor, seed: int) -> Tensor:
     for _ in range(MASK_STEPS):
         loss = decoupling_loss(unit(free), features, head, answers)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return unit(free).detach()
 
