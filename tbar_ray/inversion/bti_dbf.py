@@ -35,7 +35,7 @@ class BtiDbf(Inverter):
     No class is searched for, so that the time does not depend on their number. The trigger differs from image to image.
 
     In CLIP the features are unit embeddings, and class embeddings the head. Masked features get unit length again: the
-    head is of cosines, and without it m becomes 1 everywhere. Labels are the model's own answers. The bound is the
+    head is of cosines, and without it m went to 1 everywhere. Labels are the model's own answers. The bound is the
     code's 0.3 of normalised CIFAR-10 (standard deviation 0.2), of levels; its bound of 3 on the benign features is
     left out, since unit embeddings never reach it. G(x) is x + U(x), clipped, with a U that begins faint, in place of
     50 rounds of training G to give its input. Steps and U are smaller than the code's 600 steps of 128 images, width
