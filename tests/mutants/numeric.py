@@ -378,8 +378,14 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/models/task_vector.py",
-        "end[key].detach() - start[key].detach()",
-        "start[key].detach() - end[key].detach()",
+        "if torch.equal(start, end) else end - start",
+        "if torch.equal(start, end) else start - end",
+        "tests/models/test_task_vector.py",
+    ),
+    Mutant(
+        "tbar_ray/models/task_vector.py",
+        "return value[tuple(slice(1) if stride == 0 else slice(None) for stride in value.stride())]",
+        "return value[(slice(1),) * value.ndim]",
         "tests/models/test_task_vector.py",
     ),
     Mutant(
