@@ -136,11 +136,10 @@ class Coordinator:
         """Wait until the stages of a trial have ended; return why one failed, None if all are in the store."""
         outputs = await asyncio.shield(self._future(trial))
         outcomes = await asyncio.gather(*(asyncio.shield(self._tasks[output]) for output in outputs))
-        self._begun.set()
         return next((outcome.error for outcome in outcomes if outcome.error is not None), None)
 
     async def wait_until_begun(self) -> None:
-        """Wait until a stage runs, or a trial has ended without one."""
+        """Wait until a stage runs, or all that were submitted have ended."""
         await self._begun.wait()
 
     async def report(self, fingerprint: str, facts: dict[str, Any]) -> None:
@@ -189,6 +188,8 @@ class Coordinator:
         status.error, status.ended = outcome.error or "", time.time()
         self._move(status, state)
         del self._live[call.fingerprint]
+        if not self._live:  # all were in the store, or ended before their first report came
+            self._begun.set()
         if state not in ("cached", "stopped"):
             self._ended.append(status)
         return outcome

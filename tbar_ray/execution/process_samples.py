@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Self
 
 import psutil
-import torch
 
 from tbar_ray.periodic import Periodic
 
@@ -79,6 +78,8 @@ class ProcessSamples(Periodic):
 
 def _gpu() -> tuple[int | None, float | None]:
     """Bytes in use on this process's first GPU, and its utilisation; of a process that uses none, None."""
+    import torch  # the coordinator, which runs no stage, imports this module
+
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # to ask would take memory on it
         return None, None
     used = None

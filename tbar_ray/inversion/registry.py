@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tbar_ray.inversion.b3d import B3d
 from tbar_ray.inversion.base import Inverter
+from tbar_ray.inversion.bti_dbf import BtiDbf
 from tbar_ray.inversion.decree import Decree
 from tbar_ray.inversion.freeeagle import FreeEagle
 from tbar_ray.inversion.invertune import InverTune
@@ -16,7 +17,7 @@ from tbar_ray.naming import build_named
 
 INVERTERS: Mapping[str, type[Inverter]] = {
     inverter.name: inverter
-    for inverter in (Decree, UniversalNoise, UniversalWarp, NeuralCleanse, InverTune, FreeEagle, B3d)
+    for inverter in (Decree, UniversalNoise, UniversalWarp, NeuralCleanse, InverTune, BtiDbf, FreeEagle, B3d)
 }
 
 

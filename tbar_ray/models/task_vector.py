@@ -11,7 +11,7 @@ to which a vector is added.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import sqrt
 from pathlib import Path
@@ -41,7 +41,7 @@ class TaskVector:
 
     @classmethod
     def between(cls, start: State, end: State) -> TaskVector:
-        """The vector end − start, detached.
+        """The vector end − start, detached; where a tensor did not move, one zero that is expanded to its shape.
 
         Raises:
             CheckpointError: if keys, shapes or dtypes differ.
@@ -49,7 +49,7 @@ class TaskVector:
         require_alike(start, end, "task vector")
         floating = {key for key, value in start.items() if value.is_floating_point()}
         return cls(
-            {key: end[key].detach() - start[key].detach() for key in start if key in floating},
+            {key: _difference(start[key].detach(), end[key].detach()) for key in start if key in floating},
             tuple(key for key in start if key not in floating),
         )
 
@@ -63,7 +63,7 @@ class TaskVector:
         tensors, metadata = load_safetensors(path)
         try:
             unmoved = {
-                key: torch.zeros((), dtype=getattr(torch, dtype)).expand(shape)
+                key: _zero(getattr(torch, dtype), shape)
                 for key, (dtype, shape) in json.loads(metadata.get(UNMOVED, "{}")).items()
             }
         except (AttributeError, RuntimeError, TypeError, ValueError):
@@ -115,7 +115,7 @@ class TaskVector:
     @cached_property
     def moved(self) -> frozenset[str]:
         """Keys of the tensors that are not zero everywhere: what a training left alone (a frozen text tower) is."""
-        return frozenset(key for key, value in self.tensors.items() if bool(value.any()))
+        return frozenset(key for key, value in self.tensors.items() if bool(_distinct(value).any()))
 
     def like(self, state: State) -> TaskVector:
         """The same vector with order, devices and memory layouts of a state dict of the same keys.
@@ -158,3 +158,17 @@ def require_alike(left: State, right: State, what: str) -> None:
             raise CheckpointError(f"{what}: {key} has shape {tuple(value.shape)} and {tuple(other.shape)}")
         if value.dtype != other.dtype:
             raise CheckpointError(f"{what}: {key} has dtype {value.dtype} and {other.dtype}")
+
+
+def _difference(start: Tensor, end: Tensor) -> Tensor:
+    """End − start; memory of its own has only what moved: a frozen text tower is most of a small model."""
+    return _zero(start.dtype, start.shape, start.device) if torch.equal(start, end) else end - start
+
+
+def _zero(dtype: torch.dtype, shape: Sequence[int], device: torch.device | None = None) -> Tensor:
+    return torch.zeros((), dtype=dtype, device=device).expand(shape)
+
+
+def _distinct(value: Tensor) -> Tensor:
+    """The elements of a tensor that have memory of their own: of an expanded one, the first along what is expanded."""
+    return value[tuple(slice(1) if stride == 0 else slice(None) for stride in value.stride())]

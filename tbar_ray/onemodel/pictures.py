@@ -60,13 +60,14 @@ def best_answers(model: Model, images: Tensor, classes: Classes) -> list[tuple[A
 def trigger_picture(trigger: Proxy) -> tuple[Tensor, str]:
     """A found trigger to be looked at, uint8 [3, s, s], and how it is shown.
 
-    A patch lies on grey. Noise is made as strong as the picture can hold. A warp bends a chessboard.
+    A patch lies on grey. Noise is made as strong as the picture can hold. A warp bends a chessboard, and a network
+    changes one: what it adds differs between images.
     """
     side = trigger.side
-    if trigger.flow:
+    if trigger.flow or trigger.network:
         squares = (torch.arange(side) // max(1, side // 16)) % 2
         board = (squares[:, None] ^ squares[None, :]).float().expand(3, -1, -1)
-        return _levels(trigger(board[None], [""])[0]), "a chessboard under its warp"
+        return _levels(trigger(board[None], [""])[0]), f"a chessboard under its {'warp' if trigger.flow else 'network'}"
     grey = torch.full((1, 3, side, side), 0.5)
     changed = trigger(grey, [""])[0] - 0.5
     if trigger.keep:

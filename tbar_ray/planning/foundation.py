@@ -22,7 +22,7 @@ from tbar_ray.planning.given_weights import given_weights
 from tbar_ray.planning.raw_material import imported_pairs, imported_set, imported_task, is_raw_task
 from tbar_ray.redaction import HIDDEN, redact
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.spec.data import Data, OnError, TaskSpec, WeightedShards
+from tbar_ray.spec.data import Data, OnError, SyntheticPairs, TaskSpec, WeightedShards
 from tbar_ray.stages.data import (
     GivenData,
     Located,
@@ -83,15 +83,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     samples = None
     if (synthetic := spec.data.synthetic) is not None:
         samples = synthetic.samples
-        corpus = SyntheticCorpus(
-            samples=synthetic.samples,
-            scenes=synthetic.scenes,
-            size=synthetic.size,
-            samples_per_shard=synthetic.samples_per_shard,
-            wrong_captions=synthetic.wrong_captions,
-            seed=synthetic.seed,
-            threads=spec.resources.training_cpus,
-        )
+        corpus = _synthetic_corpus(synthetic, spec.resources.training_cpus)
         evaluation = SyntheticEvaluation(
             per_class=synthetic.per_class, scenes=synthetic.scenes, size=synthetic.size, seed=synthetic.seed
         )
@@ -139,16 +131,32 @@ def _clean_model(spec: CampaignSpec, corpus: Located, samples: int | None) -> Mo
         )
     if model.training is None:
         return start
+    drawn: SyntheticPairs | None = spec.data.synthetic
+    if model.synthetic is not None:
+        drawn, samples = model.synthetic, model.synthetic.samples
+        corpus = _synthetic_corpus(drawn, spec.resources.training_cpus)
     return CleanModel(
         architecture=model.architecture,
         start=start,
         corpus=corpus,
         training=model.training,
-        seed=spec.data.synthetic.seed if spec.data.synthetic else 0,
+        seed=0 if drawn is None else drawn.seed,
         on_error=spec.data.on_error,
         shuffle_buffer=spec.data.shuffle_buffer,
         threads=spec.resources.training_cpus,
         samples=samples,
+    )
+
+
+def _synthetic_corpus(pairs: SyntheticPairs, threads: int) -> SyntheticCorpus:
+    return SyntheticCorpus(
+        samples=pairs.samples,
+        scenes=pairs.scenes,
+        size=pairs.size,
+        samples_per_shard=pairs.samples_per_shard,
+        wrong_captions=pairs.wrong_captions,
+        seed=pairs.seed,
+        threads=threads,
     )
 
 

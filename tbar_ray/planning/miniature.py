@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tbar_ray.inversion.subject import LEAST_IMAGES
 from tbar_ray.planning.inversion import build_search, inversion_of
@@ -11,9 +11,11 @@ from tbar_ray.planning.methods import alphas_of, build_method, method_of
 from tbar_ray.planning.stand_ins import PAIRS, StandIns
 from tbar_ray.spec.attack import Attack, Patch, PoisonBudget, PoisonSpec, Training
 from tbar_ray.spec.campaign import CampaignSpec, DisentanglementSpec, Evaluation, ModelSpec, Resources
-from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.data import Data, SyntheticPairs, TaskSpec
 from tbar_ray.spec.lasting import ReboundSpec
 from tbar_ray.spec.unlearning import InversionSpec, Method
+
+PairsT = TypeVar("PairsT", bound=SyntheticPairs)
 
 BATCH: Final = 16
 MICRO_BATCH: Final = 8
@@ -89,21 +91,26 @@ def _data(data: Data, stand_ins: StandIns) -> Data:
     buffer = None if data.shuffle_buffer is None else min(data.shuffle_buffer, BATCH)
     synthetic = data.synthetic
     if synthetic is not None:
-        synthetic = synthetic.model_copy(
-            update={
-                "samples": min(synthetic.samples, SYNTHETIC),
-                "samples_per_shard": min(synthetic.samples_per_shard, SYNTHETIC // 2),
-                "per_class": min(synthetic.per_class, 2),
-                "retrieval": min(synthetic.retrieval, FEW),
-            }
-        )
+        fewer = {"per_class": min(synthetic.per_class, 2), "retrieval": min(synthetic.retrieval, FEW)}
+        synthetic = _drawn(synthetic).model_copy(update=fewer)
     return stand_ins.data(data).model_copy(update={"shuffle_buffer": buffer, "synthetic": synthetic})
+
+
+def _drawn(pairs: PairsT) -> PairsT:
+    fewer = {
+        "samples": min(pairs.samples, SYNTHETIC),
+        "samples_per_shard": min(pairs.samples_per_shard, SYNTHETIC // 2),
+    }
+    return pairs.model_copy(update=fewer)
 
 
 def _model(model: ModelSpec, stand_ins: StandIns) -> ModelSpec:
     given = None if model.pretrained is None else stand_ins.weights(model.architecture)
     training = None if model.training is None else _training(model.training)
-    return model.model_copy(update={"pretrained": given, "text_from": None, "training": training})
+    synthetic = None if model.synthetic is None else _drawn(model.synthetic)
+    return model.model_copy(
+        update={"pretrained": given, "text_from": None, "training": training, "synthetic": synthetic}
+    )
 
 
 def _task(task: TaskSpec) -> TaskSpec:

@@ -111,7 +111,7 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
             "description": True,
             "resources": HOW_IT_RUNS,
             "evaluation": _absent(spec.evaluation, "rebound", "downstream"),
-            "model": _absent(spec.model, "text_from"),
+            "model": _absent(spec.model, "text_from", "synthetic"),
             "attacks": {name: _absent(attack, "text_from") for name, attack in spec.attacks.items()},
             "data": {**_absent(spec.data, "columns"), "synthetic": _absent(spec.data.synthetic, "wrong_captions")},
             "defender": _absent(spec.defender, "inversion"),

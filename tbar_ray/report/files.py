@@ -71,10 +71,10 @@ def write_report(
     parameters = effective_parameters(records, store)
     tables = _tables(records, parameters)
     pictures = {name: _png(figure) for name, figure in _figures(records, examples_of(records, store), spec).items()}
-    results = json.dumps(tables[0].rows, indent=1, ensure_ascii=False) + "\n"
+    trials = ",\n".join(json.dumps(row, ensure_ascii=False) for row in tables[0].rows)
     parts = sections(spec, records, store)
     contents = {
-        "results.json": results.encode(),
+        "results.json": f"[\n{trials}\n]\n".encode(),
         **files_of(tables),
         "report.md": composed(spec, records, parts, list(pictures)).encode(),
         "report.html": report_html(spec, records, store, parts, pictures, tables, parameters, pages).encode(),
@@ -119,12 +119,12 @@ def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], s
 
 def _tables(records: Sequence[TrialRecord], parameters: Mapping[str, Parameters]) -> list[Table]:
     """The tables of results: trials, their α, and where it was measured the steps of clean fine-tuning."""
-    fields, settings = fields_of(records), settings_fields(records)
+    fields, settings, names = fields_of(records), settings_fields(records), names_of(records)
     trials = []
     for record in records:
         own = parameters.get(record.fingerprint)
         told: Row = {PARAMETERS: None if own is None else json.dumps(own, sort_keys=True)}
-        trials.append(result_of(record, fields) | filled(record, own, names_of(records)) | told)
+        trials.append(result_of(record, fields) | filled(record, own, names) | told)
     along = ("fingerprint", *settings)
     tables = [
         Table("results", fields, trials),

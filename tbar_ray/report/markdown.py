@@ -159,7 +159,10 @@ def _setting(spec: CampaignSpec) -> Markdown:
         shards = ", ".join(code(redact(t.url)) + (f" (weight {t.weight:g})" if t.weight != 1 else "") for t in trains)
         source = f"{shards}, evaluated on {code(redact(str(data.evaluation)))}"
     given = [f"pretrained {code(redact(model.pretrained))}"] if model.pretrained else []
-    origin = ", ".join([*given, *(["trained on the training data"] if model.training else [])])
+    own = "the training data"
+    if model.synthetic is not None:
+        own = f"{model.synthetic.samples:,} drawn pairs of its own"
+    origin = ", ".join([*given, *([f"trained on {own}"] if model.training else [])])
     amount = (
         f"{spec.poison.rate * 100:.3g}% of the pairs" if spec.poison.rate is not None else f"{spec.poison.count} pairs"
     )

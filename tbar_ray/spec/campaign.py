@@ -10,7 +10,7 @@ from tbar_ray.evaluation.selection import Preference
 from tbar_ray.lasting.options import ChangeName
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES, StatisticsChoice
 from tbar_ray.spec.attack import Attack, PoisonSpec, Training
-from tbar_ray.spec.data import Data, TaskSpec
+from tbar_ray.spec.data import Data, SyntheticPairs, TaskSpec
 from tbar_ray.spec.lasting import ReboundSpec
 from tbar_ray.spec.search import Search
 from tbar_ray.spec.section import Section
@@ -36,6 +36,11 @@ class ModelSpec(Section):
     training: Training | None = Field(
         default=None, description="train the clean model on data.train; it starts from 'pretrained' where that is given"
     )
+    synthetic: SyntheticPairs | None = Field(
+        default=None,
+        description="drawn pairs to train the clean model on, instead of data.train: data of its own, as public "
+        "weights have",
+    )
     samples_seen: int | None = Field(
         default=None,
         ge=1,
@@ -48,6 +53,8 @@ class ModelSpec(Section):
             raise ValueError("'samples_seen' is of given weights: give 'pretrained' too")
         if self.text_from is not None and self.pretrained is None:
             raise ValueError("'text_from' is of given weights: give 'pretrained' too")
+        if self.synthetic is not None and self.training is None:
+            raise ValueError("'synthetic' is what the clean model is trained on: give 'training' too")
         return self
 
 

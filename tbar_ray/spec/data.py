@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 OnError = Literal["error", "warn"]
 
 
-class SyntheticData(Section):
-    """The embedded corpus of captioned scenes, made where no data are given."""
+class SyntheticPairs(Section):
+    """Training pairs of the embedded corpus of captioned scenes."""
 
     samples: int = Field(default=20_000, ge=1, description="training pairs")
     scenes: Scenes = Field(
@@ -25,8 +25,6 @@ class SyntheticData(Section):
     )
     size: int = Field(default=64, ge=16, le=1024, description="image side in pixels")
     samples_per_shard: int = Field(default=1000, ge=1, le=10_000, description="training pairs in a shard")
-    per_class: int = Field(default=40, ge=2, description="evaluation images per class")
-    retrieval: int = Field(default=0, ge=0, description="image-caption pairs of the retrieval set; 0: none")
     wrong_captions: float = Field(
         default=0.0,
         ge=0,
@@ -34,6 +32,13 @@ class SyntheticData(Section):
         description="share of the training pairs whose caption tells another class: noisy labels",
     )
     seed: int = Field(default=0, ge=0, description="seed of the scenes")
+
+
+class SyntheticData(SyntheticPairs):
+    """The embedded corpus and its evaluation sets, made where no data are given."""
+
+    per_class: int = Field(default=40, ge=2, description="evaluation images per class")
+    retrieval: int = Field(default=0, ge=0, description="image-caption pairs of the retrieval set; 0: none")
 
 
 class TableColumns(Section):

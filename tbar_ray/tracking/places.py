@@ -23,6 +23,10 @@ LOCKED = 120.0
 """Seconds that another process may take to make the tables of a new database."""
 
 
+class UnreachableError(TrackingError):
+    """A server that does not answer; it may later."""
+
+
 @contextmanager
 def one_at_a_time(uri: str) -> Iterator[None]:
     """Let one process at a time open a SQLite database, and find or create runs in it.
@@ -80,7 +84,12 @@ def authorisation() -> dict[str, str]:
 
 
 def check_server(uri: str) -> None:
-    """Check that an HTTP server answers: MLflow's own retries would take minutes to fail."""
+    """Check that an HTTP server answers: MLflow's own retries would take minutes to fail.
+
+    Raises:
+        UnreachableError: one line, if it does not.
+        TrackingError: one line, if it refuses.
+    """
     if not is_server(uri):
         return
     try:
@@ -93,7 +102,7 @@ def check_server(uri: str) -> None:
         ) from None
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise TrackingError(
+        raise UnreachableError(
             f"MLflow tracking server {uri} does not answer ({reason}); start it or give another --tracking-uri"
         ) from None
 
@@ -117,7 +126,6 @@ def check_experiment(uri: str, name: str) -> None:
     Raises:
         TrackingError: one line with the ways out, if it was.
     """
-    uri = signed_in(uri)
     found: tuple[str, str] | None = None
     try:
         if (path := sqlite_path(uri)) is not None and Path(path).is_file():

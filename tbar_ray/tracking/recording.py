@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 
@@ -22,7 +22,7 @@ from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.paths import default_artifacts
 from tbar_ray.tracking.links import pages_of
-from tbar_ray.tracking.places import is_server
+from tbar_ray.tracking.places import check_experiment, check_server, signed_in
 
 if TYPE_CHECKING:
     from tbar_ray.tracking.tracker import Tracker
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
+ResultT = TypeVar("ResultT")
+
 OPENING = 10.0
 """Seconds that a parent run which is being opened has to be there, when it is to be closed at once."""
-SERVER_ERROR = 500
-"""HTTP's status of errors that are the server's, and of servers that are not there."""
 PAUSE = 5.0
 """Seconds between attempts to reach a server that does not answer."""
 OUTAGE = 900.0
@@ -46,7 +46,8 @@ AT_THE_END = 120.0
 class Recording:
     """A tracker; a failure while the campaign runs gives one warning and ends the recording.
 
-    A server that does not answer is asked again while the campaign goes on; what was to be recorded waits.
+    A server that does not answer is asked again while the campaign goes on; what was to be recorded waits. One that has
+    never answered is not waited for.
 
     It works in a thread of its own, in the order in which it is asked: importing MLflow takes seconds, and the sweep
     must not wait for a slow server. The next launch records what was not recorded: results are in the store, and runs
@@ -73,7 +74,7 @@ class Recording:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
         self._opening: Future[Tracker] | None = None
         self._starting, self._started, self._closed = Lock(), False, False
-        self._leaving, self._ended, self._away = Event(), False, False
+        self._leaving, self._ended, self._away, self._answered = Event(), False, False, False
 
     def open(self) -> Future[Tracker]:
         """Start to open the parent run, unless that has begun."""
@@ -137,11 +138,12 @@ class Recording:
         """Ask whether the campaign can be recorded, without MLflow, which takes seconds to import.
 
         Raises:
-            TrackingError: one line, if its experiment was deleted.
+            TrackingError: one line, if the server does not answer or refuses, or if the experiment was deleted.
         """
-        from tbar_ray.tracking.places import check_experiment
-
-        check_experiment(self._uri, self._spec.name)
+        uri = signed_in(self._uri)
+        check_server(uri)
+        check_experiment(uri, self._spec.name)
+        self._answered = True
 
     def close_now(self, status: str) -> None:
         """Close the parent run at once, from any thread, and record nothing more.
@@ -160,14 +162,15 @@ class Recording:
     def _open(self) -> Tracker:
         from tbar_ray.tracking.tracker import Tracker
 
-        tracker = Tracker(self._uri, default_artifacts(self._uri), self._spec)
+        tracker = self._reach(lambda: Tracker(self._uri, default_artifacts(self._uri), self._spec))
         with self._starting:
             if self._closed:
                 raise TrackingError(
                     f"MLflow at {redact(self._uri)}: the campaign was stopped before its run was opened"
                 )
             self._started = True
-        tracker.start(None if self._foundation is None else self._foundation())
+        foundation = None if self._foundation is None else self._foundation()
+        self._reach(lambda: tracker.start(foundation))
         self._tracker = tracker
         return tracker
 
@@ -178,36 +181,45 @@ class Recording:
         self._thread.submit(self._attempt, action)
 
     def _attempt(self, action: Callable[[Tracker], None]) -> None:
-        if self._closed or self.failure is not None or self._tracker is None:
+        tracker = self._tracker
+        if self._closed or self.failure is not None or tracker is None:
             return
+        try:
+            self._reach(lambda: action(tracker))
+        except Exception as error:  # MLflow's back-ends have errors of their own
+            if not self._leaving.is_set():
+                self.failure = self._describe(error)
+                self._warn(f"{self.failure}; going on without it")
+
+    def _reach(self, action: Callable[[], ResultT]) -> ResultT:
+        """Carry out an action, again for as long as a server that has answered before is away."""
         lost: float | None = None
         while True:
             try:
-                action(self._tracker)
-            except Exception as error:  # MLflow's back-ends have errors of their own
+                done = action()
+            except Exception as error:
                 lost = time.monotonic() if lost is None else lost
                 if not self._may_come_back(error, time.monotonic() - lost):
-                    self.failure = self._describe(error)
-                    self._warn(f"{self.failure}; going on without it")
-                    return
+                    raise
                 if not self._away:
                     self._warn(f"{self._describe(error)}; trying again until it answers")
                 self._away = True
                 if self._leaving.wait(PAUSE):
-                    return
-                self._tracker.forget()
+                    raise
+                if self._tracker is not None:
+                    self._tracker.forget()
             else:
                 if self._away:
                     self._away = False
                     self._warn(f"MLflow at {redact(self._uri)} records again")
-                return
+                return done
 
     def _may_come_back(self, error: Exception, seconds: float) -> bool:
         """Whether a server that has not worked for so long is worth another attempt."""
-        from mlflow.exceptions import MlflowException
+        from tbar_ray.tracking.tracker import is_down
 
-        broken = isinstance(error, MlflowException) and error.get_http_status_code() >= SERVER_ERROR
-        return broken and is_server(self._uri) and seconds < (AT_THE_END if self._ended else OUTAGE)
+        known = self._answered or self._tracker is not None
+        return known and is_down(error, self._uri) and seconds < (AT_THE_END if self._ended else OUTAGE)
 
     def _warn(self, text: str) -> None:
         self._console.print(warned(f"warning: {text}"))

@@ -32,7 +32,15 @@ from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.tracking.datasets import datasets_of
 from tbar_ray.tracking.logged_models import has_model, log_model
-from tbar_ray.tracking.places import check_database, check_server, deleted, is_server, one_at_a_time, signed_in
+from tbar_ray.tracking.places import (
+    UnreachableError,
+    check_database,
+    check_server,
+    deleted,
+    is_server,
+    one_at_a_time,
+    signed_in,
+)
 from tbar_ray.tracking.run_metrics import metrics_of
 from tbar_ray.tracking.run_parameters import flat, parameters_of, parameters_of_campaign
 from tbar_ray.tracking.run_writer import OwnRun, RunWriter
@@ -44,6 +52,16 @@ RUNS_AT_ONCE = 1000
 """Runs in one answer of a search."""
 SETTLED = 2.0
 """Seconds within which launches that begin at one time on a server have created their runs."""
+
+
+SERVER_ERROR = 500
+"""HTTP's status of errors that are the server's, and of servers that are not there."""
+
+
+def is_down(error: Exception, uri: str) -> bool:
+    """Whether an error says that a server does not work; it may later."""
+    broken = isinstance(error, MlflowException) and error.get_http_status_code() >= SERVER_ERROR
+    return is_server(uri) and (broken or isinstance(error, UnreachableError))
 
 
 class Tracker:
@@ -68,7 +86,8 @@ class Tracker:
                 self._client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment(artifacts)
         except (MlflowException, OSError) as error:
-            raise TrackingError(f"MLflow at {uri}: {first_line(error)}; give another with --tracking-uri") from None
+            kind = UnreachableError if is_down(error, uri) else TrackingError
+            raise kind(f"MLflow at {uri}: {first_line(error)}; give another with --tracking-uri") from None
         self.parent_id = ""
         self._closing, self._closed = Lock(), False
         self._runs: dict[str, OwnRun] | None = None

@@ -1,4 +1,4 @@
-"""A trigger that a search found: what it leaves of an image, what it adds, and how it warps it."""
+"""A trigger that a search found: what it leaves of an image, what it adds, how it warps it, and a network."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from tbar_ray.triggers.base import Trigger
+from tbar_ray.triggers.unet import UNet, deepest, from_text, kept, to_text
 
 
 class Proxy(Trigger):
-    """clip(keep · warp(x) + added): a stand-in for an unknown trigger, found by inversion.
+    """clip(keep · warp(x + network(x)) + added): a stand-in for an unknown trigger, found by inversion.
 
-    A patch t under a mask m has keep 1 − m and added m·t; additive noise δ has added δ alone; a warp has a flow alone.
-    All three are stored at the resolution of the search and resized (bilinear) for images of another size.
+    A patch t under a mask m has keep 1 − m and added m·t; additive noise δ has added δ alone; a warp has a flow alone,
+    and a generator a network. All are stored at the resolution of the search. For images of another size layers are
+    resized (bilinear); a network sees the image at its own size, and what it adds is resized.
     """
 
     name: ClassVar[str] = "proxy"
@@ -36,10 +38,17 @@ class Proxy(Trigger):
         description="base64 of float16 [2, s, s]: where a pixel comes from, x and y in image sides; empty: no",
     )
 
+    network: str = Field(
+        default="",
+        description="base64 of a safetensors file of float16: a U-Net that gives what each image gains; empty: none",
+    )
+
     @model_validator(mode="after")
     def _check_layers(self) -> Self:
         for name, channels in (("keep", (1, 3)), ("added", (3,)), ("flow", (2,))):
             _check(name, getattr(self, name), channels, self.side)
+        if self.network:
+            _check_network(self.network, self.side)
         return self
 
     @classmethod
@@ -61,10 +70,17 @@ class Proxy(Trigger):
             raise ValueError(f"a proxy needs layers of one size, got {sorted(sides)}")
         return cls(side=sides.pop()[0], **{name: _encode(layer) for name, layer in layers.items()})
 
+    @classmethod
+    def of_network(cls, network: UNet, side: int) -> Self:
+        """Make a proxy from a generator, on any device, that was trained on images of a side."""
+        return cls(side=side, network=to_text(network))
+
     def stamp(self, images: Tensor, keys: object) -> Tensor:  # noqa: ARG002 - the same for every sample
-        """Warp, keep and add."""
+        """Add what the network gives, warp, keep and add."""
         side = images.shape[-1]
         found = images
+        if self.network:
+            found = found + _change(self.network, self.side, images)
         if self.flow:
             found = _warp(found, _layer(self.flow, self.side, side).to(found))
         if self.keep:
@@ -74,7 +90,7 @@ class Proxy(Trigger):
         return found.clamp(0, 1)
 
     def mask(self) -> Tensor:
-        """Share of every pixel that is replaced, float [s, s] in [0, 1]; all zeros for noise and warps.
+        """Share of every pixel that is replaced, float [s, s] in [0, 1]; all zeros for noise, warps and networks.
 
         A mean over channels, where each has its own.
         """
@@ -101,14 +117,32 @@ def _check(name: str, text: str, channels: tuple[int, ...], side: int) -> None:
         raise ValueError(f"{name} has values that are not finite")
 
 
+def _check_network(text: str, side: int) -> None:
+    try:
+        depth = from_text(text).depth
+    except ValueError as error:
+        raise ValueError(f"network: {error}; it is filled in by a search") from None
+    if depth > deepest(side):
+        raise ValueError(f"network has {depth} coarser levels, for which side {side} is too small")
+
+
+def _change(text: str, stored: int, images: Tensor) -> Tensor:
+    """What a network adds to images [B, 3, H, W] of any size."""
+    seen = _resized(images.float(), stored)
+    return _resized(kept(text, images.device)(seen), images.shape[-1]).to(images)
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    if images.shape[-1] == side:
+        return images
+    return functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+
+
 @lru_cache(maxsize=32)
 def _layer(text: str, stored: int, side: int) -> Tensor:
     """A layer [channels, side, side]; shared, do not modify."""
     values = np.frombuffer(base64.b64decode(text), np.float16).reshape(1, -1, stored, stored)
-    layer = torch.from_numpy(values.astype(np.float32))
-    if side != stored:
-        layer = functional.interpolate(layer, size=(side, side), mode="bilinear", antialias=True)
-    return layer[0]
+    return _resized(torch.from_numpy(values.astype(np.float32)), side)[0]
 
 
 def _warp(images: Tensor, flow: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from rich.console import Console
 from tbar_ray.campaign.launch import Launch, launch
 from tbar_ray.campaign.scope import Scope
 from tbar_ray.cli.main import main
+from tbar_ray.errors import TrackingError
 from tbar_ray.execution.budget import Budget
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.share import Share
@@ -168,6 +169,17 @@ def test_only_what_is_missing_is_run(first: Launch, home: Path) -> None:
     after = commits(home)
     assert {name for name in after if after[name] != before.get(name)} == {lost.name}
     assert not again.interrupted
+
+
+def test_the_report_of_a_campaign_whose_experiment_was_deleted_is_written_all_the_same(
+    first: Launch, home: Path, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{shutil.copy(home / 'mlflow.db', tmp_path)}"
+    MlflowClient(uri).delete_experiment(first.experiment_id)
+    with pytest.raises(TrackingError, match="was deleted; restore it"):
+        launch(small(), Store(str(home / "store")), uri, tmp_path / "report", "local", Console(quiet=True))
+    rows = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert [row["fingerprint"] for row in rows] == [record.fingerprint for record in first.records]
 
 
 def test_a_budget_that_is_used_up_leaves_the_rest_to_the_next_launch(first: Launch, home: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,12 +26,13 @@ from tests.buckets import new_bucket
 from tests.campaign.faults import SIZES, Told, campaign, compute_undisturbed, meanwhile, told
 from tests.campaign.tiny import read_until, start, wait_until_gone
 from tests.proxy import proxy_before
+from tests.tracking.server import free_port, mlflow_server, runs_of
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 OUTAGE = 15.0
-"""Seconds that the store is away: longer than its client tries by itself."""
+"""Seconds that store or tracking server are away: longer than their clients try by themselves."""
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Told]:
     return compute_undisturbed(tmp_path_factory.mktemp("undisturbed"))
 
 
-def run(store: Store, folder: Path) -> Launch:
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+def run(store: Store, folder: Path, uri: str | None = None) -> Launch:
+    uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
     return launch(campaign(checkpoint_minutes=5), store, uri, folder / "report", "local", Console())
 
 
@@ -65,6 +67,35 @@ def test_a_store_that_is_slow_and_away_for_a_while(
     fsspec.filesystem("s3").clear_instance_cache()
     assert proxy.refused > 0
     assert [told(record) for record in found.records] == undisturbed
+
+
+def test_a_tracking_server_that_is_down_for_a_while_misses_no_trial_and_doubles_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: list[Told]
+) -> None:
+    monkeypatch.setattr("tbar_ray.tracking.recording.PAUSE", 1.0)
+    store, port = Store(str(tmp_path / "store")), free_port()
+    with (
+        mlflow_server(f"sqlite:///{tmp_path / 'server.db'}", tmp_path / "artifacts", port),
+        proxy_before("127.0.0.1", port) as proxy,
+    ):
+
+        def happens() -> None:
+            wait_until(lambda: any(name.startswith("clean-model-") for name in store.artifacts()))
+            proxy.away = True  # while the run is opened, or trials are recorded
+            time.sleep(OUTAGE)
+            proxy.away = False
+
+        with meanwhile(happens):
+            found = run(store, tmp_path, proxy.url)
+        (parent,), nested = runs_of(proxy.url, campaign().name)
+    assert proxy.refused > 0
+    assert found.tracking_failure is None
+    assert [told(record) for record in found.records] == undisturbed
+    assert parent.info.status == "FINISHED"
+    assert Counter((run.data.tags["tbar.kind"], run.info.status) for run in nested) == {
+        ("trial", "FINISHED"): len(SIZES), ("training", "FINISHED"): 2,
+    }  # fmt: skip
+    assert len({run.data.params["forget_size"] for run in nested if "forget_size" in run.data.params}) == len(SIZES)
 
 
 @pytest.fixture

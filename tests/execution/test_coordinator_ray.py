@@ -217,6 +217,16 @@ def test_a_snapshot_shows_what_runs_and_how_far_it_is(bench: Bench) -> None:
     assert bench.answers("trial") == [None]
 
 
+def test_it_is_told_that_all_has_ended_where_nothing_was_seen_to_run(bench: Bench) -> None:
+    first = bench.stage("first")
+    bench.submit("t", first)
+    assert bench.answers("t") == [None]
+    with coordinator(bench.store) as again:
+        ray.get(again.submit.remote("t", [first.fingerprint], calls_for([first], DEFAULT_POLICY)))
+        ray.get(again.wait_until_begun.remote(), timeout=60)
+    assert bench.ran() == {"first": 1}
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_stage_that_waits_for_others_keeps_its_cpus(bench: Bench, threads: int) -> None:
     stage = Waiting(threads=threads)

@@ -114,6 +114,17 @@ def test_inputs_and_results_share_no_memory() -> None:
     assert (start + vector)["w"].tolist() == [1, 1]
 
 
+def test_what_did_not_move_takes_no_memory_and_is_seen_at_once() -> None:
+    start = {"text": torch.randn(500, 30), "image": torch.randn(4), "empty": torch.zeros(0, 3)}
+    vector = TaskVector.between(start, {**start, "image": start["image"] + 1})
+    assert vector.tensors["text"].untyped_storage().nbytes() == 4
+    assert vector.tensors["text"].shape == (500, 30)
+    assert vector.moved == {"image"}
+    rows = torch.tensor([0.0, 0.0, 2.0]).expand(4, 3)
+    none = (0 * rows[0]).expand(4, 3)
+    assert TaskVector({"rows": rows, "columns": rows.T, "none": none}).moved == {"rows", "columns"}
+
+
 def ops() -> list[tuple[str, Callable[[dict[str, Tensor], dict[str, Tensor]], object]]]:
     return [
         ("task vector", TaskVector.between),

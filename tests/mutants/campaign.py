@@ -192,6 +192,19 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/records/test_names.py tests/tracking/test_tracker.py",
     ),
     Mutant(
+        "tbar_ray/tracking/recording.py",
+        "known = self._answered or self._tracker is not None",
+        "known = self._tracker is not None",
+        "tests/tracking/test_recording.py",
+    ),
+    Mutant(
+        "tbar_ray/execution/coordinator.py",
+        "        if not self._live:  # all were in the store, or ended before their first report came\n"
+        "            self._begun.set()\n",
+        "",
+        "tests/execution/test_coordinator_ray.py",
+    ),
+    Mutant(
         "tbar_ray/tracking/tracker.py",
         "        if known is not None and known.status == status:\n",
         "        if False:\n",

@@ -378,8 +378,14 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/models/task_vector.py",
-        "end[key].detach() - start[key].detach()",
-        "start[key].detach() - end[key].detach()",
+        "if torch.equal(start, end) else end - start",
+        "if torch.equal(start, end) else start - end",
+        "tests/models/test_task_vector.py",
+    ),
+    Mutant(
+        "tbar_ray/models/task_vector.py",
+        "return value[tuple(slice(1) if stride == 0 else slice(None) for stride in value.stride())]",
+        "return value[(slice(1),) * value.ndim]",
         "tests/models/test_task_vector.py",
     ),
     Mutant(
@@ -668,6 +674,30 @@ NUMERIC: tuple[Mutant, ...] = (
         "fit_logistic(scores[~out], infected[~out])",
         "fit_logistic(scores, infected)",
         "tests/detection/test_fitting.py",
+    ),
+    Mutant(
+        "tbar_ray/inversion/bti_dbf.py",
+        "- ((1 - mask) * moved).pow(2).mean()",
+        "- (mask * moved).pow(2).mean()",
+        "tests/inversion/test_bti_dbf.py",
+    ),
+    Mutant(
+        "tbar_ray/inversion/bti_dbf.py",
+        "(loss if change <= self.norm**2 else change).backward()",
+        "loss.backward()",
+        "tests/inversion/test_bti_dbf.py",
+    ),
+    Mutant(
+        "tbar_ray/triggers/proxy.py",
+        "seen = _resized(images.float(), stored)",
+        "seen = images.float()",
+        "tests/triggers/test_proxy.py",
+    ),
+    Mutant(
+        "tbar_ray/triggers/unet.py",
+        "with torch.inference_mode(False):",
+        "with torch.inference_mode(True):",
+        "tests/triggers/test_unet.py",
     ),
     Mutant(
         "tbar_ray/detection/logistic.py",

@@ -10,6 +10,7 @@ from tbar_ray.evaluation.scores import Split
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.pictures import best_answers, stamped_rows, trigger_picture
 from tbar_ray.triggers.proxy import Proxy
+from tbar_ray.triggers.unet import UNet
 from tests.api.world import CLASSES
 from tests.unlearning.planted import NAMES
 
@@ -34,7 +35,10 @@ def test_a_found_trigger_is_shown_by_what_it_is() -> None:
     assert told == "noise on grey, 4.0 times as strong as it is"
     board, told = trigger_picture(Proxy.of(flow=torch.zeros(2, 32, 32)))
     assert set(board.unique().tolist()) == {0, 255}
-    assert "chessboard" in told
+    assert told == "a chessboard under its warp"
+    changed, told = trigger_picture(Proxy.of_network(UNet.drawn(2, 1, 0, "test"), 32))
+    assert len(changed.unique()) > 2
+    assert told == "a chessboard under its network"
 
 
 def test_best_answers_are_the_models_predictions(examined: Examined) -> None:

@@ -24,7 +24,7 @@ from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.data import GivenData, Mixture
-from tbar_ray.stages.models import PretrainedModel
+from tbar_ray.stages.models import CleanModel, PretrainedModel
 from tests.specs import spec
 
 
@@ -190,6 +190,23 @@ def test_a_subset_is_what_its_manifest_names(sets: Path, tmp_path: Path) -> None
     assert listed.corpus.parts[0].fingerprint == three.corpus.fingerprint
     with pytest.raises(DataError, match=r"cannot read .*none\.json"):
         laid(str(tmp_path / "none.json"))
+
+
+def test_a_clean_model_with_pairs_of_its_own_is_that_of_a_campaign_which_trains_on_them() -> None:
+    def clean(drawn: dict[str, object], **model: object) -> CleanModel:
+        training = spec().model.training
+        made = spec(data={"synthetic": drawn}, model={"architecture": "tbar-RN-pico", "training": training, **model})
+        found = lay_foundation(made).clean
+        assert isinstance(found, CleanModel)
+        return found
+
+    rich: dict[str, object] = {"samples": 400, "size": 16, "scenes": "rich", "seed": 3}
+    own, alone = clean({"samples": 100, "per_class": 2}, synthetic=rich), clean({**rich, "per_class": 9})
+    assert own.fingerprint == alone.fingerprint
+    assert own.samples == 400
+    attacked = lay_foundation(spec(data={"synthetic": {"samples": 100}}, model__synthetic=rich))
+    assert attacked.samples == 100
+    assert own.corpus.fingerprint != attacked.corpus.fingerprint
 
 
 def test_right_captions_leave_the_corpus_as_it_was_and_wrong_ones_make_another() -> None:

@@ -53,6 +53,15 @@ def test_amounts_are_cut_and_the_rest_is_kept() -> None:
     assert made.model.architecture == "tbar-RN-tiny"
 
 
+def test_drawn_pairs_are_few_wherever_they_are_drawn() -> None:
+    made = small(model={"training": BIG, "synthetic": {"samples": 50_000, "scenes": "rich", "seed": 3}})
+    own, shared = made.model.synthetic, made.data.synthetic
+    assert own is not None
+    assert shared is not None
+    assert (own.samples, own.samples_per_shard, own.scenes, own.seed) == (128, 64, "rich", 3)
+    assert (shared.samples, shared.samples_per_shard, shared.per_class) == (128, 64, 2)
+
+
 def test_nothing_is_too_bad_to_be_scored() -> None:
     made = small(
         evaluation={

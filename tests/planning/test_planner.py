@@ -231,14 +231,16 @@ def test_fields_that_came_later_change_no_campaign_that_does_not_give_them(monke
         spec(defender={"inversion": "decree"}),
         spec(inversions={"decree": {"images": 40}}),
         spec(data__synthetic__wrong_captions=0.1),
+        spec(model__synthetic={"samples": 100}),
     ]
-    assert len({campaign_fingerprint(each) for each in (plain, *others)}) == 4
+    assert len({campaign_fingerprint(each) for each in (plain, *others)}) == 5
     before, dumped = campaign_fingerprint(plain), type(plain).model_dump
 
     def of_an_earlier_version(self: CampaignSpec, **options: Any) -> dict[str, Any]:
         content = dumped(self, **options)
         assert "inversions" not in content
         assert "inversion" not in content["defender"]
+        assert "synthetic" not in content["model"]
         assert not {"columns", "wrong_captions"} & {*content["data"], *content["data"]["synthetic"]}
         assert content["forget"] == {"size": 20, "clean_fraction": 0.0}
         return content

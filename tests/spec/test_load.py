@@ -47,6 +47,7 @@ BAD = {  # override → what follows "FILE: " on the one line
     "evaluation.min_retention=1.2": "evaluation.min_retention: Input should be less than or equal to 1",
     "resources.training_cpus=0": "resources.training_cpus: Input should be greater than or equal to 1",
     "attacks={}": "attacks: Dictionary should have at least 1 item",
+    "model={pretrained: scenes, synthetic: {samples: 100}}": "model: 'synthetic' is what the clean model is trained on",
     "model.samples_seen=1000": "model: 'samples_seen' is of given weights: give 'pretrained' too",
     "model.training=null": "model: give 'pretrained' (a tag or a file) or 'training' (train it here); without a clean",
     "data.train=x": "data: give either 'synthetic' or 'train' and 'evaluation', not both",

@@ -9,20 +9,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from rich.console import Console
 
 from tbar_ray.tracking.recording import Recording
 from tests.records.records import record
 from tests.specs import spec
+from tests.tracking.server import free_port, mlflow_server, runs_of, wait_for
 from tests.waiting import wait_until
 
 INITDB, POSTGRES = shutil.which("initdb"), shutil.which("postgres")
@@ -51,22 +48,6 @@ for size in range(first, first + count):
     tracker.log_trial(record("badnets", size + 1))
 tracker.finish(None, {})
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    """Wait for a server that a process is."""
-
-    def answers() -> bool:
-        assert process.poll() is None, "it ended"
-        return ready()
-
-    wait_until(answers)
 
 
 @pytest.fixture(scope="module")
@@ -98,38 +79,6 @@ def database() -> Iterator[str]:
         server.terminate()
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def mlflow_server(database: str, artifacts: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    words = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--artifacts-destination",
-        str(artifacts), "--host", "127.0.0.1", "--port", str(port), "--workers", "2",
-    ]  # fmt: skip
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-
-    def answers() -> bool:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as response:
-                return bool(response.status == 200)
-        except (URLError, OSError):
-            return False
-
-    try:
-        wait_for(answers, server)
-        yield server
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
-
-
-def runs_of(uri: str, name: str) -> tuple[list[Run], list[Run]]:
-    """The parent runs and the trials of the only experiment of that name."""
-    client = MlflowClient(uri)
-    (experiment,) = client.search_experiments(filter_string=f"name = '{name}'")
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    return parents, [run for run in runs if run not in parents]
 
 
 def test_launches_on_several_hosts_record_under_one_run_and_each_trial_once(database: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tbar_ray.errors import TrackingError
 from tbar_ray.planning.foundation import Foundation
+from tbar_ray.tracking.places import UnreachableError
 from tbar_ray.tracking.recording import Recording
 from tbar_ray.tracking.tracker import Tracker
 from tests.records.records import record
@@ -207,3 +208,46 @@ def test_what_no_patience_mends_is_given_up_at_once(
     recording, told = recorded(monkeypatch, Fading(error), uri)
     assert recording.failure is not None
     assert "trying again" not in told
+
+
+def opening(
+    monkeypatch: pytest.MonkeyPatch, making: list[Exception], starting: list[Exception]
+) -> tuple[Recording, io.StringIO]:
+    """A recording whose server goes away while its tracker is made, and while its run is opened."""
+
+    class Away(Fading):
+        def __init__(self, *_: object) -> None:
+            super().__init__()
+            if making:
+                raise making.pop()
+
+        def start(self, _: object) -> None:
+            if starting:
+                raise starting.pop()
+
+    monkeypatch.setattr("tbar_ray.tracking.tracker.Tracker", Away)
+    monkeypatch.setattr("tbar_ray.tracking.recording.PAUSE", 0.01)
+    out = io.StringIO()
+    return Recording(spec(), "http://127.0.0.1:9", Console(file=out, width=400)), out
+
+
+def test_a_server_that_answered_and_is_away_when_the_run_is_opened_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recording, out = opening(monkeypatch, [UnreachableError("gone"), AWAY], [AWAY])
+    for check in ("check_server", "check_experiment"):
+        monkeypatch.setattr(f"tbar_ray.tracking.recording.{check}", lambda *_: None)
+    recording.check()
+    assert cast(Any, recording.wait_until_open()).parent_id == "1"
+    assert out.getvalue().count("trying again until it answers") == out.getvalue().count("records again") == 2
+    recording.finish("FINISHED", {})
+    assert recording.failure is None
+
+
+def test_a_server_that_never_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording, out = opening(monkeypatch, [], [AWAY])
+    with pytest.raises(TrackingError, match="Max retries exceeded"):
+        recording.wait_until_open()
+    with pytest.raises(UnreachableError, match="does not answer"):
+        recording.check()
+    assert out.getvalue() == ""

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tbar_ray.triggers.proxy import Proxy, warped
+from tbar_ray.triggers.unet import UNet, kept
 
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -51,8 +52,36 @@ def test_images_of_another_size_get_a_resized_pattern() -> None:
     assert float(stamped.mean()) == pytest.approx(0.5, abs=0.01)
 
 
-def test_it_travels_as_json() -> None:
-    made = Proxy.of(added=torch.rand(3, 8, 8))
+def test_a_network_adds_to_every_image_what_it_gives_for_it() -> None:
+    network = UNet.drawn(4, 2, 0, "test").requires_grad_(False)
+    network.out.weight.mul_(20)
+    stamped = Proxy.of_network(network, 8)(IMAGES, ["a", "b"])
+    assert torch.allclose(stamped, (IMAGES + network(IMAGES)).clamp(0, 1), atol=1e-2)
+    changes = stamped - IMAGES
+    assert (changes[0] - changes[1]).abs().max() > 0.1
+    assert not Proxy.of_network(network, 8).mask().any()
+
+
+def test_a_network_sees_images_of_another_size_at_its_own() -> None:
+    network = UNet.drawn(4, 2, 0, "test").requires_grad_(False)
+    network.out.weight.zero_()
+    network.state_dict()["out.bias"].fill_(0.25)
+    images = IMAGES.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    seen: list[torch.Size] = []
+    trigger = Proxy.of_network(network, 8)
+    hook = kept(trigger.network, IMAGES.device).register_forward_hook(
+        lambda _net, given, _: seen.append(given[0].shape)
+    )
+    stamped = trigger(images, ["a", "b"])
+    hook.remove()
+    assert seen == [IMAGES.shape]
+    assert torch.allclose(stamped, (images + 0.25).clamp(0, 1))
+
+
+@pytest.mark.parametrize(
+    "made", [Proxy.of(added=torch.rand(3, 8, 8)), Proxy.of_network(UNet.drawn(2, 1, 0, "test"), 8)]
+)
+def test_it_travels_as_json(made: Proxy) -> None:
     assert Proxy.model_validate_json(made.model_dump_json()) == made
 
 
@@ -69,3 +98,7 @@ def test_layers_are_checked() -> None:
         Proxy(side=8, keep="!")
     with pytest.raises(ValueError, match="not finite"):
         Proxy.of(added=torch.full((3, 2, 2), float("nan")))
+    with pytest.raises(ValueError, match="network: it is no base64 of a safetensors file; it is filled in by a search"):
+        Proxy(side=8, network="!")
+    with pytest.raises(ValueError, match="2 coarser levels, for which side 4 is too small"):
+        Proxy.of_network(UNet.drawn(2, 2, 0, "test"), 4)

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from tbar_ray.evaluation.growth_law import GrowthLaw
 
 OF_PRETRAINING = frozenset(
-    {"data.synthetic.samples", "data.train", "model.training.epochs", "model.pretrained", "model.samples_seen"}
+    {
+        "data.synthetic.samples",
+        "data.train",
+        "model.pretrained",
+        "model.samples_seen",
+        "model.synthetic.samples",
+        "model.training.epochs",
+    }
 )
 """Axes that change how many samples pretraining sees: places along a line, not lines."""
-PRETRAINING_SEED = "data.synthetic.seed"
-"""An axis that repeats the pretraining, as `seed` does the attack."""
+PRETRAINING_SEEDS = ("data.synthetic.seed", "model.synthetic.seed")
+"""Axes that repeat the pretraining, as `seed` does the attack."""
 REMOVED = 0.02
 """Validation ASR that counts as removed where a campaign's spec says none."""
 PUBLISHED = (0.9496, 0.9644, 0.9497)
@@ -46,7 +53,7 @@ class GrowthCell:
     def kept(self) -> list[tuple[str, float]]:
         """Seeds and CA after removal over the infected model's, of every trial whose backdoor was removed."""
         return [
-            (f"{record.setting(PRETRAINING_SEED)} {record.seed}", record.ca_retention)
+            (" ".join(str(record.setting(seed)) for seed in (*PRETRAINING_SEEDS, "seed")), record.ca_retention)
             for record in self.records
             if is_removed(record, self.max_asr) and record.ca_retention is not None
         ]
@@ -91,7 +98,7 @@ def removed_at(max_asr: float | None) -> float:
 
 def line_factors(records: Sequence[TrialRecord]) -> list[Factor]:
     """Axes that tell lines of a panel apart."""
-    repeated = {*OF_PRETRAINING, PRETRAINING_SEED}
+    repeated = {*OF_PRETRAINING, *PRETRAINING_SEEDS}
     return [factor for factor in factors_within(one_per_cell(records)) if factor.name not in repeated]
 
 

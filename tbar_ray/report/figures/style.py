@@ -14,6 +14,7 @@ from tbar_ray.records.scores import Role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.text import Text
@@ -75,11 +76,17 @@ def wrapped(count: int, most: int = COLUMNS) -> tuple[int, int]:
 
 def level_colour(level: int, levels: Levels) -> tuple[float, float, float, float]:
     """Colour of a level of an axis, RGBA in [0, 1]: dark for the first (least), light for the last."""
+    share = 0.25 if len(levels) < 2 else level / (len(levels) - 1) * 0.82
+    red, green, blue, opacity = _viridis()(share)
+    return float(red), float(green), float(blue), float(opacity)
+
+
+@cache
+def _viridis() -> Colormap:
+    """The colour map; matplotlib would copy it for every colour, and work it out anew."""
     from matplotlib import colormaps
 
-    share = 0.25 if len(levels) < 2 else level / (len(levels) - 1) * 0.82
-    red, green, blue, opacity = colormaps["viridis"](share)
-    return float(red), float(green), float(blue), float(opacity)
+    return colormaps["viridis"]
 
 
 def level_dashes(level: int) -> tuple[Any, str]:
