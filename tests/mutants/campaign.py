@@ -248,8 +248,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/report/effects.py",
-        "            asr, ca = (fmean(_differences(own, metric)) * 100 for metric in METRICS)\n",
-        "            asr, ca = (sum(_differences(own, metric)) * 100 for metric in METRICS)\n",
+        "            asr, ca = (points(fmean(_differences(own, metric))) for metric in METRICS)\n",
+        "            asr, ca = (points(sum(_differences(own, metric))) for metric in METRICS)\n",
         "tests/report/test_effects.py",
     ),
     # what users meet
