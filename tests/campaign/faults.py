@@ -16,8 +16,8 @@ from tests.specs import spec
 from tests.stages.computing import compute_trial
 
 SHORT = {"epochs": 1, "batch_size": 8, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
-LONG = {**SHORT, "epochs": 20}
-"""240 steps: seconds in which something can be lost."""
+LONG = {**SHORT, "epochs": 40}
+"""480 steps: seconds in which something can be lost."""
 SIZES = [8, 12]
 
 Told = tuple[Any, ...]
