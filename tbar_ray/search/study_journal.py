@@ -21,6 +21,9 @@ from tbar_ray.errors import StoreError
 from tbar_ray.search.journal_place import FILE
 from tbar_ray.store.store import Store
 
+UNNAMED = "constraints"
+"""Where Optuna kept constraints before they had names, and where optuna-dashboard 0.21 looks for them."""
+
 
 class StudyJournal:
     """A journal that is written anew by each launch.
@@ -47,8 +50,12 @@ class StudyJournal:
 
     def add(self, study: optuna.Study, numbers: Sequence[int]) -> None:
         """Add trials of a study that have ended; a store that cannot be written keeps the records from being, too."""
-        trials = study.get_trials(deepcopy=False)
-        self._kept[study.study_name].add_trials([trials[number] for number in sorted(numbers)])
+        trials = study.get_trials()
+        ended = [trials[number] for number in sorted(numbers)]
+        for trial in ended:
+            if trial.constraints:
+                trial.system_attrs[UNNAMED] = list(trial.constraints.values())
+        self._kept[study.study_name].add_trials(ended)
         moved = self._file.with_suffix(".copy")
         shutil.copyfile(self._file, moved)
         with suppress(StoreError):
