@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tbar_ray import origin
@@ -104,13 +104,13 @@ def reproducing(spec: CampaignSpec, launches: Sequence[LaunchRecord]) -> str:
     return launches[-1].command if launches else f"tbar campaign run {spec.name}.yaml"
 
 
-def ended_between(records: Sequence[TrialRecord]) -> tuple[str, str] | None:
-    """When the first and the last of the trials ended, UTC; None for records of an earlier version."""
+def ended_between(records: Sequence[TrialRecord]) -> tuple[str, str, timedelta] | None:
+    """When the first and the last of the trials ended, UTC, and the time between; None for records without times."""
     times = sorted(record.ended for record in records if record.ended is not None)
     if not times:
         return None
     first, last = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC" for time in (times[0], times[-1]))
-    return first, last
+    return first, last, timedelta(seconds=round(times[-1] - times[0]))
 
 
 def _around(parts: Sequence[str]) -> tuple[str, str]:

@@ -102,7 +102,7 @@ def test_it_tells_how_it_was_made(store: Store) -> None:
     assert "CPUs" in page
     assert "name: demo" in page
     ended = [record(ended=1_764_000_000.0), record(seed=1, ended=1_764_003_600.0)]
-    assert "first trial ended 2025-11-24 16:00 UTC, last 2025-11-24 17:00 UTC" in page_of(store, ended)
+    assert "first trial ended 2025-11-24 16:00 UTC, last 2025-11-24 17:00 UTC, 1:00:00 later" in page_of(store, ended)
 
 
 def test_the_whole_page_stays_below_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
