@@ -1,14 +1,15 @@
-# make sweep   create .venv, install, run the quickstart campaign
-# make test    create .venv, install, run the tests
-# make lint    check style, types and layers
-# make mutants break known places one by one; the tests named for each must fail
-# make docs    build the documentation into site/; a dead link is an error
+# make sweep        create .venv, install, run the quickstart campaign
+# make test         create .venv, install, run the tests
+# make test-faults  kill processes and nodes, take store, tracking server and disk away, under running campaigns
+# make lint         check style, types and layers
+# make mutants      break known places one by one; the tests named for each must fail
+# make docs         build the documentation into site/; a dead link is an error
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install sweep test test-slow mutants lint docs docs-reference clean
+.PHONY: help install sweep test test-faults test-slow mutants lint docs docs-reference clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -25,6 +26,9 @@ sweep: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-faults: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/campaign/test_faults_ray.py tests/campaign/test_outages_ray.py
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

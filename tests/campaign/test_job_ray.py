@@ -121,7 +121,7 @@ def test_a_job_that_is_stopped_ends_killed_and_a_second_one_goes_on(head: Head, 
     told = head.submit("first", tmp_path, *command, wait=False)
     assert told.returncode == 0, told.stdout
     deadline = time.monotonic() + LONGEST
-    while "\ntrial 1/" not in head.log("first"):
+    while "  trial 1/" not in head.log("first"):  # after the time
         assert time.monotonic() < deadline, head.log("first")
         time.sleep(0.2)
     stopped = head.job("stop", "first")
