@@ -37,7 +37,8 @@ class StoreFiles:
     def __init__(self, url: str) -> None:
         self.url = resolve(url)
         try:
-            system, self._root = fsspec.core.url_to_fs(self.url)
+            # other processes write here too: a listing that is remembered would not have what came since
+            system, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise StoreError(f"store {url}: {error}; install tbar-ray[s3] or tbar-ray[gcs]") from None
         self._fs = Reached(system, self.url)

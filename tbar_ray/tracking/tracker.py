@@ -32,6 +32,7 @@ from tbar_ray.redaction import redact, redact_all
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.tracking.datasets import datasets_of
 from tbar_ray.tracking.logged_models import has_model, log_model
+from tbar_ray.tracking.new_database import make_database
 from tbar_ray.tracking.places import (
     UnreachableError,
     check_database,
@@ -83,6 +84,7 @@ class Tracker:
         check_database(uri)
         try:
             with one_at_a_time(uri):
+                make_database(uri)
                 self._client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment(artifacts)
         except (MlflowException, OSError) as error:

@@ -62,3 +62,13 @@ def test_a_store_of_an_unknown_kind() -> None:
     with pytest.raises(StoreError, match=r"^store nonsense://bucket/x: Protocol not known: nonsense") as caught:
         Store("nonsense://bucket/x")
     one_line(caught)
+
+
+def test_a_listing_has_what_another_process_wrote_since(bucket: str) -> None:
+    """fsspec remembers listings, of S3 for as long as a process lives."""
+    store = Store(f"{bucket}/store")
+    store.write_json("things/a.json", {})
+    assert store.list_folder("things") == ["a.json"]
+    other, root = fsspec.core.url_to_fs(f"{bucket}/store", skip_instance_cache=True)
+    other.pipe_file(f"{root}/things/b.json", b"{}")
+    assert store.list_folder("things") == ["a.json", "b.json"]
