@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from glob import escape
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -16,10 +17,15 @@ def make_database(uri: str) -> None:
     MLflow makes them in many steps, and refuses for good a database that has some of them. Nobody else may do it at the
     same time (`places.one_at_a_time`).
     """
-    path = sqlite_path(uri)
-    if path is None or (Path(path).is_file() and Path(path).stat().st_size > 0):
+    place = sqlite_path(uri)
+    if place is None:
         return
-    aside = Path(f"{path}.{uuid.uuid4().hex}")
+    path = Path(place)
+    if path.is_file() and path.stat().st_size > 0:
+        return
+    for left in path.parent.glob(f"{escape(path.name)}.new-*"):  # by processes that were killed
+        left.unlink()
+    aside = path.with_name(f"{path.name}.new-{uuid.uuid4().hex}")  # MLflow remembers databases by their names
     try:
         MlflowClient(tracking_uri=f"sqlite:///{aside}").search_experiments(max_results=1)
         aside.replace(path)

@@ -53,8 +53,6 @@ RUNS_AT_ONCE = 1000
 """Runs in one answer of a search."""
 SETTLED = 2.0
 """Seconds within which launches that begin at one time on a server have created their runs."""
-
-
 SERVER_ERROR = 500
 """HTTP's status of errors that are the server's, and of servers that are not there."""
 

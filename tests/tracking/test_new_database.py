@@ -35,6 +35,7 @@ def test_one_whose_maker_was_killed_is_made_by_the_next(tmp_path: Path) -> None:
     making.communicate()
     assert not path.exists(), "it was killed while it made the tables"
     make_database(uri)
+    assert list(tmp_path.iterdir()) == [path], "what the other left is gone"
     assert [found.name for found in MlflowClient(uri).search_experiments()] == ["Default"]
 
 
