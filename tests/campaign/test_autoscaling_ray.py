@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from tbar_ray.records.ledger import Ledger
 from tbar_ray.store.store import Store
 from tests.campaign.faults import Told, campaign, compute_undisturbed, told
 from tests.campaign.tiny import MARK, marked, read_until, start
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -34,17 +34,11 @@ WORKER = {"CPU": 1, "memory": 4_000_000_000}
 IDLE_MINUTES = 0.1
 
 
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.2", 0))
-        return int(bound.getsockname()[1])
-
-
 class Scaling:
     """A head without CPUs, whose autoscaler starts up to two nodes of one CPU each on this machine."""
 
     def __init__(self, folder: Path, version: str) -> None:
-        self.mark, self.address = uuid.uuid4().hex, f"127.0.0.2:{free_port()}"
+        self.mark, self.address = uuid.uuid4().hex, f"127.0.0.2:{free_port('127.0.0.2')}"
         provider = {
             "type": "external",
             "module": "tests.campaign.fake_nodes.FakeNodes",

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from threading import Timer
 import pytest
 
 from tests.campaign.tiny import parent_status, read_until, write_tiny
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(3600)]
 
@@ -26,12 +26,6 @@ SIZES = list(range(8, 48))
 STARTS = 3
 LONGEST = 900
 """Seconds that a part of the test may take on a busy machine."""
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 class Head:

@@ -25,8 +25,9 @@ from tbar_ray.store.store import Store
 from tests.buckets import new_bucket
 from tests.campaign.faults import SIZES, Told, campaign, compute_undisturbed, meanwhile, told
 from tests.campaign.tiny import read_until, start, wait_until_gone
+from tests.ports import free_port
 from tests.proxy import proxy_before
-from tests.tracking.server import free_port, mlflow_server, runs_of
+from tests.tracking.server import mlflow_server, runs_of
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 SCRIPT = Path(__file__).parents[2] / "clusters" / "loopback.sh"
 AGENT = 52365
 """Port of the dashboard's agent on the first Ray of a machine."""
@@ -26,12 +28,6 @@ start) exec sleep 600 ;;
 job) test -e "$JOBS_RUN" ;;
 esac
 """
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tbar_ray.tracking.recording import Recording
+from tests.ports import free_port
 from tests.records.records import record
 from tests.specs import spec
-from tests.tracking.server import free_port, mlflow_server, runs_of, wait_for
+from tests.tracking.server import mlflow_server, runs_of, wait_for
 from tests.waiting import wait_until
 
 INITDB, POSTGRES = shutil.which("initdb"), shutil.which("postgres")
