@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -115,6 +116,13 @@ def local_ray(shared_ray: ExitStack) -> None:
 
     if not ray.is_initialized():
         shared_ray.enter_context(ray_session("local", spec()))
+
+
+@pytest.fixture(autouse=True)
+def torch_draws_the_same() -> None:
+    """What a test draws from torch's global state does not depend on the tests before it."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

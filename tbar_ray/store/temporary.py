@@ -69,10 +69,16 @@ def make_no_more() -> None:
 
 def processes_of(folders: Collection[Path]) -> Iterator[psutil.Process]:
     """Yield the processes that belong to one of these folders, as their environment says."""
-    names = {str(folder) for folder in folders}
-    for process in psutil.process_iter() if names else ():
+    return processes_with(MARK, {str(folder) for folder in folders})
+
+
+def processes_with(variable: str, values: Collection[str]) -> Iterator[psutil.Process]:
+    """Yield the processes, this one left out, in whose environment a variable has one of these values."""
+    # not `psutil.process_iter`: of a number that is used again it yields the process that had it before
+    for number in psutil.pids() if values else ():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) in names:
+            process = psutil.Process(number)
+            if number != os.getpid() and process.environ().get(variable) in values:
                 yield process
 
 

@@ -12,14 +12,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.store.store import Store
 from tests.campaign.faults import Told, campaign, compute_undisturbed, told
-from tests.campaign.tiny import MARK, marked, read_until, start
+from tests.campaign.tiny import MARK, kill_marked, marked, read_until, start
 from tests.ports import free_port
 from tests.waiting import wait_until
 
@@ -95,12 +94,7 @@ class Scaling:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(MARK) == self.mark:
-                    process.kill()
-            except psutil.Error:
-                continue
+        kill_marked(self.mark)
         self.process.wait()
 
 

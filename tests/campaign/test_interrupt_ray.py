@@ -17,6 +17,7 @@ import pytest
 
 from tbar_ray.store.commit import COMMIT
 from tests.campaign.tiny import (
+    kill_marked,
     marked,
     parent_status,
     read_until,
@@ -40,12 +41,7 @@ def mark() -> Iterator[str]:
     """A mark of a test's processes, which end with it."""
     made = uuid.uuid4().hex
     yield made
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get("TBAR_TEST_MARK") == made:
-                process.kill()
-        except psutil.Error:
-            continue
+    kill_marked(made)
 
 
 def commits(home: Path) -> dict[str, float]:

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tbar_ray.store.temporary import processes_with
 from tests.specs import write
 
 TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
@@ -77,13 +78,18 @@ def read_until(running: subprocess.Popen[str], beginning: str) -> str:
 def marked(mark: str) -> list[str]:
     """Return the command lines of the living processes that carry a mark."""
     found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+    for process in processes_with(MARK, [mark]):
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
     return found
+
+
+def kill_marked(mark: str) -> None:
+    """Kill the processes that carry a mark."""
+    for process in processes_with(MARK, [mark]):
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def wait_until_gone(mark: str) -> None:

@@ -41,11 +41,13 @@ def test_a_folder_is_there_for_a_while() -> None:
 
 
 LEFT = """
-import os, subprocess, sys, tempfile
+import os, psutil, subprocess, sys, tempfile
 tempfile.tempdir = sys.argv[1]
 from tbar_ray.store.temporary import MARK, temporary_folder
 folder = temporary_folder("ray")
 child = subprocess.Popen(["sleep", "600"], env={**os.environ, MARK: str(folder)}, stdout=-3, stderr=-3)
+while MARK not in psutil.Process(child.pid).environ():  # for a moment a new program has no environment yet
+    pass
 print(folder, child.pid, flush=True)
 if "lives" in sys.argv:
     sys.stdin.read()
@@ -106,6 +108,20 @@ def test_a_dead_process_of_which_its_parent_takes_no_notice_is_not_waited_for(
         began = time.monotonic()
         end(Path(folder))
         assert time.monotonic() - began < module.ENDING / 2
+        assert psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
+        parent.kill()
+
+
+def test_a_process_that_has_the_number_of_one_seen_before_is_ended_as_well(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LEFT, str(tmp_path), "lives"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        folder, child = parent.stdout.readline().split()
+        for seen in psutil.process_iter():  # what it yields is remembered, and yielded again for the same number
+            if seen.pid == int(child):
+                seen._ident = (seen.pid, 0.0)
+                assert not seen.is_running()
+        end(Path(folder))
         assert psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
         parent.kill()
 
