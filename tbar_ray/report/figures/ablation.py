@@ -31,6 +31,7 @@ from tbar_ray.report.figures.looks import (
     factors_within,
     levels_of,
 )
+from tbar_ray.report.figures.marks import Marks
 from tbar_ray.report.figures.scale import Scale
 
 if TYPE_CHECKING:
@@ -182,12 +183,13 @@ def _share_scale(panels: Sequence[Axes]) -> None:
 
 def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bool) -> None:
     """Draw one panel, line by line; `said`: its axis tells which other axis the lines are of."""
-    along, bars = [r for r in members if view.scale.has(r)], ErrorBars(axes, capped=True)
+    along, bars, marks = [r for r in members if view.scale.has(r)], ErrorBars(axes, capped=True), Marks(axes)
     for level in view.lines.keys:
         # in a random search the places themselves tell lines apart
         dodge = view.lines.dodge(level) if view.scale.few else 0.0
-        _draw(axes, bars, view, view.lines.members(along, level), view.lines.look(level), dodge)
+        _draw(axes, bars, marks, view, view.lines.members(along, level), view.lines.look(level), dodge)
     bars.draw()
+    marks.draw()
     _references(axes, members, view.metric)
     style.dress(axes)
     if view.metric == "asr":
@@ -201,7 +203,13 @@ def _draw_view(axes: Axes, view: _View, members: Sequence[TrialRecord], said: bo
 
 
 def _draw(
-    axes: Axes, bars: ErrorBars, view: _View, group: Sequence[TrialRecord], look: dict[str, Any], dodge: float
+    axes: Axes,
+    bars: ErrorBars,
+    marks: Marks,
+    view: _View,
+    group: Sequence[TrialRecord],
+    look: dict[str, Any],
+    dodge: float,
 ) -> None:
     by_place = grouped(group, lambda r: (view.scale.place(r, dodge),))
     means: list[tuple[float, float]] = []
@@ -211,7 +219,7 @@ def _draw(
             several = len(found) > 1
             opacity = 0.45 if several else 1.0
             bars.along_y(x, low, high, look["color"], opacity)
-            axes.plot(
+            marks.add(
                 x,
                 value,
                 color=look["color"],
@@ -225,7 +233,7 @@ def _draw(
         if feasible:
             means.append((x, fmean(feasible)))
             if len(found) > 1:
-                axes.plot(x, means[-1][1], color=look["color"], marker=look["marker"], markersize=7)
+                marks.add(x, means[-1][1], color=look["color"], marker=look["marker"], markersize=7)
         for status, marker in GAPS.items():
             if any(r.status == status and r.value(view.metric) is None for r in members):
                 edge = 0.985 if view.metric == "asr" else 0.015

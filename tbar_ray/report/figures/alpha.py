@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from tbar_ray.naming import counted
@@ -12,6 +12,7 @@ from tbar_ray.records.cells import (
     Panel,
     counts_of_validation,
     curves_of,
+    grouped,
     in_panel,
     infected_value,
     panel_names,
@@ -24,6 +25,7 @@ from tbar_ray.report.figures.alpha_overlay import BOUND, beside_entries, draw_ov
 from tbar_ray.report.figures.alpha_panels import panels_along_alpha
 from tbar_ray.report.figures.flat import Rule, bars, flat_of, in_words, shade
 from tbar_ray.report.figures.looks import Look, Looks
+from tbar_ray.report.figures.marks import Marks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,8 +85,10 @@ def _stacked(
         stack: list[Axes] = [grid[block * len(METRICS) + row][column] for row in range(len(METRICS))]
         for axes, metric in zip(stack, METRICS, strict=True):
             _references(axes, in_panel(shown, panel), metric)
-            for curve in own:
-                _draw(axes, curve, metric, looks.of(curve), band=len(own) <= MOST_BANDS)
+            selected = Marks(axes)
+            for look, alike in grouped(own, looks.of).items():
+                _draw(axes, selected, alike, metric, look, band=len(own) <= MOST_BANDS)
+            selected.draw()
             _bound(axes, in_panel(shown, panel), metric, rule)
             style.dress(axes)
             style.percent(axes, "y", whole=metric == "asr")
@@ -108,27 +112,40 @@ def _stacked(
     return figure
 
 
-def _draw(axes: Axes, curve: Curve, metric: str, look: Look, band: bool) -> None:
-    values, lows, highs = zip(*curve.scores[metric], strict=True)
+def _draw(axes: Axes, selected: Marks, curves: Sequence[Curve], metric: str, look: Look, band: bool) -> None:
+    """Draw the curves of one look as one line with gaps: hundreds of lines would take seconds."""
+    along = [[value for value, _, _ in curve.scores[metric]] for curve in curves]
     if band:
-        axes.fill_between(curve.alphas, lows, highs, color=look.colour, alpha=0.12, linewidth=0)
-    axes.plot(
-        curve.alphas,
-        values,
-        color=look.colour,
-        linestyle=look.dashes,
-        linewidth=1.5,
-        marker=look.marker,
-        markersize=3.2,
-        markevery=max(1, len(values) // 11),
-    )
-    if curve.beside:
-        axes.plot(curve.alphas, [value for value, _, _ in curve.beside[metric]], color=look.colour, **style.BESIDE)
-    for alpha in curve.selected:
-        value = curve.at(alpha, metric)
-        if value is not None:
-            edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 1.3}
-            axes.plot(alpha, value, marker=look.marker, markersize=9.5, color=look.colour, zorder=5, **edge)
+        for curve in curves:
+            _, lows, highs = zip(*curve.scores[metric], strict=True)
+            axes.fill_between(curve.alphas, lows, highs, color=look.colour, alpha=0.12, linewidth=0)
+    alphas, starts = _with_gaps([curve.alphas for curve in curves])
+    dressed = {"color": look.colour, "linestyle": look.dashes, "linewidth": 1.5, "marker": look.marker}
+    marked = [
+        i for at, part in zip(starts, along, strict=True) for i in range(at, at + len(part), max(1, len(part) // 11))
+    ]
+    axes.plot(alphas, _with_gaps(along)[0], **dressed, markersize=3.2, markevery=marked)
+    beside = [[value for value, _, _ in c.beside[metric]] if c.beside else [nan] * len(c.alphas) for c in curves]
+    if any(curve.beside for curve in curves):
+        axes.plot(alphas, _with_gaps(beside)[0], color=look.colour, **style.BESIDE)
+    edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 1.3}
+    for curve in curves:
+        for alpha in curve.selected:
+            value = curve.at(alpha, metric)
+            if value is not None:
+                selected.add(alpha, value, marker=look.marker, markersize=9.5, color=look.colour, zorder=5, **edge)
+
+
+def _with_gaps(parts: Sequence[Sequence[float]]) -> tuple[list[float], list[int]]:
+    """Join parts with NaN between them, which a line leaves out; also where each begins."""
+    joined: list[float] = []
+    starts = []
+    for part in parts:
+        if joined:
+            joined.append(nan)
+        starts.append(len(joined))
+        joined += part
+    return joined, starts
 
 
 def _references(axes: Axes, members: Sequence[TrialRecord], metric: str) -> None:

@@ -204,3 +204,20 @@ def test_thin_lines_are_in_stacked_panels_too() -> None:
     figure = alpha_figure([masked(size=20), masked(size=300)])
     assert [len(dotted(axes)) for axes in figure.axes] == [2, 2, 2]
     assert "α is selected on the thick ones" in text_of(figure)
+
+
+def test_lines_of_one_look_are_one_with_gaps_that_has_every_curve_and_its_marks() -> None:
+    records = [
+        record(size=size, fraction=f, axes={"model.training.epochs": e})
+        for size in (20, 300)
+        for f in (0.0, 0.5)
+        for e in (1, 3)
+    ]
+    ca = alpha_figure(records).axes[0]
+    lines = [line for line in ca.lines if len(line.get_xdata()) == 2 * 11 + 1]
+    assert len(lines) == 4
+    drawn = [part for line in lines for part in np.split(np.asarray(line.get_ydata(), float), [11, 12])[::2]]
+    made = [[p.ca for p in r.path] for r in records]
+    assert sorted(map(list, drawn)) == sorted(made)
+    assert all(np.isnan(np.asarray(line.get_ydata(), float)[11]) for line in lines)
+    assert [line.get_markevery() for line in lines] == [[*range(11), *range(12, 23)]] * 4
