@@ -125,8 +125,7 @@ def load_file(
     try:
         load_weights(model, state, source=str(path), architecture=architecture)
     except CheckpointError as error:
-        told = look_at(path).guess.told or "`tbar model inspect` tells more"
-        raise CheckpointError(f"{error}; {told}") from None
+        raise CheckpointError(f"{error}; {look_at(path).guess.told}") from None
     _require_finite(state, str(path))
     return form
 

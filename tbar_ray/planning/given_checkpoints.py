@@ -72,7 +72,7 @@ def _refusal(
         evidence = inspection.evidence if whole else replace(inspection.evidence, normalisation=None)
         require_agreement(evidence, architecture, str(path))
         guess = inspection.guess
-        if guess.fitting and variant(architecture).base not in guess.fitting:
+        if guess.refuses(variant(architecture).base):
             return f"{path} is not a checkpoint of {architecture}: {guess.told}"
         if alone and not guess.image_encoder_alone:
             return f"{path} has a text tower of its own: leave text_from out"

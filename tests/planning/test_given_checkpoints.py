@@ -33,6 +33,29 @@ def test_what_loading_would_refuse_is_said_before_the_sweep(tmp_path: Path) -> N
         check_checkpoint(f"{RESNET}@imagenet", str(encoder), None, "x")
 
 
+@pytest.mark.parametrize("architecture", [RESNET, VIT, "tbar-GN-pico"])
+def test_a_checkpoint_of_no_known_architecture_is_said_before_the_sweep(tmp_path: Path, architecture: str) -> None:
+    path = tmp_path / "m.pt"
+    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(SpecError, match=rf"not a checkpoint of {architecture}: it has no tensor of any known"):
+        check_checkpoint(architecture, str(path), None, "x")
+
+
+def test_half_a_checkpoint_is_said_before_the_sweep(tmp_path: Path) -> None:
+    state = snapshot(direct(RESNET))
+    path = tmp_path / "half.pt"
+    torch.save({key: value for key, value in state.items() if "layer" not in key}, path)
+    told = r"it fits no known architecture; of the nearest, \S+, \d+ tensors missing \(e\.g\. "
+    with pytest.raises(SpecError, match=rf"not a checkpoint of {RESNET}: {told}"):
+        check_checkpoint(RESNET, str(path), None, "x")
+
+
+def test_a_timm_encoder_whose_shapes_nothing_tells_is_left_to_loading(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt"
+    torch.save({"visual.trunk.stem.weight": torch.zeros(2, 2), "logit_scale": torch.zeros(())}, path)
+    check_checkpoint("ViT-B-16-SigLIP", str(path), None, "x")
+
+
 def test_a_file_that_was_replaced_is_looked_at_again(tmp_path: Path) -> None:
     path = tmp_path / "m.pt"
     torch.save({"hook": Malicious(tmp_path / "executed")}, path)

@@ -17,6 +17,7 @@ from tbar_ray.models.formats.evidence import Evidence
 from tbar_ray.models.formats.layouts import Layout
 from tbar_ray.models.formats.tensor_info import TensorInfo
 from tbar_ray.models.inspection.shapes import Shapes, expected_shapes, text_shapes
+from tbar_ray.naming import counted
 
 IMAGE: Final = "visual."
 TIMM: Final = "visual.trunk."
@@ -43,6 +44,13 @@ class Fit:
         """How many tensors do not fit."""
         return len(self.missing) + len(self.unexpected) + len(self.misshapen)
 
+    @property
+    def told(self) -> str:
+        """How many tensors do not fit and how, with an example of each, for messages."""
+        wrong = [name for name, _, _ in self.misshapen]
+        kinds = (("missing", self.missing), ("unexpected", self.unexpected), ("of another shape", wrong))
+        return ", ".join(f"{counted(len(names), 'tensor')} {how} (e.g. {names[0]})" for how, names in kinds if names)
+
 
 @dataclass(frozen=True)
 class Guess:
@@ -64,9 +72,22 @@ class Guess:
     fitting: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str | None:
-        """What it fits, for messages; None where that is nothing."""
-        return f"its names and shapes are those of {' or '.join(self.fitting)}" if self.fitting else None
+    def told(self) -> str:
+        """What it fits, for messages, or what keeps it from fitting the nearest."""
+        if self.fitting:
+            return f"its names and shapes are those of {' or '.join(self.fitting)}"
+        if self.nearest is None:
+            return "it has no tensor of any known architecture"
+        return f"it fits no known architecture; of the nearest, {self.nearest}, {self.fit.told}"
+
+    def refuses(self, base: str) -> bool:
+        """Whether it cannot be a checkpoint of that configuration, which may have shapes that nothing here tells."""
+        if self.fitting:
+            return base not in self.fitting
+        own = known_shapes(base)
+        if own is None or self.nearest is None:
+            return own is not None
+        return own != known_shapes(self.nearest) or bool(self.fit.missing or self.fit.misshapen)
 
 
 def guess_architecture(tensors: Mapping[str, TensorInfo], layout: Layout, evidence: Evidence) -> Guess:
@@ -107,11 +128,18 @@ def _shapes(name: str, tensors: Mapping[str, TensorInfo]) -> Shapes:
     text = text_shapes(name)
     if not all(key in tensors and tensors[key].shape == shape for key, shape in text.items()):
         return {}
-    return _built(name) if architecture_files()[name].parent == CONFIG_DIR else {}
+    return known_shapes(name) or {}
 
 
-def _built(name: str) -> Shapes:
-    """Shapes of a small architecture, by building it, which imports torch."""
+def known_shapes(name: str) -> Shapes | None:
+    """Shapes of an architecture; None of an image encoder of timm that is not one of ours.
+
+    Those of ours with an encoder of timm are built to see, which imports torch.
+    """
+    if (shapes := expected_shapes(name)) is not None:
+        return shapes
+    if architecture_files()[name].parent != CONFIG_DIR:
+        return None
     from tbar_ray.models.factory import create_model
 
     return {key: tuple(value.shape) for key, value in create_model(name).state_dict().items()}
