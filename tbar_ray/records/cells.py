@@ -13,7 +13,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import PointRecord, RateRecord, Role, ScoresRecord
 
 ItemT = TypeVar("ItemT")
-KeyT = TypeVar("KeyT", bound=tuple[Hashable, ...])
+KeyT = TypeVar("KeyT", bound=Hashable)
 Interval = tuple[float, float, float]
 """A value with the ends of its interval."""
 PANEL = ("attack", "source", "method")
