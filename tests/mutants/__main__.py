@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -54,14 +55,24 @@ def sound(tests: list[str]) -> bool:
     return code == 0
 
 
+def changed_since(revision: str) -> set[str]:
+    """Files of the repository that differ from a revision of git, relative to it."""
+    command = ["git", "diff", "--name-only", revision, "--"]
+    return set(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())
+
+
 def main() -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the mutants and check that their texts are there")
     parser.add_argument("--only", default="", metavar="PATTERN", help="regular expression on file and text")
+    parser.add_argument("--since", metavar="REVISION", help="only those whose file or tests changed since then")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time, each in a copy of its own")
     options = parser.parse_args()
     mutants = [mutant for mutant in (*NUMERIC, *CAMPAIGN) if re.search(options.only, mutant.name)]
+    if options.since:
+        changed = changed_since(options.since)
+        mutants = [mutant for mutant in mutants if changed & {mutant.file, *mutant.tests.split()}]
     stale = []
     for mutant in mutants:
         try:
@@ -69,7 +80,7 @@ def main() -> int:
         except StaleMutantError as error:
             stale.append(str(error))
     if stale or not mutants:
-        say("\n".join(stale) or f"no mutant matches {options.only!r}")
+        say("\n".join(stale) or "no mutant is asked for")
         return 1
     if options.list:
         say("\n".join(f"{mutant.name}  ← {mutant.tests}" for mutant in mutants))
