@@ -113,7 +113,7 @@ def test_the_whole_page_stays_below_its_limit(store: Store, monkeypatch: pytest.
             truth="circle",
             answers={role: (Answer(name="circle", probability=0.9),) for role in ("clean", "infected", "cleaned")},
         )
-        sheet = SheetRecord(target="square", images=9, changed=1, shown=(image,), failed=0, searched=0, failures=())
+        sheet = SheetRecord(target="square", images=9, changed=1, shown=(image,), failed=0, failures=())
         write_sheet(store, folder, made.fingerprint, sheet)
     bare = len(page_of(Store(str(Path(store.url).parent / "other")), records))
     whole = page_of(store, records)
