@@ -14,7 +14,7 @@ from rich.tree import Tree
 
 from tbar_ray.campaign.live import LiveGroup, LiveStage
 from tbar_ray.campaign.live_view import STATES, facts_of
-from tbar_ray.campaign.stage_graph import FEW
+from tbar_ray.campaign.stage_graph import MOST_RUNNING
 from tbar_ray.execution.calls import State
 
 MARKS: dict[State, str] = {
@@ -52,12 +52,19 @@ class StageTree:
 
 
 def fitted(groups: Sequence[LiveGroup], room: int) -> list[LiveGroup]:
-    """The groups, folded by kind until they fit into some lines, as far as they can be."""
-    for few in range(FEW, 0, -1):
-        found = folded(groups, few)
+    """The groups, folded by kind and with fewer running stages until they fit into some lines, as far as they can."""
+    found: list[LiveGroup] = []
+    for few, most in ((3, MOST_RUNNING), (2, MOST_RUNNING), (1, MOST_RUNNING), (1, 8), (1, 4), (1, 2), (1, 1)):
+        found = [_cut(group, most) for group in folded(groups, few)]
         if sum(map(_lines, found)) <= room:
             break
     return found
+
+
+def _cut(group: LiveGroup, most: int) -> LiveGroup:
+    """A group with at most so many of its running stages; its own line says how many run."""
+    below = tuple(_cut(each, most) for each in group.below)
+    return group.model_copy(update={"running": group.running[:most], "below": below})
 
 
 def folded(groups: Sequence[LiveGroup], few: int) -> list[LiveGroup]:

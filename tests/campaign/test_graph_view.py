@@ -74,6 +74,15 @@ def test_where_lines_are_short_they_are_folded_by_kind() -> None:
     ]
 
 
+def test_where_many_run_on_few_lines_some_are_shown_and_their_number_stays() -> None:
+    stages = tuple(CUTTING.model_copy(update={"title": f"vector {place}"}) for place in range(12))
+    vectors = (LiveGroup(kind="vector", states={"running": 40, "waiting": 2}, running=stages),)
+    for room, running in ((14, 12), (13, 8), (9, 4), (3, 1), (1, 1)):
+        lines = shown(room=room, groups=vectors)
+        assert lines[1] == "└── 42 × vector: 2 waiting, 40 running"
+        assert len(lines) == 2 + running
+
+
 def test_few_stay_apart_and_more_are_joined_with_all_below() -> None:
     (corpus,) = GRAPH
     models = [*corpus.below, *corpus.below]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tbar_ray.campaign import stage_graph
 from tbar_ray.campaign.live import LiveGroup, LiveState
 from tbar_ray.campaign.stage_graph import MOST_GROUPS, MOST_RUNNING, StageGraph
 from tbar_ray.execution.calls import Snapshot, StageStatus, State
@@ -107,6 +108,7 @@ def test_of_many_stages_few_groups_are_told_in_a_small_file(attacks: int, sizes:
     stages = stages_in_order([output for each in planned for output in each.graph.outputs])
     assert sum(state.counts.values()) == len(stages)
     assert state.counts["running"] == len(busy)
+    assert all(len(group.running) <= MOST_RUNNING for group in every)
     assert len(state.model_dump_json()) < 10_000
 
 
@@ -116,3 +118,11 @@ def test_stages_that_are_added_again_stay_as_they_are() -> None:
     before = graph.groups()
     graph.add(planned[0].graph.outputs)
     assert graph.groups() == before
+
+
+def test_where_groups_would_be_too_many_fewer_stages_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_of(trials(2, 2))
+    assert len(below(graph.groups(), *CHAIN)) == 4
+    monkeypatch.setattr(stage_graph, "MOST_GROUPS", 12)
+    (paths,) = below(graph.groups(), *CHAIN)
+    assert paths.states == {"waiting": 4}
