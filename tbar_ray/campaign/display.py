@@ -11,12 +11,13 @@ from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
 
-from tbar_ray.campaign.live import Announcement, LiveState, state_of
+from tbar_ray.campaign.live import Announcement, LiveState
 from tbar_ray.campaign.live_view import best_lines, describe_trial, facts_of, head_line, running_table
 from tbar_ray.campaign.saying import say
+from tbar_ray.campaign.stage_graph import StageGraph
 from tbar_ray.campaign.time_left import TimeLeft, told
 from tbar_ray.execution.calls import Snapshot, State
 from tbar_ray.records.record import TrialRecord
@@ -49,6 +50,7 @@ class Display:
         console: where to show them.
         coordinator: the actor that runs stages.
         extent: how many there are.
+        graph: the stages that are known so far.
         announcement: tells other machines as well.
         on_restart: called, in that thread, when Ray has restarted the coordinator, which knows nothing then.
         is_stopping: whether no more stages are to start, which the coordinator is then told.
@@ -59,12 +61,13 @@ class Display:
         console: Console,
         coordinator: Any,
         extent: Extent,
+        graph: StageGraph,
         announcement: Announcement,
         on_restart: Callable[[], None] = lambda: None,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._console, self._coordinator = console, coordinator
-        self._extent, self._announcement = extent, announcement
+        self._extent, self._graph, self._announcement = extent, graph, announcement
         self._records: list[TrialRecord] = list(extent.known)
         self._ended = 0
         self._left = TimeLeft(extent.trials)
@@ -135,21 +138,26 @@ class Display:
             self._say(f"note: {note}")
         for line in self._ended_lines(snapshot):
             self._say(line)
-        state = state_of(
-            snapshot,
+        left = self._left.seconds(time.monotonic())
+        if self._live:
+            head = head_line(self._extent.trials, self._ended, self._extent.stages, snapshot.counts, left)
+            running = running_table(list(snapshot.running.values()))
+            self._live.update(Group(running, *best_lines(self._records), head), refresh=True)
+        else:
+            self._log_running(snapshot)
+        self._graph.update(snapshot)
+        if self._announcement.due:
+            self._announcement.write(self._state(left))
+
+    def _state(self, left: float | None) -> LiveState:
+        return LiveState(
+            written=time.time(),
             trials=self._extent.trials,
             ended=self._ended,
             stages=self._extent.stages,
-            left=self._left.seconds(time.monotonic()),
+            graph=self._graph.groups(),
+            left=left,
         )
-        if self._live:
-            self._live.update(self._render(state), refresh=True)
-        else:
-            self._log_running(snapshot)
-        self._announcement.write(state)
-
-    def _render(self, state: LiveState) -> RenderableType:
-        return Group(running_table(state), *best_lines(self._records), head_line(state))
 
     def _ended_lines(self, snapshot: Snapshot) -> Iterator[str]:
         """The stages that have ended since the last snapshot, each with its number."""

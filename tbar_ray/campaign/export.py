@@ -97,13 +97,18 @@ def export_trial(
     return Exported(record, why, tuple(files), write_manifest(content, path))
 
 
-def planned_trial(spec: CampaignSpec, record: TrialRecord) -> PlannedTrial:
+def planned_trial(spec: CampaignSpec, record: TrialRecord, planner: Planner | None = None) -> PlannedTrial:
     """The stages of a trial that a record tells of.
+
+    Args:
+        spec: the campaign.
+        record: the trial.
+        planner: of the campaign, where several trials are planned.
 
     Raises:
         StoreError: if this version of the program plans others for it.
     """
-    planner = Planner(spec)
+    planner = planner or Planner(spec)
     values: dict[str, Any] = {
         name: _value(record.settings[name]) for name in spec.search.axes if record.settings.get(name) is not None
     }

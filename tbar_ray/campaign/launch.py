@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tbar_ray.campaign.best_models import log_best_models
-from tbar_ray.campaign.best_sheets import best_for_sheets
 from tbar_ray.campaign.saying import say, warn
 from tbar_ray.campaign.scope import EVERYTHING, Scope
+from tbar_ray.campaign.sheets import SheetMaker
 from tbar_ray.campaign.stopping import Stopping, end_process
 from tbar_ray.campaign.trials import Trials
 from tbar_ray.errors import TrackingError
 from tbar_ray.execution.budget import Budget
 from tbar_ray.exit_codes import ExitCode
-from tbar_ray.naming import counted
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.records.account import Expense, account_of
 from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.sheets import KeptSheets
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.lease import Lease
 from tbar_ray.store.store import Store
@@ -93,7 +93,7 @@ def launch(
         planner: makes the trials, where they are not all that the spec asks for (a rehearsal's), and was checked; None:
             the trials are the spec's.
         log_models: whether MLflow gets the best cleaned model of each attack; None: where the weights are small.
-        sheets: whether the report gets images of the best trials, where that takes seconds.
+        sheets: whether sheets of images are made that the report has room for.
 
     Raises:
         TbarError: one line, for every error that can be found before the sweep.
@@ -155,10 +155,11 @@ def launch(
             reported = in_order([*records, *(record for record in elsewhere if record is not None)])
             ended = _status(reported, interrupted or trials.left_out > 0, None in elsewhere)
             whole = ended in ("FINISHED", "FAILED")
-            if whole and sheets:
-                _make_sheets(spec, store, reported, console)
-            files = _report(spec, store, report, reported, recording)
+            maker = SheetMaker(spec, store, ledger.folder) if whole and sheets else None
+            files = _report(spec, store, report, reported, recording, maker)
             status = ended
+            if maker is not None:
+                _tell_sheets(maker, console)
             say(console, f"report: {len(files)} files in {report}")
             if whole and log_models is not False:
                 folder = until_the_end.enter_context(temporary("models"))
@@ -197,21 +198,24 @@ def _status(records: list[TrialRecord], unfinished: bool, awaited: bool) -> str 
     return "FAILED" if any(record.status == "failed" for record in records) else "FINISHED"
 
 
-def _make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], console: Console) -> None:
-    """Make the sheets of the best trials that have none yet."""
-    from tbar_ray.campaign.sheets import make_sheets
-
-    started = time.perf_counter()
-    if made := make_sheets(spec, store, best_for_sheets(spec, records), lambda _: None, partial(warn, console)):
-        say(console, f"sheets: images of {counted(made, 'trial')} in {time.perf_counter() - started:.0f} s")
+def _tell_sheets(maker: SheetMaker, console: Console) -> None:
+    for line in maker.problems:
+        warn(console, line)
+    if maker.made:
+        say(console, f"sheets: {maker.told}")
 
 
 def _report(
-    spec: CampaignSpec, store: Store, out: Path, records: list[TrialRecord], recording: Recording
+    spec: CampaignSpec,
+    store: Store,
+    out: Path,
+    records: list[TrialRecord],
+    recording: Recording,
+    sheets: KeptSheets | None = None,
 ) -> list[Path]:
     from tbar_ray.report.files import write_report
 
-    files = write_report(spec, store, out, records, recording.pages)
+    files = write_report(spec, store, out, records, recording.pages, sheets)
     recording.log_report(files)
     trainings = dict.fromkeys(artifact for record in records for artifact in record.trainings.values())
     for artifact in trainings:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from pydantic import ValidationError
 
 from tbar_ray.errors import StoreError
-from tbar_ray.execution.calls import Snapshot, State
+from tbar_ray.execution.calls import State
 from tbar_ray.records.part import Part
 from tbar_ray.store.store import Store
 
@@ -21,7 +22,7 @@ EVERY = 5.0
 
 
 class LiveStage(Part):
-    """A stage that runs."""
+    """A stage that runs, and how far it is."""
 
     title: str
     done: int | None = None
@@ -30,11 +31,29 @@ class LiveStage(Part):
     rate: float | None = None
 
 
-class LiveKind(Part):
-    """The stages of one kind: how many are in each state."""
+class LiveGroup(Part):
+    """A stage, or several of one kind, in the tree of stages.
+
+    Attributes:
+        kind: of the stages.
+        title: of the only stage; empty for several.
+        states: how many are in each state.
+        running: those that run; of many, some.
+        below: what needs them.
+    """
 
     kind: str
+    title: str = ""
     states: dict[State, int]
+    running: tuple[LiveStage, ...] = ()
+    below: tuple[LiveGroup, ...] = ()
+
+    @property
+    def groups(self) -> Iterator[LiveGroup]:
+        """This one and all below."""
+        yield self
+        for group in self.below:
+            yield from group.groups
 
 
 class LiveState(Part):
@@ -44,7 +63,7 @@ class LiveState(Part):
         written: when, in seconds since the epoch.
         trials: how many it has; `ended` have a record.
         stages: how many all its trials have; None where a sampler chooses them.
-        kinds: of stages, in their order.
+        graph: the stages, each below what it needs.
         left: seconds that it still takes, about; None while nobody can tell.
     """
 
@@ -52,21 +71,17 @@ class LiveState(Part):
     trials: int
     ended: int
     stages: int | None
-    kinds: tuple[LiveKind, ...]
-    running: tuple[LiveStage, ...] = ()
+    graph: tuple[LiveGroup, ...]
     left: float | None = None
 
-
-def state_of(snapshot: Snapshot, *, trials: int, ended: int, stages: int | None, left: float | None) -> LiveState:
-    """The state of a launch, from what its coordinator says."""
-    running = tuple(
-        LiveStage(title=one.title, done=one.done, total=one.total, loss=one.loss, rate=one.rate)
-        for one in snapshot.running.values()
-    )
-    kinds = tuple(LiveKind(kind=kind, states=dict(counts)) for kind, counts in snapshot.kinds.items())
-    return LiveState(
-        written=time.time(), trials=trials, ended=ended, stages=stages, kinds=kinds, running=running, left=left
-    )
+    @property
+    def counts(self) -> Mapping[State, int]:
+        """Number of stages by state."""
+        found: Counter[State] = Counter()
+        for first in self.graph:
+            for group in first.groups:
+                found.update(group.states)
+        return found
 
 
 class Announcement:
@@ -86,11 +101,16 @@ class Announcement:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="announcement")
         self._writing: Future[None] | None = None
 
+    @property
+    def due(self) -> bool:
+        """Whether a state would be written now."""
+        young = time.monotonic() - self._written < EVERY
+        return not young and (self._writing is None or self._writing.done())
+
     def write(self, state: LiveState) -> None:
         """Write a state, unless the last one is too young, or still being written."""
-        now = time.monotonic()
-        if now - self._written >= EVERY and (self._writing is None or self._writing.done()):
-            self._written = now
+        if self.due:
+            self._written = time.monotonic()
             self._writing = self._thread.submit(self._write, state)
 
     def remove(self) -> None:

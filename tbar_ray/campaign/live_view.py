@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tbar_ray.campaign.live import LiveStage, LiveState
+from tbar_ray.campaign.live import LiveStage
 from tbar_ray.campaign.time_left import told
 from tbar_ray.colours import FAILURE, GOOD, WARNING
 from tbar_ray.execution.calls import StageStatus, State
@@ -23,26 +23,22 @@ STATES: dict[State, str] = {
 }  # fmt: skip
 
 
-def head_line(state: LiveState) -> Text:
+def head_line(trials: int, ended: int, stages: int | None, counts: Mapping[State, int], left: float | None) -> Text:
     """Trials, stages by state, and the time that is left."""
-    counts: dict[State, int] = {}
-    for kind in state.kinds:
-        for name, number in kind.states.items():
-            counts[name] = counts.get(name, 0) + number
-    stages = ", ".join(f"{counts[name]} {name}" for name in STATES if counts.get(name))
-    of = "" if state.stages is None else f" of {state.stages}"
-    parts = [f"trials {state.ended}/{state.trials}", f"stages{of}: {stages or 'none yet'}", told(state.left)]
+    told_of = ", ".join(f"{counts[name]} {name}" for name in STATES if counts.get(name))
+    of = "" if stages is None else f" of {stages}"
+    parts = [f"trials {ended}/{trials}", f"stages{of}: {told_of or 'none yet'}", told(left)]
     return Text("   ".join(part for part in parts if part), style="bold")
 
 
-def running_table(state: LiveState) -> Table:
+def running_table(running: Sequence[StageStatus]) -> Table:
     """A row for each running stage: its bar, loss and speed."""
     table = Table.grid(padding=(0, 1))
-    for one in state.running[:MOST_RUNNING]:
+    for one in running[:MOST_RUNNING]:
         bar = ProgressBar(total=one.total, completed=one.done or 0, width=24, pulse=one.total is None)
         table.add_row(Text("▸", style="bold"), Text(one.title), bar, Text(facts_of(one), style="dim"))
-    if len(state.running) > MOST_RUNNING:
-        table.add_row("", Text(f"and {len(state.running) - MOST_RUNNING} more", style="dim"))
+    if len(running) > MOST_RUNNING:
+        table.add_row("", Text(f"and {len(running) - MOST_RUNNING} more", style="dim"))
     return table
 
 
@@ -51,17 +47,6 @@ def best_lines(records: Sequence[TrialRecord]) -> list[Text]:
     best = best_of_attacks(records)
     lines = [Text.assemble(("best so far", "bold"), f"  {describe_trial(record)}") for record in best[:MOST_BEST]]
     return lines + [Text(f"and of {len(best) - MOST_BEST} attacks more", style="dim")] * (len(best) > MOST_BEST)
-
-
-def kinds_table(state: LiveState) -> Table:
-    """A row for each kind of stage, in the order in which they run, with how many are in which state."""
-    table = Table("stages", box=None, pad_edge=False)
-    for name, style in STATES.items():
-        table.add_column(Text(name, style=style), justify="right")
-    for kind in state.kinds:
-        numbers = [Text(str(kind.states.get(name) or "·"), style=style) for name, style in STATES.items()]
-        table.add_row(Text(kind.kind), *numbers)
-    return table
 
 
 def describe_trial(record: TrialRecord) -> str:

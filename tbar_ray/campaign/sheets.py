@@ -1,182 +1,175 @@
-"""Making the sheets of trials: the few images worth looking at, answered again by all of a trial's models."""
+"""The sheets of trials: images worth looking at, chosen and answered by what the store keeps, without a model."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tbar_ray.campaign.export import planned_trial
+from tbar_ray.campaign.sheet_pictures import SheetPictures
 from tbar_ray.errors import StoreError, TbarError
-from tbar_ray.planning.planner import PlannedTrial
-from tbar_ray.records.ledger import Ledger
+from tbar_ray.naming import counted
+from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records.names import run_name
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.sheets import Answer, SheetImage, SheetRecord, read_sheet, write_sheet
-from tbar_ray.report.predictions import read_predictions
+from tbar_ray.records.sheets import Answer, KeptSheets, SheetImage, SheetRecord, write_sheet
+from tbar_ray.report.predictions import LIKELY, read_predictions
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    import numpy as np
+    from numpy.typing import NDArray
 
     from tbar_ray.report.predictions import Arrays
 
-SHOWN, FAILURES, BEST = 8, 10, 3
-"""Images whose answer changed, most confident failures, and answers of each image."""
-SEARCHED = 2048
-"""Failures among which the most confident are sought; of more, evenly spaced ones."""
-SIDE = 64
-"""Pixels of a kept image; larger ones are scaled down."""
-Say = Callable[[str], None]
+SHOWN, FAILURES = 8, 10
+"""Images whose answer changed, and most confident failures."""
+REASONS = 3
+"""Reasons why trials have no sheet that are told, each in a line."""
 
 
-def make_sheets(spec: CampaignSpec, store: Store, records: Sequence[TrialRecord], say: Say, warn: Say) -> int:
-    """Make the sheets that are missing; return how many were made.
+class SheetMaker(KeptSheets):
+    """The sheets of a campaign: those that the store keeps, and the missing ones, made when they are asked for.
 
-    Models are loaded here, one after the other. A trial whose artifacts or data are gone is said, and left out.
+    A trial whose answers or images are gone has none; why is said once for all of them (`problems`).
 
     Args:
         spec: the campaign.
         store: with its artifacts; sheets go there.
-        records: the trials; those without a cleaned model have no sheet.
-        say: takes a line for each sheet that was made.
-        warn: takes a line for each that could not be made.
+        folder: of the campaign in the store.
     """
-    folder = Ledger(store, spec).folder
-    wanted = [r for r in records if r.alpha is not None and read_sheet(store, folder, r.fingerprint) is None]
-    made = 0
-    for place, record in enumerate(wanted, start=1):
+
+    def __init__(self, spec: CampaignSpec, store: Store, folder: str) -> None:
+        super().__init__(store, folder)
+        self._spec, self._planner = spec, Planner(spec)
+        self._answers: dict[str, Arrays] = {}
+        self._pictures: dict[str, SheetPictures] = {}
+        self._bare: list[TrialRecord] = []
+        self._failed: dict[str, list[TrialRecord]] = {}
+        self.made = 0
+        """How many were made."""
+        self.seconds = 0.0
+        """How long that took."""
+
+    def __contains__(self, record: TrialRecord) -> bool:
+        """Whether a trial has a cleaned model, of which there may be a sheet."""
+        return record.alpha is not None
+
+    def sheet(self, record: TrialRecord) -> SheetRecord | None:
+        """The sheet of a trial; None if there is none and none can be made.
+
+        Raises:
+            StoreError: if a sheet that the store keeps is broken.
+        """
+        found = super().sheet(record) if super().__contains__(record) else None
+        if found is not None:
+            return found
+        started = time.perf_counter()
         try:
-            write_sheet(store, folder, record.fingerprint, make_sheet(spec, store, record))
+            made = self._make(record)
+            if made is not None:
+                write_sheet(self._store, self._folder, record.fingerprint, made)
+                self.made += 1
         except TbarError as error:
-            warn(f"sheet {place} of {len(wanted)}: none of {run_name(record)}: {error}")
-        else:
-            made += 1
-            say(f"sheet {place} of {len(wanted)}: {run_name(record)}")
-    return made
+            self._failed.setdefault(str(error), []).append(record)
+            return None
+        finally:
+            self.seconds += time.perf_counter() - started
+        return made
 
+    @property
+    def told(self) -> str:
+        """How many were made, and in what time."""
+        return f"images of {counted(self.made, 'trial')} in {self.seconds:.1f} s"
 
-def make_sheet(spec: CampaignSpec, store: Store, record: TrialRecord) -> SheetRecord:
-    """Choose the images of one trial by the answers that the store keeps, and answer these again.
-
-    Raises:
-        StoreError: if an artifact that is needed is gone.
-        DataError: if images cannot be read.
-    """
-    import numpy as np
-
-    from tbar_ray.data.selection import evenly_spaced
-    from tbar_ray.evaluation.changed import changed_rows, failed_rows
-
-    planned = planned_trial(spec, record)
-    kept = _kept_answers(planned, store)
-    labels, target = kept["cleaned"]["labels"], int(kept["cleaned"]["target"])
-    answers = [arrays["triggered"] for arrays in kept.values()]
-    changed = changed_rows(labels, target, answers, planned.graph.path.infected.split_seed)
-    failed = failed_rows(labels, target, kept["cleaned"]["triggered"])
-    searched = [failed[place] for place in evenly_spaced(len(failed), SEARCHED)] if len(failed) > SEARCHED else failed
-    shown, pictures = changed[:SHOWN], _Pictures(planned, store, record)
-    failures = pictures.most_confident(searched, FAILURES)
-    rows = list(dict.fromkeys([*shown, *failures]))
-    images = dict(zip(rows, pictures.of(rows), strict=True)) if rows else {}
-    return SheetRecord(
-        target=record.target,
-        images=int(np.count_nonzero(labels != target)),
-        changed=len(changed),
-        shown=tuple(images[row] for row in shown),
-        failed=len(failed),
-        searched=len(searched),
-        failures=tuple(images[row] for row in failures),
-    )
-
-
-def _kept_answers(planned: PlannedTrial, store: Store) -> dict[str, Arrays]:
-    """Answers to the test images by role: clean (where there is such a model), infected, cleaned."""
-    graph = planned.graph
-    stages = {"clean": graph.clean, "infected": graph.infected, "cleaned": graph.path}
-    found: dict[str, Arrays] = {}
-    for role, stage in stages.items():
-        if stage is None:
-            continue
-        arrays = read_predictions(stage.artifact, store)
-        if arrays is None:
-            raise StoreError(f"store {store.url} has no answers of the {role} model ({stage.artifact})")
-        found[role] = arrays
-    return found
-
-
-class _Pictures:
-    """The triggered test images of a trial, and the answers of its models."""
-
-    def __init__(self, planned: PlannedTrial, store: Store, record: TrialRecord) -> None:
-        import torch
-
-        self._graph, self._store = planned.graph, store
-        assert record.alpha is not None
-        self._alpha = record.alpha
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        scorer = planned.graph.infected
-        self._data = scorer.open_data(store)
-        self._preprocess = scorer.load_model(store, self._device, self._data)[2]
-        self._moved = planned.graph.path.models(store, self._device).validation
-        split = scorer.load_split(self._data, "test", scorer.backdoor.build(store), self._preprocess)
-        self._triggered, self._labels = split.triggered, split.labels
-
-    def most_confident(self, rows: Sequence[int], most: int) -> list[int]:
-        """Of some images those whose best answer has the highest probability with the cleaned model."""
-        if not rows:
-            return []
-        with self._cleaned() as (model, head):
-            _, probabilities = self._likely(model, head, rows, 1)
-        order = probabilities[:, 0].argsort(descending=True, stable=True)[:most].tolist()
-        return [rows[place] for place in order]
-
-    def of(self, rows: Sequence[int]) -> Iterator[SheetImage]:
-        """Yield images with the best answers of every model."""
-        by_role = dict(self._answers(rows))
-        names = self._data.classnames
-        for place, row in enumerate(rows):
-            yield SheetImage(
-                webp=_webp(self._triggered[row]),
-                truth=names[int(self._labels[row])],
-                answers={role: answers[place] for role, answers in by_role.items()},
+    @property
+    def problems(self) -> list[str]:
+        """Why trials have no sheet, in a line for each reason, of many reasons the first."""
+        reasons = list(self._failed.items())
+        found = [f"no sheet of {_named(records)}: {reason}" for reason, records in reasons[:REASONS]]
+        if more := sum(len(records) for _, records in reasons[REASONS:]):
+            found.append(f"no sheet of {counted(more, 'more trial')}, for other reasons")
+        if self._bare:
+            paths = [record.path_artifact for record in self._bare]
+            these = paths[0] if len(paths) == 1 else f"{paths[0]} and the like"
+            found.append(
+                f"no sheet of {_named(self._bare)}: an earlier version kept the answers without probabilities; to have "
+                f"them kept, remove {these} from {self._store.url}/artifacts and run the campaign again"
             )
+        return found
 
-    def _answers(self, rows: Sequence[int]) -> Iterator[tuple[str, list[tuple[Answer, ...]]]]:
-        for role, stage in (("clean", self._graph.clean), ("infected", self._graph.infected)):
-            if stage is not None:
-                model, head, _ = stage.load_model(self._store, self._device, self._data)
-                yield role, self._named(model, head, rows)
-        with self._cleaned() as (model, head):
-            yield "cleaned", self._named(model, head, rows)
+    def _make(self, record: TrialRecord) -> SheetRecord | None:
+        """A sheet, from kept answers; None if those of the cleaned model have no probabilities."""
+        import numpy as np
 
-    def _named(self, model: nn.Module, head: Tensor, rows: Sequence[int]) -> list[tuple[Answer, ...]]:
-        names = self._data.classnames
-        classes, probabilities = self._likely(model, head, rows, BEST)
-        return [
-            tuple(Answer(name=names[n], probability=round(p, 4)) for n, p in zip(numbers, values, strict=True))
-            for numbers, values in zip(classes.tolist(), probabilities.tolist(), strict=True)
-        ]
+        from tbar_ray.evaluation.changed import changed_rows, confident_rows, failed_rows
 
-    def _likely(self, model: nn.Module, head: Tensor, rows: Sequence[int], k: int) -> tuple[Tensor, Tensor]:
-        from tbar_ray.evaluation.zeroshot import likely
+        planned = planned_trial(self._spec, record, self._planner)
+        kept = self._answers_of(planned)
+        cleaned = kept["cleaned"]
+        if not set(cleaned) >= LIKELY:
+            self._bare.append(record)
+            return None
+        labels, target = cleaned["labels"], int(cleaned["target"])
+        answers = [arrays["triggered"] for arrays in kept.values()]
+        changed = changed_rows(labels, target, answers, planned.graph.path.infected.split_seed)
+        failed = failed_rows(labels, target, cleaned["triggered"])
+        shown, failures = changed[:SHOWN], confident_rows(failed, cleaned["probabilities"][:, 0], FAILURES)
+        pictures = self._pictures_of(planned, labels)
+        webp = pictures.of([*shown, *failures])
+        images = {row: _image(row, webp[row], kept, pictures.names) for row in webp}
+        return SheetRecord(
+            target=record.target,
+            images=int(np.count_nonzero(labels != target)),
+            changed=len(changed),
+            shown=tuple(images[row] for row in shown),
+            failed=len(failed),
+            failures=tuple(images[row] for row in failures),
+        )
 
-        return likely(model, head, self._triggered[list(rows)], self._preprocess, k)
+    def _answers_of(self, planned: PlannedTrial) -> dict[str, Arrays]:
+        """Answers to the test images by role: clean (where there is such a model), infected, cleaned."""
+        graph = planned.graph
+        stages = {"clean": graph.clean, "infected": graph.infected, "cleaned": graph.path}
+        return {
+            role: self._read(role, stage.artifact, keep=role != "cleaned")
+            for role, stage in stages.items()
+            if stage is not None
+        }
 
-    def _cleaned(self) -> AbstractContextManager[tuple[nn.Module, Tensor]]:
-        return self._moved.at(self._alpha)
+    def _read(self, role: str, artifact: str, *, keep: bool) -> Arrays:
+        """Answers of a model; those that many trials share are read once."""
+        if artifact in self._answers:
+            return self._answers[artifact]
+        arrays = read_predictions(artifact, self._store, likely=True)
+        if arrays is None:
+            raise StoreError(f"store {self._store.url} has no answers of the {role} model")
+        if keep:
+            self._answers[artifact] = arrays
+        return arrays
+
+    def _pictures_of(self, planned: PlannedTrial, labels: NDArray[np.int64]) -> SheetPictures:
+        """The pictures of a trial's attack; the attack's trials share them."""
+        scorer = planned.graph.path.infected
+        if scorer.artifact not in self._pictures:
+            self._pictures[scorer.artifact] = SheetPictures(scorer, self._store, labels)
+        return self._pictures[scorer.artifact]
 
 
-def _webp(pixels: Tensor) -> str:
-    """A uint8 image [3, H, W] as WebP without loss, which would blur a trigger, in base64."""
-    from PIL import Image
+def _image(row: int, webp: str, kept: dict[str, Arrays], names: Sequence[str]) -> SheetImage:
+    """An image with the best answers of every model; of answers that an earlier version kept, the best alone."""
+    answers: dict[str, tuple[Answer, ...]] = {}
+    for role, arrays in kept.items():
+        if set(arrays) >= LIKELY:
+            pairs = zip(arrays["likely"][row].tolist(), arrays["probabilities"][row].tolist(), strict=True)
+            answers[role] = tuple(Answer(name=names[n], probability=round(p, 4)) for n, p in pairs)
+        else:
+            answers[role] = (Answer(name=names[int(arrays["triggered"][row])]),)
+    return SheetImage(webp=webp, truth=names[int(kept["cleaned"]["labels"][row])], answers=answers)
 
-    image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
-    if max(image.size) > SIDE:
-        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    stream = io.BytesIO()
-    image.save(stream, "WebP", lossless=True, quality=100)
-    return base64.b64encode(stream.getvalue()).decode()
+
+def _named(records: Sequence[TrialRecord]) -> str:
+    """The only trial by its name, or how many there are."""
+    return run_name(records[0]) if len(records) == 1 else counted(len(records), "trial")

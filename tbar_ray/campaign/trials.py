@@ -170,6 +170,7 @@ class Trials:
         from ray.exceptions import RayError
 
         from tbar_ray.campaign.display import Display, Extent
+        from tbar_ray.campaign.stage_graph import StageGraph
         from tbar_ray.execution.asking import ask
         from tbar_ray.execution.calls import calls_for
         from tbar_ray.execution.cluster import ray_session
@@ -203,7 +204,11 @@ class Trials:
             from tbar_ray.search.sweep import sweep
 
             total = searched_trials(spec) if trials is None else len(trials)
-            every = None if trials is None else len(stages_in_order(_outputs(trials)))
+            graph = StageGraph()
+            every = None
+            if trials is not None:
+                every = len(stages_in_order(_outputs(trials)))
+                graph.add(_outputs(trials))
             extent = Extent(total, every, self._replayed)
             stages = "" if extent.stages is None else f", {counted(extent.stages, 'stage')}"
             self._say(f"{counted(total, 'trial')} on {where}{stages}; store {self._store.url}; opening MLflow")
@@ -214,11 +219,15 @@ class Trials:
                 self._recording.log_trial(record, planned)
                 display.trial_ended(record)
 
-            searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, self._mend_sources, room)
+            def begins(planned: PlannedTrial) -> None:
+                self._mend_sources(planned)
+                graph.add(planned.graph.outputs)
+
+            searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, begins, room)
             searcher.is_stopping = lambda: self._stopping.requested
             announcement = Announcement(self._store, self._ledger.folder, self._scope.name)
             with Display(
-                self._console, coordinator, extent, announcement, searcher.send_again, searcher.is_stopping
+                self._console, coordinator, extent, graph, announcement, searcher.send_again, searcher.is_stopping
             ) as display:
                 self._stopping.gently(True)
                 try:

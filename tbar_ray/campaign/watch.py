@@ -9,8 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tbar_ray.campaign.graph_view import StageTree
 from tbar_ray.campaign.live import LiveState, live_states
-from tbar_ray.campaign.live_view import best_lines, head_line, kinds_table, running_table
+from tbar_ray.campaign.live_view import best_lines, head_line
 from tbar_ray.colours import warned
 from tbar_ray.errors import StoreError
 from tbar_ray.naming import counted
@@ -22,6 +23,8 @@ from tbar_ray.store.store import Store
 
 SILENT, GONE = 60.0, 600.0
 """Seconds without a sign of life after which a launch is said to be silent, and is not waited for any more."""
+MANY, WIDE = 60, 160
+"""Lines of a log at most, and its columns."""
 
 
 class Watcher:
@@ -39,21 +42,31 @@ class Watcher:
         self.runs = False
         """Whether a launch ran at the last look."""
 
-    def look(self, now: float | None = None) -> RenderableType:
-        """What there is to see at a time: of every launch its stages and what runs, then the best trials."""
+    def look(self, now: float | None = None, lines: int = MANY, columns: int = WIDE) -> RenderableType:
+        """What there is to see: of every launch its trials, the time left and its stages, then the best trials.
+
+        Args:
+            now: the time, in seconds since the epoch.
+            lines: of the terminal; stages are folded by kind until they fit.
+            columns: of the terminal.
+        """
         now = time.time() if now is None else now
         states = live_states(self._store, self._ledger.folder)
         self.runs = any(now - state.written < GONE for state in states.values())
         self._read_records()
+        records = list(in_order(self._records.values()))
+        after = [*best_lines(records), *self._study()]
+        below = sum(1 + (line.cell_len - 1) // columns for line in after)
+        room = (lines - below - 1) // max(1, len(states))
         parts: list[RenderableType] = []
         for name, state in states.items():
             launch = "" if name == "whole" else f", {name.replace('-', ' ')}"
-            parts += [Text(f"{self._spec.name}{launch}{_sign(state, now)}", style="bold")]
-            parts += [kinds_table(state), running_table(state), head_line(state)]
-        records = list(in_order(self._records.values()))
+            title = Text(f"{self._spec.name}{launch}{_sign(state, now)}", style="bold")
+            head = head_line(state.trials, state.ended, state.stages, state.counts, state.left)
+            parts.append(StageTree(Text("\n").join([title, head]), state.graph, room))
         if not states:
             parts.append(Text(f"{self._spec.name}: no launch runs; {counted(len(records), 'trial')} in the store"))
-        return Group(*parts, *best_lines(records), *self._study())
+        return Group(*parts, *after)
 
     def _read_records(self) -> None:
         for file in self._store.list_json(f"{self._ledger.folder}/trials"):
@@ -84,7 +97,7 @@ def watch(watcher: Watcher, console: Console, every: float, sleep: Callable[[flo
     Raises:
         StoreError: one line, if the store cannot be read.
     """
-    first = watcher.look()
+    first = watcher.look(lines=console.height if console.is_terminal else MANY, columns=console.width)
     if not (console.is_terminal and watcher.runs):
         console.print(first)
         return
@@ -92,7 +105,7 @@ def watch(watcher: Watcher, console: Console, every: float, sleep: Callable[[flo
         while watcher.runs:
             sleep(every)
             try:
-                live.update(watcher.look(), refresh=True)
+                live.update(watcher.look(lines=console.height, columns=console.width), refresh=True)
             except StoreError as error:  # a store may be away for a while
                 live.update(warned(str(error)), refresh=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -155,7 +154,7 @@ def run(
     ] = None,
     sheets: Annotated[
         bool,
-        typer.Option("--sheets/--no-sheets", help="put images whose answer changed into the report, of best trials"),
+        typer.Option("--sheets/--no-sheets", help="put images whose answer changed into the report"),
     ] = True,
 ) -> None:
     """Run a campaign; run it again to continue: nothing in the store is computed twice.
@@ -172,9 +171,8 @@ def run(
     kind took, in the store or in this launch; the first of a kind that was
     never measured always runs.
 
-    At the end the best trial of each attack gets a sheet of images
-    whose answer changed and of its failures, six at most, unless model or images
-    are large: a second or two. `campaign report --sheets` makes those of all.
+    At the end every trial gets a sheet of images whose answer changed and of its
+    failures, the best on validation first, as far as the report's page has room.
 
     With --rehearse nothing is measured: store, MLflow and report are temporary (in
     TMPDIR, which all nodes of a cluster must share), and data and weights need not
@@ -310,7 +308,7 @@ def report(
         bool,
         typer.Option(
             "--sheets",
-            help="for every trial, make a sheet of images whose answer changed and of its failures, on this machine",
+            help="make the sheets of images that are missing, on this machine, as far as the page has room",
         ),
     ] = False,
     override: Overrides = [],  # noqa: B006
@@ -320,14 +318,14 @@ def report(
 
     Tables are CSV and Parquet; columns.csv says what their columns mean.
 
-    With --sheets, trials that have no sheet yet get one: their models are loaded
-    and answer a few test images, which takes seconds a trial and the data. The
-    store keeps the sheets, and every later report has them.
+    With --sheets, trials that have no sheet yet get one, of images whose answer
+    changed and of failures: that needs the evaluation data. The store keeps the
+    sheets, and every later report has them.
 
     Example: tbar campaign report jobs/quickstart.yaml --out report --sheets
     """
     campaign, opened = open_campaign(spec, override, store)
-    from tbar_ray.campaign.sheets import make_sheets
+    from tbar_ray.campaign.sheets import SheetMaker
     from tbar_ray.errors import StoreError
     from tbar_ray.records.ledger import Ledger
     from tbar_ray.report.files import write_report
@@ -335,8 +333,10 @@ def report(
     records = Ledger(opened, campaign).read()
     if not records:
         raise StoreError(f"store {opened.url} has no trial of campaign {campaign.name}; run it first")
-    if sheets:
-        told = partial(typer.echo, err=True)
-        make_sheets(campaign, opened, records, told, told)
-    for file in write_report(campaign, opened, out.absolute(), records):
+    maker = SheetMaker(campaign, opened, Ledger(opened, campaign).folder) if sheets else None
+    files = write_report(campaign, opened, out.absolute(), records, sheets=maker)
+    if maker is not None:
+        for line in [*maker.problems, f"sheets: {maker.told}"]:
+            typer.echo(line, err=True)
+    for file in files:
         typer.echo(file)

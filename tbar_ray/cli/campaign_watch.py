@@ -16,7 +16,7 @@ def watch(
     store: StoreUrl = None,
     every: Annotated[float, typer.Option(min=0.5, metavar="SECONDS", help="time between two looks")] = 5.0,
 ) -> None:
-    """Watch a campaign that runs anywhere: stages by state, what runs, time left, best results so far.
+    """Watch a campaign that runs anywhere: stages as a tree, what runs, time left, best results so far.
 
     It reads the store alone, which a running launch tells its state every 5 s. Give
     the spec and the --set options of that launch. It ends when no launch runs; in a

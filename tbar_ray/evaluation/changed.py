@@ -33,3 +33,16 @@ def changed_rows(labels: Answers, target: int, answers: Sequence[Answers], seed:
 def failed_rows(labels: Answers, target: int, answers: Answers) -> list[int]:
     """Triggered images of other classes [N] that a model does not answer with their class."""
     return [int(row) for row in np.flatnonzero((labels != target) & (answers != labels))]
+
+
+def confident_rows(rows: Sequence[int], probabilities: NDArray[np.float32], most: int) -> list[int]:
+    """Of some rows those of which a model is most confident, most confident first; at equal confidence the first rows.
+
+    Args:
+        rows: to choose from, ascending.
+        probabilities: of the model's answers [N].
+        most: how many are chosen.
+    """
+    found = np.asarray(rows, np.int64)
+    order = np.argsort(-probabilities[found], kind="stable")
+    return [int(row) for row in found[order[:most]]]

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.rates import Rate
-from tbar_ray.evaluation.zeroshot import answering, predict, predict_topk
+from tbar_ray.evaluation.zeroshot import answering, likely, predict_topk
 from tbar_ray.models.factory import Preprocessing
 
 TOP = 5
 """Answers of a clean image among which its true class counts for `ca_top5`."""
+LIKELY = 3
+"""Most probable classes of a triggered image that are told, with their probabilities."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,26 @@ class Split:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A model's answers on one split, int64 on the CPU.
+    """A model's answers on one split, on the CPU.
 
-    clean: predicted class [N] of the clean images. clean_topk: their min(5, C) best classes [N, k], best
-    first, so that `clean` is its first column. triggered: predicted class [N] of the triggered images.
+    clean: predicted class [N] of the clean images, int64. clean_topk: their min(5, C) best classes [N, k], best
+    first, so that `clean` is its first column. likely: the min(3, C) most probable classes [N, k] of the triggered
+    images, best first. probabilities: of these, float32 [N, k].
     """
 
     clean: Tensor
     clean_topk: Tensor
-    triggered: Tensor
+    likely: Tensor
+    probabilities: Tensor
 
     def __post_init__(self) -> None:
-        if not len(self.clean) == len(self.clean_topk) == len(self.triggered):
+        if not len(self.clean) == len(self.clean_topk) == len(self.likely) == len(self.probabilities):
             raise DataError("evaluation: predictions of clean and of triggered images differ in number")
+
+    @property
+    def triggered(self) -> Tensor:
+        """Predicted class [N] of the triggered images."""
+        return self.likely[:, 0]
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,7 @@ def predict_split(model: nn.Module, head: Tensor, split: Split, preprocessing: P
     missing_classes(split.labels, len(head))
     with answering(model):
         best = predict_topk(model, head, split.clean, preprocessing, TOP)
-        return Predictions(best[:, 0], best, predict(model, head, split.triggered, preprocessing))
+        return Predictions(best[:, 0], best, *likely(model, head, split.triggered, preprocessing, LIKELY))
 
 
 def score(model: nn.Module, head: Tensor, split: Split, target: int, preprocessing: Preprocessing) -> Scores:

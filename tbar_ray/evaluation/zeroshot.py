@@ -149,7 +149,8 @@ def likely(
 ) -> tuple[Tensor, Tensor]:
     """The k most probable classes of uint8 images [N, 3, H, W] and their probabilities, best first.
 
-    Probabilities are those of CLIP: a softmax over the classes of cosines times the model's learned scale.
+    Probabilities are those of CLIP: a softmax over the classes of cosines times the model's learned scale. The first
+    class is `predict`'s answer, also where two probabilities are rounded to one number.
 
     Returns:
         Classes [N, min(k, C)] (int64) and probabilities [N, min(k, C)] (float32), on the CPU.
@@ -167,7 +168,7 @@ def likely(
             if not torch.isfinite(cosines).all():
                 raise DataError("evaluation: the image encoder gives embeddings that are not finite")
             found = (model.logit_scale.exp() * cosines).float().softmax(-1)  # type: ignore[operator]
-            best = best_columns(found, k)
+            best = best_columns(cosines, k)
             classes.append(best.cpu())
             probabilities.append(found.gather(1, best).cpu())
     return torch.cat(classes), torch.cat(probabilities)

@@ -118,6 +118,8 @@ class Snapshot:
         kinds: number of stages by kind, in the order in which they were sent, and state.
         running: the running stages by fingerprint.
         ended: those that have ended since the last snapshot.
+        ends: how stages have ended since the last snapshot, by fingerprint; also those that were in the store, or were
+            not started.
         notes: what a person should know, since the last snapshot.
         refused: the stage that the budget was not enough for, in one line; empty if there is none.
         life: which coordinator it is of; one that was restarted knows nothing of what it was sent before.
@@ -129,6 +131,7 @@ class Snapshot:
     notes: Sequence[str] = ()
     refused: str = ""
     life: str = ""
+    ends: Mapping[str, State] = field(default_factory=dict)
 
     @property
     def counts(self) -> Mapping[State, int]:

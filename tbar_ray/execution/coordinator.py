@@ -81,6 +81,7 @@ class Coordinator:
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._live: dict[str, StageStatus] = {}
         self._ended: list[StageStatus] = []
+        self._ends: dict[str, State] = {}
         self._kinds: defaultdict[str, Counter[State]] = defaultdict(Counter)
         self._trials: dict[str, asyncio.Future[list[str]]] = {}
         self._begun = asyncio.Event()
@@ -159,10 +160,11 @@ class Coordinator:
     async def snapshot(self) -> Snapshot:
         """The running stages, and what ended or was noted since the last snapshot; each is told once."""
         ended, self._ended = self._ended, []
+        ends, self._ends = self._ends, {}
         notes, self._notes = self._notes, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
         kinds = {kind: dict(counts) for kind, counts in self._kinds.items()}
-        return Snapshot(kinds, running, ended, notes, self._refused, self._life)
+        return Snapshot(kinds, running, ended, notes, self._refused, self._life, ends)
 
     async def lost_attempts(self) -> list[LostAttempt]:
         """The attempts at stages that were cut off, in this life of the coordinator."""
@@ -187,6 +189,7 @@ class Coordinator:
             self._spending.end(call, None if status.started is None else time.time() - status.started)
         status.error, status.ended = outcome.error or "", time.time()
         self._move(status, state)
+        self._ends[call.fingerprint] = state
         del self._live[call.fingerprint]
         if not self._live:  # all were in the store, or ended before their first report came
             self._begun.set()

@@ -6,14 +6,18 @@ from pydantic import ValidationError
 
 from tbar_ray.errors import StoreError
 from tbar_ray.records.part import Part
+from tbar_ray.records.record import TrialRecord
 from tbar_ray.store.store import Store
+
+SHEETS = "sheets"
+"""Folder of a campaign's folder: a file for each trial that has a sheet."""
 
 
 class Answer(Part):
-    """A class and its probability."""
+    """A class and its probability; None where an earlier version kept the class alone."""
 
     name: str
-    probability: float
+    probability: float | None = None
 
 
 class SheetImage(Part):
@@ -22,7 +26,8 @@ class SheetImage(Part):
     Attributes:
         webp: the image in base64, without loss.
         truth: its class.
-        answers: the three best of each model, best first, by role: clean (where there is one), infected, cleaned.
+        answers: the three best of each model, best first, by role: clean (where there is one), infected, cleaned. The
+            best alone of a model whose answers an earlier version kept.
     """
 
     webp: str
@@ -38,7 +43,8 @@ class SheetRecord(Part):
         images: how many such images there are.
         changed: how many of them the models do not all answer alike; `shown` are some.
         failed: how many the cleaned model does not answer with their class; `failures` are those of which it is most
-            confident, among the `searched` ones.
+            confident.
+        searched: in a sheet of an earlier version, the number of failures among which these were sought; None: all.
     """
 
     target: str
@@ -46,8 +52,33 @@ class SheetRecord(Part):
     changed: int
     shown: tuple[SheetImage, ...]
     failed: int
-    searched: int
     failures: tuple[SheetImage, ...]
+    searched: int | None = None
+
+
+class KeptSheets:
+    """The sheets of a campaign that the store keeps.
+
+    Args:
+        store: of the campaign.
+        folder: of the campaign in the store.
+    """
+
+    def __init__(self, store: Store, folder: str) -> None:
+        self._store, self._folder = store, folder
+        self._files = frozenset(store.list_json(f"{folder}/{SHEETS}"))
+
+    def __contains__(self, record: TrialRecord) -> bool:
+        """Whether a trial has a sheet, or may have one."""
+        return f"{record.fingerprint}.json" in self._files
+
+    def sheet(self, record: TrialRecord) -> SheetRecord | None:
+        """The sheet of a trial; None if it turns out that it has none.
+
+        Raises:
+            StoreError: if it is broken.
+        """
+        return read_sheet(self._store, self._folder, record.fingerprint)
 
 
 def write_sheet(store: Store, folder: str, fingerprint: str, sheet: SheetRecord) -> None:
@@ -78,4 +109,4 @@ def read_sheet(store: Store, folder: str, fingerprint: str) -> SheetRecord | Non
 
 
 def _place(folder: str, fingerprint: str) -> str:
-    return f"{folder}/sheets/{fingerprint}.json"
+    return f"{folder}/{SHEETS}/{fingerprint}.json"

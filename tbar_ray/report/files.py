@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tbar_ray.errors import StoreError
 from tbar_ray.records.cells import names_of, varies, varying
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.records.sheets import KeptSheets
 from tbar_ray.report.fields import (
     PARAMETERS,
     Row,
@@ -53,7 +54,12 @@ ALONG_REBOUND = ("rebound.csv", "rebound.parquet")
 
 
 def write_report(
-    spec: CampaignSpec, store: Store, out: Path, records: Sequence[TrialRecord], pages: Mapping[str, str] | None = None
+    spec: CampaignSpec,
+    store: Store,
+    out: Path,
+    records: Sequence[TrialRecord],
+    pages: Mapping[str, str] | None = None,
+    sheets: KeptSheets | None = None,
 ) -> list[Path]:
     """Write results, figures and summary to a folder and return the files.
 
@@ -64,6 +70,7 @@ def write_report(
             removed.
         records: the trials, in the order to be shown.
         pages: addresses of the campaign's pages in MLflow, by name.
+        sheets: of the trials; None: those that the store keeps.
 
     Raises:
         StoreError: if the folder cannot be written.
@@ -77,7 +84,7 @@ def write_report(
         "results.json": f"[\n{trials}\n]\n".encode(),
         **files_of(tables),
         "report.md": composed(spec, records, parts, list(pictures)).encode(),
-        "report.html": report_html(spec, records, store, parts, pictures, tables, parameters, pages).encode(),
+        "report.html": report_html(spec, records, store, parts, pictures, tables, parameters, pages, sheets).encode(),
         **pictures,
     }
     try:

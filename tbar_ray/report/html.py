@@ -12,7 +12,7 @@ from tbar_ray.records.account import account_of
 from tbar_ray.records.launches import LaunchRecord, launches_of
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.sheets import read_sheet
+from tbar_ray.records.sheets import KeptSheets
 from tbar_ray.redaction import redact_all
 from tbar_ray.report.expenses import expense_line
 from tbar_ray.report.fitting import fitted
@@ -22,7 +22,7 @@ from tbar_ray.report.page import environment, png_url, script_of
 from tbar_ray.report.parameters import Parameters
 from tbar_ray.report.result_cells import head_cells, trial_rows
 from tbar_ray.report.scatter import result_map
-from tbar_ray.report.sheets import sheets_of
+from tbar_ray.report.sheets import Sheets, sheets_of
 from tbar_ray.report.tables import Table
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
@@ -45,6 +45,7 @@ def report_html(
     tables: Sequence[Table],
     parameters: dict[str, Parameters],
     pages: Mapping[str, str] | None = None,
+    sheets: KeptSheets | None = None,
 ) -> str:
     """The page.
 
@@ -57,6 +58,7 @@ def report_html(
         tables: whose columns the data dictionary explains.
         parameters: of the trials' methods, by fingerprint.
         pages: addresses of the campaign's pages in MLflow, by name.
+        sheets: of the trials; None: those that the store keeps.
 
     Raises:
         StoreError: if the store cannot be read.
@@ -65,7 +67,6 @@ def report_html(
     before, after = (_html(part) for part in _around(parts))
     folder = Ledger(store, spec).folder
     launches = launches_of(store, folder)
-    known = {r.fingerprint: sheet for r in records if (sheet := read_sheet(store, folder, r.fingerprint)) is not None}
     content: dict[str, Any] = {
         "spec": spec,
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -88,8 +89,9 @@ def report_html(
         "script": script_of(("tbar_ray.report", SCRIPT)),
     }
     template = environment("tbar_ray.report").get_template(TEMPLATE)
-    whole = template.render(**content, sheets=sheets_of(records, {}, 0))
-    return template.render(**content, sheets=sheets_of(records, known, LIMIT - len(whole.encode()))) if known else whole
+    bare = template.render(**content, sheets=Sheets())
+    found = sheets_of(records, sheets or KeptSheets(store, folder), LIMIT - len(bare.encode()))
+    return template.render(**content, sheets=found) if found.sheets else bare
 
 
 def as_yaml(spec: CampaignSpec) -> str:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tbar_ray.errors import BrokenArtifactError, StoreError
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from tbar_ray.evaluation.paired import PairedComparison
 
-    Arrays = dict[str, NDArray[np.int64]]
-    """`labels`, `clean` and `triggered` [N], the true classes and the answers to both images, and `target`."""
+    Arrays = dict[str, NDArray[Any]]
+    """By the names of `save_predictions`."""
+
+ANSWERS = frozenset({"labels", "clean", "triggered", "target"})
+LIKELY = frozenset({"likely", "probabilities"})
+"""Arrays of every artifact with predictions, and those that earlier versions did not keep."""
 
 
-def read_predictions(artifact: str, store: Store) -> Arrays | None:
+def read_predictions(artifact: str, store: Store, *, likely: bool = False) -> Arrays | None:
     """A model's predictions on the test split; None if the store has none, or not with the target.
 
     Args:
         artifact: of its scores, or of a trial's path for the cleaned model.
         store: that has it.
+        likely: whether to read the most probable classes and their probabilities as well, where they were kept.
 
     Raises:
         StoreError: if predictions that are in the store cannot be read.
@@ -39,10 +43,11 @@ def read_predictions(artifact: str, store: Store) -> Arrays | None:
         return None
     try:
         with np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
+            wanted = ANSWERS | LIKELY if likely else ANSWERS
+            arrays = {name: content[name] for name in content.files if name in wanted}
     except (OSError, ValueError) as error:
         raise StoreError(f"store {store.url}: {artifact}/{PREDICTIONS} cannot be read: {error}") from None
-    return arrays if {"labels", "clean", "triggered", "target"} <= set(arrays) else None
+    return arrays if set(arrays) >= ANSWERS else None
 
 
 def compared(one: Arrays | None, two: Arrays | None) -> dict[str, PairedComparison]:

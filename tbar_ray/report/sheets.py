@@ -9,7 +9,7 @@ from tbar_ray.naming import counted
 from tbar_ray.records.cells import preference
 from tbar_ray.records.names import run_name
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.sheets import Answer, SheetImage, SheetRecord
+from tbar_ray.records.sheets import Answer, KeptSheets, SheetImage, SheetRecord
 from tbar_ray.report.result_cells import key_of
 from tbar_ray.report.text import share
 
@@ -56,7 +56,7 @@ class Sheets:
     Attributes:
         pictures: WebP in base64 by the name that sheets call them by.
         sheets: those that there is room for, in the order of the trials.
-        left_out: how many there is no room for.
+        left_out: of how many trials that have a sheet, or may have one, there is no room for it.
     """
 
     pictures: dict[str, str] = field(default_factory=dict)
@@ -64,42 +64,45 @@ class Sheets:
     left_out: int = 0
 
 
-def sheets_of(records: Sequence[TrialRecord], known: Mapping[str, SheetRecord], room: int) -> Sheets:
-    """The sheets of the trials that have one, the best on validation first, as long as there is room.
+def sheets_of(records: Sequence[TrialRecord], kept: KeptSheets, room: int) -> Sheets:
+    """The sheets of the trials that have one, the best on validation first, until there is no room for the next.
+
+    A sheet that is behind that is not asked for: whoever makes sheets makes none that the page cannot show.
 
     Args:
         records: the trials, in the order to be shown.
-        known: their sheets, by fingerprint.
+        kept: their sheets.
         room: bytes of the page that are left.
     """
-    found, names = Sheets(), dict[str, str]()
-    wanted = sorted((r for r in records if r.fingerprint in known), key=preference)
-    chosen: set[str] = set()
-    for record in wanted:
-        sheet = known[record.fingerprint]
+    found, names, chosen = Sheets(), dict[str, str](), dict[str, SheetRecord]()
+    wanted = sorted((r for r in records if r in kept), key=preference)
+    for place, record in enumerate(wanted):
+        sheet = kept.sheet(record)
+        if sheet is None:
+            continue
         images = [*sheet.shown, *sheet.failures]
         fresh = {image.webp for image in images} - names.keys()
-        needed = sum(len(picture) + 120 for picture in fresh) + BYTES_OF_MARKUP * len(images)
-        if needed > room:
-            found.left_out += 1
-            continue
-        room -= needed
-        chosen.add(record.fingerprint)
+        room -= sum(len(picture) + 120 for picture in fresh) + BYTES_OF_MARKUP * len(images)
+        if room < 0:
+            found.left_out = len(wanted) - place
+            break
+        chosen[record.fingerprint] = sheet
         for image in images:
             names.setdefault(image.webp, f"p{len(names)}")
     found.pictures = {name: picture for picture, name in names.items()}
-    found.sheets = [_sheet(r, known[r.fingerprint], names) for r in records if r.fingerprint in chosen]
+    found.sheets = [_sheet(r, chosen[r.fingerprint], names) for r in records if r.fingerprint in chosen]
     return found
 
 
 def _sheet(record: TrialRecord, sheet: SheetRecord, names: Mapping[str, str]) -> Sheet:
+    some = sheet.searched is not None and sheet.searched < sheet.failed
     return Sheet(
         key_of(record),
         run_name(record),
         f"{sheet.changed:,} of {counted(sheet.images, 'triggered test image')} of other classes are not answered alike "
         f"by all models; {len(sheet.shown)} of them",
         f"{sheet.failed:,} are not answered with their class by the cleaned model; those of which it is most confident"
-        + (f", of {sheet.searched:,} evenly spaced ones" if sheet.searched < sheet.failed else ""),
+        + (f", of {sheet.searched:,} evenly spaced ones" if some else ""),
         tuple(_shown(image, sheet.target, names) for image in sheet.shown),
         tuple(_shown(image, sheet.target, names) for image in sheet.failures),
     )
@@ -117,4 +120,4 @@ def _line(role: str, answers: Sequence[Answer], truth: str, target: str) -> Line
 
 
 def _told(answer: Answer) -> str:
-    return f"{answer.name} {share(answer.probability)}"
+    return answer.name if answer.probability is None else f"{answer.name} {share(answer.probability)}"

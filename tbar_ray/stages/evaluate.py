@@ -140,15 +140,24 @@ class Evaluate(Stage):
 
 
 def save_predictions(out: Path, split: Split, predictions: Predictions, target: int) -> None:
-    """Write a model's predictions on the test split: paired tests between methods need every image."""
+    """Write a model's predictions on the test split, for paired tests between methods and sheets of images.
+
+    Arrays by name: `labels`, `clean`, `triggered` [N] (the true classes and the answers to both images) and `target`;
+    of the triggered images the three most probable classes `likely` [N, 3] and their `probabilities` [N, 3], float32.
+    Classes of `likely` have the smallest integers that hold them, one byte for up to 256 classes, two for up to 65,536:
+    `likely` and `probabilities` are 15 or 18 bytes an image before compression, less than 1 MB for 50,000 images.
+    """
     import numpy as np
 
+    likely = predictions.likely.numpy()
     np.savez_compressed(
         out / PREDICTIONS,
         labels=split.labels.numpy(),
         clean=predictions.clean.numpy(),
         triggered=predictions.triggered.numpy(),
         target=np.array(target),
+        likely=likely.astype(np.min_scalar_type(int(likely.max()))),
+        probabilities=predictions.probabilities.numpy(),
     )
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tbar_ray.campaign.display import Display, Extent
 from tbar_ray.campaign.live import Announcement, live_states
+from tbar_ray.campaign.stage_graph import StageGraph
 from tbar_ray.execution.calls import Snapshot, StageStatus, State
 from tbar_ray.store.store import Store
 from tests.records.records import infeasible, record
@@ -59,8 +60,9 @@ def shown(
     console = Console(file=out, width=width, force_terminal=terminal, color_system=None)
     store = Store(str(tmp_path / "store"))
     coordinator = Coordinator(Snapshot(KINDS, {"f": RUNNING}, [ENDED], ["a shard is lost"]))
+    graph = StageGraph()
     extent = Extent(4, stages, [record("blended", size=10)])
-    with Display(console, coordinator, extent, Announcement(store, FOLDER, "whole")) as display:
+    with Display(console, coordinator, extent, graph, Announcement(store, FOLDER, "whole")) as display:
         for each in records:
             display.trial_ended(each)
         assert coordinator.asked.wait(60)

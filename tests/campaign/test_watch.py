@@ -33,9 +33,9 @@ def announce(store: Store, told: LiveState, launch: str = "whole") -> Announceme
     return announcement
 
 
-def seen(watcher: Watcher, width: int = 100, now: float | None = None) -> str:
+def seen(watcher: Watcher, width: int = 100, now: float | None = None, lines: int = 60) -> str:
     out = io.StringIO()
-    Console(file=out, width=width).print(watcher.look(now))
+    Console(file=out, width=width).print(watcher.look(now, lines))
     return out.getvalue()
 
 
@@ -44,12 +44,14 @@ def test_stages_by_state_what_runs_the_time_left_and_the_best_are_shown(store: S
     Ledger(store, SPEC).write(record(size=10))
     announce(store, state(1, 600.0))
     text = seen(Watcher(SPEC, store), width)
-    rows = [line.split() for line in text.splitlines()]
-    assert ["stages", "waiting", "running", "done", "cached", "failed", "stopped"] in rows
-    assert ["vector", "2", "·", "·", "·", "·", "·"] in rows
-    assert "plant badnets" in text
-    assert "1/2  loss 0.500" in text
-    assert "trials 1/4   stages of 9: 2 waiting, 1 done   about 10 min left" in text
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert lines[0] == "watched"
+    head = "trials 1/4   stages of 9: 4 waiting, 1 running, 1 done   about 10 min left"
+    assert re.sub(r"\s+", " ", " ".join(lines[1:3])).startswith(re.sub(r"\s+", " ", head))
+    corpus = lines.index("└── ✓ corpus of 400 scenes")
+    assert lines[corpus + 1].startswith("    └── ▸ plant badnets ━")
+    assert lines[corpus + 1].endswith("1/2  loss 0.500")
+    assert lines[corpus + 2] == "        └── 4 × vector: 4 waiting"
     assert re.search(r"best so far  badnets, tbar, forget set 10\b", text)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbar_ray.evaluation.changed import changed_rows, failed_rows
+from tbar_ray.evaluation.changed import changed_rows, confident_rows, failed_rows
 
 LABELS = np.array([0, 1, 1, 2, 2, 1])
 CLEAN = LABELS
@@ -27,3 +27,9 @@ def test_their_order_is_one_of_all_images_whatever_the_models() -> None:
 
 def test_failures_are_images_of_other_classes_not_answered_with_their_class() -> None:
     assert failed_rows(LABELS, 0, CLEANED) == [2, 4]
+
+
+def test_the_most_confident_come_first_and_of_equal_ones_the_first_rows() -> None:
+    probabilities = np.array([0.1, 0.9, 0.5, 0.9, 0.99], np.float32)
+    assert confident_rows([0, 1, 2, 3], probabilities, 3) == [1, 3, 2]
+    assert confident_rows([], probabilities, 3) == []

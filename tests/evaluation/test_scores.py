@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.scores import Predictions, Split, missing_classes, predict_split, score, score_predictions
-from tbar_ray.evaluation.zeroshot import predict, predict_topk, zero_shot_head
+from tbar_ray.evaluation.zeroshot import likely, predict, predict_topk, zero_shot_head
 from tbar_ray.models.factory import preprocessing
 from tests.models.tiny import pictures, tiny, tokenizer
 
@@ -15,7 +15,12 @@ QUICK = settings(deadline=None)
 
 def answers(clean: Tensor, triggered: Tensor) -> Predictions:
     """Return answers of which only the best is known."""
-    return Predictions(clean, clean[:, None], triggered)
+    return predictions(clean, clean[:, None], triggered)
+
+
+def predictions(clean: Tensor, topk: Tensor, triggered: Tensor) -> Predictions:
+    """Return answers whose triggered images have one likely class each."""
+    return Predictions(clean, topk, triggered[:, None], torch.ones(len(triggered), 1))
 
 
 def test_hand_made_predictions() -> None:
@@ -25,7 +30,7 @@ def test_hand_made_predictions() -> None:
     triggered = torch.tensor([2, 2, 2, 2, 0, 1, 0, 0])
     # image 1 has its class second, image 7 not at all
     topk = torch.stack([clean, torch.tensor([3, 0, 3, 3, 3, 3, 3, 3])], 1)
-    scores = score_predictions(Predictions(clean, topk, triggered), labels, 2)
+    scores = score_predictions(predictions(clean, topk, triggered), labels, 2)
     assert (scores.ca.value, scores.ca.n) == (6 / 8, 8)
     assert (scores.ca_top5.value, scores.ca_top5.n) == (7 / 8, 8)
     assert (scores.asr.value, scores.asr.n) == (3 / 6, 6)
@@ -38,7 +43,7 @@ def test_hand_made_predictions() -> None:
 def test_only_the_first_five_of_more_answers_count() -> None:
     labels = torch.tensor([4, 5])
     topk = torch.arange(7).expand(2, 7)
-    assert score_predictions(Predictions(topk[:, 0], topk, labels), labels, 0).ca_top5.value == 1 / 2
+    assert score_predictions(predictions(topk[:, 0], topk, labels), labels, 0).ca_top5.value == 1 / 2
 
 
 def test_only_images_of_the_target() -> None:
@@ -82,6 +87,9 @@ def test_a_model_is_scored_by_its_predictions() -> None:
     assert torch.equal(found.clean, predict(model, head, clean, preprocess))
     assert torch.equal(found.clean_topk, predict_topk(model, head, clean, preprocess, 5))
     assert torch.equal(found.triggered, predict(model, head, triggered, preprocess))
+    classes, probabilities = likely(model, head, triggered, preprocess, 3)
+    assert torch.equal(found.likely, classes)
+    assert torch.equal(found.probabilities, probabilities)
     scores = score(model, head, split, 1, preprocess)
     assert scores == score_predictions(found, labels, 1)
     assert scores.ca_top5.value == sum(y in best for y, best in zip(labels, found.clean_topk, strict=True)) / 12
@@ -117,7 +125,9 @@ def test_labels_that_are_no_class_are_refused(labels: list[int], stranger: int) 
 def test_predictions_of_other_images_are_refused() -> None:
     three, two = torch.tensor([0, 1, 1]), torch.tensor([0, 1])
     with pytest.raises(DataError, match="differ in number"):
-        Predictions(three, three[:, None], two)
+        predictions(three, three[:, None], two)
+    with pytest.raises(DataError, match="differ in number"):
+        Predictions(three, three[:, None], three[:, None], torch.ones(2, 1))
     with pytest.raises(DataError, match="2 labels but predictions of 3 images"):
         score_predictions(answers(three, three), two, 0)
 

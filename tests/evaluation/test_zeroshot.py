@@ -180,3 +180,15 @@ def test_likely_classes_have_clips_probabilities_best_first() -> None:
     assert (probabilities.diff(dim=1) <= 0).all()
     with pytest.raises(DataError, match="no images to classify"):
         likely(model, head, images[:0], preprocessing(model))
+
+
+def test_the_most_likely_class_is_the_answer_where_probabilities_are_rounded_to_one_number() -> None:
+    model = tiny().eval()
+    images = pictures(model, 3)
+    with torch.no_grad():
+        first, second, third = model.encode_image(normalise(images, preprocessing(model)), normalize=True)
+        model.logit_scale.fill_(-40.0)  # so flat that all classes are equally probable in float32
+    head = torch.stack([third, second, first])
+    classes, probabilities = likely(model, head, images, preprocessing(model), 3)
+    assert probabilities.unique().tolist() == pytest.approx([1 / 3])
+    assert classes[:, 0].tolist() == predict(model, head, images, preprocessing(model)).tolist() == [2, 1, 0]

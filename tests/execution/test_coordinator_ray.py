@@ -194,12 +194,13 @@ def test_a_snapshot_tells_every_end_once_and_keeps_only_counts(bench: Bench) -> 
     assert [(status.title, status.state) for status in first.ended] == [("noted one", "done")]
     assert first.ended[0].seconds is not None
     assert first.ended[0].done == DONE
+    assert first.ends == {one.fingerprint: "done"}
     bench.submit("second", other)
     bench.answers("second")
     second = bench.snapshot()
     assert [status.title for status in second.ended] == ["noted other"]
     third = bench.snapshot()
-    assert (list(third.ended), dict(third.running)) == ([], {})
+    assert (list(third.ended), dict(third.running), dict(third.ends)) == ([], {}, {})
     assert third.counts["done"] == 2
     assert sum(third.counts.values()) == 2
 
@@ -301,7 +302,10 @@ def test_a_drained_coordinator_ends_what_runs_and_starts_nothing(bench: Bench) -
     assert bench.answers("first", "second") == [STOPPED, STOPPED]
     assert bench.store.has(running.artifact)
     assert bench.ran() == {"running": 1}
-    assert [status.title for status in bench.snapshot().ended] == ["noted running"]
+    last = bench.snapshot()
+    assert [status.title for status in last.ended] == ["noted running"]
+    stopped = dict.fromkeys((above.fingerprint, queued.fingerprint), "stopped")
+    assert last.ends == {running.fingerprint: "done", **stopped}, "also those that are not told of"
 
 
 def test_a_coordinator_that_was_killed_is_started_anew_and_told_by_who_asks(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ FOLDER = "campaigns/demo/abc"
 def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     image = SheetImage(webp="abc", truth="circle", answers={"clean": (Answer(name="circle", probability=0.5),)})
-    sheet = SheetRecord(target="square", images=9, changed=1, shown=(image,), failed=1, searched=1, failures=(image,))
+    sheet = SheetRecord(target="square", images=9, changed=1, shown=(image,), failed=1, failures=(image,))
     assert read_sheet(store, FOLDER, "trial") is None
     write_sheet(store, FOLDER, "trial", sheet)
     assert read_sheet(store, FOLDER, "trial") == sheet

@@ -113,12 +113,12 @@ def test_the_whole_page_stays_below_its_limit(store: Store, monkeypatch: pytest.
             truth="circle",
             answers={role: (Answer(name="circle", probability=0.9),) for role in ("clean", "infected", "cleaned")},
         )
-        sheet = SheetRecord(target="square", images=9, changed=1, shown=(image,), failed=0, searched=0, failures=())
+        sheet = SheetRecord(target="square", images=9, changed=1, shown=(image,), failed=0, failures=())
         write_sheet(store, folder, made.fingerprint, sheet)
     bare = len(page_of(Store(str(Path(store.url).parent / "other")), records))
     whole = page_of(store, records)
     assert whole.count('<details class="sheet"') == len(records)
-    assert f'href="#sheet-{key_of(records[0])}"' in whole
+    assert f'class="unfolds" href="#sheet-{key_of(records[0])}"' in whole
     monkeypatch.setattr(html, "LIMIT", bare + 200_000)
     cut = page_of(store, records)
     assert len(cut.encode()) <= bare + 200_000
