@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -25,21 +25,21 @@ from tbar_ray.planning.studies import searched_trials
 from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges
-from tbar_ray.records.writing import UNREADABLE, RecordWriter
+from tbar_ray.records.writing import UNREADABLE, RecordWriter, objective_values
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.recording import Recording
 
 if TYPE_CHECKING:
     from tbar_ray.execution.calls import LostAttempt
-    from tbar_ray.search.proposals import Proposals
+    from tbar_ray.search.proposals import Proposal, Proposals
 
 PATIENCE = 10.0
 """Seconds that the sweep waits for its first stage to run; a cluster may have to start a host for it."""
 
 
 class Trials:
-    """The trials of one launch. Trials of a grid that are in the store are read from it; the others run on Ray.
+    """The trials of one launch. Those that are in the store are read from it, without Ray; the others run on Ray.
 
     Args:
         planner: makes them from the spec.
@@ -82,19 +82,16 @@ class Trials:
 
     def run(self, address: str | None, until_the_end: ExitStack) -> None:
         """Run all trials, on a Ray that lasts as long as a stack."""
-        if self._spec.search.sampler != "grid":
-            self._recording.check()
-            self._sweep(address, until_the_end, None)
-            return
-        grid = self._planner.grid()
-        trials = self._scope.part(grid)
-        self._elsewhere = {planned.fingerprint for planned in grid} - {planned.fingerprint for planned in trials}
-        if self._scope.share is not None:
-            self._say(f"share {self._scope.share} has {len(trials):,} of {counted(len(grid), 'trial')}")
-        left = self._chosen(self._replay(trials))
+        grid = self._spec.search.sampler == "grid"
+        proposals, total = self._listed() if grid else self._searched(until_the_end)
+        left = self._replay(proposals, total)
+        total -= len(self._replayed)
+        if grid:
+            left = self._chosen(left)
+            total = len(left)
         self._recording.check()
         if left:
-            self._sweep(address, until_the_end, left)
+            self._sweep(address, until_the_end, left, None if grid else proposals, total)
 
     def interrupted(self) -> bool:
         """Whether trials were not run: some were never handed out, or have not ended."""
@@ -118,28 +115,54 @@ class Trials:
         gone = record is not None and record.status != "failed" and not self._store.has(record.path_artifact)
         return None if gone else record
 
-    def _replay(self, trials: list[PlannedTrial]) -> list[PlannedTrial]:
-        """Read the trials of a grid that are in the store, without Ray; return the remaining ones."""
+    def _listed(self) -> tuple[Proposals, int]:
+        """The trials of the grid that are this launch's, and their number."""
+        from tbar_ray.search.proposals import GivenTrials
+
+        grid = self._planner.grid()
+        trials = self._scope.part(grid)
+        self._elsewhere = {planned.fingerprint for planned in grid} - {planned.fingerprint for planned in trials}
+        if self._scope.share is not None:
+            self._say(f"share {self._scope.share} has {len(trials):,} of {counted(len(grid), 'trial')}")
+        return GivenTrials(trials), len(trials)
+
+    def _searched(self, until_the_end: ExitStack) -> tuple[Proposals, int]:
+        """What a sampler proposes, whose study is kept in the store, and the number of trials."""
+        from tbar_ray.search.samplers import build_proposals
+        from tbar_ray.search.study_journal import StudyJournal
+
+        scratch = until_the_end.enter_context(temporary("study"))
+        journal = StudyJournal(self._store, self._ledger.folder, scratch)
+        return build_proposals(self._planner, journal), searched_trials(self._spec)
+
+    def _replay(self, proposals: Proposals, total: int) -> list[Proposal]:
+        """Read the trials that are in the store, without Ray; return the remaining ones that are proposed so far.
+
+        A sampler is told the results that it reads, and goes on from them.
+        """
         writer = RecordWriter(self._store)
         left = []
-        for planned in trials:
+        while (proposal := proposals.next()) is not None:
+            planned = proposal.planned
             self._mend_sources(planned)
             record = self._known(writer, planned)
             if record is None:
-                left.append(planned)
+                left.append(proposal)
                 continue
             self._ledger.write(record)
             self._recording.log_trial(record, planned)
             self._replayed.append(record)
             self._keys.add(planned.fingerprint)
-        if self._keys:
-            which = "all" if not left else f"{len(self._keys)} of"
-            self._say(f"{which} {len(trials)} trials are in the store {self._store.url}")
+            proposal.tell(objective_values(record, planned.trial.spec.evaluation.min_retention))
+        if self._replayed:
+            which = "all" if len(self._replayed) == total else f"{len(self._replayed):,} of"
+            self._say(f"{which} {total:,} trials are in the store {self._store.url}")
         return left
 
-    def _chosen(self, left: list[PlannedTrial]) -> list[PlannedTrial]:
+    def _chosen(self, left: list[Proposal]) -> list[Proposal]:
         """Those of the remaining trials that this launch is to run."""
-        chosen = self._scope.chosen(left, self._ledger)
+        kept = {planned.fingerprint for planned in self._scope.chosen([one.planned for one in left], self._ledger)}
+        chosen = [proposal for proposal in left if proposal.planned.fingerprint in kept]
         self.left_out = len(left) - len(chosen)
         if self._scope.retry_failed:
             self._say(
@@ -160,8 +183,23 @@ class Trials:
         for line in self._sources.discard_outdated(planned.graph.outputs):
             self._say(line)
 
-    def _sweep(self, address: str | None, until_the_end: ExitStack, trials: list[PlannedTrial] | None) -> None:
-        """Run the given trials on Ray, or those that a sampler proposes."""
+    def _sweep(
+        self,
+        address: str | None,
+        until_the_end: ExitStack,
+        left: list[Proposal],
+        rest: Proposals | None,
+        total: int,
+    ) -> None:
+        """Run trials on Ray.
+
+        Args:
+            address: of the cluster.
+            until_the_end: keeps a Ray that is started here.
+            left: the trials that are known.
+            rest: proposes further ones; None if these are all.
+            total: how many there will be.
+        """
         address = resolve_address(address)
         if address != "local":
             check_reachable(address)  # before what takes seconds to import
@@ -195,24 +233,23 @@ class Trials:
             coordinator_of(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
-            first = self._first_stages(trials, at_first)
+            first = _outputs(left[:at_first])
             if first:
                 coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
                 ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
             self._recording.open()
+            from tbar_ray.search.proposals import GivenTrials, Resumed
             from tbar_ray.search.searcher import CampaignSearcher
             from tbar_ray.search.sweep import sweep
 
-            total = searched_trials(spec) if trials is None else len(trials)
             graph = StageGraph()
             every = None
-            if trials is not None:
-                every = len(stages_in_order(_outputs(trials)))
-                graph.add(_outputs(trials))
+            if rest is None:
+                every = len(stages_in_order(_outputs(left)))
+                graph.add(_outputs(left))
             extent = Extent(total, every, self._replayed)
             stages = "" if extent.stages is None else f", {counted(extent.stages, 'stage')}"
             self._say(f"{counted(total, 'trial')} on {where}{stages}; store {self._store.url}; opening MLflow")
-            proposals = self._proposals(trials, until_the_end)
             self._recording.wait_until_open()
 
             def ended(record: TrialRecord, planned: PlannedTrial) -> None:
@@ -223,6 +260,7 @@ class Trials:
                 self._mend_sources(planned)
                 graph.add(planned.graph.outputs)
 
+            proposals = Resumed(left, rest or GivenTrials(()))
             searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, begins, room)
             searcher.is_stopping = lambda: self._stopping.requested
             announcement = Announcement(self._store, self._ledger.folder, self._scope.name)
@@ -242,34 +280,16 @@ class Trials:
                     self._keys.update(searcher.ended)
                     self._left_to_do = set(searcher.handed_out) - searcher.ended
 
-    def _proposals(self, trials: list[PlannedTrial] | None, until_the_end: ExitStack) -> Proposals:
-        """The given trials, or those that a sampler proposes, whose study is kept in the store."""
-        from tbar_ray.search.proposals import GivenTrials
-        from tbar_ray.search.samplers import build_proposals
-        from tbar_ray.search.study_journal import StudyJournal
-
-        if trials is not None:
-            return GivenTrials(trials)
-        scratch = until_the_end.enter_context(temporary("study"))
-        return build_proposals(self._planner, StudyJournal(self._store, self._ledger.folder, scratch))
-
     def _spending(self) -> Spending | None:
         if self._budget is None:
             return None
         known = measured_rates(self._store, self._spec.model.architecture)
         return Spending(self._budget, time.time(), known)
 
-    def _first_stages(self, trials: list[PlannedTrial] | None, many: int) -> list[Stage]:
-        """Stages that the first trials will need: for a grid the outputs of so many, for a search the model."""
-        if trials is None:
-            clean = self._planner.foundation().clean
-            return [] if clean is None else stages_in_order([clean])[-1:]
-        return _outputs(trials[:many])
-
     def _say(self, text: str) -> None:
         say(self._console, f"campaign {self._spec.name}: {text}")
 
 
-def _outputs(trials: list[PlannedTrial]) -> list[Stage]:
+def _outputs(proposals: Sequence[Proposal]) -> list[Stage]:
     """The stages that some trials wait for."""
-    return [stage for planned in trials for stage in planned.graph.outputs]
+    return [stage for proposal in proposals for stage in proposal.planned.graph.outputs]

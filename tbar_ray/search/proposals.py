@@ -40,6 +40,22 @@ class GivenTrials(Proposals):
         return Proposal(self._trials.popleft(), lambda _: None) if self._trials else None
 
 
+class Resumed(Proposals):
+    """What is left of other proposals: those that were drawn from them already, then whatever they propose next.
+
+    Args:
+        drawn: the first, in their order.
+        rest: where they come from.
+    """
+
+    def __init__(self, drawn: Iterable[Proposal], rest: Proposals) -> None:
+        self._drawn, self._rest = deque(drawn), rest
+
+    def next(self) -> Proposal | None:
+        """One that was drawn, else the next."""
+        return self._drawn.popleft() if self._drawn else self._rest.next()
+
+
 class SeparateStudies(Proposals):
     """One study per method or attack, one after another: equal budgets, and none sees another's trials."""
 

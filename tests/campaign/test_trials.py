@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from rich.console import Console
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.campaign.trials import Trials
-from tbar_ray.planning.planner import Planner
+from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.share import Share
 from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.record import TrialRecord
+from tbar_ray.search.journal_place import FILE
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 from tbar_ray.tracking.recording import Recording
@@ -30,31 +33,34 @@ def trials(made: CampaignSpec, folder: Path, scope: Scope = EVERYTHING, console:
     return Trials(Planner(made), ledger, recording, console, Stopping(lambda: None), lambda _: None, scope)
 
 
-@pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (2, 2), (9, 4)])
-def test_a_grid_begins_with_the_outputs_of_as_many_trials_as_run_at_a_time(
-    concurrency: int, expected: int, tmp_path: Path
-) -> None:
-    axes = {"attack": ["badnets", "blended"], "forget_size": [10, 20]}
-    made = spec(search={"axes": axes})
-    found = trials(made, tmp_path)._first_stages(Planner(made).grid(), concurrency)
-    assert [stage.kind for stage in found] == ["path", "visibility"] * expected
-    assert len({stage.fingerprint for stage in found if stage.kind == "path"}) == expected
-
-
 SEARCH: dict[str, Any] = {
     "sampler": "tpe", "trials": 4, "axes": {"attack": ["badnets"], "alpha": {"low": 0.0, "high": 1.0}}
 }  # fmt: skip
 
 
-def test_a_search_begins_with_the_clean_model(tmp_path: Path) -> None:
-    made = spec(search=SEARCH)
-    (found,) = trials(made, tmp_path)._first_stages(None, 4)
-    assert found.fingerprint == Planner(made).foundation().clean.fingerprint
+@pytest.mark.parametrize("known", [0, 1, 3, 4])
+def test_a_search_takes_what_the_store_has_and_runs_the_rest(
+    known: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, console = spec(search={**SEARCH, "concurrency": 2}), Console(file=io.StringIO(), width=200)
+    launched, taken = trials(made, tmp_path, console=console), Counter[str]()
 
+    def in_the_store(_: object, planned: PlannedTrial) -> TrialRecord | None:
+        taken["seen"] += 1
+        return record(fingerprint=planned.fingerprint) if taken["seen"] <= known else None
 
-def test_a_search_over_given_weights_has_nothing_to_begin_with(tmp_path: Path) -> None:
-    made = spec(model={"architecture": "RN50", "pretrained": "openai"}, search=SEARCH)
-    assert trials(made, tmp_path)._first_stages(None, 4) == []
+    monkeypatch.setattr(launched, "_known", in_the_store)
+    run: list[tuple[int, int]] = []
+    monkeypatch.setattr(launched, "_sweep", lambda *given: run.append((len(given[2]), given[-1])))
+    with ExitStack() as stack:
+        launched.run(None, stack)
+    # batches of two: the second is proposed once the first has ended
+    assert run == {0: [(2, 4)], 1: [(1, 3)], 3: [(1, 1)], 4: []}[known]
+    assert len(launched.records()) == known
+    assert isinstance(console.file, io.StringIO)
+    told = {0: "", 1: "1 of 4", 3: "3 of 4", 4: "all 4"}[known]
+    assert (f"{told} trials are in the store" in console.file.getvalue()) is bool(known)
+    assert launched._ledger.store.exists(f"{launched._ledger.folder}/{FILE}") is (known > 1)  # of every whole batch
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ def test_what_a_launch_was_asked_for_is_what_it_runs(
     grid = Planner(made).grid()
     launched._ledger.write(failed(fingerprint=grid[1].fingerprint))
     run: list[str] = []
-    monkeypatch.setattr(launched, "_sweep", lambda _, __, left: run.extend(planned.fingerprint for planned in left))
+    monkeypatch.setattr(launched, "_sweep", lambda _, __, left, *___: run.extend(p.planned.fingerprint for p in left))
     launched.run(None, ExitStack())
     assert run == [planned.fingerprint for planned in grid[-expected:]]
     assert launched.left_out == left_out
@@ -97,7 +103,7 @@ def test_a_share_is_run_alone_and_knows_what_the_others_have(tmp_path: Path, mon
     launched._ledger.write(failed(fingerprint=bad.fingerprint))
     launched._ledger.write(record(fingerprint=gone.fingerprint))  # its path is not in the store any more
     run: list[str] = []
-    monkeypatch.setattr(launched, "_sweep", lambda _, __, left: run.extend(planned.fingerprint for planned in left))
+    monkeypatch.setattr(launched, "_sweep", lambda _, __, left, *___: run.extend(p.planned.fingerprint for p in left))
     launched.run(None, ExitStack())
     assert run == [mine.fingerprint]
     assert launched.left_out == 0
