@@ -19,6 +19,8 @@ DODGE = 0.022
 """The greatest shift of a line's marks, as a share of the axis."""
 ROOM = 0.14
 """Share of the axis that a label needs."""
+WIDE = 50
+"""Factor between the ends of an axis up to which ticks have room within a factor of ten."""
 LONG = 30
 """Letters of all names up to which they are written flat."""
 
@@ -81,7 +83,8 @@ class Scale:
             axes.xaxis.set_major_locator(FixedLocator(self._values))
             axes.xaxis.set_minor_locator(NullLocator())
         elif self.by_factor:
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            subs = (1, 2, 5) if high / low <= WIDE else (1,)
+            axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=MOST_TICKS))
         named = self._apart() if self.few and not self.by_factor else None
         axes.xaxis.set_major_formatter(
             FuncFormatter(lambda x, _: self.factor.form(_whole(x)) if named is None or x in named else "")

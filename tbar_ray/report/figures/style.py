@@ -95,6 +95,10 @@ def level_dashes(level: int) -> tuple[Any, str]:
     return DASHES[place], MARKERS[(place + turn) % len(MARKERS)]
 
 
+LEGEND = 2.0
+"""Inches that a figure is wider for its legend."""
+
+
 @cache
 def _east_asian_fonts() -> list[str]:
     """The installed ones of `EAST_ASIAN`."""
@@ -154,9 +158,9 @@ def message_figure(title: str, sentence: str) -> Figure:
 
 
 def titles(figure: Figure, title: str, note: str) -> None:
-    """Write the title on top and the note at the foot, wrapped to the figure's width."""
+    """Write the title on top, left of the legend, and the note at the foot, wrapped to their widths."""
     inches, height = figure.get_size_inches()
-    heading = textwrap.fill(title, int(inches * 8.6))
+    heading = textwrap.fill(title, int((inches - LEGEND * bool(figure.legends)) * 8.6))
     place = {} if figure.get_layout_engine() else {"y": 1 - 0.1 / height}
     figure.suptitle(heading, fontsize=12, fontweight="bold", color=INK, x=0.012, ha="left", **place)
     figure.supxlabel(textwrap.fill(note, int(inches * 15)), fontsize=8, color=FAINT, x=0.012, ha="left")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tbar_ray.report.figures import ablation_figure
@@ -132,3 +133,14 @@ def test_gaps_are_marked() -> None:
     assert marks["v"] == pytest.approx(20, rel=0.2)
     assert marks["x"] == pytest.approx(100, rel=0.2)
     assert "infeasible, no result" in text_of(figure)
+
+
+@pytest.mark.parametrize("high", [1e-5, 1e-3, 1.0])
+def test_ticks_of_many_values_do_not_overlap(high: float) -> None:
+    rates = [1e-6 * (high / 1e-6) ** (place / 19) for place in range(20)]
+    axes = ablation_figure([record(axes={"learning_rate": rate}) for rate in rates]).axes[0]
+    FigureCanvasAgg(axes.figure).draw()
+    shown = [label for label in axes.get_xticklabels() if label.get_text()]
+    extents = [label.get_window_extent() for label in shown if axes.bbox.x0 - 1 < label.get_window_extent().x1]
+    assert len(extents) > 1
+    assert all(one.x1 < other.x0 for one, other in pairwise(extents))

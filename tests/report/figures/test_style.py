@@ -103,3 +103,10 @@ def test_only_installed_fonts_are_named() -> None:
     from matplotlib.font_manager import get_font_names
 
     assert set(style._east_asian_fonts()) <= set(get_font_names()) & set(style.EAST_ASIAN)
+
+
+def test_a_title_ends_left_of_the_legend() -> None:
+    figure = alpha_figure([record(axes={"learning_rate": rate}) for rate in (1e-6, 1e-5)])
+    FigureCanvasAgg(figure).draw()
+    title, (legend,) = next(text for text in figure.texts if "Validation" in text.get_text()), figure.legends
+    assert title.get_window_extent().x1 < legend.get_window_extent().x0
