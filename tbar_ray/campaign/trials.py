@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -36,6 +38,32 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds that the sweep waits for its first stage to run; a cluster may have to start a host for it."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a launch has to run.
+
+    Attributes:
+        known: the trials that are known.
+        rest: proposes further ones; None if these are all.
+        total: how many there will be.
+    """
+
+    known: Sequence[Proposal]
+    rest: Proposals | None
+    total: int
+
+    @cached_property
+    def stages(self) -> int | None:
+        """How many stages there will be; None if that is not known."""
+        return len(stages_in_order(_outputs(self.known))) if self.rest is None else None
+
+    def proposals(self) -> Proposals:
+        """All of them, in their order."""
+        from tbar_ray.search.proposals import GivenTrials, Resumed
+
+        return Resumed(self.known, self.rest or GivenTrials(()))
 
 
 class Trials:
@@ -84,14 +112,15 @@ class Trials:
         """Run all trials, on a Ray that lasts as long as a stack."""
         grid = self._spec.search.sampler == "grid"
         proposals, total = self._listed() if grid else self._searched(until_the_end)
-        left = self._replay(proposals, total)
-        total -= len(self._replayed)
+        known = self._replay(proposals, total)
         if grid:
-            left = self._chosen(left)
-            total = len(left)
+            known = self._chosen(known)
+            left = Left(known, None, len(known))
+        else:
+            left = Left(known, proposals, total - len(self._replayed))
         self._recording.check()
-        if left:
-            self._sweep(address, until_the_end, left, None if grid else proposals, total)
+        if known:
+            self._sweep(address, until_the_end, left)
 
     def interrupted(self) -> bool:
         """Whether trials were not run: some were never handed out, or have not ended."""
@@ -183,33 +212,14 @@ class Trials:
         for line in self._sources.discard_outdated(planned.graph.outputs):
             self._say(line)
 
-    def _sweep(
-        self,
-        address: str | None,
-        until_the_end: ExitStack,
-        left: list[Proposal],
-        rest: Proposals | None,
-        total: int,
-    ) -> None:
-        """Run trials on Ray.
-
-        Args:
-            address: of the cluster.
-            until_the_end: keeps a Ray that is started here.
-            left: the trials that are known.
-            rest: proposes further ones; None if these are all.
-            total: how many there will be.
-        """
+    def _sweep(self, address: str | None, until_the_end: ExitStack, left: Left) -> None:
+        """Run what is left on Ray: one that is started here lasts until the end."""
         address = resolve_address(address)
         if address != "local":
             check_reachable(address)  # before what takes seconds to import
         prepare(address)
         import ray
-        from ray.exceptions import RayError
 
-        from tbar_ray.campaign.display import Display, Extent
-        from tbar_ray.campaign.stage_graph import StageGraph
-        from tbar_ray.execution.asking import ask
         from tbar_ray.execution.calls import calls_for
         from tbar_ray.execution.cluster import ray_session
         from tbar_ray.execution.fair_share import most_of
@@ -233,52 +243,64 @@ class Trials:
             coordinator_of(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before
-            first = _outputs(left[:at_first])
-            if first:
+            if first := _outputs(left.known[:at_first]):
                 coordinator.submit.remote("first", [], calls_for(first, Policy.of(spec.resources)))
                 ray.wait([coordinator.wait_until_begun.remote()], timeout=PATIENCE)
             self._recording.open()
-            from tbar_ray.search.proposals import GivenTrials, Resumed
-            from tbar_ray.search.searcher import CampaignSearcher
-            from tbar_ray.search.sweep import sweep
-
-            graph = StageGraph()
-            every = None
-            if rest is None:
-                every = len(stages_in_order(_outputs(left)))
-                graph.add(_outputs(left))
-            extent = Extent(total, every, self._replayed)
-            stages = "" if extent.stages is None else f", {counted(extent.stages, 'stage')}"
-            self._say(f"{counted(total, 'trial')} on {where}{stages}; store {self._store.url}; opening MLflow")
+            stages = "" if left.stages is None else f", {counted(left.stages, 'stage')}"
+            self._say(f"{counted(left.total, 'trial')} on {where}{stages}; store {self._store.url}; opening MLflow")
             self._recording.wait_until_open()
+            self._hand_out(left, coordinator, concurrency, room)
 
-            def ended(record: TrialRecord, planned: PlannedTrial) -> None:
-                self._recording.log_trial(record, planned)
-                display.trial_ended(record)
+    def _hand_out(self, left: Left, coordinator: Any, concurrency: int, room: Callable[[], int] | None) -> None:
+        """Run what is left with Ray Tune, and show it.
 
-            def begins(planned: PlannedTrial) -> None:
-                self._mend_sources(planned)
-                graph.add(planned.graph.outputs)
+        Args:
+            left: the trials.
+            coordinator: the actor that runs their stages.
+            concurrency: trials in flight, at most.
+            room: how many there may be now; None for `concurrency`.
+        """
+        import ray
+        from ray.exceptions import RayError
 
-            proposals = Resumed(left, rest or GivenTrials(()))
-            searcher = CampaignSearcher(proposals, coordinator, self._ledger, ended, begins, room)
-            searcher.is_stopping = lambda: self._stopping.requested
-            announcement = Announcement(self._store, self._ledger.folder, self._scope.name)
-            with Display(
-                self._console, coordinator, extent, graph, announcement, searcher.send_again, searcher.is_stopping
-            ) as display:
-                self._stopping.gently(True)
-                try:
-                    sweep(searcher, total, concurrency, coordinator)
-                finally:
-                    self._stopping.gently(False)
-                    with suppress(RayError):  # whatever ends the sweep, this is no reason to end it otherwise
-                        self.lost_attempts = ray.get(coordinator.lost_attempts.remote(), timeout=PATIENCE)
-                    if searcher.over_budget:
-                        self.refused = ask(coordinator.snapshot.remote).refused
-                    self._handed_out, self._total = len(searcher.handed_out), total
-                    self._keys.update(searcher.ended)
-                    self._left_to_do = set(searcher.handed_out) - searcher.ended
+        from tbar_ray.campaign.display import Display, Extent
+        from tbar_ray.campaign.stage_graph import StageGraph
+        from tbar_ray.execution.asking import ask
+        from tbar_ray.search.searcher import CampaignSearcher
+        from tbar_ray.search.sweep import sweep
+
+        graph = StageGraph()
+        if left.rest is None:
+            graph.add(_outputs(left.known))
+
+        def ended(record: TrialRecord, planned: PlannedTrial) -> None:
+            self._recording.log_trial(record, planned)
+            display.trial_ended(record)
+
+        def begins(planned: PlannedTrial) -> None:
+            self._mend_sources(planned)
+            graph.add(planned.graph.outputs)
+
+        searcher = CampaignSearcher(left.proposals(), coordinator, self._ledger, ended, begins, room)
+        searcher.is_stopping = lambda: self._stopping.requested
+        extent = Extent(left.total, left.stages, self._replayed)
+        announcement = Announcement(self._store, self._ledger.folder, self._scope.name)
+        with Display(
+            self._console, coordinator, extent, graph, announcement, searcher.send_again, searcher.is_stopping
+        ) as display:
+            self._stopping.gently(True)
+            try:
+                sweep(searcher, left.total, concurrency, coordinator)
+            finally:
+                self._stopping.gently(False)
+                with suppress(RayError):  # whatever ends the sweep, this is no reason to end it otherwise
+                    self.lost_attempts = ray.get(coordinator.lost_attempts.remote(), timeout=PATIENCE)
+                if searcher.over_budget:
+                    self.refused = ask(coordinator.snapshot.remote).refused
+                self._handed_out, self._total = len(searcher.handed_out), left.total
+                self._keys.update(searcher.ended)
+                self._left_to_do = set(searcher.handed_out) - searcher.ended
 
     def _spending(self) -> Spending | None:
         if self._budget is None:

@@ -51,7 +51,7 @@ def test_a_search_takes_what_the_store_has_and_runs_the_rest(
 
     monkeypatch.setattr(launched, "_known", in_the_store)
     run: list[tuple[int, int]] = []
-    monkeypatch.setattr(launched, "_sweep", lambda *given: run.append((len(given[2]), given[-1])))
+    monkeypatch.setattr(launched, "_sweep", lambda _, __, left: run.append((len(left.known), left.total)))
     with ExitStack() as stack:
         launched.run(None, stack)
     # batches of two: the second is proposed once the first has ended
@@ -86,7 +86,9 @@ def test_what_a_launch_was_asked_for_is_what_it_runs(
     grid = Planner(made).grid()
     launched._ledger.write(failed(fingerprint=grid[1].fingerprint))
     run: list[str] = []
-    monkeypatch.setattr(launched, "_sweep", lambda _, __, left, *___: run.extend(p.planned.fingerprint for p in left))
+    monkeypatch.setattr(
+        launched, "_sweep", lambda _, __, left: run.extend(one.planned.fingerprint for one in left.known)
+    )
     launched.run(None, ExitStack())
     assert run == [planned.fingerprint for planned in grid[-expected:]]
     assert launched.left_out == left_out
@@ -103,7 +105,9 @@ def test_a_share_is_run_alone_and_knows_what_the_others_have(tmp_path: Path, mon
     launched._ledger.write(failed(fingerprint=bad.fingerprint))
     launched._ledger.write(record(fingerprint=gone.fingerprint))  # its path is not in the store any more
     run: list[str] = []
-    monkeypatch.setattr(launched, "_sweep", lambda _, __, left, *___: run.extend(p.planned.fingerprint for p in left))
+    monkeypatch.setattr(
+        launched, "_sweep", lambda _, __, left: run.extend(one.planned.fingerprint for one in left.known)
+    )
     launched.run(None, ExitStack())
     assert run == [mine.fingerprint]
     assert launched.left_out == 0
