@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from tbar_ray.campaign.live import LiveGroup, LiveStage
-from tbar_ray.campaign.live_view import STATES, facts_of
+from tbar_ray.campaign.live_view import STATES, bar_of, facts_of
 from tbar_ray.campaign.stage_graph import MOST_RUNNING
 from tbar_ray.execution.calls import State
 
@@ -121,7 +120,8 @@ def _label(group: LiveGroup, plain: bool) -> RenderableType:
     if group.running:
         return _Progress(group.running[0], _mark("running", plain))
     state = next(iter(group.states))
-    return Text(f"{_mark(state, plain)} {group.title}", STATES[state], no_wrap=True, overflow="ellipsis")
+    line = Text(style="dim" if state == "waiting" else "", no_wrap=True, overflow="ellipsis")
+    return line.append(_mark(state, plain), STATES[state]).append(f" {group.title}")
 
 
 def _mark(state: State, plain: bool) -> str:
@@ -144,14 +144,13 @@ class _Progress:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         facts = facts_of(self.stage)
         room = options.max_width - len(facts) - 1
-        bar = BAR if room > LEAST + BAR else 0
+        bar = BAR if self.stage.total and room > LEAST + BAR else 0
         title = Text(f"{self.mark} {self.stage.title}", style="bold")
         title.truncate(max(LEAST, room - bar - 1), overflow="ellipsis")
         table = Table.grid(padding=(0, 1), pad_edge=False)
         cells: list[RenderableType] = [title]
         if bar:
-            total, done = self.stage.total, self.stage.done or 0
-            cells.append(ProgressBar(total=total, completed=done, width=bar, pulse=total is None))
+            cells.append(bar_of(self.stage, bar))
         for _ in cells:
             table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")

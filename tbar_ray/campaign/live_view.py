@@ -35,8 +35,7 @@ def running_table(running: Sequence[StageStatus]) -> Table:
     """A row for each running stage: its bar, loss and speed."""
     table = Table.grid(padding=(0, 1))
     for one in running[:MOST_RUNNING]:
-        bar = ProgressBar(total=one.total, completed=one.done or 0, width=24, pulse=one.total is None)
-        table.add_row(Text("▸", style="bold"), Text(one.title), bar, Text(facts_of(one), style="dim"))
+        table.add_row(Text("▸", style="bold"), Text(one.title), bar_of(one, 24), Text(facts_of(one), style="dim"))
     if len(running) > MOST_RUNNING:
         table.add_row("", Text(f"and {len(running) - MOST_RUNNING} more", style="dim"))
     return table
@@ -57,6 +56,20 @@ def describe_trial(record: TrialRecord) -> str:
     ca, asr, pa = (record.value(metric) for metric in ("ca", "asr", "pa"))
     result = f"α {record.alpha:g}: CA {ca:.1%}, ASR {asr:.1%}, PA {pa:.1%}"
     return f"{cell}: {result}" + (" (too little CA retained)" if record.status == "infeasible" else "")
+
+
+def bar_of(stage: LiveStage | StageStatus, columns: int) -> ProgressBar:
+    """How far a stage is. What is left is faint: rich's own colour for it looks like more on a light background."""
+    total, done = stage.total, stage.done or 0
+    return ProgressBar(
+        total=total,
+        completed=done,
+        width=columns,
+        pulse=total is None,
+        style="dim",
+        complete_style=GOOD,
+        finished_style=GOOD,
+    )
 
 
 def facts_of(stage: LiveStage | StageStatus) -> str:

@@ -107,7 +107,7 @@ class SheetMaker(KeptSheets):
         from tbar_ray.evaluation.changed import changed_rows, confident_rows, failed_rows
 
         planned = planned_trial(self._spec, record, self._planner)
-        kept = self._answers_of(planned)
+        kept = self._answers_of(planned, record)
         cleaned = kept["cleaned"]
         if not set(cleaned) >= LIKELY:
             self._bare.append(record)
@@ -129,15 +129,14 @@ class SheetMaker(KeptSheets):
             failures=tuple(images[row] for row in failures),
         )
 
-    def _answers_of(self, planned: PlannedTrial) -> dict[str, Arrays]:
+    def _answers_of(self, planned: PlannedTrial, record: TrialRecord) -> dict[str, Arrays]:
         """Answers to the test images by role: clean (where there is such a model), infected, cleaned."""
-        graph = planned.graph
-        stages = {"clean": graph.clean, "infected": graph.infected, "cleaned": graph.path}
-        return {
-            role: self._read(role, stage.artifact, keep=role != "cleaned")
-            for role, stage in stages.items()
-            if stage is not None
+        scores = {"clean": planned.graph.clean, "infected": planned.graph.infected}
+        found = {
+            role: self._read(role, stage.artifact, keep=True) for role, stage in scores.items() if stage is not None
         }
+        # the record's own: where trials were given up early, its path had a score to beat that no plan tells of
+        return {**found, "cleaned": self._read("cleaned", record.path_artifact, keep=False)}
 
     def _read(self, role: str, artifact: str, *, keep: bool) -> Arrays:
         """Answers of a model; those that many trials share are read once."""

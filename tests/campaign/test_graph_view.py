@@ -83,6 +83,12 @@ def test_where_many_run_on_few_lines_some_are_shown_and_their_number_stays() -> 
         assert len(lines) == 2 + running
 
 
+def test_a_stage_that_does_not_say_how_far_it_is_has_no_bar() -> None:
+    stage = LiveStage(title="tbar: badnets", loss=0.5)
+    group = LiveGroup(kind="vector", title="tbar: badnets", states={"running": 1}, running=(stage,))
+    assert shown(groups=(group,)) == ["demo", "└── ▸ tbar: badnets loss 0.500"]
+
+
 def test_few_stay_apart_and_more_are_joined_with_all_below() -> None:
     (corpus,) = GRAPH
     models = [*corpus.below, *corpus.below]

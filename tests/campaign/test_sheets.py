@@ -177,6 +177,15 @@ def test_a_sheet_is_made_once_and_none_of_a_trial_whose_artifacts_are_gone(made:
     assert made.records[0].model_copy(update={"alpha": None}) not in maker
 
 
+def test_the_cleaned_model_is_that_of_the_record_whose_path_may_have_had_a_score_to_beat(made: Made) -> None:
+    one, two = made.sheets[:2]
+    assert one.failures != two.failures
+    pruned = made.records[0].model_copy(update={"path_artifact": made.records[1].path_artifact})
+    sheet = made.maker("pruned").sheet(pruned)
+    assert sheet is not None
+    assert sheet.failures == two.failures
+
+
 def test_data_that_cannot_be_read_are_tried_once_and_said_in_one_line(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:

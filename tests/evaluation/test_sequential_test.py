@@ -60,6 +60,7 @@ def test_a_share_is_known_before_all_images_are_counted() -> None:
 def setting() -> tuple[nn.Module, Tensor, Split]:
     """An encoder and images whose labels are mostly its own answers: CA near 0.8, ASR near 0.3."""
     model, head = Encoder(), torch.eye(CLASSES)[:3]
+    model.register_buffer("logit_scale", torch.zeros(()))
     clean, triggered = images(320).split(160)
     draw = torch.Generator().manual_seed(0)
     answers = predict(model, head, clean, PREPROCESSING)

@@ -241,6 +241,30 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/campaign/test_display.py",
     ),
     Mutant(
+        "tbar_ray/campaign/stage_graph.py",
+        "            above = max(needed, key=lambda found: self._depth[found], default=None)\n",
+        "            above = min(needed, key=lambda found: self._depth[found], default=None)\n",
+        "tests/campaign/test_stage_graph.py",
+    ),
+    Mutant(
+        "tbar_ray/campaign/graph_view.py",
+        "        below=tuple(folded([group for each in members for group in each.below], 1)),\n",
+        "        below=tuple(folded([group for each in members for group in each.below], 9)),\n",
+        "tests/campaign/test_graph_view.py",
+    ),
+    Mutant(
+        "tbar_ray/report/sheets.py",
+        "            found.left_out = len(wanted) - place\n            break\n",
+        "            found.left_out = len(wanted) - place\n            continue\n",
+        "tests/report/test_sheets.py",
+    ),
+    Mutant(
+        "tbar_ray/campaign/sheet_pictures.py",
+        "return data, self._positions(data), self._scorer.backdoor.build(self._store).at_test()",
+        "return data, self._positions(data), self._scorer.backdoor.build(self._store)",
+        "tests/campaign/test_sheets.py",
+    ),
+    Mutant(
         "tbar_ray/campaign/watch.py",
         '            if known is None or known.status == "failed":',
         "            if known is None:",
