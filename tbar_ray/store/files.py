@@ -11,7 +11,7 @@ from typing import Any
 
 import fsspec
 
-from tbar_ray.data.places import resolve
+from tbar_ray.data.places import is_remote, resolve, unset
 from tbar_ray.errors import StoreError
 from tbar_ray.store.placing import link, share
 from tbar_ray.store.reached import Reached, reason
@@ -36,6 +36,8 @@ class StoreFiles:
 
     def __init__(self, url: str) -> None:
         self.url = resolve(url)
+        if not is_remote(self.url) and (missing := unset(self.url)):
+            raise StoreError(f"store {url}: no such folder{missing}")
         try:
             # other processes write here too: a listing that is remembered would not have what came since
             system, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)

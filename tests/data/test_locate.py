@@ -228,6 +228,32 @@ def test_tables_and_archives_are_no_shards(tmp_path: Path, name: str, said: str)
         expand_shards(str(tmp_path / name))
 
 
+def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    for place in ("$NOWHERE/x.tar", "$NOWHERE/{0..3}.tar", "$NOWHERE/*.tar"):
+        with pytest.raises(DataError, match=r"^no s.*\(\$NOWHERE is not set\)$"):
+            expand_shards(f"{tmp_path}/{place}")
+
+
+@pytest.mark.parametrize("place", ["", " ", "pipe:", "pipe: "])
+def test_an_empty_place_is_no_shard(place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)  # which has shards
+    with pytest.raises(DataError, match="names an empty place"):
+        expand_shards(["00000.tar", place])
+
+
+def test_backslashes_are_part_of_names_and_commands(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"a\\b {number}.tar").touch()
+    assert names(expand_shards(f"{tmp_path}/a\\b {{0,1}}.tar")) == ["a\\b 0.tar", "a\\b 1.tar"]
+    assert expand_shards(f"pipe:cat {tmp_path}/a\\\\b\\ {{0,1}}.tar") == tuple(
+        f"pipe:cat {tmp_path}/a\\\\b\\ {number}.tar" for number in range(2)
+    )
+    assert expand_shards(r"pipe:awk '\{print $1,$2\}' {a,b}") == (
+        "pipe:awk '{print $1,$2}' a", "pipe:awk '{print $1,$2}' b",
+    )  # fmt: skip
+
+
 class Failing(BaseHTTPRequestHandler):
     """A web server that has what it is asked for, lacks it, or fails, by the path."""
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 import tarfile
 from pathlib import Path
@@ -183,8 +185,26 @@ def test_not_a_tar(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(b"<html>404</html>" * 100)
     assert "bad tar header at byte 0" in reasons(index_shard(path))
-    path.write_bytes(gzip.compress(b"x" * 5000) + bytes(1024))
-    assert "gunzip" in reasons(index_shard(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"x" * 5000) + bytes(1024), "gunzip it"),
+        (bz2.compress(b"x" * 5000) + bytes(1024), "bunzip2 it"),
+        (lzma.compress(b"x" * 5000) + bytes(1024), "unxz it"),
+        (b"\x28\xb5\x2f\xfd" + bytes(1024), "unzstd it"),
+        (b"PK\x03\x04" + bytes(1024), "a zip archive: unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html>" * 100, "a web page"),
+        (b"<?xml version='1.0'?><Error/>", "the download failed"),
+    ],
+)
+def test_what_is_no_tar_is_told_by_its_first_bytes(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(content)
+    (problem,) = index_shard(path).problems
+    assert said in problem.reason
 
 
 def test_duplicate_keys_keep_the_first(tmp_path: Path) -> None:
