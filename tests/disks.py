@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_until
+
 
 @contextmanager
 def disk(place: Path, megabytes: int) -> Iterator[None]:
@@ -25,8 +27,9 @@ def disk(place: Path, megabytes: int) -> Iterator[None]:
 
 
 def make_read_only(place: Path) -> None:
-    """Let nothing more be written, also by those who have begun."""
-    subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+    """Let nothing more be written, once nobody has a file open for writing."""
+    command = ["mount", "-o", "remount,ro", str(place)]
+    wait_until(lambda: subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0)
 
 
 def make_writable(place: Path) -> None:

@@ -15,7 +15,7 @@ ENTRIES = (
     "ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "model_ema_state_dict", "student",
 )  # fmt: skip
 """Entries of training checkpoints that hold weights, or a dictionary with such an entry. The first that is there
-counts: trained weights before their moving average."""
+counts: trained weights before their moving average. Where there is none, an entry of any other name that alone does."""
 BESIDES = frozenset({"input_resolution", "context_length", "vocab_size", "n_averaged"})
 """Numbers that checkpoints keep among the weights: three of OpenAI's, and the count of torch's AveragedModel."""
 SHOWN = 6
@@ -32,7 +32,7 @@ def find_state_dict(path: Path, content: object) -> tuple[dict[str, Any], tuple[
     """
     place, entries = content, list[str]()
     while isinstance(place, Mapping) and not _is_state_dict(place):
-        entry = next((name for name in ENTRIES if isinstance(place.get(name), Mapping)), None)
+        entry = next((name for name in ENTRIES if isinstance(place.get(name), Mapping)), None) or _only_entry(place)
         if entry is None or len(entries) == len(ENTRIES):
             break
         place, entries = place[entry], [*entries, entry]
@@ -46,8 +46,25 @@ def find_state_dict(path: Path, content: object) -> tuple[dict[str, Any], tuple[
     return dict(place), tuple(entries), {str(key): value for key, value in beside.items() if key != entries[0]}
 
 
+def _only_entry(content: Mapping[Any, Any]) -> str | None:
+    """The entry of another name that holds weights, or a dictionary with such an entry; None where several do, or none.
+
+    States of optimizers are no state dicts: their names are numbers, and so are most of their values.
+    """
+
+    def leads_to_weights(value: object, depth: int = 0) -> bool:
+        if not isinstance(value, Mapping) or depth > 3:
+            return False
+        if _is_state_dict(value):
+            return True
+        return any(isinstance(name, str) and leads_to_weights(part, depth + 1) for name, part in value.items())
+
+    found = [name for name, value in content.items() if isinstance(name, str) and leads_to_weights(value)]
+    return found[0] if len(found) == 1 else None
+
+
 def _is_state_dict(content: Mapping[Any, Any]) -> bool:
-    weights = {key: value for key, value in content.items() if key not in BESIDES}
+    weights = {key: value for key, value in content.items() if str(key).rpartition(".")[2] not in BESIDES}
     return bool(weights) and all(isinstance(k, str) and is_tensor(v) for k, v in weights.items())
 
 
