@@ -27,6 +27,15 @@ _TABLES = (".csv", ".tsv", ".parquet")
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")
 _UNKNOWN = -1
 _OTHER_BACKSLASH = re.compile(r"\\(?![{},])")
+_EXIT = re.compile(r": exit (-?\d+) \(read\)")
+_CURL = {
+    "6": "its host is not known",
+    "7": "nobody answers there",
+    "18": "the download was cut off",
+    "22": "the web server answers with an error",
+    "28": "it does not answer in time",
+}
+"""Codes with which curl ends."""
 _LOOKUPS = 16  # parallel remote existence checks: they wait for the network, not the CPU
 
 
@@ -113,7 +122,7 @@ def local_copy(url: str, cache: Path) -> Path:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"cannot download {url}: {_reason(error)}") from error
+        raise DataError(f"cannot download {url}: {_ended(url, error) or _reason(error)}") from error
     finally:
         partial.unlink(missing_ok=True)
     make_room(cache, target, limit)
@@ -313,6 +322,16 @@ def _braces(text: str) -> list[str]:
         return list(braceexpand(_OTHER_BACKSLASH.sub(r"\\\\", text)))
     except ValueError as error:
         raise DataError(f"unbalanced braces in {text}") from error
+
+
+def _ended(url: str, error: BaseException) -> str | None:
+    """How a command or curl ended, which webdataset tells with all that it was started with; None of other errors."""
+    if (found := _EXIT.search(str(error))) is None:
+        return None
+    code = found[1]
+    if not url.startswith(WEB):
+        return f"the command ended with {code}"
+    return _CURL.get(code, f"curl ended with {code}")
 
 
 def _reason(error: BaseException) -> str:

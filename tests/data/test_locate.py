@@ -157,8 +157,8 @@ def test_a_commands_output_is_a_shard(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     copies = [local_copy(url, cache) for url in urls]
     assert [copy.read_bytes() for copy in copies] == [b"xx", b"xxx"]
-    for command in ("exit 3", "cat /no/such/file", "true"):
-        with pytest.raises(DataError, match="pipe:"):
+    for command, said in (("exit 3", "ended with 3$"), ("cat /no/such/file", "ended with 1$"), ("true", "no data")):
+        with pytest.raises(DataError, match=f"pipe:.*{said}"):
             local_copy(f"pipe:{command}", cache)
     assert sorted(cache.iterdir()) == sorted(copies)
 
@@ -258,7 +258,7 @@ class Failing(BaseHTTPRequestHandler):
     """A web server that has what it is asked for, lacks it, or fails, by the path."""
 
     def do_GET(self) -> None:
-        self.send_response({"/there.tar": 200, "/gone.tar": 404}.get(self.path, 500))
+        self.send_response({"/there.tar": 200, "/gone.tar": 404, "/odd.tar": 501}.get(self.path, 500))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -268,7 +268,7 @@ class Failing(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_a_server_that_fails_is_not_a_shard_that_is_missing() -> None:
+def test_a_server_that_fails_is_not_a_shard_that_is_missing(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Failing) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         place = f"http://127.0.0.1:{server.server_port}"
@@ -277,4 +277,6 @@ def test_a_server_that_fails_is_not_a_shard_that_is_missing() -> None:
             expand_shards(f"{place}/gone.tar")
         with pytest.raises(DataError, match=r"^cannot look up .*broken\.tar: .*500"):
             expand_shards(f"{place}/broken.tar")
+        with pytest.raises(DataError, match=r"^cannot download .*odd\.tar: the web server answers with an error$"):
+            local_copy(f"{place}/odd.tar", tmp_path)  # of a 500, curl asks again for a minute
         server.shutdown()
