@@ -25,6 +25,13 @@ Policy = Literal["error", "warn"]
 """What damage does: it is an error, or what was lost is left out and named."""
 HIDDEN = (401, 403)
 """Answers of web servers to requests for a file that is not there, where they let nobody list what is."""
+OTHERS = {
+    "<!doctype html": "is a web page, such as a login: fetch the file itself",
+    "<html": "is a web page, such as a login: fetch the file itself",
+    "<?xml": "is an error of a web server: fetch the file itself",
+    "version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with `git lfs pull`",
+}
+"""What stands in the place of a text file, by how its first line begins."""
 MOST_SHARDS = 1_000_000
 """Shards that a split may have."""
 Positions = Sequence[int] | NDArray[np.int64]
@@ -46,6 +53,8 @@ def read_lines(url: str, name: str) -> list[str]:
             f"layout; `tbar data import IMAGES OUT --evaluation` makes one"
         ) from None
     lines = lines_of(decode_text(data, path))
+    if other := next((told for mark, told in OTHERS.items() if lines and lines[0].lower().startswith(mark)), None):
+        raise DataError(f"{path} {other}")
     if not lines:
         raise DataError(f"{path} is empty")
     return lines
