@@ -26,6 +26,7 @@ DUPLICATE = "duplicate key"  # prefix of the reason of such a problem
 
 _ZEROS = bytes(BLOCK)
 _WITHOUT_DATA = frozenset(b"123456")  # links, devices, directories, pipes: no data follow the header
+_LINKS = frozenset(b"12")
 _ADLER = 65521
 _OTHERS = (
     (b"\x1f\x8b", "gzip-compressed: gunzip it"),
@@ -152,6 +153,11 @@ def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, in
             continue
         kind, start = header[156], position + BLOCK
         if kind in _WITHOUT_DATA:
+            split = split_name(extended.get("path") or long_name or shared.get("path") or _name(header))
+            if kind in _LINKS and split is not None and split[1] in KNOWN_EXTENSIONS:
+                report(
+                    split[0], f"its .{split[1]} is a link: pack the shard with `tar --dereference --hard-dereference`"
+                )
             position, long_name, extended = start, None, {}
             continue
         if (shared or extended) and kind not in b"xgLKX":

@@ -85,7 +85,21 @@ def test_directories_and_links_are_skipped(tmp_path: Path) -> None:
         tar.addfile(info, io.BytesIO(b"ab"))
     index = index_shard(path)
     assert contents(path, index) == {"a.jpg": b"ab"}
-    assert not index.problems
+    (problem,) = index.problems
+    assert (problem.key, problem.lossless) == ("l", False)
+    assert problem.reason == "its .jpg is a link: pack the shard with `tar --dereference --hard-dereference`"
+
+
+def test_the_second_name_of_one_file_is_named_as_a_link(tmp_path: Path) -> None:
+    """As GNU tar packs files of which a data set has copies by `ln`."""
+    (tmp_path / "a.jpg").write_bytes(b"ab")
+    (tmp_path / "b.jpg").hardlink_to(tmp_path / "a.jpg")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in ("a.jpg", "b.jpg"):
+            tar.add(tmp_path / name, name)
+    index = index_shard(tmp_path / "a.tar")
+    assert contents(tmp_path / "a.tar", index) == {"a.jpg": b"ab"}
+    assert [problem.key for problem in index.problems] == ["b"]
 
 
 @pytest.mark.parametrize("form", FORMATS)
