@@ -95,6 +95,15 @@ def test_the_only_entry_that_holds_weights_is_taken_whatever_its_name(entries: l
     assert same(tensors, load_state_dict(tmp_path / "m.pt"))
 
 
+def test_a_dictionary_in_thousands_of_places_is_looked_at_once(tmp_path: Path) -> None:
+    content: dict[str, object] = {f"{number}": None for number in range(1000)}
+    for _ in range(3):
+        content = {f"{number}": content for number in range(1000)}  # 10^12 ways through it
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="holds no state dict"):
+        load_state_dict(tmp_path / "m.pt")
+
+
 def test_of_two_entries_of_other_names_none_is_taken(tmp_path: Path) -> None:
     torch.save({"generator": state(), "discriminator": state()}, tmp_path / "m.pt")
     with pytest.raises(CheckpointError, match=r"found the entries 'generator' \(dict\), 'discriminator' \(dict\)$"):

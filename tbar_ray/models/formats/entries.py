@@ -18,6 +18,8 @@ ENTRIES = (
 counts: trained weights before their moving average. Where there is none, an entry of any other name that alone does."""
 BESIDES = frozenset({"input_resolution", "context_length", "vocab_size", "n_averaged"})
 """Numbers that checkpoints keep among the weights: three of OpenAI's, and the count of torch's AveragedModel."""
+DEEPEST = 3
+"""Dictionaries in dictionaries in which weights are looked for under other names."""
 SHOWN = 6
 """Entries that a refusal names."""
 
@@ -51,13 +53,16 @@ def _only_entry(content: Mapping[Any, Any]) -> str | None:
 
     States of optimizers are no state dicts: their names are numbers, and so are most of their values.
     """
+    looked_at: dict[int, bool] = {}  # each dictionary once: a hostile file may hold one in thousands of places
 
     def leads_to_weights(value: object, depth: int = 0) -> bool:
-        if not isinstance(value, Mapping) or depth > 3:
+        if not isinstance(value, Mapping) or depth > DEEPEST:
             return False
-        if _is_state_dict(value):
-            return True
-        return any(isinstance(name, str) and leads_to_weights(part, depth + 1) for name, part in value.items())
+        if id(value) not in looked_at:
+            looked_at[id(value)] = False
+            below = [part for name, part in value.items() if isinstance(name, str)]
+            looked_at[id(value)] = _is_state_dict(value) or any(leads_to_weights(part, depth + 1) for part in below)
+        return looked_at[id(value)]
 
     found = [name for name, value in content.items() if isinstance(name, str) and leads_to_weights(value)]
     return found[0] if len(found) == 1 else None
