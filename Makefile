@@ -28,7 +28,8 @@ test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/campaign/test_faults_ray.py tests/campaign/test_outages_ray.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/campaign/test_faults_ray.py tests/campaign/test_outages_ray.py \
+	  tests/campaign/test_lost_ray.py tests/campaign/test_bad_disks_ray.py
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tbar_ray.data.places import expanded, is_file, is_folder, is_remote
+from tbar_ray.data.places import expanded, is_file, is_folder, is_remote, unset
 from tbar_ray.errors import SpecError
 from tbar_ray.redaction import redact
 
@@ -17,10 +17,14 @@ def local_path(text: str) -> Path:
     """A path on this machine that an option or argument names; `~` and `$NAME` mean what they mean in a spec.
 
     Raises:
-        SpecError: if the place is on another machine, or the output of a command.
+        SpecError: if the place is on another machine, the output of a command, or empty, or a variable is not set.
     """
     if is_remote(text):
         raise SpecError(f"{redact(text)}: give a path on this machine")
+    if not text.strip():
+        raise SpecError("a path is empty: give one, or leave the option out")
+    if missing := unset(text):
+        raise SpecError(f"{text}: no such path{missing}")
     return expanded(text)
 
 

@@ -14,8 +14,8 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_image
 from tbar_ray.data.keys import tell_their_set
 from tbar_ray.data.layout import CLASSNAMES, COUNT, SPLITS, SplitName
-from tbar_ray.data.locate import filesystem
-from tbar_ray.data.places import PIPE, inside, is_folder, resolve
+from tbar_ray.data.locate import filesystem, is_there
+from tbar_ray.data.places import PIPE, WEB, inside, is_folder, resolve, unset
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.text import decode_text, lines_of
 from tbar_ray.errors import DataError, ShardChangedError
@@ -23,6 +23,17 @@ from tbar_ray.redaction import redact
 
 Policy = Literal["error", "warn"]
 """What damage does: it is an error, or what was lost is left out and named."""
+HIDDEN = (401, 403)
+"""Answers of web servers to requests for a file that is not there, where they let nobody list what is."""
+OTHERS = {
+    "<!doctype html": "is a web page, such as a login: fetch the file itself",
+    "<html": "is a web page, such as a login: fetch the file itself",
+    "<?xml": "is an error of a web server: fetch the file itself",
+    "version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with `git lfs pull`",
+}
+"""What stands in the place of a text file, by how its first line begins."""
+MOST_SHARDS = 1_000_000
+"""Shards that a split may have."""
 Positions = Sequence[int] | NDArray[np.int64]
 
 
@@ -38,10 +49,12 @@ def read_lines(url: str, name: str) -> list[str]:
         data = system.cat_file(place)
     except Exception as error:  # object-store clients raise many kinds of exception
         raise DataError(
-            f"{path} cannot be read ({_reason(error)}); an evaluation set has CLIP_benchmark's WebDataset layout; "
-            f"`tbar data import IMAGES OUT --evaluation` makes one"
+            f"{path} cannot be read ({_reason(error)}){unset(path)}; an evaluation set has CLIP_benchmark's WebDataset "
+            f"layout; `tbar data import IMAGES OUT --evaluation` makes one"
         ) from None
     lines = lines_of(decode_text(data, path))
+    if other := next((told for mark, told in OTHERS.items() if lines and lines[0].lower().startswith(mark)), None):
+        raise DataError(f"{path} {other}")
     if not lines:
         raise DataError(f"{path} is empty")
     return lines
@@ -63,11 +76,13 @@ def has_file(url: str, name: str) -> bool:
         DataError: if the location cannot be looked up, which does not imply that the file is missing.
     """
     path = inside(url, name)
-    system, place = filesystem(path)
+    system, _ = filesystem(path)
     try:
-        return bool(system.exists(place))
-    except Exception as error:
-        raise DataError(f"cannot look up {path}: {_reason(error)}") from None
+        return is_there(system, path)
+    except DataError as error:
+        if path.startswith(WEB) and getattr(error.__cause__, "status", None) in HIDDEN:
+            return False
+        raise
 
 
 def is_set(url: str) -> bool:
@@ -118,8 +133,8 @@ def split_shards(url: str, split: SplitName) -> list[str]:
     if split == "train" and not has_split(url, split):
         raise DataError(f"{url} has no train/nshards.txt: the single-task setting needs `train/` for fine-tuning")
     count = read_lines(url, f"{split}/{COUNT}")[0]
-    if not count.isdecimal() or int(count) == 0:
-        raise DataError(f"{inside(url, split)}/nshards.txt: {count!r} is not a number of shards")
+    if not count.isdecimal() or len(count) > len(str(MOST_SHARDS)) or not 1 <= int(count) <= MOST_SHARDS:
+        raise DataError(f"{inside(url, split)}/nshards.txt: {count[:40]!r} is not a number of shards")
     return [inside(url, f"{split}/{index}.tar") for index in range(int(count))]
 
 

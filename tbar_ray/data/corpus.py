@@ -302,7 +302,8 @@ class Corpus:
         if raw is None:
             return None
         if (index := parse_class_index(raw)) is None:
-            raise DataError(f"{self.name(i)}.cls is not a class index: {raw[:40]!r}")
+            where = self.shard_urls[self.shard_index(i)]
+            raise DataError(f"{self.name(i)}.cls in {where} is not a class index: {raw[:40]!r}")
         return index
 
     def index_of(self, key: str) -> int:

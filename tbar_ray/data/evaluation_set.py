@@ -67,8 +67,10 @@ class EvaluationSet:
         labels = [corpus.class_index(position) for position in range(len(corpus))]
         for position, label in enumerate(labels):
             if label is None or not 0 <= label < len(classnames):
+                shard = corpus.shard_urls[corpus.shard_index(position)]
+                has = "no .cls" if label is None else f"class {label}"
                 raise DataError(
-                    f"{url}: sample {corpus.name(position)!r} has class {label}, "
+                    f"{shard}: sample {corpus.name(position)!r} has {has}, "
                     f"but classnames.txt has {len(classnames)} classes"
                 )
         lost = tuple(map(str, corpus.problems))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ import fsspec
 from braceexpand import braceexpand
 
 from tbar_ray.data.cache import INDEX, cache_limit, load_index, make_room, save_index, used
-from tbar_ray.data.places import PIPE, WEB, is_file, is_folder, is_remote, resolve
+from tbar_ray.data.places import PIPE, WEB, is_file, is_folder, is_remote, resolve, unset
 from tbar_ray.data.shards import ShardIndex, index_shard
 from tbar_ray.errors import DataError
 
@@ -25,6 +26,16 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _TABLES = (".csv", ".tsv", ".parquet")
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")
 _UNKNOWN = -1
+_OTHER_BACKSLASH = re.compile(r"\\(?![{},])")
+_EXIT = re.compile(r": exit (-?\d+) \(read\)")
+_CURL = {
+    "6": "its host is not known",
+    "7": "nobody answers there",
+    "18": "the download was cut off",
+    "22": "the web server answers with an error",
+    "28": "it does not answer in time",
+}
+"""Codes with which curl ends."""
 _LOOKUPS = 16  # parallel remote existence checks: they wait for the network, not the CPU
 
 
@@ -56,6 +67,8 @@ def expand_shards(url: str | Sequence[str]) -> tuple[str, ...]:
     written = [url] if isinstance(url, str) else [str(item) for item in url]
     if not written:
         raise DataError("no shards: the list of URLs is empty")
+    if any(not item.removeprefix(PIPE).strip() for item in written):
+        raise DataError(f"no shards: {written} names an empty place")
     found: list[str] = []
     for item in map(resolve, written):
         if item.startswith(PIPE):
@@ -109,7 +122,7 @@ def local_copy(url: str, cache: Path) -> Path:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"cannot download {url}: {_reason(error)}") from error
+        raise DataError(f"cannot download {url}: {_ended(url, error) or _reason(error)}") from error
     finally:
         partial.unlink(missing_ok=True)
     make_room(cache, target, limit)
@@ -204,11 +217,11 @@ def _expand_local(item: str) -> list[str]:
         elif is_file(name):
             found.append(name)
         elif not glob.has_magic(rest):
-            raise DataError(f"no such shard: {name}")
+            raise DataError(f"no such shard: {name}{unset(name)}")
         elif matches := _matches(folder, rest):
             found.extend(matches)
         else:
-            raise DataError(f"no shard matches {name}")
+            raise DataError(f"no shard matches {name}{unset(name)}")
     return found
 
 
@@ -235,7 +248,7 @@ def _expand_remote(item: str) -> list[str]:
     scheme = item.split("://", 1)[0]
     web = item.startswith(WEB)  # `?` starts a query, and directories may not be listable
     # what exists as it is written is no pattern
-    for name in [item] if "{" in item and _exists(system, item) else _braces(item):
+    for name in [item] if "{" in item and is_there(system, item) else _braces(item):
         try:
             if ((not web and glob.has_magic(name)) or (web and "*" in name)) and not system.exists(name):
                 matches = sorted(system.glob(name))
@@ -251,15 +264,20 @@ def _expand_remote(item: str) -> list[str]:
             raise DataError(f"no shard matches {name}")
         found.extend(match if "://" in match else f"{scheme}://{match.lstrip('/')}" for match in matches)
     with ThreadPoolExecutor(_LOOKUPS) as pool:
-        for name, exists in zip(named, pool.map(lambda one: _exists(system, one), named), strict=True):
+        for name, exists in zip(named, pool.map(lambda one: is_there(system, one), named), strict=True):
             if not exists:
-                raise DataError(f"no such shard: {name}")
+                raise DataError(f"no such shard: {name}{unset(name)}")
     return found
 
 
-def _exists(system: Any, name: str) -> bool:
+def is_there(system: Any, name: str) -> bool:
+    """Whether a remote place is there.
+
+    Raises:
+        DataError: if that cannot be looked up: of the web, only "not found" means that there is nothing, and a server
+            may fail in other ways.
+    """
     try:
-        # of the web, only "not found" means that there is no such shard; a server may fail in other ways
         return bool(system.exists(name, strict=True) if name.startswith(WEB) else system.exists(name))
     except Exception as error:
         raise DataError(f"cannot look up {name}: {_reason(error)}") from error
@@ -297,10 +315,23 @@ def filesystem(url: str) -> tuple[Any, str]:
 
 
 def _braces(text: str) -> list[str]:
+    if "{" not in text and "}" not in text:
+        return [text]
     try:
-        return list(braceexpand(text))
+        # a backslash makes a brace a sign; any other is part of a name, or a shell's
+        return list(braceexpand(_OTHER_BACKSLASH.sub(r"\\\\", text)))
     except ValueError as error:
         raise DataError(f"unbalanced braces in {text}") from error
+
+
+def _ended(url: str, error: BaseException) -> str | None:
+    """How a command or curl ended, which webdataset tells with all that it was started with; None of other errors."""
+    if (found := _EXIT.search(str(error))) is None:
+        return None
+    code = found[1]
+    if not url.startswith(WEB):
+        return f"the command ended with {code}"
+    return _CURL.get(code, f"curl ended with {code}")
 
 
 def _reason(error: BaseException) -> str:

@@ -26,7 +26,18 @@ DUPLICATE = "duplicate key"  # prefix of the reason of such a problem
 
 _ZEROS = bytes(BLOCK)
 _WITHOUT_DATA = frozenset(b"123456")  # links, devices, directories, pipes: no data follow the header
+_LINKS = frozenset(b"12")
 _ADLER = 65521
+_OTHERS = (
+    (b"\x1f\x8b", "gzip-compressed: gunzip it"),
+    (b"bzh", "bzip2-compressed: bunzip2 it"),
+    (b"\xfd7zxz", "xz-compressed: unxz it"),
+    (b"\x28\xb5\x2f\xfd", "zstd-compressed: unzstd it"),
+    (b"pk\x03\x04", "a zip archive: unpack it, and pack it with `tar --sort=name`"),
+    (b"version https://git-lfs", "a pointer of Git LFS: fetch the file with `git lfs pull`"),
+    (b"<", "a web page or an XML answer: the download failed"),
+)
+"""What is no tar, by its first bytes in lower case."""
 _LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB by default
 
 
@@ -103,6 +114,12 @@ def split_name(name: str) -> tuple[str, str] | None:
     return folder + slash + stem, extension.lower()
 
 
+def told_by(view: mmap.mmap | bytes) -> str:
+    """What a message adds of a file that is no tar: what it is by its first bytes; '' where these tell nothing."""
+    start = bytes(view[:64])
+    return next((f" ({what})" for mark, what in _OTHERS if start.lstrip().lower().startswith(mark)), "")
+
+
 def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, int]]:
     """Yield (name, data offset, data size) of each regular member; losses are passed to `report`."""
     end, position = len(view), 0
@@ -112,7 +129,8 @@ def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, in
     while True:
         header = view[position : position + BLOCK]
         if len(header) < BLOCK:
-            report(None, "truncated in a header" if header else "truncated: no end-of-archive marker")
+            hint = told_by(view) if position == 0 else ""
+            report(None, f"truncated in a header{hint}" if header else "truncated: no end-of-archive marker")
             return
         if header == _ZEROS:
             following = _next_header(view, position + BLOCK)
@@ -126,7 +144,7 @@ def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, in
         size = _checked_size(header)
         if size is None:
             following = _next_header(view, position + BLOCK)
-            hint = " (gzip-compressed: gunzip it)" if position == 0 and header[:2] == b"\x1f\x8b" else ""
+            hint = told_by(view) if position == 0 else ""
             lost = (end if following is None else following) - position
             report(None, f"bad tar header at byte {position}, {lost} bytes lost{hint}")
             if following is None:
@@ -135,6 +153,11 @@ def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, in
             continue
         kind, start = header[156], position + BLOCK
         if kind in _WITHOUT_DATA:
+            split = split_name(extended.get("path") or long_name or shared.get("path") or _name(header))
+            if kind in _LINKS and split is not None and split[1] in KNOWN_EXTENSIONS:
+                report(
+                    split[0], f"its .{split[1]} is a link: pack the shard with `tar --dereference --hard-dereference`"
+                )
             position, long_name, extended = start, None, {}
             continue
         if (shared or extended) and kind not in b"xgLKX":

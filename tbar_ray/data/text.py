@@ -48,9 +48,16 @@ def decode_text(data: bytes, name: str, kind: type[TbarError] = DataError) -> st
 def decode_caption(data: bytes) -> str:
     """Text of a caption; of those from the web, what is not UTF-8 is mostly Windows-1252.
 
-    A caption in UTF-8 that is cut within a character keeps all others.
+    A caption in UTF-8 that is cut within a character keeps all others. One with zero bytes is UTF-16 without a mark
+    where every second byte of most signs is zero; other zero bytes are no part of it.
     """
     encoding, rest = _marked(data)
+    if encoding == "utf-8" and b"\0" in rest:
+        zeros = {"utf-16-le": rest[1::2].count(0), "utf-16-be": rest[::2].count(0)}
+        likely = max(zeros, key=lambda name: zeros[name])
+        if 4 * zeros[likely] > len(rest) and not 8 * min(zeros.values()) > len(rest):
+            return rest.decode(likely, "replace").replace("\0", "")
+        rest = rest.replace(b"\0", b"")
     try:
         return rest.decode(encoding)
     except UnicodeDecodeError:

@@ -26,6 +26,10 @@ LONGEST = 16
 """Characters of the path under which Ray may have its folder: its sockets' are 90 longer, and may have 107."""
 ATTEMPTS = 3
 """Starts of a local Ray on a machine that is too busy for Ray's own patience, 30 s."""
+OTHERS = (
+    "it listens, so check that its token (RAY_AUTH_MODE, RAY_AUTH_TOKEN_PATH) and its version of Ray are those here"
+)
+"""What to do about a cluster that is there and cannot be joined."""
 SLOW = "timed out during startup"
 """In the error of such a start."""
 
@@ -61,7 +65,8 @@ def ray_session(address: str, spec: CampaignSpec) -> Iterator[str]:
             raise
         except Exception as error:  # a start that takes Ray too long has no class of its own
             reason = first_line(error).rstrip(".")
-            advice = "run the same command again" if SLOW in reason else ADVICE
+            joining = ADVICE if address == "local" else OTHERS
+            advice = "run the same command again" if SLOW in reason else joining
             raise SpecError(f"Ray at {address!r}: {reason}; {advice}") from None
         _take_sigterm(on_terminate)
         yield "a local Ray" if address == "local" else f"the Ray cluster at {address}"
@@ -84,7 +89,7 @@ def joined(address: str) -> Iterator[str]:
     except TbarError:
         raise
     except Exception as error:
-        raise SpecError(f"Ray at {address!r}: {first_line(error).rstrip('.')}; {ADVICE}") from None
+        raise SpecError(f"Ray at {address!r}: {first_line(error).rstrip('.')}; {OTHERS}") from None
     try:
         yield f"the Ray cluster at {address}"
     finally:

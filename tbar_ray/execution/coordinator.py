@@ -21,6 +21,7 @@ import ray
 from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
+from tbar_ray.errors import TbarError
 from tbar_ray.execution.attempts import MOST, Attempts
 from tbar_ray.execution.budget import Spending
 from tbar_ray.execution.calls import (
@@ -184,7 +185,10 @@ class Coordinator:
     async def _run(self, call: StageCall) -> Outcome:
         status = self._live[call.fingerprint] = StageStatus(call.title, call.kind)
         self._kinds[call.kind]["waiting"] += 1
-        outcome, state = await self._outcome(call)
+        try:
+            outcome, state = await self._outcome(call)
+        except TbarError as error:  # of the store, which is looked at here
+            outcome, state = Outcome(str(error)), "failed"
         if self._spending is not None:
             self._spending.end(call, None if status.started is None else time.time() - status.started)
         status.error, status.ended = outcome.error or "", time.time()

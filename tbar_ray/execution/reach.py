@@ -9,14 +9,20 @@ from urllib.parse import urlsplit
 from tbar_ray.errors import SpecError, first_line
 
 PATIENCE = 5.0
-"""Seconds in which a cluster's head has to accept a connection."""
+"""Seconds in which a cluster's head has to accept a connection, and then to answer."""
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""What a client of HTTP/2 begins with: the magic words and empty settings. A server begins with its settings."""
+SETTINGS = 4
+"""Type of that frame, in its fourth byte."""
 CLIENT_PORT = 10001
 """Of ray://HOST without a port."""
 ADVICE = "start one with `ray start --head`, or use --address local"
 
 
 def check_reachable(address: str) -> None:
-    """Make sure that a cluster's head accepts connections.
+    """Make sure that a cluster's head accepts connections, and speaks as Ray does.
+
+    Of another server, a tracking server's or a dashboard's, Ray would ask for a minute what cluster it is.
 
     Args:
         address: 'auto', HOST:PORT or ray://HOST:PORT.
@@ -30,9 +36,14 @@ def check_reachable(address: str) -> None:
         reason = first_line(error)
         raise SpecError(f"Ray at {address!r}: {reason}; {ADVICE}") from None
     if not accepts(host, port, PATIENCE):
-        named = f"{address!r}" if address == f"{host}:{port}" else f"{address!r} ({host}:{port})"
-        where = " (from RAY_ADDRESS)" if address == os.environ.get("RAY_ADDRESS") else ""
-        raise SpecError(f"Ray at {named}{where}: nobody accepts a connection there; {ADVICE}")
+        problem = "nobody accepts a connection there"
+    elif "RAY_USE_TLS" not in os.environ and not speaks_http2(host, port, PATIENCE):
+        problem = "what listens there is no Ray cluster"
+    else:
+        return
+    named = f"{address!r}" if address == f"{host}:{port}" else f"{address!r} ({host}:{port})"
+    where = " (from RAY_ADDRESS)" if address == os.environ.get("RAY_ADDRESS") else ""
+    raise SpecError(f"Ray at {named}{where}: {problem}; {ADVICE}")
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -65,3 +76,16 @@ def accepts(host: str, port: int, seconds: float) -> bool:
             return True
     except (OSError, UnicodeError):
         return False
+
+
+def speaks_http2(host: str, port: int, seconds: float) -> bool:
+    """Whether a server answers in HTTP/2 within some seconds, as all of Ray's do, which speak gRPC."""
+    try:
+        with socket.create_connection((host, port), timeout=seconds) as connection:
+            connection.sendall(PREFACE)
+            start = b""
+            while len(start) < SETTINGS and (more := connection.recv(SETTINGS - len(start))):
+                start += more
+    except OSError:
+        return False
+    return len(start) == SETTINGS and start[-1] == SETTINGS

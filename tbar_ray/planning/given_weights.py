@@ -7,7 +7,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
-from tbar_ray.data.places import is_file, is_remote, resolve
+from tbar_ray.data.places import is_file, is_folder, is_remote, resolve, unset
 from tbar_ray.errors import SpecError
 from tbar_ray.models.checkpoint import SUFFIXES, is_weights_file
 from tbar_ray.models.factory import weights_file
@@ -47,7 +47,11 @@ def _identified(architecture: str, weights: str, field: str) -> tuple[str, str]:
         return weights, _digest_tag(architecture, weights)
     place = resolve(weights)
     if not is_remote(place) and not is_file(place) and not is_checkpoint_folder(place):
-        raise SpecError(f"{field}: no file {place}")
+        if is_folder(place):
+            raise SpecError(
+                f"{field}: {place} is a folder without a checkpoint of open_clip or transformers; name a file"
+            )
+        raise SpecError(f"{field}: no file {place}{unset(place)}")
     return place, _digest_weights(weights_file(place))
 
 

@@ -120,9 +120,8 @@ def _check_axes(spec: CampaignSpec) -> None:
         if name in ("attack", "source") and isinstance(axis, list):
             for value in axis:
                 if value not in spec.attacks:
-                    raise SpecError(
-                        f"search.axes.{name}: {value!r} is not under 'attacks'{nearest(str(value), spec.attacks)}"
-                    )
+                    told = nearest(str(value), spec.attacks) if isinstance(value, str) else "; write it in quotes"
+                    raise SpecError(f"search.axes.{name}: {value!r} is not under 'attacks'{told}")
     counted = [name for name, attack in spec.attacks.items() if attack.poison.count is not None]
     if "poisoning_rate" in spec.search.axes and (spec.poison.rate is None or counted):
         raise SpecError("search.axes.poisoning_rate: set poison.rate, not poison.count")

@@ -16,6 +16,9 @@ from tbar_ray.spec.search import Search
 from tbar_ray.spec.section import Section
 from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, InversionSpec, Method, Unlearning
 
+MOST_LETTERS = 100
+"""Of a name that a spec gives to an attack, a method, a search or a task."""
+
 
 class ModelSpec(Section):
     """The clean model: pretrained weights, or trained here on the training data, from random or from given weights."""
@@ -174,7 +177,7 @@ class Resources(Section):
 class CampaignSpec(Section):
     """A campaign: data, clean model, attacks, forget set, method, and the axes of the ablation."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="also the MLflow experiment")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200, description="also the MLflow experiment")
     description: str = Field(default="", description="one line on what the campaign is for; changes no result")
     seed: int = Field(default=0, ge=0, description="poison plan, forget sets, triggers and training orders")
     data: Data = Field(description="training pairs and evaluation set")
@@ -207,6 +210,10 @@ class CampaignSpec(Section):
     def _consistent(self) -> CampaignSpec:
         from tbar_ray.naming import nearest
 
+        for section in ("attacks", "methods", "inversions", "tasks"):
+            for name in getattr(self, section):
+                if not 1 <= len(name.strip()) <= MOST_LETTERS:  # MLflow has no longer names of parameters
+                    raise ValueError(f"{section}: a name has 1 to {MOST_LETTERS} letters, unlike {name[:20]!r}")
         for field in ("attack", "source"):
             name = getattr(self, field)
             if name is not None and name not in self.attacks:

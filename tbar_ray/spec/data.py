@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tbar_ray.data.synthetic import Scenes
 from tbar_ray.spec.section import Section
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from tbar_ray.data.raw.direct import Named
 
 OnError = Literal["error", "warn"]
+
+
+def _named(place: str) -> str:
+    if not place.strip():
+        raise ValueError("an empty place, which would be the working directory")
+    return place
+
+
+Place = Annotated[str, AfterValidator(_named)]
+"""A place of data: a path, a URL, a pattern or a command."""
 
 
 class SyntheticPairs(Section):
@@ -62,7 +72,7 @@ class TableColumns(Section):
 class WeightedShards(Section):
     """One of several corpora that are trained on together."""
 
-    url: str = Field(description="shards, as for data.train")
+    url: Place = Field(description="shards, as for data.train")
     subset: str | None = Field(default=None, description="as data.subset, of these shards")
     weight: float = Field(default=1.0, gt=0, le=1000, description="how often each of its samples occurs in an epoch")
 
@@ -83,12 +93,12 @@ class Data(Section):
         default=None,
         description="manifest written by `tbar data select`, a file or URL: of train, only these samples are used",
     )
-    evaluation: str | None = Field(
+    evaluation: Place | None = Field(
         default=None,
         description="CLIP_benchmark WebDataset folder or URL; or a folder with a subfolder of images for every class, "
         "or a CSV file of images and classes, which is imported into the store",
     )
-    retrieval: str | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
+    retrieval: Place | None = Field(default=None, description="CLIP_benchmark retrieval set (images and captions)")
     on_error: OnError = Field(
         default="warn",
         description="an unreadable sample of any set ends the stage, or is left out and named in the report",
@@ -107,6 +117,8 @@ class Data(Section):
             raise ValueError("give either 'synthetic' or 'train' and 'evaluation', not both")
         if self.subset is not None and not isinstance(self.train, str):
             raise ValueError("subset: it is of train by URL; in a list of corpora, give each its own")
+        if isinstance(self.train, str):
+            _named(self.train)  # not by its type: an error of a union names each of its parts
         if self.train == []:
             raise ValueError("train: the list is empty")
         if self.synthetic is None and (self.train is None or self.evaluation is None):
@@ -120,7 +132,7 @@ class TaskSpec(Section):
     Give `url`, or the name of an embedded one.
     """
 
-    url: str | None = Field(
+    url: Place | None = Field(
         default=None,
         description="CLIP_benchmark WebDataset folder with train/ and test/; or a folder with train/ and test/ (or "
         "val/) of a subfolder of images for every class, which is imported into the store",

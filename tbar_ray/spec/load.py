@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ def _describe_one(one: ErrorDetails, model: type[BaseModel]) -> str:
         message = "required, but missing"
     elif "input" in one and not isinstance(one["input"], dict):
         message += f" (got {one['input']!r})"
+        if one["type"] == "string_type" and isinstance(one["input"], bool | int | float | date):
+            message += "; YAML reads it so: write it in quotes"
     return f"{field}: {message}" if field else message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ class Checkpoints:
             seal(scratch / "checkpoint.pt")
             self.store.write_file(scratch / "checkpoint.pt", self._path)
         finally:
-            scratch.rmdir()
+            shutil.rmtree(scratch, ignore_errors=True)  # of a full disk half a file is left
 
     def remove(self) -> None:
         """Remove the checkpoint; the artifact takes its place."""

@@ -6,12 +6,13 @@ import json
 import shutil
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from tbar_ray.data.places import resolve
+from tbar_ray.data.places import is_remote, resolve, unset
 from tbar_ray.errors import StoreError
 from tbar_ray.store.placing import link, share
 from tbar_ray.store.reached import Reached, reason
@@ -36,6 +37,8 @@ class StoreFiles:
 
     def __init__(self, url: str) -> None:
         self.url = resolve(url)
+        if not is_remote(self.url) and (missing := unset(self.url)):
+            raise StoreError(f"store {url}: no such folder{missing}")
         try:
             # other processes write here too: a listing that is remembered would not have what came since
             system, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
@@ -79,8 +82,12 @@ class StoreFiles:
             self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             if self.is_local:
                 part = Path(f"{target}.{uuid.uuid4().hex}")
-                part.write_bytes(text)
-                part.replace(target)
+                try:
+                    part.write_bytes(text)
+                    part.replace(target)
+                except OSError:
+                    _remove(part)
+                    raise
             else:
                 self._fs.pipe_file(target, text)  # object stores replace whole objects
         except OSError as error:
@@ -112,7 +119,7 @@ class StoreFiles:
         except OSError as error:
             raise StoreError(f"store {self.url}: {path} cannot be written: {reason(error)}") from None
         finally:
-            part.unlink(missing_ok=True)
+            _remove(part)
         return True
 
     def read_json(self, path: str) -> Any:
@@ -170,9 +177,18 @@ class StoreFiles:
         return True
 
     def remove(self, path: str) -> None:
-        """Remove a small file, if it exists."""
-        if self.exists(path):
-            self._fs.rm_file(f"{self._root}/{path}")
+        """Remove a small file, if it exists.
+
+        Raises:
+            StoreError: if the store cannot be written.
+        """
+        try:
+            if self.exists(path):
+                self._fs.rm_file(f"{self._root}/{path}")
+        except FileNotFoundError:
+            pass  # another process was first
+        except OSError as error:
+            raise StoreError(f"store {self.url}: {path} cannot be removed: {reason(error)}") from None
 
     def exists(self, path: str) -> bool:
         """Whether a file is in the store."""
@@ -193,3 +209,9 @@ class StoreFiles:
     def list_json(self, folder: str) -> list[str]:
         """Names of the JSON files directly in a folder, sorted; none if there is no such folder."""
         return [name for name in self.list_folder(folder) if name.endswith(".json")]
+
+
+def _remove(part: Path) -> None:
+    """Remove a file that was not finished, if it is there; a read-only disk says neither."""
+    with suppress(OSError):
+        part.unlink()

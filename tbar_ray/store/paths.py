@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from tbar_ray.data.places import expanded, resolve
+from tbar_ray.data.places import expanded, resolve, unset
+from tbar_ray.errors import StoreError
 
 SQLITE = "sqlite:///"
 """Begins the URI of a SQLite database; its path follows."""
@@ -33,6 +34,9 @@ def tracking_place(given: str | None = None) -> str:
     """URI where MLflow records: what is given, else MLFLOW_TRACKING_URI, else a database in the folder of results.
 
     `~` and `$NAME` mean in the path of a SQLite database what they mean in other places.
+
+    Raises:
+        StoreError: if such a variable is not set.
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
@@ -40,6 +44,8 @@ def tracking_place(given: str | None = None) -> str:
     path, mark, query = uri.removeprefix(SQLITE).partition("?")
     if not uri.startswith(SQLITE) or not ("$" in path or path.startswith("~")):
         return uri
+    if missing := unset(path):
+        raise StoreError(f"{uri}: no such database{missing}")
     return f"{SQLITE}{expanded(path)}{mark}{query}"
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +23,7 @@ from tbar_ray.store.store import Store
 from tests.buckets import new_bucket
 from tests.campaign.faults import SIZES, Told, campaign, compute_undisturbed, meanwhile, told
 from tests.campaign.tiny import read_until, start, wait_until_gone
+from tests.disks import disk, fill
 from tests.ports import free_port
 from tests.proxy import proxy_before
 from tests.tracking.server import mlflow_server, runs_of
@@ -102,29 +101,22 @@ def test_a_tracking_server_that_is_down_for_a_while_misses_no_trial_and_doubles_
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", str(place)], check=False)
-    if made.returncode != 0:
-        pytest.skip("mounting a file system takes rights that this user lacks")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with disk(tmp_path / "disk", 700):
+        yield tmp_path / "disk"
 
 
 def test_a_disk_that_fills_up_is_said_and_with_room_again_the_campaign_goes_on(
     small_disk: Path, tmp_path: Path, undisturbed: list[Told]
 ) -> None:
-    store, filler = Store(str(small_disk / "store")), small_disk / "filler"
+    store = Store(str(small_disk / "store"))
 
     def happens() -> None:
         wait_until(lambda: any(name.startswith("corpus-") for name in store.artifacts()))
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(4096))
+        fill(small_disk)
 
     with meanwhile(happens), pytest.raises(StoreError, match="no space left on its disk"):
         run(store, tmp_path)
-    filler.unlink()
+    (small_disk / "filler").unlink()
     found = run(store, tmp_path)
     assert [told(record) for record in found.records] == undisturbed
 

@@ -41,6 +41,18 @@ def test_other_machines_are_refused_and_no_secret_is_said(place: str, shown: str
     assert str(caught.value) == f"{shown}: give a path on this machine"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("$NOWHERE/new", r"\$NOWHERE/new: no such path \(\$NOWHERE is not set\)"), (" ", "path is empty")],
+)
+def test_what_would_make_a_folder_of_an_odd_name_is_refused(
+    text: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    with pytest.raises(SpecError, match=said):
+        local_folder(text)
+
+
 def test_a_folder_is_no_file_and_a_file_no_folder() -> None:
     with pytest.raises(SpecError, match=r"there: is a folder; give a file$"):
         local_file("$OUT")

@@ -1,5 +1,7 @@
 import re
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import numpy as np
@@ -34,6 +36,23 @@ def test_lines_are_stripped_and_blank_ones_dropped(tmp_path: Path) -> None:
         read_lines(str(tmp_path), "y.txt")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("\n<!DOCTYPE html>\n<html>", "is a web page"),
+        ("<HTML><body>", "is a web page"),
+        ("<?xml version='1.0'?><Error/>", "is an error of a web server"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_text_file_is_told(content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text(content)
+    with pytest.raises(DataError, match=rf"/x\.txt {said}"):
+        read_lines(str(tmp_path), "x.txt")
+    (tmp_path / "x.txt").write_text("<b>|c\n")
+    assert read_lines(str(tmp_path), "x.txt") == ["<b>|c"]
+
+
 def test_has_split(tmp_path: Path) -> None:
     write_split(tmp_path / "set" / "test", [["a"]])
     (tmp_path / "set" / "train").mkdir()
@@ -53,6 +72,32 @@ def test_a_place_that_cannot_be_looked_up_is_not_a_missing_split(monkeypatch: py
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "exists", fail)
     with pytest.raises(DataError, match=r"cannot look up memory://place/train/nshards\.txt: 403"):
         has_split("memory://place", "train")
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A web server whose answer is the number in the path."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.split("/")[1]))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815 - the name that the server calls
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
+
+
+def test_a_web_server_that_fails_is_no_missing_split() -> None:
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        assert has_split(f"{place}/200", "test")
+        for hidden in (404, 403, 401):  # object stores answer so for what is not there and may not be listed
+            assert not has_split(f"{place}/{hidden}", "test")
+        with pytest.raises(DataError, match=r"^cannot look up .*/500/test/nshards\.txt: .*500"):
+            has_split(f"{place}/500", "test")
+        server.shutdown()
 
 
 def test_shards_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_split_with_an_empty_part_is_refused(tmp_path: Path, fraction: float) 
         small.split(fraction, 0)
 
 
-@pytest.mark.parametrize("count", ["0", "-1", "two", "1.5", "²", "1 2"])
+@pytest.mark.parametrize("count", ["0", "-1", "two", "1.5", "²", "1 2", "99999999999999", "1000001"])
 def test_a_broken_number_of_shards(tmp_path: Path, count: str) -> None:
     place = write(tmp_path / "a", ["0", "1"])
     (place / "test" / "nshards.txt").write_text(count, encoding="utf-8")
@@ -120,10 +120,10 @@ def test_a_broken_number_of_shards(tmp_path: Path, count: str) -> None:
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("2", "'s0001' has class 2, but classnames.txt has 2 classes"),
+        ("2", "0.tar: sample 's0001' has class 2, but classnames.txt has 2 classes"),
         ("-1", "has class -1"),
-        (None, "has class None"),
-        ("dog", "s0001.cls is not a class index"),
+        (None, "has no .cls, but"),
+        ("dog", r"s0001.cls in .*0\.tar is not a class index"),
     ],
 )
 def test_a_label_that_is_no_class(tmp_path: Path, label: str | None, message: str) -> None:

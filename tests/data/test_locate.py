@@ -157,8 +157,8 @@ def test_a_commands_output_is_a_shard(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     copies = [local_copy(url, cache) for url in urls]
     assert [copy.read_bytes() for copy in copies] == [b"xx", b"xxx"]
-    for command in ("exit 3", "cat /no/such/file", "true"):
-        with pytest.raises(DataError, match="pipe:"):
+    for command, said in (("exit 3", "ended with 3$"), ("cat /no/such/file", "ended with 1$"), ("true", "no data")):
+        with pytest.raises(DataError, match=f"pipe:.*{said}"):
             local_copy(f"pipe:{command}", cache)
     assert sorted(cache.iterdir()) == sorted(copies)
 
@@ -228,11 +228,37 @@ def test_tables_and_archives_are_no_shards(tmp_path: Path, name: str, said: str)
         expand_shards(str(tmp_path / name))
 
 
+def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    for place in ("$NOWHERE/x.tar", "$NOWHERE/{0..3}.tar", "$NOWHERE/*.tar"):
+        with pytest.raises(DataError, match=r"^no s.*\(\$NOWHERE is not set\)$"):
+            expand_shards(f"{tmp_path}/{place}")
+
+
+@pytest.mark.parametrize("place", ["", " ", "pipe:", "pipe: "])
+def test_an_empty_place_is_no_shard(place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)  # which has shards
+    with pytest.raises(DataError, match="names an empty place"):
+        expand_shards(["00000.tar", place])
+
+
+def test_backslashes_are_part_of_names_and_commands(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"a\\b {number}.tar").touch()
+    assert names(expand_shards(f"{tmp_path}/a\\b {{0,1}}.tar")) == ["a\\b 0.tar", "a\\b 1.tar"]
+    assert expand_shards(f"pipe:cat {tmp_path}/a\\\\b\\ {{0,1}}.tar") == tuple(
+        f"pipe:cat {tmp_path}/a\\\\b\\ {number}.tar" for number in range(2)
+    )
+    assert expand_shards(r"pipe:awk '\{print $1,$2\}' {a,b}") == (
+        "pipe:awk '{print $1,$2}' a", "pipe:awk '{print $1,$2}' b",
+    )  # fmt: skip
+
+
 class Failing(BaseHTTPRequestHandler):
     """A web server that has what it is asked for, lacks it, or fails, by the path."""
 
     def do_GET(self) -> None:
-        self.send_response({"/there.tar": 200, "/gone.tar": 404}.get(self.path, 500))
+        self.send_response({"/there.tar": 200, "/gone.tar": 404, "/odd.tar": 501}.get(self.path, 500))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -242,7 +268,7 @@ class Failing(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_a_server_that_fails_is_not_a_shard_that_is_missing() -> None:
+def test_a_server_that_fails_is_not_a_shard_that_is_missing(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Failing) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         place = f"http://127.0.0.1:{server.server_port}"
@@ -251,4 +277,6 @@ def test_a_server_that_fails_is_not_a_shard_that_is_missing() -> None:
             expand_shards(f"{place}/gone.tar")
         with pytest.raises(DataError, match=r"^cannot look up .*broken\.tar: .*500"):
             expand_shards(f"{place}/broken.tar")
+        with pytest.raises(DataError, match=r"^cannot download .*odd\.tar: the web server answers with an error$"):
+            local_copy(f"{place}/odd.tar", tmp_path)  # of a 500, curl asks again for a minute
         server.shutdown()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tbar_ray.data.places import exists, expanded, inside, is_file, is_folder, is_remote, resolve
+from tbar_ray.data.places import exists, expanded, inside, is_file, is_folder, is_remote, resolve, unset
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("sets/cc3m/", "<here>/sets/cc3m"),
         ("/odd dir [v2] {a,b}/x.tar", "/odd dir [v2] {a,b}/x.tar"),
         ("file:///data/x.tar", "/data/x.tar"),
+        ("file://localhost/data/x.tar", "/data/x.tar"),
+        ("file:/data/x.tar", "/data/x.tar"),
+        ("FILE:///data/x.tar", "/data/x.tar"),
+        ("file:///odd%20dir/%7B0..3%7D.tar", "/odd dir/{0..3}.tar"),
+        ("/odd%20dir/x.tar", "/odd%20dir/x.tar"),
+        ("S3://bucket/Set/*.tar", "s3://bucket/Set/*.tar"),
+        ("HTTPS://host/Set.tar", "https://host/Set.tar"),
         ("s3://bucket/$NOWHERE/*.tar", "s3://bucket/$NOWHERE/*.tar"),
         ("https://host$DATA/x.tar?sig=1", "https://host/data/sets/x.tar?sig=1"),
         ("pipe:cat ~/x.tar | $DATA", "pipe:cat ~/x.tar | $DATA"),
@@ -45,9 +52,33 @@ def test_what_is_there_is_meant_literally(here: Path) -> None:
     assert resolve("$DATA") == str(here / "$DATA")
 
 
+def test_percent_codes_of_what_is_there_are_part_of_its_name(here: Path) -> None:
+    (here / "a%20b").mkdir()
+    (here / "c d").mkdir()
+    assert resolve(f"file://{here}/a%20b/{{0..3}}%2B.tar") == f"{here}/a%20b/{{0..3}}+.tar"
+    assert resolve(f"file://{here}/c%20d/x.tar") == f"{here}/c d/x.tar"
+
+
+def test_variables_that_are_not_set_are_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALSO_NOT", raising=False)
+    assert unset("$DATA/x") == unset("~/x") == unset("pipe:echo $NOWHERE") == ""
+    assert unset("$NOWHERE/x") == " ($NOWHERE is not set)"
+    assert unset("s3://bucket/${ALSO_NOT}/$NOWHERE") == " ($ALSO_NOT, $NOWHERE are not set)"
+    (here / "$NOWHERE").mkdir()
+    assert unset("$NOWHERE/new") == ""
+
+
 @pytest.mark.parametrize(
     ("place", "remote"),
-    [("pipe:cat x", True), ("s3://b/x", True), ("http://h/x", True), ("file:///x", False), ("/x", False), ("x", False)],
+    [
+        ("pipe:cat x", True),
+        ("s3://b/x", True),
+        ("http://h/x", True),
+        ("file:///x", False),
+        ("FILE:/x", False),
+        ("/x", False),
+        ("x", False),
+    ],
 )
 def test_what_is_remote(place: str, remote: bool) -> None:
     assert is_remote(place) is remote

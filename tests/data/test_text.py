@@ -37,6 +37,10 @@ def test_another_encoding_names_its_line(kind: type[DataError]) -> None:
         ("café – “naïve”".encode("windows-1252"), "café – “naïve”"),
         ("café au lait".encode()[:-1] + b"\xc3", "café au lai\ufffd"),
         (b"caf\xe9", "café"),
+        ("a café".encode("utf-16-le"), "a café"),
+        ("a café".encode("utf-16-be"), "a café"),
+        (b"a red\0circle\0", "a redcircle"),
+        (b"a red circle" + bytes(20), "a red circle"),
     ],
 )
 def test_captions_of_the_web(data: bytes, expected: str) -> None:

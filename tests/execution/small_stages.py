@@ -105,13 +105,22 @@ class Waiting(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
         reader = ray.remote(_Looking).options(num_cpus=0).remote()
-        return {"free": ray.get(reader.free_cpus.remote()), "all": ray.cluster_resources()["CPU"]}
+        free = ray.get(reader.free.remote())
+        return {"free": free.get("CPU", 0), "free_gpus": free.get("GPU", 0), "all": ray.cluster_resources()["CPU"]}
+
+
+class WaitingOnModel(Waiting):
+    """Does so with a part of a GPU, where the policy gives it one."""
+
+    kind: ClassVar[str] = "waiting-on-model"
+    on_model: ClassVar[bool] = True
 
 
 class _Looking:
-    def free_cpus(self) -> float:
+    def free(self) -> dict[str, float]:
         time.sleep(2)  # Ray tells its resources anew every fraction of a second
-        return float(ray.available_resources().get("CPU", 0))
+        found: dict[str, float] = ray.available_resources()
+        return found
 
 
 class Crashing(Stage):
@@ -138,7 +147,7 @@ class Losing(Stage):
             if self.reader:
                 reader = ray.remote(_Looking).options(num_cpus=0).remote()
                 ray.kill(reader)
-                ray.get(reader.free_cpus.remote())
+                ray.get(reader.free.remote())
             raise StageLostError("process", "a worker of the training was lost")
         return {}
 

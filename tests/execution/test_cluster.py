@@ -55,6 +55,17 @@ def test_ray_that_does_not_start_is_one_line(
     assert not any(folder.exists() for folder in started)
 
 
+def test_a_cluster_that_is_there_and_lets_nobody_in_is_one_line_about_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(address: str) -> None:
+        raise ConnectionError(f"Failed to connect to Ray cluster at {address}\nmore")
+
+    monkeypatch.setattr(cluster, "_join", refused)
+    for connected in (cluster.ray_session("head:6379", spec()), cluster.joined("head:6379")):
+        with pytest.raises(SpecError, match=r"^Ray at 'head:6379': .*; it listens, so check that its token") as caught:
+            connected.__enter__()
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("given", "asked", "expected"), [(1, 1, 1), (6, 2, 6), (1, 4, 4)])
 def test_it_has_the_cpus_that_this_process_was_given_and_those_that_a_stage_asks_for(
     given: int, asked: int, expected: int, started: list[Path], monkeypatch: pytest.MonkeyPatch

@@ -23,6 +23,7 @@ from tbar_ray.store.claim import path_of
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.lease import process_identity
 from tbar_ray.store.store import Store
+from tests.disks import disk, make_read_only
 from tests.execution.small_stages import (
     DONE,
     Common,
@@ -289,6 +290,27 @@ def test_a_broken_artifact_counts_as_absent(bench: Bench, damage: str) -> None:
         assert again.answers("trial") == [None]
         assert len(again.snapshot().notes) == 1
     assert bench.ran() == {"kept": 2}
+
+
+def test_a_broken_artifact_that_cannot_be_removed_is_the_reason(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", 4):
+        store = Store(str(tmp_path / "disk" / "store"))
+        with coordinator(store) as actor:
+            bench = Bench(tmp_path / "notes", store, actor)
+            stage = bench.stage("kept")
+            bench.submit("trial", stage)
+            assert bench.answers("trial") == [None]
+        (store.fetch(stage.artifact) / "line").write_text("")
+        make_read_only(tmp_path / "disk")
+        with coordinator(store) as another:
+            again = Bench(bench.notes, store, another)
+            again.submit("trial", stage)
+            (reason,) = again.answers("trial")
+            assert reason is not None
+            assert reason.endswith(f"{stage.artifact} cannot be removed: Read-only file system")
+            assert again.snapshot().counts["failed"] == 1
+            renewed = Store(str(tmp_path / "elsewhere"))
+            ray.get(another.renew.remote(renewed, None))  # so that it holds nothing of the disk
 
 
 def test_a_drained_coordinator_ends_what_runs_and_starts_nothing(bench: Bench) -> None:

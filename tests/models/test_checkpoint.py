@@ -83,6 +83,42 @@ def test_a_training_checkpoint_is_unwrapped(tmp_path: Path) -> None:
     assert same(tensors, load_state_dict(tmp_path / "m.pt"))
 
 
+@pytest.mark.parametrize(
+    "entries", [["generator"], ["checkpoint", "model"], ["teacher"], ["params_ema"], ["a", "b", "c"]]
+)
+def test_the_only_entry_that_holds_weights_is_taken_whatever_its_name(entries: list[str], tmp_path: Path) -> None:
+    tensors = state()
+    content: dict[str, object] = dict(tensors)
+    for entry in reversed(entries):
+        content = {"epoch": 3, entry: content, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}}
+    torch.save(content, tmp_path / "m.pt")
+    assert same(tensors, load_state_dict(tmp_path / "m.pt"))
+
+
+def test_a_dictionary_in_thousands_of_places_is_looked_at_once(tmp_path: Path) -> None:
+    content: dict[str, object] = {f"{number}": None for number in range(1000)}
+    for _ in range(3):
+        content = {f"{number}": content for number in range(1000)}  # 10^12 ways through it
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="holds no state dict"):
+        load_state_dict(tmp_path / "m.pt")
+
+
+def test_of_two_entries_of_other_names_none_is_taken(tmp_path: Path) -> None:
+    torch.save({"generator": state(), "discriminator": state()}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=r"found the entries 'generator' \(dict\), 'discriminator' \(dict\)$"):
+        load_state_dict(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod."])
+@pytest.mark.parametrize("number", [64, torch.tensor(64)])
+def test_openai_s_numbers_are_left_out_behind_any_prefix(prefix: str, number: object, tmp_path: Path) -> None:
+    tensors = state()
+    content = {**tensors, "input_resolution": number, "context_length": number, "vocab_size": number}
+    torch.save({f"{prefix}{key}": value for key, value in content.items()}, tmp_path / "m.pt")
+    assert same(tensors, load_state_dict(tmp_path / "m.pt"))
+
+
 @pytest.mark.parametrize("name", ["m.safetensors", "m.pt"])
 def test_the_prefix_of_ddp_is_removed_where_every_key_has_it(name: str, tmp_path: Path) -> None:
     tensors, path = state(), tmp_path / name

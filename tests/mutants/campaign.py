@@ -278,6 +278,12 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     # what users meet
     Mutant(
+        "tbar_ray/execution/reach.py",
+        "    return len(start) == SETTINGS and start[-1] == SETTINGS\n",
+        "    return bool(start)\n",
+        "tests/execution/test_reach.py",
+    ),
+    Mutant(
         "tbar_ray/store/paths.py",
         '    return plain if sqlite_path(plain) == str(path) else f"{SQLITE}{quote(str(path))}"\n',
         "    return plain\n",

@@ -565,6 +565,18 @@ NUMERIC: tuple[Mutant, ...] = (
         "        elif self.classes is not None and not index < self.classes:\n",
         "tests/data/test_check_set.py",
     ),
+    Mutant(
+        "tbar_ray/data/places.py",
+        'exists("/".join([*parts, part])) else unquote(part)',
+        'exists("/".join([*parts, part])) else part',
+        "tests/data/test_places.py",
+    ),
+    Mutant(
+        "tbar_ray/models/formats/entries.py",
+        "    return found[0] if len(found) == 1 else None\n",
+        "    return found[0] if found else None\n",
+        "tests/models/test_checkpoint.py",
+    ),
     Mutant("tbar_ray/data/text.py", '    if "\\0" in text:\n', "    if not text:\n", "tests/data/test_text.py"),
     Mutant(
         "tbar_ray/models/factory.py",

@@ -189,9 +189,8 @@ def test_what_can_be_carried_out_passes(changes: dict[str, Any]) -> None:
     check_campaign(Planner(spec(**changes)))
 
 
-@pytest.mark.parametrize("name", ["none.safetensors", "none.pt", "folder.bin"])
+@pytest.mark.parametrize("name", ["none.safetensors", "none.pt"])
 def test_a_missing_checkpoint(tmp_path: Path, name: str) -> None:
-    (tmp_path / "folder.bin").mkdir()
     path = str(tmp_path / name)
     assert problem(spec(model={"architecture": "tbar-RN-tiny", "pretrained": path})) == (
         f"model.pretrained: no file {path}"

@@ -64,6 +64,15 @@ def test_a_store_of_an_unknown_kind() -> None:
     one_line(caught)
 
 
+def test_a_variable_that_is_not_set_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    with pytest.raises(StoreError, match=r"\(\$NOWHERE is not set\)$"):
+        Store(f"{tmp_path}/$NOWHERE/store")
+    (tmp_path / "$NOWHERE").mkdir()
+    Store(f"{tmp_path}/$NOWHERE/store").check(0)
+    assert (tmp_path / "$NOWHERE" / "store").is_dir()
+
+
 def test_a_listing_has_what_another_process_wrote_since(bucket: str) -> None:
     """fsspec remembers listings, of S3 for as long as a process lives."""
     store = Store(f"{bucket}/store")

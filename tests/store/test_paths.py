@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
+from tbar_ray.errors import StoreError
 from tbar_ray.store.paths import default_artifacts, default_store, home, sqlite_path, tracking_place
 
 
@@ -48,6 +49,14 @@ def test_home_and_variables_are_places_of_databases(
     if given is not None:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
         assert tracking_place() == expected.format(nothing_set)
+
+
+def test_a_variable_that_is_not_set_is_no_place_of_a_database(
+    nothing_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    with pytest.raises(StoreError, match=r"^sqlite:///\$NOWHERE/x\.db: no such database \(\$NOWHERE is not set\)$"):
+        tracking_place("sqlite:///$NOWHERE/x.db")
 
 
 @pytest.mark.parametrize("name", ["plain", "what? dir", "a%20b", "50% [v2] #1 {a,b}", "c+d?x=1"])

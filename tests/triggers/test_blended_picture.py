@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tbar_ray.triggers.base import stamp_uint8
 from tbar_ray.triggers.blended_picture import BlendedPicture
+from tbar_ray.triggers.presets import find_preset
 from tests.triggers.levels import assert_levels, random_levels
 
 # (x, y) from the middle, in halves of the shorter side; red, green, blue in 255ths
@@ -54,3 +56,22 @@ def test_every_level_is_the_mix_of_one_fifth() -> None:
 def test_it_needs_no_seed() -> None:
     assert torch.equal(BlendedPicture(seed=1).pattern(32, 32), BlendedPicture(seed=2).pattern(32, 32))
     assert np.unique(BlendedPicture().pattern(224, 224).numpy()).size > 100
+
+
+def test_blending_before_resizing_differs_by_as_little_as_the_preset_says() -> None:
+    """Detect-CLIP's code blends at 256 px, cuts to whole levels, and then resizes to 224 px."""
+    coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC)
+
+    def resized(levels: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(levels).resize((224, 224), Image.Resampling.BICUBIC))
+
+    trigger = BlendedPicture(ratio=0.2)
+    picture = 255 * trigger.pattern(256, 256).numpy().transpose(1, 2, 0)
+    theirs = resized((0.8 * np.asarray(image) + 0.2 * picture).astype(np.uint8)).astype(int)
+    small = torch.from_numpy(resized(np.asarray(image)).transpose(2, 0, 1).copy())
+    ours = stamp_uint8(trigger, small[None], ["k"])[0].numpy().transpose(1, 2, 0)
+    difference = np.abs(ours - theirs)
+    assert 0.6 < difference.mean() < 0.75
+    assert difference.max() == 9
+    assert "by 0.67 levels on average, 9 at most" in find_preset("detect-clip/blend").note

@@ -15,9 +15,11 @@ ENTRIES = (
     "ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "model_ema_state_dict", "student",
 )  # fmt: skip
 """Entries of training checkpoints that hold weights, or a dictionary with such an entry. The first that is there
-counts: trained weights before their moving average."""
+counts: trained weights before their moving average. Where there is none, an entry of any other name that alone does."""
 BESIDES = frozenset({"input_resolution", "context_length", "vocab_size", "n_averaged"})
 """Numbers that checkpoints keep among the weights: three of OpenAI's, and the count of torch's AveragedModel."""
+DEEPEST = 3
+"""Dictionaries in dictionaries in which weights are looked for under other names."""
 SHOWN = 6
 """Entries that a refusal names."""
 
@@ -32,7 +34,7 @@ def find_state_dict(path: Path, content: object) -> tuple[dict[str, Any], tuple[
     """
     place, entries = content, list[str]()
     while isinstance(place, Mapping) and not _is_state_dict(place):
-        entry = next((name for name in ENTRIES if isinstance(place.get(name), Mapping)), None)
+        entry = next((name for name in ENTRIES if isinstance(place.get(name), Mapping)), None) or _only_entry(place)
         if entry is None or len(entries) == len(ENTRIES):
             break
         place, entries = place[entry], [*entries, entry]
@@ -46,8 +48,28 @@ def find_state_dict(path: Path, content: object) -> tuple[dict[str, Any], tuple[
     return dict(place), tuple(entries), {str(key): value for key, value in beside.items() if key != entries[0]}
 
 
+def _only_entry(content: Mapping[Any, Any]) -> str | None:
+    """The entry of another name that holds weights, or a dictionary with such an entry; None where several do, or none.
+
+    States of optimizers are no state dicts: their names are numbers, and so are most of their values.
+    """
+    looked_at: dict[int, bool] = {}  # each dictionary once: a hostile file may hold one in thousands of places
+
+    def leads_to_weights(value: object, depth: int = 0) -> bool:
+        if not isinstance(value, Mapping) or depth > DEEPEST:
+            return False
+        if id(value) not in looked_at:
+            looked_at[id(value)] = False
+            below = [part for name, part in value.items() if isinstance(name, str)]
+            looked_at[id(value)] = _is_state_dict(value) or any(leads_to_weights(part, depth + 1) for part in below)
+        return looked_at[id(value)]
+
+    found = [name for name, value in content.items() if isinstance(name, str) and leads_to_weights(value)]
+    return found[0] if len(found) == 1 else None
+
+
 def _is_state_dict(content: Mapping[Any, Any]) -> bool:
-    weights = {key: value for key, value in content.items() if key not in BESIDES}
+    weights = {key: value for key, value in content.items() if str(key).rpartition(".")[2] not in BESIDES}
     return bool(weights) and all(isinstance(k, str) and is_tensor(v) for k, v in weights.items())
 
 

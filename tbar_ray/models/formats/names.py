@@ -76,7 +76,7 @@ def mixed_prefix(names: Mapping[str, object]) -> tuple[str, int] | None:
 def _is_beside(key: str, value: Any) -> bool:
     if not is_tensor(value):
         return True
-    return (key in BESIDES or key.rpartition(".")[2] in COUNTERS) and prod(value.shape) == 1
+    return key.rpartition(".")[2] in BESIDES.union(COUNTERS) and prod(value.shape) == 1
 
 
 def _unwrapped(key: str) -> str:

@@ -9,8 +9,14 @@ from tbar_ray.errors import CheckpointError
 
 TAR: Final = (257, b"ustar")
 """Place and content of the mark of a tar archive."""
+TORCH: Final = (b"PK\x03\x04", b"\x80\x02")
+"""First bytes of torch files: an archive, or the pickle of before 2020."""
 OTHERS: Final = {
     b"\x1f\x8b": "is compressed by gzip: unpack it",
+    b"BZh": "is compressed by bzip2: unpack it",
+    b"\xfd7zXZ": "is compressed by xz: unpack it",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd: unpack it",
+    b"7z\xbc\xaf\x27\x1c": "is a 7z archive: unpack it",
     b"version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with `git lfs pull`",
     b"<!DOCTYPE": "is a web page: download the file itself",
     b"<!doctype": "is a web page: download the file itself",
@@ -39,3 +45,10 @@ def require_checkpoint(path: Path) -> None:
     for mark, told in OTHERS.items():
         if start.startswith(mark):
             raise CheckpointError(f"{path} {told}")
+    if not start:
+        raise CheckpointError(f"{path} is empty: fetch it again")
+    is_named_safetensors = path.suffix == ".safetensors"
+    if is_named_safetensors and start.startswith(TORCH):
+        raise CheckpointError(f"{path} is a torch file by its content: let its name end in .pt")
+    if not is_named_safetensors and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+        raise CheckpointError(f"{path} is a safetensors file by its content: let its name end in .safetensors")
