@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -20,7 +19,6 @@ from tbar_ray.spec.yaml_reader import read_value, read_yaml
 AXES = ("search", "axes")
 SHOWN = 8
 """Mistakes that one message names."""
-_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
@@ -43,7 +41,7 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CampaignSpec:
     for override in overrides:
         _apply(content, override)
     try:
-        return CampaignSpec.model_validate(_numbers(content))
+        return CampaignSpec.model_validate(content)
     except ValidationError as error:
         raise SpecError(f"{path}: {describe(error, CampaignSpec)}") from None
 
@@ -112,17 +110,6 @@ def _keys(content: object, parts: list[str], above: tuple[str, ...] = ()) -> lis
     count = longest or (len(parts) if above == AXES else 1)
     key = ".".join(parts[:count])
     return [key, *_keys(known.get(key), parts[count:], (*above, key))]
-
-
-def _numbers(value: Any) -> Any:
-    """Turn 1e-5 into a number everywhere: YAML 1.1 wants 1.0e-5 and reads the other as text."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
-        return float(value)
-    return value
 
 
 def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:

@@ -1,15 +1,20 @@
-"""YAML without its traps: a key that is there twice, and aliases that unfold into gigabytes, are errors."""
+"""YAML without its traps: a key that is there twice, and aliases that unfold into gigabytes, are errors.
+
+1e-5 is a number: YAML 1.1 wants 1.0e-5 and reads the other as text. In quotes it is text.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
 from tbar_ray.errors import SpecError
 
-MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
-"""Tags of `<<` and of text."""
+MERGE, TEXT, FLOAT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str", "tag:yaml.org,2002:float"
+"""Tags of `<<`, of text and of numbers with a fraction."""
+SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 MOST_ALIASED = 100_000
 """Nodes that aliases may add to a text; honest specs repeat a few dozen."""
 
@@ -64,6 +69,9 @@ class _Loader(yaml.SafeLoader):
         if size - self._written > MOST_ALIASED:
             line = node.start_mark.line + 1
             raise _Refused(f"aliases unfold into more than {MOST_ALIASED:,} values; write them out", line)
+
+
+_Loader.add_implicit_resolver(FLOAT, SCIENTIFIC, list("+-0123456789"))
 
 
 def read_value(text: str, option: str) -> Any:

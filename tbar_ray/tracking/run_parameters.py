@@ -55,8 +55,17 @@ def _resolved(planned: PlannedTrial) -> Parameters:
 
 
 def flat(content: Mapping[str, Any]) -> Parameters:
-    """Values by their paths; lists are JSON, and what has no value is left out."""
-    return {re.sub(r"[^\w.\- :/]", "_", path): text[:LONGEST] for path, text in _leaves(content)}
+    """Values by their paths; lists are JSON, and what has no value is left out.
+
+    Signs that MLflow does not allow in a path become `_`, and of paths that are equal then the later ones have more.
+    """
+    found: Parameters = {}
+    for path, text in _leaves(content):
+        name = re.sub(r"[^\w.\- :/]", "_", path)
+        while name in found:
+            name += "_"
+        found[name] = text[:LONGEST]
+    return found
 
 
 def _leaves(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

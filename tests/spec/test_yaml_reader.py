@@ -82,3 +82,12 @@ def test_keys_are_text_as_it_is_written() -> None:
         "2024": 1, "no": 2, "1.50": 3, "~": 4, "0x1f": 5,
     }  # fmt: skip
     assert read_yaml("{&a 7: 1, b: *a}", "x.yaml") == {"7": 1, "b": 7}  # as a value it is what YAML says
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e3", 1000.0), ("-2.5E-4", -2.5e-4), ('"1e3"', "1e3"), ("'1e-5'", "1e-5"), ("1e", "1e"), ("a1e3", "a1e3")],
+)
+def test_a_number_in_quotes_is_text(text: str, value: object) -> None:
+    assert read_yaml(f"a: [{text}]", "spec.yaml") == {"a": [value]}
+    assert read_value(text, "--set a") == value
