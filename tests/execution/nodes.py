@@ -14,6 +14,8 @@ from ray.cluster_utils import Cluster
 @contextmanager
 def cluster_of(*cpus: int) -> Iterator[Cluster]:
     """Join a cluster with a node for each number of CPUs, the head first; its workers import this checkout."""
+    # a node would start a process for each of its CPUs beforehand
+    os.environ["RAY_prestart_worker_first_driver"] = "0"
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], "node_ip_address": "127.0.0.2"})
     for place, count in enumerate(cpus[1:], start=3):
         cluster.add_node(num_cpus=count, node_ip_address=f"127.0.0.{place}")
