@@ -110,7 +110,7 @@ class Waiting(Stage):
 
 class _Looking:
     def free_cpus(self) -> float:
-        time.sleep(2)  # Ray tells its resources anew every fraction of a second
+        time.sleep(1)  # Ray tells its resources anew ten times a second
         return float(ray.available_resources().get("CPU", 0))
 
 
@@ -156,6 +156,6 @@ class Divided(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         bundles = context.group.bundle_specs if context.group is not None else []
-        time.sleep(2)  # Ray tells its resources anew every fraction of a second
+        time.sleep(1)  # Ray tells its resources anew ten times a second
         free, every = (resources().get("CPU", 0) for resources in (ray.available_resources, ray.cluster_resources))
         return {"bundles": bundles, "free": free, "all": every}
