@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# where the environment asks for no bytecode (as in many containers), every process would compile what it imports
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help install sweep test test-faults test-slow mutants lint docs docs-reference clean
 help:

@@ -11,13 +11,20 @@ from tbar_ray.store.store import Store
 
 
 @contextmanager
-def workers_ready(count: int) -> Iterator[None]:
-    """Start worker processes and their imports, if there is room, so that the first stages find them ready."""
+def workers_ready(count: int, most_cpus: float | None = None) -> Iterator[None]:
+    """Start worker processes and their imports, if there is room, so that the first stages find them ready.
+
+    Args:
+        count: how many.
+        most_cpus: CPUs that the campaign may hold, if it has a limit: no process is started that no stage could use.
+    """
     import ray
 
     from tbar_ray.execution.stage_task import get_ready
 
     cores = int(ray.cluster_resources().get("CPU", 0))
+    if most_cpus is not None:
+        cores = min(cores, int(most_cpus) - 1)  # the first stage, which does not wait, has a process of its own
     ready = [ray.remote(get_ready).options(num_cpus=1).remote() for _ in range(min(count, cores))]
     try:
         yield

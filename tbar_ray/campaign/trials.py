@@ -239,7 +239,7 @@ class Trials:
         at_first = concurrency if room is None else room()
         with (
             ClusterWatch(self._on_lost),
-            workers_ready(at_first),
+            workers_ready(at_first, spec.resources.max_cpus),
             coordinator_of(self._store, self._spending(), most_of(spec.resources), address != "local") as coordinator,
         ):
             # importing MLflow and Tune takes seconds of a core: what the first trials will ask for starts before

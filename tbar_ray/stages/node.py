@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -117,25 +117,23 @@ class Node(BaseModel):
         return {"kind": self.kind, **{name: self._identity_of(name, value) for name, value in self._significant()}}
 
     def _identity_of(self, name: str, value: Any) -> Any:
+        if value is None or type(value) in (bool, str):  # JSON has them as they are
+            return value
         if nodes := _nodes_in(value):
             prints = [node.fingerprint for node in nodes]
             return prints if isinstance(value, tuple) else prints[0]
         return self.model_dump(mode="json", include={name})[name]
 
-    def _fields(self) -> Iterator[tuple[str, Any]]:
-        return ((name, getattr(self, name)) for name in type(self).model_fields)
-
     def _significant(self) -> Iterator[tuple[str, Any]]:
-        return ((name, value) for name, value in self._fields() if self._counts(name, value))
-
-    def _counts(self, name: str, value: Any) -> bool:
-        field = type(self).model_fields[name]
-        return not (INSIGNIFICANT in field.metadata or (LATER in field.metadata and value == field.default))
+        for name, came_later, default in _significant_fields(type(self)):
+            value = getattr(self, name)
+            if not (came_later and value == default):
+                yield name, value
 
     def inputs(self) -> Iterator[Node]:
         """Yield the nodes that this one needs: its fields that are nodes, or tuples of nodes."""
-        for _, value in self._fields():
-            yield from _nodes_in(value)
+        for name in type(self).model_fields:
+            yield from _nodes_in(getattr(self, name))
 
     def needed_stages(self) -> Iterator[Stage]:
         """Yield the stages that must have run first, including those that sources need (a learned trigger)."""
@@ -144,6 +142,13 @@ class Node(BaseModel):
                 yield node
             else:
                 yield from node.needed_stages()
+
+
+@cache
+def _significant_fields(kind: type[Node]) -> list[tuple[str, bool, Any]]:
+    """Names of the fields that count, whether they came later, and their defaults; asked for at every node."""
+    fields = kind.model_fields.items()
+    return [(name, LATER in f.metadata, f.default) for name, f in fields if INSIGNIFICANT not in f.metadata]
 
 
 class Given(Node):

@@ -37,7 +37,7 @@ from tests.specs import spec
 from tests.stages.computing import compute_trial
 
 # a fixture of a module, as the first launch, comes before: its pictures are drawn
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600), pytest.mark.usefixtures("unrendered")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600), pytest.mark.usefixtures("without_figures")]
 
 TRAINING = {"epochs": 1, "batch_size": 32, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
 METRICS = ("ca", "asr", "pa")

@@ -118,7 +118,7 @@ class WaitingOnModel(Waiting):
 
 class _Looking:
     def free(self) -> dict[str, float]:
-        time.sleep(2)  # Ray tells its resources anew every fraction of a second
+        time.sleep(1)  # Ray tells its resources anew ten times a second
         found: dict[str, float] = ray.available_resources()
         return found
 
@@ -165,6 +165,6 @@ class Divided(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         bundles = context.group.bundle_specs if context.group is not None else []
-        time.sleep(2)  # Ray tells its resources anew every fraction of a second
+        time.sleep(1)  # Ray tells its resources anew ten times a second
         free, every = (resources().get("CPU", 0) for resources in (ray.available_resources, ray.cluster_resources))
         return {"bundles": bundles, "free": free, "all": every}

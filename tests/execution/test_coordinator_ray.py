@@ -13,6 +13,7 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group_table
 
+from tbar_ray.execution import fair_share
 from tbar_ray.execution.asking import ask
 from tbar_ray.execution.budget import Budget, Spending
 from tbar_ray.execution.calls import OVER_BUDGET, STOPPED, Snapshot, calls_for
@@ -436,7 +437,11 @@ def test_a_stage_whose_rival_fails_is_computed_here(bench: Bench) -> None:
 
 
 class Sociable(Coordinator):
-    """A coordinator that says whether it knows of other campaigns."""
+    """A coordinator that says whether it knows of other campaigns, and asks often."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        fair_share.BEAT = 0.3  # in this process, which is its own
+        super().__init__(*arguments, **named)
 
     async def knows_of_others(self) -> bool:
         return bool(self._room._share)
@@ -455,7 +460,7 @@ def test_campaigns_on_one_cluster_share_it(bench: Bench) -> None:
         assert here.answers("before") == [None]
         for each in (actor, other_actor):
             wait_until(lambda each=each: ray.get(each.knows_of_others.remote()))  # type: ignore[misc]
-        many = [here.stage(f"many{i}", seconds=0.4) for i in range(24)]
+        many = [here.stage(f"many{i}", seconds=0.2) for i in range(24)]
         here.submit("many", *many)
         there.submit("few", there.stage("few"))
         assert there.answers("few") == [None]

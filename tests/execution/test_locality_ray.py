@@ -21,18 +21,27 @@ from tests.execution.nodes import cluster_of
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 
+TOGETHER = 30.0
+"""Seconds within which stages meet that can run at the same time."""
+
+
 class Made(Stage):
-    """Writes some bytes; those that take seconds keep their node busy."""
+    """Writes some bytes; one that meets another keeps its node busy until that runs as well."""
 
     kind: ClassVar[str] = "made"
 
     number: int
     needs: Stage | None = None
     data: GivenData | None = None
-    seconds: float = 0
+    meets: str = ""
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        time.sleep(self.seconds)
+        if self.meets:
+            place, deadline = Path(self.meets), time.monotonic() + TOGETHER
+            place.mkdir(exist_ok=True)
+            (place / self.fingerprint).touch()
+            while len(list(place.iterdir())) < 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
         if self.needs is not None:
             context.store.fetch(self.needs.artifact)
         (context.out / "bytes").write_bytes(bytes(1000))
@@ -58,14 +67,14 @@ def test_stages_follow_their_inputs_and_spill_where_there_is_no_room(nodes: Clus
     store = Store(str(tmp_path / "store"))
     coordinator = ray.remote(Coordinator).options(num_cpus=0).remote(store)
     first = Made(number=0)
-    readers = [Made(number=number, needs=first, seconds=2) for number in (1, 2)]
+    readers = [Made(number=number, needs=first, meets=str(tmp_path / "readers")) for number in (1, 2)]
     # nobody has read the first: Ray spreads its readers, as there is room for one a node
     assert len(set(where(store, coordinator, list(readers)))) == 2
     # what one of them made has been read on one node alone
     (home,) = where(store, coordinator, [Made(number=3, needs=readers[0])])
     for number in range(4, 9):
         assert where(store, coordinator, [Made(number=number, needs=readers[0])]) == [home]
-    both = [Made(number=number, needs=readers[0], seconds=3) for number in (9, 10)]
+    both = [Made(number=number, needs=readers[0], meets=str(tmp_path / "both")) for number in (9, 10)]
     assert len(set(where(store, coordinator, list(both)))) == 2
 
 
@@ -73,7 +82,7 @@ def test_stages_follow_the_given_shards_that_a_node_has_read(nodes: Cluster, tmp
     store = Store(str(tmp_path / "store"))
     coordinator = ray.remote(Coordinator).options(num_cpus=0).remote(store)
     sets = [GivenData(place=f"s3://bucket/{name}", content=name, size=10**9) for name in ("a", "b")]
-    homes = where(store, coordinator, [Made(number=20, data=data, seconds=2) for data in sets])
+    homes = where(store, coordinator, [Made(number=20, data=data, meets=str(tmp_path / "sets")) for data in sets])
     assert len(set(homes)) == 2
     for number in range(21, 24):
         for data, home in zip(sets, homes, strict=True):

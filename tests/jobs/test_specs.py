@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from pathlib import Path
 
@@ -19,10 +20,30 @@ JOBS = Path(__file__).parents[2] / "jobs"
 SPECS = sorted(JOBS.rglob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
+EACH = pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS], scope="class")
+"""With this scope, all tests of one campaign come one after the other, and its grid is planned once."""
+
+
+class PlansOnce(Planner):
+    """Plans its grid when it is asked for the first time."""
+
+    @cached_property
+    def _grid(self) -> list[PlannedTrial]:
+        return super().grid()
+
+    def grid(self) -> list[PlannedTrial]:
+        return self._grid
+
+
+@lru_cache(1)
+def planner_of(path: Path) -> PlansOnce:
+    return PlansOnce(load_spec(path), without_data=True)
+
+
+@EACH
 def test_a_shipped_campaign_can_be_planned_and_costed(path: Path, tmp_path: Path) -> None:
-    spec = load_spec(path)
-    planner = Planner(spec, without_data=True)
+    planner = planner_of(path)
+    spec = planner.spec
     check_campaign(planner)
     plan = make_plan(planner, Store(str(tmp_path)), images_per_second=1000)
     assert plan.total_trials >= 1
@@ -33,14 +54,15 @@ def test_a_shipped_campaign_can_be_planned_and_costed(path: Path, tmp_path: Path
     assert bool(planner.missing) == (spec.data.synthetic is None)
 
 
-@pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
+@EACH
 def test_a_rehearsal_tries_every_kind_of_stage_attack_and_method_of_it(path: Path, tmp_path: Path) -> None:
-    spec = load_spec(path)
+    whole = planner_of(path)
+    spec = whole.spec
     check_tags(spec)
     planner = RehearsalPlanner(spec, tmp_path, cpus=2)
     replace(planner.stand_ins, size=16).write(spec.data)  # larger pictures take longer to draw
     planner.stand_ins.write_weights(empty=True)
-    small, whole = planner.grid(), Planner(spec, without_data=True)
+    small = planner.grid()
     trials = whole.grid() if spec.search.sampler == "grid" else whole.examples()
     assert _kinds(small) == _kinds(trials)
     for axis, of in (("attack", attrgetter("attack")), ("method", attrgetter("method"))):
@@ -61,7 +83,7 @@ def _kinds(trials: Sequence[PlannedTrial]) -> set[str]:
     return {stage.kind for stage in stages_in_order([output for each in trials for output in each.graph.outputs])}
 
 
-@pytest.mark.parametrize("path", SPECS, ids=[str(path.relative_to(JOBS)) for path in SPECS])
+@EACH
 def test_a_shipped_campaign_opens_with_what_it_answers_and_how_to_run_it(path: Path) -> None:
     lines = path.read_text().splitlines()
     comment = "\n".join(line for line in lines[: next(i for i, line in enumerate(lines) if line.startswith("name:"))])

@@ -143,7 +143,10 @@ def new_figure(width: float, height: float, arranged: bool = True) -> Figure:
 
     It draws all text literally.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure = _literal_figure()(figsize=(width, height), dpi=150, facecolor="white")
+    FigureCanvasAgg(figure)  # without one, a picture as large as the figure is made for each text that is measured
     if arranged:
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)
     return figure
