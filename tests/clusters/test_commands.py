@@ -29,7 +29,7 @@ def commands(path: Path) -> list[list[str]]:
         except ValueError:  # a quotation that began before the command
             found.append(shlex.split(bare.replace("'", "").replace('"', ""), comments=True))
     # prose names a command without its arguments
-    return [line for line in found if len(line) > 3 or path.suffix != ".md"]
+    return [[spec_of(path, word) for word in line] for line in found if len(line) > 3 or path.suffix != ".md"]
 
 
 def parse(line: list[str]) -> dict[str, Any]:
@@ -46,11 +46,9 @@ def parse(line: list[str]) -> dict[str, Any]:
     return params
 
 
-def spec_of(path: Path, given: str) -> str:
-    """The spec that a command names, where `$SPEC` is a variable of a SkyPilot file and the image has its own copy."""
-    if given == "$SPEC":
-        given = document(name_of(path))["envs"]["SPEC"]
-    return given.removeprefix(IN_IMAGE)
+def spec_of(path: Path, word: str) -> str:
+    """A word of a command; where it is `$SPEC`, a variable of a SkyPilot file, the spec that is meant."""
+    return str(document(name_of(path))["envs"]["SPEC"]) if word == "$SPEC" else word
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=map(name_of, TEXTS))
@@ -58,7 +56,7 @@ def test_commands_have_sound_options_and_specs(path: Path) -> None:
     for line in commands(path):
         params = parse(line)
         if "spec" in params:
-            spec = spec_of(path, str(params["spec"]))
+            spec = str(params["spec"]).removeprefix(IN_IMAGE)  # the image has its own copy
             assert spec == "SPEC" or (ROOT / spec).is_file(), " ".join(line)
 
 

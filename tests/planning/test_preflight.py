@@ -17,6 +17,7 @@ from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.data import GivenData
+from tests.models.tiny import RESNET, snapshot, tiny
 from tests.specs import spec
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -272,8 +273,8 @@ def test_targets_are_classes_of_the_given_set(given: Path) -> None:
 def test_a_checkpoint_means_its_content(tmp_path: Path) -> None:
     models = []
     for name, content in (("a.safetensors", 1.0), ("b.safetensors", 1.0), ("c.safetensors", 2.0)):
-        save_state_dict({"logit_scale": torch.tensor(content)}, tmp_path / name)
-        made = spec(model={"architecture": "tbar-RN-tiny", "pretrained": str(tmp_path / name)})
+        save_state_dict({**snapshot(tiny(RESNET)), "logit_scale": torch.tensor(content)}, tmp_path / name)
+        made = spec(model={"architecture": RESNET, "pretrained": str(tmp_path / name)})
         check_campaign(Planner(made))
         models.append(lay_foundation(made).clean.fingerprint)
     assert models[0] == models[1] != models[2]
