@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
+
 import pytest
 
 from tbar_ray.report import files
+from tests.campaign.tiny import kill_marked
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    """A mark of a test's processes, which end with it."""
+    made = uuid.uuid4().hex
+    yield made
+    kill_marked(made)
 
 
 @pytest.fixture

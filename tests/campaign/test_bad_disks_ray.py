@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
 
 import pytest
 
-from tests.campaign.tiny import kill_marked, read_until, start, wait_until_gone, write_tiny
+from tests.campaign.tiny import end_of, read_until, start, wait_until_gone, write_tiny
 from tests.disks import disk, fill, make_read_only, make_writable
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -19,16 +16,6 @@ SIZES = list(range(8, 14))
 FULL = "[Nn]o space left on|disk is full"
 READ_ONLY = "Read-only file system"
 """What store and report say, or SQLite where MLflow is first to notice."""
-LONGEST = 600
-"""Seconds that a campaign may take on a busy machine."""
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A mark of a test's processes, which end with it."""
-    made = uuid.uuid4().hex
-    yield made
-    kill_marked(made)
 
 
 @pytest.mark.parametrize("what", ["full", "read-only"])
@@ -40,12 +27,9 @@ def test_a_disk_that_can_hold_no_more_is_one_line_and_the_campaign_goes_on_once_
     home, words = (place, ()) if what == "full" else (tmp_path / "home", ("--store", str(place / "store")))
     with disk(place, 700):
         running = start(spec_file, home, mark, *words)
-        watchdog = Timer(LONGEST, running.kill)
-        watchdog.start()
         shown = read_until(running, "trial 1/")
         filler = fill(place) if what == "full" else make_read_only(place)
-        shown += running.communicate()[0]
-        watchdog.cancel()
+        shown += end_of(running)
         assert running.returncode == 2, shown
         errors = [line for line in shown.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1, shown
@@ -58,9 +42,6 @@ def test_a_disk_that_can_hold_no_more_is_one_line_and_the_campaign_goes_on_once_
             make_writable(place)
 
         again = start(spec_file, home, mark, *words)
-        watchdog = Timer(LONGEST, again.kill)
-        watchdog.start()
-        shown = again.communicate()[0]
-        watchdog.cancel()
+        shown = end_of(again)
         assert again.returncode == 0, shown
         assert f"{len(SIZES)} trials in" in shown

@@ -7,17 +7,16 @@ import os
 import signal
 import subprocess
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from threading import Timer
 
 import psutil
 import pytest
 
 from tbar_ray.store.commit import COMMIT
 from tests.campaign.tiny import (
-    kill_marked,
+    LONGEST,
+    end_of,
     marked,
     parent_status,
     read_until,
@@ -31,17 +30,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
 SIZES = list(range(8, 14))
 """Enough trials that some are left when a campaign has been stopped twice, each time after the first one's end."""
-LONGEST = 600
-"""Seconds that a campaign may take on a busy machine."""
 AGAIN = "run the same command again to continue"
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A mark of a test's processes, which end with it."""
-    made = uuid.uuid4().hex
-    yield made
-    kill_marked(made)
 
 
 def commits(home: Path) -> dict[str, float]:
@@ -51,16 +40,6 @@ def commits(home: Path) -> dict[str, float]:
 def statuses(home: Path) -> list[str]:
     """Return those of the trials in the report."""
     return [row["status"] for row in json.loads((home / "reports" / "demo" / "latest" / "results.json").read_text())]
-
-
-def end_of(running: subprocess.Popen[str]) -> str:
-    """Wait for a process, and return what it still says."""
-    watchdog = Timer(LONGEST, running.kill)
-    watchdog.start()
-    try:
-        return running.communicate()[0]
-    finally:
-        watchdog.cancel()
 
 
 def wait_for(running: subprocess.Popen[str], met: Callable[[], bool]) -> None:

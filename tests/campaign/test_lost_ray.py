@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
-from threading import Timer
 
 import psutil
 import pytest
 
 from tests.campaign.tiny import (
-    kill_marked,
+    end_of,
     parent_status,
     read_until,
     start,
@@ -25,16 +22,6 @@ from tests.campaign.tiny import (
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SIZES = list(range(8, 14))
-LONGEST = 600
-"""Seconds that a campaign may take on a busy machine."""
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A mark of a test's processes, which end with it."""
-    made = uuid.uuid4().hex
-    yield made
-    kill_marked(made)
 
 
 def kill_child(running: Popen[str], name: str) -> int:
@@ -46,15 +33,6 @@ def kill_child(running: Popen[str], name: str) -> int:
                 child.kill()
                 killed += 1
     return killed
-
-
-def end_of(running: Popen[str]) -> str:
-    watchdog = Timer(LONGEST, running.kill)
-    watchdog.start()
-    try:
-        return running.communicate()[0]
-    finally:
-        watchdog.cancel()
 
 
 @pytest.mark.parametrize(

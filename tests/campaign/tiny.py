@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import psutil
@@ -28,6 +29,8 @@ main()
 """
 """The command, whose report has no pictures: drawing them takes seconds."""
 MARK = "TBAR_TEST_MARK"
+LONGEST = 600
+"""Seconds that a campaign may take on a busy machine."""
 PATIENCE = 60
 """Seconds within which a process that was ended has to be gone; a guard, not a measurement."""
 
@@ -74,6 +77,16 @@ def read_until(running: subprocess.Popen[str], beginning: str) -> str:
         if re.sub(r"^\d\d:\d\d:\d\d  ", "", line).startswith(beginning):
             break
     return shown
+
+
+def end_of(running: subprocess.Popen[str]) -> str:
+    """Wait for a process, and return what it still says."""
+    watchdog = Timer(LONGEST, running.kill)
+    watchdog.start()
+    try:
+        return running.communicate()[0]
+    finally:
+        watchdog.cancel()
 
 
 def marked(mark: str) -> list[str]:
