@@ -22,7 +22,9 @@ def test_it_knows_the_searches_of_a_scan_with_parameters_that_this_version_has()
 def test_its_models_are_of_many_attacks_and_targets_and_of_several_kinds_of_clean_training() -> None:
     attacks = Counter(each.kind for each in SHIPPED.references if each.infected)
     assert len(attacks) == 16
-    assert set(attacks.values()) == {5}
+    assert min(attacks.values()) >= 7
+    assert SHIPPED.count(infected=True) == attacks.total() >= 120
+    assert SHIPPED.count(infected=False) >= 60
     for state in (False, True):
         assert {each.architecture for each in SHIPPED.references if each.infected == state} == ARCHITECTURES
     assert len({each.target for each in SHIPPED.references if each.infected}) == 8
@@ -46,6 +48,7 @@ def test_both_searches_together_tell_unseen_attacks_from_clean_models() -> None:
     both = SHIPPED.combination(DEFAULT)
     assert both is not None
     assert both.measured.auroc >= 0.98
+    assert min(both.measured.by_attack.values()) >= 0.93
     assert both.measured.cross_entropy <= 0.17
     assert both.measured.caught.rate.value >= 0.9
     assert both.measured.false_alarms.rate.value <= 0.02
