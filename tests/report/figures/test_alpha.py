@@ -161,13 +161,18 @@ def test_lines_of_an_axis_without_a_short_name_have_colours_that_the_legend_tell
     assert [line.get_color() for line in ca.lines if len(line.get_xdata()) == 11] == [colours["1"], colours["3"]]
 
 
-def test_lines_that_differ_in_a_third_axis_are_told_in_the_note() -> None:
-    records = [
+def of_three_axes() -> list[TrialRecord]:
+    """Trials of which two each have one look."""
+    return [
         record(size=size, fraction=fraction, axes={"model.training.epochs": epochs})
         for size in (20, 300)
         for fraction in (0.0, 0.5)
         for epochs in (1, 3)
     ]
+
+
+def test_lines_that_differ_in_a_third_axis_are_told_in_the_note() -> None:
+    records = of_three_axes()
     assert "Lines of one look differ in: epochs." in text_of(alpha_figure(records))
     assert "Lines of one look differ" not in text_of(alpha_figure(grid()))
 
@@ -207,12 +212,7 @@ def test_thin_lines_are_in_stacked_panels_too() -> None:
 
 
 def test_lines_of_one_look_are_one_with_gaps_that_has_every_curve_and_its_marks() -> None:
-    records = [
-        record(size=size, fraction=f, axes={"model.training.epochs": e})
-        for size in (20, 300)
-        for f in (0.0, 0.5)
-        for e in (1, 3)
-    ]
+    records = of_three_axes()
     ca = alpha_figure(records).axes[0]
     lines = [line for line in ca.lines if len(line.get_xdata()) == 2 * 11 + 1]
     assert len(lines) == 4
