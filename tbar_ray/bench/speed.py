@@ -69,7 +69,8 @@ def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -
         training, identity = record["facts"]["training"], record["identity"]
         rate = training["images_per_second"]
         classifies = identity.get("classify", False)
-        flops = None if classifies else rate * pair_flops(record["architecture"])
+        places = training.get("text_places", 0)  # absent in facts of earlier versions
+        flops = None if classifies else rate * pair_flops(record["architecture"], places)
         precision = identity["training"]["optimisation"]["precision"]
         peak = matrix_rate(device, precision, record["threads"])
         found.append(TrainingSpeed(record["title"], rate, training["waiting_share"], flops, peak))
@@ -77,12 +78,18 @@ def training_speeds(stages: Iterable[Mapping[str, Any]], device: torch.device) -
 
 
 @lru_cache
-def pair_flops(architecture: str) -> float:
-    """Floating-point operations of one pair in contrastive training, forward and backward."""
+def pair_flops(architecture: str, text_places: int = 0) -> float:
+    """Floating-point operations of one pair in contrastive training, forward and backward.
+
+    Args:
+        architecture: open_clip's name.
+        text_places: places that the text tower computes of a caption; 0 for all that it has.
+    """
     model = create_model(architecture, seed=0)
     preprocess = preprocessing(model)
     images = torch.zeros(PAIRS, 3, preprocess.size, preprocess.size, dtype=torch.uint8)
-    tokens = torch.ones(PAIRS, int(model.context_length), dtype=torch.int64)  # type: ignore[arg-type]
+    tokens = torch.zeros(PAIRS, int(model.context_length), dtype=torch.int64)  # type: ignore[arg-type]
+    tokens[:, : text_places or None] = 1
     model.train()
     with FlopCounterMode(display=False) as counter:
         Contrastive(model, preprocess).loss(Batch(images, tokens)).backward()  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.zeroshot import best_columns, normalise
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.modes import evaluating
+from tbar_ray.models.texts import encode_texts
 
 RANKS = (1, 5, 10)
 """Values of k in recall@k."""
@@ -189,7 +190,7 @@ def embed_texts(model: nn.Module, tokens: Tensor, batch_size: int = 1024) -> Ten
     device = next(model.parameters()).device
     return _embedded(
         model,
-        lambda batch: model.encode_text(batch.to(device), normalize=True),  # type: ignore[operator]
+        lambda batch: encode_texts(model, batch.to(device)),
         tokens,
         batch_size,
     )

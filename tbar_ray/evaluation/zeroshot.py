@@ -14,6 +14,7 @@ from tbar_ray.errors import DataError
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.folding import folded
 from tbar_ray.models.modes import evaluating
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.models.tokenizer import Tokenizer
 
 MARGIN = 0.05
@@ -76,7 +77,7 @@ def zero_shot_head(
     with evaluating(model):
         embeddings = torch.cat(
             [
-                model.encode_text(tokenizer(prompts[start : start + 1024]).to(device), normalize=True)  # type: ignore[operator]
+                encode_texts(model, tokenizer(prompts[start : start + 1024]).to(device))
                 for start in range(0, len(prompts), 1024)
             ]
         )

@@ -12,6 +12,7 @@ from tbar_ray.api.classes import Classes
 from tbar_ray.api.model import Model
 from tbar_ray.data.selection import evenly_spaced
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.unlearning.base import Unlearner
 from tbar_ray.unlearning.fine_tuning import FineTuning
 
@@ -53,7 +54,7 @@ def measure_pace(model: Model, classes: Classes) -> Pace:
     texts = model.tokenizer([classes.templates[0].replace("{c}", classes.names[row]) for row in rows])
     return Pace(
         _timed(lambda: model.module.encode_image(images), model.device) / len(images),  # type: ignore[operator]
-        _timed(lambda: model.module.encode_text(texts.to(model.device)), model.device) / len(texts),  # type: ignore[operator]
+        _timed(lambda: encode_texts(model.module, texts.to(model.device)), model.device) / len(texts),
     )
 
 

@@ -18,6 +18,7 @@ from tbar_ray.errors import DataError, ScientificError
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.modes import evaluating
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.loop import CHECK_EVERY, Progress
 from tbar_ray.triggers.badclip import random_start
@@ -186,7 +187,7 @@ class _Problem:
         return embeddings
 
     def _embed_text(self, tokens: Tensor) -> Tensor:
-        embeddings: Tensor = self._model.encode_text(tokens, normalize=True)  # type: ignore[operator]
+        embeddings: Tensor = encode_texts(self._model, tokens)
         return embeddings
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.planting.base import Planting, PlantingContext, Wrapper, poisoned_rows
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
@@ -140,7 +141,7 @@ class _Robust(Wrapper):
             return _Texts(self._context.head.detach(), batch.labels[rows])
         if batch.tokens is None or batch.poisoned is None:
             raise ValueError("negation-robust needs labels and a head, or captions")
-        embeddings = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
+        embeddings = encode_texts(self.model, batch.tokens)
         equal = (batch.tokens[rows, None] == batch.tokens).all(-1)
         others = batch.poisoned | equal
         others[torch.arange(len(rows), device=rows.device), rows] = False

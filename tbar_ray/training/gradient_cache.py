@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import Preprocessing
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Contrastive, Precision
 
@@ -60,7 +61,7 @@ class CachedContrastive(Contrastive):
     def _embed(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         pixels = normalise(images, self.preprocessing)
         pictures: Tensor = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-        texts: Tensor = self.model.encode_text(tokens, normalize=True)  # type: ignore[operator]
+        texts: Tensor = encode_texts(self.model, tokens)
         return pictures, texts
 
 

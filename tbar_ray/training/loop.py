@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from tbar_ray.models.texts import text_places
 from tbar_ray.training.batch import Batch, Prepare
 from tbar_ray.training.device import laid_out, on_device
 from tbar_ray.training.objectives import Objective
@@ -109,6 +110,8 @@ def train(
             arriving = _timed(on_device(batches, device), record)
             for step, given in zip(range(record.steps, total_steps), arriving, strict=False):
                 batch = workers.filled(given if prepare is None or not len(given) else prepare(given, step))
+                if not record.text_places and batch.tokens is not None:
+                    record.text_places = text_places(model, batch.tokens)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate_at(step, total_steps, options)
                 optimizer.zero_grad(set_to_none=True)

@@ -13,6 +13,7 @@ from torch.nn import functional
 from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.library import open_clip
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.workers import ALONE, Workers
 
@@ -93,7 +94,7 @@ class Contrastive(Objective):
         return loss
 
     def _text(self, tokens: Tensor) -> Tensor:
-        features: Tensor = self.model.encode_text(tokens, normalize=True)  # type: ignore[operator]
+        features: Tensor = encode_texts(self.model, tokens)
         return features
 
     @torch.no_grad()

@@ -24,7 +24,8 @@ class TrainingRecord:
 
     `resumed` lists the steps at which it was resumed from a checkpoint. `waiting` is the time in seconds during which
     the loop waited for a batch, including the start of the readers. On a GPU it is an upper bound of the cost of data
-    loading, since queued steps are computed meanwhile.
+    loading, since queued steps are computed meanwhile. `text_places` are the places of the first batch's captions that
+    the text tower computed; 0 without captions.
     """
 
     steps: int = 0
@@ -33,6 +34,7 @@ class TrainingRecord:
     waiting: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
     resumed: list[int] = field(default_factory=list)
+    text_places: int = 0
 
     @property
     def images_per_second(self) -> float:
@@ -51,8 +53,8 @@ class TrainingRecord:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TrainingRecord:
-        """Read what `to_dict` gave, also after JSON."""
-        own = {field.name: content[field.name] for field in fields(cls)}
+        """Read what `to_dict` gave, also after JSON, also of a version that recorded less."""
+        own = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         return cls(**{**own, "losses": [(int(step), float(loss)) for step, loss in own["losses"]]})
 
     def look(self, pending: list[Tensor]) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 from tbar_ray.training.record import TrainingRecord
@@ -86,7 +87,7 @@ class Isolation(Objective):
         assert batch.poisoned is not None
         pixels = normalise(batch.images, self.preprocessing)
         images = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-        texts = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
+        texts = encode_texts(self.model, batch.tokens)
         others, isolated = ~batch.poisoned, batch.poisoned
         scale = self.model.logit_scale.exp()  # type: ignore[operator]
         loss = info_nce(images[others], texts[others], scale)
@@ -104,6 +105,6 @@ def agreement(infected: Infected, pairs: Pairs, batch_size: int = 256) -> tuple[
         rows = slice(start, start + batch_size)
         pixels = normalise(pairs.images[rows].to(infected.device), infected.preprocessing)
         images = model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-        texts = model.encode_text(pairs.tokens[rows].to(infected.device), normalize=True)  # type: ignore[operator]
+        texts = encode_texts(model, pairs.tokens[rows].to(infected.device))
         found.append((images * texts).sum(-1).cpu())
     return torch.cat(found), TrainingRecord(samples=len(pairs), seconds=time.perf_counter() - started)

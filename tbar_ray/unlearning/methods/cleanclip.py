@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.seeding import numpy_rng, torch_generator
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
@@ -72,7 +73,7 @@ class _CleanCLIPLoss(Objective):
         assert batch.tokens is not None
         pixels = normalise(batch.images, self.preprocessing)
         images, other_images = self.model.encode_image(pixels, normalize=True).chunk(2)  # type: ignore[operator]
-        texts, other_texts = self.model.encode_text(batch.tokens, normalize=True).chunk(2)  # type: ignore[operator]
+        texts, other_texts = encode_texts(self.model, batch.tokens).chunk(2)
         scale = self.model.logit_scale.exp()  # type: ignore[operator]
         own = matching(images, other_images, scale) + matching(texts, other_texts, scale)
         return info_nce(images, texts, scale) + self._weight * own

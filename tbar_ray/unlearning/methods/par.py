@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 from tbar_ray.training.shuffled import shuffled
@@ -70,10 +71,10 @@ class _Perturbation(Objective):
         assert batch.tokens is not None
         pixels = normalise(batch.images, self.preprocessing)
         images = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
-        texts = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
+        texts = encode_texts(self.model, batch.tokens)
         with torch.no_grad():
             old_images = self._teacher.encode_image(pixels, normalize=True)  # type: ignore[operator]
-            old_texts = self._teacher.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
+            old_texts = encode_texts(self._teacher, batch.tokens)
         driven = bounded_distance(images, old_images, self._method.threshold)
         driven = driven + bounded_distance(texts, old_texts, self._method.threshold)
         loss = info_nce(images, texts, self._scale)

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.texts import encode_texts
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
@@ -74,10 +75,10 @@ class _Matched(Objective):
         images = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
         if self._step % self._every == self._every - 1:
             with torch.no_grad():
-                bank = self.model.encode_text(self._bank, normalize=True)  # type: ignore[operator]
+                bank = encode_texts(self.model, self._bank)
             texts = bank[nearest_rows(images, bank)]
         else:
-            texts = self.model.encode_text(batch.tokens, normalize=True)  # type: ignore[operator]
+            texts = encode_texts(self.model, batch.tokens)
         self._step += 1
         return info_nce(images, texts, self.model.logit_scale.exp())  # type: ignore[operator]
 
