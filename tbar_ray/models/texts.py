@@ -28,7 +28,8 @@ def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
         "clip.positional_embedding": model.positional_embedding[:places],  # type: ignore[index]
         "clip.attn_mask": model.attn_mask[:places, :places],  # type: ignore[index]
     }
-    return torch.func.functional_call(_Encoder(model), shorter, tokens[:, :places], tie_weights=False)
+    found: Tensor = torch.func.functional_call(_Encoder(model), shorter, tokens[:, :places], tie_weights=False)
+    return found
 
 
 def text_places(model: nn.Module, tokens: Tensor) -> int:
