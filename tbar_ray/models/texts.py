@@ -17,8 +17,7 @@ def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
     """Unit embeddings [B, D] of tokens [B, context length]; as `model.encode_text`, but for rounding.
 
     CLIP pads captions to 77 tokens, and most have fewer than 20. Where attention is causal, a text's embedding does not
-    depend on what follows its end, so the model sees only as many places as the longest text of the batch needs. At a
-    ViT-B/32's size this saves a third of a training step (docs/benchmarks.md).
+    depend on what follows its end, so the model sees only as many places as the longest text of the batch needs.
     """
     places = text_places(model, tokens)
     if places == tokens.shape[-1]:
