@@ -2,12 +2,14 @@
 
 A name may carry what weights do not tell. `RN50-quickgelu` is RN50 with OpenAI's approximation of GELU; the suffix
 works after every name, also where open_clip has no configuration of that name. `RN50@unnormalised` is RN50 whose images
-are normalised by one of `NORMALISATIONS` instead of CLIP's.
+are normalised by one of `NORMALISATIONS` instead of CLIP's. `ViT-B-32@384px` takes images of 384 px a side. Both may be
+given: `ViT-B-32@unnormalised@384px`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +22,8 @@ from tbar_ray.naming import nearest
 
 CONFIG_DIR = Path(__file__).parent / "configs"
 QUICK_GELU: Final = "-quickgelu"
+SIZES: Final = range(16, 1025)
+"""Sides of images in pixels, as those of drawn scenes."""
 
 Channels = tuple[float, float, float]
 
@@ -49,11 +53,13 @@ class Variant:
         base: the name of its configuration.
         quick_gelu: whether QuickGELU takes the place of the configuration's GELU.
         normalisation: one of `NORMALISATIONS`; None: the configuration's own, which is CLIP's.
+        image_size: side in pixels of the images it takes; None: the configuration's.
     """
 
     base: str
     quick_gelu: bool = False
     normalisation: str | None = None
+    image_size: int | None = None
 
 
 @cache
@@ -68,19 +74,32 @@ def variant(name: str) -> Variant:
     """Take an architecture's name apart.
 
     Raises:
-        SpecError: if the architecture or its normalisation is unknown; the message suggests the nearest names.
+        SpecError: if the architecture, its normalisation or its image size is unknown; the message suggests the nearest
+            names.
     """
-    base, mark, normalisation = name.partition("@")
-    if mark and normalisation not in NORMALISATIONS:
-        raise SpecError(
-            f"architecture {name!r}: no normalisation {normalisation!r}{nearest(normalisation, NORMALISATIONS)}"
-        )
+    base, *marks = name.split("@")
+    size, normalisation = None, None
+    for mark in marks:
+        if (pixels := re.fullmatch(r"(\d{1,5})px", mark)) and size is None:
+            size = _size(name, int(pixels[1]))
+        elif mark in NORMALISATIONS and normalisation is None:
+            normalisation = mark
+        else:
+            raise SpecError(
+                f"architecture {name!r}: no normalisation or size {mark!r}{nearest(mark, [*NORMALISATIONS, '128px'])}"
+            )
     files = architecture_files()
     if base not in files and base.removesuffix(QUICK_GELU) in files:
-        return Variant(base.removesuffix(QUICK_GELU), True, normalisation or None)
+        return Variant(base.removesuffix(QUICK_GELU), True, normalisation, size)
     if base not in files:
         raise SpecError(f"unknown model architecture {name!r}{nearest(name, files)}")
-    return Variant(base, False, normalisation or None)
+    return Variant(base, False, normalisation, size)
+
+
+def _size(name: str, side: int) -> int:
+    if side not in SIZES:
+        raise SpecError(f"architecture {name!r}: images have sides of {SIZES[0]} to {SIZES[-1]} px, not {side}")
+    return side
 
 
 def architecture_config(name: str) -> dict[str, Any]:
@@ -91,6 +110,8 @@ def architecture_config(name: str) -> dict[str, Any]:
     """
     found = variant(name)
     config: dict[str, Any] = json.loads(architecture_files()[found.base].read_text())
+    if found.image_size is not None:
+        config["vision_cfg"] = {**config["vision_cfg"], "image_size": found.image_size}
     return {**config, "quick_gelu": True} if found.quick_gelu else config
 
 

@@ -22,6 +22,7 @@ from tbar_ray.models.formats.names import mixed_prefix
 from tbar_ray.models.inspection.inspect import look_at
 from tbar_ray.models.inspection.shapes import expected_shapes
 from tbar_ray.models.library import open_clip
+from tbar_ray.models.positions import at_size
 from tbar_ray.models.shipped import load_shipped, shipped_hashes
 from tbar_ray.seeding import stable_hash
 
@@ -48,7 +49,7 @@ def create_model(
 
     Args:
         architecture: an open_clip architecture or one of this project's (tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny,
-            tbar-ConvNeXt-tiny), or a variant of one (`RN50-quickgelu`, `RN50@unnormalised`).
+            tbar-ConvNeXt-tiny), or a variant of one (`RN50-quickgelu`, `RN50@unnormalised`, `ViT-B-32@384px`).
         pretrained: a tag of open_clip or of this package (`scenes`), the path of a checkpoint in any of the known
             formats, the URL of a file, or None for random weights.
         text: the text tower (`text_tower`) of a checkpoint that holds an image encoder alone.
@@ -72,7 +73,12 @@ def create_model(
         try:
             downloaded = tag if shipped is None else None
             model = open_clip().create_model(
-                kind.base, pretrained=downloaded, precision="fp32", device="cpu", force_quick_gelu=kind.quick_gelu
+                kind.base,
+                pretrained=downloaded,
+                precision="fp32",
+                device="cpu",
+                force_quick_gelu=kind.quick_gelu,
+                force_image_size=kind.image_size,
             )
         except (RuntimeError, OSError) as error:
             reason = first_line(error)
@@ -148,10 +154,13 @@ def weights_file(weights: str | Path) -> Path:
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: str, architecture: str) -> None:
     """Copy a state dict into `model`; keys and shapes must match exactly.
 
+    Positions of an image transformer are interpolated if the architecture's name gives an image size (`@128px`).
+
     Raises:
         CheckpointError: one line with the number of mismatches and an example of each kind.
     """
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    state = at_size(state, own, architecture)
     _require_shapes(own, state, source, architecture)
     model.load_state_dict(state, strict=True)
 
@@ -165,7 +174,7 @@ def require_fit(state: Mapping[str, torch.Tensor], source: str, architecture: st
     shapes = expected_shapes(architecture)
     if shapes is None:
         shapes = {name: tuple(value.shape) for name, value in create_model(architecture).state_dict().items()}
-    _require_shapes(shapes, state, source, architecture)
+    _require_shapes(shapes, at_size(state, shapes, architecture), source, architecture)
 
 
 def _require_shapes(

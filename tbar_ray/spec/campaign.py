@@ -26,7 +26,7 @@ class ModelSpec(Section):
     architecture: str = Field(
         default="ViT-B-32",
         description="of open_clip, or tbar-GN-pico, tbar-RN-tiny, tbar-ViT-tiny, … (docs/models.md); with `-quickgelu` "
-        "or `@imagenet` where it needs them (docs/checkpoints.md)",
+        "or `@imagenet` where it needs them, with `@128px` for images of that side (docs/checkpoints.md)",
     )
     pretrained: str | None = Field(
         default=None, description="an open_clip tag, or a checkpoint: a file or a folder (docs/checkpoints.md)"

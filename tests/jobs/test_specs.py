@@ -96,6 +96,7 @@ def test_every_small_campaign_of_an_ablation_has_a_twin_at_the_size_of_the_liter
         "quickstart.yaml",
         "pretrain.yaml",
         "attack_budgets.yaml",
+        "attack_budgets_128px.yaml",
         "zoo.yaml",
         "leaderboard.yaml",
     }

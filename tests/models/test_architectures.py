@@ -79,17 +79,31 @@ def test_the_tokenizer_has_the_architectures_context() -> None:
         ("tbar-ViT-tiny-quickgelu", Variant("tbar-ViT-tiny", True)),
         ("tbar-ViT-tiny-quickgelu@imagenet", Variant("tbar-ViT-tiny", True, "imagenet")),
         ("RN50@unnormalised", Variant("RN50", False, "unnormalised")),
+        ("tbar-GN-pico@128px", Variant("tbar-GN-pico", image_size=128)),
+        ("ViT-B-32@unnormalised@384px", Variant("ViT-B-32", False, "unnormalised", 384)),
+        ("ViT-B-32@384px@unnormalised", Variant("ViT-B-32", False, "unnormalised", 384)),
     ],
 )
-def test_a_name_may_carry_activation_and_normalisation(name: str, expected: Variant) -> None:
+def test_a_name_may_carry_activation_normalisation_and_image_size(name: str, expected: Variant) -> None:
     assert variant(name) == expected
     assert bool(architecture_config(name).get("quick_gelu", False)) is ("quickgelu" in name)
     assert normalisation_of(name) == NORMALISATIONS[expected.normalisation or "clip"]
+    assert image_size(name) == (expected.image_size or image_size(expected.base))
 
 
-@pytest.mark.parametrize("name", ["RN50@imagnet", "RN50@"])
-def test_an_unknown_normalisation_names_the_known_ones(name: str) -> None:
-    with pytest.raises(SpecError, match=r"no normalisation '.*(did you mean 'imagenet'|known: clip, imagenet)"):
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("RN50@imagnet", "no normalisation or size 'imagnet'; did you mean 'imagenet'"),
+        ("RN50@", "no normalisation or size ''; known: 128px, clip, imagenet"),
+        ("RN50@128", "no normalisation or size '128'; did you mean '128px'"),
+        ("RN50@8px", "images have sides of 16 to 1024 px, not 8"),
+        ("RN50@64px@128px", "no normalisation or size '128px'"),
+        ("RN50@clip@imagenet", "no normalisation or size 'imagenet'"),
+    ],
+)
+def test_an_unknown_normalisation_or_size_names_the_known_ones(name: str, hint: str) -> None:
+    with pytest.raises(SpecError, match=hint):
         architecture_config(name)
 
 
