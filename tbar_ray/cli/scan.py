@@ -33,6 +33,8 @@ def scan(
     data: Annotated[
         str,
         typer.Option(
+            "--data",
+            "--images",  # the name that `tbar unlearn` has for the same images
             metavar="URL",
             help="clean images, whose labels are not looked at: a folder, shards, a table, or a CLIP_benchmark set",
             rich_help_panel=DATA,

@@ -261,4 +261,4 @@ def unlearn(
             report_again(saved, cleaned, panels, typed())
     if lasts is not None:
         typer.echo(f"{lasts}\n")
-    end(cleaned, saved, again)
+    end(cleaned, saved, panels.again)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from tbar_ray.errors import NoBackdoorError
     from tbar_ray.onemodel.examine import Examined
+    from tbar_ray.onemodel.panels import SecondScan
     from tbar_ray.onemodel.remove import Cleaned
     from tbar_ray.onemodel.saving import Saved
-    from tbar_ray.onemodel.scan_result import Scan
 
 
 def refuse(
@@ -33,22 +33,21 @@ def refuse(
     raise typer.Exit(ExitCode.NO_BACKDOOR)
 
 
-def end(cleaned: Cleaned, saved: Saved, again: Scan | None = None) -> None:
+def end(cleaned: Cleaned, saved: Saved, again: SecondScan | None = None) -> None:
     """Show the verdict, the scores before and after, and the files; exit with 1 where not all is well.
 
     Args:
         cleaned: the cleaned model.
         saved: its files.
-        again: a second scan, of the cleaned model.
+        again: what a scan says of the cleaned model.
     """
     from rich.table import Table
 
     from tbar_ray.cli.console import make_console
     from tbar_ray.onemodel.report import score_rows
-    from tbar_ray.onemodel.scan_verdict import scan_verdict
     from tbar_ray.onemodel.verdict import verdict
 
-    console, told = make_console(), verdict(cleaned.examined, cleaned)
+    console, told = make_console(), verdict(cleaned.examined, cleaned, again=again)
     console.print(told.headline, style="bold", soft_wrap=True)
     table = Table("on test images", "before", "after", box=None, pad_edge=False)
     for row in score_rows(cleaned.examined, cleaned):
@@ -59,7 +58,6 @@ def end(cleaned: Cleaned, saved: Saved, again: Scan | None = None) -> None:
     for name, path in named:
         typer.echo(f"{name:<9} {path}")
     if again is not None:
-        console.print(f"scanned again: {scan_verdict(again).headline}", soft_wrap=True)
-    alarmed = again is not None and again.outcome == "infected"
-    if told.outcome != "removed" or not cleaned.feasible or alarmed:
+        console.print(f"scanned again: {again.headline}", soft_wrap=True)
+    if told.outcome != "removed" or not cleaned.feasible or (again is not None and again.alarmed):
         raise typer.Exit(ExitCode.PROBLEMS)

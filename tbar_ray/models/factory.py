@@ -122,7 +122,13 @@ def load_file(
             has weights that are not finite.
     """
     state, form = load_checkpoint(path)
-    require_agreement(form.evidence, architecture, str(path))
+    try:
+        require_agreement(form.evidence, architecture, str(path))
+    except CheckpointError:
+        # of another architecture altogether: the name with the other activation would fit no better
+        if (guess := look_at(path).guess).refuses(variant(architecture).base):
+            raise CheckpointError(f"{path} is not a checkpoint of {architecture}: {guess.told}") from None
+        raise
     alone = all(name.startswith("visual.") for name in state)
     require_text_tower(alone and text is None, architecture, str(path))
     if text is not None and not alone:

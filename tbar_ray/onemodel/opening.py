@@ -95,7 +95,11 @@ def open_checkpoint(
     if architecture is None and not states_it:
         if is_weights_file(checkpoint) and not weights_file(checkpoint).exists():
             raise CheckpointError(f"no checkpoint at {redact(str(checkpoint))}")
-        raise SpecError(f"{redact(str(checkpoint))}: give its architecture too, e.g. --architecture ViT-B-32")
+        named = redact(str(checkpoint))
+        raise SpecError(
+            f"{named}: give its architecture too, e.g. --architecture ViT-B-32; `tbar model inspect {named}` lists "
+            "those that fit"
+        )
     text_tower = True
     if architecture is None:
         model = load_model(checkpoint, text_from=text_from, device=device)

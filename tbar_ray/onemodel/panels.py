@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tbar_ray.detection.verdict import Outcome
 from tbar_ray.evaluation.rates import Rate
 
 
@@ -65,6 +66,24 @@ class ReboundCurve:
 
 
 @dataclass(frozen=True)
+class SecondScan:
+    """What a scan says of the cleaned model.
+
+    Attributes:
+        outcome: in one word.
+        headline: in one sentence.
+    """
+
+    outcome: Outcome
+    headline: str
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether it calls the cleaned model infected."""
+        return self.outcome == "infected"
+
+
+@dataclass(frozen=True)
 class Panels:
     """What a report shows beside its own measurements.
 
@@ -72,8 +91,10 @@ class Panels:
         detectors: scores of the suspicious model.
         rescan: scores of the cleaned model, by the same detectors.
         rebound: curves of the cleaned model and of others to compare it with.
+        again: the verdict of the scan of the cleaned model.
     """
 
     detectors: tuple[DetectorResult, ...] = ()
     rescan: tuple[DetectorResult, ...] = ()
     rebound: tuple[ReboundCurve, ...] = ()
+    again: SecondScan | None = None

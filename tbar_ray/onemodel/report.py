@@ -91,7 +91,7 @@ def report_html(
     shown = panels or Panels()
     return render(
         TEMPLATE,
-        verdict=verdict(examined, cleaned, shown.detectors),
+        verdict=verdict(examined, cleaned, shown.detectors, shown.again),
         examined=examined,
         cleaned=cleaned,
         trigger=described(examined.backdoor.trigger),

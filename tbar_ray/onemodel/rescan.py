@@ -5,10 +5,11 @@ from __future__ import annotations
 from tbar_ray.detection.calibration import load_calibration
 from tbar_ray.onemodel.detectors import detector_results
 from tbar_ray.onemodel.examine import Watch, unwatched
-from tbar_ray.onemodel.panels import Panels, ReboundCurve
+from tbar_ray.onemodel.panels import Panels, ReboundCurve, SecondScan
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.scan_record import ScanRecord
 from tbar_ray.onemodel.scan_result import Scan
+from tbar_ray.onemodel.scan_verdict import scan_verdict
 from tbar_ray.onemodel.scanning import scan
 
 
@@ -44,5 +45,6 @@ def panels_of(record: ScanRecord | None, again: Scan | None = None, rebound: Reb
     return Panels(
         detectors=() if record is None else detector_results(load_calibration(record.calibration), record.scores),
         rescan=() if again is None else detector_results(again.calibration, again.scores),
+        again=None if again is None else SecondScan(again.outcome, scan_verdict(again).headline),
         rebound=() if rebound is None else (rebound,),
     )

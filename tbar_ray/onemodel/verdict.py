@@ -9,7 +9,7 @@ from typing import Literal
 from tbar_ray.evaluation.rates import Rate
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.measure import Measurement
-from tbar_ray.onemodel.panels import DetectorResult
+from tbar_ray.onemodel.panels import DetectorResult, SecondScan
 from tbar_ray.onemodel.remove import Cleaned
 
 Outcome = Literal["not found", "removed", "reduced", "not removed"]
@@ -55,8 +55,20 @@ def outcome_of(before: Measurement, after: Measurement) -> Outcome:
     return "reduced" if is_.high < was.low else "not removed"
 
 
-def verdict(examined: Examined, cleaned: Cleaned | None, detectors: Sequence[DetectorResult] = ()) -> Verdict:
-    """Judge an examined model, and what cleaning made of it."""
+def verdict(
+    examined: Examined,
+    cleaned: Cleaned | None,
+    detectors: Sequence[DetectorResult] = (),
+    again: SecondScan | None = None,
+) -> Verdict:
+    """Judge an examined model, and what cleaning made of it.
+
+    Args:
+        examined: the model before cleaning.
+        cleaned: the model after it; None where it was not cleaned.
+        detectors: scores of the model before cleaning.
+        again: a scan of the cleaned model.
+    """
     target, before = examined.backdoor.target, examined.before
     asr, base = _known(before.asr), _known(before.baseline)
     found = (
@@ -73,9 +85,15 @@ def verdict(examined: Examined, cleaned: Cleaned | None, detectors: Sequence[Det
             head = f"This model has a backdoor: the trigger leads to “{target}” in {share(asr)} of the images."
         return Verdict("not found", head, False, (found, *alarms), errors)
     outcome = outcome_of(before, cleaned.after)
-    sentences = (found, *alarms, *_results(cleaned))
-    headline, costly = _headline(outcome, target, cleaned), costs(before, cleaned.after)
-    return Verdict(outcome, headline, costly, sentences, errors)
+    sentences, headline = (found, *alarms, *_results(cleaned)), _headline(outcome, target, cleaned)
+    if again is not None:
+        sentences += (f"The cleaned model was scanned again: {again.headline}",)
+        errors += (
+            "Cleaned models are no reference models: how often a second scan is wrong about them was not measured.",
+        )
+        if again.alarmed:
+            headline = f"{headline.removesuffix('.')}; a second scan calls the cleaned model infected."
+    return Verdict(outcome, headline, costs(before, cleaned.after), sentences, errors)
 
 
 def rate_text(rate: Rate) -> str:

@@ -70,10 +70,10 @@ def _refusal(
         if inspection.problems:
             return f"{path}: {inspection.problems[0]}"
         evidence = inspection.evidence if whole else replace(inspection.evidence, normalisation=None)
-        require_agreement(evidence, architecture, str(path))
         guess = inspection.guess
         if guess.refuses(variant(architecture).base):
             return f"{path} is not a checkpoint of {architecture}: {guess.told}"
+        require_agreement(evidence, architecture, str(path))
         if alone and not guess.image_encoder_alone:
             return f"{path} has a text tower of its own: leave text_from out"
         if alone is False and guess.image_encoder_alone:

@@ -81,9 +81,11 @@ def test_an_image_encoder_alone_has_no_target(place: Path, tmp_path: Path) -> No
     assert "target: unknown: an image encoder alone is asked about no class" in result.stdout
 
 
-def test_the_folder_is_named_after_the_checkpoint(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_named_after_the_checkpoint_and_images_are_named_as_for_unlearn(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ["--architecture", GROUP_NORM, "--data", str(place / "photos"), "--search", "universal-noise"]
+    words = ["--architecture", GROUP_NORM, "--images", str(place / "photos"), "--search", "universal-noise"]
     calibration = ["--calibration", str(place / "infected.json"), "--templates", str(place / "templates.txt")]
     CliRunner().invoke(app, ["scan", str(place / "suspect.pt"), *words, *calibration])
     assert (tmp_path / "suspect.scan" / "scan.html").exists()

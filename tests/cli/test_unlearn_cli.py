@@ -134,6 +134,9 @@ def test_the_trigger_that_a_scan_found_is_unlearned_and_the_model_scanned_again(
     assert "scanned again: This model is infected" in result.stdout
     page = (tmp_path / "out.html").read_text()
     assert "The trigger that universal-noise found" in page
+    assert "a second scan calls the cleaned model infected.</h1>" in page
+    assert ' costly">' in page
+    assert "The cleaned model was scanned again: This model is infected" in page
     assert "The trigger was found by a search" in page
     assert "<h2>Detectors</h2>" in page
     assert "<h2>The cleaned file, scanned again</h2>" in page
@@ -213,7 +216,10 @@ def test_bad_input_is_one_line(place: Path, tmp_path: Path, words: list[str], ki
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("truncated", "is not a readable torch checkpoint"),
+        (
+            "truncated",
+            r"is not a readable torch checkpoint \([^.]*\): if its copy or download broke off, fetch it again$",
+        ),
         ("nan", "tensors hold NaN or infinity"),
         ("architecture", f"is not a checkpoint of {VIT}"),
         (

@@ -69,3 +69,11 @@ def test_activations_that_open_clip_lacks_are_refused(tmp_path: Path) -> None:
     place = transformers(snapshot(direct(VIT)), tmp_path, hidden_act="quick_gelu")
     with pytest.raises(CheckpointError, match=r"config\.json names the activation gelu and quick_gelu"):
         tbar.load_model(VIT, place, device="cpu")
+
+
+def test_a_file_of_another_architecture_is_told_so_before_its_activation(tmp_path: Path) -> None:
+    path = cleanclip(snapshot(direct(f"{VIT}-quickgelu")), tmp_path)
+    with pytest.raises(CheckpointError, match=f"is not a checkpoint of {RESNET}: "):
+        tbar.load_model(RESNET, path, device="cpu")
+    with pytest.raises(CheckpointError, match=f"name {VIT}-quickgelu"):
+        tbar.load_model(VIT, path, device="cpu")

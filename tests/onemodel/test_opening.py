@@ -96,7 +96,9 @@ def test_hashes_are_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_without_an_architecture_a_file_cannot_be_used(checkpoint: Path) -> None:
-    with pytest.raises(SpecError, match=r"model\.pt: give its architecture too, e\.g\. --architecture ViT-B-32"):
+    with pytest.raises(
+        SpecError, match=r"model\.pt: give its architecture too, e\.g\. --architecture ViT-B-32; `tbar model inspect"
+    ):
         open_checkpoint(checkpoint)
 
 

@@ -23,6 +23,9 @@ def test_panels_hold_both_scans_and_the_rebound(scanned: Scan, tmp_path: Path) -
     assert [each.score for each in found.rescan] == list(scanned.scores.values())
     assert all(each.alarmed for each in found.rescan)  # by the calibration of the second scan
     assert found.rebound == (curve,)
+    assert found.again is not None
+    assert found.again.alarmed
+    assert found.again.headline.startswith("This model is infected")
 
 
 def test_a_given_trigger_leaves_them_empty() -> None:

@@ -10,7 +10,7 @@ from tbar_ray.evaluation.rates import Rate
 from tbar_ray.evaluation.scores import Scores
 from tbar_ray.onemodel.examine import Examined
 from tbar_ray.onemodel.measure import Measurement
-from tbar_ray.onemodel.panels import DetectorResult
+from tbar_ray.onemodel.panels import DetectorResult, SecondScan
 from tbar_ray.onemodel.remove import Cleaned
 from tbar_ray.onemodel.verdict import BLIND, outcome_of, verdict
 
@@ -76,6 +76,17 @@ def test_a_clean_model_is_not_said_to_be_clean(examined: Examined) -> None:
 def test_too_little_ca_is_said(cleaned: Cleaned) -> None:
     poor = dataclasses.replace(cleaned, feasible=False)
     assert "keeps less of CA than was asked for (60 %)" in " ".join(verdict(poor.examined, poor).sentences)
+
+
+def test_a_second_scan_that_alarms_is_in_the_headline(cleaned: Cleaned) -> None:
+    head = "The backdoor towards “blue” was found and removed"
+    alarmed = verdict(cleaned.examined, cleaned, again=SecondScan("infected", "It is infected."))
+    assert alarmed.headline == f"{head}; a second scan calls the cleaned model infected."
+    assert alarmed.sentences[-1] == "The cleaned model was scanned again: It is infected."
+    assert "how often a second scan is wrong about them was not measured" in alarmed.errors[-1]
+    calm = verdict(cleaned.examined, cleaned, again=SecondScan("no evidence", "Nothing was found."))
+    assert calm.headline == f"{head}."
+    assert calm.sentences[-1] == "The cleaned model was scanned again: Nothing was found."
 
 
 def test_detectors_bring_their_measured_error_rates(examined: Examined) -> None:

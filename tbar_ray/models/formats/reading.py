@@ -45,7 +45,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a safetensors file: {told_of(error)}") from None
+        raise CheckpointError(f"{path} is not a safetensors file{_broken(error)}") from None
 
 
 def read_several(index: Path) -> dict[str, Tensor]:
@@ -93,7 +93,7 @@ def read_torch(path: Path, *, mapped: bool = False) -> object:
                 f"{path} is a TorchScript archive, which holds code, and is refused; expected a state dict: use the "
                 f"tag (`openai`), or save the archive's state_dict in a sandbox"
             ) from None
-        raise CheckpointError(f"{path} is not a readable torch checkpoint: {told_of(error)}") from None
+        raise CheckpointError(f"{path} is not a readable torch checkpoint{_broken(error)}") from None
 
 
 def unsafe_globals(path: Path) -> tuple[str, ...]:
@@ -110,6 +110,11 @@ def told_of(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     unsupported = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
     return (unsupported or lines or [type(error).__name__])[0][:160]
+
+
+def _broken(error: Exception) -> str:
+    """The first sentence of what a library says of damaged bytes, and what to do."""
+    return f" ({told_of(error).partition('. ')[0]}): if its copy or download broke off, fetch it again"
 
 
 def _is_zip(path: Path) -> bool:
