@@ -401,6 +401,18 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/models/test_folding.py",
     ),
     Mutant(
+        "tbar_ray/models/texts.py",
+        "needed = int(filled[-1]) + 1 if",
+        "needed = int(filled[-1]) if",
+        "tests/models/test_texts.py",
+    ),
+    Mutant(
+        "tbar_ray/models/positions.py",
+        "if variant(architecture).image_size is None or wanted",
+        "if wanted",
+        "tests/models/test_positions.py",
+    ),
+    Mutant(
         "tbar_ray/models/merging.py", "/ agrees.sum(0).clamp_min(1)", "/ len(vectors)", "tests/models/test_merging.py"
     ),
     Mutant("tbar_ray/training/optimisation.py", "parameter.ndim < 2 or ", "", "tests/training/test_optimisation.py"),
