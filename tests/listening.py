@@ -11,12 +11,11 @@ import psutil
 def listening(pid: int) -> list[tuple[str, str]]:
     """The sockets that a process and its descendants take connections or datagrams on: whose, and at what address."""
     first = psutil.Process(pid)
-    found = []
+    found: list[tuple[str, str]] = []
     for process in (first, *first.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
-            for one in process.net_connections("inet"):
-                if one.laddr and not one.raddr and one.status in (psutil.CONN_LISTEN, psutil.CONN_NONE):
-                    found.append((process.name(), str(one.laddr.ip)))
+            open_for_all = (one for one in process.net_connections("inet") if one.laddr and not one.raddr)
+            found.extend((process.name(), str(one.laddr.ip)) for one in open_for_all)
     return found
 
 

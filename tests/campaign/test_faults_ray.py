@@ -124,7 +124,9 @@ def test_a_stage_whose_process_is_killed_goes_on_from_its_checkpoint(faulty: Fau
 
     found = faulty.run(happens)
     check(faulty, found, undisturbed)
-    assert [attempt.cause for attempt in found.lost_attempts] == ["process"]
+    (attempt,) = found.lost_attempts
+    assert attempt.cause == "process"
+    assert 0 < attempt.wasted_cpu_hours < attempt.cpu_hours, "it had kept a checkpoint"
     assert "lost with its process; it is tried again (1 of at most 3 times)" in faulty.shown
     assert len(faulty.resumed()) == 1
 
