@@ -161,7 +161,7 @@ def test_stages_of_a_node_that_is_lost_go_on_elsewhere(faulty: Faulty, nodes: Cl
 
     found = faulty.run(happens)
     check(faulty, found, undisturbed)
-    assert [attempt.cause for attempt in found.lost_attempts] == ["node"]
+    assert [attempt.cause for attempt in found.lost_attempts] == ["node"], faulty.shown
     assert "lost with its node; it is tried again (1 of at most 20 times)" in faulty.shown
     assert len(faulty.resumed()) == 1
 

@@ -126,9 +126,7 @@ def test_whatever_is_killed_results_are_those_of_an_undisturbed_campaign(
     ledger = Ledger(store, made)
     records, lost = ledger.read(), lost_attempts_of(store, ledger.folder)
     spent, shares = _spent(records, lost_json(lost)["hours"]["cpu_hours"])
-    wasted = {
-        title: sum(one.wasted_cpu_hours for one in lost if _goes_on(one.title) is title) for title in (True, False)
-    }
+    trained, other = (sum(a.wasted_cpu_hours for a in lost if _goes_on(a.title) is trains) for trains in (True, False))
     figures = {
         "minutes": MINUTES, "seed": SEED, "every": EVERY, "trials": len(records), "happened": soak.happened,
         "driver_starts": driver.starts, "driver_ends": driver.ends, "undisturbed_seconds": calm.seconds,
