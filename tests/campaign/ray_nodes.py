@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -82,10 +81,10 @@ class RayNodes:
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._mark = uuid.uuid4().hex
+        self._mark, self._folder = uuid.uuid4().hex, folder
         (folder / "token").write_text(uuid.uuid4().hex * 2)
-        port, dashboard = free_port(HEAD), free_port()
-        self.address = f"{HEAD}:{port}"
+        self._dashboard = free_port()
+        self.address = f"{HEAD}:{free_port(HEAD)}"
         self.environment = {
             **environment,
             "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
@@ -95,25 +94,18 @@ class RayNodes:
             "RAY_worker_niceness": "0",
         }
         self.jobs = Jobs(
-            {**self.environment, "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}"}, folder / "ray"
+            {**self.environment, "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{self._dashboard}"}, folder / "ray"
         )
         self._nodes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start_head(self) -> None:
+        """Start the head."""
+        port = self.address.rsplit(":", 1)[1]
         self._start(
             0, "--head", f"--port={port}", "--num-cpus=0", "--dashboard-host=127.0.0.1",
-            f"--dashboard-port={dashboard}", f"--ray-client-server-port={free_port(HEAD)}",
-            f"--temp-dir={folder / 'ray'}",
+            f"--dashboard-port={self._dashboard}", f"--ray-client-server-port={free_port(HEAD)}",
+            f"--temp-dir={self._folder / 'ray'}",
         )  # fmt: skip
-
-    def wait_until_head_listens(self) -> None:
-        """Wait until nodes can join."""
-        host, port = self.address.rsplit(":", 1)
-
-        def listens() -> bool:
-            assert self._nodes[0].poll() is None, "the head has ended"
-            with socket.socket() as probe:
-                return probe.connect_ex((host, int(port))) == 0
-
-        wait_until(listens)
 
     def start_node(self, place: int) -> None:
         """Start a node; places count from 1."""
@@ -124,13 +116,21 @@ class RayNodes:
             f"--node-ip-address=127.0.0.{2 + place}", f"--dashboard-agent-listen-port={free_port()}",
             "--object-store-memory=200000000", "--block", *words,
         ]  # fmt: skip
-        self._nodes[place] = subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
-            env={**self.environment, MARK: self._mark},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        log = self._folder / f"node-{place}.log"
+        with log.open("wb") as output:
+            self._nodes[place] = node = subprocess.Popen(
+                [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
+                env={**self.environment, MARK: self._mark},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+        def is_up() -> bool:
+            assert node.poll() is None, log.read_text()
+            return "Ray runtime started." in log.read_text()
+
+        wait_until(is_up)  # two that start at a time write the same files of the session
 
     def processes(self, name: str, place: int | None = None) -> list[psutil.Process]:
         """Processes that are called so, of one node or of all."""
@@ -188,7 +188,7 @@ def ray_nodes(environment: Mapping[str, str], nodes: int) -> Iterator[RayNodes]:
     folder = Path(tempfile.mkdtemp(prefix="rn-", dir="/tmp"))  # short: Ray's sockets lie there
     made = RayNodes(folder, environment)
     try:
-        made.wait_until_head_listens()
+        made.start_head()
         for place in range(1, 1 + nodes):
             made.start_node(place)
         yield made

@@ -157,7 +157,13 @@ def test_stages_of_a_node_that_is_lost_go_on_elsewhere(faulty: Faulty, nodes: Cl
 
     def happens() -> None:
         wait_until(faulty.has_checkpoint)
-        nodes.remove_node(busy_node(nodes), allow_graceful=False)
+        busy, stages = busy_node(nodes), processes(CLEAN)
+        for stage in stages:  # one that outlives its raylet for a second may end well
+            stage.suspend()
+        nodes.remove_node(busy, allow_graceful=False)
+        wait_until(lambda: busy.node_id not in {node["NodeID"] for node in ray.nodes() if node["Alive"]})
+        for stage in stages:
+            stage.kill()
 
     found = faulty.run(happens)
     check(faulty, found, undisturbed)
