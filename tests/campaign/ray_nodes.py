@@ -158,7 +158,7 @@ class RayNodes:
         """Wait until jobs run and so many nodes are there beside the head."""
         deadline = time.monotonic() + LONGEST
         count = "import ray; ray.init(); print('nodes:', sum(n['Alive'] for n in ray.nodes()))"
-        while f"nodes: {1 + nodes}" not in (said := self.jobs.job("submit", "--", f'python -c "{count}"').stdout):
+        while f"nodes: {1 + nodes}" not in (said := self.jobs.job("submit", "--", "python", "-c", count).stdout):
             assert time.monotonic() < deadline, said
             time.sleep(1)
 
