@@ -25,6 +25,8 @@ AWAY = 8.0
 """Seconds after which a node, the tracking server and the store come back."""
 NO_STAGES = ("ray::IDLE", "ray::Coordinator", "ray::BatchReader", "ray::ImplicitFunc", "ray::Dashboard", "ray::Runtime")
 """Beginnings of the names of Ray's processes that run no stage."""
+STARTS = 3
+"""Starts of a node that does not come back, at most."""
 MOST_STARTS = 5
 """Starts of the driver for each time that something happened, at most."""
 
@@ -115,7 +117,7 @@ class Soak:
 
     def __init__(self, driver: Driver, nodes: RayNodes, tracking: Tracking, store: Proxy, seed: int) -> None:
         self._driver, self._nodes, self._tracking, self._store = driver, nodes, tracking, store
-        self._random = random.Random(seed)
+        self._random, self._coming_back = random.Random(seed), list[Timer]()
         self.happened: list[str] = []
         self._kinds: dict[str, Callable[[], bool]] = {
             "driver": self._kill_driver,
@@ -137,6 +139,13 @@ class Soak:
         Raises:
             AssertionError: if it does not end.
         """
+        try:
+            self._run(every, times, longest)
+        finally:
+            for timer in self._coming_back:
+                timer.join()
+
+    def _run(self, every: float, times: int, longest: float) -> None:
         order = self._order(times)
         due = next(order, None)
         began = last = time.monotonic()
@@ -149,6 +158,10 @@ class Soak:
                 self.happened.append(due)
                 due, last = next(order, None), time.monotonic()
             time.sleep(0.2)
+
+    def _later(self, happens: Callable[[], None]) -> None:
+        self._coming_back.append(Timer(AWAY, happens))
+        self._coming_back[-1].start()
 
     def _order(self, times: int) -> Iterator[str]:
         names: list[str] = []
@@ -183,12 +196,19 @@ class Soak:
         if not self._nodes.processes("raylet", 2):
             return False
         self._nodes.kill_node(2)
-        _later(lambda: self._nodes.start_node(2))
+
+        def back() -> None:
+            for _ in range(STARTS):
+                with suppress(AssertionError):  # a busy machine lets Ray's own patience end
+                    self._nodes.start_node(2)
+                    break
+
+        self._later(back)
         return True
 
     def _kill_tracking(self) -> bool:
         self._tracking.kill()
-        _later(self._tracking.restart)
+        self._later(self._tracking.restart)
         return True
 
     def _hide_store(self) -> bool:
@@ -197,14 +217,8 @@ class Soak:
         def back() -> None:
             self._store.away = False
 
-        _later(back)
+        self._later(back)
         return True
-
-
-def _later(happens: Callable[[], None]) -> None:
-    timer = Timer(AWAY, happens)
-    timer.daemon = True
-    timer.start()
 
 
 @contextmanager
@@ -214,5 +228,4 @@ def tracking_server(folder: Path, port: int) -> Iterator[Tracking]:
     try:
         yield made
     finally:
-        time.sleep(AWAY)  # so that none is started any more
         made.kill()
