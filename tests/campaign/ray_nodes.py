@@ -109,7 +109,8 @@ class RayNodes:
 
     def start_node(self, place: int) -> None:
         """Start a node; places count from 1."""
-        self._start(place, f"--address={self.address}", "--num-cpus=1")
+        # with a folder of its own: nodes would unpack what a job brings at one place, over each other
+        self._start(place, f"--address={self.address}", "--num-cpus=1", f"--temp-dir={self._folder / f'n{place}'}")
 
     def _start(self, place: int, *words: str) -> None:
         options = [

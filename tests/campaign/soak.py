@@ -23,8 +23,8 @@ from tests.tracking.server import start_server
 
 AWAY = 8.0
 """Seconds after which a node, the tracking server and the store come back."""
-NO_STAGES = ("ray::IDLE", "ray::Coordinator", "ray::BatchReader", "ray::ImplicitFunc", "ray::Dashboard", "ray::Runtime")
-"""Beginnings of the names of Ray's processes that run no stage."""
+TRAININGS = ("ray::clean", "ray::plant")
+"""How the processes of stages are called that keep checkpoints."""
 STARTS = 3
 """Starts of a node that does not come back, at most."""
 MOST_STARTS = 5
@@ -123,7 +123,7 @@ class Soak:
             "driver": self._kill_driver,
             "coordinator": lambda: self._kill(nodes.processes("ray::Coordinator")),
             "reader": lambda: self._kill(nodes.processes("ray::BatchReader")),
-            "worker": lambda: self._kill(self._stages()),
+            "worker": lambda: self._kill([process for name in TRAININGS for process in nodes.processes(name)]),
             "node": self._kill_node,
             "tracking server": self._kill_tracking,
             "store": self._hide_store,
@@ -179,14 +179,6 @@ class Soak:
             self._random.choice(processes).kill()
             return True
         return False
-
-    def _stages(self) -> list[psutil.Process]:
-        found = []
-        for process in self._nodes.processes("ray::"):
-            with suppress(psutil.Error):
-                if not process.cmdline()[0].startswith(NO_STAGES):
-                    found.append(process)
-        return found
 
     def _kill_driver(self) -> bool:
         self._driver.kill()

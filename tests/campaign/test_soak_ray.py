@@ -145,7 +145,7 @@ def test_whatever_is_killed_results_are_those_of_an_undisturbed_campaign(
     assert Counter(run.info.status for run in trials) == {"FINISHED": len(records)}
     settings = {(run.data.params["forget_size"], run.data.params["model.training.epochs"]) for run in trials}
     assert len(settings) == len(records), "each trial once"
-    assert lost, "something ran when a driver, a node and a worker were killed"
+    assert "process" in {attempt.cause for attempt in lost}, "a training ran when its process was killed"
     assert (lost_line(lost) or "") in driver.last_words.replace("\n", " ")
     if EVERY >= 60:
         assert other <= 0.05 * spent
