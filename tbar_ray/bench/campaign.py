@@ -123,7 +123,9 @@ def run_trials(folder: Path, count: int) -> ManyTrials:
     return ManyTrials(seconds, own, resident_memory() / 1e6, tuple(end - ended[1] for end in ended[1:]))
 
 
-def many_trials(count: int, steps: int = 1, images: int = 18, alphas: Sequence[float] = (1.0,)) -> CampaignSpec:
+def many_trials(
+    count: int, steps: int = 1, images: int = 18, alphas: Sequence[float] = (1.0,), concurrency: int = CPUS
+) -> CampaignSpec:
     """A grid of so many trials on one infected model, which is made in seconds.
 
     Args:
@@ -131,6 +133,7 @@ def many_trials(count: int, steps: int = 1, images: int = 18, alphas: Sequence[f
         steps: of fine-tuning, of each.
         images: that each α is scored on.
         alphas: the path of each.
+        concurrency: how many are in flight.
     """
     raw = quickstart_grid().model_dump()
     raw["data"]["synthetic"] |= {"samples": 300, "per_class": -(-images // 18) + 1}
@@ -142,7 +145,7 @@ def many_trials(count: int, steps: int = 1, images: int = 18, alphas: Sequence[f
         "forget_size": [8],
         "learning_rate": [1e-6 * (1 + number) for number in range(count)],
     }
-    search = {"axes": axes, "concurrency": CPUS}
+    search = {"axes": axes, "concurrency": concurrency}
     return CampaignSpec.model_validate({**raw, "alpha": list(alphas), "search": search})
 
 

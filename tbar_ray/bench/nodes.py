@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from tbar_ray.bench.campaign import launch_bench, many_trials
 from tbar_ray.bench.measure import Figure
@@ -16,6 +16,8 @@ from tbar_ray.store.store import Store
 TRIALS = 16
 """Trials of a run, of which the first `WARM` are not measured: processes start then."""
 WARM = 4
+IN_FLIGHT = 4
+"""Trials in flight: more than nodes, so that none waits for its next stage."""
 STEPS, IMAGES = 40, 480
 ALPHAS = tuple(number / 10 for number in range(11))
 """Enough work that a trial takes seconds of its core: what driver and Ray take of the same cores weighs little."""
@@ -42,18 +44,19 @@ def rate_of(ends: Sequence[float], warm: int = WARM) -> float:
 
 
 def _rate(folder: Path, nodes: int) -> float:
-    """Trials per second on so many nodes; the models are computed beforehand."""
-    place = folder / "nodes"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    store = Store(str(place / "store"))
-    with _cluster(nodes):
-        launch_bench(many_trials(1, STEPS, IMAGES, ALPHAS), store, place)
-        spec = many_trials(1 + TRIALS, STEPS, IMAGES, ALPHAS)
-        found = launch_bench(spec, store, place)
-    assert not found.failed, [record.reason for record in found.records][:3]
-    records = Path(store.url) / Ledger(store, spec).folder / "trials"
-    ended = sorted(file.stat().st_mtime for file in records.iterdir())
+    """Trials per second on so many nodes; the models are computed beforehand.
+
+    Every run has a folder of its own: MLflow remembers databases by their paths.
+    """
+    with TemporaryDirectory(dir=folder) as made:
+        place = Path(made)
+        store, spec = Store(str(place / "store")), many_trials(1 + TRIALS, STEPS, IMAGES, ALPHAS, IN_FLIGHT)
+        with _cluster(nodes):
+            launch_bench(many_trials(1, STEPS, IMAGES, ALPHAS), store, place)
+            found = launch_bench(spec, store, place)
+        assert not found.failed, [record.reason for record in found.records][:3]
+        records = Path(store.url) / Ledger(store, spec).folder / "trials"
+        ended = sorted(file.stat().st_mtime for file in records.iterdir())
     return rate_of(ended[1:])  # the first was in the store
 
 
