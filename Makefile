@@ -1,6 +1,7 @@
 # make sweep        create .venv, install, run the quickstart campaign
 # make test         create .venv, install, run the tests
 # make test-faults  kill processes and nodes, take store, tracking server and disk away, under running campaigns
+# make soak         kill something of a running campaign every minute, for twenty minutes (MINUTES=20, SEED=0)
 # make lint         check style, types and layers
 # make mutants      break known places one by one; the tests named for each must fail
 # make docs         build the documentation into site/; a dead link is an error
@@ -11,7 +12,7 @@ STAMP  := $(VENV)/.installed
 # where the environment asks for no bytecode (as in many containers), every process would compile what it imports
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install sweep test test-faults test-slow mutants lint docs docs-reference clean
+.PHONY: help install sweep test test-faults test-slow soak mutants lint docs docs-reference clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -35,6 +36,12 @@ test-faults: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+MINUTES ?= 20
+SEED ?= 0
+soak: install
+	TBAR_TEST_SOAK_MINUTES=$(MINUTES) TBAR_TEST_SOAK_SEED=$(SEED) TBAR_TEST_SOAK_JSON=soak.json \
+	  $(BIN)/python -m pytest -m slow tests/campaign/test_soak_ray.py
 
 mutants: install
 	$(BIN)/python -m tests.mutants

@@ -41,10 +41,12 @@ unset RAY_AUTH_TOKEN RAY_ADDRESS
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH=$token
 export RAY_USAGE_STATS_ENABLED=0
+# of one machine: Ray keeps 127.0.0.1 then, and all its services listen there alone
+export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0
 
 listens() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
-for taken in "$port 127.0.0.2 TBAR_RAY_PORT" "$dashboard_port 127.0.0.1 TBAR_RAY_DASHBOARD_PORT"; do
+for taken in "$port 127.0.0.1 TBAR_RAY_PORT" "$dashboard_port 127.0.0.1 TBAR_RAY_DASHBOARD_PORT"; do
     read -r number host name <<<"$taken"
     if listens "$host" "$number"; then
         echo "error: port $number is taken, perhaps by another Ray; choose another with $name" >&2
@@ -54,8 +56,8 @@ done
 
 # Ray's own default where that is free, else any free port: the first Ray of a machine has the default
 port_or_free() {
-    if listens 127.0.0.1 "$1" || listens 127.0.0.2 "$1"; then
-        python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.2", 0)); print(s.getsockname()[1])'
+    if listens 127.0.0.1 "$1"; then
+        python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
     else
         echo "$1"
     fi
@@ -64,7 +66,7 @@ agent_port=$(port_or_free 52365)
 client_port=$(port_or_free 10001)
 
 umask 022 # results that jobs write get ordinary permissions
-ray start --head --node-ip-address=127.0.0.2 --port="$port" \
+ray start --head --node-ip-address=127.0.0.1 --port="$port" \
     --dashboard-host=127.0.0.1 --dashboard-port="$dashboard_port" --dashboard-agent-listen-port="$agent_port" \
     --ray-client-server-port="$client_port" \
     --disable-usage-stats --block "$@" &

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ def campaign_benchmarks(folder: Path, repeats: int) -> Iterator[Comparison]:
     spec = quickstart_grid()
     bisected = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"alpha_search": "bisection"})})
     store, trials = Store(str(folder / "campaign-store")), Planner(spec).grid()
-    _launch(spec, store, folder)  # the models, once
+    launch_bench(spec, store, folder)  # the models, once
     selections: list[list[float | None]] = []
 
     def seconds_of(made: CampaignSpec) -> float:
@@ -71,7 +71,7 @@ def overhead_benchmark(folder: Path, repeats: int) -> Figure:
     but not the start of Ray.
     """
     spec, store = quickstart_grid(), Store(str(folder / "campaign-store"))
-    _launch(spec, store, folder)
+    launch_bench(spec, store, folder)
     shares: list[float] = []
     for _ in range(repeats):
         found = _afresh(spec, store, folder)
@@ -86,11 +86,13 @@ class ManyTrials:
 
     Attributes:
         seconds: wall clock of the launch, its start and report included.
+        own: seconds of the trials' own stages, as their commits tell them, over `CPUS`, of which each runs one.
         megabytes: resident memory of this process and its children afterwards.
         ends: when the trials ended, in seconds after the first, ascending.
     """
 
     seconds: float
+    own: float
     megabytes: float
     ends: tuple[float, ...]
 
@@ -106,29 +108,45 @@ def run_trials(folder: Path, count: int) -> ManyTrials:
     """Run a grid of `count` trials with minimal work each, on models that exist already."""
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(str(folder / "store"))
-    raw = quickstart_grid().model_dump()
-    raw["data"]["synthetic"] |= {"samples": 300, "per_class": 2}
-    raw["poison"] |= {"pairs": 100, "min_asr": 0.0, "max_ca_drop": 1.0}
-    raw["evaluation"] |= {"max_images": 18}
-    raw["unlearning"]["parameters"] |= {"steps": 1, "batch_size": 8}
-    raw["alpha"] = [1.0]
-
-    def grid(rates: int) -> CampaignSpec:
-        values = [1e-6 * (1 + number) for number in range(rates)]
-        axes = {"attack": ["badnets"], "forget_size": [8], "learning_rate": values}
-        return CampaignSpec.model_validate({**raw, "search": {"axes": axes, "concurrency": CPUS}})
-
-    _launch(grid(1), store, folder)  # the models, once
-    spec = grid(1 + count)
+    # the models, once
+    before = {record.fingerprint for record in launch_bench(many_trials(1), store, folder).records}
+    spec = many_trials(1 + count)
     started = time.perf_counter()
-    found = _launch(spec, store, folder)
+    found = launch_bench(spec, store, folder)
     seconds = time.perf_counter() - started
     assert len(found.records) == 1 + count, f"{len(found.records)} records of {1 + count}"
     assert not found.failed, [record.reason for record in found.records][:3]
     records = Path(store.url) / Ledger(store, spec).folder / "trials"
     ended = sorted(file.stat().st_mtime for file in records.iterdir())
     # the trial that was in the store is recorded again before Ray starts
-    return ManyTrials(seconds, resident_memory() / 1e6, tuple(end - ended[1] for end in ended[1:]))
+    own = sum(record.seconds or 0 for record in found.records if record.fingerprint not in before) / CPUS
+    return ManyTrials(seconds, own, resident_memory() / 1e6, tuple(end - ended[1] for end in ended[1:]))
+
+
+def many_trials(
+    count: int, steps: int = 1, images: int = 18, alphas: Sequence[float] = (1.0,), concurrency: int = CPUS
+) -> CampaignSpec:
+    """A grid of so many trials on one infected model, which is made in seconds.
+
+    Args:
+        count: of the trials, which differ in their learning rates.
+        steps: of fine-tuning, of each.
+        images: that each α is scored on.
+        alphas: the path of each.
+        concurrency: how many are in flight.
+    """
+    raw = quickstart_grid().model_dump()
+    raw["data"]["synthetic"] |= {"samples": 300, "per_class": -(-images // 18) + 1}
+    raw["poison"] |= {"pairs": 100, "min_asr": 0.0, "max_ca_drop": 1.0}
+    raw["evaluation"] |= {"max_images": images}
+    raw["unlearning"]["parameters"] |= {"steps": steps, "batch_size": 8}
+    axes = {
+        "attack": ["badnets"],
+        "forget_size": [8],
+        "learning_rate": [1e-6 * (1 + number) for number in range(count)],
+    }
+    search = {"axes": axes, "concurrency": concurrency}
+    return CampaignSpec.model_validate({**raw, "alpha": list(alphas), "search": search})
 
 
 def quickstart_grid() -> CampaignSpec:
@@ -148,7 +166,8 @@ def quickstart_grid() -> CampaignSpec:
     )
 
 
-def _launch(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
+def launch_bench(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
+    """Launch a campaign, MLflow included, on the Ray that is there; nothing is shown."""
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     found = launch(spec, store, uri, folder / "report", None, Console(quiet=True))
     assert found.tracking_failure is None, found.tracking_failure  # the measurement includes MLflow
@@ -161,7 +180,7 @@ def _afresh(spec: CampaignSpec, store: Store, folder: Path) -> Launch:
     for pattern in ("artifacts/vector-*", "artifacts/path-*", "campaigns/*"):
         for old in root.glob(pattern):
             shutil.rmtree(old)
-    found = _launch(spec, store, folder)
+    found = launch_bench(spec, store, folder)
     assert not found.failed, [record.reason for record in found.records]
     return found
 

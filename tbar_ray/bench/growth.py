@@ -95,10 +95,16 @@ def growth_benchmarks(
 
 def further_trials(counts: tuple[int, ...], found: Sequence[ManyTrials]) -> Iterator[Figure]:
     """What a further trial costs between the two largest grids, and how the last hundred compare with the first."""
+    from tbar_ray.bench.campaign import CPUS
+
     if len(found) > 1:
-        share = (found[-1].seconds - found[-2].seconds) / (counts[-1] - counts[-2])
+        more = counts[-1] - counts[-2]
+        share = (found[-1].seconds - found[-2].seconds) / more
         work = f"seconds of {counts[-1]:,} trials less those of {counts[-2]:,}, for each further one"
         yield Figure("a further trial", work, share, "s", 0.1)
+        own = (found[-1].own - found[-2].own) / more
+        beyond = f"{work}, less the {own:.3f} s that its own stages take, of {CPUS} that run at a time"
+        yield Figure("overhead of a further trial", beyond, share - own, "s", 0.06)
     if found and (slowdown := found[-1].slowdown) is not None:
         yield Figure("trials, last hundred over first", f"of {counts[-1]:,} trials", slowdown, "", 1.2)
 

@@ -19,7 +19,7 @@ from tbar_ray.campaign.live_view import best_lines, describe_trial, facts_of, he
 from tbar_ray.campaign.saying import say
 from tbar_ray.campaign.stage_graph import StageGraph
 from tbar_ray.campaign.time_left import TimeLeft, told
-from tbar_ray.execution.calls import Snapshot, State
+from tbar_ray.execution.calls import Snapshot, StageStatus, State
 from tbar_ray.records.record import TrialRecord
 
 POLL = 0.5
@@ -77,6 +77,7 @@ class Display:
         self._logged: dict[str, float] = {}
         self._on_restart, self._is_stopping = on_restart, is_stopping
         self._life = ""
+        self._running: Sequence[StageStatus] = ()
         self._drained = False
 
     def __enter__(self) -> Display:
@@ -116,6 +117,8 @@ class Display:
                 if self._life not in ("", snapshot.life):
                     self._say("the coordinator of stages was restarted")
                     self._drained = False
+                    now = time.time()
+                    self._announcement.lose([status.lost("coordinator", now) for status in self._running])
                     self._on_restart()
                 self._life = snapshot.life
             except ActorUnavailableError:  # it is being restarted
@@ -146,17 +149,21 @@ class Display:
         else:
             self._log_running(snapshot)
         self._graph.update(snapshot)
+        self._running = list(snapshot.running.values())
+        self._announcement.lose(snapshot.lost)
         if self._announcement.due:
             self._announcement.write(self._state(left))
 
     def _state(self, left: float | None) -> LiveState:
+        now = time.time()
         return LiveState(
-            written=time.time(),
+            written=now,
             trials=self._extent.trials,
             ended=self._ended,
             stages=self._extent.stages,
             graph=self._graph.groups(),
             left=left,
+            at_stake=tuple(status.lost("launch", now) for status in self._running),
         )
 
     def _ended_lines(self, snapshot: Snapshot) -> Iterator[str]:

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tbar_ray.campaign.best_models import log_best_models
+from tbar_ray.campaign.live import note_killed
 from tbar_ray.campaign.saying import say, warn
 from tbar_ray.campaign.scope import EVERYTHING, Scope
 from tbar_ray.campaign.sheets import SheetMaker
@@ -26,6 +26,7 @@ from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
 from tbar_ray.records.account import Expense, account_of
 from tbar_ray.records.ledger import Ledger, in_order
+from tbar_ray.records.lost_attempts import LostAttempt, lost_attempts_of
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sheets import KeptSheets
 from tbar_ray.spec.campaign import CampaignSpec
@@ -33,9 +34,6 @@ from tbar_ray.store.lease import Lease
 from tbar_ray.store.store import Store
 from tbar_ray.store.temporary import remove_abandoned, temporary
 from tbar_ray.tracking.recording import Recording
-
-if TYPE_CHECKING:
-    from tbar_ray.execution.calls import LostAttempt
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Launch:
     account: Mapping[str, Expense]
     """What the launch's trials cost and what was there already, by kind of stage."""
     lost_attempts: Sequence[LostAttempt] = ()
-    """Attempts at stages that were cut off by the loss of a process or a node, and made again."""
+    """Attempts at stages that were cut off, in all launches of the campaign, and made again."""
     refused: str | None = None
     """The stage that the budget was not enough for, in one line."""
     tracking_failure: str | None = None
@@ -138,6 +136,7 @@ def launch(
     # Ray ends last: the report and MLflow's runs are complete by then, whatever its end does to this process
     with stopping, lease, ExitStack() as until_the_end:
         ledger.open()
+        note_killed(store, ledger.folder, scope.name)
         before = set(store.list_folder("artifacts"))
         try:
             try:
@@ -176,7 +175,7 @@ def launch(
         interrupted,
         seconds,
         account,
-        trials.lost_attempts,
+        lost_attempts_of(store, ledger.folder),
         trials.refused,
         recording.failure,
     )

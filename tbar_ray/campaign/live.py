@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from tbar_ray.errors import StoreError
 from tbar_ray.execution.calls import State
+from tbar_ray.records.lost_attempts import LostAttempt, note_lost
 from tbar_ray.records.part import Part
 from tbar_ray.store.store import Store
 
@@ -65,6 +66,7 @@ class LiveState(Part):
         stages: how many all its trials have; None where a sampler chooses them.
         graph: the stages, each below what it needs.
         left: seconds that it still takes, about; None while nobody can tell.
+        at_stake: the attempts that are lost if it is killed.
     """
 
     written: float
@@ -73,6 +75,7 @@ class LiveState(Part):
     stages: int | None
     graph: tuple[LiveGroup, ...]
     left: float | None = None
+    at_stake: tuple[LostAttempt, ...] = ()
 
     @property
     def counts(self) -> Mapping[State, int]:
@@ -87,7 +90,8 @@ class LiveState(Part):
 class Announcement:
     """A launch's file in the store, written now and then, in a thread of its own, and removed at the end.
 
-    A store that does not answer is no reason to stop or to wait: nothing but a view depends on it.
+    A store that does not answer is no reason to stop or to wait: no result depends on it. It also writes down the
+    attempts that were lost, as soon as the store answers.
 
     Args:
         store: of the campaign.
@@ -96,7 +100,8 @@ class Announcement:
     """
 
     def __init__(self, store: Store, folder: str, launch: str) -> None:
-        self._store, self._path = store, f"{folder}/{FOLDER}/{launch}.json"
+        self._store, self._folder, self._path = store, folder, path_of(folder, launch)
+        self._lost: list[LostAttempt] = []
         self._written = -EVERY
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="announcement")
         self._writing: Future[None] | None = None
@@ -113,15 +118,50 @@ class Announcement:
             self._written = time.monotonic()
             self._writing = self._thread.submit(self._write, state)
 
+    def lose(self, attempts: Sequence[LostAttempt]) -> None:
+        """Write down attempts that were cut off."""
+        if attempts:
+            self._lost.extend(attempts)
+            self._thread.submit(self._write_lost)
+
     def remove(self) -> None:
         """The launch has ended."""
+        self._thread.submit(self._write_lost)
         self._thread.shutdown()
         with suppress(StoreError, OSError):
             self._store.remove(self._path)
 
     def _write(self, state: LiveState) -> None:
+        self._write_lost()
         with suppress(StoreError, OSError):
             self._store.write_json(self._path, state.model_dump(mode="json"))
+
+    def _write_lost(self) -> None:
+        """Write down what was not; in the one thread, so that nothing is written twice."""
+        if told := list(self._lost):
+            with suppress(StoreError, OSError):
+                note_lost(self._store, self._folder, told)
+                del self._lost[: len(told)]
+
+
+def path_of(folder: str, launch: str) -> str:
+    """Path of a launch's file in the store."""
+    return f"{folder}/{FOLDER}/{launch}.json"
+
+
+def note_killed(store: Store, folder: str, launch: str) -> None:
+    """Write down what an earlier launch has lost that was killed, as far as its last state tells.
+
+    Args:
+        store: of the campaign.
+        folder: of the campaign in it.
+        launch: what tells launches apart; nobody else runs it.
+    """
+    if (last := live_states(store, folder).get(launch)) is None:
+        return
+    if last.at_stake:
+        note_lost(store, folder, last.at_stake)
+    store.remove(path_of(folder, launch))
 
 
 def live_states(store: Store, folder: str) -> Mapping[str, LiveState]:

@@ -33,7 +33,6 @@ from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.recording import Recording
 
 if TYPE_CHECKING:
-    from tbar_ray.execution.calls import LostAttempt
     from tbar_ray.search.proposals import Proposal, Proposals
 
 PATIENCE = 10.0
@@ -99,8 +98,6 @@ class Trials:
         self._keys: set[str] = set()
         self._replayed: list[TrialRecord] = []
         self._left_to_do: set[str] = set()
-        self.lost_attempts: list[LostAttempt] = []
-        """The attempts at stages that were cut off; those of a coordinator that was itself lost are not known."""
         self.refused: str | None = None
         """The stage that the budget was not enough for, in one line."""
         self._handed_out, self._total = 0, 0
@@ -295,7 +292,7 @@ class Trials:
             finally:
                 self._stopping.gently(False)
                 with suppress(RayError):  # whatever ends the sweep, this is no reason to end it otherwise
-                    self.lost_attempts = ray.get(coordinator.lost_attempts.remote(), timeout=PATIENCE)
+                    announcement.lose(ray.get(coordinator.lost_attempts.remote(), timeout=PATIENCE))
                 if searcher.over_budget:
                     self.refused = ask(coordinator.snapshot.remote).refused
                 self._handed_out, self._total = len(searcher.handed_out), left.total

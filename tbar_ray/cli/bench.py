@@ -16,7 +16,23 @@ from tbar_ray.errors import SpecError
 if TYPE_CHECKING:
     from tbar_ray.bench.measure import Result
 
-BENCHES = ("stream", "train", "choices", "alpha", "xi", "campaign", "overhead", "merge", "memory", "growth", "all")
+BENCHES = (
+    "stream",
+    "train",
+    "choices",
+    "alpha",
+    "xi",
+    "campaign",
+    "overhead",
+    "merge",
+    "memory",
+    "growth",
+    "nodes",
+    "all",
+)
+LONG = ("growth", "nodes")
+"""Benchmarks that `all` leaves out."""
+BENCHES = ("stream", "train", "choices", "alpha", "xi", "campaign", "overhead", "merge", "memory", *LONG, "all")
 
 
 def bench(
@@ -53,7 +69,9 @@ def bench(
     Example: tbar bench all --json > bench.json
 
     `growth` fits power laws to time and memory over samples, α, parameters and
-    trials (half an hour, most of it for 1,000 trials); `all` leaves it out.
+    trials (half an hour, most of it for 1,000 trials). `nodes` compares a cluster
+    of two nodes of one CPU each with one of one node, on this machine, which needs
+    two cores that are idle. `all` leaves both out.
 
     Example: tbar bench growth --figure growth.png
     """
@@ -97,6 +115,7 @@ def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -
     from tbar_ray.bench.choices import choice_benchmarks
     from tbar_ray.bench.growth import TRIALS, growth_benchmarks
     from tbar_ray.bench.merge import merge_benchmark
+    from tbar_ray.bench.nodes import nodes_benchmark
     from tbar_ray.bench.stream import memory_benchmark, stream_benchmarks
     from tbar_ray.bench.train import train_benchmarks
     from tbar_ray.bench.xi import xi_benchmarks
@@ -115,8 +134,9 @@ def _results(name: str, sizes: _Sizes, device: Any, folder: Path, quiet: bool) -
         "overhead": (True, lambda: iter([overhead_benchmark(folder, repeats)])),
         "memory": (True, lambda: iter([memory_benchmark(folder, workers)])),
         "growth": (True, lambda: growth_benchmarks(folder, workers, device, grids)),
+        "nodes": (False, lambda: iter([nodes_benchmark(folder, repeats)])),
     }
-    chosen = [part for part in parts if name == part or (name == "all" and part != "growth")]
+    chosen = [part for part in parts if name == part or (name == "all" and part not in LONG)]
     console = make_console(stderr=True, quiet=quiet)
     with _ray(any(parts[part][0] for part in chosen)):
         for part in chosen:

@@ -262,7 +262,8 @@ def status(
 
     With --cost: hours in which the stages under its trials held CPUs and GPUs,
     each counted once, and the hours that would have been spent besides if every
-    trial had computed its own. Time of stages that failed is not known.
+    trial had computed its own; and what attempts held that were cut off. Time of
+    stages that failed is not known.
     """
     campaign, opened = open_campaign(spec, override, store)
     from tbar_ray.cli.results import print_results
@@ -270,12 +271,15 @@ def status(
     from tbar_ray.planning.planner import Planner
     from tbar_ray.records.account import account_of
     from tbar_ray.records.ledger import Ledger
+    from tbar_ray.records.lost_attempts import lost_attempts_of
     from tbar_ray.records.names import run_name
-    from tbar_ray.report.expenses import expense_json, expense_table, unknown_line
+    from tbar_ray.report.expenses import expense_json, expense_table, lost_json, lost_line, unknown_line
     from tbar_ray.report.losses import losses_lines
 
-    known = Ledger(opened, campaign).read()
+    ledger = Ledger(opened, campaign)
+    known = ledger.read()
     account = account_of(known)
+    lost = lost_attempts_of(opened, ledger.folder) if cost else []
     records = [record for record in known if record.status == "failed" or opened.is_sound(record.path_artifact)]
     planned = make_plan(Planner(campaign), opened)
     states = [record.status for record in records]
@@ -283,7 +287,9 @@ def status(
     counts["pending"] = max(0, planned.total_trials - len(records))
     if as_json:
         told = {"campaign": campaign.name, "trials": planned.total_trials, **counts}
-        typer.echo(json.dumps(told | ({"cost": expense_json(account)} if cost else {}), indent=1))
+        typer.echo(
+            json.dumps(told | ({"cost": {**expense_json(account), "lost": lost_json(lost)}} if cost else {}), indent=1)
+        )
         return
     console = table_console()
     if records:
@@ -297,6 +303,8 @@ def status(
         console.print(expense_table(account))
         if (unknown := unknown_line(account)) is not None:
             console.print(warned(unknown), soft_wrap=True)
+        if (cut := lost_line(lost)) is not None:
+            console.print(f"lost: {cut}", soft_wrap=True)
     console.print(f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from tbar_ray.records.lost_attempts import Loss, LostAttempt
 from tbar_ray.stages.data import GivenData, Mixture
 from tbar_ray.stages.node import PROCESS, Node, Policy, Stage, stages_in_order
 
@@ -71,27 +72,12 @@ class Outcome:
     lost: Cause | None = None
 
 
-@dataclass(frozen=True)
-class LostAttempt:
-    """An attempt at a stage that was cut off.
-
-    Attributes:
-        title: of the stage.
-        cause: what was lost under it.
-        seconds: how long it had run. A training goes on from its last checkpoint, so that not all of it is wasted.
-        cpu_hours, gpu_hours: what it held in that time.
-    """
-
-    title: str
-    cause: Cause
-    seconds: float
-    cpu_hours: float
-    gpu_hours: float
-
-
 @dataclass
 class StageStatus:
-    """How far a stage is; times are seconds since the epoch."""
+    """How far a stage is; times are seconds since the epoch.
+
+    `kept` is when this attempt has kept its last checkpoint; `cpus` and `gpus` are what it holds while it runs.
+    """
 
     title: str
     kind: str
@@ -103,6 +89,21 @@ class StageStatus:
     total: int | None = None
     loss: float | None = None
     rate: float | None = None
+    kept: float | None = None
+    cpus: float = 0
+    gpus: float = 0
+
+    def lost(self, cause: Loss, now: float) -> LostAttempt:
+        """This attempt, if it is cut off now."""
+        began = now if self.started is None else self.started
+        return LostAttempt(
+            title=self.title,
+            cause=cause,
+            seconds=now - began,
+            wasted=now - max(began, self.kept or began),
+            cpus=self.cpus,
+            gpus=self.gpus,
+        )
 
     @property
     def seconds(self) -> float | None:
@@ -122,6 +123,7 @@ class Snapshot:
             not started.
         notes: what a person should know, since the last snapshot.
         refused: the stage that the budget was not enough for, in one line; empty if there is none.
+        lost: attempts that were cut off since the last snapshot.
         life: which coordinator it is of; one that was restarted knows nothing of what it was sent before.
     """
 
@@ -132,6 +134,7 @@ class Snapshot:
     refused: str = ""
     life: str = ""
     ends: Mapping[str, State] = field(default_factory=dict)
+    lost: Sequence[LostAttempt] = ()
 
     @property
     def counts(self) -> Mapping[State, int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from tbar_ray.errors import SpecError, TbarError, first_line
 from tbar_ray.execution.fitting import misfit, nodes
@@ -24,6 +25,9 @@ OBJECT_STORE_BYTES = 512 * 1024**2
 """Of a local Ray: batches in flight need a few tens of megabytes."""
 LONGEST = 16
 """Characters of the path under which Ray may have its folder: its sockets' are 90 longer, and may have 107."""
+LOOPBACK = "127.0.0.1"
+SEVERAL_MACHINES = "ENABLE_RAY_CLUSTER"
+"""Ray's setting that nodes on other machines may join, which is read from the environment when Ray is imported."""
 ATTEMPTS = 3
 """Starts of a local Ray on a machine that is too busy for Ray's own patience, 30 s."""
 OTHERS = (
@@ -165,15 +169,31 @@ def _local(cpus: int = 1) -> Iterator[None]:
 def _start(folder: Path, cpus: int) -> None:
     os.environ[MARK] = str(folder)
     try:
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.2",  # 127.0.0.1 would be replaced by the network card's address
-            _temp_dir=str(folder),
-        )
+        with _alone():
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address=LOOPBACK,
+                _temp_dir=str(folder),
+            )
     finally:
         del os.environ[MARK]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let a Ray that is started be of one machine, as it is by default on macOS and Windows.
+
+    Its services listen on loopback alone then. Otherwise Ray replaces 127.0.0.1 by the network card's address, and at
+    any other one, 127.0.0.2 among them, they listen on all interfaces.
+    """
+    before = getattr(ray_constants, SEVERAL_MACHINES, True)
+    setattr(ray_constants, SEVERAL_MACHINES, False)
+    try:
+        yield
+    finally:
+        setattr(ray_constants, SEVERAL_MACHINES, before)

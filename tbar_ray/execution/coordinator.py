@@ -28,7 +28,6 @@ from tbar_ray.execution.calls import (
     LEFT_TO_DO,
     OVER_BUDGET,
     STOPPED,
-    LostAttempt,
     Outcome,
     Snapshot,
     StageCall,
@@ -39,7 +38,7 @@ from tbar_ray.execution.fair_share import Amounts, Room
 from tbar_ray.execution.fitting import nodes
 from tbar_ray.execution.locality import Locality
 from tbar_ray.execution.stage_task import last_line, run_stage
-from tbar_ray.records.account import HOUR
+from tbar_ray.records.lost_attempts import LostAttempt
 from tbar_ray.stages.lost import Cause, cause_of
 from tbar_ray.store.claim import Rival
 from tbar_ray.store.commit import COMMIT
@@ -155,6 +154,8 @@ class Coordinator:
             self._move(status, "running")
             status.started = time.time()
             self._begun.set()
+        if facts.pop("kept", False):
+            status.kept = time.time()
         for name, value in facts.items():
             setattr(status, name, value)
 
@@ -163,13 +164,15 @@ class Coordinator:
         ended, self._ended = self._ended, []
         ends, self._ends = self._ends, {}
         notes, self._notes = self._notes, []
+        lost, self._lost_attempts = self._lost_attempts, []
         running = {fingerprint: status for fingerprint, status in self._live.items() if status.state == "running"}
         kinds = {kind: dict(counts) for kind, counts in self._kinds.items()}
-        return Snapshot(kinds, running, ended, notes, self._refused, self._life, ends)
+        return Snapshot(kinds, running, ended, notes, self._refused, self._life, ends, lost)
 
     async def lost_attempts(self) -> list[LostAttempt]:
-        """The attempts at stages that were cut off, in this life of the coordinator."""
-        return self._lost_attempts
+        """The attempts at stages that were cut off since the last snapshot; each is told once."""
+        lost, self._lost_attempts = self._lost_attempts, []
+        return lost
 
     def _move(self, status: StageStatus, state: State) -> None:
         counts = self._kinds[status.kind]
@@ -183,7 +186,8 @@ class Coordinator:
         return self._trials[trial]
 
     async def _run(self, call: StageCall) -> Outcome:
-        status = self._live[call.fingerprint] = StageStatus(call.title, call.kind)
+        cpus, gpus = call.takes["CPU"], call.takes["GPU"]
+        status = self._live[call.fingerprint] = StageStatus(call.title, call.kind, cpus=cpus, gpus=gpus)
         self._kinds[call.kind]["waiting"] += 1
         try:
             outcome, state = await self._outcome(call)
@@ -284,13 +288,11 @@ class Coordinator:
     def _note_lost(self, call: StageCall, cause: Cause) -> None:
         """Keep what an attempt has cost, and let its stage wait for the next one."""
         status = self._live[call.fingerprint]
-        seconds = 0.0 if status.started is None else time.time() - status.started
-        cpus, gpus = call.takes["CPU"], call.takes["GPU"]
-        self._lost_attempts.append(
-            LostAttempt(call.title, cause, seconds, seconds * cpus / HOUR, seconds * gpus / HOUR)
-        )
+        attempt = status.lost(cause, time.time())
+        self._lost_attempts.append(attempt)
         if self._spending is not None:
-            self._spending.lose(call, seconds)
+            self._spending.lose(call, attempt.seconds)
+        status.kept = None
         if status.state == "running":
             self._move(status, "waiting")
 

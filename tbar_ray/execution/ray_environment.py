@@ -19,8 +19,8 @@ def resolve_address(address: str | None) -> str:
 def prepare(address: str) -> None:
     """Set what Ray reads at import: no usage statistics and, for a local Ray, token authentication.
 
-    A local Ray listens on all interfaces, so it gets a token of its own, for this process tree only. Where
-    RAY_AUTH_MODE is set, or a cluster is joined, the user's choice is kept.
+    A local Ray, whose ports every user of this machine reaches, gets a token of its own, for this process tree only.
+    Where RAY_AUTH_MODE is set, or a cluster is joined, the user's choice is kept.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default; silences a warning

@@ -63,7 +63,7 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
 
     def report(facts: dict[str, Any]) -> None:
         now = time.monotonic()
-        if now - last[0] >= REPORT_EVERY or "note" in facts or facts.get("done") == facts.get("total"):
+        if now - last[0] >= REPORT_EVERY or facts.keys() & {"note", "kept"} or facts.get("done") == facts.get("total"):
             last[0] = now
             coordinator.report.remote(stage.fingerprint, facts)
 

@@ -16,7 +16,8 @@ class Expense:
     """What some stages cost.
 
     A CPU-hour is an hour in which a stage holds a CPU, whether it is busy or not. A stage that shares a GPU counts with
-    its fraction. Time of stages that failed or were cut off is not known, and not counted.
+    its fraction. Time of stages that failed is not known, and not counted. A stage that went on from a checkpoint
+    counts from there: what attempts held that were cut off is told apart (`lost_attempts`).
 
     Attributes:
         computed: stages that were computed.

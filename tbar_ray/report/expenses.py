@@ -12,7 +12,7 @@ from tbar_ray.records.account import Expense, total_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tbar_ray.execution.calls import LostAttempt
+    from tbar_ray.records.lost_attempts import LostAttempt
 
 LEAST = 0.001
 """Hours below which a number says no more than that it is small."""
@@ -34,17 +34,25 @@ def expense_line(account: Mapping[str, Expense]) -> str:
 
 
 def lost_line(attempts: Sequence[LostAttempt]) -> str | None:
-    """What attempts cost that were cut off, in one line; None if there were none.
-
-    A training goes on from its checkpoint, so that less than this was wasted.
-    """
+    """What attempts cost that were cut off, and how much of it was done again, in one line; None if there were none."""
     if not attempts:
         return None
     causes = Counter(attempt.cause for attempt in attempts)
     told = ", ".join(f"{number} by the loss of a {cause}" for cause, number in sorted(causes.items()))
-    spent = [sum(getattr(attempt, name) for attempt in attempts) for name in ("cpu_hours", "gpu_hours")]
-    many = counted(len(attempts), "attempt")
-    return f"{many} at stages cut off ({told}), which held {hours(spent[0])} CPU-hours, {hours(spent[1])} GPU-hours"
+    cpu, gpu, wasted_cpu, wasted_gpu = (hours(value) for value in lost_json(attempts)["hours"].values())
+    held, wasted = f"{cpu} CPU-hours, {gpu} GPU-hours", f"{wasted_cpu} CPU-hours, {wasted_gpu} GPU-hours"
+    return (
+        f"{counted(len(attempts), 'attempt')} at stages cut off ({told}), which held {held}; {wasted} were done again"
+    )
+
+
+def lost_json(attempts: Sequence[LostAttempt]) -> dict[str, Any]:
+    """What attempts cost that were cut off, for JSON: how many by cause, and the hours that they held and wasted."""
+    names = ("cpu_hours", "gpu_hours", "wasted_cpu_hours", "wasted_gpu_hours")
+    return {
+        "attempts": dict(Counter(attempt.cause for attempt in attempts)),
+        "hours": {name: sum(getattr(attempt, name) for attempt in attempts) for name in names},
+    }
 
 
 def expense_table(account: Mapping[str, Expense]) -> Table:

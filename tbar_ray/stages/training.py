@@ -70,6 +70,7 @@ def train_on_shards(
 
         def keep(checkpoint: TrainingCheckpoint) -> None:
             checkpoints.keep(checkpoint)
+            context.report({"kept": True})
             if notice.given:
                 raise StageLostError("node", "its node is to be taken away")
 

@@ -29,9 +29,11 @@ def test_growth_is_told() -> None:
 
 def test_a_further_trial_and_the_last_hundred_are_measured() -> None:
     ends = tuple(0.1 * n for n in range(200)) + tuple(20 + 0.3 * n for n in range(100))
-    few, many = ManyTrials(10.0, 1.0, ends[:100]), ManyTrials(30.0, 1.0, ends)
-    cost, slowdown = further_trials((100, 300), [few, many])
+    few, many = ManyTrials(10.0, 4.0, 1.0, ends[:100]), ManyTrials(30.0, 13.0, 1.0, ends)
+    cost, overhead, slowdown = further_trials((100, 300), [few, many])
     assert cost.value == pytest.approx(0.1)
+    assert overhead.value == pytest.approx(0.1 - 9 / 200)
+    assert (overhead.limit, overhead.reached) == (0.06, True)
     assert slowdown.value == pytest.approx(ends[299] / 10 - ends[199] / 10)
     assert (cost.limit, slowdown.limit, slowdown.reached) == (0.1, 1.2, False)
     assert few.slowdown is None

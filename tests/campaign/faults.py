@@ -44,11 +44,16 @@ def told(record: TrialRecord) -> Told:
     return record.fingerprint, record.status, record.alpha, record.path, record.removed, record.infected, record.clean
 
 
-def compute_undisturbed(folder: Path) -> list[Told]:
-    """What the campaign's trials are when nothing happens, computed in this process, stage by stage."""
+def compute_undisturbed_records(folder: Path) -> list[TrialRecord]:
+    """Records of the campaign's trials when nothing happens, computed in this process, stage by stage."""
     store = Store(str(folder))
     with ray_session("local", campaign()):  # readers are actors
-        return [told(compute_trial(campaign(), {"attack": "badnets", "forget_size": size}, store)) for size in SIZES]
+        return [compute_trial(campaign(), {"attack": "badnets", "forget_size": size}, store) for size in SIZES]
+
+
+def compute_undisturbed(folder: Path) -> list[Told]:
+    """What of them must not depend on what was lost."""
+    return [told(record) for record in compute_undisturbed_records(folder)]
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""A campaign on a cluster without workers: Ray's autoscaler brings nodes for it, and takes them away afterwards."""
+"""A campaign on a cluster without workers: Ray's autoscaler brings nodes for it, and takes them away afterwards.
+
+TBAR_TEST_SCALING_JSON names a file for how long that took, a line for each version of the autoscaler.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,8 +126,20 @@ def test_nodes_come_for_a_campaign_and_go_when_it_has_ended(
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(campaign().model_dump(mode="json")))
     running = start(tmp_path / "spec.yaml", tmp_path, uuid.uuid4().hex, "--address", scaling.address)
     wait_until(lambda: scaling.nodes() > 0 or running.poll() is not None)
-    shown = read_until(running, "never said")
+    node_started = time.monotonic()
+    shown = read_until(running, "running: ")
+    stage_began = time.monotonic()
+    shown += read_until(running, "never said")
     assert running.wait() == 0, shown
+    ended = time.monotonic()
     records = Ledger(Store(str(tmp_path / "store")), campaign()).read()
     assert [told(record) for record in records] == undisturbed
     wait_until(lambda: scaling.nodes() == 0)
+    if place := os.environ.get("TBAR_TEST_SCALING_JSON"):
+        found = {
+            "node_to_stage_seconds": stage_began - node_started,
+            "idle_timeout_seconds": 60 * IDLE_MINUTES,
+            "end_to_no_nodes_seconds": time.monotonic() - ended,
+        }
+        with Path(place).open("a") as file:
+            file.write(f"{json.dumps(found)}\n")

@@ -17,6 +17,7 @@ from tbar_ray.campaign.display import Display, Extent
 from tbar_ray.campaign.live import Announcement, live_states
 from tbar_ray.campaign.stage_graph import StageGraph
 from tbar_ray.execution.calls import Snapshot, StageStatus, State
+from tbar_ray.records.lost_attempts import lost_attempts_of
 from tbar_ray.store.store import Store
 from tests.records.records import infeasible, record
 from tests.waiting import wait_until
@@ -106,3 +107,21 @@ def test_in_a_terminal_what_has_ended_stays_and_what_runs_is_below(tmp_path: Pat
 def test_the_state_is_in_the_store_while_it_runs_and_not_after(tmp_path: Path) -> None:
     _, store = shown(tmp_path)
     assert not live_states(store, FOLDER)
+
+
+def test_what_a_coordinator_ran_is_lost_with_it_and_at_stake_while_it_runs(tmp_path: Path) -> None:
+    store, restarted = Store(str(tmp_path)), Event()
+    running = {"f": StageStatus("plant badnets", "infected-model", "running", 10.0, cpus=2)}
+    earlier = StageStatus("clean", "clean-model", "running", 5.0, cpus=1).lost("node", 9.0)
+    states = iter([Snapshot(KINDS, running, [], life="first", lost=[earlier]), Snapshot({}, {}, [], life="second")])
+    last = Snapshot({}, {}, [], life="second")
+    coordinator = SimpleNamespace(snapshot=SimpleNamespace(remote=lambda: next(states, last)))
+    announcement = Announcement(store, FOLDER, "whole")
+    with Display(Console(quiet=True), coordinator, Extent(4, 31), StageGraph(), announcement, on_restart=restarted.set):
+        assert restarted.wait(60)
+        wait_until(lambda: bool(live_states(store, FOLDER)))
+        (at_stake,) = live_states(store, FOLDER)["whole"].at_stake
+    assert (at_stake.title, at_stake.cause, at_stake.cpus) == ("plant badnets", "launch", 2)
+    lost = lost_attempts_of(store, FOLDER)
+    assert [(attempt.title, attempt.cause) for attempt in lost] == [("clean", "node"), ("plant badnets", "coordinator")]
+    assert lost[1].cpu_hours == lost[1].wasted_cpu_hours > 0

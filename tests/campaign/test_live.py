@@ -7,7 +7,9 @@ from threading import Event
 import pytest
 
 from tbar_ray.campaign import live
-from tbar_ray.campaign.live import Announcement, LiveGroup, LiveStage, LiveState, live_states
+from tbar_ray.campaign.live import Announcement, LiveGroup, LiveStage, LiveState, live_states, note_killed
+from tbar_ray.errors import StoreError
+from tbar_ray.records.lost_attempts import LostAttempt, lost_attempts_of
 from tbar_ray.store.store import Store
 from tests.waiting import wait_until
 
@@ -75,3 +77,35 @@ def test_a_store_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     announcement = Announcement(Store(str(tmp_path)), FOLDER, "whole")
     announcement.write(state())
     announcement.remove()
+
+
+LOST = LostAttempt(title="plant badnets", cause="process", seconds=60, wasted=20, cpus=1, gpus=0)
+
+
+def test_what_was_lost_is_written_down_once_the_store_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(str(tmp_path))
+    announcement, refused = Announcement(store, FOLDER, "whole"), Event()
+
+    def away(*_: object) -> None:
+        refused.set()
+        raise StoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(live, "note_lost", away)
+        announcement.lose([LOST])
+        assert refused.wait(60)
+    announcement.write(state())
+    wait_until(lambda: lost_attempts_of(store, FOLDER) == [LOST])
+    announcement.remove()
+    assert lost_attempts_of(store, FOLDER) == [LOST]
+
+
+def test_what_a_killed_launch_had_at_stake_is_lost(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    killed, other = state().model_copy(update={"at_stake": (LOST,)}), state()
+    store.write_json(f"{FOLDER}/live/whole.json", killed.model_dump(mode="json"))
+    store.write_json(f"{FOLDER}/live/share-1-of-2.json", other.model_dump(mode="json"))
+    for _ in range(2):
+        note_killed(store, FOLDER, "whole")
+        assert lost_attempts_of(store, FOLDER) == [LOST]
+        assert live_states(store, FOLDER) == {"share-1-of-2": other}

@@ -11,6 +11,7 @@ from tbar_ray import __version__
 from tbar_ray.cli.main import app, main
 from tbar_ray.exit_codes import ExitCode
 from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.lost_attempts import LostAttempt, note_lost
 from tbar_ray.records.measures import StageUse
 from tbar_ray.records.names import run_name
 from tbar_ray.store.store import Store
@@ -126,6 +127,13 @@ def test_status_tells_what_a_campaign_cost(tmp_path: Path, home: Path) -> None:
     shown = CliRunner().invoke(app, ["campaign", "status", path, "--cost"]).stdout
     assert ["clean-model", "1", "2", "4", "0", "4", "0"] in [line.split() for line in shown.splitlines()]
     assert "1 stage of an earlier version" in shown
+    assert "lost: " not in shown
+    attempt = LostAttempt(title="clean", cause="launch", seconds=7200, wasted=1800, cpus=2, gpus=0)
+    note_lost(ledger.store, ledger.folder, [attempt])
+    told = json.loads(CliRunner().invoke(app, ["campaign", "status", path, "--cost", "--json"]).stdout)
+    assert told["cost"]["lost"]["hours"]["wasted_cpu_hours"] == 1
+    shown = CliRunner().invoke(app, ["campaign", "status", path, "--cost"]).stdout
+    assert "lost: 1 attempt at stages cut off (1 by the loss of a launch), which held 4 CPU-hours" in shown
     assert "clean-model" not in CliRunner().invoke(app, ["campaign", "status", path]).stdout
 
 

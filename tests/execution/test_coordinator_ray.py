@@ -257,10 +257,13 @@ def test_a_stage_that_lost_a_worker_or_a_reader_is_run_again(bench: Bench, reade
     bench.submit("trial", stage)
     assert bench.answers("trial") == [None]
     assert bench.store.has(stage.artifact)
-    assert bench.snapshot().notes == ["losing: lost with its process; it is tried again (1 of at most 3 times)"]
-    (lost,) = ray.get(bench.actor.lost_attempts.remote())
+    told = bench.snapshot()
+    assert told.notes == ["losing: lost with its process; it is tried again (1 of at most 3 times)"]
+    (lost,) = told.lost
     assert (lost.title, lost.cause) == ("losing", "process")
     assert lost.cpu_hours == lost.seconds / 3600
+    assert lost.wasted == lost.seconds
+    assert bench.snapshot().lost == ray.get(bench.actor.lost_attempts.remote()) == []
 
 
 def test_a_broken_input_is_computed_again_and_said(bench: Bench) -> None:

@@ -8,7 +8,16 @@ import pytest
 from rich.console import Console
 
 from tbar_ray.records.account import Expense
-from tbar_ray.report.expenses import expense_json, expense_line, expense_table, hours, unknown_line
+from tbar_ray.records.lost_attempts import LostAttempt
+from tbar_ray.report.expenses import (
+    expense_json,
+    expense_line,
+    expense_table,
+    hours,
+    lost_json,
+    lost_line,
+    unknown_line,
+)
 
 ACCOUNT = {"clean-model": Expense(1, 3, 8, 4, 1600, 8), "path": Expense(2, 2, 0.0041234, unknown=2)}
 
@@ -49,3 +58,22 @@ def test_json_has_every_number() -> None:
     assert list(told["kinds"]) == ["clean-model", "path"]
     assert told["kinds"]["clean-model"]["saved_cpu_hours"] == 1600
     assert (told["all"]["computed"], told["all"]["unknown"]) == (3, 2)
+
+
+LOST = [
+    LostAttempt(title="clean", cause="node", seconds=7200, wasted=1800, cpus=4, gpus=0.5),
+    LostAttempt(title="path", cause="launch", seconds=3600, wasted=3600, cpus=1, gpus=0),
+    LostAttempt(title="path", cause="launch", seconds=0, wasted=0, cpus=1, gpus=0),
+]
+
+
+def test_what_was_lost_is_told_with_what_of_it_was_done_again() -> None:
+    assert lost_line(LOST) == (
+        "3 attempts at stages cut off (2 by the loss of a launch, 1 by the loss of a node), which held 9 CPU-hours, "
+        "1 GPU-hours; 3 CPU-hours, 0.25 GPU-hours were done again"
+    )
+    assert lost_line([]) is None
+    assert lost_json(LOST) == {
+        "attempts": {"node": 1, "launch": 2},
+        "hours": {"cpu_hours": 9, "gpu_hours": 1, "wasted_cpu_hours": 3, "wasted_gpu_hours": 0.25},
+    }

@@ -27,13 +27,18 @@ def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> Non
     wait_until(answers)
 
 
-@contextmanager
-def mlflow_server(database: str, artifacts: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def start_server(database: str, artifacts: Path, port: int, workers: int = 2) -> subprocess.Popen[bytes]:
+    """Start a server, which leads its own group of processes."""
     words = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--artifacts-destination",
-        str(artifacts), "--host", "127.0.0.1", "--port", str(port), "--workers", "2",
+        str(artifacts), "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers),
     ]  # fmt: skip
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+@contextmanager
+def mlflow_server(database: str, artifacts: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    server = start_server(database, artifacts, port)
 
     def answers() -> bool:
         try:
