@@ -16,20 +16,6 @@ from tbar_ray.errors import SpecError
 if TYPE_CHECKING:
     from tbar_ray.bench.measure import Result
 
-BENCHES = (
-    "stream",
-    "train",
-    "choices",
-    "alpha",
-    "xi",
-    "campaign",
-    "overhead",
-    "merge",
-    "memory",
-    "growth",
-    "nodes",
-    "all",
-)
 LONG = ("growth", "nodes")
 """Benchmarks that `all` leaves out."""
 BENCHES = ("stream", "train", "choices", "alpha", "xi", "campaign", "overhead", "merge", "memory", *LONG, "all")
