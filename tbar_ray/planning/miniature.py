@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final, TypeVar
 
 from tbar_ray.inversion.subject import LEAST_IMAGES
@@ -17,20 +17,22 @@ from tbar_ray.spec.unlearning import InversionSpec, Method
 
 PairsT = TypeVar("PairsT", bound=SyntheticPairs)
 
-BATCH: Final = 16
-MICRO_BATCH: Final = 8
+TRAINED: Final = 16
+"""Pairs of a planting on a given corpus: two batches, for the second step differs from the first."""
+BATCH: Final = 8
+MICRO_BATCH: Final = 4
 POISONED: Final = 2
-FEW: Final = 8
+FEW: Final = 4
 """Images or pairs of a defender."""
 SYNTHETIC: Final = 128
 """Pairs of a drawn corpus, which has classes of its own: two of each."""
-IMAGES: Final = 32
+IMAGES: Final = 12
 """Evaluation images, at most."""
 WORK: Final[Mapping[str, int]] = {
     "steps": 2, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
     "fixed_point_steps": 1, "coefficient_steps": 2, "unlearning_steps": 2, "ascent_steps": 2, "inversion_steps": 2,
     "weakening_steps": 2, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
-    "refine": 1, "patch_steps": 1, "judged": FEW,
+    "refine": 1, "patch_steps": 1, "judged": 8,
 }  # fmt: skip
 """Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
 RATE: Final = 1e-6
@@ -39,7 +41,9 @@ RATES: Final = ("learning_rate", "mask_learning_rate", "relearning_rate", "inner
 """Learning rates among the parameters of methods."""
 
 
-def miniature(spec: CampaignSpec, stand_ins: StandIns, resources: Resources) -> CampaignSpec:
+def miniature(
+    spec: CampaignSpec, stand_ins: StandIns, resources: Resources, ready: Set[str] = frozenset()
+) -> CampaignSpec:
     """A spec of one trial in miniature.
 
     What is tried is kept: triggers, targets, plantings, methods with their parameters, precisions, the architecture and
@@ -50,13 +54,17 @@ def miniature(spec: CampaignSpec, stand_ins: StandIns, resources: Resources) -> 
         spec: of a trial.
         stand_ins: what is in place of data and weights.
         resources: of the machine.
+        ready: attacks of which nothing is planted: random weights stand in for the infected model.
     """
     given = {
         "data": _data(spec.data, stand_ins),
         "model": _model(spec.model, stand_ins),
         "tasks": {name: stand_ins.task(name, _task(task)) for name, task in spec.tasks.items()},
-        "attacks": {name: _attack(spec, attack, stand_ins) for name, attack in spec.attacks.items()},
-        "poison": _poison(spec.poison),
+        "attacks": {
+            name: _ready(spec, attack, stand_ins) if name in ready else _attack(spec, attack, stand_ins)
+            for name, attack in spec.attacks.items()
+        },
+        "poison": _poison(spec.poison, given=spec.data.synthetic is None),
         "forget": spec.forget.model_copy(update={"size": min(spec.forget.size, FEW)}),
         "defender": spec.defender.model_copy(
             update={name: min(getattr(spec.defender, name), BATCH) for name in ("clean_pairs", "training_pairs")}
@@ -134,11 +142,17 @@ def _training(training: Training) -> Training:
     )
 
 
-def _poison(poison: PoisonSpec) -> PoisonSpec:
+def _fewer_pairs(pairs: int | None, *, given: bool) -> int | None:
+    """Those of a given corpus are few; a drawn one has little models, and classes of its own that are all needed."""
+    most = TRAINED if given else PAIRS
+    return min(pairs or most, most) if given or pairs is not None else None
+
+
+def _poison(poison: PoisonSpec, *, given: bool) -> PoisonSpec:
     return poison.model_copy(
         update={
             **_amounts(poison),
-            "pairs": None if poison.pairs is None else min(poison.pairs, PAIRS),
+            "pairs": _fewer_pairs(poison.pairs, given=given),
             "training": _training(poison.training),
             "min_asr": 0.0,
             "max_ca_drop": 1.0,
@@ -158,12 +172,18 @@ def _attack(spec: CampaignSpec, attack: Attack, stand_ins: StandIns) -> Attack:
     training = None if budget.training is None else _training(budget.training)
     return attack.model_copy(
         update={
-            "infected": None if attack.infected is None else stand_ins.weights(spec.model.architecture),
+            "infected": None if attack.infected is None else stand_ins.infected(spec.model.architecture),
             "text_from": None,
             "poison": budget.model_copy(update={**_amounts(budget), "training": training}),
             "patch": _patch(attack.patch),
         }
     )
+
+
+def _ready(spec: CampaignSpec, attack: Attack, stand_ins: StandIns) -> Attack:
+    """An attack in a model that is given, with its trigger and target."""
+    known = {name: getattr(attack, name) for name in ("trigger", "target", "parameters", "poisoning")}
+    return Attack(**known, patch=_patch(attack.patch), infected=stand_ins.infected(spec.model.architecture))
 
 
 def _patch(patch: Patch) -> Patch:
