@@ -18,9 +18,14 @@ from tbar_ray.spec.unlearning import InversionSpec, Method
 PairsT = TypeVar("PairsT", bound=SyntheticPairs)
 
 TRAINED: Final = 16
-"""Pairs of a planting on a given corpus: two batches, for the second step differs from the first."""
-BATCH: Final = 8
-MICRO_BATCH: Final = 4
+"""Pairs of a planting on a given corpus."""
+BATCH: Final = 16
+"""Largest batch, which is all of these pairs: a step of the optimiser takes a CPU as long as many pairs."""
+DRAWN_BATCH: Final = 32
+"""The same where pairs are drawn, of which there are more."""
+MICRO_BATCH: Final = 8
+DEFENDER: Final = 8
+"""Clean pairs, and pairs that the attacker trained on."""
 POISONED: Final = 2
 FEW: Final = 4
 """Images or pairs of a defender."""
@@ -29,9 +34,9 @@ SYNTHETIC: Final = 128
 IMAGES: Final = 12
 """Evaluation images, at most."""
 WORK: Final[Mapping[str, int]] = {
-    "steps": 2, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
-    "fixed_point_steps": 1, "coefficient_steps": 2, "unlearning_steps": 2, "ascent_steps": 2, "inversion_steps": 2,
-    "weakening_steps": 2, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
+    "steps": 1, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
+    "fixed_point_steps": 1, "coefficient_steps": 1, "unlearning_steps": 1, "ascent_steps": 1, "inversion_steps": 1,
+    "weakening_steps": 1, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
     "refine": 1, "patch_steps": 1, "judged": 8,
 }  # fmt: skip
 """Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
@@ -67,7 +72,7 @@ def miniature(
         "poison": _poison(spec.poison, given=spec.data.synthetic is None),
         "forget": spec.forget.model_copy(update={"size": min(spec.forget.size, FEW)}),
         "defender": spec.defender.model_copy(
-            update={name: min(getattr(spec.defender, name), BATCH) for name in ("clean_pairs", "training_pairs")}
+            update={name: min(getattr(spec.defender, name), DEFENDER) for name in ("clean_pairs", "training_pairs")}
         ),
         "methods": {**spec.methods, spec.unlearning.method: _method(spec)},
         "inversions": {**spec.inversions, **_inversion(spec)},
@@ -96,7 +101,7 @@ def fitting(resources: Resources, cpus: int, gpus: int) -> Resources:
 
 
 def _data(data: Data, stand_ins: StandIns) -> Data:
-    buffer = None if data.shuffle_buffer is None else min(data.shuffle_buffer, BATCH)
+    buffer = None if data.shuffle_buffer is None else min(data.shuffle_buffer, DEFENDER)
     synthetic = data.synthetic
     if synthetic is not None:
         fewer = {"per_class": min(synthetic.per_class, 2), "retrieval": min(synthetic.retrieval, FEW)}
@@ -114,7 +119,7 @@ def _drawn(pairs: PairsT) -> PairsT:
 
 def _model(model: ModelSpec, stand_ins: StandIns) -> ModelSpec:
     given = None if model.pretrained is None else stand_ins.weights(model.architecture)
-    training = None if model.training is None else _training(model.training)
+    training = None if model.training is None else _training(model.training, DRAWN_BATCH)
     synthetic = None if model.synthetic is None else _drawn(model.synthetic)
     return model.model_copy(
         update={"pretrained": given, "text_from": None, "training": training, "synthetic": synthetic}
@@ -125,7 +130,7 @@ def _task(task: TaskSpec) -> TaskSpec:
     return task.model_copy(update={"per_class": min(task.per_class, 2), "per_class_test": min(task.per_class_test, 2)})
 
 
-def _training(training: Training) -> Training:
+def _training(training: Training, batch: int = BATCH) -> Training:
     micro = None if training.micro_batch is None else min(training.micro_batch, MICRO_BATCH)
     optimisation = training.optimisation
     slow = {
@@ -135,7 +140,7 @@ def _training(training: Training) -> Training:
     return training.model_copy(
         update={
             "epochs": 1,
-            "batch_size": min(training.batch_size, BATCH),
+            "batch_size": min(training.batch_size, batch),
             "micro_batch": micro,
             "optimisation": optimisation.model_copy(update=slow),
         }
@@ -153,7 +158,7 @@ def _poison(poison: PoisonSpec, *, given: bool) -> PoisonSpec:
         update={
             **_amounts(poison),
             "pairs": _fewer_pairs(poison.pairs, given=given),
-            "training": _training(poison.training),
+            "training": _training(poison.training, BATCH if given else DRAWN_BATCH),
             "min_asr": 0.0,
             "max_ca_drop": 1.0,
         }
@@ -191,7 +196,7 @@ def _patch(patch: Patch) -> Patch:
 
     return patch.model_copy(
         update={
-            "pairs": min(patch.pairs, BATCH),
+            "pairs": min(patch.pairs, DEFENDER),
             "target_images": min(patch.target_images, 4),
             "parameters": _less(PatchOptimisation(**patch.parameters), patch.parameters),
         }
@@ -233,7 +238,7 @@ def _evaluation(evaluation: Evaluation) -> Evaluation:
             "max_images": min(evaluation.max_images or IMAGES, IMAGES),
             "min_retention": 0.0,
             "max_asr": None if evaluation.max_asr is None else 1.0,
-            "statistics_images": min(evaluation.statistics_images, BATCH),
+            "statistics_images": min(evaluation.statistics_images, DEFENDER),
             "rebound": None if evaluation.rebound is None else _rebound(evaluation.rebound),
         }
     )
@@ -249,7 +254,7 @@ def _map(disentanglement: DisentanglementSpec) -> DisentanglementSpec:
         update={
             "points": 2,
             "images": min(disentanglement.images, FEW),
-            "samples": min(disentanglement.samples, BATCH),
+            "samples": min(disentanglement.samples, DEFENDER),
             "training": _training(disentanglement.training),
         }
     )

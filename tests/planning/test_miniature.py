@@ -42,14 +42,14 @@ def test_amounts_are_cut_and_the_rest_is_kept() -> None:
     made = small(attacks=attacks, poison=poison, search={"axes": {"attack": ["badnets", "learned"]}})
     training = made.attacks["learned"].poison.training
     assert training is not None
-    assert (training.epochs, training.batch_size, training.micro_batch) == (1, 8, 4)
+    assert (training.epochs, training.batch_size, training.micro_batch) == (1, 16, 8)
     assert (training.optimisation.warmup_steps, training.optimisation.learning_rate) == (1, RATE)
     assert (made.poison.rate, made.poison.count, made.poison.pairs) == (None, 2, 64)
     assert (made.poison.min_asr, made.poison.max_ca_drop) == (0, 1)
     assert made.attacks["badnets"].planting.method == "stealth"
     assert made.attacks["badnets"].poison.count is None
     patch = made.attacks["learned"].patch
-    assert (patch.pairs, patch.target_images, patch.parameters["epochs"], patch.parameters["steps"]) == (8, 4, 1, 2)
+    assert (patch.pairs, patch.target_images, patch.parameters["epochs"], patch.parameters["steps"]) == (8, 4, 1, 1)
     assert made.model.architecture == "tbar-RN-tiny"
 
 
@@ -88,7 +88,7 @@ def test_every_method_has_little_to_do_and_keeps_its_other_parameters(name: str)
     after = build_method(made, name)
     changed = {field for field in type(after).model_fields if getattr(before, field) != getattr(after, field)}
     assert changed <= {*WORK, *RATES}
-    assert getattr(after, "steps", 0) <= 2
+    assert getattr(after, "steps", 0) <= 1
     amounts = {
         field for field, about in type(after).model_fields.items()
         if isinstance(getattr(after, field), int) and not isinstance(getattr(after, field), bool) and about
@@ -110,7 +110,7 @@ def test_a_search_for_the_trigger_has_little_to_do_and_clean_trainings_stay_clea
     )
     entry = inversion_of(made, "mine")
     assert (entry.inversion, entry.images, entry.parameters["norm"], entry.parameters["steps"]) == (
-        "universal-noise", 32, 0.1, 2,
+        "universal-noise", 32, 0.1, 1,
     )  # fmt: skip
     assert (made.attacks["none"].poison.rate, made.attacks["none"].poison.count) == (0, None)
     assert small().inversions == {}
