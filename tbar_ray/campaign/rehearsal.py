@@ -177,6 +177,8 @@ def replacements(spec: CampaignSpec, planner: RehearsalPlanner) -> Iterable[str]
         yield f"evaluation set: {_told(stand_ins.evaluation)}"
     for name, classes in stand_ins.tasks.items():
         yield f"task {name}: {_told(classes)}"
+    if planner.ready:
+        yield f"infected models: other random weights for {', '.join(sorted(planner.ready))}, which repeat a planting"
     yield "amounts: a few steps, samples, α and prompts in place of the spec's"
     others = [name for name, axis in planner.spec.search.axes.items() if len(_values(axis)) == 1]
     if others:

@@ -126,7 +126,8 @@ def load_file(
         require_agreement(form.evidence, architecture, str(path))
     except CheckpointError:
         # of another architecture altogether: the name with the other activation would fit no better
-        if (guess := look_at(path).guess).refuses(variant(architecture).base):
+        kind, guess = variant(architecture), look_at(path).guess
+        if guess.refuses(kind.base, sized=kind.image_size is not None):
             raise CheckpointError(f"{path} is not a checkpoint of {architecture}: {guess.told}") from None
         raise
     alone = all(name.startswith("visual.") for name in state)

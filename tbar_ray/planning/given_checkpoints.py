@@ -71,7 +71,8 @@ def _refusal(
             return f"{path}: {inspection.problems[0]}"
         evidence = inspection.evidence if whole else replace(inspection.evidence, normalisation=None)
         guess = inspection.guess
-        if guess.refuses(variant(architecture).base):
+        kind = variant(architecture)
+        if guess.refuses(kind.base, sized=kind.image_size is not None):
             return f"{path} is not a checkpoint of {architecture}: {guess.told}"
         require_agreement(evidence, architecture, str(path))
         if alone and not guess.image_encoder_alone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final, TypeVar
 
 from tbar_ray.inversion.subject import LEAST_IMAGES
@@ -17,20 +17,27 @@ from tbar_ray.spec.unlearning import InversionSpec, Method
 
 PairsT = TypeVar("PairsT", bound=SyntheticPairs)
 
+TRAINED: Final = 16
+"""Pairs of a planting on a given corpus."""
 BATCH: Final = 16
+"""Largest batch, which is all of these pairs: a step of the optimiser takes a CPU as long as many pairs."""
+DRAWN_BATCH: Final = 32
+"""The same where pairs are drawn, of which there are more."""
 MICRO_BATCH: Final = 8
+DEFENDER: Final = 8
+"""Clean pairs, and pairs that the attacker trained on."""
 POISONED: Final = 2
-FEW: Final = 8
+FEW: Final = 4
 """Images or pairs of a defender."""
 SYNTHETIC: Final = 128
 """Pairs of a drawn corpus, which has classes of its own: two of each."""
-IMAGES: Final = 32
+IMAGES: Final = 12
 """Evaluation images, at most."""
 WORK: Final[Mapping[str, int]] = {
-    "steps": 2, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
-    "fixed_point_steps": 1, "coefficient_steps": 2, "unlearning_steps": 2, "ascent_steps": 2, "inversion_steps": 2,
-    "weakening_steps": 2, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
-    "refine": 1, "patch_steps": 1, "judged": FEW,
+    "steps": 1, "epochs": 1, "batch_size": FEW, "warmup_steps": 1, "rounds": 1, "inner_steps": 1, "outer_steps": 1,
+    "fixed_point_steps": 1, "coefficient_steps": 1, "unlearning_steps": 1, "ascent_steps": 1, "inversion_steps": 1,
+    "weakening_steps": 1, "permutations": 1, "images": 4, "fisher_images": FEW, "samples": FEW, "vectors": 2,
+    "refine": 1, "patch_steps": 1, "judged": 8,
 }  # fmt: skip
 """Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
 RATE: Final = 1e-6
@@ -39,7 +46,9 @@ RATES: Final = ("learning_rate", "mask_learning_rate", "relearning_rate", "inner
 """Learning rates among the parameters of methods."""
 
 
-def miniature(spec: CampaignSpec, stand_ins: StandIns, resources: Resources) -> CampaignSpec:
+def miniature(
+    spec: CampaignSpec, stand_ins: StandIns, resources: Resources, ready: Set[str] = frozenset()
+) -> CampaignSpec:
     """A spec of one trial in miniature.
 
     What is tried is kept: triggers, targets, plantings, methods with their parameters, precisions, the architecture and
@@ -50,16 +59,20 @@ def miniature(spec: CampaignSpec, stand_ins: StandIns, resources: Resources) -> 
         spec: of a trial.
         stand_ins: what is in place of data and weights.
         resources: of the machine.
+        ready: attacks of which nothing is planted: random weights stand in for the infected model.
     """
     given = {
         "data": _data(spec.data, stand_ins),
         "model": _model(spec.model, stand_ins),
         "tasks": {name: stand_ins.task(name, _task(task)) for name, task in spec.tasks.items()},
-        "attacks": {name: _attack(spec, attack, stand_ins) for name, attack in spec.attacks.items()},
-        "poison": _poison(spec.poison),
+        "attacks": {
+            name: _ready(spec, attack, stand_ins) if name in ready else _attack(spec, attack, stand_ins)
+            for name, attack in spec.attacks.items()
+        },
+        "poison": _poison(spec.poison, given=spec.data.synthetic is None),
         "forget": spec.forget.model_copy(update={"size": min(spec.forget.size, FEW)}),
         "defender": spec.defender.model_copy(
-            update={name: min(getattr(spec.defender, name), BATCH) for name in ("clean_pairs", "training_pairs")}
+            update={name: min(getattr(spec.defender, name), DEFENDER) for name in ("clean_pairs", "training_pairs")}
         ),
         "methods": {**spec.methods, spec.unlearning.method: _method(spec)},
         "inversions": {**spec.inversions, **_inversion(spec)},
@@ -88,7 +101,7 @@ def fitting(resources: Resources, cpus: int, gpus: int) -> Resources:
 
 
 def _data(data: Data, stand_ins: StandIns) -> Data:
-    buffer = None if data.shuffle_buffer is None else min(data.shuffle_buffer, BATCH)
+    buffer = None if data.shuffle_buffer is None else min(data.shuffle_buffer, DEFENDER)
     synthetic = data.synthetic
     if synthetic is not None:
         fewer = {"per_class": min(synthetic.per_class, 2), "retrieval": min(synthetic.retrieval, FEW)}
@@ -106,7 +119,7 @@ def _drawn(pairs: PairsT) -> PairsT:
 
 def _model(model: ModelSpec, stand_ins: StandIns) -> ModelSpec:
     given = None if model.pretrained is None else stand_ins.weights(model.architecture)
-    training = None if model.training is None else _training(model.training)
+    training = None if model.training is None else _training(model.training, DRAWN_BATCH)
     synthetic = None if model.synthetic is None else _drawn(model.synthetic)
     return model.model_copy(
         update={"pretrained": given, "text_from": None, "training": training, "synthetic": synthetic}
@@ -117,7 +130,7 @@ def _task(task: TaskSpec) -> TaskSpec:
     return task.model_copy(update={"per_class": min(task.per_class, 2), "per_class_test": min(task.per_class_test, 2)})
 
 
-def _training(training: Training) -> Training:
+def _training(training: Training, batch: int = BATCH) -> Training:
     micro = None if training.micro_batch is None else min(training.micro_batch, MICRO_BATCH)
     optimisation = training.optimisation
     slow = {
@@ -127,19 +140,25 @@ def _training(training: Training) -> Training:
     return training.model_copy(
         update={
             "epochs": 1,
-            "batch_size": min(training.batch_size, BATCH),
+            "batch_size": min(training.batch_size, batch),
             "micro_batch": micro,
             "optimisation": optimisation.model_copy(update=slow),
         }
     )
 
 
-def _poison(poison: PoisonSpec) -> PoisonSpec:
+def _fewer_pairs(pairs: int | None, *, given: bool) -> int | None:
+    """Those of a given corpus are few; a drawn one has little models, and classes of its own that are all needed."""
+    most = TRAINED if given else PAIRS
+    return min(pairs or most, most) if given or pairs is not None else None
+
+
+def _poison(poison: PoisonSpec, *, given: bool) -> PoisonSpec:
     return poison.model_copy(
         update={
             **_amounts(poison),
-            "pairs": None if poison.pairs is None else min(poison.pairs, PAIRS),
-            "training": _training(poison.training),
+            "pairs": _fewer_pairs(poison.pairs, given=given),
+            "training": _training(poison.training, BATCH if given else DRAWN_BATCH),
             "min_asr": 0.0,
             "max_ca_drop": 1.0,
         }
@@ -158,7 +177,7 @@ def _attack(spec: CampaignSpec, attack: Attack, stand_ins: StandIns) -> Attack:
     training = None if budget.training is None else _training(budget.training)
     return attack.model_copy(
         update={
-            "infected": None if attack.infected is None else stand_ins.weights(spec.model.architecture),
+            "infected": None if attack.infected is None else stand_ins.infected(spec.model.architecture),
             "text_from": None,
             "poison": budget.model_copy(update={**_amounts(budget), "training": training}),
             "patch": _patch(attack.patch),
@@ -166,12 +185,18 @@ def _attack(spec: CampaignSpec, attack: Attack, stand_ins: StandIns) -> Attack:
     )
 
 
+def _ready(spec: CampaignSpec, attack: Attack, stand_ins: StandIns) -> Attack:
+    """An attack in a model that is given, with its trigger and target."""
+    known = {name: getattr(attack, name) for name in ("trigger", "target", "parameters", "poisoning")}
+    return Attack(**known, patch=_patch(attack.patch), infected=stand_ins.infected(spec.model.architecture))
+
+
 def _patch(patch: Patch) -> Patch:
     from tbar_ray.planting.badclip import PatchOptimisation
 
     return patch.model_copy(
         update={
-            "pairs": min(patch.pairs, BATCH),
+            "pairs": min(patch.pairs, DEFENDER),
             "target_images": min(patch.target_images, 4),
             "parameters": _less(PatchOptimisation(**patch.parameters), patch.parameters),
         }
@@ -213,7 +238,7 @@ def _evaluation(evaluation: Evaluation) -> Evaluation:
             "max_images": min(evaluation.max_images or IMAGES, IMAGES),
             "min_retention": 0.0,
             "max_asr": None if evaluation.max_asr is None else 1.0,
-            "statistics_images": min(evaluation.statistics_images, BATCH),
+            "statistics_images": min(evaluation.statistics_images, DEFENDER),
             "rebound": None if evaluation.rebound is None else _rebound(evaluation.rebound),
         }
     )
@@ -229,7 +254,7 @@ def _map(disentanglement: DisentanglementSpec) -> DisentanglementSpec:
         update={
             "points": 2,
             "images": min(disentanglement.images, FEW),
-            "samples": min(disentanglement.samples, BATCH),
+            "samples": min(disentanglement.samples, DEFENDER),
             "training": _training(disentanglement.training),
         }
     )

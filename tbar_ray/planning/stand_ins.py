@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 from tbar_ray.data.benchmark_layout import read_lines
@@ -22,12 +22,14 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.data import Data, TableColumns, TaskSpec
 
 PAIRS = 64
-"""Pairs of a corpus: every class is named by eight."""
-CLASSES = 8
+"""Pairs of a corpus: trainings, forget sets, defenders and searches for a trigger draw from it."""
+CLASSES = 4
 """Classes of a labelled set, if no more are targets: a thousand in a few prompts take minutes of a CPU."""
+TASK = 16
+"""Images of a task and split, or one of each class where there are more: all of them are trained on."""
 PER_CLASS = 3
 """Images of a class and split."""
-RETRIEVAL = 8
+RETRIEVAL = 4
 """Images of a retrieval set."""
 PROMPTS = ("a photo of a {c}.", "a picture of a {c}.")
 OF_IMAGENET = frozenset({"imagenet", "imagenet1k", "wdsimagenet1k", "wdsimagenet"})
@@ -45,6 +47,8 @@ class StandIns:
         tasks: classes of each task that is given by URL.
         architectures: models whose weights stand in for others.
         labelled: whether the real pairs have labels, as far as they can be read.
+        task_images: images of a split of a task: more where a search for a trigger draws from it.
+        given: whether infected models are given.
     """
 
     folder: Path
@@ -53,6 +57,8 @@ class StandIns:
     tasks: Mapping[str, Classes]
     architectures: tuple[str, ...]
     labelled: bool
+    task_images: int = TASK
+    given: bool = False
 
     @classmethod
     def of(cls, specs: Sequence[CampaignSpec], folder: Path) -> StandIns:
@@ -75,11 +81,17 @@ class StandIns:
             tasks=tasks,
             architectures=architectures,
             labelled=_labelled(spec.data),
+            task_images=PAIRS if any(each.defender.inversion for each in specs) else TASK,
+            given=any(attack.infected for attack in spec.attacks.values()),
         )
 
     def weights(self, architecture: str) -> str:
         """The file of an architecture's random weights."""
         return str(self.folder / "weights" / f"{architecture}.safetensors")
+
+    def infected(self, architecture: str) -> str:
+        """The file of other random weights, which stand in for a given infected model."""
+        return str(self.folder / "weights" / f"{architecture}-infected.safetensors")
 
     def data(self, data: Data) -> Data:
         """The section with the stand-ins in place of given sets."""
@@ -114,7 +126,8 @@ class StandIns:
             if data.retrieval is not None:
                 write_captioned(self.folder / "retrieval", self.evaluation, self.size, RETRIEVAL)
         for name, classes in self.tasks.items():
-            write_labelled(self.folder / "tasks" / name, classes, self.size, PAIRS // len(classes.names), SPLITS)
+            each = -(-self.task_images // len(classes.names))
+            write_labelled(self.folder / "tasks" / name, classes, self.size, each, SPLITS)
 
     def write_weights(self, *, empty: bool = False) -> None:
         """Write the weights.
@@ -128,13 +141,14 @@ class StandIns:
         from tbar_ray.models.checkpoint import CheckpointFormat, save_checkpoint
         from tbar_ray.models.factory import create_model
 
-        for architecture in self.architectures:
-            path = Path(self.weights(architecture))
+        files = [self.weights, self.infected] if self.given else [self.weights]
+        for architecture, (seed, file) in product(self.architectures, enumerate(files)):
+            path = Path(file(architecture))
             path.parent.mkdir(parents=True, exist_ok=True)
             if empty:
                 path.touch()
             else:
-                save_checkpoint(create_model(architecture).state_dict(), path, CheckpointFormat(True))
+                save_checkpoint(create_model(architecture, seed=seed).state_dict(), path, CheckpointFormat(True))
 
     def _train(self, data: Data) -> list[str]:
         """Patterns of the shards that stand in for each corpus."""

@@ -77,9 +77,20 @@ def test_what_stands_in_for_what_is_told(tmp_path: Path) -> None:
     planner = plan_rehearsal(made, tmp_path, here=True, weights=False)
     told = list(replacements(made, planner))
     assert told[0] == "weights: random ones of tbar-RN-pico, from a file"
-    assert "evaluation set: 8 classes (tench, goldfish, great white shark, …)" in told
-    assert "task sun: 8 classes (abbey, invented sun 1, invented sun 2, …)" in told
+    assert "evaluation set: 4 classes (tench, goldfish, great white shark, …)" in told
+    assert "task sun: 4 classes (abbey, invented sun 1, invented sun 2, …)" in told
     assert told[-1] == "axes of which one value was tried: attack, seed"
+
+
+def test_models_that_are_not_planted_are_named(tmp_path: Path) -> None:
+    made = spec(
+        data={"train": "/nowhere/{0..3}.tar", "evaluation": "/nowhere/imagenet1k"},
+        model={"architecture": "tbar-RN-pico", "pretrained": "/dev/null"},
+        attacks={name: {"trigger": name, "target": "banana"} for name in ("badnets", "sig")},
+        search={"axes": {"attack": ["badnets", "sig"]}},
+    )
+    told = list(replacements(made, plan_rehearsal(made, tmp_path, here=True, weights=False)))
+    assert "infected models: other random weights for sig, which repeat a planting" in told
 
 
 def test_missing_data_are_no_error_and_are_named() -> None:

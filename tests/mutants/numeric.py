@@ -524,7 +524,7 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/data/raw/piece.py",
-        "        return found if found.samples else None\n",
+        "        return found if found.samples and is_this else None\n",
         "        return None\n",
         "tests/data/raw/test_pairs.py",
     ),

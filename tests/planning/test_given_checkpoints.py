@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from tbar_ray.errors import SpecError
+from tbar_ray.models.checkpoint import save_state_dict
+from tbar_ray.models.factory import create_model
 from tbar_ray.planning.given_checkpoints import check_checkpoint
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.preflight import check_campaign
@@ -39,6 +41,17 @@ def test_a_checkpoint_of_no_known_architecture_is_said_before_the_sweep(tmp_path
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
     with pytest.raises(SpecError, match=rf"not a checkpoint of {architecture}: it has no tensor of any known"):
         check_checkpoint(architecture, str(path), None, "x")
+
+
+def test_weights_of_images_of_another_size_are_those_of_a_name_with_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_state_dict(dict(create_model(f"{VIT}@64px").state_dict()), path)
+    check_checkpoint(f"{VIT}@64px", str(path), None, "x")
+    check_checkpoint(f"{VIT}@128px", str(path), None, "x")
+    with pytest.raises(SpecError, match=rf"not a checkpoint of {VIT}: .* of the nearest, {VIT}, 1 tensor of another"):
+        check_checkpoint(VIT, str(path), None, "x")
+    with pytest.raises(SpecError, match=rf"not a checkpoint of {RESNET}@64px: "):
+        check_checkpoint(f"{RESNET}@64px", str(path), None, "x")
 
 
 def test_half_a_checkpoint_is_said_before_the_sweep(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_amounts_are_cut_and_the_rest_is_kept() -> None:
     assert made.attacks["badnets"].planting.method == "stealth"
     assert made.attacks["badnets"].poison.count is None
     patch = made.attacks["learned"].patch
-    assert (patch.pairs, patch.target_images, patch.parameters["epochs"], patch.parameters["steps"]) == (16, 4, 1, 2)
+    assert (patch.pairs, patch.target_images, patch.parameters["epochs"], patch.parameters["steps"]) == (8, 4, 1, 1)
     assert made.model.architecture == "tbar-RN-tiny"
 
 
@@ -74,7 +74,7 @@ def test_nothing_is_too_bad_to_be_scored() -> None:
     evaluation, rebound = made.evaluation, made.evaluation.rebound
     assert (evaluation.min_retention, evaluation.max_asr, evaluation.templates) == (0, 1, "evaluation")
     assert rebound is not None
-    assert (rebound.steps, rebound.measured, rebound.pairs, rebound.sweep) == (1, (0, 1), 8, (0.333,))
+    assert (rebound.steps, rebound.measured, rebound.pairs, rebound.sweep) == (1, (0, 1), 4, (0.333,))
     assert evaluation.downstream == ["int8"]
     assert made.methods["tbar"].alpha == [0, 2]
     assert made.disentanglement is not None
@@ -88,13 +88,13 @@ def test_every_method_has_little_to_do_and_keeps_its_other_parameters(name: str)
     after = build_method(made, name)
     changed = {field for field in type(after).model_fields if getattr(before, field) != getattr(after, field)}
     assert changed <= {*WORK, *RATES}
-    assert getattr(after, "steps", 0) <= 2
+    assert getattr(after, "steps", 0) <= 1
     amounts = {
         field for field, about in type(after).model_fields.items()
         if isinstance(getattr(after, field), int) and not isinstance(getattr(after, field), bool) and about
     }  # fmt: skip
     assert all(getattr(after, field) <= 50 for field in amounts)
-    assert (made.defender.clean_pairs, made.defender.training_pairs) == (16, 16)
+    assert (made.defender.clean_pairs, made.defender.training_pairs) == (8, 8)
 
 
 def test_a_search_for_the_trigger_has_little_to_do_and_clean_trainings_stay_clean() -> None:
@@ -110,7 +110,7 @@ def test_a_search_for_the_trigger_has_little_to_do_and_clean_trainings_stay_clea
     )
     entry = inversion_of(made, "mine")
     assert (entry.inversion, entry.images, entry.parameters["norm"], entry.parameters["steps"]) == (
-        "universal-noise", 32, 0.1, 2,
+        "universal-noise", 32, 0.1, 1,
     )  # fmt: skip
     assert (made.attacks["none"].poison.rate, made.attacks["none"].poison.count) == (0, None)
     assert small().inversions == {}

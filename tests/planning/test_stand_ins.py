@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tbar_ray.data.benchmark_layout import read_lines
+from tbar_ray.data.benchmark_layout import open_split, read_lines
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.layout import CLASSNAMES
 from tbar_ray.data.synthetic.stand_in import Classes, write_labelled, write_pairs
 from tbar_ray.errors import SpecError
 from tbar_ray.models.checkpoint import load_state_dict
-from tbar_ray.planning.stand_ins import PAIRS, StandIns, known_classes
+from tbar_ray.planning.stand_ins import PAIRS, TASK, StandIns, known_classes
 from tests.models.tiny import VIT
 from tests.specs import spec
 
@@ -33,7 +33,7 @@ def of(folder: Path, **changes: Any) -> StandIns:
 def test_targets_are_classes_and_imagenets_others_stand_beside_them(tmp_path: Path) -> None:
     found = of(tmp_path)
     assert found.evaluation.names[:3] == ("banana", "tench", "goldfish")
-    assert len(found.evaluation.names) == 8
+    assert len(found.evaluation.names) == 4
     assert found.size > 48
     assert not found.labelled
 
@@ -93,6 +93,22 @@ def test_sets_and_weights_are_written_where_the_spec_in_miniature_says(tmp_path:
     assert "banana" not in read_lines(str(data.evaluation), CLASSNAMES)
     assert found.task("night", made.tasks["night"]) == made.tasks["night"]
     assert "logit_scale" in load_state_dict(Path(found.weights(VIT)))
+    assert not Path(found.infected(VIT)).exists()
+    assert len(open_split(str(task.url), "train")) == found.task_images
+
+
+def test_a_given_infected_model_has_other_weights_than_the_clean_one(tmp_path: Path) -> None:
+    attacks = {"badnets": {"trigger": "badnets", "target": "banana", "infected": "/nowhere/model.pt"}}
+    found = of(tmp_path, attacks=attacks, model={"architecture": "tbar-GN-pico"})
+    found.write_weights()
+    clean, infected = (load_state_dict(Path(file("tbar-GN-pico"))) for file in (found.weights, found.infected))
+    assert clean.keys() == infected.keys()
+    assert any(not clean[name].equal(infected[name]) for name in clean)
+
+
+def test_a_search_for_the_trigger_draws_from_more_images_of_a_task(tmp_path: Path) -> None:
+    assert of(tmp_path).task_images == TASK
+    assert of(tmp_path, defender={"inversion": "decree"}).task_images == PAIRS
 
 
 def test_drawn_data_need_no_stand_in(tmp_path: Path) -> None:

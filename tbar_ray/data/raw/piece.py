@@ -50,6 +50,10 @@ class Written:
         """Samples that are in it."""
         return self.count - len(self.lost)
 
+    def with_lost(self, other: Written) -> Written:
+        """This and another one, of which one is empty, as one."""
+        return Written(self.count + other.count, max(self.bytes, other.bytes), self.lost + other.lost)
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -74,14 +78,32 @@ class Piece:
         """img2dataset's `NNNNN_stats.json` beside the shard; it is written last."""
         return self.path.with_name(f"{self.path.stem}_stats.json")
 
+    @property
+    def first(self) -> str:
+        """Key of the first sample that goes into it."""
+        return self.samples.keys[0]
+
     def written(self) -> Written | None:
-        """The shard, if an earlier run has finished it; not an empty one, for its images may be back."""
+        """The shard, if an earlier run has finished it; not an empty one, nor one that moved up in its place."""
         try:
             told = json.loads(self.statistics.read_bytes())
             found = Written(told["count"], self.path.stat().st_size, tuple(Loss(*loss) for loss in told["lost"]))
+            is_this = (found.count, told.get("first", self.first)) == (len(self.samples), self.first)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return found if found.samples else None
+        return found if found.samples and is_this else None
+
+    def tell(self, written: Written, first: str) -> None:
+        """Write the statistics of samples that start with a key.
+
+        Raises:
+            OSError: if they cannot be written.
+        """
+        counts = Counter({SUCCESS: written.samples}) + Counter(loss.status for loss in written.lost)
+        told = statistics(written.count, counts, failed=counts[UNREADABLE], lost=written.lost, first=first)
+        part = self.statistics.with_name(f".{self.statistics.name}.tmp")
+        part.write_text(told)
+        part.replace(self.statistics)
 
 
 def write_piece(piece: Piece) -> Written:
@@ -93,12 +115,9 @@ def write_piece(piece: Piece) -> Written:
     lost: list[Loss] = []
     try:
         write_tar(piece.path, _members(piece, lost))
-        counts = Counter({SUCCESS: len(piece.samples) - len(lost)}) + Counter(loss.status for loss in lost)
-        told = statistics(len(piece.samples), counts, failed=counts[UNREADABLE], lost=lost)
-        part = piece.statistics.with_name(f".{piece.statistics.name}.tmp")
-        part.write_text(told)
-        part.replace(piece.statistics)
-        return Written(len(piece.samples), piece.path.stat().st_size, tuple(lost))
+        written = Written(len(piece.samples), piece.path.stat().st_size, tuple(lost))
+        piece.tell(written, piece.first)
+        return written
     except OSError as error:
         raise unwritable(piece.path, error) from error
 

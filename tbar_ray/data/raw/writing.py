@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from tbar_ray.data.benchmark_layout import Policy
 from tbar_ray.data.parallel import completed
+from tbar_ray.data.raw.gaps import close_gaps
 from tbar_ray.data.raw.piece import EXCLUDED, Loss, Piece, Written, write_piece
 from tbar_ray.data.raw.samples import RawSamples
 from tbar_ray.data.shard_writer import Progress, claim, unwritable
@@ -56,7 +57,7 @@ class ImportSummary:
     Attributes:
         path: the folder.
         samples: samples in all shards.
-        shards: number of shards.
+        shards: number of shards; those of which nothing could be written are none.
         kept: shards of an earlier run, which were not written again.
         bytes: size of the shards.
         lost: samples that could not be read, in the order of rows.
@@ -78,8 +79,10 @@ class ImportSummary:
         """Add up what all shards of an import hold and lost."""
         gone = [loss for result in results for loss in result.lost]
         lost = tuple(loss for loss in gone if loss.status != EXCLUDED)
-        samples, size = (sum(getattr(result, name) for result in results) for name in ("samples", "bytes"))
-        return cls(folder, samples, len(results), kept, size, lost, len(gone) - len(lost), seconds)
+        written = [result for result in results if result.samples]
+        samples = sum(result.samples for result in written)
+        size = sum(result.bytes for result in written)
+        return cls(folder, samples, len(written), kept, size, lost, len(gone) - len(lost), seconds)
 
 
 def pieces(
@@ -142,6 +145,7 @@ def write_pieces(
         with FileLock(folder / ".import.lock", timeout=0):
             _claim(folder, {"layout": LAYOUT, **identity, **how}, overwrite=options.overwrite)
             kept, results = _write(shards, options.workers, progress)
+            close_gaps(shards, results)
     except Timeout:
         raise DataError(f"{folder}: another import is writing to it") from None
     except OSError as error:

@@ -16,6 +16,7 @@ from tbar_ray.models.architectures import (
 from tbar_ray.models.formats.evidence import Evidence
 from tbar_ray.models.formats.layouts import Layout
 from tbar_ray.models.formats.tensor_info import TensorInfo
+from tbar_ray.models.inspection.clues import OF_PATCHES
 from tbar_ray.models.inspection.shapes import Shapes, expected_shapes, text_shapes
 from tbar_ray.naming import counted
 
@@ -80,14 +81,20 @@ class Guess:
             return "it has no tensor of any known architecture"
         return f"it fits no known architecture; of the nearest, {self.nearest}, {self.fit.told}"
 
-    def refuses(self, base: str) -> bool:
-        """Whether it cannot be a checkpoint of that configuration, which may have shapes that nothing here tells."""
+    def refuses(self, base: str, *, sized: bool = False) -> bool:
+        """Whether it cannot be a checkpoint of that configuration, which may have shapes that nothing here tells.
+
+        Args:
+            base: the configuration's name.
+            sized: whether images of another size are meant, whose positions are other ones; loading fits them.
+        """
         if self.fitting:
             return base not in self.fitting
         own = known_shapes(base)
         if own is None or self.nearest is None:
             return own is not None
-        return own != known_shapes(self.nearest) or bool(self.fit.missing or self.fit.misshapen)
+        wrong = [name for name, _, _ in self.fit.misshapen if not (sized and name in OF_PATCHES)]
+        return own != known_shapes(self.nearest) or bool(self.fit.missing or wrong)
 
 
 def guess_architecture(tensors: Mapping[str, TensorInfo], layout: Layout, evidence: Evidence) -> Guess:

@@ -37,6 +37,17 @@ def test_a_table_becomes_a_set(tmp_path: Path) -> None:
     assert check_set(str(tmp_path / "out"), workers=1).ok
 
 
+def test_a_shard_without_a_readable_image_is_not_written(tmp_path: Path) -> None:
+    file = write_table(tmp_path)
+    for row in range(3):
+        (tmp_path / "images" / f"{row}.jpg").write_bytes(b"no image")
+    for _ in range(2):
+        summary, _labelled = run(file, tmp_path / "out")
+        assert (summary.samples, summary.shards, len(summary.lost)) == (4, 2, 3)
+        assert check_set(str(tmp_path / "out"), workers=1).ok
+        assert len(EvaluationSet.open(str(tmp_path / "out")).labels) == 4
+
+
 def test_a_folder_becomes_a_set_with_its_subfolders_as_classes(tmp_path: Path) -> None:
     run(write_folder(tmp_path / "in", shoe=1, red_hat=2), tmp_path / "out", OF_FOLDER)
     found = EvaluationSet.open(str(tmp_path / "out"))

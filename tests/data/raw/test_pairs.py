@@ -13,6 +13,7 @@ from tbar_ray.data.check import check_corpus
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.raw import writing
 from tbar_ray.data.raw.columns import Columns
+from tbar_ray.data.raw.downloaded import check_download
 from tbar_ray.data.raw.pairs import import_pairs
 from tbar_ray.data.raw.piece import Piece, write_piece
 from tbar_ray.data.raw.table import open_table
@@ -130,6 +131,25 @@ def test_images_of_another_set_are_left_out(tmp_path: Path) -> None:
     assert not {"000000000", "000000005"} & set(Corpus.open(str(tmp_path / "out")).keys)
 
 
+@pytest.mark.parametrize("gone", [(0, 1), (2, 3), (6,), (0, 1, 4, 5, 6)])
+def test_an_empty_shard_is_not_written_and_its_loss_is_told(tmp_path: Path, gone: tuple[int, ...]) -> None:
+    file = write_table(tmp_path)
+    for row in gone:
+        (tmp_path / "images" / f"{row}.jpg").write_bytes(b"no image")
+    for _ in range(2):
+        summary = run(file, tmp_path / "out", samples_per_shard=2)
+        assert [loss.key for loss in summary.lost] == [f"{row:09d}" for row in gone]
+        report = check_corpus(str(tmp_path / "out"), workers=1)
+        assert (report.ok, len(report.shards), report.total.samples) == (True, summary.shards, 7 - len(gone))
+        told = check_download(tmp_path / "out")
+        assert (told.problems, told.asked, told.statuses["unreadable"]) == ((), 7, len(gone))
+    for row in gone:
+        (tmp_path / "images" / f"{row}.jpg").write_bytes(picture(value=row))
+    assert run(file, tmp_path / "out", samples_per_shard=2).samples == 7
+    run(file, tmp_path / "whole", samples_per_shard=2)
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -176,6 +196,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     said = rf"none of 2 samples can be written; first: 000000000: cannot read .* \(paths start at {tmp_path}\)"
     with pytest.raises(DataError, match=said):
         run(file, tmp_path / "out")
+    assert list((tmp_path / "out").glob("0*")) == []
     (tmp_path / "moved").rename(tmp_path / "images")
     assert run(file, tmp_path / "out").samples == 2
     with pytest.raises(DataError, match="samples per shard must be at least 1"):
