@@ -43,9 +43,7 @@ def coordinator_of(store: Store, spending: Spending | None, most: Mapping[str, f
 
     # beside the driver: nodes of a cluster come and go, and with its own the stages would go that it runs
     # one that dies is started anew, asked again, and sent the trials that run: all that lasts is in the store
-    made = ray.remote(Coordinator).options(
-        num_cpus=0, max_concurrency=1000, max_restarts=-1, scheduling_strategy=here()
-    )
+    made = ray.remote(Coordinator).options(**here(), max_concurrency=1000, max_restarts=-1)
     actor = made.remote(store, spending, most, shares)
     try:
         yield actor

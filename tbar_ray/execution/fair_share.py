@@ -75,9 +75,8 @@ def the_register() -> Any:
         namespace=NAMESPACE,
         lifetime="detached",
         get_if_exists=True,
-        num_cpus=0,
         max_concurrency=1000,
-        scheduling_strategy=here(),
+        **here(),
     )
     register = actor.remote()
     register.watch.remote()

@@ -93,10 +93,8 @@ class ShardStream:
         return list(self._skipped.values())
 
     def __enter__(self) -> ShardStream:
-        # num_cpus=0: readers share the cores of their training task, on its node
-        actor = ray.remote(BatchReader).options(
-            num_cpus=0, max_restarts=3, max_task_retries=3, scheduling_strategy=here()
-        )
+        # readers share the cores of their training task, on its node
+        actor = ray.remote(BatchReader).options(**here(), max_restarts=3, max_task_retries=3)
         # references are kept for readers that restart
         self._arguments = [ray.put(self._corpus), ray.put(self._options.reading)]
         self._actors = [actor.remote(*self._arguments) for _ in range(self._reader_count)]
