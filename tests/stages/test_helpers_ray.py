@@ -102,7 +102,7 @@ class StoppedError(Exception):
 
 
 def stop(facts: dict[str, Any]) -> None:
-    if facts["done"] == 11:
+    if facts.get("done") == 11:
         raise StoppedError
 
 
