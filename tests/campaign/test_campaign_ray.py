@@ -153,7 +153,9 @@ def test_again_computes_and_doubles_nothing(first: Launch, home: Path) -> None:
         assert len(samples) >= 1
         assert all(100 < sample.value < 10_000 for sample in samples)
         assert training.info.start_time <= samples[-1].timestamp <= training.info.end_time + 1000
-        assert training.data.metrics["system/cpu_utilization_percentage"] > 0
+        busy = client.get_metric_history(training.info.run_id, "system/cpu_utilization_percentage")
+        # the last one may be of less than the hundredth of a second in which the system counts
+        assert max(sample.value for sample in busy) > 0
     path = client.get_metric_history(trial.info.run_id, "path.alpha")
     assert [(point.step, point.value) for point in path] == [(0, 0), (1, 1), (2, 2)]
 
