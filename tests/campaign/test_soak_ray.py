@@ -29,11 +29,11 @@ from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 from tests.buckets import new_bucket
 from tests.campaign.faults import SHORT, told
+from tests.campaign.faults import campaign as disturbed
 from tests.campaign.ray_nodes import ray_nodes, without_ray
 from tests.campaign.soak import Driver, Soak, tracking_server
 from tests.ports import free_port
 from tests.proxy import proxy_before
-from tests.specs import spec
 from tests.tracking.server import runs_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(0)]
@@ -59,17 +59,11 @@ def campaign(trainings: int) -> CampaignSpec:
         "model.training.epochs": [EPOCHS + number for number in range(trainings)],
         "forget_size": [8, 12],
     }
-    return spec(
+    return disturbed(
+        0.05,
         name="soak",
-        data={"synthetic": {"samples": 96, "size": 64, "per_class": 2, "samples_per_shard": 96}},
         model={"architecture": "tbar-RN-pico", "training": training},
-        poison={"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": SHORT},
-        forget={"size": 8},
-        alpha=[0, 1],
-        evaluation={"min_retention": 0},
-        unlearning={"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
         search={"axes": axes, "concurrency": 4},
-        resources={"training_cpus": 1, "readers": 1, "checkpoint_minutes": 0.05},
     )
 
 
