@@ -6,10 +6,8 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
-
 from tbar_ray import origin
-from tbar_ray.errors import StoreError
+from tbar_ray.records.kept_files import kept_files
 from tbar_ray.records.part import Part
 from tbar_ray.store.store import Store
 
@@ -58,10 +56,4 @@ def launches_of(store: Store, folder: str) -> list[LaunchRecord]:
     Raises:
         StoreError: if one is broken.
     """
-    found = []
-    for name in store.list_json(f"{folder}/launches"):
-        try:
-            found.append(LaunchRecord.model_validate(store.read_json(f"{folder}/launches/{name}")))
-        except ValidationError:
-            raise StoreError(f"store {store.url}: {folder}/launches/{name} is broken; remove it") from None
-    return found
+    return kept_files(store, f"{folder}/launches", LaunchRecord.model_validate)

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from tbar_ray.errors import StoreError
 from tbar_ray.records.account import HOUR
+from tbar_ray.records.kept_files import kept_files
 from tbar_ray.records.part import Part
 from tbar_ray.store.store import Store
 
@@ -80,10 +80,4 @@ def lost_attempts_of(store: Store, folder: str) -> list[LostAttempt]:
     Raises:
         StoreError: if a file of them is broken.
     """
-    found: list[LostAttempt] = []
-    for name in store.list_json(f"{folder}/{FOLDER}"):
-        try:
-            found.extend(_FILE.validate_python(store.read_json(f"{folder}/{FOLDER}/{name}")))
-        except ValidationError:
-            raise StoreError(f"store {store.url}: {folder}/{FOLDER}/{name} is broken; remove it") from None
-    return found
+    return [attempt for file in kept_files(store, f"{folder}/{FOLDER}", _FILE.validate_python) for attempt in file]
