@@ -1,5 +1,6 @@
 # make sweep        create .venv, install, run the quickstart campaign
 # make test         create .venv, install, run the tests
+# make test-services  a tracking server on PostgreSQL (skipped without one), and one store under two nodes
 # make test-faults  kill processes and nodes, take store, tracking server and disk away, under running campaigns
 # make soak         kill something of a running campaign every minute, for twenty minutes (MINUTES=20, SEED=0)
 # make lint         check style, types and layers
@@ -12,7 +13,7 @@ STAMP  := $(VENV)/.installed
 # where the environment asks for no bytecode (as in many containers), every process would compile what it imports
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install sweep test test-faults test-slow soak mutants lint docs docs-reference clean
+.PHONY: help install sweep test test-services test-faults test-slow soak mutants lint docs docs-reference clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -29,6 +30,9 @@ sweep: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-services: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/tracking/test_postgres.py tests/execution/test_store_nodes_ray.py
 
 test-faults: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/campaign/test_faults_ray.py tests/campaign/test_outages_ray.py \

@@ -13,12 +13,12 @@ from tbar_ray.bench.measure import Figure
 from tbar_ray.records.ledger import Ledger
 from tbar_ray.store.store import Store
 
-TRIALS = 16
+TRIALS = 24
 """Trials of a run, of which the first `WARM` are not measured: processes start then."""
-WARM = 4
+WARM = 8
 IN_FLIGHT = 4
 """Trials in flight: more than nodes, so that none waits for its next stage."""
-STEPS, IMAGES = 40, 480
+STEPS, IMAGES = 60, 1200
 ALPHAS = tuple(number / 10 for number in range(11))
 """Enough work that a trial takes seconds of its core: what driver and Ray take of the same cores weighs little."""
 

@@ -23,12 +23,14 @@ from tests.specs import spec
 from tests.tracking.server import mlflow_server, runs_of, wait_for
 from tests.waiting import wait_until
 
-INITDB, POSTGRES = shutil.which("initdb"), shutil.which("postgres")
+PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
+"""Debian keeps the server's programs out of the search path."""
+INITDB, POSTGRES = (shutil.which(name, path=PATH) for name in ("initdb", "postgres"))
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(INITDB is None or POSTGRES is None, reason="no PostgreSQL server on the path"),
+    pytest.mark.skipif(INITDB is None or POSTGRES is None, reason="no PostgreSQL server on this machine"),
 ]
 
 pytest.importorskip("psycopg2", reason="psycopg2, which MLflow needs for PostgreSQL, is not installed")
