@@ -126,6 +126,7 @@ def test_an_object_store_that_is_too_small_spills(tmp_path: Path, undisturbed: l
     import ray
 
     ray.init(
+        address="local",  # another Ray of this machine would be joined otherwise
         num_cpus=1, object_store_memory=80_000_000, _node_ip_address="127.0.0.2", log_to_driver=False,
         include_dashboard=False,
     )  # fmt: skip
