@@ -40,7 +40,7 @@ def test_the_two_parts_add_up(size: int, fraction: float) -> None:
     assert abs(clean - size * fraction) <= 0.5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(size=st.integers(1, 100), clean=st.sampled_from([0.0, 0.1, 0.5, 0.9]), seed=st.integers(0, 20))
 def test_counts_are_exact_and_parts_are_disjoint(corpus: Corpus, size: int, clean: float, seed: int) -> None:
     found = plan(corpus, size, clean, seed=seed)

@@ -99,7 +99,7 @@ def test_a_bomb_beyond_pillow_s_own_limit() -> None:
         decode_image(encode(Image.new("1", (20_000, 20_000)), "PNG"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     height=st.integers(1, 150),
     width=st.integers(1, 150),

@@ -242,7 +242,7 @@ STEM = st.text("abé/-_ .", min_size=1, max_size=130).filter(lambda text: not te
 MEMBERS = st.lists(st.tuples(STEM, st.sampled_from(["jpg", "TXT", "seg.png"]), st.binary(max_size=1100)), max_size=12)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(members=MEMBERS, form=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
 def test_agrees_with_tarfile(tmp_path: Path, members: list[tuple[str, str, bytes]], form: int) -> None:
     path = write_tar(tmp_path / "a.tar", [(f"{stem}.{end}", data) for stem, end, data in members], form)
@@ -273,7 +273,7 @@ def test_agrees_with_tarfile(tmp_path: Path, members: list[tuple[str, str, bytes
     assert all("tar --sort=name" in problem.reason for problem in others)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_damage_never_raises(tmp_path: Path, data: st.DataObject) -> None:
     path = write_tar(tmp_path / "a.tar", [m for key in KEYS[:3] for m in sample(key)], tarfile.PAX_FORMAT)

@@ -2,14 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.bootstrap import Aggregate, aggregate
-
-QUICK = settings(deadline=None)
 
 SHARES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
@@ -32,7 +30,6 @@ def test_two_values_are_drawn_alike_in_half_the_cases() -> None:
     assert aggregate([0.2, 0.8]) == Aggregate(0.5, 2, pytest.approx(0.2), pytest.approx(0.8))
 
 
-@QUICK
 @given(SHARES, st.randoms(use_true_random=False))
 def test_order_is_of_no_account_and_the_interval_lies_within_the_range(values: list[float], random: object) -> None:
     found = aggregate(values)
@@ -45,7 +42,6 @@ def test_order_is_of_no_account_and_the_interval_lies_within_the_range(values: l
     assert min(values) - slack <= found.low <= found.mean <= found.high <= max(values) + slack
 
 
-@QUICK
 @given(SHARES, st.floats(0.1, 10), st.floats(-5, 5))
 def test_a_change_of_unit_changes_the_interval_alike(values: list[float], scale: float, shift: float) -> None:
     one, other = aggregate(values), aggregate([scale * value + shift for value in values])

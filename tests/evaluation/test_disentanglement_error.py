@@ -26,7 +26,7 @@ from tbar_ray.models.task_vector import TaskVector
 from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
 
 ALPHAS = (-2.0, -0.5, 0.0, 1.0)
-FEW = settings(max_examples=20, deadline=None)
+FEW = settings(max_examples=20)
 
 
 class Pico(nn.Module):

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import RegularGridInterpolator
 
@@ -11,11 +11,9 @@ from tbar_ray.errors import DataError
 from tbar_ray.evaluation.disentanglement_map import DisentanglementMap, xi
 
 ALPHAS = (-2.0, -0.5, 0.0, 1.0)
-QUICK = settings(deadline=None)
 ANSWERS = st.integers(1, 4).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, 3), st.integers(1, 3)))
 
 
-@QUICK
 @given(ANSWERS, st.integers(0, 1000))
 def test_xi_of_predictions_is_the_share_that_differs(sizes: tuple[int, int, int], seed: int) -> None:
     n, n_c, n_t = sizes
@@ -41,7 +39,6 @@ def grid(seed: int = 0) -> DisentanglementMap:
     return DisentanglementMap((-1.0, 0.0, 2.0), ALPHAS, clean, triggered)
 
 
-@QUICK
 @given(st.floats(-1, 2), st.floats(-2, 1), st.sampled_from(["linear", "nearest"]))
 def test_a_point_between_cells_is_scipys(alpha_c: float, alpha_t: float, method: str) -> None:
     own = grid()

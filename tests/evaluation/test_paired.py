@@ -2,14 +2,12 @@ from math import comb, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from tbar_ray.errors import DataError
 from tbar_ray.evaluation.paired import compare, holm, mcnemar, newcombe_interval
-
-QUICK = settings(deadline=None)
 
 COUNT = st.integers(0, 60)
 TABLES = st.tuples(COUNT, COUNT, COUNT, COUNT).filter(any)
@@ -30,7 +28,6 @@ def test_the_published_example() -> None:
     assert (round(found.low, 3), round(found.high, 3)) == (-0.507, -0.026)
 
 
-@QUICK
 @given(COUNT, COUNT)
 def test_mcnemar_sums_the_binomial_tails(b: int, c: int) -> None:
     n = b + c
@@ -39,7 +36,6 @@ def test_mcnemar_sums_the_binomial_tails(b: int, c: int) -> None:
     assert mcnemar(b, c) == mcnemar(c, b)
 
 
-@QUICK
 @given(TABLES)
 def test_the_interval_is_the_formula_of_method_10(table: tuple[int, int, int, int]) -> None:
     a, b, c, d = table
@@ -56,7 +52,6 @@ def test_the_interval_is_the_formula_of_method_10(table: tuple[int, int, int, in
     assert newcombe_interval(*table) == pytest.approx((p1 - p2 - delta, p1 - p2 + epsilon), abs=1e-7)
 
 
-@QUICK
 @given(TABLES)
 def test_methods_may_change_places(table: tuple[int, int, int, int]) -> None:
     one, two = outcomes(*table)
@@ -95,7 +90,6 @@ def test_holm_of_a_known_family() -> None:
     assert holm([]) == []
 
 
-@QUICK
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.001, 0.5))
 def test_holm_rejects_what_its_step_down_rule_rejects(p_values: list[float], level: float) -> None:
     rejected: set[int] = set()

@@ -17,7 +17,7 @@ from tbar_ray.models.factory import preprocessing
 from tests.models.tiny import BOTH, pictures, same, snapshot, tiny, tokenizer
 
 WORDS = ["a cat", "a dog", "two cats", "a red Banana", "banana", "bananas", "a tree"]
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 def unit(rows: Tensor) -> Tensor:

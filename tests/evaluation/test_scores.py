@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -9,8 +9,6 @@ from tbar_ray.evaluation.scores import Predictions, Split, missing_classes, pred
 from tbar_ray.evaluation.zeroshot import likely, predict, predict_topk, zero_shot_head
 from tbar_ray.models.factory import preprocessing
 from tests.models.tiny import pictures, tiny, tokenizer
-
-QUICK = settings(deadline=None)
 
 
 def answers(clean: Tensor, triggered: Tensor) -> Predictions:
@@ -61,7 +59,6 @@ def test_only_images_of_the_target() -> None:
 PREDICTIONS = st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=40)
 
 
-@QUICK
 @given(PREDICTIONS, st.integers(0, 3))
 def test_scores_are_the_counts(rows: list[tuple[int, int, int]], target: int) -> None:
     assume(any(y != target for _, _, y in rows))

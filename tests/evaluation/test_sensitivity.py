@@ -18,7 +18,7 @@ class At:
     asr: float
 
 
-FEW = settings(max_examples=150, deadline=None)
+FEW = settings(max_examples=150)
 SHARE = st.integers(0, 20).map(lambda twentieths: twentieths / 20)
 PATHS = st.lists(
     st.builds(At, alpha=st.integers(-8, 8).map(float), ca=SHARE, asr=SHARE),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from torch import Tensor, nn
@@ -16,7 +16,6 @@ from tests.inversion.encoders import CLASSES, PREPROCESSING, Encoder, images
 from tests.models.tiny import BOTH, pictures, tiny
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=400), st.integers(1, 60), st.randoms(use_true_random=False))
 def test_the_share_of_all_images_lies_in_every_interval(population: list[bool], step: int, draw: object) -> None:
     draw.shuffle(population)  # type: ignore[attr-defined]

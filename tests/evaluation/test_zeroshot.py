@@ -13,7 +13,7 @@ from tbar_ray.models.factory import Preprocessing, preprocessing
 from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny, tokenizer
 
 NAMES = ["red circle", "blue square", "cat", "dog"]
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 FEW_LEVELS = st.integers(-2, 2).map(float)
 TEMPLATES = ["a photo of a {c}.", "{}", "this is a {c}, a {c}."]
 

@@ -9,7 +9,7 @@ from tbar_ray.models.in_place import InPlaceModel, InPlacePair
 from tbar_ray.models.task_vector import TaskVector
 from tests.models.tiny import BOTH, changed, close, same, snapshot, tiny
 
-FEW = settings(max_examples=30, deadline=None)
+FEW = settings(max_examples=30)
 
 
 def small() -> nn.Module:

@@ -13,7 +13,7 @@ from tests.models.tiny import BOTH, RESNET, pictures, same, snapshot, tiny
 
 SHAPES = {"visual.w": (3, 4), "visual.b": (5,), "scale": ()}
 SIZE = 18
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 VALUES = st.floats(-100, 100, width=32)
 FLAT = arrays.arrays(np.float32, SIZE, elements=VALUES)
 # integers add without rounding, so that no sign hangs on the order of a sum

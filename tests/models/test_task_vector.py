@@ -15,7 +15,7 @@ from tbar_ray.models.task_vector import TaskVector
 from tests.models.tiny import RESNET, VIT, close, same, snapshot, tiny
 
 SHAPES = {"visual.w": (3, 4), "visual.b": (5,), "scale": ()}
-FEW = settings(max_examples=30, deadline=None)
+FEW = settings(max_examples=30)
 VALUES = st.floats(-1e3, 1e3, width=32)
 
 

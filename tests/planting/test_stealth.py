@@ -97,7 +97,7 @@ def test_a_start_of_another_model_is_refused() -> None:
         Stealth().wrap(base_of(tiny(RESNET)), context)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(ARRAYS, min_size=1, max_size=3), st.randoms(use_true_random=False))
 def test_the_measures_of_a_change_are_their_definitions(starts: list[np.ndarray], random: object) -> None:
     rng = np.random.default_rng(random.randint(0, 2**31))  # type: ignore[attr-defined]

@@ -49,7 +49,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(specs())
 def test_a_dump_reads_back_as_the_same_spec(written: dict[str, Any]) -> None:
     made = CampaignSpec.model_validate(written)

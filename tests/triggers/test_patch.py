@@ -69,7 +69,7 @@ def test_places_scale_with_the_image_rows_by_height_and_columns_by_width(
     assert patch_trigger(place="bottom-right", margin=7).corner("k", height, width) == margined
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), height=st.integers(1, 60), width=st.integers(1, 60), place=st.sampled_from(PLACES))
 def test_patches_stay_inside_images_of_any_shape(data: st.DataObject, height: int, width: int, place: str) -> None:
     size = data.draw(st.integers(1, 224))
@@ -174,7 +174,7 @@ def test_the_largest_patch_at_the_last_place_is_allowed() -> None:
     assert Square(patch_size=224, margin=100, place="centre").corner("k", 64, 64) == (0, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), dtype=st.sampled_from([torch.float32, torch.float64, torch.uint8]), shared=st.booleans())
 def test_paste_replaces_the_patch_and_nothing_else(data: st.DataObject, dtype: torch.dtype, shared: bool) -> None:
     count, height, width = (data.draw(st.integers(1, 9)) for _ in range(3))

@@ -32,7 +32,7 @@ def keys_of(count: int) -> list[str]:
 
 
 @EVERY
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=st.lists(st.integers(0, 7), min_size=1, max_size=12), seed=st.integers(0, 3))
 def test_a_sample_gets_one_stamp_in_any_batch_order_or_subset(name: str, rows: list[int], seed: int) -> None:
     trigger = ready(name, seed)
@@ -45,7 +45,7 @@ def test_a_sample_gets_one_stamp_in_any_batch_order_or_subset(name: str, rows: l
 
 @EVERY
 @SIZES
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**31), extreme=st.sampled_from([None, 0.0, 1.0]))
 def test_values_stay_in_range_and_the_input_is_not_modified(
     name: str, height: int, width: int, seed: int, extreme: float | None

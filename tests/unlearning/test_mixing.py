@@ -16,7 +16,7 @@ def draw(seed: int = 0) -> torch.Generator:
 
 
 @given(seed=st.integers(0, 50), share=st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_pasted_image_holds_itself_and_one_rectangle_of_one_other(seed: int, share: float) -> None:
     own = images()
     mixed = pasted(own, draw(seed), share)
