@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -45,6 +46,7 @@ from tbar_ray.tracking.places import (
 from tbar_ray.tracking.run_metrics import metrics_of
 from tbar_ray.tracking.run_parameters import flat, parameters_of, parameters_of_campaign
 from tbar_ray.tracking.run_writer import OwnRun, RunWriter
+from tbar_ray.tracking.same_row import write_beside_others
 from tbar_ray.tracking.system_metrics import SystemMetrics, metrics_of_process
 from tbar_ray.tracking.tags import CAMPAIGN, DESCRIPTION, FINGERPRINT, KIND, LAUNCHED, PARENT, environment, origin
 from tbar_ray.tracking.view import SHARED, view_of
@@ -117,7 +119,7 @@ class Tracker:
         told = {"tbar.launches": str(launches)}
         if self._spec.description:
             told[DESCRIPTION] = redact(self._spec.description)
-            self._client.set_experiment_tag(self.experiment_id, DESCRIPTION, told[DESCRIPTION])
+            self._tag_experiment(DESCRIPTION, told[DESCRIPTION])
         self._client.log_batch(self.parent_id, tags=[RunTag(name, value) for name, value in told.items()])
         self._writer.add_parameters(self.parent_id, parameters_of_campaign(self._spec), known=run.data.params)
         self._client.log_dict(self.parent_id, redact_all(self._spec.model_dump(mode="json")), "spec.json")
@@ -127,10 +129,11 @@ class Tracker:
             LAUNCHED: int(time.time()),
         }
         for tag, value in view.items():
-            self._client.set_experiment_tag(self.experiment_id, tag, value)
+            self._tag_experiment(tag, value)
         self._system = SystemMetrics(self.parent_id, self.uri)
         if foundation is not None:
-            self._client.log_inputs(self.parent_id, datasets_of(foundation))
+            datasets = datasets_of(foundation)
+            write_beside_others(partial(self._client.log_inputs, self.parent_id, datasets))
 
     def forget(self) -> None:
         """Ask MLflow anew which trials have runs: a request whose answer was lost may have been carried out."""
@@ -215,6 +218,9 @@ class Tracker:
             if not self._closed:
                 self._client.set_terminated(self.parent_id, status=status)
                 self._closed = for_good
+
+    def _tag_experiment(self, tag: str, value: object) -> None:
+        write_beside_others(partial(self._client.set_experiment_tag, self.experiment_id, tag, value))
 
     def _experiment(self, artifacts: Path | None) -> str:
         """Id of the experiment of the campaign's name, a new one if there is none."""
