@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
@@ -71,6 +72,8 @@ def _options(
 def main() -> None:
     """Run the command line; a `TbarError` becomes one line on stderr, another error a traceback."""
     replace_what_cannot_be_shown()
+    # torch's threads would spin while they wait for each other: beside other work two take four times as long then
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except TbarError as error:
