@@ -40,6 +40,8 @@ WORK: Final[Mapping[str, int]] = {
     "refine": 1, "patch_steps": 1, "judged": 8,
 }  # fmt: skip
 """Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
+PARTS: Final[Mapping[str, int]] = {"group": 4096}
+"""Least that a parameter may be of which more is less work: images of one gradient, channels that are judged together."""
 RATE: Final = 1e-6
 """Largest learning rate: at those of trained weights, trainings of random ones diverge."""
 RATES: Final = ("learning_rate", "mask_learning_rate", "relearning_rate", "inner_rate", "coefficient_rate")
@@ -221,14 +223,15 @@ def _inversion(spec: CampaignSpec) -> dict[str, InversionSpec]:
 
 
 def _less(options: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of which amounts of work and learning rates are cut; a limit that is not set is set."""
+    """Parameters of which amounts of work and learning rates are cut, and parts made large; a limit not set is set."""
     fields, limits = type(options).model_fields, {**WORK, **dict.fromkeys(RATES, RATE)}
     cut = {
         name: most if (value := getattr(options, name)) is None else min(value, most)
         for name, most in limits.items()
         if name in fields
     }
-    return {**given, **cut}
+    large = {name: max(getattr(options, name), least) for name, least in PARTS.items() if name in fields}
+    return {**given, **cut, **large}
 
 
 def _evaluation(evaluation: Evaluation) -> Evaluation:
