@@ -41,7 +41,7 @@ WORK: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """Most that a parameter of a method, a search or a learned trigger may be where it is an amount of work."""
 PARTS: Final[Mapping[str, int]] = {"group": 4096}
-"""Least that a parameter may be of which more is less work: images of one gradient, channels that are judged together."""
+"""Least that a parameter may be of which more is less work: images of a gradient, channels judged together."""
 RATE: Final = 1e-6
 """Largest learning rate: at those of trained weights, trainings of random ones diverge."""
 RATES: Final = ("learning_rate", "mask_learning_rate", "relearning_rate", "inner_rate", "coefficient_rate")

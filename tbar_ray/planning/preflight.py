@@ -21,6 +21,7 @@ from tbar_ray.planning.given_templates import check_templates
 from tbar_ray.planning.given_weights import given_weights
 from tbar_ray.planning.inversion import build_search
 from tbar_ray.planning.methods import build_method, lacking, used_methods
+from tbar_ray.planning.pair_labels import check_labels
 from tbar_ray.planning.planner import Planner
 from tbar_ray.planning.planted import another_task
 from tbar_ray.planning.trial import override, poisoning_rate
@@ -105,6 +106,8 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
         once(of, partial(_check_attack, spec, base, name, attack))
     _check_methods(spec, methods)
     _check_inversion(spec)
+    read = spec.model_dump_json(include={"data", "attacks", "forget", "methods", "unlearning", "disentanglement"})
+    once(f"labels {methods} {read}", partial(check_labels, spec, methods))
     sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks", "evaluation"})
     once(sizes, partial(_check_sizes, spec, base.samples))
 

@@ -9,17 +9,16 @@ from pathlib import Path
 
 from tbar_ray.data.benchmark_layout import read_lines
 from tbar_ray.data.class_names import find_class
-from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.layout import CLASSNAMES, SPLITS, TEMPLATES
-from tbar_ray.data.locate import expand_shards
 from tbar_ray.data.places import resolve
-from tbar_ray.data.raw.direct import is_raw, open_pairs
+from tbar_ray.data.raw.direct import is_raw
 from tbar_ray.data.synthetic.stand_in import Classes, write_captioned, write_labelled, write_pairs
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.models.architectures import image_size
+from tbar_ray.planning.pair_labels import have_labels
 from tbar_ray.planning.raw_material import imported_set, is_raw_task
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.spec.data import Data, TableColumns, TaskSpec
+from tbar_ray.spec.data import Data, TaskSpec
 
 PAIRS = 64
 """Pairs of a corpus: trainings, forget sets, defenders and searches for a trigger draw from it."""
@@ -80,7 +79,7 @@ class StandIns:
             evaluation=_classes(specs, None, spec.data.evaluation),
             tasks=tasks,
             architectures=architectures,
-            labelled=_labelled(spec.data),
+            labelled=bool(have_labels(spec.data)),
             task_images=PAIRS if any(each.defender.inversion for each in specs) else TASK,
             given=any(attack.infected for attack in spec.attacks.values()),
         )
@@ -201,16 +200,3 @@ def _prompts(place: str | None) -> tuple[str, ...]:
         return PROMPTS if place is None else tuple(read_lines(place, TEMPLATES)[: len(PROMPTS)])
     except DataError:
         return PROMPTS
-
-
-def _labelled(data: Data) -> bool:
-    """Whether the first real pair has a label; no if it cannot be read."""
-    if data.train is None:
-        return False
-    if isinstance(data.train, str) and is_raw(data.train):
-        return open_pairs(data.train, (data.columns or TableColumns()).named())[1].label is not None
-    try:
-        shards = expand_shards(data.train if isinstance(data.train, str) else [part.url for part in data.train])
-        return Corpus.open(shards[0]).label(0) is not None
-    except DataError:
-        return False

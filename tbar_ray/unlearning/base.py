@@ -125,6 +125,11 @@ class Unlearner(BaseModel, ABC):
         """Whether it reads the class labels of the clean pairs with these hyper-parameters."""
         return self.labelled
 
+    @property
+    def classifies_forget_set(self) -> bool:
+        """Whether it reads the class labels of clean forget images with these hyper-parameters."""
+        return False
+
     def unlearn(
         self,
         model: nn.Module,

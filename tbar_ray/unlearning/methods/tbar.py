@@ -30,6 +30,11 @@ class TBAR(FineTuning):
         default="classification", description="loss: cross-entropy against the frozen head, or InfoNCE on pairs"
     )
 
+    @property
+    def classifies_forget_set(self) -> bool:
+        """Whether the loss is of labels."""
+        return self.objective == "classification"
+
     def objective_on(self, infected: Infected) -> Objective:
         """Cross-entropy against the frozen head, or InfoNCE."""
         return chosen_objective(infected, infected.forget, self.objective, self.name)
