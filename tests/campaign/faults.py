@@ -12,6 +12,7 @@ from tbar_ray.execution.cluster import ray_session
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
+from tests.campaign.tiny import tiny_settings
 from tests.specs import spec
 from tests.stages.computing import compute_trial
 
@@ -26,18 +27,11 @@ Told = tuple[Any, ...]
 
 def campaign(checkpoint_minutes: float = 0, **changes: Any) -> CampaignSpec:
     """Two trials, one at a time, whose clean model keeps a checkpoint every ten steps if it may."""
-    settings: dict[str, Any] = {
-        "data": {"synthetic": {"samples": 96, "size": 64, "per_class": 2, "samples_per_shard": 96}},
+    settings = {
         "model": {"architecture": "tbar-RN-pico", "training": LONG},
-        "poison": {"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": SHORT},
-        "forget": {"size": 8},
-        "alpha": [0, 1],
-        "evaluation": {"min_retention": 0},
-        "unlearning": {"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
-        "search": {"axes": {"attack": ["badnets"], "forget_size": SIZES}, "concurrency": 1},
         "resources": {"training_cpus": 1, "readers": 1, "checkpoint_minutes": checkpoint_minutes},
     }
-    return spec(**{**settings, **changes})
+    return spec(**tiny_settings(SIZES, SHORT, **{**settings, **changes}))
 
 
 def told(record: TrialRecord) -> Told:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from threading import Timer
@@ -35,20 +35,25 @@ PATIENCE = 60
 """Seconds within which a process that was ended has to be gone; a guard, not a measurement."""
 
 
-def write_tiny(folder: Path, sizes: Sequence[int], **changes: Any) -> Path:
-    """Write a spec with a trial for each forget-set size, one at a time."""
-    settings: dict[str, Any] = {
+def tiny_settings(sizes: Sequence[int], training: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """Settings with a trial for each forget-set size, one at a time; clean and infected model are trained alike."""
+    return {
         "data": {"synthetic": {"samples": 96, "size": 64, "per_class": 2, "samples_per_shard": 96}},
-        "model": {"architecture": "tbar-RN-pico", "training": TRAINING},
-        "poison": {"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": TRAINING},
+        "model": {"architecture": "tbar-RN-pico", "training": training},
+        "poison": {"count": 8, "min_asr": 0, "max_ca_drop": 1, "captions": "evaluation", "training": training},
         "forget": {"size": 8},
         "alpha": [0, 1],
         "evaluation": {"min_retention": 0},
         "unlearning": {"method": "tbar", "parameters": {"steps": 1, "batch_size": 8}},
         "search": {"axes": {"attack": ["badnets"], "forget_size": list(sizes)}, "concurrency": 1},
-        "resources": {"training_cpus": 1, "readers": 1, "max_cpus": 1},  # a second process of stages takes seconds
+        **changes,
     }
-    return write(folder, **{**settings, **changes})
+
+
+def write_tiny(folder: Path, sizes: Sequence[int], **changes: Any) -> Path:
+    """Write a spec of such settings."""
+    resources = {"training_cpus": 1, "readers": 1, "max_cpus": 1}  # a second process of stages takes seconds
+    return write(folder, **tiny_settings(sizes, TRAINING, **{"resources": resources, **changes}))
 
 
 def start(spec_file: Path, home: Path, mark: str, *words: str) -> subprocess.Popen[str]:
