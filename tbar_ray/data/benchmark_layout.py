@@ -19,19 +19,13 @@ from tbar_ray.data.places import PIPE, WEB, inside, is_folder, resolve, unset
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.text import decode_text, lines_of
 from tbar_ray.errors import DataError, ShardChangedError
+from tbar_ray.foreign import foreign
 from tbar_ray.redaction import redact
 
 Policy = Literal["error", "warn"]
 """What damage does: it is an error, or what was lost is left out and named."""
 HIDDEN = (401, 403)
 """Answers of web servers to requests for a file that is not there, where they let nobody list what is."""
-OTHERS = {
-    "<!doctype html": "is a web page, such as a login: fetch the file itself",
-    "<html": "is a web page, such as a login: fetch the file itself",
-    "<?xml": "is an error of a web server: fetch the file itself",
-    "version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with `git lfs pull`",
-}
-"""What stands in the place of a text file, by how its first line begins."""
 MOST_SHARDS = 1_000_000
 """Shards that a split may have."""
 Positions = Sequence[int] | NDArray[np.int64]
@@ -52,9 +46,9 @@ def read_lines(url: str, name: str) -> list[str]:
             f"{path} cannot be read ({_reason(error)}){unset(path)}; an evaluation set has CLIP_benchmark's WebDataset "
             f"layout; `tbar data import IMAGES OUT --evaluation` makes one"
         ) from None
+    if (what := foreign(data)) is not None:
+        raise DataError(f"{path} is {what}")
     lines = lines_of(decode_text(data, path))
-    if other := next((told for mark, told in OTHERS.items() if lines and lines[0].lower().startswith(mark)), None):
-        raise DataError(f"{path} {other}")
     if not lines:
         raise DataError(f"{path} is empty")
     return lines

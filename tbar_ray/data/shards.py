@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.errors import DataError
+from tbar_ray.foreign import foreign
 from tbar_ray.redaction import redact
 
 BLOCK = 512
@@ -28,16 +29,11 @@ _ZEROS = bytes(BLOCK)
 _WITHOUT_DATA = frozenset(b"123456")  # links, devices, directories, pipes: no data follow the header
 _LINKS = frozenset(b"12")
 _ADLER = 65521
-_OTHERS = (
-    (b"\x1f\x8b", "gzip-compressed: gunzip it"),
-    (b"bzh", "bzip2-compressed: bunzip2 it"),
-    (b"\xfd7zxz", "xz-compressed: unxz it"),
-    (b"\x28\xb5\x2f\xfd", "zstd-compressed: unzstd it"),
-    (b"pk\x03\x04", "a zip archive: unpack it, and pack it with `tar --sort=name`"),
-    (b"version https://git-lfs", "a pointer of Git LFS: fetch the file with `git lfs pull`"),
+_ALSO = (
+    (b"PK\x03\x04", "a zip archive: unpack it, and pack it with `tar --sort=name`"),
     (b"<", "a web page or an XML answer: the download failed"),
 )
-"""What is no tar, by its first bytes in lower case."""
+"""First bytes of what is no tar either, and in other places no mistake."""
 _LONGEST_PADDING = 1 << 20  # tar pads an archive to its blocking factor, 10 KiB by default
 
 
@@ -117,7 +113,8 @@ def split_name(name: str) -> tuple[str, str] | None:
 def told_by(view: mmap.mmap | bytes) -> str:
     """What a message adds of a file that is no tar: what it is by its first bytes; '' where these tell nothing."""
     start = bytes(view[:64])
-    return next((f" ({what})" for mark, what in _OTHERS if start.lstrip().lower().startswith(mark)), "")
+    what = foreign(start) or next((what for mark, what in _ALSO if start.lstrip().startswith(mark)), None)
+    return "" if what is None else f" ({what})"
 
 
 def walk_members(view: mmap.mmap, report: Report) -> Iterator[tuple[str, int, int]]:

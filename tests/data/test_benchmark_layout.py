@@ -41,12 +41,13 @@ def test_lines_are_stripped_and_blank_ones_dropped(tmp_path: Path) -> None:
     [
         ("\n<!DOCTYPE html>\n<html>", "is a web page"),
         ("<HTML><body>", "is a web page"),
-        ("<?xml version='1.0'?><Error/>", "is an error of a web server"),
+        ("<?xml version='1.0'?><Error/>", "is an answer of a web server"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
+        ("\x1f\x8b\x08", "is compressed by gzip"),
     ],
 )
 def test_what_stands_in_the_place_of_a_text_file_is_told(content: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_text(content)
+    (tmp_path / "x.txt").write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError, match=rf"/x\.txt {said}"):
         read_lines(str(tmp_path), "x.txt")
     (tmp_path / "x.txt").write_text("<b>|c\n")

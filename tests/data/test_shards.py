@@ -204,14 +204,15 @@ def test_not_a_tar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(b"x" * 5000) + bytes(1024), "gunzip it"),
-        (bz2.compress(b"x" * 5000) + bytes(1024), "bunzip2 it"),
-        (lzma.compress(b"x" * 5000) + bytes(1024), "unxz it"),
-        (b"\x28\xb5\x2f\xfd" + bytes(1024), "unzstd it"),
+        (gzip.compress(b"x" * 5000) + bytes(1024), "compressed by gzip: unpack it"),
+        (bz2.compress(b"x" * 5000) + bytes(1024), "compressed by bzip2: unpack it"),
+        (lzma.compress(b"x" * 5000) + bytes(1024), "compressed by xz: unpack it"),
+        (b"\x28\xb5\x2f\xfd" + bytes(1024), "compressed by zstd: unpack it"),
         (b"PK\x03\x04" + bytes(1024), "a zip archive: unpack it"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\n<!DOCTYPE html>" * 100, "a web page"),
-        (b"<?xml version='1.0'?><Error/>", "the download failed"),
+        (b"<?xml version='1.0'?><Error/>", "an answer of a web server"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "the download failed"),
     ],
 )
 def test_what_is_no_tar_is_told_by_its_first_bytes(tmp_path: Path, content: bytes, said: str) -> None:

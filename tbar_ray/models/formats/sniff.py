@@ -6,23 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from tbar_ray.errors import CheckpointError
+from tbar_ray.foreign import foreign
 
 TAR: Final = (257, b"ustar")
 """Place and content of the mark of a tar archive."""
 TORCH: Final = (b"PK\x03\x04", b"\x80\x02")
 """First bytes of torch files: an archive, or the pickle of before 2020."""
-OTHERS: Final = {
-    b"\x1f\x8b": "is compressed by gzip: unpack it",
-    b"BZh": "is compressed by bzip2: unpack it",
-    b"\xfd7zXZ": "is compressed by xz: unpack it",
-    b"\x28\xb5\x2f\xfd": "is compressed by zstd: unpack it",
-    b"7z\xbc\xaf\x27\x1c": "is a 7z archive: unpack it",
-    b"version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with `git lfs pull`",
-    b"<!DOCTYPE": "is a web page: download the file itself",
-    b"<!doctype": "is a web page: download the file itself",
-    b"<html": "is a web page: download the file itself",
-}
-"""First bytes of files that people give for a checkpoint, and what to say."""
 
 
 def require_checkpoint(path: Path) -> None:
@@ -42,9 +31,8 @@ def require_checkpoint(path: Path) -> None:
         raise CheckpointError(
             f"{path} is a tar archive (shards of data?), not a checkpoint: give a .pt or .safetensors file"
         )
-    for mark, told in OTHERS.items():
-        if start.startswith(mark):
-            raise CheckpointError(f"{path} {told}")
+    if (what := foreign(start)) is not None:
+        raise CheckpointError(f"{path} is {what}")
     if not start:
         raise CheckpointError(f"{path} is empty: fetch it again")
     is_named_safetensors = path.suffix == ".safetensors"
