@@ -41,6 +41,11 @@ def percent(value: Setting) -> str:
     return f"{value * 100:.3g}%" if isinstance(value, int | float) else number(value)
 
 
+def as_it_is_or(value: Setting) -> str:
+    """Write what a defender takes for the trigger, or that it is the trigger."""
+    return "as it is" if value is None else number(value)
+
+
 def told_or(value: Setting) -> str:
     """Write the search that found a trigger, or that the defender was told it."""
     return "told" if value is None else number(value)
@@ -110,6 +115,7 @@ ALIASES: Mapping[str, Alias] = dict(
         _alias("poisoning_rate", "poison.rate", "poisoned", "poison", percent, "poisoning rate"),
         _alias("seed", "seed"),
         _alias("inversion", "defender.inversion", "trigger found by", "found by", told_or),
+        _alias("belief", "defender.believes", "trigger taken for", "taken for", as_it_is_or),
         _alias("learning_rate", "methods.{method}.parameters.learning_rate", "learning rate", "lr"),
         _alias("alpha", "methods.{method}.alpha", "α"),
     )

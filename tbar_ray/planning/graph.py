@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tbar_ray.models.architectures import image_size
+from tbar_ray.planning.beliefs import defenders_backdoor
 from tbar_ray.planning.disentanglement import geometry_stage, map_stages
 from tbar_ray.planning.foundation import Foundation
-from tbar_ray.planning.inversion import proxy_backdoor
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planted import PlantedAttack, plant_attack
 from tbar_ray.planning.rebound import ReboundStages, rebound_stages
@@ -21,6 +21,7 @@ from tbar_ray.stages.downstream import MeasureDownstream
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.infected import InfectedNode
+from tbar_ray.stages.invert import ProxyBackdoor
 from tbar_ray.stages.likeness import MeasureLikeness
 from tbar_ray.stages.measure_disentanglement import MeasureDisentanglement
 from tbar_ray.stages.models import ModelNode
@@ -91,12 +92,12 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         for name, backdoor in planted.others.items()
     }
     gate = _gate(spec, base, planted)
-    proxy = proxy_backdoor(spec, planted, gate)
+    known = defenders_backdoor(spec, planted, gate, trial.attack)
     path = AlphaPath(
         unlearn=_unlearn(trial, source, _gate(spec, base, source)),
         gate=gate,
         infected=infected,
-        judge=None if proxy is None else _evaluate(spec, base, planted, "infected", planted.model, proxy),
+        judge=None if known is None else _evaluate(spec, base, planted, "infected", planted.model, known),
         others=tuple(others.values()),
         alphas=trial.alphas,
         min_retention=spec.evaluation.min_retention,
@@ -123,14 +124,14 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         geometry=None if xi is None else geometry_stage(xi),
         rebounds=rebound_stages(spec, planted, path, clean),
         downstream=_downstream(spec, path, planted),
-        likeness=None
-        if proxy is None
-        else MeasureLikeness(
+        likeness=MeasureLikeness(
             evaluation=planted.evaluation,
             backdoor=planted.backdoor,
-            proxy=proxy,
+            proxy=known,
             size=image_size(spec.model.architecture),
-        ),
+        )
+        if isinstance(known, ProxyBackdoor)
+        else None,
         others={stage.backdoor.fingerprint: name for name, stage in others.items()},
     )
 
@@ -142,6 +143,7 @@ def _unlearn(trial: Trial, source: PlantedAttack, gate: AttackGate) -> Unlearn:
 
 def _unlearn_by(trial: Trial, source: PlantedAttack, gate: AttackGate, method: Unlearner) -> Unlearn:
     spec, needs, base = trial.spec, method.needs, method.base()
+    attack = trial.source or trial.attack
     blind = not needs & {"trigger", "target", "forget set"}
     forgets = "forget set" in needs
     return Unlearn(
@@ -149,8 +151,8 @@ def _unlearn_by(trial: Trial, source: PlantedAttack, gate: AttackGate, method: U
         gate=gate,
         model=source.model,
         infected=source.infected,
-        attack=trial.source or trial.attack,
-        backdoor=(None if blind else proxy_backdoor(spec, source, gate)) or source.backdoor,
+        attack=attack,
+        backdoor=(None if blind else defenders_backdoor(spec, source, gate, attack)) or source.backdoor,
         evaluation=source.evaluation,
         templates=spec.evaluation.templates,
         method=method.name,

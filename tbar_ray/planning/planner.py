@@ -114,8 +114,8 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
             "model": _absent(spec.model, "text_from", "synthetic"),
             "attacks": {name: _absent(attack, "text_from") for name, attack in spec.attacks.items()},
             "data": {**_absent(spec.data, "columns"), "synthetic": _absent(spec.data.synthetic, "wrong_captions")},
-            "defender": _absent(spec.defender, "inversion"),
-            **_absent(spec, "inversions"),
+            "defender": _absent(spec.defender, "inversion", "believes"),
+            **_absent(spec, "inversions", "beliefs"),
         },
     )
     return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]

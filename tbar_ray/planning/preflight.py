@@ -14,6 +14,7 @@ from tbar_ray.models.architectures import architecture_config, normalises_over_b
 from tbar_ray.models.merging import build_merge
 from tbar_ray.naming import nearest
 from tbar_ray.planning.axes import is_of_method, keys_of, method_parameter
+from tbar_ray.planning.beliefs import check_beliefs
 from tbar_ray.planning.disjoint import shared_images
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.given_checkpoints import check_checkpoint
@@ -106,6 +107,7 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
         once(of, partial(_check_attack, spec, base, name, attack))
     _check_methods(spec, methods)
     _check_inversion(spec)
+    check_beliefs(spec)
     read = spec.model_dump_json(include={"data", "attacks", "forget", "methods", "unlearning", "disentanglement"})
     once(f"labels {methods} {read}", partial(check_labels, spec, methods))
     sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks", "evaluation"})

@@ -14,7 +14,7 @@ from tbar_ray.spec.data import Data, SyntheticPairs, TaskSpec
 from tbar_ray.spec.lasting import ReboundSpec
 from tbar_ray.spec.search import Search
 from tbar_ray.spec.section import Section
-from tbar_ray.spec.unlearning import Alpha, Defender, Forget, Fraction, InversionSpec, Method, Unlearning
+from tbar_ray.spec.unlearning import Alpha, Belief, Defender, Forget, Fraction, InversionSpec, Method, Unlearning
 
 MOST_LETTERS = 100
 """Of a name that a spec gives to an attack, a method, a search or a task."""
@@ -196,6 +196,9 @@ class CampaignSpec(Section):
     inversions: dict[str, InversionSpec] = Field(
         default_factory=dict, description="searches for the trigger with parameters of their own"
     )
+    beliefs: dict[str, dict[str, Belief]] = Field(
+        default_factory=dict, description="what a defender may take for the triggers: a name, and the trigger by attack"
+    )
     alpha: list[Alpha] = Field(
         default=[round(0.05 * i, 2) for i in range(21)], min_length=1, description="the path of α"
     )
@@ -210,7 +213,7 @@ class CampaignSpec(Section):
     def _consistent(self) -> CampaignSpec:
         from tbar_ray.naming import nearest
 
-        for section in ("attacks", "methods", "inversions", "tasks"):
+        for section in ("attacks", "methods", "inversions", "beliefs", "tasks"):
             for name in getattr(self, section):
                 if not 1 <= len(name.strip()) <= MOST_LETTERS:  # MLflow has no longer names of parameters
                     raise ValueError(f"{section}: a name has 1 to {MOST_LETTERS} letters, unlike {name[:20]!r}")

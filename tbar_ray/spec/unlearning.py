@@ -29,11 +29,28 @@ class Defender(Section):
         description="search that trigger and target are found by, instead of being told: see `tbar inversion list`, or "
         "a name under 'inversions'; null: they are told",
     )
+    believes: str | None = Field(
+        default=None,
+        description="what the defender takes for the trigger, who is wrong about it: a name under 'beliefs'; null: the "
+        "trigger as it is",
+    )
     clean_pairs: int = Field(default=0, ge=0, description="trusted pairs, for the methods that need them")
     training_pairs: int = Field(
         default=0,
         ge=0,
         description="pairs of the attacker's training data, poisoned ones included and unmarked",
+    )
+
+
+class Belief(Section):
+    """What a defender takes for the trigger of one attack. The target is the attack's."""
+
+    trigger: str | None = Field(default=None, description="a trigger or a preset; null: the attack's own")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="of the trigger; of the attack's own one, those that differ"
+    )
+    seed: int | None = Field(
+        default=None, ge=0, description="of the trigger's pattern and places; null: the attack's, which gives the same"
     )
 
 
