@@ -36,7 +36,7 @@ class Search(Section):
         default_factory=dict,
         description="values, or for a sampler a range, by a path of the spec (forget.size, model.training.epochs), by "
         "METHOD.PARAMETER, or by a short name: attack, source, method, forget_size, clean_fraction, alpha, "
-        "poisoning_rate, seed, learning_rate",
+        "poisoning_rate, seed, inversion, belief, learning_rate",
     )
     trials: int | None = Field(default=None, ge=1, description="trials; for grid: all cells")
     objective: Literal["asr", "tradeoff", "infected_asr"] = Field(

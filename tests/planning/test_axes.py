@@ -22,6 +22,7 @@ from tbar_ray.planning.axes import (
     percent,
     setting_of,
 )
+from tbar_ray.spec.search import Search
 from tests.specs import spec
 
 DOTTED = {"v1.5": {"trigger": "badnets", "target": "red circle", "poison": {"rate": 0.1}}}
@@ -151,3 +152,8 @@ def test_trials_without_a_value_are_labelled_as_the_axis_says() -> None:
     factors = factors_of(["inversion", "forget_size"])
     assert factors["inversion"].unset == factors["inversion"].form(None) == "told"
     assert factors["forget_size"].unset == "not set"
+
+
+def test_the_reference_names_every_short_name_of_an_axis() -> None:
+    told = str(Search.model_fields["axes"].description).rpartition("short name: ")[2].split(", ")
+    assert sorted(told) == sorted(ALIASES)
