@@ -36,6 +36,24 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "        clean_pairs=spec.defender.clean_pairs,\n",
         "tests/planning/test_methods.py tests/planning/test_graph.py",
     ),
+    Mutant(
+        "tbar_ray/planning/beliefs.py",
+        "        return believed_backdoor(spec, planted.backdoor, attack)\n",
+        "        return None\n",
+        "tests/planning/test_beliefs.py",
+    ),
+    Mutant(
+        "tbar_ray/planning/pair_labels.py",
+        "    if wanted and have_labels(spec.data) is False:\n",
+        "    if wanted and not have_labels(spec.data):\n",
+        "tests/planning/test_pair_labels.py",
+    ),
+    Mutant(
+        "tbar_ray/planning/miniature.py",
+        "    return {**given, **cut, **large}\n",
+        "    return {**given, **cut}\n",
+        "tests/planning/test_miniature.py",
+    ),
     # records
     Mutant(
         "tbar_ray/records/ledger.py",
