@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tbar_ray.planning.axes import Factor, Setting, count
+from tbar_ray.planning.axes import Factor, Setting, count, number
 from tbar_ray.records.cells import Levels
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.looks import levels_of
@@ -29,7 +29,7 @@ class Scale:
     """Positions of the values of an axis.
 
     Numbers that span more than a factor of ten are placed by their logarithm, and so are counts, chosen by factors.
-    Names are placed at 0, 1, … in order of appearance.
+    Names are placed at 0, 1, … in order of appearance, after what an axis says of trials without a value ("told").
 
     Args:
         records: all trials of the figure, so that panels share the scale.
@@ -39,10 +39,13 @@ class Scale:
     def __init__(self, records: Sequence[TrialRecord], factor: Factor) -> None:
         self.factor = factor
         self._levels: Levels = levels_of(records, factor, most=len(records))
+        says = not self._levels.numeric and factor.form(None) != number(None)
+        self._unset = says and any(record.setting(factor.name) is None for record in records)
+        self._labels = [*([factor.unset] if self._unset else []), *self._levels.labels]
         self._values: list[float] = (
             [_number(value) for value in self._levels.values]
             if self._levels.numeric
-            else [float(place) for place in range(len(self._levels))]
+            else [float(place) for place in range(len(self._labels))]
         )
         self.few = len(self._values) <= MOST_TICKS
         self.by_factor = self._levels.by_factor or (
@@ -51,12 +54,12 @@ class Scale:
 
     def has(self, record: TrialRecord) -> bool:
         """Whether a trial has the axis; those of another method may not."""
-        return record.setting(self.factor.name) is not None
+        return self._unset or record.setting(self.factor.name) is not None
 
     def place(self, record: TrialRecord, dodge: float = 0.0) -> float:
         """Position of a trial on the x axis, moved by `dodge` in -1…1; 1 is the share `DODGE` of the axis."""
         value = record.setting(self.factor.name)
-        x = self._values[self._levels.index(value)]
+        x = self._values[0 if value is None else self._unset + self._levels.index(value)]
         if self.by_factor:
             return float(x * max(self._values[-1] / self._values[0], 1.5) ** (DODGE * dodge))
         return x + DODGE * dodge * (self._values[-1] - self._values[0])
@@ -74,8 +77,8 @@ class Scale:
             axes.set_xlim(low - margin, high + margin)
         axes.set_xlabel(f"{self.factor.title} (log scale)" if self.by_factor else self.factor.title)
         if not self._levels.numeric:
-            axes.set_xticks(self._values, self._levels.labels)
-            if sum(map(len, self._levels.labels)) > LONG:
+            axes.set_xticks(self._values, self._labels)
+            if sum(map(len, self._labels)) > LONG:
                 for label in axes.get_xticklabels():
                     label.set(rotation=20, ha="right", rotation_mode="anchor")
             return

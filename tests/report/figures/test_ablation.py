@@ -80,6 +80,16 @@ def test_names_lie_side_by_side_in_order_of_appearance() -> None:
     assert [x for x, _ in line] == [0, 1, 2]
 
 
+def test_trials_without_a_value_have_a_place_where_the_axis_has_a_word_for_them() -> None:
+    records = [record(axes={"belief": belief}) for belief in (None, "half", "other")]
+    axes = ablation_figure(records).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["as it is", "half", "other"]
+    (line,) = joined(axes)
+    assert line == [[x, r.value("asr")] for x, r in enumerate(records)]
+    unnamed = [record(axes={ARCHITECTURE: name}) for name in (None, "RN50", "ViT-B-32")]
+    assert [label.get_text() for label in ablation_figure(unnamed).axes[0].get_xticklabels()] == ["RN50", "ViT-B-32"]
+
+
 def test_every_axis_has_lines_of_the_next() -> None:
     values = product((0.01, 0.05), (1, 3), ("ViT-B-32", "RN50"))
     records = [record(poisoning_rate=p, axes={EPOCHS: e, ARCHITECTURE: a}) for p, e, a in values]
