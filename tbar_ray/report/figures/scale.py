@@ -21,8 +21,8 @@ ROOM = 0.14
 """Share of the axis that a label needs."""
 WIDE = 50
 """Factor between the ends of an axis up to which ticks have room within a factor of ten."""
-LONG = 30
-"""Letters of all names up to which they are written flat."""
+LONG = 34
+"""Letters of all names, were each as long as the longest, up to which they are written flat."""
 
 
 class Scale:
@@ -78,7 +78,7 @@ class Scale:
         axes.set_xlabel(f"{self.factor.title} (log scale)" if self.by_factor else self.factor.title)
         if not self._levels.numeric:
             axes.set_xticks(self._values, self._labels)
-            if sum(map(len, self._labels)) > LONG:
+            if max(map(len, self._labels)) * len(self._labels) > LONG:
                 for label in axes.get_xticklabels():
                     label.set(rotation=20, ha="right", rotation_mode="anchor")
             return
