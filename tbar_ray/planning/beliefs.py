@@ -43,7 +43,10 @@ def believed_backdoor(spec: CampaignSpec, true: Backdoor, attack: str) -> Backdo
     seed = true.seed if belief.seed is None else belief.seed
     if belief.trigger is None:
         return true.model_copy(update={"parameters": {**true.parameters, **belief.parameters}, "seed": seed})
-    trigger, parameters = resolve(belief.trigger, belief.parameters)
+    try:
+        trigger, parameters = resolve(belief.trigger, belief.parameters)
+    except SpecError as error:
+        raise SpecError(f"beliefs.{name}.{attack}: {error}") from None
     return Backdoor(trigger=trigger, parameters=parameters, seed=seed, target=true.target)
 
 

@@ -81,9 +81,17 @@ def test_who_is_right_has_the_trials_that_there_were_before_beliefs_existed() ->
             {"beliefs": {**BELIEFS, "small": {"badnets": {"parameters": {"patchsize": 4}}, "blended": {}}}},
             r"search.axes.belief: 'small': beliefs.small.badnets: trigger 'badnets': patchsize",
         ),
+        (
+            {"beliefs": {**BELIEFS, "other": {"badnets": {"trigger": "badnet"}, "blended": {}}}},
+            r"search.axes.belief: 'other': beliefs.other.badnets: unknown trigger 'badnet'; did you mean 'badnets'",
+        ),
+        (
+            {"beliefs": {**BELIEFS, "other": {"badnets": {"trigger": "badclip/sigg"}, "blended": {}}}},
+            r"search.axes.belief: 'other': beliefs.other.badnets: .*'badclip/sigg'",
+        ),
         ({"defender__inversion": "decree"}, r"defender.believes: who searches for the trigger believes nothing of it"),
     ],
-    ids=["name", "attack left out", "unknown attack", "parameter", "search"],
+    ids=["name", "attack left out", "unknown attack", "parameter", "trigger", "preset", "search"],
 )
 def test_a_belief_that_cannot_be_is_told_before_the_start(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message) as caught:
