@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tbar_ray.leaderboard.cell import TunedOn
-from tbar_ray.planning.methods import used_methods
+from tbar_ray.planning.methods import used_attacks, used_methods
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
 
@@ -30,9 +30,8 @@ class Tuning:
     @classmethod
     def of(cls, spec: CampaignSpec) -> Tuning:
         """The search that a campaign is."""
-        axis = spec.search.axes.get("attack")
-        names = axis if isinstance(axis, list) else [spec.attack or next(iter(spec.attacks))]
-        return cls(tuple(spec.attacks[str(name)] for name in names), spec.search.trials, frozenset(used_methods(spec)))
+        attacks = tuple(spec.attacks[name] for name in used_attacks(spec))
+        return cls(attacks, spec.search.trials, frozenset(used_methods(spec)))
 
     def tuned_on(self, method: str, attack: Attack) -> TunedOn:
         """Whether a method's hyper-parameters were chosen on an attack.

@@ -75,10 +75,14 @@ class Factor:
         return self.long or self.label
 
     @property
+    def names_unset(self) -> bool:
+        """Whether the axis has a word for trials without a value, such as "told"."""
+        return self.form(None) != number(None)
+
+    @property
     def unset(self) -> str:
         """The label of trials without a value: what the axis says of that, else "not set"."""
-        text = self.form(None)
-        return "not set" if text == number(None) else text
+        return self.form(None) if self.names_unset else "not set"
 
     def told(self, value: Setting) -> str:
         """Write name and value, for titles and run names."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from tbar_ray.errors import SpecError
 from tbar_ray.naming import nearest
 from tbar_ray.planning.inversion import proxy_backdoor
+from tbar_ray.planning.methods import used_attacks
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.spec.unlearning import Belief
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.triggers.presets import resolve
 from tbar_ray.triggers.registry import build_trigger
@@ -32,21 +34,13 @@ def believed_backdoor(spec: CampaignSpec, true: Backdoor, attack: str) -> Backdo
     """What the defender takes for an attack's backdoor.
 
     Raises:
-        SpecError: if the belief does not exist, or does not tell the attack's trigger.
+        SpecError: if the belief or its trigger does not exist, or it says nothing of the attack.
     """
-    name = spec.defender.believes
-    assert name is not None
-    if name not in spec.beliefs:
-        raise SpecError(f"defender.believes: {name!r} is not under 'beliefs'{nearest(name, spec.beliefs)}")
-    if (belief := spec.beliefs[name].get(attack)) is None:
-        raise SpecError(f"beliefs.{name}: says nothing of the attack {attack!r}; add it")
+    belief = _belief_of(spec, attack)
     seed = true.seed if belief.seed is None else belief.seed
     if belief.trigger is None:
         return true.model_copy(update={"parameters": {**true.parameters, **belief.parameters}, "seed": seed})
-    try:
-        trigger, parameters = resolve(belief.trigger, belief.parameters)
-    except SpecError as error:
-        raise SpecError(f"beliefs.{name}.{attack}: {error}") from None
+    trigger, parameters = resolve(belief.trigger, belief.parameters)
     return Backdoor(trigger=trigger, parameters=parameters, seed=seed, target=true.target)
 
 
@@ -64,17 +58,23 @@ def check_beliefs(spec: CampaignSpec) -> None:
         return
     if spec.defender.inversion is not None:
         raise SpecError("defender.believes: who searches for the trigger believes nothing of it; leave one out")
-    for attack in [spec.attack] if spec.attack is not None else _listed(spec):
+    for attack in used_attacks(spec):
+        _belief_of(spec, attack)
         about = spec.attacks[attack]
         trigger, parameters = resolve(about.trigger, about.parameters)
         true = Backdoor(trigger=trigger, parameters=parameters, seed=spec.seed, target=about.target)
-        believed = believed_backdoor(spec, true, attack)
         try:
+            believed = believed_backdoor(spec, true, attack)
             build_trigger(believed.trigger, believed.parameters, believed.seed)
         except SpecError as error:
             raise SpecError(f"beliefs.{name}.{attack}: {error}") from None
 
 
-def _listed(spec: CampaignSpec) -> list[str]:
-    axis = spec.search.axes.get("attack")
-    return [str(value) for value in axis] if isinstance(axis, list) else list(spec.attacks)
+def _belief_of(spec: CampaignSpec, attack: str) -> Belief:
+    name = spec.defender.believes
+    assert name is not None
+    if name not in spec.beliefs:
+        raise SpecError(f"defender.believes: {name!r} is not under 'beliefs'{nearest(name, spec.beliefs)}")
+    if (belief := spec.beliefs[name].get(attack)) is None:
+        raise SpecError(f"beliefs.{name}: says nothing of the attack {attack!r}; add it")
+    return belief

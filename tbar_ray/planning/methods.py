@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from tbar_ray.unlearning.defender import Need
 
 
+def used_attacks(spec: CampaignSpec) -> list[str]:
+    """Names of the attacks that a campaign has trials of: the axis's, or the one it names, or its only one."""
+    axis = spec.search.axes.get("attack")
+    return [str(name) for name in axis] if isinstance(axis, list) else [spec.attack or next(iter(spec.attacks))]
+
+
 def used_methods(spec: CampaignSpec) -> list[str]:
     """Names that trials may have: the values of the axis `method`, or the campaign's one method."""
     axis = spec.search.axes.get("method") or spec.search.axes.get("unlearning.method")

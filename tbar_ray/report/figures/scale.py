@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tbar_ray.planning.axes import Factor, Setting, count, number
+from tbar_ray.planning.axes import Factor, Setting, count
 from tbar_ray.records.cells import Levels
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.looks import levels_of
@@ -39,8 +39,8 @@ class Scale:
     def __init__(self, records: Sequence[TrialRecord], factor: Factor) -> None:
         self.factor = factor
         self._levels: Levels = levels_of(records, factor, most=len(records))
-        says = not self._levels.numeric and factor.form(None) != number(None)
-        self._unset = says and any(record.setting(factor.name) is None for record in records)
+        named = factor.names_unset and not self._levels.numeric
+        self._unset = named and any(record.setting(factor.name) is None for record in records)
         self._labels = [*([factor.unset] if self._unset else []), *self._levels.labels]
         self._values: list[float] = (
             [_number(value) for value in self._levels.values]
