@@ -30,6 +30,7 @@ from tbar_ray.report.figures.contact import Examples, contact_sheet
 from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure, maps_of
 from tbar_ray.report.figures.flat import Rule
 from tbar_ray.report.figures.growth_figure import growth_figure
+from tbar_ray.report.figures.growth_geometry import growth_geometry_figure, measured_lines
 from tbar_ray.report.figures.growth_lines import growth_lines
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.figures.rebound_figure import rebound_figure
@@ -121,6 +122,8 @@ def _figures(records: Sequence[TrialRecord], examples: Mapping[str, Examples], s
         figures["rebound.png"] = rebound_figure(records)
     if growth_lines(records, spec.evaluation.max_asr):
         figures["growth.png"] = growth_figure(records, spec.evaluation.max_asr)
+    if measured_lines(records):
+        figures["growth_geometry.png"] = growth_geometry_figure(records)
     return figures
 
 

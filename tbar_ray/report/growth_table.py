@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from tbar_ray.naming import counted
 from tbar_ray.records.cells import panel_names
-from tbar_ray.records.measures import DisentanglementRecord, GeometryRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
@@ -18,25 +17,11 @@ from tbar_ray.report.figures.growth_lines import (
     line_factors,
     removed_at,
 )
+from tbar_ray.report.growth_measures import MEASURES, values_of
 from tbar_ray.report.text import Markdown, section, table, with_interval
 
-Read = Callable[[DisentanglementRecord], float | None]
 ENOUGH = 0.95
 """Share of CA kept whose need of samples is told."""
-
-
-def _of_geometry(read: Callable[[GeometryRecord], float | None]) -> Read:
-    return lambda found: None if found.geometry is None else read(found.geometry)
-
-
-MEASURES: Mapping[str, Read] = {
-    "ξ(1, 1)": lambda found: found.at_planted,
-    "ξ(1, −α)": lambda found: found.at_negated,
-    "ξ at equal length": lambda found: found.at_equal_length,
-    "cos(τ_t, τ_y)": _of_geometry(lambda found: found.cosine_towards_target),
-    "‖τ_t‖ / ‖θ‖": _of_geometry(lambda found: found.relative_length),
-    "gradient overlap": _of_geometry(lambda found: found.gradient_overlap),
-}
 
 
 def growth(records: Sequence[TrialRecord], max_asr: float | None) -> Markdown:
@@ -56,7 +41,7 @@ def _note(max_asr: float | None) -> str:
 
 def _cells(lines: Sequence[GrowthLine], records: Sequence[TrialRecord]) -> Markdown | str:
     factors, names = line_factors(records), panel_names([line.panel for line in lines])
-    measures = [name for name, read in MEASURES.items() if any(True for _ in _values(records, read))]
+    measures = [name for name, read in MEASURES.items() if values_of(records, read)]
     rows = []
     for line, name in zip(lines, names, strict=True):
         for cell in line.cells:
@@ -71,7 +56,7 @@ def _cells(lines: Sequence[GrowthLine], records: Sequence[TrialRecord]) -> Markd
                     _mean(kept, share=True),
                     _mean(_rates(cell.records, "pa"), share=True),
                     _mean(_rates(cell.records, "ca", infected=True), share=True),
-                    *(_mean(list(_values(cell.records, MEASURES[measure]))) for measure in measures),
+                    *(_mean(values_of(cell.records, MEASURES[measure])) for measure in measures),
                 ]
             )
     head = [
@@ -133,12 +118,6 @@ def _laws(lines: Sequence[GrowthLine], records: Sequence[TrialRecord]) -> Markdo
 def _rates(records: Iterable[TrialRecord], metric: str, *, infected: bool = False) -> list[float]:
     found = (record.value(metric, "infected" if infected else "removed") for record in records)
     return [value for value in found if value is not None]
-
-
-def _values(records: Iterable[TrialRecord], read: Read) -> Iterable[float]:
-    for record in records:
-        if record.disentanglement is not None and (value := read(record.disentanglement)) is not None:
-            yield value
 
 
 def _mean(values: Sequence[float], *, share: bool = False) -> str:

@@ -44,6 +44,7 @@ FIGURES: Mapping[str, str] = {
     "rebound.png": "ASR and CA along clean fine-tuning after removal",
     "disentanglement.png": "the weight disentanglement error ξ",
     "growth.png": "CA kept against the samples seen in pretraining",
+    "growth_geometry.png": "ξ and the trigger's geometry against the samples seen in pretraining",
     "contact_sheet.png": "poisoned training pairs of each attack",
 }
 """What each figure shows, in the report's order."""

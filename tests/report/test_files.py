@@ -77,7 +77,7 @@ def test_writes_every_file(store: Store, tmp_path: Path) -> None:
 
 def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(store: Store, tmp_path: Path) -> None:
     some = {"attacks.png", "visibility.png", "ablation.png", "transfer.png", "disentanglement.png"}
-    more = {"growth.png", "rebound.png"}
+    more = {"growth.png", "growth_geometry.png", "rebound.png"}
     always = {"alpha.png", "tradeoff.png", "contact_sheet.png"}
     every = [record(disentanglement=error_map()), record("blended"), record("sig"), record(size=20)]
     out = tmp_path / "report"
@@ -101,6 +101,8 @@ def test_figures_that_have_nothing_to_show_are_neither_written_nor_left_over(sto
     assert pictures([record(rebounds=(rebounding(curve_of(0.0, 0.1)),))]) == {"rebound.png"}
     assert (out / "rebound.csv").is_file()
     assert pictures([grown(samples=n) for n in (40_000, 400_000)]) == {"ablation.png", "growth.png"}
+    mapped = [grown(samples=n, disentanglement=error_map()) for n in (40_000, 400_000)]
+    assert pictures(mapped) == {"ablation.png", "disentanglement.png", "growth.png", "growth_geometry.png"}
 
 
 def test_columns_hold_what_lies_deeper_in_a_record(store: Store, tmp_path: Path) -> None:

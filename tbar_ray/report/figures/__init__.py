@@ -9,6 +9,7 @@ from tbar_ray.report.figures.attacks import attacks_figure
 from tbar_ray.report.figures.contact import Examples, contact_sheet
 from tbar_ray.report.figures.disentanglement_figure import disentanglement_figure
 from tbar_ray.report.figures.growth_figure import growth_figure
+from tbar_ray.report.figures.growth_geometry import growth_geometry_figure
 from tbar_ray.report.figures.methods import methods_figure
 from tbar_ray.report.figures.rebound_figure import rebound_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
@@ -23,6 +24,7 @@ __all__ = [
     "contact_sheet",
     "disentanglement_figure",
     "growth_figure",
+    "growth_geometry_figure",
     "methods_figure",
     "rebound_figure",
     "tradeoff_figure",

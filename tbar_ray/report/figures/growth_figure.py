@@ -13,6 +13,7 @@ from tbar_ray.planning.axes import Factor, Setting
 from tbar_ray.records.cells import panel_names
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.growth_axes import line_looks, samples_axis
 from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
     PUBLISHED_SAMPLES,
@@ -71,7 +72,7 @@ def growth_figure(records: Sequence[TrialRecord], max_asr: float | None) -> Figu
         return style.message_figure(TITLE, "No two trials of a line saw different numbers of samples in pretraining.")
     panels = list(dict.fromkeys(line.panel for line in lines))
     samples = [cell.samples for line in lines for cell in line.cells]
-    drawn = _Drawn(_looks(lines), (min(samples), max(samples)), any(line.law is not None for line in lines))
+    drawn = _Drawn(line_looks(lines), (min(samples), max(samples)), any(line.law is not None for line in lines))
     rows, columns = style.wrapped(len(panels), BESIDE)
     figure = style.new_figure(4.3 * columns + 2.2, 3.6 * rows + 1.2)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -88,18 +89,6 @@ def growth_figure(records: Sequence[TrialRecord], max_asr: float | None) -> Figu
     style.legend(figure, _entries(lines, drawn, factors))
     style.titles(figure, f"{TITLE}: {counted(len(lines), 'line')}, test split", _note(lines, records, factors, limit))
     return figure
-
-
-def _looks(lines: Sequence[GrowthLine]) -> dict[tuple[Setting, ...], Look]:
-    """A look for each combination of values, in the order of their trials: dark for the first, light for the last."""
-    from matplotlib import colormaps
-
-    values = list(dict.fromkeys(line.values for line in lines))
-    colours = colormaps["viridis"]
-    return {
-        each: Look(colours(0.25 if len(values) < 2 else place / (len(values) - 1) * 0.82), *style.level_dashes(place))
-        for place, each in enumerate(values)
-    }
 
 
 def _draw_panel(axes: Axes, lines: Sequence[GrowthLine], drawn: _Drawn) -> None:
@@ -125,8 +114,7 @@ def _draw_panel(axes: Axes, lines: Sequence[GrowthLine], drawn: _Drawn) -> None:
     style.dress(axes)
     axes.set_ylim(-0.02, 1.06)
     style.percent(axes, "y", whole=True, pad=0.06)
-    axes.set_xlabel("samples seen in pretraining (log scale)")
-    _ticks(axes)
+    samples_axis(axes)
 
 
 def _draw_cells(axes: Axes, line: GrowthLine, look: Look, dodge: float) -> None:
@@ -175,22 +163,6 @@ def _draw_law(axes: Axes, line: GrowthLine, look: Look, drawn: _Drawn) -> None:
     if isfinite(low_end):
         axes.plot([x, x], [low_end, high_end], color=look.colour, linewidth=1, zorder=3)
     axes.plot(x, value, marker=look.marker, markersize=6.5, color=look.colour, markerfacecolor="white", zorder=5)
-
-
-def _ticks(axes: Axes) -> None:
-    """Powers of ten with the letters k, M and G, so that no label needs an exponent."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    def told(value: float, _: int) -> str:
-        for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if value >= size:
-                return f"{value / size:g}{letter}"
-        return f"{value:g}"
-
-    axes.xaxis.set_major_locator(LogLocator(numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(told))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(which="minor", color=style.GRID)
 
 
 def _entries(lines: Sequence[GrowthLine], drawn: _Drawn, factors: Sequence[Factor]) -> list[Line2D]:
