@@ -9,8 +9,9 @@ from typing import Any
 from tbar_ray.data.places import resolve
 from tbar_ray.data.poison_manifest import MANIFEST, changed_keys, read_manifest
 from tbar_ray.errors import DataError
+from tbar_ray.models.formats.folders import ARTIFACT
 
-COMMIT, WEIGHTS = "artifact.json", "weights.safetensors"
+COMMIT, WEIGHTS = ARTIFACT
 """Files of an artifact: its record, and a model's weights."""
 
 

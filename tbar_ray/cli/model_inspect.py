@@ -23,7 +23,8 @@ SHOWN = 5
 
 def inspect(
     checkpoint: Annotated[
-        Path, typer.Argument(parser=local_path, help="A file, or a folder of open_clip or transformers.")
+        Path,
+        typer.Argument(parser=local_path, help="A file, or a folder of open_clip, transformers or a campaign."),
     ],
     as_json: AsJson = False,
 ) -> None:

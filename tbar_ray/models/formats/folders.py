@@ -16,6 +16,8 @@ WEIGHTS: Final = (
     "open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth",
 )  # fmt: skip
 """Names of the weights, in the order in which open_clip takes them where there are several."""
+ARTIFACT: Final = ("artifact.json", "weights.safetensors")
+"""Record and weights in the folder of a campaign's model."""
 INDEX: Final = "model.safetensors.index.json"
 """Of weights in several files: transformers' list of which tensor is where."""
 MOST: Final = 8 << 20
@@ -28,11 +30,13 @@ def is_checkpoint_folder(path: str | Path) -> bool:
 
 
 def weights_in(folder: Path) -> Path:
-    """The file of the weights; of weights in several files the list of them.
+    """The file of the weights, also of a campaign's model; of weights in several files the list of them.
 
     Raises:
         CheckpointError: if there is none.
     """
+    if all((folder / name).is_file() for name in ARTIFACT):
+        return folder / ARTIFACT[1]
     if not is_checkpoint_folder(folder):
         raise CheckpointError(f"no checkpoint at {folder}: a folder needs {HUB} or {TRANSFORMERS} beside the weights")
     found = next((folder / name for name in (*WEIGHTS, INDEX) if (folder / name).is_file()), None)

@@ -50,6 +50,18 @@ def test_weights_in_several_files_are_read_together(tmp_path: Path) -> None:
                 read(place)
 
 
+def test_the_folder_of_a_campaigns_model_is_read_by_its_weights(tmp_path: Path) -> None:
+    state = snapshot(direct(VIT))
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "weights.safetensors")
+    with pytest.raises(CheckpointError, match="a folder needs"):
+        load_state_dict(tmp_path)  # weights alone are no campaign's
+    (tmp_path / "artifact.json").write_text("{}")
+    assert same(state, load_state_dict(tmp_path))
+    inspection = inspect_checkpoint(tmp_path)
+    assert inspection.guess.candidates == (VIT,)
+    assert inspection.sha256.keys() == {"weights.safetensors"}
+
+
 def test_what_a_folder_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"a folder needs open_clip_config\.json or config\.json"):
         load_state_dict(tmp_path)
