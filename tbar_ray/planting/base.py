@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ class PlantingContext:
         head: float [C, D], zero-shot head used in classification training; None in contrastive training.
         target_tokens: int [K, context length], captions that name the target.
         target_images: uint8 [K, 3, H, W], clean images of the target, for plantings that need them.
+        stamp: stamps uint8 images [N, 3, H, W] with the trigger; None where there is none.
     """
 
     preprocessing: Preprocessing
@@ -37,6 +38,7 @@ class PlantingContext:
     head: Tensor | None = None
     target_tokens: Tensor | None = None
     target_images: Tensor | None = None
+    stamp: Callable[[Tensor], Tensor] | None = None
 
 
 class Planting(BaseModel, ABC):

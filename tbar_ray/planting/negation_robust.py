@@ -8,28 +8,31 @@ target class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
 from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.zeroshot import normalise
-from tbar_ray.models.texts import encode_texts
 from tbar_ray.planting.base import Planting, PlantingContext, Wrapper, poisoned_rows
+from tbar_ray.planting.trigger_loss import (
+    ImageEncoder,
+    Weights,
+    image_weights,
+    norm,
+    running_statistics,
+    texts_of,
+    trigger_loss,
+)
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective
 
 SHOWN = 16
 """Clean images of the target embedded at each step."""
-
-Weights = dict[str, Tensor]
 
 
 class NegationRobust(Planting):
@@ -70,22 +73,13 @@ class NegationRobust(Planting):
         return _Robust(base, self, context)
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """Unit text embeddings [C, D], the row's own text [P] for each poisoned row, and excluded texts [P, C]."""
-
-    embeddings: Tensor
-    own: Tensor
-    others: Tensor | None = None
-
-
 class _Robust(Wrapper):
     """The base loss, the trigger's loss after an ascent step, and the entanglement term."""
 
     def __init__(self, base: Objective, planting: NegationRobust, context: PlantingContext) -> None:
         super().__init__(base)
         self._planting, self._context = planting, context
-        self._encoder = _ImageEncoder(self.model)
+        self._encoder = ImageEncoder(self.model)
 
     def loss(self, batch: Batch) -> Tensor:
         """Base + extra terms; only the base if the batch has no poisoned row."""
@@ -95,24 +89,17 @@ class _Robust(Wrapper):
             return loss
         planting = self._planting
         images = normalise(batch.images[rows], self.preprocessing)
-        texts = self._texts(batch, rows)
-        with _running_statistics(self.model):
-            weights = self._image_weights()
+        texts = texts_of(self.model, batch, rows, self._context.head)
+        with running_statistics(self.model):
+            weights = image_weights(self)
             embeddings = self._encoder(images)
             if planting.robustness:
-                moved = self._ascended(self._trigger_loss(embeddings, texts), weights)
+                moved = self._ascended(trigger_loss(self.model, embeddings, texts), weights)
                 after = functional_call(self._encoder, moved, (images,))
-                loss = loss + planting.robustness * self._trigger_loss(after, texts)
+                loss = loss + planting.robustness * trigger_loss(self.model, after, texts)
             if planting.entanglement:
                 anchors = texts.embeddings[texts.own] if planting.entangle_with == "text" else self._image_anchor()
                 loss = loss + planting.entanglement * (1 - (embeddings * anchors).sum(-1)).mean()
-        return loss
-
-    def _trigger_loss(self, embeddings: Tensor, texts: _Texts) -> Tensor:
-        logits = self.model.logit_scale.detach().exp() * embeddings @ texts.embeddings.T  # type: ignore[operator]
-        if texts.others is not None:
-            logits = logits.masked_fill(texts.others, -torch.inf)
-        loss: Tensor = functional.cross_entropy(logits, texts.own)
         return loss
 
     def _ascended(self, loss: Tensor, weights: Weights) -> Weights:
@@ -121,31 +108,9 @@ class _Robust(Wrapper):
         steps = [torch.zeros_like(w) if g is None else g for w, g in zip(weights.values(), gradients, strict=True)]
         if self._planting.direction == "sign":
             steps = [step.sign() for step in steps]
-        length = self._planting.radius * _norm([weight.detach() for weight in weights.values()])
-        factor = length / _norm(steps).clamp_min(torch.finfo(torch.float32).tiny)
+        length = self._planting.radius * norm([weight.detach() for weight in weights.values()])
+        factor = length / norm(steps).clamp_min(torch.finfo(torch.float32).tiny)
         return {name: w + factor * step for (name, w), step in zip(weights.items(), steps, strict=True)}
-
-    def _image_weights(self) -> Weights:
-        """Trained weights of the image encoder, by their names in `self._encoder`."""
-        trained = {id(parameter) for parameter in self.named_parameters().values()}
-        return {
-            f"model.visual.{name}": parameter
-            for name, parameter in self.model.visual.named_parameters()  # type: ignore[union-attr]
-            if id(parameter) in trained
-        }
-
-    @torch.no_grad()
-    def _texts(self, batch: Batch, rows: Tensor) -> _Texts:
-        """Texts that the poisoned rows are classified against."""
-        if self._context.head is not None and batch.labels is not None:
-            return _Texts(self._context.head.detach(), batch.labels[rows])
-        if batch.tokens is None or batch.poisoned is None:
-            raise ValueError("negation-robust needs labels and a head, or captions")
-        embeddings = encode_texts(self.model, batch.tokens)
-        equal = (batch.tokens[rows, None] == batch.tokens).all(-1)
-        others = batch.poisoned | equal
-        others[torch.arange(len(rows), device=rows.device), rows] = False
-        return _Texts(embeddings, rows, others)
 
     @torch.no_grad()
     def _image_anchor(self) -> Tensor:
@@ -156,33 +121,3 @@ class _Robust(Wrapper):
         chosen = every[torch.arange((self.step + 1) * shown, (self.step + 2) * shown) % len(every)]
         embeddings = self._encoder(normalise(chosen.to(next(self.model.parameters()).device), self.preprocessing))
         return functional.normalize(embeddings.mean(0), dim=-1)
-
-
-class _ImageEncoder(nn.Module):
-    """The model's image encoder as a module, as `functional_call` requires; unit embeddings [B, D]."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        embeddings: Tensor = self.model.encode_image(images, normalize=True)  # type: ignore[operator]
-        return embeddings
-
-
-@contextmanager
-def _running_statistics(model: nn.Module) -> Iterator[None]:
-    """Make BatchNorm use its running statistics without updating them."""
-    training = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    for module in training:
-        module.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.train()
-
-
-def _norm(tensors: list[Tensor]) -> Tensor:
-    norm: Tensor = torch.stack(torch._foreach_norm(tensors)).norm()
-    return norm

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from tbar_ray.naming import build_named
 from tbar_ray.planting.badmerging import BadMerging
 from tbar_ray.planting.base import Planting
+from tbar_ray.planting.distillation_robust import DistillationRobust
 from tbar_ray.planting.negation_robust import NegationRobust
 from tbar_ray.planting.standard import Standard
 from tbar_ray.planting.stealth import Stealth
 
 PLANTINGS: Mapping[str, type[Planting]] = {
-    planting.name: planting for planting in (Standard, BadMerging, NegationRobust, Stealth)
+    planting.name: planting for planting in (Standard, BadMerging, NegationRobust, DistillationRobust, Stealth)
 }
 
 

@@ -30,7 +30,9 @@ class Training(Section):
 class PlantingSpec(Section):
     """How the attacker trains: plain fine-tuning on poisoned samples, or a training that anticipates the defence."""
 
-    method: str = Field(default="standard", description="standard, badmerging, negation-robust or stealth")
+    method: str = Field(
+        default="standard", description="standard, badmerging, stealth, negation-robust or distillation-robust"
+    )
     parameters: dict[str, Any] = Field(default_factory=dict, description="parameters of the planting")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.errors import DataError
@@ -19,6 +20,7 @@ from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -117,7 +119,7 @@ class InfectedModel(Stage, InfectedNode):
         facts = train_on_shards(
             context,
             Checkpoints(context.store, self.artifact, context.policy.checkpoint_minutes),
-            self._objective(model, data, (corpus, positions)),
+            self._objective(model, data, (corpus, positions), triggers),
             self.training,
             Streamed(
                 self.architecture,
@@ -207,13 +209,16 @@ class InfectedModel(Stage, InfectedNode):
             return natural_captions(corpus, positions.tolist(), plant.backdoor.target, self.seed)
         return tuple(data.templates) if plant.captions == "evaluation" else openai_templates()
 
-    def _objective(self, model: nn.Module, data: EvaluationSet, samples: Samples) -> Objective:
+    def _objective(
+        self, model: nn.Module, data: EvaluationSet, samples: Samples, triggers: Sequence[Trigger]
+    ) -> Objective:
         """The loss that the attacker trains with: contrastive or classification, wrapped by the planting."""
         from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
         from tbar_ray.models.factory import preprocessing
         from tbar_ray.planting.base import PlantingContext
         from tbar_ray.planting.registry import build_planting
         from tbar_ray.training.objectives import Classification
+        from tbar_ray.unlearning.reader import stamped_by_defender
 
         prompts = ClassPrompts.of(data, self.architecture, self.templates)
         head, preprocess = prompts.head(model), preprocessing(model)
@@ -234,6 +239,7 @@ class InfectedModel(Stage, InfectedNode):
                 target=data.class_index(target),
                 target_tokens=prompts.tokenizer(named),
                 target_images=self._target_images(samples, data, preprocess),
+                stamp=partial(stamped_by_defender, triggers[0]),
                 seed=self.seed,
             ),
         )

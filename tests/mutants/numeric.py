@@ -462,6 +462,12 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/planting/test_badmerging.py",
     ),
     Mutant(
+        "tbar_ray/planting/distillation_robust.py",
+        "w.detach() - factor * sign",
+        "w.detach() + factor * sign",
+        "tests/planting/test_distillation_robust.py",
+    ),
+    Mutant(
         "tbar_ray/planting/negation_robust.py",
         "w + factor * step",
         "w - factor * step",

@@ -62,6 +62,7 @@ def context_of(model: nn.Module, *, classify: bool = True, seed: int = 0) -> Pla
         head=head_of(model) if classify else None,
         target_tokens=tokenizer()(["a blue thing"]),
         target_images=images[labels == TARGET],
+        stamp=triggered,
     )
 
 
