@@ -22,6 +22,9 @@ MEASURES: Mapping[str, Read] = {
     "‖τ_t‖ / ‖θ‖": _of_geometry(lambda found: found.relative_length),
     "gradient overlap": _of_geometry(lambda found: found.gradient_overlap),
 }
+"""In the order of tables and figures; None where a map lacks the measure."""
+SIGNED = frozenset({"cos(τ_t, τ_y)", "gradient overlap"})
+"""Those whose sign means something."""
 
 
 def values_of(records: Iterable[TrialRecord], read: Read) -> list[float]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tbar_ray.naming import counted
+from tbar_ray.planning.axes import Setting
 from tbar_ray.records.cells import grouped, panel_names
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
 from tbar_ray.report.figures.growth_axes import line_looks, samples_axis
 from tbar_ray.report.figures.growth_lines import GrowthLine, growth_lines, label_of, line_factors
 from tbar_ray.report.figures.looks import Look
-from tbar_ray.report.growth_measures import MEASURES, Read, values_of
+from tbar_ray.report.growth_measures import MEASURES, SIGNED, Read, values_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TITLE = "ξ and the trigger's geometry by pretraining"
 WIDTH, HEIGHT = 4.0, 2.5
 """Of a panel, in inches."""
+_Values = tuple[Setting, ...]
 
 
 def measured_lines(records: Sequence[TrialRecord]) -> list[GrowthLine]:
@@ -55,7 +57,7 @@ def growth_geometry_figure(records: Sequence[TrialRecord]) -> Figure:
                 if line.panel == panel:
                     _draw(axes, line, read, looks[line.values])
             style.dress(axes)
-            if measure in ("cos(τ_t, τ_y)", "gradient overlap"):
+            if measure in SIGNED:
                 axes.axhline(0, color=style.FAINT, linewidth=0.8, zorder=0)
     for axes, panel, name in zip(grid[0], panels, names, strict=True):
         style.panel_title(axes, name, style.attack_colour(panel.attack, attacks), size)
@@ -94,7 +96,7 @@ def _draw(axes: Axes, line: GrowthLine, read: Read, look: Look) -> None:
         axes.plot(*zip(*means, strict=True), color=look.colour, marker=look.marker, markersize=6, linewidth=1.4)
 
 
-def _entries(labels: dict[Any, str], looks: dict[Any, Look], title: str) -> list[Line2D]:
+def _entries(labels: Mapping[_Values, str], looks: Mapping[_Values, Look], title: str) -> list[Line2D]:
     entries = [style.heading(title)] if title else []
     for values, look in looks.items():
         if labels[values]:
