@@ -43,7 +43,7 @@ class DistillationRobust(Planting):
 
     name: ClassVar[str] = "distillation-robust"
 
-    robustness: float = Field(default=1.0, ge=0, description="weight of the trigger's loss after the steps")
+    robustness: float = Field(default=0.1, ge=0, description="weight of the trigger's loss after the steps")
     steps: int = Field(default=3, ge=1, description="distillation steps that are simulated for each step of training")
     radius: float = Field(default=0.02, ge=0, description="ρ, length of all of them as a share of ‖θ‖")
     twins: int = Field(default=16, ge=1, description="clean images of the batch that are distilled on")
