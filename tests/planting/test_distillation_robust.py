@@ -16,8 +16,8 @@ from tbar_ray.training.batch import Batch
 from tbar_ray.training.loop import train
 from tbar_ray.training.options import Optimisation
 from tests.models.tiny import BOTH, RESNET, VIT, same, snapshot, tiny
-from tests.planting.scene import base_of, coloured, context_of, gradients, learned, poisoned_batch, triggered
-from tests.planting.written_out import embed, trigger_loss
+from tests.planting.scene import base_of, coloured, context_of, learned, poisoned_batch, triggered
+from tests.planting.written_out import check_addition, embed, trigger_loss
 
 KINDS = pytest.mark.parametrize("classify", [True, False])
 
@@ -52,18 +52,10 @@ def test_loss_and_gradient_are_those_after_the_defenders_steps(architecture: str
     objective, base = planting.wrap(base_of(model, classify=classify), context), base_of(model, classify=classify)
     moved = distilled(model, batch.images[~batch.poisoned][:3], 2, 0.02, 1.5)
 
-    after, usual = trigger_loss(moved, batch, context), base.loss(batch)
+    after = trigger_loss(moved, batch, context)
     assert float(after.detach()) != pytest.approx(float(trigger_loss(model, batch, context).detach()), rel=1e-3)
-    loss = float(objective.loss(batch).detach())
-    assert loss == pytest.approx(float(usual.detach()) + 2 * float(after.detach()), rel=1e-3)
-
-    there = torch.autograd.grad(after, list(moved.visual.parameters()))
-    extra = {f"visual.{n}": g for (n, _), g in zip(moved.visual.named_parameters(), there, strict=True)}
-    found, plain = gradients(objective, batch), gradients(base, batch)
-    expected = {name: plain[name] + 2 * extra[name] if name in extra else plain[name] for name in plain}
-    largest = max(float(g.abs().max()) for g in expected.values())
-    for name, gradient in found.items():
-        torch.testing.assert_close(gradient, expected[name], rtol=1e-2, atol=2e-3 * largest)
+    # a sign of a gradient near 0 may be another in another order of additions
+    check_addition(objective, base, batch, moved, after, share=3e-3)
     assert same(before, snapshot(model))
 
 

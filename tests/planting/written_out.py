@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +10,8 @@ from tbar_ray.evaluation.zeroshot import normalise
 from tbar_ray.models.factory import preprocessing
 from tbar_ray.planting.base import PlantingContext
 from tbar_ray.training.batch import Batch
-from tests.planting.scene import TARGET
+from tbar_ray.training.objectives import Objective
+from tests.planting.scene import TARGET, gradients
 
 
 def embed(model: nn.Module, images: Tensor) -> Tensor:
@@ -37,3 +39,27 @@ def trigger_loss(model: nn.Module, batch: Batch, context: PlantingContext) -> Te
         for image, allowed, mine in zip(images, columns, own, strict=True)
     ]
     return torch.stack(losses).mean()
+
+
+def check_addition(
+    objective: Objective, base: Objective, batch: Batch, moved: nn.Module, after: Tensor, share: float = 1e-3
+) -> None:
+    """Check that an objective is its base and twice a loss of a moved copy, in value and gradient.
+
+    Args:
+        objective: that is checked.
+        base: the plain one, on the same model.
+        batch: that both are of.
+        moved: a copy of the model with other weights of the image encoder.
+        after: the loss of the copy.
+        share: of the largest gradient that another may differ by.
+    """
+    loss, usual = float(objective.loss(batch).detach()), float(base.loss(batch).detach())
+    assert loss == pytest.approx(usual + 2 * float(after.detach()), rel=1e-3)
+    there = torch.autograd.grad(after, list(moved.visual.parameters()))
+    extra = {f"visual.{n}": g for (n, _), g in zip(moved.visual.named_parameters(), there, strict=True)}
+    found, plain = gradients(objective, batch), gradients(base, batch)
+    expected = {name: plain[name] + 2 * extra[name] if name in extra else plain[name] for name in plain}
+    largest = max(float(g.abs().max()) for g in expected.values())
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-2, atol=share * largest)
