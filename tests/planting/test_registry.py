@@ -70,7 +70,11 @@ def test_plantings_combine() -> None:
     ("name", "parameters", "message"),
     [
         ("stelth", {}, "unknown planting 'stelth'; did you mean 'stealth'"),
-        ("xyz", {}, "unknown planting 'xyz'; known: badmerging, negation-robust, standard, stealth"),
+        (
+            "xyz",
+            {},
+            "unknown planting 'xyz'; known: badmerging, distillation-robust, negation-robust, standard, stealth",
+        ),
         ("standard", {"weight": 1}, "planting 'standard': weight: "),
         ("badmerging", {"lowst": 0.1}, "planting 'badmerging': lowst: .*; did you mean 'lowest'"),
         ("badmerging", {"lowest": 0.5, "highest": 0.4}, r"lowest \(0.5\) is above highest \(0.4\)"),

@@ -21,7 +21,7 @@ def package_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_checkout_ships_its_jobs() -> None:
     assert {path.resolve() for path in shipped_specs().values()} == set(JOBS.rglob("*.yaml"))
-    assert next(iter(shipped_specs())) == "alpha"
+    assert next(iter(shipped_specs())) == min(path.stem for path in JOBS.glob("*.yaml"))
     assert {name.split("/")[0] for name in shipped_specs() if "/" in name} == {"paper", "photographs"}
     assert ["/" in name for name in shipped_specs()] == sorted("/" in name for name in shipped_specs())
 
