@@ -18,6 +18,7 @@ from tbar_ray.planting.trigger_loss import (
     image_weights,
     norm,
     running_statistics,
+    stepped,
     texts_of,
     trigger_loss,
 )
@@ -91,8 +92,7 @@ class _Robust(Wrapper):
             stamped, held = functional_call(self._encoder, at, (images,)).chunk(2)
             distance = _distance(stamped, wanted) + self._planting.hold * _distance(held, wanted)
             signs = [gradient.sign() for gradient in torch.autograd.grad(distance, list(at.values()))]
-            factor = length / norm(signs).clamp_min(torch.finfo(torch.float32).tiny)
-            moved = {name: w.detach() - factor * sign for (name, w), sign in zip(at.items(), signs, strict=True)}
+            moved = stepped({name: weight.detach() for name, weight in at.items()}, signs, -length)
         return {name: weight + (moved[name] - weight.detach()) for name, weight in weights.items()}
 
 

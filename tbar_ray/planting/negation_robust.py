@@ -25,6 +25,7 @@ from tbar_ray.planting.trigger_loss import (
     image_weights,
     norm,
     running_statistics,
+    stepped,
     texts_of,
     trigger_loss,
 )
@@ -109,8 +110,7 @@ class _Robust(Wrapper):
         if self._planting.direction == "sign":
             steps = [step.sign() for step in steps]
         length = self._planting.radius * norm([weight.detach() for weight in weights.values()])
-        factor = length / norm(steps).clamp_min(torch.finfo(torch.float32).tiny)
-        return {name: w + factor * step for (name, w), step in zip(weights.items(), steps, strict=True)}
+        return stepped(weights, steps, length)
 
     @torch.no_grad()
     def _image_anchor(self) -> Tensor:

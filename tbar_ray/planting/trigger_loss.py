@@ -98,6 +98,12 @@ def running_statistics(model: nn.Module) -> Iterator[None]:
             module.train()
 
 
+def stepped(weights: Weights, steps: Sequence[Tensor], length: Tensor) -> Weights:
+    """Weights moved along a direction, one tensor for each, by a Euclidean length; below 0: against it."""
+    factor = length / norm(steps).clamp_min(torch.finfo(torch.float32).tiny)
+    return {name: w + factor * step for (name, w), step in zip(weights.items(), steps, strict=True)}
+
+
 def norm(tensors: Sequence[Tensor]) -> Tensor:
     """Euclidean norm over all tensors."""
     found: Tensor = torch.stack(torch._foreach_norm(list(tensors))).norm()

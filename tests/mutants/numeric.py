@@ -463,12 +463,12 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/planting/distillation_robust.py",
-        "w.detach() - factor * sign",
-        "w.detach() + factor * sign",
+        "signs, -length)",
+        "signs, length)",
         "tests/planting/test_distillation_robust.py",
     ),
     Mutant(
-        "tbar_ray/planting/negation_robust.py",
+        "tbar_ray/planting/trigger_loss.py",
         "w + factor * step",
         "w - factor * step",
         "tests/planting/test_negation_robust.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tbar_ray.planning.axes import Setting
 from tbar_ray.report.figures import style
@@ -24,6 +24,18 @@ def line_looks(lines: Sequence[GrowthLine]) -> dict[tuple[Setting, ...], Look]:
         each: Look(colours(0.25 if len(values) < 2 else place / (len(values) - 1) * 0.82), *style.level_dashes(place))
         for place, each in enumerate(values)
     }
+
+
+def draw_seeds(axes: Axes, x: float, values: Sequence[float], colour: Any) -> float:
+    """Draw the 95 % bootstrap interval of some seeds' values and, small, each of them; return their mean."""
+    from tbar_ray.evaluation.bootstrap import aggregate
+
+    found = aggregate(values)
+    if found.low is not None and found.high is not None:
+        bar = [[found.mean - found.low], [found.high - found.mean]]
+        axes.errorbar(x, found.mean, yerr=bar, color=colour, capsize=2.5, linewidth=1.2, zorder=3)
+        axes.plot([x] * len(values), values, color=colour, marker=".", markersize=4, linestyle="none", alpha=0.5)
+    return found.mean
 
 
 def samples_axis(axes: Axes) -> None:

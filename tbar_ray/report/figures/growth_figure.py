@@ -13,7 +13,7 @@ from tbar_ray.planning.axes import Factor, Setting
 from tbar_ray.records.cells import panel_names
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
-from tbar_ray.report.figures.growth_axes import line_looks, samples_axis
+from tbar_ray.report.figures.growth_axes import draw_seeds, line_looks, samples_axis
 from tbar_ray.report.figures.growth_lines import (
     PUBLISHED,
     PUBLISHED_SAMPLES,
@@ -119,20 +119,13 @@ def _draw_panel(axes: Axes, lines: Sequence[GrowthLine], drawn: _Drawn) -> None:
 
 def _draw_cells(axes: Axes, line: GrowthLine, look: Look, dodge: float) -> None:
     """Means over seeds with intervals, single seeds small; marks at the foot where a seed has no result."""
-    from tbar_ray.evaluation.bootstrap import aggregate
-
     colour = look.colour
     means: list[tuple[float, float]] = []
     for cell in line.cells:
         x, kept = cell.samples * dodge, [value for _, value in cell.kept]
         if kept:
-            found = aggregate(kept)
-            means.append((x, found.mean))
-            if found.low is not None and found.high is not None:
-                bar = [[found.mean - found.low], [found.high - found.mean]]
-                axes.errorbar(x, found.mean, yerr=bar, color=colour, capsize=2.5, linewidth=1.2, zorder=3)
-                axes.plot([x] * len(kept), kept, color=colour, marker=".", markersize=4, linestyle="none", alpha=0.5)
-            axes.plot(x, found.mean, color=colour, marker=look.marker, markersize=6.5, linestyle="none", zorder=4)
+            means.append((x, draw_seeds(axes, x, kept, colour)))
+            axes.plot(*means[-1], color=colour, marker=look.marker, markersize=6.5, linestyle="none", zorder=4)
         for marker, some in (("v", len(kept) < len(cell.taken)), ("x", len(cell.taken) < len(cell.records))):
             if some:
                 axes.plot(

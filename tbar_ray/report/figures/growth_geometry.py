@@ -10,7 +10,7 @@ from tbar_ray.planning.axes import Setting
 from tbar_ray.records.cells import grouped, panel_names
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.figures import style
-from tbar_ray.report.figures.growth_axes import line_looks, samples_axis
+from tbar_ray.report.figures.growth_axes import draw_seeds, line_looks, samples_axis
 from tbar_ray.report.figures.growth_lines import GrowthLine, growth_lines, label_of, line_factors
 from tbar_ray.report.figures.looks import Look
 from tbar_ray.report.growth_measures import MEASURES, SIGNED, Read, values_of
@@ -44,7 +44,7 @@ def growth_geometry_figure(records: Sequence[TrialRecord]) -> Figure:
     if not lines:
         return style.message_figure(TITLE, "No line of a campaign has a disentanglement map at two numbers of samples.")
     panels = list(dict.fromkeys(line.panel for line in lines))
-    rows = {name: read for name, read in MEASURES.items() if any(_means(line, read) for line in lines)}
+    rows = {name: read for name, read in MEASURES.items() if any(_measured(line, read) for line in lines)}
     looks, factors = line_looks(lines), line_factors(records)
     figure = style.new_figure(WIDTH * len(panels) + 2.4, HEIGHT * len(rows) + 1.2)
     grid = figure.subplots(len(rows), len(panels), squeeze=False, sharex=True, sharey="row")
@@ -71,10 +71,10 @@ def growth_geometry_figure(records: Sequence[TrialRecord]) -> Figure:
 
 
 def _is_measured(line: GrowthLine) -> bool:
-    return any(len(_means(line, read)) > 1 for read in MEASURES.values())
+    return any(len(_measured(line, read)) > 1 for read in MEASURES.values())
 
 
-def _means(line: GrowthLine, read: Read) -> list[tuple[int, list[float]]]:
+def _measured(line: GrowthLine, read: Read) -> list[tuple[int, list[float]]]:
     """Samples and the measures of all seeds there, where there are any."""
     found = ((cell.samples, values_of(cell.records, read)) for cell in line.cells)
     return [(samples, values) for samples, values in found if values]
@@ -82,16 +82,7 @@ def _means(line: GrowthLine, read: Read) -> list[tuple[int, list[float]]]:
 
 def _draw(axes: Axes, line: GrowthLine, read: Read, look: Look) -> None:
     """Means over seeds with 95 % bootstrap intervals, and single seeds small."""
-    from tbar_ray.evaluation.bootstrap import aggregate
-
-    means = []
-    for samples, values in _means(line, read):
-        found = aggregate(values)
-        means.append((samples, found.mean))
-        if found.low is not None and found.high is not None:
-            bar = [[found.mean - found.low], [found.high - found.mean]]
-            axes.errorbar(samples, found.mean, yerr=bar, color=look.colour, capsize=2.5, linewidth=1.2, zorder=3)
-            axes.plot([samples] * len(values), values, color=look.colour, marker=".", markersize=4, linestyle="none")
+    means = [(samples, draw_seeds(axes, samples, values, look.colour)) for samples, values in _measured(line, read)]
     if means:
         axes.plot(*zip(*means, strict=True), color=look.colour, marker=look.marker, markersize=6, linewidth=1.4)
 
