@@ -26,7 +26,8 @@ def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     mean = torch.tensor(preprocessing.mean, device=images.device).view(1, 3, 1, 1)
     std = torch.tensor(preprocessing.std, device=images.device).view(1, 3, 1, 1)
     # readers give images as decoders do, channels last; in bytes the reordering costs least
-    return images.contiguous().to(torch.float32).div(255).sub(mean).div(std)
+    pixels = images.contiguous().to(torch.float32).div(255)  # a new tensor: the rest needs no other
+    return pixels.sub_(mean).div_(std)
 
 
 _ANSWERING: WeakSet[nn.Module] = WeakSet()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import torch
 from timm.models import ResNet, build_model_with_cfg, register_model
 from timm.models.resnet import Bottleneck
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 GROUP: Final = 8
 """Channels of a group. Narrow groups keep the statistics of a small trigger apart from those of other channels."""
@@ -21,6 +23,24 @@ class GroupNorm(nn.GroupNorm):
     def __init__(self, channels: int, device: Any = None, dtype: Any = None) -> None:
         groups = channels // GROUP if channels % GROUP == 0 else 1
         super().__init__(groups, channels, device=device, dtype=dtype)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """Normalised [B, C, H, W], but for rounding what torch's own module gives.
+
+        One group of a channels-last image is one run of memory, so LayerNorm over (H, W, C) is the same. On a CPU
+        torch's GroupNorm takes 3 to 9 times as long for such a group of 4, 6 or 12 channels, which fill no vector
+        register.
+        """
+        if self.num_groups > 1 or input.device.type != "cpu" or not _is_channels_last(input):
+            return super().forward(input)
+        pixels = input.permute(0, 2, 3, 1)
+        shape = pixels.shape[1:]
+        weight, bias = (value.expand(shape).contiguous() for value in (self.weight, self.bias))
+        return functional.layer_norm(pixels, shape, weight, bias, self.eps).permute(0, 3, 1, 2)
+
+
+def _is_channels_last(images: Tensor) -> bool:
+    return images.dim() == 4 and images.is_contiguous(memory_format=torch.channels_last)
 
 
 def _resnet(name: str, width: int, pretrained: bool, kwargs: dict[str, Any]) -> ResNet:

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from tbar_ray.models.factory import create_model, preprocessing
+from tbar_ray.models.group_norm import GroupNorm
 from tests.models.tiny import pictures, same, snapshot
 
 WIDTHS = {"tbar-GN-pico": 8, "tbar-GN-nano": 12, "tbar-GN-tiny": 16}
@@ -34,6 +35,28 @@ def test_it_is_clips_resnet_of_a_width_with_group_norm(architecture: str, width:
 def test_groups_have_eight_channels() -> None:
     norms = [module for module in create_model("tbar-GN-tiny").modules() if isinstance(module, nn.GroupNorm)]
     assert {norm.num_channels // norm.num_groups for norm in norms} == {8}
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("channels", [4, 6, 8, 12, 16])
+def test_it_normalises_as_torchs_own_does(channels: int, layout: torch.memory_format) -> None:
+    ours = GroupNorm(channels)
+    with torch.no_grad():
+        ours.weight.copy_(torch.linspace(0.5, 2, channels))
+        ours.bias.copy_(torch.linspace(-1, 1, channels))
+    torchs = nn.GroupNorm(ours.num_groups, channels)
+    torchs.load_state_dict(ours.state_dict())
+    images = torch.randn(3, channels, 5, 7, generator=torch.Generator().manual_seed(0)) + 2
+    inputs = [images.contiguous(memory_format=layout).requires_grad_() for _ in range(2)]
+    found, expected = (norm(each) for norm, each in zip((ours, torchs), inputs, strict=True))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert found.is_contiguous(memory_format=layout), "what follows is as fast as before"
+    towards = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    for outputs in (found, expected):
+        outputs.backward(towards)
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, atol=1e-5, rtol=1e-4)
+    for name in ("weight", "bias"):
+        torch.testing.assert_close(getattr(ours, name).grad, getattr(torchs, name).grad, atol=1e-4, rtol=1e-4)
 
 
 def test_weights_depend_on_the_seed_alone() -> None:
