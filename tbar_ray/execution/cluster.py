@@ -9,10 +9,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 import ray
 from ray._private import ray_constants
+from ray._private import utils as ray_utils
 
 from tbar_ray.errors import SpecError, TbarError, first_line
 from tbar_ray.execution.fitting import misfit, nodes
@@ -28,6 +30,9 @@ LONGEST = 16
 LOOPBACK = "127.0.0.1"
 SEVERAL_MACHINES = "ENABLE_RAY_CLUSTER"
 """Ray's setting that nodes on other machines may join, which is read from the environment when Ray is imported."""
+DASHBOARD_LACKS = "get_dashboard_dependency_error"
+"""Ray's function that says what the dashboard needs and this environment lacks."""
+NO_DASHBOARD: Final = ImportError("a local Ray has no dashboard")
 ATTEMPTS = 3
 """Starts of a local Ray on a machine that is too busy for Ray's own patience, 30 s."""
 OTHERS = (
@@ -186,14 +191,23 @@ def _start(folder: Path, cpus: int) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Let a Ray that is started be of one machine, as it is by default on macOS and Windows.
+    """Let a Ray that is started be of one machine, as it is by default on macOS and Windows, and without a dashboard.
 
     Its services listen on loopback alone then. Otherwise Ray replaces 127.0.0.1 by the network card's address, and at
-    any other one, 127.0.0.2 among them, they listen on all interfaces.
+    any other one, 127.0.0.2 among them, they listen on all interfaces. And the agent beside the raylet, on which the
+    raylet's start waits for seconds, loads nothing of what serves the dashboard, as it does where the packages of
+    `ray[default]` are missing.
     """
-    before = getattr(ray_constants, SEVERAL_MACHINES, True)
-    setattr(ray_constants, SEVERAL_MACHINES, False)
+    with _as_if(ray_constants, SEVERAL_MACHINES, False), _as_if(ray_utils, DASHBOARD_LACKS, lambda: NO_DASHBOARD):
+        yield
+
+
+@contextmanager
+def _as_if(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    """Give a name of one of Ray's modules another value for a while; a Ray that has no such name ignores it."""
+    before = getattr(module, name, None)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        setattr(ray_constants, SEVERAL_MACHINES, before)
+        setattr(module, name, before)

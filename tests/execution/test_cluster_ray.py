@@ -29,8 +29,10 @@ def test_it_has_a_folder_leaves_nothing_and_sigterm_stays_as_it_was() -> None:
             assert signal.getsignal(signal.SIGTERM) is handler
             (folder,) = [made for made in own_folders() if made not in others]
             assert (folder / "session_latest" / "logs").is_dir()
-            names = {process.name() for process in processes_of([folder])}
-            assert {"raylet", "gcs_server"} <= names
+            processes = {process.name(): process for process in processes_of([folder])}
+            assert {"raylet", "gcs_server"} <= processes.keys()
+            (agent,) = [w for w in processes["raylet"].cmdline() if w.startswith("--dashboard_agent_command=")]
+            assert "--minimal" in agent, "the start does not wait for what serves a dashboard"
         assert own_folders() == others
         assert list(processes_of([folder])) == []
         assert signal.getsignal(signal.SIGTERM) is handler
