@@ -114,7 +114,7 @@ class Lease:
                 f"store {self._store.url}: {path} cannot be read, so that nobody can tell whether "
                 f"{self._folder} is being run; if it is not, take it over with --force"
             )
-        if not self._force and is_alive(self._store, path, held):
+        if not self._force and holder_runs(self._store, path, held):
             since = time.strftime("%H:%M:%S", time.localtime(held.get("since", 0)))
             share = _share_of(path.rsplit("/", 1)[-1])
             what = self._folder if share is None else f"share {share[0]}/{share[1]} of {self._folder}"
@@ -153,7 +153,7 @@ def holder(store: Store, path: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
-def is_alive(store: Store, path: str, held: dict[str, Any]) -> bool:
+def holder_runs(store: Store, path: str, held: dict[str, Any]) -> bool:
     """Whether the launch that holds a lease still runs; takes seconds where only watching tells."""
     mine = process_identity()
     if held.get("machine") == mine["machine"]:
@@ -172,7 +172,7 @@ def running_campaigns(store: Store) -> list[str]:
     for name in store.list_folder("campaigns"):
         for fingerprint in store.list_folder(f"campaigns/{name}"):
             leases = ((path, holder(store, path)) for path, _ in _leases(store, f"campaigns/{name}/{fingerprint}"))
-            if any(held is not None and is_alive(store, path, held) for path, held in leases):
+            if any(held is not None and holder_runs(store, path, held) for path, held in leases):
                 found.append(f"{name}/{fingerprint}")
     return found
 
