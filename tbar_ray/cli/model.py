@@ -9,18 +9,21 @@ from typing import Annotated
 import typer
 
 from tbar_ray.cli.model_arithmetic import merge, negate
+from tbar_ray.cli.model_compare import compare
 from tbar_ray.cli.model_convert import convert
 from tbar_ray.cli.model_inspect import inspect
 from tbar_ray.cli.options import local_folder, local_path
 
 app = typer.Typer(
-    help="Inspect, convert and combine checkpoints; list the weights that come with the package, or pack new weights.",
+    help="Inspect, convert, combine and compare checkpoints; list the weights that come with the package, or pack new "
+    "ones.",
     no_args_is_help=True,
 )
 app.command()(inspect)
 app.command()(convert)
 app.command()(negate)
 app.command()(merge)
+app.command()(compare)
 
 
 @app.command("list")

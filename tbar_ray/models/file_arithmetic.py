@@ -76,7 +76,7 @@ def merge(base: Path, additions: Sequence[Addition], out: Path) -> list[str]:
         CheckpointError: as `negate`.
     """
     start = LazyCheckpoint(base)
-    read = [_addition(addition.path, start) for addition in additions]
+    read = [read_change(addition.path, start) for addition in additions]
     share = 1 / max(1.0, sum(abs(addition.weight) for addition in additions))
 
     def moved(name: str, piece: Sequence[Tensor]) -> Tensor:
@@ -93,8 +93,12 @@ def merge(base: Path, additions: Sequence[Addition], out: Path) -> list[str]:
     return _write(start, [tensors for tensors, _ in read], moved, out)
 
 
-def _addition(path: Path, base: LazyCheckpoint) -> tuple[State, bool]:
-    """What is added, and whether it is a vector; of a vector only the tensors that are not zero."""
+def read_change(path: Path, base: LazyCheckpoint) -> tuple[State, bool]:
+    """A model or a vector, and whether it is a vector; of a vector only the tensors that are not zero.
+
+    Raises:
+        CheckpointError: if it is refused, or its names, shapes or types are not the base's.
+    """
     if path.suffix == ".safetensors" and path.is_file():
         tensors, metadata = load_safetensors(path)
         if UNMOVED in metadata:

@@ -97,6 +97,23 @@ def test_negate_and_merge_write_the_sum(tmp_path: Path) -> None:
     torch.testing.assert_close(load_state_dict(out)["ln_final.bias"], base["ln_final.bias"] + 0.2)
 
 
+def test_compare_tells_lengths_and_angles_by_part(tmp_path: Path) -> None:
+    base = snapshot(direct(RESNET))
+    there = {name: value + 0.25 if name == "visual.conv1.weight" else value for name, value in base.items()}
+    back = {name: value - 0.25 if name == "visual.conv1.weight" else value for name, value in base.items()}
+    for name, state in (("b", base), ("t", there), ("u", back)):
+        save_state_dict(state, tmp_path / f"{name}.safetensors")
+    b, t, u = (tmp_path / f"{name}.safetensors" for name in ("b", "t", "u"))
+    result = run("compare", b, t, u)
+    assert result.exit_code == 0, result.output
+    (line,) = [line.split() for line in result.stdout.splitlines() if "visual.conv1 " in line]
+    assert line[-2:] == ["-1.00", "-1.00"]
+    assert "moved by neither" in result.stdout
+    told = json.loads(run("compare", b, t, u, "--json").stdout)
+    assert (told[-1]["part"], told[-1]["cosine"]) == ("all", pytest.approx(-1))
+    assert "τ" not in run("compare", b, b, b).stdout
+
+
 @pytest.mark.parametrize("text", ["m.pt", "m.pt=", "m.pt=much", "m.pt=nan", "=1e999"])
 def test_what_is_no_addition_is_refused(text: str, tmp_path: Path) -> None:
     error = run("merge", tmp_path / "b", "--add", text, "--out", tmp_path / "out").exception

@@ -627,6 +627,12 @@ NUMERIC: tuple[Mutant, ...] = (
         "tests/models/test_file_arithmetic.py",
     ),
     Mutant(
+        "tbar_ray/models/file_comparison.py",
+        "tensors[name], origin[name])",
+        "tensors[name], here)",
+        "tests/models/test_file_comparison.py",
+    ),
+    Mutant(
         "tbar_ray/models/inspection/pickles.py",
         "for name in self.names if not is_expected(name)",
         "for name in self.names if not name",
