@@ -42,14 +42,15 @@ def text_of(cells: Iterable[Cell]) -> str:
 
 
 def merged(earlier: Sequence[Cell], newer: Sequence[Cell]) -> list[Cell]:
-    """Each cell once: the one computed last, of the same trial the one that knows A_post, else that of `newer`.
+    """Each cell once: the one computed last, else that of `newer`.
 
-    One that is missing replaces none that was measured.
+    One that is missing replaces none that was measured. The same trial may be computed again, in another store: of its
+    lines one that knows A_post is kept.
     """
     found = {cell.key: cell for cell in earlier}
     for cell in newer:
         known = found.get(cell.key)
-        if known is None or _age(cell) >= _age(known):
+        if known is None or _replaces(cell, known):
             found[cell.key] = cell
     return sorted(found.values(), key=lambda cell: cell.key)
 
@@ -60,8 +61,10 @@ def told(cell: Cell) -> str:
     return f"{cell.method} on {cell.attack}, seed {cell.seed} ({cell.data}{found})"
 
 
-def _age(cell: Cell) -> tuple[bool, float, bool]:
-    return cell.is_measured, cell.ended or 0.0, cell.after is not None
+def _replaces(cell: Cell, known: Cell) -> bool:
+    if cell.fingerprint == known.fingerprint and (cell.after is None) != (known.after is None):
+        return cell.after is not None
+    return (cell.is_measured, cell.ended or 0.0) >= (known.is_measured, known.ended or 0.0)
 
 
 def _cell(line: str, place: str) -> Cell:
