@@ -21,12 +21,17 @@ def leaderboard_markdown(cells: Sequence[Cell]) -> str:
     boards = [board for board in boards_of(cells) if board.measured]
     parts = ["# Leaderboard as a table", *map(escape, headline(boards_of(cells)))]
     if boards:
-        parts += [f"## The best {BEST}", _capital(boards[0].title), _table(boards[0], SHORT, BEST)]
+        parts += [f"## The best {BEST}", _capital(boards[0].title), short_table(boards[0])]
     for board in boards:
         parts += [f"## {_capital(board.title)}", escape(coverage(board))]
         parts += [escape(f"Ranking {ranking.rule.name}: {ranked(ranking)}") for ranking in board.rankings]
         parts.append(_table(board, WHOLE))
     return "\n\n".join(parts) + "\n"
+
+
+def short_table(board: Board) -> Markdown:
+    """A board's best methods, which README.md shows as well."""
+    return _table(board, SHORT, BEST)
 
 
 def _capital(text: str) -> Markdown:
