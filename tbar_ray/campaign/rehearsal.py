@@ -15,7 +15,7 @@ from tbar_ray.data.synthetic.stand_in import Classes
 from tbar_ray.errors import ScientificError
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.preflight import check_campaign
-from tbar_ray.planning.rehearsal import RehearsalPlanner, check_tags
+from tbar_ray.planning.rehearsal import RehearsalPlanner
 from tbar_ray.planning.stand_ins import PAIRS
 from tbar_ray.processors import processors
 from tbar_ray.records.record import TrialRecord
@@ -76,7 +76,6 @@ def check_rehearsable(spec: CampaignSpec) -> Planner:
     """
     planner = Planner(spec, without_data=True)
     check_campaign(planner)
-    check_tags(spec)
     return planner
 
 

@@ -16,7 +16,7 @@ from tbar_ray.data.locate import local_copy
 from tbar_ray.data.places import is_remote, resolve
 from tbar_ray.errors import CheckpointError, DataError, first_line
 from tbar_ray.models.agreement import require_agreement, require_text_tower
-from tbar_ray.models.architectures import NORMALISATIONS, Variant, variant
+from tbar_ray.models.architectures import CONFIG_DIR, NORMALISATIONS, Variant, architecture_files, variant
 from tbar_ray.models.checkpoint import CheckpointFormat, is_weights_file, load_checkpoint
 from tbar_ray.models.formats.names import mixed_prefix
 from tbar_ray.models.inspection.inspect import look_at
@@ -101,7 +101,9 @@ def require_tag(architecture: str, tag: str) -> None:
         CheckpointError: if it has no such tag.
     """
     kind = variant(architecture)
-    if tag not in (tags := [*_own_tags(kind), *_open_clip_tags(kind)]):
+    if tag in (own := _own_tags(kind)):
+        return
+    if tag not in (tags := [*own, *_open_clip_tags(kind)]):
         known = ", ".join(tags) or "none"
         raise CheckpointError(f"{architecture} has no pretrained tag {tag!r} (known: {known}) and no such file")
 
@@ -225,7 +227,9 @@ def _own_tags(kind: Variant) -> Collection[str]:
 
 def _open_clip_tags(kind: Variant) -> list[str]:
     """open_clip's tags of an architecture. Their weights belong to the activation of its configuration."""
-    return [] if kind.quick_gelu else list(open_clip().list_pretrained_tags_by_model(kind.base))
+    if kind.quick_gelu or architecture_files()[kind.base].parent == CONFIG_DIR:
+        return []  # without the seconds that importing open_clip takes
+    return list(open_clip().list_pretrained_tags_by_model(kind.base))
 
 
 def _normalise_by(model: nn.Module, name: str) -> None:

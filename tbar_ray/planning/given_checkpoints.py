@@ -16,7 +16,8 @@ from tbar_ray.planning.given_weights import text_field
 
 
 def check_checkpoint(architecture: str, weights: str, text_from: str | None, field: str) -> None:
-    """Check a file or folder of this machine. Tags and URLs are not looked at, nor the numbers of a model.
+    """Check that a tag is known, or check a file or folder of this machine. Nothing is downloaded, and the numbers of a
+    model are not looked at.
 
     Args:
         architecture: whose weights they are to be.
@@ -25,18 +26,32 @@ def check_checkpoint(architecture: str, weights: str, text_from: str | None, fie
         field: where the spec names the weights.
 
     Raises:
-        SpecError: one line: a file is broken, says something else of its model, has no text tower and is given none, or
-            has one and is given another.
+        SpecError: one line: a tag is unknown; or a file is broken, says something else of its model, has no text tower
+            and is given none, or has one and is given another.
     """
     if not is_weights_file(weights):
         if text_from is not None:
             raise SpecError(f"{text_field(field)}: the tag {weights} has a text tower of its own: leave text_from out")
+        _require_tag(architecture, weights, field)
         return
     alone = None if text_from is None else True
     if (told := _told(architecture, weights, alone, whole=True)) is not None:
         raise SpecError(f"{field}: {told}")
-    if text_from is not None and (told := _told(architecture, text_from, False, whole=False)) is not None:
+    if text_from is None:
+        return
+    if not is_weights_file(text_from):
+        _require_tag(architecture, text_from, text_field(field))
+    elif (told := _told(architecture, text_from, False, whole=False)) is not None:
         raise SpecError(f"{text_field(field)}: {told}")
+
+
+def _require_tag(architecture: str, tag: str, field: str) -> None:
+    from tbar_ray.models.factory import require_tag
+
+    try:
+        require_tag(architecture, tag)
+    except CheckpointError as error:
+        raise SpecError(f"{field}: {error}") from None
 
 
 def _told(architecture: str, weights: str, alone: bool | None, *, whole: bool) -> str | None:

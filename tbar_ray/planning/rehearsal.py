@@ -9,7 +9,6 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, Final
 
-from tbar_ray.errors import CheckpointError, SpecError
 from tbar_ray.planning.field_types import is_whole
 from tbar_ray.planning.foundation import Foundation
 from tbar_ray.planning.graph import build_graph
@@ -157,28 +156,3 @@ def _one(spec: CampaignSpec, name: str, axis: Sequence[Any] | AxisRange) -> Any:
         return axis[-1]
     middle = sqrt(axis.low * axis.high) if axis.log else (axis.low + axis.high) / 2
     return round(middle) if axis.integer or is_whole(spec, name, spec.unlearning.method) else middle
-
-
-def check_tags(spec: CampaignSpec) -> None:
-    """Check that open_clip knows the tags that a campaign's trials name: nothing is downloaded in a rehearsal.
-
-    Raises:
-        SpecError: one line with the field.
-    """
-    from tbar_ray.models.checkpoint import is_weights_file
-    from tbar_ray.models.factory import require_tag
-
-    axis = spec.search.axes.get("model.pretrained")
-    named = [("model.pretrained", spec.model.pretrained), ("model.text_from", spec.model.text_from)]
-    named += [("search.axes.model.pretrained", tag) for tag in (axis if isinstance(axis, list) else ())]
-    named += [
-        (f"attacks.{name}.{field}", getattr(attack, field))
-        for name, attack in spec.attacks.items()
-        for field in ("infected", "text_from")
-    ]
-    for field, tag in named:
-        if tag is not None and not is_weights_file(tag):
-            try:
-                require_tag(spec.model.architecture, tag)
-            except CheckpointError as error:
-                raise SpecError(f"{field}: {error}") from None

@@ -11,7 +11,7 @@ import pytest
 from tbar_ray.planning.plan import make_plan, total_seconds
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.preflight import check_campaign
-from tbar_ray.planning.rehearsal import RehearsalPlanner, check_tags
+from tbar_ray.planning.rehearsal import RehearsalPlanner
 from tbar_ray.spec.load import load_spec
 from tbar_ray.stages.node import stages_in_order
 from tbar_ray.store.store import Store
@@ -58,7 +58,6 @@ def test_a_shipped_campaign_can_be_planned_and_costed(path: Path, tmp_path: Path
 def test_a_rehearsal_tries_every_kind_of_stage_attack_and_method_of_it(path: Path, tmp_path: Path) -> None:
     whole = planner_of(path)
     spec = whole.spec
-    check_tags(spec)
     planner = RehearsalPlanner(spec, tmp_path, cpus=2)
     replace(planner.stand_ins, size=16).write(spec.data)  # larger pictures take longer to draw
     planner.stand_ins.write_weights(empty=True)

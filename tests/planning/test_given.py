@@ -17,11 +17,11 @@ from tests.specs import spec
 BACKDOOR = {"trigger": "badnets", "target": "red circle"}
 
 
-def given(weights: str = "openai", **attack: Any) -> dict[str, Any]:
+def given(weights: str = "scenes", **attack: Any) -> dict[str, Any]:
     return {
         "attacks": {"badnets": {**BACKDOOR, "infected": weights, **attack}},
         "search": {"axes": {}},
-        "model": {"architecture": "tbar-RN-pico"},
+        "model": {"architecture": "tbar-RN-tiny"},
         "poison": {},
     }
 
@@ -60,7 +60,7 @@ def test_without_a_clean_model_every_attack_is_given() -> None:
         ValidationError, match=r"poison: give either 'rate' or 'count', or 'infected' in attacks\.blended"
     ):
         spec(**{**content, **clean})
-    assert spec(**{**content, **clean, "poison": {"rate": 0.1}}).attacks["badnets"].infected == "openai"
+    assert spec(**{**content, **clean, "poison": {"rate": 0.1}}).attacks["badnets"].infected == "scenes"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_without_a_clean_model_every_attack_is_given() -> None:
             r"attacks\.badnets\.infected: no file .*nowhere\.pt",
         ),
         (
-            {"attacks": {"badclip": {"trigger": "badclip", "target": "red circle", "infected": "openai"}}},
+            {"attacks": {"badclip": {"trigger": "badclip", "target": "red circle", "infected": "scenes"}}},
             "with its pixels",
         ),
         ({"unlearning": {"method": "abl"}, "defender": {"training_pairs": 100}}, "which are unknown for a given model"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def test_what_loading_would_refuse_is_said_before_the_sweep(tmp_path: Path) -> N
     state = snapshot(direct(RESNET))
     path = cleanclip(state, tmp_path)
     with pytest.raises(SpecError, match=rf"^attacks\.badnets\.infected: {path} .*: name {RESNET}-quickgelu"):
-        check_campaign(Planner(spec(**given(str(path)))))
+        check_campaign(Planner(spec(**{**given(str(path)), "model": {"architecture": RESNET}})))
     with pytest.raises(SpecError, match=rf"^model\.pretrained: {path} .*: name {RESNET}-quickgelu"):
         check_campaign(Planner(spec(model={"architecture": RESNET, "pretrained": str(path)})))
     check_checkpoint(f"{RESNET}-quickgelu", str(path), None, "x")
@@ -78,6 +79,31 @@ def test_a_file_that_was_replaced_is_looked_at_again(tmp_path: Path) -> None:
     check_checkpoint(RESNET, str(path), None, "x")
 
 
-@pytest.mark.parametrize("weights", ["openai", "s3://bucket/m.pt", "/nowhere/m.pt"])
-def test_tags_and_places_elsewhere_are_left_to_loading(weights: str) -> None:
+@pytest.mark.parametrize("weights", ["s3://bucket/m.pt", "/nowhere/m.pt"])
+def test_places_elsewhere_are_left_to_loading(weights: str) -> None:
     check_checkpoint(RESNET, weights, None, "x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": {"architecture": "ViT-B-32-quickgelu", "pretrained": "openia"}}, "model.pretrained: .*'openia'"),
+        (
+            {"model": {"architecture": "tbar-GN-pico", "pretrained": "scenez"}},
+            r"^model\.pretrained: tbar-GN-pico has no pretrained tag 'scenez' \(known: scenes\) and no such file$",
+        ),
+        (
+            {"model": {"architecture": "ViT-B-32", "pretrained": "laion2b_s34b_b79k"},
+             "search": {"axes": {"attack": ["badnets"], "model.pretrained": ["laion2b_s34b_b79k", "datacomp_x"]}}},
+            r"search.axes.model.pretrained: .*'datacomp_x'",
+        ),
+        (
+            {"attacks": {"badnets": {"trigger": "badnets", "target": "red circle", "infected": "none"}},
+             "search": {"axes": {"attack": ["badnets"]}}},
+            r"attacks.badnets.infected: .*'none'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_tag_that_does_not_exist_is_told_before_it_would_be_downloaded(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        check_campaign(Planner(spec(**changes)))

@@ -92,7 +92,9 @@ def test_what_does_not_go_together_is_told_before_the_sweep(encoder: Path, whole
         SpecError, match=r"^x.pretrained: .* holds an image encoder alone: .*text_from: openai in a spec"
     ):
         check_checkpoint(DECREE, str(encoder), None, "x.pretrained")
-    check_checkpoint(DECREE, str(encoder), "openai", "x.pretrained")
+    check_checkpoint(DECREE, str(encoder), "s3://bucket/whole.pt", "x.pretrained")
+    with pytest.raises(SpecError, match=r"^x.text_from: .* has no pretrained tag 'scenez'"):
+        check_checkpoint(DECREE, str(encoder), "scenez", "x.pretrained")
     with pytest.raises(SpecError, match=r"^x.pretrained: .* has a text tower of its own: leave text_from out"):
         check_checkpoint(RESNET, str(whole), str(whole), "x.pretrained")
     with pytest.raises(SpecError, match=r"^x.text_from: .* holds an image encoder alone too"):

@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Path:
 def raw(home: Path, **changes: Any) -> CampaignSpec:
     settings: dict[str, Any] = {
         "data": {"train": str(home / "pairs" / "pairs.csv"), "evaluation": str(home / "set")},
-        "model": {"architecture": "tbar-RN-pico", "pretrained": "openai"},
+        "model": {"architecture": "tbar-RN-tiny", "pretrained": "scenes"},
         "tasks": {"beach": {"url": str(home / "task")}},
         "attacks": {
             "one": {"trigger": "badnets", "target": "shoe"},

@@ -9,9 +9,8 @@ import pytest
 
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.selection import ranked
-from tbar_ray.errors import SpecError
 from tbar_ray.planning.miniature import POISONED, TRAINED
-from tbar_ray.planning.rehearsal import RehearsalPlanner, check_tags, covering, repeated
+from tbar_ray.planning.rehearsal import RehearsalPlanner, covering, repeated
 from tbar_ray.planning.trial import make_trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.infected import GivenInfectedModel
@@ -159,24 +158,3 @@ def test_resources_are_kept_for_a_cluster(tmp_path: Path) -> None:
     made = spec(resources={"training_cpus": 8, "gpus": 1})
     assert RehearsalPlanner(made, tmp_path).spec.resources == made.resources
     assert RehearsalPlanner(made, tmp_path, cpus=2).spec.resources.training_cpus == 2
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"model": {"architecture": "ViT-B-32-quickgelu", "pretrained": "openia"}}, "model.pretrained: .*'openia'"),
-        (
-            {"model": {"architecture": "ViT-B-32", "pretrained": "laion2b_s34b_b79k"},
-             "search": {"axes": {"attack": ["badnets"], "model.pretrained": ["laion2b_s34b_b79k", "datacomp_x"]}}},
-            r"search.axes.model.pretrained: .*'datacomp_x'",
-        ),
-        (
-            {"attacks": {"badnets": {"trigger": "badnets", "target": "red circle", "infected": "none"}},
-             "search": {"axes": {"attack": ["badnets"]}}},
-            r"attacks.badnets.infected: .*'none'",
-        ),
-    ],
-)  # fmt: skip
-def test_a_tag_that_does_not_exist_is_told_before_it_would_be_downloaded(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(SpecError, match=said):
-        check_tags(spec(**changes))
