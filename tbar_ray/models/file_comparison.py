@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import reduce
 from math import sqrt
 from pathlib import Path
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from tbar_ray.models.file_arithmetic import read_change
@@ -58,6 +59,9 @@ class _Sums:
         self.second += float(v @ v)
         self.product += float(u @ v)
 
+    def plus(self, other: _Sums) -> _Sums:
+        return _Sums(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
     def told(self, part: str) -> PartComparison:
         whole, lengths = sqrt(self.base), sqrt(self.first) * sqrt(self.second)
         return PartComparison(
@@ -94,12 +98,12 @@ def compare(base: Path, first: Path, second: Path, second_base: Path | None = No
             continue
         here = start[name]
         u, v = (
-            (tensors[name] if name in tensors else here * 0) if is_vector else _difference(tensors[name], origin[name])
+            tensors.get(name, torch.zeros_like(here)) if is_vector else _difference(tensors[name], origin[name])
             for (tensors, is_vector), origin in zip(changes, (start, other), strict=True)
         )
-        for part in (part_of(name), WHOLE):
-            parts.setdefault(part, _Sums()).add(here, u, v)
-    return list(_in_order(parts))
+        parts.setdefault(part_of(name), _Sums()).add(here, u, v)
+    whole = reduce(_Sums.plus, parts.values(), _Sums())
+    return [*(sums.told(part) for part, sums in parts.items()), whole.told(WHOLE)]
 
 
 def _difference(end: Tensor, start: Tensor) -> Tensor:
@@ -116,12 +120,3 @@ def part_of(name: str) -> str:
         if word[-1:].isdigit():
             return ".".join(places[:place])
     return ".".join(places[:-1]) or name
-
-
-def _in_order(parts: dict[str, _Sums]) -> Iterator[PartComparison]:
-    """Every part, the whole model last."""
-    whole = parts.pop(WHOLE, None)
-    for part, sums in parts.items():
-        yield sums.told(part)
-    if whole is not None:
-        yield whole.told(WHOLE)
