@@ -14,7 +14,7 @@ from torch import Tensor
 from tbar_ray.models.file_arithmetic import read_change
 from tbar_ray.models.lazy_checkpoint import LazyCheckpoint
 from tbar_ray.models.merging import is_statistic
-from tbar_ray.models.task_vector import require_alike
+from tbar_ray.models.task_vector import State, require_alike
 
 WHOLE: Final = "all"
 """The part that is the whole model."""
@@ -89,8 +89,10 @@ def compare(base: Path, first: Path, second: Path, second_base: Path | None = No
         CheckpointError: if a checkpoint is refused, or names, shapes or types differ.
     """
     start = LazyCheckpoint(base)
-    other = start if second_base is None else LazyCheckpoint(second_base)
-    require_alike(start.about, other.about, f"{base} and {second_base}")
+    other = start
+    if second_base is not None:
+        other = LazyCheckpoint(second_base)
+        require_alike(start.about, other.about, f"{base} and {second_base}")
     changes = read_change(first, start), read_change(second, other)
     parts: dict[str, _Sums] = {}
     for name, about in start.about.items():
@@ -98,7 +100,7 @@ def compare(base: Path, first: Path, second: Path, second_base: Path | None = No
             continue
         here = start[name]
         u, v = (
-            tensors.get(name, torch.zeros_like(here)) if is_vector else _difference(tensors[name], origin[name])
+            _moved(name, tensors, None if is_vector else origin, here)
             for (tensors, is_vector), origin in zip(changes, (start, other), strict=True)
         )
         parts.setdefault(part_of(name), _Sums()).add(here, u, v)
@@ -106,8 +108,11 @@ def compare(base: Path, first: Path, second: Path, second_base: Path | None = No
     return [*(sums.told(part) for part, sums in parts.items()), whole.told(WHOLE)]
 
 
-def _difference(end: Tensor, start: Tensor) -> Tensor:
-    return end.double() - start.double()  # of half precision too, whose own difference would be rounded
+def _moved(name: str, tensors: State, origin: State | None, like: Tensor) -> Tensor:
+    """How far a tensor moved: from its origin, or, of a vector, what it says; it leaves out what stays."""
+    if origin is not None:
+        return tensors[name].double() - origin[name].double()  # half precision's own difference would be rounded
+    return tensors[name] if name in tensors else torch.zeros_like(like)
 
 
 def part_of(name: str) -> str:

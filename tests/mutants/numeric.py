@@ -628,8 +628,8 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/models/file_comparison.py",
-        "tensors[name], origin[name])",
-        "tensors[name], here)",
+        "origin[name].double()",
+        "like.double()",
         "tests/models/test_file_comparison.py",
     ),
     Mutant(
