@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
@@ -13,6 +14,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.run_parameters import Parameters
+from tbar_ray.tracking.same_row import write_beside_others
 
 ItemT = TypeVar("ItemT")
 MOST_AT_ONCE = 1000
@@ -51,17 +53,21 @@ class RunWriter:
         """Write to a run, in as few requests as the server allows."""
         few, *rest = _portions([Param(name, value) for name, value in parameters.items()], PARAMETERS_AT_ONCE)
         first, *more = _portions(list(metrics), MOST_AT_ONCE - len(few) - len(tags))
-        self._client.log_batch(run_id, metrics=first, params=few, tags=tags)
+        self._batch(run_id, metrics=first, params=few, tags=tags)
         for metric in more:
-            self._client.log_batch(run_id, metrics=metric)
+            self._batch(run_id, metrics=metric)
         for params in rest:
-            self._client.log_batch(run_id, params=params)
+            self._batch(run_id, params=params)
 
     def add_parameters(self, run_id: str, parameters: Parameters, known: Mapping[str, str]) -> None:
         """Write the parameters that a run does not have: one that it has never changes."""
         missing = {name: value for name, value in parameters.items() if name not in known}
         if missing:
             self.log(run_id, [], missing)
+
+    def _batch(self, run_id: str, **rows: Sequence[object]) -> None:
+        # the server looks for a run's parameters and then inserts them: other launches may insert theirs in between
+        write_beside_others(partial(self._client.log_batch, run_id, **rows))
 
     def attach(self, run: OwnRun, name: str, content: Any) -> None:
         """Attach a JSON file; the client's `log_dict` would ask for the run's artifact URI again."""

@@ -16,7 +16,8 @@ TOLD: Final = ("UniqueViolation", "UNIQUE constraint failed", "Duplicate entry",
 def write_beside_others(write: Callable[[], object]) -> None:
     """Write what another launch may write at the same moment: the database takes one of the two, the other tries again.
 
-    MLflow looks for an experiment's tag and inserts it if there is none, so that two of its requests may both insert.
+    MLflow looks for a row (an experiment's tag, a run's parameter) and inserts it if there is none, so that two of its
+    requests may both insert.
 
     Raises:
         MlflowException: another one than of a row that is there, or that one again and again.

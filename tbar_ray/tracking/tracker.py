@@ -120,7 +120,7 @@ class Tracker:
         if self._spec.description:
             told[DESCRIPTION] = redact(self._spec.description)
             self._tag_experiment(DESCRIPTION, told[DESCRIPTION])
-        self._client.log_batch(self.parent_id, tags=[RunTag(name, value) for name, value in told.items()])
+        self._writer.log(self.parent_id, [], {}, [RunTag(name, value) for name, value in told.items()])
         self._writer.add_parameters(self.parent_id, parameters_of_campaign(self._spec), known=run.data.params)
         self._client.log_dict(self.parent_id, redact_all(self._spec.model_dump(mode="json")), "spec.json")
         view = {
@@ -206,7 +206,7 @@ class Tracker:
     def finish(self, status: str | None, summary: Mapping[str, float]) -> None:
         """Close the parent run: FINISHED, FAILED or KILLED; None leaves it as it is, since other launches go on."""
         now = int(time.time() * 1000)
-        self._client.log_batch(self.parent_id, [Metric(name, value, now, 0) for name, value in summary.items()])
+        self._writer.log(self.parent_id, [Metric(name, value, now, 0) for name, value in summary.items()], {})
         if status is not None:
             self.close(status)
 
