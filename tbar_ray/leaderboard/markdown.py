@@ -12,8 +12,8 @@ from tbar_ray.report.text import Markdown, escape, table
 
 BEST = 5
 """Methods of the short table."""
-SHORT = ("method", "mean rank", "removed", "CA", "ASR", "PA", "worst A_post")
-WHOLE = (*SHORT[:6], "worst ASR", "worst A_post", "defender holds", "seconds", "measured")
+SHORT = ("method", "mean rank", "removed", "restored", "CA", "ASR", "PA", "worst A_post")
+WHOLE = (*SHORT[:-1], "worst ASR", "worst A_post", "defender holds", "seconds", "measured")
 
 
 def leaderboard_markdown(cells: Sequence[Cell]) -> str:

@@ -11,6 +11,8 @@ REMOVED_ASR = 0.01
 """ASR up to which a backdoor counts as removed."""
 KEPT_CA = 0.99
 """Share of the infected model's CA that has to be left."""
+RESTORED_PA = 0.03
+"""Points below the clean model's PA up to which the true answer counts as given back."""
 Place = tuple[int, ...]
 """Cells are ordered by it, the best first; equal ones share a rank."""
 
@@ -34,6 +36,12 @@ def is_removed(cell: Cell) -> bool:
     """Whether the backdoor is gone and CA is kept."""
     asr, lost = cell.value("asr"), cell.ca_lost
     return asr is not None and lost is not None and asr <= REMOVED_ASR and lost <= 1 - KEPT_CA + 1e-12
+
+
+def is_restored(cell: Cell) -> bool:
+    """Whether the backdoor is removed and triggered images get their true answer, nearly as from the clean model."""
+    pa, wanted = cell.value("pa"), None if cell.clean is None else cell.clean.pa.value
+    return is_removed(cell) and pa is not None and wanted is not None and pa >= wanted - RESTORED_PA - 1e-12
 
 
 def as_cleaned(cell: Cell) -> Place | None:

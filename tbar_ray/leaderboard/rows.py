@@ -39,6 +39,7 @@ SUMMARY_HEADS = (
     Shown("method"),
     Shown("mean rank", hint="as cleaned; – : not ranked, since cells are missing"),
     Shown("removed", hint="cells with ASR ≤ 1 % and CA kept ≥ 99 %, of those measured"),
+    Shown("restored", hint="removed, and PA at most 3 points below the clean model's"),
     Shown("CA", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
     Shown("ASR", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
     Shown("PA", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
@@ -113,6 +114,7 @@ def _summary(found: Summary) -> Iterator[Shown]:
     yield Shown(
         f"{found.removed} of {found.measured}{none}", found.removed / found.measured if found.measured else None
     )
+    yield Shown(f"{found.restored} of {found.measured}", found.restored / found.measured if found.measured else None)
     for mean in (found.ca, found.asr, found.pa):
         yield _mean(mean)
     yield Shown(share(found.worst_asr), found.worst_asr)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tbar_ray.evaluation.bootstrap import Aggregate, aggregate
 from tbar_ray.leaderboard.cell import Cell, Held
-from tbar_ray.leaderboard.order import RULES, is_removed
+from tbar_ray.leaderboard.order import RULES, is_removed, is_restored
 from tbar_ray.leaderboard.ranking import Ranking, rank_methods
 from tbar_ray.records.cells import grouped
 
@@ -25,6 +25,7 @@ class Summary:
         rank, lasting_rank: mean rank as cleaned and after clean fine-tuning; None where it is not ranked.
         measured, cells: how many of its cells are measured, of how many.
         removed: in how many the backdoor is gone and CA kept.
+        restored: in how many triggered images get their true answer as well.
         no_model: in how many the method gave none.
         ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without
             any.
@@ -40,6 +41,7 @@ class Summary:
     measured: int
     cells: int
     removed: int
+    restored: int
     no_model: int
     ca: Aggregate | None
     asr: Aggregate | None
@@ -112,6 +114,7 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
         measured=len(known),
         cells=len(counted),
         removed=sum(map(is_removed, known)),
+        restored=sum(map(is_restored, known)),
         no_model=sum(cell.status in ("infeasible", "failed") for cell in known),
         ca=_over_attacks(known, "ca"),
         asr=_over_attacks(known, "asr"),

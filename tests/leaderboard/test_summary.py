@@ -16,11 +16,12 @@ def test_means_are_over_attacks_whose_seeds_are_averaged() -> None:
 
 def test_what_is_missing_or_tuned_on_counts_in_no_mean() -> None:
     cells = [
-        cell(attack="x", asr=0.0, a_post=0.2), missing(attack="y"), cell(attack="z", asr=0.9, tuned_on="attack"),
-        cell(attack="w", status="infeasible", cleaned=None), cell(attack="v", status="not taken", cleaned=None),
+        cell(attack="x", asr=0.0, pa=0.01, a_post=0.2), missing(attack="y"),
+        cell(attack="z", asr=0.9, tuned_on="attack"), cell(attack="w", status="infeasible", cleaned=None),
+        cell(attack="v", status="not taken", cleaned=None),
     ]  # fmt: skip
     (found,) = boards_of(cells)[0].methods
-    assert (found.measured, found.cells, found.removed, found.no_model) == (2, 4, 1, 1)
+    assert (found.measured, found.cells, found.removed, found.restored, found.no_model) == (2, 4, 1, 0, 1)
     assert found.worst_asr == 0
     assert found.a_post == (pytest.approx(0.2), 1)
     assert found.rank is None
