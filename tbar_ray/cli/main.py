@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 
@@ -26,6 +25,7 @@ from tbar_ray.cli.ui import ui
 from tbar_ray.cli.unlearn import unlearn
 from tbar_ray.errors import TbarError
 from tbar_ray.exit_codes import ExitCode
+from tbar_ray.processors import let_waiting_threads_sleep
 
 app = typer.Typer(
     name="tbar",
@@ -72,8 +72,7 @@ def _options(
 def main() -> None:
     """Run the command line; a `TbarError` becomes one line on stderr, another error a traceback."""
     replace_what_cannot_be_shown()
-    # torch's threads would spin while they wait for each other: beside other work two take four times as long then
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    let_waiting_threads_sleep()
     try:
         app()
     except TbarError as error:

@@ -18,12 +18,14 @@ from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, T
 from tbar_ray.execution.calls import Outcome
 from tbar_ray.execution.process_memory import forget_peak, peak_memory
 from tbar_ray.execution.process_samples import ProcessSamples
+from tbar_ray.processors import let_waiting_threads_sleep
 from tbar_ray.stages.lost import StageLostError, cause_of
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
 from tbar_ray.store.checkpoints import Checkpoints
 from tbar_ray.store.claim import ClaimedError, claimed
 from tbar_ray.store.store import Store
 
+let_waiting_threads_sleep()  # a worker of another node has the environment of `ray start`, not of the command line
 REPORT_EVERY = 0.5
 """Seconds between progress reports of one stage."""
 

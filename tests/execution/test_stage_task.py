@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +18,17 @@ from tbar_ray.execution.stage_task import REPORT_EVERY, compute, run_stage
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.store import Store
 from tests.execution.small_stages import Noted, Working
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")])
+def test_the_threads_of_a_worker_sleep_while_they_wait_unless_they_are_told_not_to(
+    given: dict[str, str], expected: str
+) -> None:
+    """A worker of another node imports this module, and torch only with its first stage, after which it is too late."""
+    code = "import os, sys, tbar_ray.execution.stage_task; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [expected, "False"]
 
 
 class Reports:
