@@ -39,6 +39,11 @@ def test_schema_model_configurations_weights_and_templates_are_in_the_wheel(whee
     assert data <= set(wheel.namelist())
 
 
+def test_the_wheel_is_small(wheel: ZipFile) -> None:
+    assert wheel.filename is not None
+    assert Path(wheel.filename).stat().st_size <= 20e6
+
+
 def test_the_wheel_has_the_version_of_the_package(wheel: ZipFile) -> None:
     (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     assert f"\nVersion: {__version__}\n" in wheel.read(metadata).decode()
