@@ -48,11 +48,11 @@ def import_(
         ),
     ] = None,
     caption_column: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="COLUMN",
             help="Caption: a column, or a text such as 'a photo of a {label}'. Default caption; of a folder, NAME.txt "
-            "or NAME.json beside NAME.jpg.",
+            "or NAME.json beside NAME.jpg. Given more than once, each row takes one of them, drawn by its key.",
             rich_help_panel=TABLE,
         ),
     ] = None,
@@ -159,7 +159,7 @@ def import_(
         raise SpecError("give OUT, a folder for the shards")
     table = open_table(source)
     columns = run.columns_of(
-        table, image_column, caption_column, label_column, key_column, tuple(keep or ()), evaluation
+        table, image_column, tuple(caption_column or ()), label_column, key_column, tuple(keep or ()), evaluation
     )
     options = ImportOptions(samples_per_shard, workers, on_error.value, run.images_of(without or ()), overwrite)
     if not evaluation:

@@ -25,18 +25,19 @@ from tbar_ray.exit_codes import ExitCode
 def columns_of(
     table: Table,
     image: str | None,
-    caption: str | None,
+    captions: tuple[str, ...],
     label: str | None,
     key: str | None,
     keep: tuple[str, ...],
     evaluation: bool,
 ) -> Columns:
     """What the options say, with defaults: those of a folder, or the names that CleanCLIP's CSV files have."""
+    caption, further = (captions[0], captions[1:]) if captions else (None, ())
     if table.is_folder:
-        return Columns(image or PATH, caption, label or (LABEL if evaluation else None), key, keep)
+        return Columns(image or PATH, caption, label or (LABEL if evaluation else None), key, keep, further)
     if evaluation and label is None:
         raise SpecError(f"name the class's column with --label-column; {table.place} has: {', '.join(table.columns)}")
-    return Columns(image or "image", caption or (None if evaluation else "caption"), label, key, keep)
+    return Columns(image or "image", caption or (None if evaluation else "caption"), label, key, keep, further)
 
 
 def images_of(places: Sequence[str]) -> frozenset[bytes]:

@@ -20,6 +20,7 @@ class Columns:
     Attributes:
         image: path of the image file, absolute or from the folder of images.
         caption: None: files beside the images (`NAME.txt`, `NAME.json`) have it.
+        further_captions: with these, each row takes one of all captions, drawn by its key.
         label: class; None if there is none.
         key: name of the sample; None: the number of its row.
         keep: columns that are written to the samples' metadata.
@@ -30,17 +31,25 @@ class Columns:
     label: str | None = None
     key: str | None = None
     keep: tuple[str, ...] = ()
+    further_captions: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Look whether two of them are the same.
 
+        The class may be one of several captions: pairs that name the class alone teach a model its name.
+
         Raises:
-            DataError: if image, caption and label are not different columns.
+            DataError: if image, caption and label are not different columns, or a caption is given twice.
         """
-        given = [(name, getattr(self, name)) for name in ("image", "caption", "label")]
+        captions = [caption for caption in (self.caption, *self.further_captions) if caption is not None]
+        if twice := next((caption for caption in captions if captions.count(caption) > 1), None):
+            raise DataError(f"caption: {twice!r} is given twice")
+        given = [("image", self.image), *(("caption", caption) for caption in captions), ("label", self.label)]
         known: dict[str, str] = {}
         for name, column in given:
-            if column is not None and column in known:
+            if column is None or (name == "label" and known.get(column) == "caption" and len(captions) > 1):
+                continue
+            if column in known:
                 raise DataError(f"{known[column]} and {name} are the same column, {column!r}; name another")
             known[column] = name
 

@@ -115,7 +115,9 @@ def content_of(table: Table, columns: Columns, place: str) -> str:
     Where it lies is no part of it.
     """
     samples = RawSamples.of(table, columns)
-    digest = hashlib.sha256(json.dumps([table.digest, samples.image, samples.text, samples.class_]).encode())
+    digest = hashlib.sha256(
+        json.dumps([table.digest, samples.image, *(samples.texts or [None]), samples.class_]).encode()
+    )
     for row in range(len(samples)):
         path = samples.path(row)
         beside = [path, path.with_suffix(".txt"), path.with_suffix(".json")] if table.is_folder else [path]

@@ -14,6 +14,7 @@ from tbar_ray.data.members import parse_caption, parse_metadata
 from tbar_ray.data.raw.columns import Columns, Field, Row, field
 from tbar_ray.data.raw.table import Table
 from tbar_ray.errors import DataError
+from tbar_ray.seeding import stable_hash
 
 _KEY = re.compile(r"[^./\\\s][^./\\]*")
 """A shard's reader takes what follows the first dot for the extension, and what precedes a slash for a folder."""
@@ -34,7 +35,7 @@ class RawSamples:
         keys: one a row, unique.
         rows: the fields.
         image: the path.
-        text: the caption; None: the files beside the image have it.
+        texts: the captions, of which each row takes one; without any, the files beside the image have it.
         class_: the class; None if there is none.
         keep: what is written to the metadata, by name.
     """
@@ -46,7 +47,7 @@ class RawSamples:
     keys: tuple[str, ...]
     rows: tuple[Row, ...]
     image: Field
-    text: Field | None
+    texts: tuple[Field, ...]
     class_: Field | None
     keep: Mapping[str, Field]
 
@@ -75,7 +76,11 @@ class RawSamples:
             keys=tuple(_keys(table, columns.key)),
             rows=table.rows,
             image=field("image", columns.image, table),
-            text=optional("caption", columns.caption),
+            texts=tuple(
+                field("caption", written, table)
+                for written in (columns.caption, *columns.further_captions)
+                if written is not None
+            ),
             class_=optional("label", columns.label),
             keep={name: field("keep", name, table) for name in columns.keep},
         )
@@ -115,12 +120,18 @@ class RawSamples:
             raise DataError(f"cannot read {self.named(i)}: {error.strerror or error}") from None
 
     def caption(self, i: int) -> str | None:
-        """Caption of sample `i`: its column's, else that of the files beside the image; None if absent or blank."""
+        """Caption of sample `i`: its column's, else that of the files beside the image; None if absent or blank.
+
+        Of several columns the key draws one; where that is blank, the next one counts.
+        """
         if self.damage(i) is not None:
             return None
-        if self.text is not None:
+        if self.texts:
             row = self.rows[i]
-            return self.text.of([row[0], shown_label(row[1], of_folder=True)] if self.is_folder else row) or None
+            shown = [row[0], shown_label(row[1], of_folder=True)] if self.is_folder else row
+            drawn = stable_hash("caption", self.keys[i]) % len(self.texts)
+            found = (text.of(shown) for text in (*self.texts[drawn:], *self.texts[:drawn]))
+            return next((text for text in found if text), None)
         return parse_caption(self._beside(i, ".txt"), self._beside(i, ".json"))
 
     def metadata(self, i: int) -> dict[str, Any]:

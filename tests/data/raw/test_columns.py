@@ -41,3 +41,11 @@ def test_two_columns_that_are_one() -> None:
     with pytest.raises(DataError, match="caption and label are the same column"):
         Columns("id", "title", "title").check()
     Columns("id", None, None).check()
+
+
+def test_several_captions_may_have_the_class_among_them_but_none_twice() -> None:
+    Columns("id", "title", "type", further_captions=("type",)).check()
+    with pytest.raises(DataError, match="caption: 'title' is given twice"):
+        Columns("id", "title", "type", further_captions=("title",)).check()
+    with pytest.raises(DataError, match="image and caption are the same column, 'id'"):
+        Columns("id", "title", "type", further_captions=("id",)).check()

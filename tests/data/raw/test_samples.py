@@ -40,6 +40,26 @@ def test_keys_kept_columns_and_another_place_of_the_images(tmp_path: Path) -> No
         found.image_bytes(0)
 
 
+def test_of_several_captions_each_row_takes_one_that_its_key_draws(tmp_path: Path) -> None:
+    columns = Columns("image", "caption", "type", further_captions=("a photo of a {type}",))
+    found = samples(write_table(tmp_path, 200), columns)
+    titles, classes = (
+        [samples(found.place, Columns("image", text)).caption(i) for i in range(200)]
+        for text in ("caption", "a photo of a {type}")
+    )
+    drawn = [found.caption(i) for i in range(200)]
+    assert all(caption in pair for caption, pair in zip(drawn, zip(titles, classes, strict=True), strict=True))
+    assert 70 < sum(caption == title for caption, title in zip(drawn, titles, strict=True)) < 130
+    assert [found.part([i]).caption(0) for i in range(200)] == drawn, "it hangs on the key alone"
+
+
+def test_where_the_drawn_caption_is_blank_the_other_counts(tmp_path: Path) -> None:
+    file = tmp_path / "blank.csv"
+    file.write_text("image,caption,type\n" + "".join(f"{i}.jpg,,hat\n" for i in range(20)))
+    found = samples(file, Columns("image", "caption", None, further_captions=("type",)))
+    assert {found.caption(i) for i in range(20)} == {"hat"}
+
+
 def test_a_part_is_light_and_the_same(tmp_path: Path) -> None:
     found = samples(write_table(tmp_path, 7))
     part = pickle.loads(pickle.dumps(found.part([5, 2])))
