@@ -393,6 +393,27 @@ CAMPAIGN: tuple[Mutant, ...] = (
         '            device,\n            "as_applied",\n',
         "tests/campaign/test_export.py",
     ),
+    # what several launches write
+    Mutant(
+        "tbar_ray/tracking/run_writer.py",
+        "        write_beside_others(partial(self._client.log_batch, run_id, **rows))\n",
+        "        self._client.log_batch(run_id, **rows)\n",
+        "tests/tracking/test_run_writer.py",
+    ),
+    # several captions
+    Mutant(
+        "tbar_ray/data/raw/samples.py",
+        '            drawn = stable_hash("caption", self.keys[i]) % len(self.texts)\n',
+        "            drawn = i % len(self.texts)\n",
+        "tests/data/raw/test_samples.py",
+    ),
+    # how threads of a worker wait
+    Mutant(
+        "tbar_ray/execution/stage_task.py",
+        "let_waiting_threads_sleep()  #",
+        "#",
+        "tests/execution/test_stage_task.py",
+    ),
     # leaderboard
     Mutant(
         "tbar_ray/leaderboard/lines.py",
@@ -404,6 +425,12 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tbar_ray/leaderboard/order.py",
         "    return (0, -_points(pa)) if is_removed(cell) else (1, _points(asr + lost))\n",
         "    return (0, -_points(pa)) if is_removed(cell) else (1, _points(asr))\n",
+        "tests/leaderboard/test_order.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/order.py",
+        "pa >= wanted - RESTORED_PA - 1e-12",
+        "pa >= wanted - RESTORED_PA - 1.0",
         "tests/leaderboard/test_order.py",
     ),
     Mutant(
