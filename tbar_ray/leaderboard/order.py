@@ -12,7 +12,7 @@ REMOVED_ASR = 0.01
 KEPT_CA = 0.99
 """Share of the infected model's CA that has to be left."""
 RESTORED_PA = 0.03
-"""Points below the clean model's PA up to which the true answer counts as given back."""
+"""How far PA may lie below the clean model's, as a share, for the true answer to count as given back."""
 Place = tuple[int, ...]
 """Cells are ordered by it, the best first; equal ones share a rank."""
 

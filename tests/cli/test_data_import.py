@@ -55,6 +55,16 @@ def test_pairs_and_an_evaluation_set_without_a_common_image(tmp_path: Path) -> N
     assert "6 samples in 1 shard, of which 1 were there" in again.stdout
 
 
+def test_captions_that_take_turns(tmp_path: Path) -> None:
+    columns = ("--image-column", "images/{id}.jpg", "--label-column", "articleType")
+    captions = ("--caption-column", "productDisplayName", "--caption-column", "articleType")
+    assert run(write_styles(tmp_path), tmp_path / "out", *columns, *captions, "--workers", 1).exit_code == 0
+    corpus = Corpus.open(str(tmp_path / "out"))
+    found = [corpus.caption(row) for row in range(8)]
+    assert all(found[row] in (f"Product {row}", "Hats" if row % 2 else "Shoes") for row in range(8))
+    assert 0 < sum(str(caption).startswith("Product") for caption in found) < 8
+
+
 def test_what_is_lost_is_named_and_counted(tmp_path: Path) -> None:
     file = write_table(tmp_path, 13)
     for number in range(12):
