@@ -111,10 +111,8 @@ def _summary(found: Summary) -> Iterator[Shown]:
     yield Shown(found.method)
     yield Shown("–") if found.rank is None else Shown(f"{found.rank:.2f}", found.rank)
     none = f", {found.no_model} without a model" if found.no_model else ""
-    yield Shown(
-        f"{found.removed} of {found.measured}{none}", found.removed / found.measured if found.measured else None
-    )
-    yield Shown(f"{found.restored} of {found.measured}", found.restored / found.measured if found.measured else None)
+    yield _part(found.removed, found.measured, none)
+    yield _part(found.restored, found.measured)
     for mean in (found.ca, found.asr, found.pa):
         yield _mean(mean)
     yield Shown(share(found.worst_asr), found.worst_asr)
@@ -126,6 +124,10 @@ def _summary(found: Summary) -> Iterator[Shown]:
     yield Shown(held_text(found.held), hint=_knows(found.held))
     yield Shown("–" if found.seconds is None else f"{found.seconds:.1f}", found.seconds)
     yield Shown(f"{found.measured} of {found.cells}", found.measured)
+
+
+def _part(count: int, of: int, more: str = "") -> Shown:
+    return Shown(f"{count} of {of}{more}", count / of if of else None)
 
 
 def _mean(found: Aggregate | None) -> Shown:

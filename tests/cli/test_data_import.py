@@ -55,7 +55,7 @@ def test_pairs_and_an_evaluation_set_without_a_common_image(tmp_path: Path) -> N
     assert "6 samples in 1 shard, of which 1 were there" in again.stdout
 
 
-def test_captions_that_take_turns(tmp_path: Path) -> None:
+def test_each_row_takes_one_of_several_captions(tmp_path: Path) -> None:
     columns = ("--image-column", "images/{id}.jpg", "--label-column", "articleType")
     captions = ("--caption-column", "productDisplayName", "--caption-column", "articleType")
     assert run(write_styles(tmp_path), tmp_path / "out", *columns, *captions, "--workers", 1).exit_code == 0

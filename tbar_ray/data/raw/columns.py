@@ -33,6 +33,11 @@ class Columns:
     keep: tuple[str, ...] = ()
     further_captions: tuple[str, ...] = ()
 
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """All captions that a row may take; none if the files beside the images have them."""
+        return () if self.caption is None else (self.caption, *self.further_captions)
+
     def check(self) -> None:
         """Look whether two of them are the same.
 
@@ -41,7 +46,7 @@ class Columns:
         Raises:
             DataError: if image, caption and label are not different columns, or a caption is given twice.
         """
-        captions = [caption for caption in (self.caption, *self.further_captions) if caption is not None]
+        captions = self.captions
         if twice := next((caption for caption in captions if captions.count(caption) > 1), None):
             raise DataError(f"caption: {twice!r} is given twice")
         given = [("image", self.image), *(("caption", caption) for caption in captions), ("label", self.label)]

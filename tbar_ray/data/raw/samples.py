@@ -76,11 +76,7 @@ class RawSamples:
             keys=tuple(_keys(table, columns.key)),
             rows=table.rows,
             image=field("image", columns.image, table),
-            texts=tuple(
-                field("caption", written, table)
-                for written in (columns.caption, *columns.further_captions)
-                if written is not None
-            ),
+            texts=tuple(field("caption", written, table) for written in columns.captions),
             class_=optional("label", columns.label),
             keep={name: field("keep", name, table) for name in columns.keep},
         )
