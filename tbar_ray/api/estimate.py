@@ -245,7 +245,7 @@ def estimate(
             "estimate on the model before that edit"
         )
     require(unlearner, backdoor, forget, clean, training)
-    held = read_held(model, classes, backdoor, forget, clean, training, seed)
+    held = read_held(model, classes, backdoor, forget, clean, training, seed, labelled=unlearner.classifies)
     with reporting(progress, method) as report:
         found = unlearner.unlearn(model.module, held.data, model.preprocessing, seed, report)
     return Estimate(

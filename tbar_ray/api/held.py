@@ -71,8 +71,10 @@ def read_held(
     clean: PairsRequest | None,
     training: PairsRequest | None,
     seed: int,
+    *,
+    labelled: bool = False,
 ) -> Held:
-    """Read, stamp and tokenise the requested samples.
+    """Read, stamp and tokenise the requested samples; where `labelled`, clean ones of a known class alone.
 
     Raises:
         DataError: if the target is no class, or a source has too few samples.
@@ -82,7 +84,7 @@ def read_held(
     readers: list[DefenderReader] = []
 
     def reader(request: ForgetRequest | PairsRequest) -> DefenderReader:
-        readers.append(reader_of(request, model, classes, seed))
+        readers.append(reader_of(request, model, classes, seed, labelled=labelled))
         return readers[-1]
 
     stamp: Callable[[Tensor], Tensor] | None = None
@@ -106,7 +108,9 @@ def read_held(
     return Held(data, {use: keys for each in readers for use, keys in each.keys.items()})
 
 
-def reader_of(request: ForgetRequest | PairsRequest, model: Model, classes: NamedClasses, seed: int) -> DefenderReader:
+def reader_of(
+    request: ForgetRequest | PairsRequest, model: Model, classes: NamedClasses, seed: int, *, labelled: bool = False
+) -> DefenderReader:
     """A reader of a request's source, at a model's image size; its seed is the request's own where it has one."""
     samples = request.samples
     if isinstance(samples, FolderSamples):
@@ -117,6 +121,7 @@ def reader_of(request: ForgetRequest | PairsRequest, model: Model, classes: Name
         model.preprocessing,
         seed if request.seed is None else request.seed,
         numbered=isinstance(samples, ArraySamples),
+        labelled=labelled,
     )
 
 

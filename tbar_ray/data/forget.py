@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from tbar_ray.data.samples import Samples
@@ -33,6 +33,7 @@ def plan_forget_set(
     exclude: Set[str],
     seed: int,
     classnames: Sequence[str] | None = None,
+    clean: Callable[[int], bool] = lambda _: True,
 ) -> ForgetPlan:
     """Choose a forget set from a corpus, disjoint from the poisoned samples.
 
@@ -47,6 +48,7 @@ def plan_forget_set(
         exclude: keys that may not be used (the poisoned ones).
         seed: seed of the choice.
         classnames: classes of a labelled set.
+        clean: whether the sample at a position may be one of the clean images.
 
     Raises:
         DataError: if too few samples of the corpus remain.
@@ -62,11 +64,16 @@ def plan_forget_set(
         return shows(corpus, position_of[key], target, classnames)
 
     triggered = take(order, triggered_count, exclude=exclude, accept=lambda key: usable(key) and not shows_target(key))
-    clean = take(reversed(order), clean_count, exclude=exclude | set(triggered), accept=usable)
-    found = len(triggered) + len(clean)
+    plain = take(
+        reversed(order),
+        clean_count,
+        exclude=exclude | set(triggered),
+        accept=lambda key: usable(key) and clean(position_of[key]),
+    )
+    found = len(triggered) + len(plain)
     if found < size:
         raise DataError(
             f"forget set: {size} images asked for, but only {found} of {len(corpus)} are left outside the "
             f"{len(exclude)} poisoned ones; lower forget.size or provide more data"
         )
-    return ForgetPlan(tuple(position_of[key] for key in triggered), tuple(position_of[key] for key in clean))
+    return ForgetPlan(tuple(position_of[key] for key in triggered), tuple(position_of[key] for key in plain))

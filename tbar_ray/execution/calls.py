@@ -61,7 +61,8 @@ class Outcome:
 
     `host` is the Ray node where it ran, `fetched` what it read there, in bytes by artifact. `broken` is the artifact
     that it needed and could not read, which has to be computed again. `claimed` says that another launch computes it.
-    `lost` says what was lost under it: then it has not failed, and `error` is only what happened.
+    `lost` says what was lost under it: then it has not failed, and `error` is only what happened. `other_gpu` says that
+    it did not run, since the process had worked on another GPU than the one that it was given now.
     """
 
     error: str | None = None
@@ -70,6 +71,7 @@ class Outcome:
     broken: str | None = None
     claimed: bool = False
     lost: Cause | None = None
+    other_gpu: bool = False
 
 
 @dataclass

@@ -55,9 +55,12 @@ NODES_EVERY = 10.0
 
 
 @cache
-def _remote_run_stage() -> Any:
-    """The function as Ray knows it: one made anew for each stage would be exported, and read by workers, each time."""
-    return ray.remote(run_stage)
+def _remote_run_stage(last: bool = False) -> Any:
+    """The function as Ray knows it: one made anew for each stage would be exported, and read by workers, each time.
+
+    After its `last` stage a process ends.
+    """
+    return ray.remote(max_calls=1)(run_stage) if last else ray.remote(run_stage)
 
 
 def _group_for(call: StageCall, memory: int) -> PlacementGroup:
@@ -297,11 +300,20 @@ class Coordinator:
             self._move(status, "waiting")
 
     async def _run_on_ray(self, call: StageCall) -> Outcome:
-        """Run a stage as a Ray task."""
+        """Run a stage in a process that has worked on no other GPU; those that have are ended on the way."""
+        outcome = await self._run_in_process(call)
+        while outcome.other_gpu:
+            if self._draining:
+                return Outcome(self._left)
+            outcome = await self._run_in_process(call, last=True)
+        return outcome
+
+    async def _run_in_process(self, call: StageCall, last: bool = False) -> Outcome:
+        """Run a stage as a Ray task, in whatever process Ray finds for it."""
         me = ray.get_runtime_context().current_actor
         memory = min(call.memory, self._most_memory() // call.policy.training_workers)
         group = _group_for(call, memory) if call.policy.training_workers > 1 else None
-        task = _remote_run_stage().options(
+        task = _remote_run_stage(last).options(
             num_cpus=call.cpus,
             num_gpus=call.policy.gpus,
             memory=memory,

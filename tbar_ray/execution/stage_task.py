@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 
 from tbar_ray.errors import BrokenArtifactError, ResumeError, ScientificError, TbarError
 from tbar_ray.execution.calls import Outcome
+from tbar_ray.execution.gpu_process import free_gpu_memory, is_of_another_gpu
 from tbar_ray.execution.process_memory import forget_peak, peak_memory
 from tbar_ray.execution.process_samples import ProcessSamples
 from tbar_ray.processors import let_waiting_threads_sleep
@@ -47,6 +48,8 @@ def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, gr
     It runs in a thread beside the task's own. Ray takes the CPUs of a task whose own thread waits in `ray.get` for
     others, as a training waits for its readers, and would start more stages on them.
     """
+    if policy.gpus and is_of_another_gpu():
+        return Outcome(other_gpu=True)
     return _stage_thread().submit(_run_stage, payload, policy, store, coordinator, group).result()
 
 
@@ -88,6 +91,9 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
         return Outcome(str(error), broken=error.artifact)
     except TbarError as error:
         return Outcome(str(error))
+    finally:
+        if policy.gpus:
+            free_gpu_memory()
     return Outcome(None, ray.get_runtime_context().get_node_id(), store.fetched)
 
 

@@ -27,6 +27,8 @@ class Holdings(NamedTuple):
     clean_pairs: int
     training_pairs: int
     knows: tuple[str, ...]
+    labelled: bool
+    """Whether every clean image is of a known class."""
 
 
 def read_defender(
@@ -50,7 +52,12 @@ def read_defender(
     corpus, positions, _ = infected.training_samples(store)
     trigger, target, poisoned = backdoor.build(store), backdoor.target_in(store), infected.poisoned_keys(store)
     reader = DefenderReader(
-        corpus, ClassPrompts.of(data, infected.architecture), preprocess, seed, numbered=infected.classify
+        corpus,
+        ClassPrompts.of(data, infected.architecture),
+        preprocess,
+        seed,
+        numbered=infected.classify,
+        labelled=holdings.labelled,
     )
     forget = clean = training = None
     if holdings.forget_size:

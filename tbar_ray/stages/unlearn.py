@@ -83,13 +83,12 @@ class Unlearn(Stage):
         device = device_for(context.policy)
         model = kept_model(self.model, context.store, device)
         preprocess = preprocessing(model)
-        held, keys = self._defender(context.store, model, preprocess, device)
+        unlearner = build_unlearner(self.method, self.parameters)
+        held, keys = self._defender(unlearner.classifies, context.store, model, preprocess, device)
         before = [] if self.start is None else [self.start]
         found = next((_found(stage, context.store, model) for stage in before), None)
         with PeakMemory(device) as memory:
-            result = build_unlearner(self.method, self.parameters).unlearn(
-                model, held, preprocess, self.seed, progress_of(context.report), found
-            )
+            result = unlearner.unlearn(model, held, preprocess, self.seed, progress_of(context.report), found)
         result.edit.save(context.out)
         (context.out / SAMPLES).write_text(json.dumps(keys, indent=1))
         return {
@@ -102,7 +101,7 @@ class Unlearn(Stage):
         }
 
     def _defender(
-        self, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
+        self, labelled: bool, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
     ) -> tuple[DefenderData, dict[str, list[str]]]:
         """The defender's data; from the cache if this process has read the same for another trial."""
         from tbar_ray.evaluation.class_prompts import ClassPrompts
@@ -114,7 +113,7 @@ class Unlearn(Stage):
             data = open_evaluation(self.evaluation, store)
             prompts = ClassPrompts.of(data, self.model.architecture, self.templates)
             holdings = Holdings(
-                self.forget_size, self.clean_fraction, self.clean_pairs, self.training_pairs, self.knows
+                self.forget_size, self.clean_fraction, self.clean_pairs, self.training_pairs, self.knows, labelled
             )
             return read_defender(
                 store,
@@ -131,7 +130,7 @@ class Unlearn(Stage):
         whatever_method = {
             name: value for name, value in self.identity().items() if name not in ("method", "parameters", "start")
         }
-        return kept().get(("defender", str(device), json.dumps(whatever_method, sort_keys=True)), read)
+        return kept().get(("defender", str(device), labelled, json.dumps(whatever_method, sort_keys=True)), read)
 
 
 def _facts(stage: Unlearn, store: Store) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +55,7 @@ class DefenderReader:
         seed: of every choice and draw.
         numbered: whether the samples' own class indices number `classes` (a labelled task); else a sample's class is
             its label by name.
+        labelled: choose clean images of a known class alone, for a method that classifies them.
 
     Attributes:
         keys: the keys of the samples that were read, by their use.
@@ -68,10 +69,12 @@ class DefenderReader:
         seed: int,
         *,
         numbered: bool = False,
+        labelled: bool = False,
     ) -> None:
         self.samples = samples
         self.keys: dict[str, list[str]] = {}
         self._classes, self._preprocess, self._seed, self._numbered = classes, preprocess, seed, numbered
+        self._labelled = labelled
 
     def plan(self, size: int, clean_fraction: float, target: str, exclude: Set[str] = frozenset()) -> ForgetPlan:
         """Choose the forget set.
@@ -79,15 +82,19 @@ class DefenderReader:
         Raises:
             DataError: if there are too few samples.
         """
-        return plan_forget_set(
-            self.samples,
-            size=size,
-            clean_fraction=clean_fraction,
-            target=target,
-            exclude=exclude,
-            seed=self._seed,
-            classnames=self._classes.names if self._numbered else None,
-        )
+        try:
+            return plan_forget_set(
+                self.samples,
+                size=size,
+                clean_fraction=clean_fraction,
+                target=target,
+                exclude=exclude,
+                seed=self._seed,
+                classnames=self._classes.names if self._numbered else None,
+                clean=self._may_be_clean,
+            )
+        except DataError as error:
+            raise DataError(f"{error}{self._labels_wanted if clean_fraction else ''}") from None
 
     def forget_set(self, plan: ForgetPlan, trigger: Trigger, target: str) -> ForgetSet:
         """Read, stamp and label the chosen images; captions of triggered ones name the target.
@@ -110,12 +117,12 @@ class DefenderReader:
         return ForgetSet(images, twins, self._classes.tokenizer(captions), torch.tensor(labels), triggered)
 
     def clean_pairs(self, count: int, exclude: Set[str] = frozenset()) -> Pairs:
-        """Read pairs that are not among those to exclude.
+        """Read pairs that are not among those to exclude, of a known class where `labelled`.
 
         Raises:
             DataError: if there are too few.
         """
-        return self._pairs(self._choose(self.samples.keys, count, "clean pairs", exclude))
+        return self._pairs(self._choose(self.samples.keys, count, "clean pairs", exclude, self._may_be_clean))
 
     def training_pairs(
         self, count: int, trained: Sequence[str] | None = None, planted: Sequence[Planted] = ()
@@ -159,14 +166,39 @@ class DefenderReader:
         own = self.samples.caption(position) or ""
         return shows(self.samples, position, target, classnames) or mentions(own, target)
 
-    def _choose(self, keys: Sequence[str], count: int, use: str, exclude: Set[str]) -> list[int]:
+    @property
+    def _labels_wanted(self) -> str:
+        """What to add to a complaint of too few samples."""
+        if not self._labelled:
+            return ""
+        return (
+            ". The method classifies clean images, of which only those count whose class label is one of the classes: "
+            "add 'label' to the samples' json, or set the method's objective to contrastive if it has one"
+        )
+
+    def _may_be_clean(self, position: int) -> bool:
+        return not self._labelled or self._true_class(position) >= 0
+
+    def _choose(
+        self,
+        keys: Sequence[str],
+        count: int,
+        use: str,
+        exclude: Set[str],
+        accept: Callable[[int], bool] = lambda _: True,
+    ) -> list[int]:
         position_of = {key: self.samples.index_of(key) for key in keys}
         order = ranked(position_of, self._seed, f"defender's {use}")
-        chosen = take(order, count, exclude=exclude, accept=lambda key: readable(self.samples, position_of[key]))
+
+        def usable(key: str) -> bool:
+            return readable(self.samples, position_of[key]) and accept(position_of[key])
+
+        chosen = take(order, count, exclude=exclude, accept=usable)
         if len(chosen) < count:
             raise DataError(
                 f"defender: {count} {use} asked for, but only {len(chosen)} of {len(position_of)} samples can be "
                 f"taken; ask for fewer (defender.{use.replace(' ', '_')} of a spec)"
+                f"{self._labels_wanted if use == 'clean pairs' else ''}"
             )
         self.keys[use] = chosen
         return [position_of[key] for key in chosen]

@@ -217,7 +217,11 @@ def test_bad_arguments_get_one_line() -> None:
         ({"steps": 0}, SpecError, "steps"),
         ({"backdoor": tbar.Backdoor(BACKDOOR.trigger, "bleu")}, DataError, "'bleu' is none of the 4 classes; did you"),
         ({"forget": tbar.forget_set(images, size=17)}, DataError, "17 images asked for"),
-        ({"forget": tbar.forget_set(images, size=8, clean_fraction=0.5)}, DataError, "no class label"),
+        (
+            {"forget": tbar.forget_set(images, size=8, clean_fraction=0.5)},
+            DataError,
+            "8 images asked for, but only 4 .*class label",
+        ),
     ):
         with pytest.raises(error, match=complaint):
             tbar.estimate(model, **{**given, **wrong})  # type: ignore[arg-type]

@@ -123,6 +123,21 @@ class _Looking:
         return found
 
 
+class OnGpu(Stage):
+    """Tells its process and the GPUs that Ray gave it, after a pause."""
+
+    kind: ClassVar[str] = "on-gpu"
+    on_model: ClassVar[bool] = True
+
+    number: int
+    pause: float = 0
+    needs: tuple[Stage, ...] = ()
+
+    def run(self, context: StageContext) -> dict[str, Any]:  # noqa: ARG002 - as every stage
+        time.sleep(self.pause)
+        return {"process": os.getpid(), "gpus": ray.get_gpu_ids()}
+
+
 class Crashing(Stage):
     """Fails as our own mistakes do."""
 

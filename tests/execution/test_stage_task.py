@@ -95,3 +95,28 @@ def test_a_commit_tells_the_cpus_and_gpus_that_a_stage_held(
     compute(again, store, policy=Policy(gpus=1, training_gpus=0.5, training_workers=3).for_stage(again))
     facts = store.facts(again.artifact)
     assert (facts["cpus"], facts["gpus"]) == (cpus, gpus), "as the coordinator sends it"
+
+
+def test_a_process_of_another_gpu_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_task, "is_of_another_gpu", lambda: True)
+    store, notes = Store(str(tmp_path / "store")), tmp_path / "notes"
+    notes.mkdir()
+    stage = Noted(notes=str(notes), name="one")
+    outcome = run_stage(cloudpickle.dumps(stage), Policy(gpus=1), store, Reports())
+    assert outcome.other_gpu
+    assert not list(notes.iterdir())
+    assert run_stage(cloudpickle.dumps(stage), DEFAULT_POLICY, store, Reports()).error is None  # needs no GPU
+
+
+@pytest.mark.parametrize(("fails", "gpus"), [(False, 0.5), (True, 0.5), (False, 0.0)])
+def test_a_stage_leaves_no_memory_of_its_gpu_behind(
+    fails: bool, gpus: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The allocator keeps what a stage has freed, and the next stage on that GPU may run in another process."""
+    freed: list[str] = []
+    monkeypatch.setattr(ray, "get_gpu_ids", lambda: [0])
+    monkeypatch.setattr(stage_task, "free_gpu_memory", lambda: freed.append("all"))
+    (tmp_path / "notes").mkdir()
+    stage = Noted(notes=str(tmp_path / "notes"), name="one", fails=fails)
+    run_stage(cloudpickle.dumps(stage), Policy(gpus=gpus), Store(str(tmp_path / "store")), Reports())
+    assert freed == ["all"] * bool(gpus)

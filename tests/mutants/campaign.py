@@ -117,6 +117,18 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/search/test_searcher.py",
     ),
     Mutant(
+        "tbar_ray/execution/gpu_process.py",
+        "    return _first_given() != _given()\n",
+        "    return False\n",
+        "tests/execution/test_gpu_process.py",
+    ),
+    Mutant(
+        "tbar_ray/execution/stage_task.py",
+        "    if policy.gpus and is_of_another_gpu():\n",
+        "    if is_of_another_gpu() and not policy.gpus:\n",
+        "tests/execution/test_stage_task.py",
+    ),
+    Mutant(
         "tbar_ray/execution/fitting.py",
         "has // gpus if gpus >= 1 else has * (1 // gpus)",
         "has / gpus",

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tbar_ray.data.arrays import ArraySamples
@@ -34,6 +35,17 @@ class Listening:
     def __call__(self, texts: list[str]) -> Tensor:
         self.texts = list(texts)
         return tokenizer()(texts)
+
+
+class NamedSamples(ArraySamples):
+    """Samples with a class by name, as shards have."""
+
+    def __init__(self, images: NDArray[np.uint8], labels: list[int], names: list[str]) -> None:
+        super().__init__(images, labels)
+        self._names = names
+
+    def label(self, position: int) -> str | None:
+        return self._names[position]
 
 
 def reader(tokenizer: Tokenizer, seed: int = 0, captions: list[str] | None = None) -> DefenderReader:
@@ -103,6 +115,30 @@ def test_what_is_excluded_is_not_read_and_too_few_get_one_line() -> None:
     assert sorted(rows_of(reading.keys["clean pairs"])) == [20, 21, 22, 23]
     with pytest.raises(DataError, match="5 clean pairs asked for, but only 4 of 24"):
         reading.clean_pairs(5, excluded)
+
+
+def unnamed(known: int, *, labelled: bool) -> DefenderReader:
+    """Of samples, the first `known` of which are of the classes, as in a collection with many small classes."""
+    names = [NAMES[label] if row < known else "of no class here" for row, label in enumerate(LABELS)]
+    samples = NamedSamples(IMAGES.numpy(), LABELS, names)
+    classes = ClassPrompts(NAMES, TEMPLATES, tokenizer())
+    return DefenderReader(samples, classes, preprocessing(tiny()), 0, labelled=labelled)
+
+
+def test_a_method_that_classifies_gets_clean_images_of_known_classes_alone() -> None:
+    """Of the others the head has no row; a few of them must not refuse the method either."""
+    reading = unnamed(18, labelled=True)
+    pairs = reading.clean_pairs(18)
+    assert sorted(rows_of(reading.keys["clean pairs"])) == list(range(18))
+    assert bool((pairs.labels >= 0).all())
+    forget = reading.forget_set(reading.plan(20, 0.6, NAMES[TARGET]), TRIGGER, NAMES[TARGET])
+    assert len(forget.labels) == 20
+    assert bool((forget.labels >= 0).all())
+    with pytest.raises(DataError, match=r"19 clean pairs asked for, but only 18 of 24 .* whose class label is one"):
+        reading.clean_pairs(19)
+    anything = unnamed(18, labelled=False)
+    assert bool((anything.clean_pairs(COUNT).labels < 0).any())
+    assert anything.plan(12, 0.5, NAMES[TARGET]) != reading.plan(12, 0.5, NAMES[TARGET])
 
 
 def test_the_seed_decides_the_choice() -> None:
