@@ -51,7 +51,11 @@ def build(
     override: Overrides = [],  # noqa: B006
     tuned_by: Annotated[
         Path | None,
-        typer.Option(parser=local_path, metavar="SPEC", help="the search of hyper-parameters; default the shipped one"),
+        typer.Option(
+            parser=local_path,
+            metavar="SPEC",
+            help="the search of hyper-parameters; default the shipped one of the data set",
+        ),
     ] = None,
     complete: Annotated[bool, typer.Option("--complete", help="write nothing if a cell is missing")] = False,
 ) -> None:
@@ -74,7 +78,7 @@ def build(
     found: list[Cell] = []
     for path in specs or []:
         campaign, opened = open_campaign(path, override, store)
-        cells = _harvest(checked(campaign, path), opened, _tuning(tuned_by), _called(path))
+        cells = _harvest(checked(campaign, path), opened, _tuning(tuned_by, campaign), _called(path))
         missing = [cell for cell in cells if not cell.is_measured]
         if len(missing) == len(cells):
             raise SpecError(f"store {opened.url} has none of the {len(cells)} cells of {path}; run it first")
@@ -146,7 +150,7 @@ def run(
     opened, console = Store(store or default_store()), table_console()
     report = report_folder(home(), part)
     ended = launch(part, opened, tracking_place(tracking_uri), report, address, console)
-    _write(out or FOLDER, _harvest(part, opened, _tuning(None), data, stated))
+    _write(out or FOLDER, _harvest(part, opened, _tuning(None, part), data, stated))
     if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if ended.failed:
@@ -224,12 +228,14 @@ def _write(out: Path, cells: list[Cell]) -> None:
         console.print(f"  missing  and of {len(missing) - LINES} more methods; the page lists all")
 
 
-def _tuning(path: Path | None) -> Tuning:
-    from tbar_ray.leaderboard import tuning
+def _tuning(path: Path | None, spec: CampaignSpec) -> Tuning:
+    """The search of hyper-parameters in a file; None for that of the campaign's data set, or of drawn scenes."""
+    from tbar_ray.leaderboard.boards import data_of
+    from tbar_ray.leaderboard.tuning import SEARCHES, Tuning
     from tbar_ray.spec.load import load_spec
     from tbar_ray.spec.shipped import shipped_specs
 
-    return tuning.Tuning.of(load_spec(path or shipped_specs()[tuning.SPEC]))
+    return Tuning.of(load_spec(path or shipped_specs()[SEARCHES.get(data_of(spec), SEARCHES["scenes"])]))
 
 
 def _called(path: Path) -> str | None:

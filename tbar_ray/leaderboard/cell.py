@@ -71,6 +71,7 @@ class Cell(Part):
         search: the search that found the trigger; None where the defender was told it.
         clean, infected, cleaned: scores of the model before the attack, after it, and after removal.
         seconds, samples: what unlearning took, and images that went through the model meanwhile.
+        gpus: share of a GPU that unlearning had; None where it had none.
         alpha: as selected on validation.
         parameters: of the method.
         proposals: how many were tried in the search for the method's hyper-parameters; None where that is not stated.
@@ -95,6 +96,7 @@ class Cell(Part):
     held: Held | None = None
     seconds: float | None = None
     samples: int | None = None
+    gpus: float | None = None
     alpha: float | None = None
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     tuned_on: TunedOn = "not stated"

@@ -82,7 +82,8 @@ class Harvest:
         )
         if record is None:
             return cell
-        return cell.model_copy(update={**_results(record), "held": _held(spec, record), "code": self._code(record)})
+        more = {"held": _held(spec, record), "code": self._code(record), "gpus": self._gpus(planned)}
+        return cell.model_copy(update={**_results(record), **more})
 
     def _record(self, planned: PlannedTrial) -> TrialRecord | None:
         """The trial's record, with rebound where the store has it; None where it has no result."""
@@ -92,6 +93,12 @@ class Harvest:
                 with suppress(StoreError, *UNREADABLE):  # a broken artifact is as one that is missing
                     return self._writer.finished(each)
         return self._ledger.find(planned.fingerprint)
+
+    def _gpus(self, planned: PlannedTrial) -> float | None:
+        """Share of a GPU that unlearning had; None where it had none, or the store does not say."""
+        with suppress(StoreError, *UNREADABLE):
+            return self._store.facts(planned.graph.path.unlearn.artifact).get("gpus") or None
+        return None
 
     def _tuned_on(self, method: str, attack: str) -> TunedOn:
         if self._stated is not None:

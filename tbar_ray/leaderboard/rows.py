@@ -187,7 +187,8 @@ def _cell(cell: Cell) -> Iterator[Shown]:
     yield Shown(share(before), before)
     yield Shown("–" if cell.alpha is None else f"{cell.alpha:g}", cell.alpha)
     yield Shown(held_text(cell.held), hint=_knows(cell.held))
-    yield Shown("–" if cell.seconds is None else f"{cell.seconds:.1f}", cell.seconds)
+    where = " on a GPU" if cell.gpus else ""
+    yield Shown("–" if cell.seconds is None else f"{cell.seconds:.1f}{where}", cell.seconds)
     yield Shown(f"same {cell.tuned_on}" if cell.tuned_on in ("attack", "trigger") else cell.tuned_on)
     yield from (Shown(cell.fingerprint), Shown(cell.code or "not written down"), Shown(cell.command))
 

@@ -32,7 +32,7 @@ class Summary:
         worst_asr: highest of all.
         a_post: highest A_post of all, and of how many cells; None where it was not measured.
         held: what the defender held.
-        seconds: median of unlearning.
+        seconds: median of unlearning, on CPUs; of a method without such cells, on GPUs.
     """
 
     method: str
@@ -104,7 +104,9 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
     known = [cell for cell in counted if cell.is_measured and cell.status != "not taken"]
     posts = [value for cell in known if cell.after and (value := cell.after.highest.value) is not None]
     asr = [value for cell in known if (value := cell.value("asr")) is not None]
-    seconds = [cell.seconds for cell in known if cell.seconds is not None]
+    timed = [cell for cell in known if cell.seconds is not None]
+    alike = [cell for cell in timed if not cell.gpus] or timed
+    seconds = [cell.seconds for cell in alike if cell.seconds is not None]
     method = cells[0].method
     ranks = [None if r.comparison is None else r.comparison.mean_ranks.get(method) for r in rankings]
     return Summary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tbar_ray.leaderboard.cell import TunedOn
@@ -9,8 +10,8 @@ from tbar_ray.planning.methods import used_attacks, used_methods
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
 
-SPEC = "tune_baselines"
-"""The shipped campaign that searched them."""
+SEARCHES: Mapping[str, str] = {"scenes": "tune_baselines", "photographs": "photographs/tune_baselines"}
+"""The shipped campaigns that searched them, by data set."""
 
 
 @dataclass(frozen=True)

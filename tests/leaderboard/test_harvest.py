@@ -102,6 +102,16 @@ def test_the_code_is_that_of_the_launch_before_the_result(store: Store) -> None:
     assert cells(store)["badnets", 0].code == launch.code
 
 
+def test_whether_unlearning_had_a_gpu_is_written_down(store: Store) -> None:
+    whole = trial("badnets", 0)
+    put(store, *whole.graph.outputs)
+    assert cells(store)["badnets", 0].gpus is None, "its artifact has gone"
+    folder = store.scratch()
+    (folder / "empty").touch()
+    store.commit(whole.graph.path.unlearn.artifact, folder, {"gpus": 0.5})
+    assert cells(store)["badnets", 0].gpus == 0.5
+
+
 def test_what_lacks_is_told_by_method_with_seeds() -> None:
     gone = [
         missing("a", "x", 0),

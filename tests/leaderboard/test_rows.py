@@ -31,6 +31,12 @@ def test_rows_have_a_cell_for_each_head() -> None:
     assert len(of_cells) == len(board()) + 2, "what is missing has no row here"
 
 
+def test_seconds_of_a_gpu_are_told() -> None:
+    place = [head.text for head in CELL_HEADS].index("seconds")
+    rows = cell_rows([cell("a", seconds=9.0), cell("b", seconds=1.0, gpus=0.5)])
+    assert sorted(row.cells[place].text for row in rows) == ["1.0 on a GPU", "9.0"]
+
+
 def test_a_cell_of_the_matrix_is_the_mean_of_seeds_and_says_what_came_of_them() -> None:
     found = matrix(
         cell(attack="gone", pa=0.8), cell(attack="gone", seed=1, pa=0.9), cell(attack="costly", ca=0.9),

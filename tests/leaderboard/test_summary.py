@@ -27,6 +27,14 @@ def test_what_is_missing_or_tuned_on_counts_in_no_mean() -> None:
     assert found.rank is None
 
 
+def test_seconds_of_a_gpu_are_not_mixed_with_those_of_cpus() -> None:
+    cells = [
+        cell("a", "x", seconds=9.0), cell("a", "y", seconds=1.0, gpus=0.5), cell("a", "z", seconds=1.0, gpus=0.5),
+        cell("b", "x", seconds=1.0, gpus=0.5),
+    ]  # fmt: skip
+    assert {found.method: found.seconds for found in boards_of(cells)[0].methods} == {"a": 9, "b": 1}
+
+
 def test_methods_are_in_the_order_of_their_ranks_and_those_without_one_follow() -> None:
     (found,) = boards_of([*board(), cell("0-new", "attack-0", 0), missing("0-none", "attack-0")])
     assert [method.method for method in found.methods] == ["a", "b", "c", "d", "0-new", "0-none"]
