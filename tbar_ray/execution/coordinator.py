@@ -13,13 +13,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import cache
 from typing import Any
-
-import ray
-from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
 from tbar_ray.errors import TbarError
 from tbar_ray.execution.attempts import MOST, Attempts
@@ -35,11 +29,9 @@ from tbar_ray.execution.calls import (
     State,
 )
 from tbar_ray.execution.fair_share import Amounts, Room
-from tbar_ray.execution.fitting import nodes
-from tbar_ray.execution.locality import Locality
-from tbar_ray.execution.stage_task import last_line, run_stage
+from tbar_ray.execution.ray_tasks import RayTasks
 from tbar_ray.records.lost_attempts import LostAttempt
-from tbar_ray.stages.lost import Cause, cause_of
+from tbar_ray.stages.lost import Cause
 from tbar_ray.store.claim import Rival
 from tbar_ray.store.commit import COMMIT
 from tbar_ray.store.store import Store
@@ -50,27 +42,6 @@ MENDS = 3
 LOOKS = 1.0
 """Seconds between looks at a stage that another launch computes."""
 
-NODES_EVERY = 10.0
-"""Seconds between looks at the nodes of the cluster."""
-
-
-@cache
-def _remote_run_stage(last: bool = False) -> Any:
-    """The function as Ray knows it: one made anew for each stage would be exported, and read by workers, each time.
-
-    After its `last` stage a process ends.
-    """
-    return ray.remote(max_calls=1)(run_stage) if last else ray.remote(run_stage)
-
-
-def _group_for(call: StageCall, memory: int) -> PlacementGroup:
-    """Room for all workers of a training, taken at once: two trainings that had half of it would wait for ever."""
-    with suppress(ValueError):  # a coordinator that was restarted finds that of its earlier life, which holds its room
-        remove_placement_group(get_placement_group(call.artifact))
-    worker = {"CPU": float(call.cpus), "GPU": float(call.policy.gpus), "memory": float(memory)}
-    bundle = {name: amount for name, amount in worker.items() if amount}
-    return placement_group([bundle] * call.policy.training_workers, strategy="PACK", name=call.artifact)
-
 
 class Coordinator:
     """Single flight over the stages of a campaign (an asynchronous Ray actor)."""
@@ -80,6 +51,7 @@ class Coordinator:
     ) -> None:
         self._store, self._spending = store, spending
         self._room, self._shares = Room(most or {}), shares
+        self._ray = RayTasks(store)
         self._following: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._live: dict[str, StageStatus] = {}
@@ -89,17 +61,14 @@ class Coordinator:
         self._trials: dict[str, asyncio.Future[list[str]]] = {}
         self._begun = asyncio.Event()
         self._under: dict[str, frozenset[str]] = {}
-        self._locality = Locality()
         self._calls: dict[str, StageCall] = {}
         self._mending = asyncio.Lock()
-        self._queued: dict[str, Any] = {}
         self._draining = False
         self._left = STOPPED
         self._refused = ""
         self._notes: list[str] = []
         self._lost_attempts: list[LostAttempt] = []
         self._life = uuid.uuid4().hex
-        self._asked_nodes, self._memory = -NODES_EVERY, 0
 
     async def submit(self, trial: str, outputs: Sequence[str], calls: Sequence[StageCall]) -> bool:
         """Start the stages of a trial. Who then leaves out what was sent here must wait for this call to return.
@@ -132,9 +101,9 @@ class Coordinator:
         """Start no more stages; those that run go on."""
         self._draining = True
         self._room.let_all_in()
-        for fingerprint, task in list(self._queued.items()):
-            if self._live[fingerprint].state == "waiting":
-                ray.cancel(task)
+        for fingerprint, status in self._live.items():
+            if status.state == "waiting":
+                self._ray.cancel(fingerprint)
 
     async def wait_for(self, trial: str) -> str | None:
         """Wait until the stages of a trial have ended; return why one failed, None if all are in the store."""
@@ -226,7 +195,7 @@ class Coordinator:
         if outcome.claimed:
             return Outcome(), "cached"
         if outcome.host:
-            self._locality.note(outcome.host, {**outcome.fetched, **call.reads})
+            self._ray.locality.note(outcome.host, {**outcome.fetched, **call.reads})
         return outcome, "stopped" if outcome.error in LEFT_TO_DO else "failed" if outcome.error else "done"
 
     async def _compute_once(self, call: StageCall) -> Outcome:
@@ -288,6 +257,10 @@ class Coordinator:
             self._notes.append(f"{call.title}: {again}")
         return outcome
 
+    async def _run_on_ray(self, call: StageCall) -> Outcome:
+        inputs = self._under[call.fingerprint]
+        return await self._ray.run(call, inputs, lambda: self._left if self._draining else None)
+
     def _note_lost(self, call: StageCall, cause: Cause) -> None:
         """Keep what an attempt has cost, and let its stage wait for the next one."""
         status = self._live[call.fingerprint]
@@ -298,44 +271,6 @@ class Coordinator:
         status.kept = None
         if status.state == "running":
             self._move(status, "waiting")
-
-    async def _run_on_ray(self, call: StageCall) -> Outcome:
-        """Run a stage in a process that has worked on no other GPU; those that have are ended on the way."""
-        outcome = await self._run_in_process(call)
-        while outcome.other_gpu:
-            if self._draining:
-                return Outcome(self._left)
-            outcome = await self._run_in_process(call, last=True)
-        return outcome
-
-    async def _run_in_process(self, call: StageCall, last: bool = False) -> Outcome:
-        """Run a stage as a Ray task, in whatever process Ray finds for it."""
-        me = ray.get_runtime_context().current_actor
-        memory = min(call.memory, self._most_memory() // call.policy.training_workers)
-        group = _group_for(call, memory) if call.policy.training_workers > 1 else None
-        task = _remote_run_stage(last).options(
-            num_cpus=call.cpus,
-            num_gpus=call.policy.gpus,
-            memory=memory,
-            max_retries=0,  # Ray would count a lost node as it counts a lost process, and say nothing of either
-            scheduling_strategy=self._strategy(call) if group is None else PlacementGroupSchedulingStrategy(group, 0),
-            name=call.title,
-        )
-        try:
-            self._queued[call.fingerprint] = task.remote(call.payload, call.policy, self._store, me, group)
-            found: Outcome = await self._queued[call.fingerprint]
-        except ray.exceptions.TaskCancelledError as error:
-            # a trial whose stages were stopped on request has no record: nothing else may pass for that
-            return Outcome(
-                self._left if self._draining else f"{call.title}: {type(error).__name__}: {last_line(error)}"
-            )
-        except Exception as error:  # a crash of ours, or what was lost
-            return Outcome(f"{call.title}: {type(error).__name__}: {last_line(error)}", lost=cause_of(error))
-        finally:
-            self._queued.pop(call.fingerprint, None)
-            if group is not None:
-                remove_placement_group(group)
-        return found
 
     async def _mend(self, artifact: str) -> bool:
         """Compute a broken artifact again; whether that went well."""
@@ -350,19 +285,3 @@ class Coordinator:
                     await asyncio.to_thread(self._store.discard, artifact)
                     self._tasks[call.fingerprint] = asyncio.create_task(self._run(call))
         return (await asyncio.shield(self._tasks[call.fingerprint])).error is None
-
-    def _most_memory(self) -> int:
-        """Bytes of the node that has most: an estimate alone must not keep a stage from running."""
-        now = time.monotonic()
-        if now - self._asked_nodes >= NODES_EVERY:
-            self._asked_nodes = now
-            self._memory = int(max((node.get("memory", 0) for node in nodes()), default=0))
-        return self._memory
-
-    def _strategy(self, call: StageCall) -> NodeAffinitySchedulingStrategy | str:
-        """Prefer the host that holds most of the stage's inputs, if there is room on it."""
-        host = self._locality.nearest(self._under[call.fingerprint])
-        if host is None:
-            return "DEFAULT"  # leaves the placement group of whichever trial asked first
-        # without spilling, a stage would wait for a busy host beside idle ones
-        return NodeAffinitySchedulingStrategy(host, soft=True, _spill_on_unavailable=True)
