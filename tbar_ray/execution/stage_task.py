@@ -19,6 +19,7 @@ from tbar_ray.execution.calls import Outcome
 from tbar_ray.execution.gpu_process import free_gpu_memory, is_of_another_gpu
 from tbar_ray.execution.process_memory import forget_peak, peak_memory
 from tbar_ray.execution.process_samples import ProcessSamples
+from tbar_ray.origin import code
 from tbar_ray.processors import let_waiting_threads_sleep
 from tbar_ray.stages.lost import StageLostError, cause_of
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Report, Stage, StageContext, architecture_under
@@ -139,6 +140,7 @@ def compute(
             "facts": facts,
             "seconds": seconds,
             "ended": time.time(),
+            "code": _code(),
             "threads": stage.threads,
             "cpus": stage.threads * given.training_workers,
             "gpus": given.gpus * given.training_workers,
@@ -158,6 +160,12 @@ def compute(
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return facts
+
+
+@cache
+def _code() -> str:
+    """Version and commit of this code; asked once, since git is."""
+    return code()
 
 
 def _run(stage: Stage, context: StageContext) -> dict[str, Any]:

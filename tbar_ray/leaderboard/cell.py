@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from tbar_ray.evaluation.rebound import REMOVED
 from tbar_ray.records.part import Part
 from tbar_ray.records.scores import RateRecord
 
@@ -77,7 +78,7 @@ class Cell(Part):
         proposals: how many were tried in the search for the method's hyper-parameters; None where that is not stated.
         fingerprint: of the trial's path of α, under which the store has it.
         ended: when it was computed, in seconds since the epoch.
-        code: version and commit of the launch that computed it; None where no launch was written down.
+        code: version and commit that computed it; None where they were not written down.
         command: repeats the cell.
     """
 
@@ -115,6 +116,12 @@ class Cell(Part):
     def is_measured(self) -> bool:
         """Whether there is a result, be it that the method or the attack failed."""
         return self.status != "missing"
+
+    @property
+    def can_come_back(self) -> bool:
+        """Whether the backdoor was removed (ASR ≤ 10 %), so that A_post tells whether it comes back."""
+        asr = self.value("asr")
+        return asr is not None and asr <= REMOVED
 
     @property
     def ca_lost(self) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tbar_ray.errors import StoreError
 from tbar_ray.leaderboard.boards import command_of, data_of
@@ -82,7 +83,12 @@ class Harvest:
         )
         if record is None:
             return cell
-        more = {"held": _held(spec, record), "code": self._code(record), "gpus": self._gpus(planned)}
+        path, unlearn = planned.graph.path.artifact, planned.graph.path.unlearn.artifact
+        more = {
+            "held": _held(spec, record),
+            "code": self._fact(path, "code") or self._launch_code(record),
+            "gpus": self._fact(unlearn, "gpus") or None,
+        }
         return cell.model_copy(update={**_results(record), **more})
 
     def _record(self, planned: PlannedTrial) -> TrialRecord | None:
@@ -94,10 +100,10 @@ class Harvest:
                     return self._writer.finished(each)
         return self._ledger.find(planned.fingerprint)
 
-    def _gpus(self, planned: PlannedTrial) -> float | None:
-        """Share of a GPU that unlearning had; None where it had none, or the store does not say."""
+    def _fact(self, artifact: str, name: str) -> Any:
+        """What the store says of an artifact; None where it does not."""
         with suppress(StoreError, *UNREADABLE):
-            return self._store.facts(planned.graph.path.unlearn.artifact).get("gpus") or None
+            return self._store.facts(artifact).get(name)
         return None
 
     def _tuned_on(self, method: str, attack: str) -> TunedOn:
@@ -105,7 +111,7 @@ class Harvest:
             return "attack" if attack in self._stated else "no"
         return self._tuning.tuned_on(method, self._spec.attacks[attack])
 
-    def _code(self, record: TrialRecord) -> str | None:
+    def _launch_code(self, record: TrialRecord) -> str | None:
         """Code of the launch of this campaign that computed a trial; None for another campaign's."""
         before = [launch for launch in self._launches if record.ended is not None and _start(launch) <= record.ended]
         return before[-1].code if before else None

@@ -44,7 +44,10 @@ SUMMARY_HEADS = (
     Shown("ASR", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
     Shown("PA", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
     Shown("worst ASR"),
-    Shown("worst A_post", hint="highest ASR under clean fine-tuning, and of how many cells"),
+    Shown(
+        "worst A_post",
+        hint="highest ASR under clean fine-tuning, and of how many cells with at most 10 % before",
+    ),
     Shown("defender holds"),
     Shown("seconds", hint="of unlearning, median"),
     Shown("measured", hint="cells, without those of attacks that hyper-parameters were chosen on"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
+from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.critical_difference import ENOUGH, LEVEL, Comparison
 from tbar_ray.leaderboard.order import RULES
 from tbar_ray.leaderboard.ranking import Ranking
@@ -20,8 +22,9 @@ COMMON = (
     "Nemenyi's critical difference which do, at the 5 % level (Demšar, JMLR 7, 2006).",
     "A missing cell is never filled in. A ranking is of the largest part without one: as long as a cell is missing, "
     "the method, or the attack with a seed, that lacks the largest share of its cells is left out.",
-    "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs. Seconds are of unlearning on the "
-    "machine that computed the cell; they compare roughly.",
+    "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs; the worst one is of cells whose "
+    "backdoor was removed (ASR ≤ 10 %). Seconds are of unlearning on the machine that computed the cell; they compare "
+    "roughly.",
 )
 
 
@@ -54,7 +57,24 @@ def coverage(board: Board) -> str:
         return f"{text}."
     text += f" (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}), {after:,} with A_post."
     gone = sorted({cell.attack for cell in measured if cell.status == "not taken"})
-    return f"{text} Did not take: {', '.join(gone)}." if gone else text
+    text += f" Did not take: {', '.join(gone)}." * bool(gone)
+    if mixed := _of_several_models(measured):
+        text += (
+            f" In {mixed} the methods start from infected models that differ in rounding, since their cells were "
+            "computed on different machines or with different versions."
+        )
+    return text
+
+
+def _of_several_models(cells: Sequence[Cell]) -> str:
+    """The attacks, with their seeds, whose cells do not all start from the same infected model; empty for none."""
+    found = defaultdict(set)
+    for cell in cells:
+        if cell.infected is not None:
+            found[cell.attack, cell.seed].add((cell.infected.ca.value, cell.infected.asr.value))
+    mixed = [key for key, models in found.items() if len(models) > 1]
+    seeds = sorted({seed for _, seed in mixed})
+    return ", ".join(f"{counted(sum(s == seed for _, s in mixed), 'attack')} of seed {seed}" for seed in seeds)
 
 
 def ranked(ranking: Ranking) -> str:

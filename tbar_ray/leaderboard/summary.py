@@ -30,7 +30,8 @@ class Summary:
         ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without
             any.
         worst_asr: highest of all.
-        a_post: highest A_post of all, and of how many cells; None where it was not measured.
+        a_post: highest A_post of the cells whose backdoor was removed (ASR ≤ 10 %), and of how many; None where it was
+            not measured.
         held: what the defender held.
         seconds: median of unlearning, on CPUs; of a method without such cells, on GPUs.
     """
@@ -102,7 +103,8 @@ def _order(summary: Summary) -> tuple[float, float, str]:
 def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
     counted = [cell for cell in cells if cell.tuned_on != "attack"]
     known = [cell for cell in counted if cell.is_measured and cell.status != "not taken"]
-    posts = [value for cell in known if cell.after and (value := cell.after.highest.value) is not None]
+    lasting = [cell.after.highest.value for cell in known if cell.after is not None and cell.can_come_back]
+    posts = [value for value in lasting if value is not None]
     asr = [value for cell in known if (value := cell.value("asr")) is not None]
     timed = [cell for cell in known if cell.seconds is not None]
     alike = [cell for cell in timed if not cell.gpus] or timed

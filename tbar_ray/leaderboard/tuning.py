@@ -9,6 +9,9 @@ from tbar_ray.leaderboard.cell import TunedOn
 from tbar_ray.planning.methods import used_attacks, used_methods
 from tbar_ray.spec.attack import Attack
 from tbar_ray.spec.campaign import CampaignSpec
+from tbar_ray.triggers.base import Trigger
+from tbar_ray.triggers.presets import resolve
+from tbar_ray.triggers.registry import build_trigger
 
 SEARCHES: Mapping[str, str] = {"scenes": "tune_baselines", "photographs": "photographs/tune_baselines"}
 """The shipped campaigns that searched them, by data set."""
@@ -48,5 +51,6 @@ class Tuning:
         return "trigger" if same else "no"
 
 
-def _trigger(attack: Attack) -> tuple[str, dict[str, object]]:
-    return attack.trigger, dict(attack.parameters)
+def _trigger(attack: Attack) -> Trigger:
+    """An attack's trigger with all its parameters; a spec gives those that differ from a preset or a default."""
+    return build_trigger(*resolve(attack.trigger, attack.parameters), seed=0)

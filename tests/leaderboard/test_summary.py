@@ -27,6 +27,12 @@ def test_what_is_missing_or_tuned_on_counts_in_no_mean() -> None:
     assert found.rank is None
 
 
+def test_of_a_backdoor_that_was_not_removed_nothing_comes_back() -> None:
+    cells = [cell(attack="x", asr=0.05, a_post=0.3), cell(attack="y", asr=0.4, a_post=0.9)]
+    (found,) = boards_of(cells)[0].methods
+    assert found.a_post == (pytest.approx(0.3), 1)
+
+
 def test_seconds_of_a_gpu_are_not_mixed_with_those_of_cpus() -> None:
     cells = [
         cell("a", "x", seconds=9.0), cell("a", "y", seconds=1.0, gpus=0.5), cell("a", "z", seconds=1.0, gpus=0.5),
