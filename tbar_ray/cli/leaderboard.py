@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,14 +26,13 @@ app = typer.Typer(
     help="Compare unlearning methods over many attacks and seeds: lines, ranking, page.", no_args_is_help=True
 )
 
-FOLDER = Path("docs/leaderboard")
 Out = Annotated[
     Path | None,
     typer.Option(
         "--out",
         parser=local_folder,
         metavar="FOLDER",
-        help=f"with cells.jsonl, the page index.html and table.md; default {FOLDER}",
+        help="with cells.jsonl, the page index.html and table.md; default mlruns/leaderboard",
     ),
 ]
 Data = Annotated[str, typer.Option(metavar="NAME", help="scenes, photographs, or the file of another campaign")]
@@ -74,7 +74,7 @@ def build(
     from tbar_ray.leaderboard.harvest import lacking
     from tbar_ray.leaderboard.writing import known_cells
 
-    folder = out or FOLDER
+    folder = _folder(out)
     found: list[Cell] = []
     for path in specs or []:
         campaign, opened = open_campaign(path, override, store)
@@ -145,12 +145,13 @@ def run(
     row = Row(method, name or method, _mapping(parameters), _numbers(alpha, "--alpha"))
     chosen = _numbers(seeds, "--seeds", whole=True)
     whole = board_spec(data, override)
+    _require_places(data, whole, override)
     part = narrowed(whole, row, _words(attacks), None if chosen is None else [int(seed) for seed in chosen], search)
     stated = _stated(tuned_on, whole)
     opened, console = Store(store or default_store()), table_console()
     report = report_folder(home(), part)
     ended = launch(part, opened, tracking_place(tracking_uri), report, address, console)
-    _write(out or FOLDER, _harvest(part, opened, _tuning(None, part), data, stated))
+    _write(_folder(out), _harvest(part, opened, _tuning(None, part), data, stated))
     if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if ended.failed:
@@ -172,7 +173,7 @@ def show(
     from tbar_ray.leaderboard.writing import known_cells
     from tbar_ray.naming import nearest
 
-    folder = out or FOLDER
+    folder = _folder(out)
     cells = known_cells(folder)
     if not cells:
         raise SpecError(f"{folder} has no lines; give the folder with --out, or make one with `tbar leaderboard build`")
@@ -185,6 +186,13 @@ def show(
             console.print(_table(board))
             console.print(coverage(board), soft_wrap=True)
             console.print(ranked(board.rankings[0]), soft_wrap=True)
+
+
+def _folder(out: Path | None) -> Path:
+    """The folder of the leaderboard; by default one of the user's own, so that no published line is replaced."""
+    from tbar_ray.store.paths import home
+
+    return out or home() / "leaderboard"
 
 
 def _table(board: Any) -> Table:
@@ -257,6 +265,20 @@ def _stated(text: str | None, spec: CampaignSpec) -> frozenset[str] | None:
     names = [] if text == "none" else _words(text) or []
     known_attacks(names, spec, "--tuned-on")
     return frozenset(names)
+
+
+def _require_places(data: str, spec: CampaignSpec, overrides: Sequence[str]) -> None:
+    """Refuse a shipped data set that is somewhere on this machine, and nobody said where."""
+    from tbar_ray.errors import SpecError
+    from tbar_ray.leaderboard.boards import PLACES, SHIPPED
+
+    given = {override.partition("=")[0] for override in overrides}
+    lacking = [place for place in PLACES if place.partition("=")[0] not in given]
+    if data in SHIPPED and spec.data.synthetic is None and lacking:
+        raise SpecError(
+            f"--data {data}: say where its images are: {' '.join(f'--set {place}' for place in lacking)} "
+            "(docs/datasets.md makes them)"
+        )
 
 
 def _mapping(text: str | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -71,7 +71,7 @@ def check_campaign(planner: Planner) -> None:
     largest = {name: max(values) for name, values in sizes.items()}
     if len(largest) > 1:
         trial = override(spec, largest, spec.unlearning.method)
-        _check_sizes(trial, planner.foundation(trial).samples)
+        _check_sizes(trial, used_methods(trial), planner.foundation(trial).samples)
 
 
 def _values(axis: list[Any] | AxisRange) -> list[Any]:
@@ -110,8 +110,8 @@ def _check(planner: Planner, spec: CampaignSpec, methods: list[str], seen: set[s
     check_beliefs(spec)
     read = spec.model_dump_json(include={"data", "attacks", "forget", "methods", "unlearning", "disentanglement"})
     once(f"labels {methods} {read}", partial(check_labels, spec, methods))
-    sizes = spec.model_dump_json(include={"data", "poison", "forget", "attacks", "evaluation"})
-    once(sizes, partial(_check_sizes, spec, base.samples))
+    sizes = spec.model_dump_json(include={"data", "poison", "forget", "defender", "attacks", "evaluation"})
+    once(f"sizes {methods} {sizes}", partial(_check_sizes, spec, methods, base.samples))
 
 
 def _check_axes(spec: CampaignSpec) -> None:
@@ -255,7 +255,7 @@ def _check_methods(spec: CampaignSpec, methods: list[str]) -> None:
             raise SpecError(f"method {name!r} needs the defender's {lack[0]}, and there is none; {lack[1]}")
 
 
-def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
+def _check_sizes(spec: CampaignSpec, methods: Sequence[str], samples: int | None) -> None:
     """Compare the requested sizes with the corpus, where its size is known before reading it."""
     if samples is None:
         return
@@ -275,8 +275,21 @@ def _check_sizes(spec: CampaignSpec, samples: int | None) -> None:
                 f"forget.size: {spec.forget.size} images asked for, but {samples} samples less {poisoned} poisoned "
                 f"leave {samples - poisoned}"
             )
-        if spec.evaluation.rebound is not None and samples - poisoned - spec.forget.size < LEAST:
+        if spec.evaluation.rebound is None:
+            continue
+        held = max(spec.forget.size, *_pairs_held(spec, methods))  # the sets of one defender may overlap
+        if samples - poisoned - held < LEAST:
             raise SpecError(
                 f"evaluation.rebound: no clean pairs are left: {samples} samples less {poisoned} poisoned and "
-                f"{spec.forget.size} of the forget set; lower one of them, or give more data"
+                f"{held} that the defender holds; lower one of them, or give more data"
             )
+
+
+def _pairs_held(spec: CampaignSpec, methods: Sequence[str]) -> tuple[int, int]:
+    """Numbers of clean and of training pairs that one of some methods holds."""
+    needs = frozenset[str]().union(*(build_method(spec, name).needs for name in methods))
+    defender = spec.defender
+    return (
+        defender.clean_pairs if "clean pairs" in needs else 0,
+        defender.training_pairs if "training pairs" in needs else 0,
+    )

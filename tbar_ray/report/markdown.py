@@ -178,7 +178,8 @@ def _setting(spec: CampaignSpec) -> Markdown:
         more.append(f"disentanglement: {grid.points} × {grid.points} points over [{grid.low:g}, {grid.high:g}]²")
     if (follow := spec.evaluation.rebound) is not None:
         rates = " and ".join(f"{options.learning_rate:g}" for options in follow.at_each_rate())
-        more.append(f"rebound: {follow.steps} steps of {follow.batch_size} of {follow.pairs:,} clean pairs, lr {rates}")
+        of = f"{follow.batch_size} of at most {follow.pairs:,} clean pairs"
+        more.append(f"rebound: {follow.steps} steps of {of}, lr {rates}")
     return bullets(
         [
             Markdown(f"model: {escape(spec.model.architecture)}, {origin}"),

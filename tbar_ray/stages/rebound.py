@@ -66,6 +66,9 @@ class MeasureRebound(Stage):
             if subject is not None:
                 used = frozenset[str]() if self.path is None else defenders_keys(self.path.unlearn, store)
                 held = unused_pairs(self.infected, self.scorer, self.pairs, self.seed, used, store, subject.preprocess)
+                if len(held.keys) < self.pairs:
+                    few = f"only {len(held.keys):,} of {self.pairs:,} clean pairs are left"
+                    context.report({"note": f"{few}; {held.naming:,} others name the target"})
                 curve = measure_rebound(
                     subject.model,
                     held.pairs,

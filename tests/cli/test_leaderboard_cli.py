@@ -80,6 +80,10 @@ def test_nothing_to_build_of_is_one_line(
             ["--method", "rnp", "--data", "fotographs"],
             "--data fotographs: no such data set; did you mean 'photographs'",
         ),
+        (
+            ["--method", "rnp", "--data", "photographs", "--set", "data.train=here"],
+            "--data photographs: say where its images are: --set data.evaluation=PLACE/evaluation (docs/datasets.md",
+        ),
         (["--method", "rnp", "--seeds", "a"], "--seeds a: give numbers with commas between them"),
         (["--method", "rnp", "--parameters", "steps"], "--parameters steps: give a mapping"),
         (["--method", "rnp", "--tuned-on", "sgi"], "--tuned-on: no attack 'sgi'; did you mean 'sig'"),

@@ -101,7 +101,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rebound without pairs": (
         {"evaluation": {"rebound": {}}, "forget__size": 380},
-        "evaluation.rebound: no clean pairs are left: 400 samples less 20 poisoned and 380 of the forget set; lower",
+        "evaluation.rebound: no clean pairs are left: 400 samples less 20 poisoned and 380 that the defender holds",
+    ),
+    "rebound without pairs beside those of the defender": (
+        {"evaluation": {"rebound": {}}, "unlearning": {"method": "cleanclip"}, "defender": {"clean_pairs": 379}},
+        "evaluation.rebound: no clean pairs are left: 400 samples less 20 poisoned and 379 that the defender holds",
     ),
     "forget axis": (
         {"search__axes__forget_size": [10, 500], "poison__rate": 0.5},

@@ -125,6 +125,6 @@ def test_nothing_that_a_user_names_acts_as_markdown(store: Store) -> None:
 def test_how_rebound_was_measured_is_said_of_the_campaign(store: Store) -> None:
     follow = ReboundSpec(steps=40, at=(0,), pairs=500, sweep=(3,))
     spec = SPEC.model_copy(update={"evaluation": SPEC.evaluation.model_copy(update={"rebound": follow})})
-    said = "- rebound: 40 steps of 128 of 500 clean pairs, lr 0.0001 and 0.0003"
+    said = "- rebound: 40 steps of 128 of at most 500 clean pairs, lr 0.0001 and 0.0003"
     assert said in summary(spec, [record()], store, [])
     assert "rebound" not in summary(SPEC, [record()], store, [])
