@@ -35,7 +35,7 @@ def content(**changes: Any) -> dict[str, Any]:
         if value is ...:
             place.pop(last)
         else:
-            place[last] = value
+            place[last] = deepcopy(value)  # a later change of a part is of this spec alone
     return made
 
 

@@ -93,7 +93,7 @@ class Harvest:
 
     def _record(self, planned: PlannedTrial) -> TrialRecord | None:
         """The trial's record, with rebound where the store has it; None where it has no result."""
-        bare = replace(planned, graph=replace(planned.graph, rebounds=(), downstream=None))
+        bare = replace(planned, graph=replace(planned.graph, rebounds=(), downstream=None, downstream_references={}))
         for each in (planned, bare):
             if all(self._store.has(stage.artifact) for stage in each.graph.outputs):
                 with suppress(StoreError, *UNREADABLE):  # a broken artifact is as one that is missing

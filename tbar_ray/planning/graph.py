@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tbar_ray.models.architectures import image_size
 from tbar_ray.planning.beliefs import defenders_backdoor
@@ -17,7 +17,7 @@ from tbar_ray.planning.trial import Trial
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.backdoor import Backdoor
-from tbar_ray.stages.downstream import MeasureDownstream
+from tbar_ray.stages.downstream import MeasureDownstream, MeasureReferenceDownstream
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.geometry import MeasureGeometry
 from tbar_ray.stages.infected import InfectedNode
@@ -31,6 +31,9 @@ from tbar_ray.stages.visibility import MeasureVisibility
 
 if TYPE_CHECKING:
     from tbar_ray.unlearning.base import Unlearner
+
+Uncleaned = Literal["infected", "clean"]
+"""A model that nothing was removed from, with which a cleaned one is compared."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class TrialGraph:
         rebounds: rebound of the cleaned, the infected and the clean model, at each learning rate; () where the campaign
             does not ask for it.
         downstream: scores of the cleaned model after changes that people make; None without.
+        downstream_references: the same of the infected and of the clean model; {} without.
         likeness: how much the trigger that a search found looks like the true one; None where the defender is told it.
         others: for an infected model with several backdoors, the names of the others by their fingerprints.
     """
@@ -63,6 +67,7 @@ class TrialGraph:
     geometry: MeasureGeometry | None = None
     rebounds: tuple[ReboundStages, ...] = ()
     downstream: MeasureDownstream | None = None
+    downstream_references: Mapping[Uncleaned, MeasureReferenceDownstream] = field(default_factory=dict)
     likeness: MeasureLikeness | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
@@ -76,7 +81,7 @@ class TrialGraph:
         """Stages that tell trials apart: the path of α and, where they are, scores before a merge and more measures."""
         plain = self.plain if self.plain != self.infected else None
         further: tuple[Stage | None, ...] = (plain, self.map, self.geometry, self.downstream)
-        found = [self.path, *(stage for stage in further if stage is not None)]
+        found = [self.path, *(stage for stage in further if stage is not None), *self.downstream_references.values()]
         return [*found, *(stage for stages in self.rebounds for stage in stages.values())]
 
 
@@ -124,6 +129,7 @@ def build_graph(trial: Trial, base: Foundation) -> TrialGraph:
         geometry=None if xi is None else geometry_stage(xi),
         rebounds=rebound_stages(spec, planted, path, clean),
         downstream=_downstream(spec, path, planted),
+        downstream_references=_downstream_references(spec, path, planted, clean),
         likeness=MeasureLikeness(
             evaluation=planted.evaluation,
             backdoor=planted.backdoor,
@@ -196,6 +202,30 @@ def _downstream(spec: CampaignSpec, path: AlphaPath, planted: PlantedAttack) -> 
     changes = tuple(dict.fromkeys(spec.evaluation.downstream))
     another = planted.another if "merged" in changes else None
     return MeasureDownstream(path=path, changes=changes, another=another, threads=spec.resources.trial_cpus)
+
+
+def _downstream_references(
+    spec: CampaignSpec, path: AlphaPath, planted: PlantedAttack, clean: Evaluate | None
+) -> Mapping[Uncleaned, MeasureReferenceDownstream]:
+    """What the cleaned model is compared with; the infected one is not averaged with itself."""
+    changes = tuple(dict.fromkeys(spec.evaluation.downstream))
+    found: dict[Uncleaned, MeasureReferenceDownstream] = {}
+    scorers: Mapping[Uncleaned, Evaluate | None] = {"infected": path.infected, "clean": clean}
+    for role, scorer in scorers.items():
+        own = tuple(change for change in changes if (role, change) != ("infected", "wise-ft"))
+        if own and scorer is not None:
+            found[role] = MeasureReferenceDownstream(
+                gate=path.gate,
+                scorer=scorer,
+                infected=path.infected,
+                corpus=planted.infected,
+                changes=own,
+                another=planted.another if "merged" in own else None,
+                statistics_images=spec.evaluation.statistics_images,
+                seed=spec.seed,
+                threads=spec.resources.trial_cpus,
+            )
+    return found
 
 
 def _clean(spec: CampaignSpec, base: Foundation, planted: PlantedAttack) -> Evaluate | None:

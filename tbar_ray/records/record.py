@@ -88,6 +88,8 @@ class TrialRecord(Part):
     """Under clean fine-tuning, by learning rate, the spec's own first; () where it was not measured."""
     downstream: dict[str, ScoresRecord] = Field(default_factory=dict)
     """Test scores of the cleaned model after a change that people make, each by itself, by its name."""
+    downstream_references: dict[Literal["infected", "clean"], dict[str, ScoresRecord]] = Field(default_factory=dict)
+    """The same of models that nothing was removed from."""
     cost: Cost | None = None
     seconds: float | None = None
     ended: float | None = None

@@ -123,7 +123,10 @@ class RecordWriter:
             disentanglement=self._disentanglement(graph, path["selected"]),
             inversion=read_inversion(graph, self._read, self._facts),
             rebounds=tuple(read_rebounds(graph, self._read, self._facts)),
-            downstream=self._downstream(graph),
+            downstream={} if graph.downstream is None else self._downstream(graph.downstream),
+            downstream_references={
+                role: self._downstream(stage) for role, stage in graph.downstream_references.items()
+            },
             cost=self._cost(graph),
             seconds=sum(fact["seconds"] for fact in facts if fact["fingerprint"] in _own(graph)),
             ended=self._facts(graph.path).get("ended"),
@@ -238,10 +241,9 @@ class RecordWriter:
             return None
         return -alpha * float(self._facts(unlearn)["facts"]["norm"]) / norm
 
-    def _downstream(self, graph: TrialGraph) -> dict[str, ScoresRecord]:
-        """Scores of the cleaned model by the change that was made to it."""
-        changed = {} if graph.downstream is None else self._read(graph.downstream, DOWNSTREAM)
-        return {name: _scores(content) for name, content in changed.items()}
+    def _downstream(self, stage: Stage) -> dict[str, ScoresRecord]:
+        """Scores of a model by the change that was made to it."""
+        return {name: _scores(content) for name, content in self._read(stage, DOWNSTREAM).items()}
 
     def _cost(self, graph: TrialGraph) -> Cost:
         facts = self._facts(graph.path.unlearn)["facts"]

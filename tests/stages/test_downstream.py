@@ -14,7 +14,7 @@ from tbar_ray.lasting.change import Material
 from tbar_ray.models.checkpoint import save_state_dict
 from tbar_ray.models.factory import create_model
 from tbar_ray.planning.planner import Planner
-from tbar_ray.stages.downstream import DOWNSTREAM, MeasureDownstream
+from tbar_ray.stages.downstream import DOWNSTREAM, MeasureDownstream, _task
 from tbar_ray.stages.kept import kept_model
 from tbar_ray.stages.training import WEIGHTS
 from tbar_ray.store.store import Store
@@ -62,6 +62,21 @@ def test_changes_start_from_the_cleaned_model_and_know_the_infected_one(
     assert seen["material"].classes == 60
 
 
+def test_the_infected_and_the_clean_model_are_changed_once_for_all_methods(cleaned: Store) -> None:
+    one, other = (
+        Planner(spec(**{**WANTED, "unlearning__method": method})).plan({}).graph.downstream_references
+        for method in ("tbar", "gradient-ascent")
+    )
+    assert one == other
+    made = compute_trial(spec(**WANTED), {}, cleaned)
+    wanted = WANTED["evaluation"]["downstream"]
+    found = made.downstream_references
+    assert list(found["infected"]) == [change for change in wanted if change != "wise-ft"], "not with itself"
+    assert list(found["clean"]) == wanted
+    assert found["infected"]["bf16"].ca.value == pytest.approx(made.value("ca", "infected"), abs=0.05)
+    assert found["clean"]["bf16"].ca.value == pytest.approx(made.value("ca", "clean"), abs=0.05)
+
+
 def test_where_no_alpha_keeps_ca_there_is_nothing_to_change(cleaned: Store) -> None:
     harsh = {"alpha": [900, 1000], "evaluation": {"min_retention": 1, "downstream": ["int8"]}}
     assert compute_trial(spec(**{**WANTED, **harsh}), {}, cleaned).downstream == {}
@@ -86,8 +101,8 @@ def test_the_vector_of_another_task_is_that_of_its_clean_training(cleaned: Store
     folder = cleaned.scratch()
     save_state_dict(end, folder / WEIGHTS)
     cleaned.commit(asked.another.artifact, folder, {"kind": asked.another.kind, "facts": {}})
-    vector = asked._task(cleaned)
+    vector = _task(asked.another, cleaned)
     assert vector is not None
     for name, value in vector.tensors.items():
         assert torch.equal(value, end[name] - start[name])
-    assert stage()._task(cleaned) is None
+    assert _task(stage().another, cleaned) is None
