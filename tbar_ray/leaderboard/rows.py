@@ -155,7 +155,14 @@ def _over_seeds(cells: Sequence[Cell]) -> Shown:
         text = "not taken" if measured[0].status == "not taken" else "no model"
         return Shown(text, 2.0, hint, f"left{tuned}")
     less = f" ({len(asr)} of {len(measured)})" if len(asr) < len(measured) else ""
-    return Shown(f"{fmean(asr) * 100:.1f} · {fmean(pa) * 100:.0f}{less}", fmean(asr), hint, f"{_kind(measured)}{tuned}")
+    text = f"{_mean_and_range(asr, 1)} · {_mean_and_range(pa, 0)}{less}"
+    return Shown(text, fmean(asr), hint, f"{_kind(measured)}{tuned}")
+
+
+def _mean_and_range(values: Sequence[float], digits: int) -> str:
+    """Mean over seeds in %, with the lowest and the highest where they differ: of three seeds nothing else is known."""
+    low, mean, high = (f"{value * 100:.{digits}f}" for value in (min(values), fmean(values), max(values)))
+    return mean if low == high else f"{mean} ({low}–{high})"
 
 
 def _kind(cells: Sequence[Cell]) -> str:

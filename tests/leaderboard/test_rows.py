@@ -44,7 +44,7 @@ def test_a_cell_of_the_matrix_is_the_mean_of_seeds_and_says_what_came_of_them() 
         cell(attack="none", status="infeasible", cleaned=None), missing(attack="missing"),
         cell(attack="untaken", status="not taken", cleaned=None), cell(attack="tuned", tuned_on="attack"),
     )  # fmt: skip
-    assert (found["gone"].text, found["gone"].kind) == ("0.0 · 85", "removed")
+    assert (found["gone"].text, found["gone"].kind) == ("0.0 · 85 (80–90)", "removed")
     assert "seed 0: CA 100.0%" in found["gone"].hint
     assert found["costly"].kind == "costly"
     assert (found["left"].text[:4], found["left"].kind) == ("25.0", "left")
