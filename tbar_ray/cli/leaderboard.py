@@ -58,6 +58,14 @@ def build(
         ),
     ] = None,
     complete: Annotated[bool, typer.Option("--complete", help="write nothing if a cell is missing")] = False,
+    fill: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_path,
+            metavar="PAGE",
+            help="put the best methods into this Markdown page, between <!-- leaderboard:start --> and …end -->",
+        ),
+    ] = None,
 ) -> None:
     """Write lines, page and table of campaigns, from the store alone; computes nothing.
 
@@ -72,7 +80,7 @@ def build(
     from tbar_ray.errors import SpecError
     from tbar_ray.leaderboard.boards import checked
     from tbar_ray.leaderboard.harvest import lacking
-    from tbar_ray.leaderboard.writing import known_cells
+    from tbar_ray.leaderboard.writing import fill_in, known_cells
 
     folder = _folder(out)
     found: list[Cell] = []
@@ -91,6 +99,9 @@ def build(
     if not found and not known_cells(folder):
         raise SpecError(f"{folder} has no lines yet; give a campaign: tbar leaderboard build jobs/leaderboard.yaml")
     _write(folder, found)
+    if fill is not None:
+        fill_in(fill, known_cells(folder))
+        table_console().print(str(fill), soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from tbar_ray.errors import DataError
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.rows import SUMMARY_HEADS, summary_rows
 from tbar_ray.leaderboard.said import coverage, headline, ranked
 from tbar_ray.leaderboard.summary import Board, boards_of
 from tbar_ray.report.text import Markdown, escape, table
 
+START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
+"""Marks of the block of another page that the short table fills."""
+BLOCK = re.compile(f"{START}\n(.*?){END}", re.DOTALL)
 BEST = 5
 """Methods of the short table."""
 SHORT = ("method", "mean rank", "removed", "restored", "CA", "ASR", "PA", "worst A_post")
@@ -32,6 +37,20 @@ def leaderboard_markdown(cells: Sequence[Cell]) -> str:
 def short_table(board: Board) -> Markdown:
     """A board's best methods, which README.md shows as well."""
     return _table(board, SHORT, BEST)
+
+
+def with_short_table(text: str, cells: Sequence[Cell]) -> str:
+    """A Markdown text whose block between the two marks is the first board's short table.
+
+    Raises:
+        DataError: if the text lacks a mark, or nothing is measured.
+    """
+    boards = [board for board in boards_of(cells) if board.measured]
+    parts = BLOCK.split(text)
+    if len(parts) != 3 or not boards:
+        what = "nothing is measured yet" if len(parts) == 3 else f"it needs the lines {START} and {END}, each once"
+        raise DataError(f"the short table cannot be put there: {what}")
+    return f"{parts[0]}{START}\n{short_table(boards[0])}\n{END}{parts[2]}"
 
 
 def _capital(text: str) -> Markdown:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tbar_ray.errors import DataError
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.lines import FILE, merged, read_cells, text_of
-from tbar_ray.leaderboard.markdown import leaderboard_markdown
+from tbar_ray.leaderboard.markdown import leaderboard_markdown, with_short_table
 from tbar_ray.leaderboard.page import leaderboard_html
 
 PAGE, TABLE = "index.html", "table.md"
@@ -45,6 +45,20 @@ def add_cells(folder: Path, cells: Sequence[Cell]) -> tuple[list[Cell], list[Pat
     except OSError as error:
         raise DataError(f"cannot write the leaderboard to {folder}: {error.strerror or error}") from None
     return whole, [folder / name for name in texts]
+
+
+def fill_in(page: Path, cells: Sequence[Cell]) -> None:
+    """Put the short table into a page of Markdown, such as a README, between its two marks.
+
+    Raises:
+        DataError: if the page cannot be read or written, or lacks the marks.
+    """
+    try:
+        _replace(page, with_short_table(page.read_text(encoding="utf-8"), cells))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{page}: {getattr(error, 'strerror', None) or error}") from None
+    except DataError as error:
+        raise DataError(f"{page}: {error}") from None
 
 
 def _replace(path: Path, text: str) -> None:

@@ -29,4 +29,4 @@ def test_the_readme_has_the_best_methods() -> None:
     found = MARKS.search((ROOT / "README.md").read_text(encoding="utf-8"))
     assert found is not None
     best = short_table(boards_of(read_cells(FOLDER / FILE))[0])
-    assert found[1] == str(best), "copy 'The best' of docs/leaderboard/table.md to README.md"
+    assert found[1] == str(best), "run `tbar leaderboard build --out docs/leaderboard --fill README.md`"

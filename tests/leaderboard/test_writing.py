@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from tbar_ray.errors import DataError
-from tbar_ray.leaderboard.writing import add_cells, known_cells
-from tests.leaderboard.cells import board, cell
+from tbar_ray.leaderboard.cell import Cell
+from tbar_ray.leaderboard.markdown import END, START, short_table
+from tbar_ray.leaderboard.summary import boards_of
+from tbar_ray.leaderboard.writing import add_cells, fill_in, known_cells
+from tests.leaderboard.cells import board, cell, missing
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -38,3 +41,30 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot write the leaderboard to"):
         add_cells(tmp_path / "file" / "folder", [cell()])
+
+
+def test_a_readme_gets_the_best_methods_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    for before in ("", "| old | table |\n"):
+        page.write_text(f"# Mine\n\n{START}\n{before}{END}\n\nmore\n")
+        fill_in(page, board())
+        best = short_table(boards_of(board())[0])
+        assert page.read_text() == f"# Mine\n\n{START}\n{best}\n{END}\n\nmore\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "said"),
+    [
+        ("# Mine", board(), "it needs the lines <!-- leaderboard:start --> and <!-- leaderboard:end -->, each once"),
+        (f"{START}\n{END}\n{START}\n{END}\n", board(), "each once"),
+        (f"{START}\n{END}\n", [missing()], "nothing is measured yet"),
+    ],
+)
+def test_a_page_that_cannot_be_filled_stays_as_it_is(text: str, cells: list[Cell], said: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(DataError, match=f"^{page}: the short table cannot be put there: .*{said}$"):
+        fill_in(page, cells)
+    assert page.read_text() == text
+    with pytest.raises(DataError, match=r"none\.md: No such file"):
+        fill_in(tmp_path / "none.md", board())
