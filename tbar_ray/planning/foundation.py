@@ -68,13 +68,13 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
     warnings: list[str] = []
     on_error = spec.data.on_error
 
-    def given(describe: Callable[[], N], place: str) -> N | GivenData:
+    def given(describe: Callable[[], N], place: str, field: str) -> N | GivenData:
         try:
             return describe()
         except DataError as error:
             if not without_data:
-                raise
-            missing.append(str(error))
+                raise DataError(f"{field}: {error}") from None
+            missing.append(f"{field}: {error}")
             return GivenData(place=place, content="missing")
 
     corpus: Located
@@ -96,19 +96,21 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
         assert spec.data.evaluation is not None
         train, test, pairs = spec.data.train, spec.data.evaluation, spec.data.retrieval
         if isinstance(train, str):
-            found = given(partial(_corpus, spec.data, train), train)
+            found = given(partial(_corpus, spec.data, train), train, "data.train")
             samples = found.rows if isinstance(found, ImportedPairs) else found.samples
             corpus = found
         else:
-            parts = [given(partial(_part, part), part.url) for part in train]
+            parts = [given(partial(_part, part), part.url, "data.train") for part in train]
             corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
-        evaluation = given(lambda: _evaluation(spec.data, test, warnings), test)
+        evaluation = given(lambda: _evaluation(spec.data, test, warnings), test, "data.evaluation")
         if pairs is not None:
-            retrieval = given(lambda: _given(pairs, split_shards(pairs, "test"), on_error=on_error), pairs)
+            shards = partial(split_shards, pairs, "test")
+            retrieval = given(lambda: _given(pairs, shards(), on_error=on_error), pairs, "data.retrieval")
     tasks: dict[str, Located] = {}
     for name, task in spec.tasks.items():
         url = task.url
-        tasks[name] = _synthetic_task(task) if url is None else given(partial(_task, spec.data, url, warnings), url)
+        found_task = partial(_task, spec.data, url or "", warnings)
+        tasks[name] = _synthetic_task(task) if url is None else given(found_task, url, f"tasks.{name}.url")
     return Foundation(
         corpus,
         evaluation,

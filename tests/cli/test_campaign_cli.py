@@ -177,7 +177,7 @@ def test_plan_says_what_preflight_finds(
     line = error_of(
         monkeypatch, capsys, "campaign", "run", path, "--set", f"data={{train: {tmp_path}/a, evaluation: b}}"
     )
-    assert line == f"error: no such shard: {tmp_path}/a"
+    assert line == f"error: data.train: no such shard: {tmp_path}/a"
     line = error_of(monkeypatch, capsys, "campaign", "plan", path, "--store", "nonsense://x")
     assert line.startswith("error: store nonsense://x: Protocol not known")
 

@@ -245,25 +245,26 @@ def test_data_means_its_shards_wherever_they_lie(given: Path, shards: Path) -> N
 
 
 def test_missing_data(given: Path) -> None:
-    assert problem(external(given, data__train=str(given / "none")), DataError) == f"no such shard: {given}/none"
-    pattern = f"{given}/train/{{00000..00003}}.tar"
-    assert problem(external(given, data__train=pattern), DataError) == f"no such shard: {given}/train/00003.tar"
+    told = problem(external(given, data__train=str(given / "none")), DataError)
+    assert told == f"data.train: no such shard: {given}/none"
+    told = problem(external(given, data__train=f"{given}/train/{{00000..00003}}.tar"), DataError)
+    assert told == f"data.train: no such shard: {given}/train/00003.tar"
     (given / "empty").mkdir()
     assert problem(external(given, data__train=str(given / "empty")), DataError) == (
-        f"no *.tar in the directory {given}/empty; `tbar data import` makes shards of images"
+        f"data.train: no *.tar in the directory {given}/empty; `tbar data import` makes shards of images"
     )
 
 
 def test_broken_evaluation_sets(given: Path) -> None:
     names = given / "eval" / "classnames.txt"
     names.write_text("\n")
-    assert problem(external(given), DataError) == f"{names} is empty"
+    assert problem(external(given), DataError) == f"data.evaluation: {names} is empty"
     names.unlink()
-    assert re.match(re.escape(f"{names} cannot be read ("), problem(external(given), DataError))
+    assert re.match(re.escape(f"data.evaluation: {names} cannot be read ("), problem(external(given), DataError))
     empty = given / "nothing"
     empty.mkdir()
     missing = problem(external(given, data__evaluation=str(empty)), DataError)
-    assert missing.startswith(f"{empty}/classnames.txt cannot be read (")
+    assert missing.startswith(f"data.evaluation: {empty}/classnames.txt cannot be read (")
     assert problem(external(given, attacks__badnets__target="a dog"), DataError)
 
 
