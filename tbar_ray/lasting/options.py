@@ -11,6 +11,8 @@ from tbar_ray.training.options import Optimisation
 
 ChangeName = Literal["int8", "bf16", "pruned", "wise-ft", "linear-probe", "merged"]
 """Downstream changes; each is an entry of `lasting.registry`."""
+Uncleaned = Literal["infected", "clean"]
+"""A model that nothing was removed from, with which a cleaned one is compared."""
 
 
 class ReboundOptions(BaseModel):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from tbar_ray.lasting.options import Uncleaned
 from tbar_ray.models.architectures import image_size
 from tbar_ray.planning.beliefs import defenders_backdoor
 from tbar_ray.planning.disentanglement import geometry_stage, map_stages
@@ -31,9 +32,6 @@ from tbar_ray.stages.visibility import MeasureVisibility
 
 if TYPE_CHECKING:
     from tbar_ray.unlearning.base import Unlearner
-
-Uncleaned = Literal["infected", "clean"]
-"""A model that nothing was removed from, with which a cleaned one is compared."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
+from tbar_ray.lasting.options import Uncleaned
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.planning.axes import STANDARD, Setting
 from tbar_ray.records.inversion import InversionRecord
@@ -88,7 +89,7 @@ class TrialRecord(Part):
     """Under clean fine-tuning, by learning rate, the spec's own first; () where it was not measured."""
     downstream: dict[str, ScoresRecord] = Field(default_factory=dict)
     """Test scores of the cleaned model after a change that people make, each by itself, by its name."""
-    downstream_references: dict[Literal["infected", "clean"], dict[str, ScoresRecord]] = Field(default_factory=dict)
+    downstream_references: dict[Uncleaned, dict[str, ScoresRecord]] = Field(default_factory=dict)
     """The same of models that nothing was removed from."""
     cost: Cost | None = None
     seconds: float | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from tbar_ray.evaluation.rebound import REMOVED
-from tbar_ray.lasting.options import ChangeName
+from tbar_ray.lasting.options import ChangeName, Uncleaned
 from tbar_ray.records.cells import grouped, one_per_cell
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.columns import columns_of, heads, values
@@ -33,7 +33,9 @@ def downstream(records: Sequence[TrialRecord]) -> Markdown:
     rows = []
     for group in grouped(changed, lambda record: (*model_of(record), record.attack)).values():
         first = group[0]
-        for role, found in first.downstream_references.items():
+        for role in get_args(Uncleaned):
+            if (found := first.downstream_references.get(role)) is None:
+                continue
             own = [column.text(first) if is_of_model(column.name) else "–" for column in axes]
             told = [three_scores(found.get(name)) for name in names]
             rows.append([first.attack, NAMES[role], *own, three_scores(first.scores(role)), *told])

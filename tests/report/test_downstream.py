@@ -21,7 +21,7 @@ def test_a_row_per_trial_and_a_column_per_change_with_what_came_back_in_bold() -
 
 
 def test_the_infected_and_the_clean_model_are_rows_of_their_own_once_for_all_methods() -> None:
-    references = {"infected": {"int8": scores(0.9, 0.95, 0.02)}, "clean": {"int8": scores(0.91, 0.0, 0.85)}}
+    references = {"clean": {"int8": scores(0.91, 0.0, 0.85)}, "infected": {"int8": scores(0.9, 0.95, 0.02)}}
     made = [
         record(attack, method=method, downstream={"int8": scores(0.8, 0.02, 0.7)}, downstream_references=references)
         for attack in ("badnets", "sig") for method in ("a", "b")
