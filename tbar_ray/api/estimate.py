@@ -28,6 +28,7 @@ from tbar_ray.unlearning.alpha_walk import DEFAULT_ALPHAS, AlphaSearch, walk_alp
 from tbar_ray.unlearning.base import Unlearner
 from tbar_ray.unlearning.edit import Edit, EditedModel
 from tbar_ray.unlearning.edit_scores import EditScores
+from tbar_ray.unlearning.reader import labelled_sets
 from tbar_ray.unlearning.registry import UNLEARNERS, build_unlearner
 
 
@@ -245,7 +246,8 @@ def estimate(
             "estimate on the model before that edit"
         )
     require(unlearner, backdoor, forget, clean, training)
-    held = read_held(model, classes, backdoor, forget, clean, training, seed, labelled=unlearner.classifies)
+    labelled = labelled_sets(unlearner, 0 if forget is None else forget.clean_fraction)
+    held = read_held(model, classes, backdoor, forget, clean, training, seed, labelled=labelled)
     with reporting(progress, method) as report:
         found = unlearner.unlearn(model.module, held.data, model.preprocessing, seed, report)
     return Estimate(

@@ -17,7 +17,7 @@ from tbar_ray.data.selection import ranked
 from tbar_ray.errors import DataError
 from tbar_ray.models.statistics_choice import STATISTICS_IMAGES
 from tbar_ray.unlearning.base import Unlearner
-from tbar_ray.unlearning.defender import Classes, DefenderData, Need
+from tbar_ray.unlearning.defender import Classes, CleanSet, DefenderData, Need
 from tbar_ray.unlearning.reader import DefenderReader, stamped_by_defender
 
 ADVICE: dict[Need, str] = {
@@ -72,9 +72,9 @@ def read_held(
     training: PairsRequest | None,
     seed: int,
     *,
-    labelled: bool = False,
+    labelled: frozenset[CleanSet] = frozenset(),
 ) -> Held:
-    """Read, stamp and tokenise the requested samples; where `labelled`, clean ones of a known class alone.
+    """Read, stamp and tokenise the requested samples; in sets that are `labelled`, clean ones of a known class alone.
 
     Raises:
         DataError: if the target is no class, or a source has too few samples.
@@ -109,7 +109,12 @@ def read_held(
 
 
 def reader_of(
-    request: ForgetRequest | PairsRequest, model: Model, classes: NamedClasses, seed: int, *, labelled: bool = False
+    request: ForgetRequest | PairsRequest,
+    model: Model,
+    classes: NamedClasses,
+    seed: int,
+    *,
+    labelled: frozenset[CleanSet] = frozenset(),
 ) -> DefenderReader:
     """A reader of a request's source, at a model's image size; its seed is the request's own where it has one."""
     samples = request.samples

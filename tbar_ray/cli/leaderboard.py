@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +31,7 @@ Out = Annotated[
         "--out",
         parser=local_folder,
         metavar="FOLDER",
-        help="with cells.jsonl, the page index.html and table.md; default mlruns/leaderboard",
+        help="with cells.jsonl, the page index.html and table.md; default leaderboard, in $TBAR_HOME or mlruns",
     ),
 ]
 Data = Annotated[str, typer.Option(metavar="NAME", help="scenes, photographs, or the file of another campaign")]
@@ -156,7 +155,7 @@ def run(
     row = Row(method, name or method, _mapping(parameters), _numbers(alpha, "--alpha"))
     chosen = _numbers(seeds, "--seeds", whole=True)
     whole = board_spec(data, override)
-    _require_places(data, whole, override)
+    _require_places(data, whole)
     part = narrowed(whole, row, _words(attacks), None if chosen is None else [int(seed) for seed in chosen], search)
     stated = _stated(tuned_on, whole)
     opened, console = Store(store or default_store()), table_console()
@@ -278,17 +277,20 @@ def _stated(text: str | None, spec: CampaignSpec) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _require_places(data: str, spec: CampaignSpec, overrides: Sequence[str]) -> None:
+def _require_places(data: str, spec: CampaignSpec) -> None:
     """Refuse a shipped data set that is somewhere on this machine, and nobody said where."""
     from tbar_ray.errors import SpecError
-    from tbar_ray.leaderboard.boards import PLACES, SHIPPED
+    from tbar_ray.leaderboard.boards import PLACES, SHIPPED, board_spec
 
-    given = {override.partition("=")[0] for override in overrides}
-    lacking = [place for place in PLACES if place.partition("=")[0] not in given]
-    if data in SHIPPED and spec.data.synthetic is None and lacking:
+    if data not in SHIPPED or spec.data.synthetic is not None:
+        return
+    shipped = board_spec(data).data
+    lacking = [place for place, field in zip(PLACES, ("train", "evaluation"), strict=True)
+               if getattr(spec.data, field) == getattr(shipped, field)]  # fmt: skip
+    if lacking:
         raise SpecError(
             f"--data {data}: say where its images are: {' '.join(f'--set {place}' for place in lacking)} "
-            "(docs/datasets.md makes them)"
+            "(docs/datasets.md says how to make them)"
         )
 
 

@@ -68,7 +68,7 @@ def plan_forget_set(
         reversed(order),
         clean_count,
         exclude=exclude | set(triggered),
-        accept=lambda key: usable(key) and clean(position_of[key]),
+        accept=lambda key: clean(position_of[key]) and usable(key),
     )
     found = len(triggered) + len(plain)
     if found < size:

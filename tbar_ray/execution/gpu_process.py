@@ -2,12 +2,14 @@
 
 Ray gives a stage a process that is idle, and sets the GPUs that it may see. CUDA reads them once: a process that has
 used one GPU goes on using it, whatever Ray gives it later. Ray itself reuses no process of a function that is declared
-with GPUs; stages ask for theirs call by call, and starting a process for each would cost its imports each time.
+with GPUs; stages ask for theirs call by call, and starting a process for each would cost its imports each time. An
+actor, such as a further worker of a training, has a new process anyway.
 """
 
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from functools import cache
 
 import ray
@@ -23,7 +25,8 @@ def free_gpu_memory() -> None:
     import torch
 
     gc.collect()
-    torch.cuda.empty_cache()  # nothing where CUDA has not been used
+    with suppress(RuntimeError):  # of a GPU that a stage has left in error, which is told already
+        torch.cuda.empty_cache()  # nothing where CUDA has not been used
 
 
 @cache

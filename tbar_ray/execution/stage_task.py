@@ -51,7 +51,11 @@ def run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, gr
     """
     if policy.gpus and is_of_another_gpu():
         return Outcome(other_gpu=True)
-    return _stage_thread().submit(_run_stage, payload, policy, store, coordinator, group).result()
+    try:
+        return _stage_thread().submit(_run_stage, payload, policy, store, coordinator, group).result()
+    finally:
+        if policy.gpus:
+            free_gpu_memory()
 
 
 @cache
@@ -92,9 +96,6 @@ def _run_stage(payload: bytes, policy: Policy, store: Store, coordinator: Any, g
         return Outcome(str(error), broken=error.artifact)
     except TbarError as error:
         return Outcome(str(error))
-    finally:
-        if policy.gpus:
-            free_gpu_memory()
     return Outcome(None, ray.get_runtime_context().get_node_id(), store.fetched)
 
 

@@ -47,8 +47,9 @@ def with_short_table(text: str, cells: Sequence[Cell]) -> str:
     """
     boards = [board for board in boards_of(cells) if board.measured]
     parts = BLOCK.split(text)
-    if len(parts) != 3 or not boards:
-        what = "nothing is measured yet" if len(parts) == 3 else f"it needs the lines {START} and {END}, each once"
+    marked = len(parts) == 3 and text.count(START) == text.count(END) == 1
+    if not marked or not boards:
+        what = "nothing is measured yet" if marked else f"it needs the lines {START} and {END}, each once"
         raise DataError(f"the short table cannot be put there: {what}")
     return f"{parts[0]}{START}\n{short_table(boards[0])}\n{END}{parts[2]}"
 

@@ -160,7 +160,7 @@ def _over_seeds(cells: Sequence[Cell]) -> Shown:
 
 
 def _mean_and_range(values: Sequence[float], digits: int) -> str:
-    """Mean over seeds in %, with the lowest and the highest where they differ: of three seeds nothing else is known."""
+    """Mean over seeds in %, with the lowest and the highest where they differ: seeds are too few for an interval."""
     low, mean, high = (f"{value * 100:.{digits}f}" for value in (min(values), fmean(values), max(values)))
     return mean if low == high else f"{mean} ({low}–{high})"
 

@@ -59,10 +59,7 @@ def coverage(board: Board) -> str:
     gone = sorted({cell.attack for cell in measured if cell.status == "not taken"})
     text += f" Did not take: {', '.join(gone)}." * bool(gone)
     if mixed := _of_several_models(measured):
-        text += (
-            f" In {mixed} the methods start from infected models that differ in rounding, since their cells were "
-            "computed on different machines or with different versions."
-        )
+        text += f" On {mixed} not all methods start from the same infected model: their cells are of several runs."
     return text
 
 
@@ -74,7 +71,7 @@ def _of_several_models(cells: Sequence[Cell]) -> str:
             found[cell.attack, cell.seed].add((cell.infected.ca.value, cell.infected.asr.value))
     mixed = [key for key, models in found.items() if len(models) > 1]
     seeds = sorted({seed for _, seed in mixed})
-    return ", ".join(f"{counted(sum(s == seed for _, s in mixed), 'attack')} of seed {seed}" for seed in seeds)
+    return " and ".join(f"{counted(sum(s == seed for _, s in mixed), 'attack')} of seed {seed}" for seed in seeds)
 
 
 def ranked(ranking: Ranking) -> str:

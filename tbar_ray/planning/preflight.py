@@ -277,7 +277,9 @@ def _check_sizes(spec: CampaignSpec, methods: Sequence[str], samples: int | None
             )
         if spec.evaluation.rebound is None:
             continue
-        held = max(spec.forget.size, *_pairs_held(spec, methods))  # the sets of one defender may overlap
+        # the sets of one defender may overlap, and training pairs be poisoned ones
+        clean, training = _pairs_held(spec, methods)
+        held = max(spec.forget.size, clean, training - poisoned)
         if samples - poisoned - held < LEAST:
             raise SpecError(
                 f"evaluation.rebound: no clean pairs are left: {samples} samples less {poisoned} poisoned and "

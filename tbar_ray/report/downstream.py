@@ -32,7 +32,7 @@ def downstream(records: Sequence[TrialRecord]) -> Markdown:
     names = [name for name in get_args(ChangeName) if any(name in record.downstream for record in changed)]
     rows = []
     for group in grouped(changed, lambda record: (*model_of(record), record.attack)).values():
-        first = group[0]
+        first = next((record for record in group if record.downstream_references), group[0])
         for role in get_args(Uncleaned):
             if (found := first.downstream_references.get(role)) is None:
                 continue

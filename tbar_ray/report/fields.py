@@ -125,6 +125,10 @@ def result_of(record: TrialRecord, fields: Iterable[str]) -> Row:
         "disentanglement": _content(record.disentanglement),
         "inversion_found": _content(record.inversion),
         "downstream": {name: _content(scores) for name, scores in record.downstream.items()},
+        "downstream_references": {
+            role: {name: _content(scores) for name, scores in found.items()}
+            for role, found in record.downstream_references.items()
+        },
         "rebounds": [_content(rebound) for rebound in record.rebounds],
         "alphas": list(record.alphas),
         "path": [point_of(point) for point in record.path],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tbar_ray.evaluation.class_prompts import ClassPrompts
 from tbar_ray.stages.poison import InfectedModel
-from tbar_ray.unlearning.defender import Classes, DefenderData
+from tbar_ray.unlearning.defender import Classes, CleanSet, DefenderData
 from tbar_ray.unlearning.reader import DefenderReader, Planted, stamped_by_defender
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Holdings(NamedTuple):
     clean_pairs: int
     training_pairs: int
     knows: tuple[str, ...]
-    labelled: bool
-    """Whether every clean image is of a known class."""
+    labelled: frozenset[CleanSet]
+    """In which of these every clean image must be of a known class."""
 
 
 def read_defender(

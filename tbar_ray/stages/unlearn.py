@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tbar_ray.models.factory import Preprocessing
-    from tbar_ray.unlearning.base import Unlearned
+    from tbar_ray.unlearning.base import Unlearned, Unlearner
     from tbar_ray.unlearning.defender import DefenderData
 
 
@@ -84,7 +84,7 @@ class Unlearn(Stage):
         model = kept_model(self.model, context.store, device)
         preprocess = preprocessing(model)
         unlearner = build_unlearner(self.method, self.parameters)
-        held, keys = self._defender(unlearner.classifies, context.store, model, preprocess, device)
+        held, keys = self._defender(unlearner, context.store, model, preprocess, device)
         before = [] if self.start is None else [self.start]
         found = next((_found(stage, context.store, model) for stage in before), None)
         with PeakMemory(device) as memory:
@@ -101,13 +101,16 @@ class Unlearn(Stage):
         }
 
     def _defender(
-        self, labelled: bool, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
+        self, unlearner: Unlearner, store: Store, model: nn.Module, preprocess: Preprocessing, device: torch.device
     ) -> tuple[DefenderData, dict[str, list[str]]]:
         """The defender's data; from the cache if this process has read the same for another trial."""
         from tbar_ray.evaluation.class_prompts import ClassPrompts
         from tbar_ray.stages.defender import Holdings, read_defender
         from tbar_ray.stages.kept import kept
         from tbar_ray.stages.samples import open_evaluation
+        from tbar_ray.unlearning.reader import labelled_sets
+
+        labelled = labelled_sets(unlearner, self.clean_fraction)
 
         def read() -> tuple[DefenderData, dict[str, list[str]]]:
             data = open_evaluation(self.evaluation, store)
@@ -130,7 +133,9 @@ class Unlearn(Stage):
         whatever_method = {
             name: value for name, value in self.identity().items() if name not in ("method", "parameters", "start")
         }
-        return kept().get(("defender", str(device), labelled, json.dumps(whatever_method, sort_keys=True)), read)
+        return kept().get(
+            ("defender", str(device), tuple(sorted(labelled)), json.dumps(whatever_method, sort_keys=True)), read
+        )
 
 
 def _facts(stage: Unlearn, store: Store) -> dict[str, Any]:

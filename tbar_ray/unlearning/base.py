@@ -130,11 +130,6 @@ class Unlearner(BaseModel, ABC):
         """Whether it reads the class labels of clean forget images with these hyper-parameters."""
         return False
 
-    @property
-    def classifies(self) -> bool:
-        """Whether it classifies some of the defender's clean images, each of which must be of a known class then."""
-        return self.reads_labels or self.classifies_forget_set
-
     def unlearn(
         self,
         model: nn.Module,

@@ -13,6 +13,8 @@ from tbar_ray.models.tokenizer import Tokenizer
 
 Need = Literal["trigger", "target", "forget set", "clean pairs", "training pairs"]
 """What a method cannot work without."""
+CleanSet = Literal["clean pairs", "forget set"]
+"""A set of a defender's that has clean images, or may have some."""
 
 
 @dataclass(frozen=True)

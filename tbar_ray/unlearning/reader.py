@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,8 @@ from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.seeding import numpy_rng
 from tbar_ray.triggers.base import Trigger, cover_uint8, stamp_uint8
-from tbar_ray.unlearning.defender import ForgetSet, Pairs
+from tbar_ray.unlearning.base import Unlearner
+from tbar_ray.unlearning.defender import CleanSet, ForgetSet, Pairs
 
 NAMESPACE: Final = "forget"
 """Namespace of the keys by which forget images are stamped."""
@@ -55,7 +57,7 @@ class DefenderReader:
         seed: of every choice and draw.
         numbered: whether the samples' own class indices number `classes` (a labelled task); else a sample's class is
             its label by name.
-        labelled: choose clean images of a known class alone, for a method that classifies them.
+        labelled: of which of the two sets clean images must be of a known class, since the method classifies them.
 
     Attributes:
         keys: the keys of the samples that were read, by their use.
@@ -69,12 +71,12 @@ class DefenderReader:
         seed: int,
         *,
         numbered: bool = False,
-        labelled: bool = False,
+        labelled: Set[CleanSet] = frozenset(),
     ) -> None:
         self.samples = samples
         self.keys: dict[str, list[str]] = {}
         self._classes, self._preprocess, self._seed, self._numbered = classes, preprocess, seed, numbered
-        self._labelled = labelled
+        self._labelled, self._refused = labelled, 0
 
     def plan(self, size: int, clean_fraction: float, target: str, exclude: Set[str] = frozenset()) -> ForgetPlan:
         """Choose the forget set.
@@ -91,10 +93,10 @@ class DefenderReader:
                 exclude=exclude,
                 seed=self._seed,
                 classnames=self._classes.names if self._numbered else None,
-                clean=self._may_be_clean,
+                clean=partial(self._may_be_clean, "forget set"),
             )
         except DataError as error:
-            raise DataError(f"{error}{self._labels_wanted if clean_fraction else ''}") from None
+            raise DataError(f"{error}{self._labels_wanted}") from None
 
     def forget_set(self, plan: ForgetPlan, trigger: Trigger, target: str) -> ForgetSet:
         """Read, stamp and label the chosen images; captions of triggered ones name the target.
@@ -117,12 +119,14 @@ class DefenderReader:
         return ForgetSet(images, twins, self._classes.tokenizer(captions), torch.tensor(labels), triggered)
 
     def clean_pairs(self, count: int, exclude: Set[str] = frozenset()) -> Pairs:
-        """Read pairs that are not among those to exclude, of a known class where `labelled`.
+        """Read pairs that are not among those to exclude, of a known class where they must be.
 
         Raises:
             DataError: if there are too few.
         """
-        return self._pairs(self._choose(self.samples.keys, count, "clean pairs", exclude, self._may_be_clean))
+        return self._pairs(
+            self._choose(self.samples.keys, count, "clean pairs", exclude, partial(self._may_be_clean, "clean pairs"))
+        )
 
     def training_pairs(
         self, count: int, trained: Sequence[str] | None = None, planted: Sequence[Planted] = ()
@@ -168,16 +172,18 @@ class DefenderReader:
 
     @property
     def _labels_wanted(self) -> str:
-        """What to add to a complaint of too few samples."""
-        if not self._labelled:
+        """What to add to a complaint of too few samples: what those need that were refused."""
+        if not self._refused:
             return ""
         return (
             ". The method classifies clean images, of which only those count whose class label is one of the classes: "
             "add 'label' to the samples' json, or set the method's objective to contrastive if it has one"
         )
 
-    def _may_be_clean(self, position: int) -> bool:
-        return not self._labelled or self._true_class(position) >= 0
+    def _may_be_clean(self, use: CleanSet, position: int) -> bool:
+        known = use not in self._labelled or self._true_class(position) >= 0
+        self._refused += not known
+        return known
 
     def _choose(
         self,
@@ -191,14 +197,14 @@ class DefenderReader:
         order = ranked(position_of, self._seed, f"defender's {use}")
 
         def usable(key: str) -> bool:
-            return readable(self.samples, position_of[key]) and accept(position_of[key])
+            return accept(position_of[key]) and readable(self.samples, position_of[key])
 
         chosen = take(order, count, exclude=exclude, accept=usable)
         if len(chosen) < count:
             raise DataError(
                 f"defender: {count} {use} asked for, but only {len(chosen)} of {len(position_of)} samples can be "
                 f"taken; ask for fewer (defender.{use.replace(' ', '_')} of a spec)"
-                f"{self._labels_wanted if use == 'clean pairs' else ''}"
+                f"{self._labels_wanted}"
             )
         self.keys[use] = chosen
         return [position_of[key] for key in chosen]
@@ -230,6 +236,19 @@ class DefenderReader:
             return index
         label = self.samples.label(position)
         return self._classes.names.index(label) if label in self._classes.names else -1
+
+
+def labelled_sets(method: Unlearner, clean_fraction: float) -> frozenset[CleanSet]:
+    """The sets of a defender whose clean images a method classifies, so that each must be of a known class.
+
+    Args:
+        method: the method.
+        clean_fraction: of the forget set; 0 if it has no clean images, or there is none.
+    """
+    found: set[CleanSet] = {"clean pairs"} if method.reads_labels else set()
+    if method.classifies_forget_set and clean_fraction > 0:
+        found.add("forget set")
+    return frozenset(found)
 
 
 def stamped_by_defender(trigger: Trigger, images: Tensor) -> Tensor:

@@ -52,6 +52,19 @@ def test_build_adds_to_what_is_there_and_names_what_lacks(tmp_path: Path, monkey
     assert (out / "index.html").read_bytes() == before, "made anew of the lines alone"
 
 
+def test_without_a_folder_it_is_ones_own_and_a_page_can_be_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TBAR_HOME", str(tmp_path / "home"))
+    harvesting(monkeypatch, cell("new"))
+    page = tmp_path / "README.md"
+    page.write_text("<!-- leaderboard:start -->\n<!-- leaderboard:end -->\n")
+    shown = told("build", write(tmp_path), "--fill", page)
+    assert [c.method for c in read_cells(tmp_path / "home" / "leaderboard" / "cells.jsonl")] == ["new"]
+    assert str(page) in shown
+    assert "| new |" in page.read_text()
+
+
 def test_a_campaign_that_is_not_finished_can_be_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from ray import cloudpickle
 
 from tbar_ray.execution import stage_task
 from tbar_ray.execution.stage_task import REPORT_EVERY, compute, run_stage
+from tbar_ray.origin import code
 from tbar_ray.stages.node import DEFAULT_POLICY, Policy, Stage
 from tbar_ray.store.store import Store
 from tests.execution.small_stages import Noted, Working
@@ -95,6 +96,12 @@ def test_a_commit_tells_the_cpus_and_gpus_that_a_stage_held(
     compute(again, store, policy=Policy(gpus=1, training_gpus=0.5, training_workers=3).for_stage(again))
     facts = store.facts(again.artifact)
     assert (facts["cpus"], facts["gpus"]) == (cpus, gpus), "as the coordinator sends it"
+
+
+def test_an_artifact_says_which_code_computed_it(tmp_path: Path) -> None:
+    store, stage = Store(str(tmp_path / "store")), Noted(notes=str(tmp_path), name="one")
+    compute(stage, store)
+    assert store.facts(stage.artifact)["code"] == code()
 
 
 def test_a_process_of_another_gpu_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

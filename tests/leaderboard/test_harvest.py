@@ -102,6 +102,16 @@ def test_the_code_is_that_of_the_launch_before_the_result(store: Store) -> None:
     assert cells(store)["badnets", 0].code == launch.code
 
 
+def test_the_code_is_that_which_an_artifact_names(store: Store) -> None:
+    note_launch(store, Ledger(store, SPEC).folder, ["tbar"])
+    whole = trial("badnets", 0)
+    folder = store.scratch()
+    (folder / "empty").touch()
+    store.commit(whole.graph.path.artifact, folder, {"code": "tbar-ray 9, commit abc"})
+    put(store, *whole.graph.outputs)
+    assert cells(store)["badnets", 0].code == "tbar-ray 9, commit abc"
+
+
 def test_whether_unlearning_had_a_gpu_is_written_down(store: Store) -> None:
     whole = trial("badnets", 0)
     put(store, *whole.graph.outputs)

@@ -4,7 +4,8 @@ from tbar_ray.leaderboard.order import RULES
 from tbar_ray.leaderboard.ranking import rank_methods
 from tbar_ray.leaderboard.said import coverage, headline, ranked, rules
 from tbar_ray.leaderboard.summary import boards_of
-from tests.leaderboard.cells import board, cell, missing
+from tests.leaderboard.cells import BEFORE, board, cell, missing
+from tests.records.records import rate
 
 
 def test_how_much_is_measured_is_said_first() -> None:
@@ -19,6 +20,13 @@ def test_how_much_is_measured_is_said_first() -> None:
 
 def test_an_attack_that_did_not_take_is_named() -> None:
     assert "Did not take: x." in coverage(boards_of([cell(attack="x", status="not taken")])[0])
+
+
+def test_methods_that_start_from_different_infected_models_are_told() -> None:
+    other = BEFORE.model_copy(update={"asr": rate(0.9)})
+    mixed = [cell("a", "x"), cell("b", "x", infected=other), cell("a", "y"), cell("b", "y")]
+    assert "On 1 attack of seed 0 not all methods start from the same infected model" in coverage(boards_of(mixed)[0])
+    assert "not all methods" not in coverage(boards_of(mixed[2:])[0])
 
 
 def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:

@@ -57,6 +57,8 @@ def test_a_readme_gets_the_best_methods_between_its_marks(tmp_path: Path) -> Non
     [
         ("# Mine", board(), "it needs the lines <!-- leaderboard:start --> and <!-- leaderboard:end -->, each once"),
         (f"{START}\n{END}\n{START}\n{END}\n", board(), "each once"),
+        (f"{START}\nmine\n{START}\n{END}\n", board(), "each once"),
+        (f"{START}\n{END}\n{END}\n", board(), "each once"),
         (f"{START}\n{END}\n", [missing()], "nothing is measured yet"),
     ],
 )

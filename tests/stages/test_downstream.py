@@ -68,6 +68,7 @@ def test_the_infected_and_the_clean_model_are_changed_once_for_all_methods(clean
         for method in ("tbar", "gradient-ascent")
     )
     assert one == other
+    assert [(role, stage.scorer.role) for role, stage in one.items()] == [("infected", "infected"), ("clean", "clean")]
     made = compute_trial(spec(**WANTED), {}, cleaned)
     wanted = WANTED["evaluation"]["downstream"]
     found = made.downstream_references

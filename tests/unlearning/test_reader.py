@@ -17,6 +17,7 @@ from tbar_ray.models.factory import preprocessing
 from tbar_ray.models.tokenizer import Tokenizer
 from tbar_ray.triggers.base import cover_uint8, stamp_uint8
 from tbar_ray.triggers.wanet import WaNet
+from tbar_ray.unlearning.defender import CleanSet
 from tbar_ray.unlearning.reader import DefenderReader, Planted, stamped_by_defender
 from tests.models.tiny import pictures, tiny, tokenizer
 from tests.unlearning.planted import NAMES, TARGET, TEMPLATES, TRIGGER
@@ -117,17 +118,17 @@ def test_what_is_excluded_is_not_read_and_too_few_get_one_line() -> None:
         reading.clean_pairs(5, excluded)
 
 
-def unnamed(known: int, *, labelled: bool) -> DefenderReader:
+def unnamed(known: int, *labelled: CleanSet) -> DefenderReader:
     """Of samples, the first `known` of which are of the classes, as in a collection with many small classes."""
     names = [NAMES[label] if row < known else "of no class here" for row, label in enumerate(LABELS)]
     samples = NamedSamples(IMAGES.numpy(), LABELS, names)
     classes = ClassPrompts(NAMES, TEMPLATES, tokenizer())
-    return DefenderReader(samples, classes, preprocessing(tiny()), 0, labelled=labelled)
+    return DefenderReader(samples, classes, preprocessing(tiny()), 0, labelled=frozenset(labelled))
 
 
 def test_a_method_that_classifies_gets_clean_images_of_known_classes_alone() -> None:
     """Of the others the head has no row; a few of them must not refuse the method either."""
-    reading = unnamed(18, labelled=True)
+    reading = unnamed(18, "clean pairs", "forget set")
     pairs = reading.clean_pairs(18)
     assert sorted(rows_of(reading.keys["clean pairs"])) == list(range(18))
     assert bool((pairs.labels >= 0).all())
@@ -136,7 +137,7 @@ def test_a_method_that_classifies_gets_clean_images_of_known_classes_alone() -> 
     assert bool((forget.labels >= 0).all())
     with pytest.raises(DataError, match=r"19 clean pairs asked for, but only 18 of 24 .* whose class label is one"):
         reading.clean_pairs(19)
-    anything = unnamed(18, labelled=False)
+    anything = unnamed(18)
     assert bool((anything.clean_pairs(COUNT).labels < 0).any())
     assert anything.plan(12, 0.5, NAMES[TARGET]) != reading.plan(12, 0.5, NAMES[TARGET])
 
