@@ -23,7 +23,8 @@ class Ranking:
 
     Attributes:
         rule: by which cells are ordered.
-        comparison: mean ranks and tests; None where fewer than two methods or attacks can be compared.
+        comparison: mean ranks and tests; None where fewer than two methods or attacks can be compared, or the methods
+            are tied everywhere, as those are that gave no model where nothing else is measured.
         columns: attacks and seeds that it is of.
         left_out: methods that lack cells of these, or have none, by name.
     """
@@ -55,7 +56,7 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
     methods, columns = complete_part(places)
     attacks = grouped(columns, lambda column: (column[0],))
     comparison = None
-    if len(methods) > 1 and len(attacks) > 1:
+    if len(attacks) > 1 and any(len({places[name][column] for name in methods}) > 1 for column in columns):
         comparison = compare([_block({name: places[name] for name in methods}, own) for own in attacks.values()])
     ranked = set(methods) if comparison is not None else set()
     return Ranking(rule, comparison, tuple(columns), tuple(sorted(set(places) - ranked)))

@@ -72,6 +72,16 @@ def test_too_little_is_not_ranked(cells: list[Cell]) -> None:
     assert found.left_out == tuple(sorted({each.method for each in cells}))
 
 
+def test_where_all_are_tied_nothing_is_ranked() -> None:
+    """Of methods that gave no model all is known, and of the others nothing: that is no ranking by A_post."""
+    nothing = [
+        cell(method, attack, status="infeasible", cleaned=None) for method in ("a", "b", "c") for attack in ("x", "y")
+    ]
+    found = rank_methods([*nothing, cell("d", "x"), cell("d", "y")], TUNED)
+    assert found.comparison is None
+    assert found.left_out == ("a", "b", "c", "d")
+
+
 def test_the_complete_part_of_a_table() -> None:
     one, two, three = ("x", 0), ("x", 1), ("y", 0)
     whole = {"a": {one: (1,), two: (1,), three: (1,)}, "b": {one: (2,), two: (2,), three: (2,)}}
