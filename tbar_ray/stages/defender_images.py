@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tbar_ray.data.selection import ranked
 from tbar_ray.stages.kept import kept
-from tbar_ray.stages.statistics_images import draw, images_of
+from tbar_ray.stages.statistics_images import images_of, unpoisoned_images
 from tbar_ray.stages.unlearn import SAMPLES, Unlearn
 
 if TYPE_CHECKING:
@@ -31,11 +31,10 @@ def defenders_clean_images(store: Store, unlearn: Unlearn, count: int, preproces
     chosen = tuple(ranked(own, unlearn.seed, "statistics images")[:count])
 
     def read() -> Tensor:
+        if not chosen:
+            return unpoisoned_images(unlearn.infected, count, unlearn.seed, store, preprocess)
         corpus, _, _ = unlearn.infected.training_samples(store)
-        keys = chosen or draw(
-            corpus, corpus.keys, count, unlearn.seed, "statistics images", unlearn.infected.poisoned_keys(store)
-        )
-        return images_of(corpus, keys, preprocess)
+        return images_of(corpus, chosen, preprocess)
 
     return kept().get(
         ("statistics images", unlearn.infected.fingerprint, unlearn.seed, count, chosen, preprocess), read

@@ -99,13 +99,10 @@ class MeasureReferenceDownstream(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Change and score."""
-        from tbar_ray.stages.statistics_images import draw, images_of
+        from tbar_ray.stages.statistics_images import unpoisoned_images
 
         def clean(preprocess: Preprocessing) -> Tensor:
-            corpus, _, _ = self.corpus.training_samples(context.store)
-            poisoned = self.corpus.poisoned_keys(context.store)
-            keys = draw(corpus, corpus.keys, self.statistics_images, self.seed, "statistics images", poisoned)
-            return images_of(corpus, keys, preprocess)
+            return unpoisoned_images(self.corpus, self.statistics_images, self.seed, context.store, preprocess)
 
         model = self.infected.model
         _write(context, _scores(context, self.scorer, model, None, self.changes, self.another, clean))

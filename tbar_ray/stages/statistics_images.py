@@ -16,6 +16,8 @@ from tbar_ray.errors import DataError
 if TYPE_CHECKING:
     from tbar_ray.data.corpus import Corpus
     from tbar_ray.models.factory import Preprocessing
+    from tbar_ray.stages.infected import InfectedNode
+    from tbar_ray.store.store import Store
 
 
 def draw(
@@ -28,6 +30,17 @@ def draw(
         exclude=exclude,
         accept=lambda key: readable(corpus, corpus.index_of(key)),
     )
+
+
+def unpoisoned_images(infected: InfectedNode, count: int, seed: int, store: Store, preprocess: Preprocessing) -> Tensor:
+    """At most `count` images, uint8 [N, 3, H, W], of the corpus that a model was infected with, none of them poisoned.
+
+    Raises:
+        DataError: if there is none.
+    """
+    corpus, _, _ = infected.training_samples(store)
+    keys = draw(corpus, corpus.keys, count, seed, "statistics images", infected.poisoned_keys(store))
+    return images_of(corpus, keys, preprocess)
 
 
 def images_of(corpus: Corpus, keys: Iterable[str], preprocess: Preprocessing) -> Tensor:
