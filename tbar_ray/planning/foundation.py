@@ -73,7 +73,7 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
             return describe()
         except DataError as error:
             if not without_data:
-                raise DataError(f"{field}: {error}") from None
+                raise type(error)(f"{field}: {error}") from None
             missing.append(f"{field}: {error}")
             return GivenData(place=place, content="missing")
 
@@ -104,13 +104,15 @@ def lay_foundation(spec: CampaignSpec, *, without_data: bool = False) -> Foundat
             corpus = Mixture(parts=tuple(parts), weights=tuple(part.weight for part in train))
         evaluation = given(lambda: _evaluation(spec.data, test, warnings), test, "data.evaluation")
         if pairs is not None:
-            shards = partial(split_shards, pairs, "test")
-            retrieval = given(lambda: _given(pairs, shards(), on_error=on_error), pairs, "data.retrieval")
+            retrieval = given(
+                lambda: _given(pairs, split_shards(pairs, "test"), on_error=on_error), pairs, "data.retrieval"
+            )
     tasks: dict[str, Located] = {}
     for name, task in spec.tasks.items():
-        url = task.url
-        found_task = partial(_task, spec.data, url or "", warnings)
-        tasks[name] = _synthetic_task(task) if url is None else given(found_task, url, f"tasks.{name}.url")
+        if (url := task.url) is None:
+            tasks[name] = _synthetic_task(task)
+        else:
+            tasks[name] = given(partial(_task, spec.data, url, warnings), url, f"tasks.{name}.url")
     return Foundation(
         corpus,
         evaluation,

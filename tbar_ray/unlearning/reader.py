@@ -16,7 +16,7 @@ from tbar_ray.data.images import load_image
 from tbar_ray.data.keys import within
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.selection import mentions, ranked, readable, shows, take
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.seeding import numpy_rng
@@ -84,6 +84,7 @@ class DefenderReader:
         Raises:
             DataError: if there are too few samples.
         """
+        self._refused = 0
         try:
             return plan_forget_set(
                 self.samples,
@@ -95,6 +96,8 @@ class DefenderReader:
                 classnames=self._classes.names if self._numbered else None,
                 clean=partial(self._may_be_clean, "forget set"),
             )
+        except ShardChangedError:
+            raise
         except DataError as error:
             raise DataError(f"{error}{self._labels_wanted}") from None
 
@@ -172,7 +175,7 @@ class DefenderReader:
 
     @property
     def _labels_wanted(self) -> str:
-        """What to add to a complaint of too few samples: what those need that were refused."""
+        """What to add to a complaint of too few samples: what those need that the present choice has refused."""
         if not self._refused:
             return ""
         return (
@@ -193,6 +196,7 @@ class DefenderReader:
         exclude: Set[str],
         accept: Callable[[int], bool] = lambda _: True,
     ) -> list[int]:
+        self._refused = 0
         position_of = {key: self.samples.index_of(key) for key in keys}
         order = ranked(position_of, self._seed, f"defender's {use}")
 

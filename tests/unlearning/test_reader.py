@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tbar_ray.data.arrays import ArraySamples
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.evaluation.class_prompts import ClassPrompts
 from tbar_ray.models.factory import preprocessing
 from tbar_ray.models.tokenizer import Tokenizer
@@ -135,11 +135,23 @@ def test_a_method_that_classifies_gets_clean_images_of_known_classes_alone() -> 
     forget = reading.forget_set(reading.plan(20, 0.6, NAMES[TARGET]), TRIGGER, NAMES[TARGET])
     assert len(forget.labels) == 20
     assert bool((forget.labels >= 0).all())
+    with pytest.raises(DataError, match=r"spec\)$"):  # labels have nothing to do with these
+        reading.training_pairs(COUNT + 1)
     with pytest.raises(DataError, match=r"19 clean pairs asked for, but only 18 of 24 .* whose class label is one"):
         reading.clean_pairs(19)
     anything = unnamed(18)
     assert bool((anything.clean_pairs(COUNT).labels < 0).any())
     assert anything.plan(12, 0.5, NAMES[TARGET]) != reading.plan(12, 0.5, NAMES[TARGET])
+
+
+def test_a_shard_that_changed_stays_that_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(*_: object) -> bytes:
+        raise ShardChangedError("it is another one now")
+
+    monkeypatch.setattr(ArraySamples, "image_bytes", changed)
+    for choose in (lambda: unnamed(18).plan(4, 0, NAMES[TARGET]), lambda: unnamed(18).clean_pairs(4)):
+        with pytest.raises(ShardChangedError, match=r"^it is another one now$"):
+            choose()
 
 
 def test_the_seed_decides_the_choice() -> None:
