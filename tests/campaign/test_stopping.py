@@ -173,14 +173,17 @@ def test_a_process_that_ends_prints_nothing_of_what_its_other_threads_miss() -> 
 
 def test_a_process_that_ends_leaves_no_folder_that_another_thread_makes_or_fills(tmp_path: Path) -> None:
     program = (
-        "import threading, time\n"
+        "import itertools, threading, time\n"
+        "from contextlib import suppress\n"
         "from tbar_ray.campaign import stopping\n"
         "from tbar_ray.store.temporary import temporary_folder\n"
         "def make():\n"
         "    while True:\n"
         "        folder = temporary_folder('record')\n"
-        "        for number in range(20):\n"
-        "            (folder / str(number)).write_text('x')\n"
+        "        with suppress(FileNotFoundError):\n"  # it was removed
+        "            for number in itertools.count():\n"
+        "                (folder / str(number % 20)).write_text('x')\n"
+        "                time.sleep(1e-4)\n"
         "for _ in range(3):\n"
         "    threading.Thread(target=make, daemon=True).start()\n"
         "time.sleep(0.2)\n"
