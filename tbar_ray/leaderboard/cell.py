@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from tbar_ray.evaluation.rebound import REMOVED
+from tbar_ray.evaluation.rebound import is_eligible
 from tbar_ray.records.part import Part
 from tbar_ray.records.scores import RateRecord
 
@@ -121,7 +121,7 @@ class Cell(Part):
     def can_come_back(self) -> bool:
         """Whether the backdoor was removed (ASR ≤ 10 %), so that A_post tells whether it comes back."""
         asr = self.value("asr")
-        return asr is not None and asr <= REMOVED
+        return asr is not None and is_eligible(asr)
 
     @property
     def ca_lost(self) -> float | None:

@@ -55,13 +55,16 @@ def as_cleaned(cell: Cell) -> Place | None:
 
 
 def after_tuning(cell: Cell) -> Place | None:
-    """By the highest ASR under clean fine-tuning plus the share of CA lost in the removal; last what gave no model."""
+    """First what can come back, by A_post plus the share of CA lost; then the others by ASR and that; last no model."""
     if cell.status in ("infeasible", "failed"):
-        return (1,)
-    highest = None if cell.after is None else cell.after.highest.value
-    if cell.status != "done" or highest is None or cell.ca_lost is None:
+        return (2,)
+    asr, lost = cell.value("asr"), cell.ca_lost
+    if cell.status != "done" or asr is None or lost is None:
         return None
-    return 0, _points(highest + cell.ca_lost)
+    if not cell.can_come_back:  # whether or not it was fine-tuned
+        return 1, _points(asr + lost)
+    highest = None if cell.after is None else cell.after.highest.value
+    return None if highest is None else (0, _points(highest + lost))
 
 
 RULES: Sequence[Rule] = (
@@ -73,8 +76,8 @@ RULES: Sequence[Rule] = (
     ),
     Rule(
         "after clean fine-tuning",
-        "In the order of A_post plus the share of CA lost in the removal; last, tied, methods that gave no model. In "
-        "whole points.",
+        "Backdoors that were removed (ASR ≤ 10 %) come first, in the order of A_post plus the share of CA lost in the "
+        "removal; then the others by ASR plus that share; last, tied, methods that gave no model. In whole points.",
         after_tuning,
     ),
 )

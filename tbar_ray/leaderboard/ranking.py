@@ -23,16 +23,19 @@ class Ranking:
 
     Attributes:
         rule: by which cells are ordered.
-        comparison: mean ranks and tests; None where fewer than two methods or attacks can be compared, or the methods
-            are tied everywhere, as those are that gave no model where nothing else is measured.
+        comparison: mean ranks and tests; None where fewer than two methods or attacks can be compared, or less than
+            half of the methods (`few`), or the methods are tied everywhere, as those are that gave no model where
+            nothing else is measured.
         columns: attacks and seeds that it is of.
         left_out: methods that lack cells of these, or have none, by name.
+        few: whether there is no ranking because most methods would be left out.
     """
 
     rule: Rule
     comparison: Comparison | None
     columns: tuple[Column, ...]
     left_out: tuple[str, ...]
+    few: bool = False
 
     @property
     def attacks(self) -> list[str]:
@@ -44,8 +47,9 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
     """Rank the methods of one data set and one kind of knowledge.
 
     Cells of attacks on which hyper-parameters were tuned are left out. Ranks are of the largest part without a missing
-    cell (`complete_part`). On each attack, a method's ranks of all seeds are averaged and these are ranked anew: an
-    attack counts once, however many seeds it has.
+    cell (`complete_part`); there are none if that lacks more than half of the methods, since being first of a few says
+    little. On each attack, a method's ranks of all seeds are averaged and these are ranked anew: an attack counts once,
+    however many seeds it has.
     """
     usable = [cell for cell in cells if cell.tuned_on != "attack"]
     places: dict[str, dict[Column, Place]] = {}
@@ -55,11 +59,11 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
             own[cell.attack, cell.seed] = place
     methods, columns = complete_part(places)
     attacks = grouped(columns, lambda column: (column[0],))
-    comparison = None
-    if len(attacks) > 1 and any(len({places[name][column] for name in methods}) > 1 for column in columns):
+    comparison, few = None, 2 * len(methods) < len(places)
+    if not few and len(attacks) > 1 and any(len({places[name][column] for name in methods}) > 1 for column in columns):
         comparison = compare([_block({name: places[name] for name in methods}, own) for own in attacks.values()])
     ranked = set(methods) if comparison is not None else set()
-    return Ranking(rule, comparison, tuple(columns), tuple(sorted(set(places) - ranked)))
+    return Ranking(rule, comparison, tuple(columns), tuple(sorted(set(places) - ranked)), few)
 
 
 def complete_part(places: Places) -> tuple[list[str], list[Column]]:

@@ -37,9 +37,8 @@ def headline(boards: Sequence[Board]) -> list[str]:
     """What the whole holds, in sentences."""
     cells = [cell for board in boards for cell in board.cells]
     measured = [cell for cell in cells if cell.is_measured]
-    after = sum(cell.after is not None for cell in cells)
     told = [
-        f"{len(measured):,} of {counted(len(cells), 'cell')} are measured, {after:,} of them with A_post: "
+        f"{len(measured):,} of {counted(len(cells), 'cell')} are measured, {_followed(measured)}: "
         f"{_several(measured, 'method')} on {_several(measured, 'attack')}."
     ]
     if len(measured) < len(cells):
@@ -50,17 +49,23 @@ def headline(boards: Sequence[Board]) -> list[str]:
 def coverage(board: Board) -> str:
     """How much of a board is measured, and with how many seeds."""
     measured = [cell for cell in board.cells if cell.is_measured]
-    after = sum(cell.after is not None for cell in measured)
     seeds = sorted({cell.seed for cell in measured})
     text = f"{len(measured):,} of {counted(len(board.cells), 'cell')} are measured"
     if not measured:
         return f"{text}."
-    text += f" (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}), {after:,} with A_post."
+    text += f" (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}), {_followed(measured)}."
     gone = sorted({cell.attack for cell in measured if cell.status == "not taken"})
     text += f" Did not take: {', '.join(gone)}." * bool(gone)
     if mixed := _of_several_models(measured):
         text += f" On {mixed} not all methods start from the same infected model: their cells are of several runs."
     return text
+
+
+def _followed(cells: Sequence[Cell]) -> str:
+    """Of how many cells it is known whether the backdoor comes back, of those where it can."""
+    removed = [cell for cell in cells if cell.can_come_back]
+    after = sum(cell.after is not None for cell in removed)
+    return f"A_post of {after:,} of the {len(removed):,} whose backdoor was removed"
 
 
 def _of_several_models(cells: Sequence[Cell]) -> str:
@@ -77,6 +82,8 @@ def _of_several_models(cells: Sequence[Cell]) -> str:
 def ranked(ranking: Ranking) -> str:
     """What a ranking is of, and whether it tells methods apart."""
     found = ranking.comparison
+    if ranking.few:
+        return "None: without a missing cell it would be of less than half of the methods."
     if found is None:
         return "None: it takes two methods with the same cells on two attacks that no hyper-parameter was chosen on."
     text = f"{len(found.mean_ranks)} methods on {counted(found.attacks, 'attack')} ({', '.join(ranking.attacks)}). "

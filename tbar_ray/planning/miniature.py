@@ -249,7 +249,9 @@ def _evaluation(evaluation: Evaluation) -> Evaluation:
 
 def _rebound(rebound: ReboundSpec) -> ReboundSpec:
     cut = {"steps": 1, "batch_size": 4, "at": (0,), "pairs": min(rebound.pairs, FEW), "sweep": rebound.sweep[:1]}
-    return rebound.model_copy(update={**cut, "learning_rate": min(rebound.learning_rate, RATE)})
+    # a removal that is tried in one step removes nothing, and has to be followed all the same
+    every = {"learning_rate": min(rebound.learning_rate, RATE), "eligible_only": False}
+    return rebound.model_copy(update={**cut, **every})
 
 
 def _map(disentanglement: DisentanglementSpec) -> DisentanglementSpec:

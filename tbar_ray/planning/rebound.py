@@ -37,7 +37,7 @@ def rebound_stages(
             threads=spec.resources.trial_cpus,
         )
         stages: dict[Followed, MeasureRebound] = {
-            "removed": stage(scorer=path.infected, path=path),
+            "removed": stage(scorer=path.infected, path=path, eligible_only=wanted.eligible_only),
             "infected": stage(scorer=path.infected),
         }
         if clean is not None:

@@ -16,7 +16,8 @@ NOTE = (
     "running statistics re-estimated on these pairs, nothing trained; what is there already was masked, not learned "
     "again. A_post: the highest ASR after cleaning. ΔR = A_post − A_0. AURC: mean of (A_t − A_0)₊ over the steps. "
     f"T_.5: the first measured step with ASR ≥ {REVIVED:.0%}. **Bold**: removed to begin with (A_0 ≤ {REMOVED:.0%}) "
-    "and back. CA of the clean model says what the learning rate alone does."
+    "and back. Not followed: removals without an α and, with `eligible_only`, those with a higher A_0. CA of the clean "
+    "model says what the learning rate alone does."
 )
 ALONG = "CA / ASR / PA in % at every step:"
 RATES = "A_post / change of CA in points, at every learning rate:"

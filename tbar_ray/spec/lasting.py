@@ -21,6 +21,12 @@ class ReboundSpec(ReboundOptions):
         default=(), description="further learning rates, as factors of learning_rate: [0.333, 3]"
     )
 
+    eligible_only: bool = Field(
+        default=False,
+        description="of cleaned models, fine-tune only those whose backdoor is gone, ASR at most 10 %; of the others "
+        "nothing can come back",
+    )
+
     def at_each_rate(self) -> tuple[ReboundOptions, ...]:
         """The options at the learning rate, then at its multiples of the sweep, rising; each once."""
         rates = sorted({float(f"{self.learning_rate * factor:.6g}") for factor in self.sweep} - {self.learning_rate})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tbar_ray.lasting.options import ReboundOptions
 from tbar_ray.models.architectures import image_size
@@ -11,8 +11,8 @@ from tbar_ray.stages.alpha_path import AlphaPath
 from tbar_ray.stages.clean_pairs import defenders_keys, unused_pairs
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.infected import InfectedNode
-from tbar_ray.stages.node import Policy, Stage, StageContext
-from tbar_ray.stages.subject import subject_of
+from tbar_ray.stages.node import LATER, Policy, Stage, StageContext
+from tbar_ray.stages.subject import Subject, subject_of
 from tbar_ray.stages.training import progress_of
 
 REBOUND = "rebound.json"
@@ -39,6 +39,8 @@ class MeasureRebound(Stage):
     options: ReboundOptions
     pairs: int
     seed: int
+    eligible_only: Annotated[bool, LATER] = False
+    """Whether a model whose backdoor is still there is left alone."""
 
     @property
     def title(self) -> str:
@@ -57,13 +59,13 @@ class MeasureRebound(Stage):
         return super().memory(policy) + self.pairs * 3 * image_size(self.scorer.model.architecture) ** 2
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        """Fine-tune, score on the way, and write the curve; an empty one where no α was selected."""
+        """Fine-tune, score on the way, and write the curve; an empty one where there is nothing to follow."""
         from tbar_ray.lasting.rebound import measure_rebound
         from tbar_ray.stages.runtime import device_for
 
         store, content, facts = context.store, dict[str, Any](), dict[str, Any]()
         with subject_of(self.scorer, self.path, store, device_for(context.policy)) as subject:
-            if subject is not None:
+            if subject is not None and self._follows(subject):
                 used = frozenset[str]() if self.path is None else defenders_keys(self.path.unlearn, store)
                 held = unused_pairs(self.infected, self.scorer, self.pairs, self.seed, used, store, subject.preprocess)
                 if len(held.keys) < self.pairs:
@@ -85,3 +87,9 @@ class MeasureRebound(Stage):
                 facts = {"training": curve.record.to_dict(), "pairs": len(held.keys), "naming": held.naming}
         (context.out / REBOUND).write_text(json.dumps(content, indent=1))
         return facts
+
+    def _follows(self, subject: Subject) -> bool:
+        """Whether the model is fine-tuned at all: it may be one of which nothing can come back."""
+        from tbar_ray.evaluation.rebound import is_eligible
+
+        return not self.eligible_only or is_eligible(subject.score(subject.model).asr.value)

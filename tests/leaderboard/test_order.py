@@ -50,6 +50,12 @@ def test_the_order_after_clean_fine_tuning_counts_ca_lost_too() -> None:
     assert places == [(0, 1), (0, 10), (0, 30)]
 
 
+def test_what_was_not_removed_comes_after_what_came_back_whether_or_not_it_was_fine_tuned() -> None:
+    best_first = [cell(asr=0.1, a_post=0.9), cell(asr=0.11, a_post=0.2), cell(asr=0.4, ca=0.9), cell(status="failed")]
+    assert [after_tuning(found) for found in best_first] == [(0, 90), (1, 11), (1, 50), (2,)]
+    assert after_tuning(cell(asr=0.1)) is None, "A_post was not measured"
+
+
 def test_ties_share_the_mean_of_their_ranks() -> None:
     assert ranks({"a": (3,), "b": (1,), "c": (3,), "d": (7,)}) == {"b": 1, "a": 2.5, "c": 2.5, "d": 4}
     assert ranks({"a": (0, 5), "b": (0, 5), "c": (0, 5)}) == {"a": 2, "b": 2, "c": 2}

@@ -9,12 +9,12 @@ from tests.records.records import rate
 
 
 def test_how_much_is_measured_is_said_first() -> None:
-    cells = [*board(), missing("z"), missing("z", "y")]
-    boards = boards_of(cells)
-    assert headline(boards)[0] == "24 of 26 cells are measured, 16 of them with A_post: 4 methods on 3 attacks."
+    cells = [*board(), missing("z"), missing("z", "y"), cell("z", "x", asr=0.11, a_post=0.5)]  # that one is not removed
+    boards, followed = boards_of(cells), "A_post of 16 of the 24 whose backdoor was removed"
+    assert headline(boards)[0] == f"25 of 27 cells are measured, {followed}: 5 methods on 4 attacks."
     assert "counts nowhere" in headline(boards)[1]
     assert len(headline(boards_of(board()))) == 1
-    assert coverage(boards[0]) == "24 of 26 cells are measured (seeds 0, 1), 16 with A_post."
+    assert coverage(boards[0]) == f"25 of 27 cells are measured (seeds 0, 1), {followed}."
     assert coverage(boards_of([missing()])[0]) == "0 of 1 cell are measured."
 
 
@@ -36,7 +36,9 @@ def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     assert "worse than the first: c, d." in text
     assert "Of fewer than 10 attacks both tests are rough." in text
     assert text.endswith("Not ranked, since cells are missing: z.")
-    assert ranked(rank_methods([], RULES[0])).startswith("None")
+    assert ranked(rank_methods([], RULES[0])).startswith("None: it takes two methods")
+    some = [missing(c.method, c.attack, c.seed) if c.method != "a" and c.seed else c for c in board(seeds=6) if c.seed]
+    assert ranked(rank_methods(some, RULES[0])).startswith("None: without a missing cell it would be of less than half")
 
 
 def test_every_rule_of_order_is_among_the_rules() -> None:

@@ -70,7 +70,8 @@ def test_nothing_is_too_bad_to_be_scored() -> None:
     made = small(
         evaluation={
             "min_retention": 0.95, "max_asr": 0.01, "templates": "openai", "statistics_images": 1000,
-            "rebound": {"steps": 300, "pairs": 10_000, "sweep": [0.333, 3]}, "downstream": ["int8"],
+            "rebound": {"steps": 300, "pairs": 10_000, "sweep": [0.333, 3], "eligible_only": True},
+            "downstream": ["int8"],
         },
         alpha=[0, 0.5, 1, 2],
         disentanglement={"training": {"epochs": 3}},
@@ -79,6 +80,7 @@ def test_nothing_is_too_bad_to_be_scored() -> None:
     assert (evaluation.min_retention, evaluation.max_asr, evaluation.templates) == (0, 1, "evaluation")
     assert rebound is not None
     assert (rebound.steps, rebound.measured, rebound.pairs, rebound.sweep) == (1, (0, 1), 4, (0.333,))
+    assert not rebound.eligible_only, "hardly a removal in miniature removes"
     assert evaluation.downstream == ["int8"]
     assert made.methods["tbar"].alpha == [0, 2]
     assert made.disentanglement is not None

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tbar_ray.errors import DataError
+from tbar_ray.evaluation import rebound as evaluation
 from tbar_ray.execution.stage_task import compute
 from tbar_ray.models.factory import create_model, preprocessing
 from tbar_ray.planning.planner import Planner
@@ -110,6 +111,26 @@ def test_where_no_alpha_keeps_ca_there_is_no_cleaned_model(cleaned: Store) -> No
     harsh = {"alpha": [900, 1000], "evaluation": {**WANTED["evaluation"], "min_retention": 1}}
     made = compute_trial(spec(**{**WANTED, **harsh}), {}, cleaned)
     assert made.status == "infeasible"
+    assert made.rebound is not None
+    assert (made.rebound.removed, made.rebound.pairs) == (None, None)
+    assert made.rebound.infected.points[0].scores == made.infected
+
+
+def test_a_backdoor_that_is_still_there_can_be_left_alone(cleaned: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {
+        "evaluation": {**WANTED["evaluation"], "rebound": {**WANTED["evaluation"]["rebound"], "eligible_only": True}}
+    }
+    every, some = stages(), stages(**changed)
+    assert some["removed"] != every["removed"]
+    assert (some["infected"], some["clean"]) == (every["infected"], every["clean"]), "what it is compared with stays"
+    start = content(every["removed"], cleaned)["points"][0]["scores"]["asr"]["value"]
+    for most, followed in ((start, True), (start - 0.01, False)):
+        monkeypatch.setattr(evaluation, "REMOVED", most)
+        stage = some["removed"].model_copy(update={"seed": 1 + followed})  # of its own for each
+        compute(stage, cleaned)
+        assert bool(content(stage, cleaned)) == followed
+    compute(some["removed"], cleaned)
+    made = compute_trial(spec(**{**WANTED, **changed}), {}, cleaned)
     assert made.rebound is not None
     assert (made.rebound.removed, made.rebound.pairs) == (None, None)
     assert made.rebound.infected.points[0].scores == made.infected
