@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+ADD_LABELS: Final = "add 'label' to the samples' json"
+"""What to do where class labels are needed and there are none."""
 
 
 class Samples(Protocol):

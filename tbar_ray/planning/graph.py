@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tbar_ray.lasting.options import Uncleaned
+from tbar_ray.lasting.options import ChangeName, Uncleaned
 from tbar_ray.models.architectures import image_size
 from tbar_ray.planning.beliefs import defenders_backdoor
 from tbar_ray.planning.disentanglement import geometry_stage, map_stages
@@ -197,16 +197,21 @@ def _evaluate(
 def _downstream(spec: CampaignSpec, path: AlphaPath, planted: PlantedAttack) -> MeasureDownstream | None:
     if not spec.evaluation.downstream:
         return None
-    changes = tuple(dict.fromkeys(spec.evaluation.downstream))
+    changes = _changes(spec)
     another = planted.another if "merged" in changes else None
     return MeasureDownstream(path=path, changes=changes, another=another, threads=spec.resources.trial_cpus)
+
+
+def _changes(spec: CampaignSpec) -> tuple[ChangeName, ...]:
+    """The downstream changes, each once."""
+    return tuple(dict.fromkeys(spec.evaluation.downstream))
 
 
 def _downstream_references(
     spec: CampaignSpec, path: AlphaPath, planted: PlantedAttack, clean: Evaluate | None
 ) -> Mapping[Uncleaned, MeasureReferenceDownstream]:
     """What the cleaned model is compared with; the infected one is not averaged with itself."""
-    changes = tuple(dict.fromkeys(spec.evaluation.downstream))
+    changes = _changes(spec)
     found: dict[Uncleaned, MeasureReferenceDownstream] = {}
     scorers: Mapping[Uncleaned, Evaluate | None] = {"infected": path.infected, "clean": clean}
     for role, scorer in scorers.items():

@@ -8,6 +8,7 @@ from typing import Final
 from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.locate import expand_shards
 from tbar_ray.data.raw.direct import is_raw, open_pairs
+from tbar_ray.data.samples import ADD_LABELS
 from tbar_ray.errors import DataError, SpecError
 from tbar_ray.planning.methods import build_method
 from tbar_ray.spec.campaign import CampaignSpec
@@ -15,7 +16,6 @@ from tbar_ray.spec.data import Data, TableColumns
 
 LOOKED_AT: Final = 64
 """Pairs of the first shard that are looked at."""
-LABEL: Final = "add 'label' to the samples' json"
 
 
 def have_labels(data: Data) -> bool | None:
@@ -56,11 +56,11 @@ def _wanted_by(spec: CampaignSpec, name: str) -> str | None:
     if method.reads_labels:
         return (
             f"method {name!r} reads class labels of the defender's clean pairs, and the pairs at data.train have "
-            f"none; {LABEL}, or leave it out"
+            f"none; {ADD_LABELS}, or leave it out"
         )
     if method.classifies_forget_set and spec.forget.clean_fraction > 0:
         return (
             f"forget.clean_fraction: method {name!r} classifies clean forget images, and the pairs at data.train "
-            f"have no class labels; set its objective to contrastive, if it has that, or {LABEL}"
+            f"have no class labels; set its objective to contrastive, if it has that, or {ADD_LABELS}"
         )
     return None

@@ -48,8 +48,7 @@ class MeasureDownstream(Stage):
     @property
     def work(self) -> int:
         """Images scored: the test split for each change; 0 if the set is not limited."""
-        scorer = self.path.infected
-        return round(len(self.changes) * scorer.work * (1 - scorer.validation_fraction))
+        return _images_scored(self.path.infected, self.changes)
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Change and score; an empty file where no α was selected."""
@@ -95,7 +94,7 @@ class MeasureReferenceDownstream(Stage):
     @property
     def work(self) -> int:
         """Images scored: the test split for each change; 0 if the set is not limited."""
-        return round(len(self.changes) * self.scorer.work * (1 - self.scorer.validation_fraction))
+        return _images_scored(self.scorer, self.changes)
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Change and score."""
@@ -107,6 +106,10 @@ class MeasureReferenceDownstream(Stage):
         model = self.infected.model
         _write(context, _scores(context, self.scorer, model, None, self.changes, self.another, clean))
         return {}
+
+
+def _images_scored(scorer: Evaluate, changes: tuple[ChangeName, ...]) -> int:
+    return round(len(changes) * scorer.work * (1 - scorer.validation_fraction))
 
 
 def _scores(

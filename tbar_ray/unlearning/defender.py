@@ -8,6 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from tbar_ray.data.samples import ADD_LABELS
 from tbar_ray.errors import DataError
 from tbar_ray.models.tokenizer import Tokenizer
 
@@ -44,7 +45,7 @@ class ForgetSet:
         if bool((self.labels < 0).any()):
             raise DataError(
                 f"{method}: clean forget images have no class label, which classification needs; "
-                "set unlearning.parameters.objective: contrastive, or add 'label' to the samples' json"
+                f"set unlearning.parameters.objective: contrastive, or {ADD_LABELS}"
             )
         return self.labels
 
@@ -76,8 +77,7 @@ class Pairs:
         """
         if bool((self.labels < 0).any()):
             raise DataError(
-                f"{method}: the defender's pairs have no class labels, which classification needs; "
-                f"bring 'label' in the samples' json"
+                f"{method}: the defender's pairs have no class labels, which classification needs; {ADD_LABELS}"
             )
         return self.labels
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from tbar_ray.data.forget import ForgetPlan, plan_forget_set
 from tbar_ray.data.images import load_image
 from tbar_ray.data.keys import within
-from tbar_ray.data.samples import Samples
+from tbar_ray.data.samples import ADD_LABELS, Samples
 from tbar_ray.data.selection import mentions, ranked, readable, shows, take
 from tbar_ray.errors import DataError, ShardChangedError
 from tbar_ray.evaluation.class_prompts import ClassPrompts, filled
@@ -180,7 +180,7 @@ class DefenderReader:
             return ""
         return (
             ". The method classifies clean images, of which only those count whose class label is one of the classes: "
-            "add 'label' to the samples' json, or set the method's objective to contrastive if it has one"
+            f"{ADD_LABELS}, or set the method's objective to contrastive if it has one"
         )
 
     def _may_be_clean(self, use: CleanSet, position: int) -> bool:

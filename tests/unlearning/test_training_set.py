@@ -44,7 +44,7 @@ def test_the_loss_is_on_the_labels_or_on_the_captions(name: str, infected: Infec
     ("name", "message"),
     [
         ("forget", "clean forget images have no class label, .*set unlearning.parameters.objective: contrastive"),
-        ("clean", "the defender's pairs have no class labels, .*bring 'label' in the samples' json"),
+        ("clean", "the defender's pairs have no class labels, .*add 'label' to the samples' json"),
     ],
 )
 def test_an_unknown_label_is_one_line_for_classification_alone(name: str, message: str, infected: Infected) -> None:
