@@ -17,16 +17,20 @@ from tbar_ray.store.temporary import lives
 from tests.waiting import wait_until
 
 WAITS = """
-import ctypes, os, signal, subprocess, sys, time
+import ctypes, os, signal, subprocess, sys, threading, time
 from tbar_ray.campaign import stopping as module
 from tbar_ray.campaign.stopping import Stopping
 from tbar_ray.store.temporary import MARK, temporary_folder
 
 if "slow" in sys.argv or "keeps python" in sys.argv:
     module.SOON = module.SOONER = 1.0
+if "keeps python" not in sys.argv:
+    module.TIDYING = 30.0  # a guard: what is looked for is that nothing is left
+closing = threading.Event()
 
 def close():
     print("closed", flush=True)
+    closing.set()
     if "slow" in sys.argv or "keeps python" in sys.argv:
         time.sleep(600)
 
@@ -44,7 +48,7 @@ with Stopping(close) as stopping:
     while not stopping.requested:
         time.sleep(0.01)
     if "keeps python" in sys.argv:
-        time.sleep(0.2)
+        closing.wait()
         ctypes.PyDLL(None).pause()
     if "says so" in sys.argv:
         print("ends its stages", flush=True)
@@ -187,6 +191,7 @@ def test_a_process_that_ends_leaves_no_folder_that_another_thread_makes_or_fills
         "for _ in range(3):\n"
         "    threading.Thread(target=make, daemon=True).start()\n"
         "time.sleep(0.2)\n"
+        "stopping.TIDYING = 30\n"
         "stopping.end_process(3)\n"
     )
     ended = subprocess.run(

@@ -21,13 +21,15 @@ from tests.specs import write
 
 TRAINING = {"epochs": 1, "batch_size": 16, "optimisation": {"learning_rate": 1e-3, "warmup_steps": 1}}
 PROGRAM = """
+from tbar_ray.campaign import stopping
 from tbar_ray.cli.main import main
 from tbar_ray.report import files
 
 files._figures = lambda *_: {}
+stopping.SOON = stopping.SOONER = stopping.TIDYING = 30.0
 main()
 """
-"""The command, whose report has no pictures: drawing them takes seconds."""
+"""The command, whose report has no pictures: drawing them takes seconds. It may take its time to stop: guards."""
 MARK = "TBAR_TEST_MARK"
 LONGEST = 600
 """Seconds that a campaign may take on a busy machine."""

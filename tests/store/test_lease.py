@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_killed_launch_holds_nothing(store: Store) -> None:
 
 
 def test_a_forced_launch_takes_it_and_the_other_learns_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "BEAT", 0.05)
+    monkeypatch.setattr(lease, "BEAT", 0.5)
     lost = threading.Event()
     with Lease(store, FOLDER, on_lost=lost.set):
         with Lease(store, FOLDER, force=True):
@@ -94,12 +95,19 @@ def test_a_launch_on_another_machine_is_watched(
     store: Store, monkeypatch: pytest.MonkeyPatch, beats: bool, alive: bool
 ) -> None:
     """Its clock may be wrong by hours: what counts is whether it gives a sign."""
-    monkeypatch.setattr(lease, "WATCHED", 0.5)
     held = {"machine": "another", "pid": 1, "token": "theirs", "beat": time.time() - 7200}
     store.write_json(PATH, held)
-    if beats:
-        threading.Timer(0.2, lambda: store.write_json(PATH, {**held, "beat": held["beat"] + 5})).start()
+    waited = list[float]()
+
+    def watched(seconds: float) -> None:
+        waited.append(seconds)
+        if beats:
+            store.write_json(PATH, {**held, "beat": held["beat"] + 5})
+
+    monkeypatch.setattr(lease, "time", SimpleNamespace(sleep=watched, time=time.time))
     assert bool(running_campaigns(store)) is alive
+    assert waited == [lease.WATCHED]
+    assert lease.WATCHED > 2 * lease.BEAT
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '"mine"', "{}"])
@@ -141,7 +149,7 @@ def test_shares_of_one_division_are_run_at_a_time(store: Store) -> None:
 def test_launches_that_have_trials_in_common_refuse_each_other(
     store: Store, monkeypatch: pytest.MonkeyPatch, held: tuple[int, int] | None, wanted: tuple[int, int] | None
 ) -> None:
-    monkeypatch.setattr(lease, "BEAT", 0.05)
+    monkeypatch.setattr(lease, "BEAT", 0.5)
     lost = threading.Event()
     with Lease(store, FOLDER, share=held, on_lost=lost.set):
         before = store.list_folder(FOLDER)
