@@ -15,7 +15,7 @@ from tbar_ray.leaderboard.tuning import Tuning
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records.launches import LaunchRecord, launches_of
-from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.ledger import Ledger, places_of_trials, read_trial
 from tbar_ray.records.rebound import ReboundRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import RateRecord, ScoresRecord
@@ -30,8 +30,8 @@ OUTCOMES: Mapping[str, Status] = {"done": "done", "infeasible": "infeasible", "d
 class Harvest:
     """Reads the cells of a campaign.
 
-    Trials are found by their fingerprints, so that what another campaign computed counts. A trial whose rebound has not
-    been computed gives a cell without A_post.
+    Trials are found by their fingerprints, so that what another campaign computed counts, failures too. A trial whose
+    rebound has not been computed gives a cell without A_post.
 
     Args:
         spec: the campaign, a grid.
@@ -55,6 +55,7 @@ class Harvest:
         self._ledger = Ledger(store, spec)
         self._writer = RecordWriter(store)
         self._launches = launches_of(store, self._ledger.folder)
+        self._places = places_of_trials(store)
 
     def cells(self, told: Callable[[int], None] = lambda _: None) -> list[Cell]:
         """Every cell of the campaign, the missing ones too; `told` hears how many were read."""
@@ -98,7 +99,15 @@ class Harvest:
             if all(self._store.has(stage.artifact) for stage in each.graph.outputs):
                 with suppress(StoreError, *UNREADABLE):  # a broken artifact is as one that is missing
                     return self._writer.finished(each)
-        return self._ledger.find(planned.fingerprint)
+        return self._ledger.find(planned.fingerprint) or self._elsewhere(planned.fingerprint, bare.fingerprint)
+
+    def _elsewhere(self, *fingerprints: str) -> TrialRecord | None:
+        """The newest record of a trial that another campaign has; what failed leaves no artifact."""
+        found = []
+        for path in (path for fingerprint in fingerprints for path in self._places.get(fingerprint, ())):
+            with suppress(StoreError, *UNREADABLE):  # of another version
+                found.append(read_trial(self._store, path))
+        return max(found, key=lambda record: record.ended or 0, default=None)
 
     def _fact(self, artifact: str, name: str) -> Any:
         """What the store says of an artifact; None where it does not."""

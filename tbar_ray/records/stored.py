@@ -11,9 +11,9 @@ from tbar_ray.naming import nearest
 from tbar_ray.records.launches import LaunchRecord, launches_of
 from tbar_ray.records.ledger import in_order, read_trial
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.store.campaigns import CAMPAIGNS
 from tbar_ray.store.store import Store
 
-ROOT = "campaigns"
 Identity = Mapping[str, Any]
 
 
@@ -38,7 +38,7 @@ class StoredCampaign:
     @property
     def name(self) -> str:
         """Name and fingerprint: NAME/FINGERPRINT."""
-        return self.folder.removeprefix(f"{ROOT}/")
+        return self.folder.removeprefix(f"{CAMPAIGNS}/")
 
     def identities(self) -> Iterator[Identity]:
         """What identifies each artifact under the trials, each once; those that are gone are left out."""
@@ -75,16 +75,16 @@ def find_campaign(store: Store, named: str) -> StoredCampaign:
         StoreError: if there is none, or several; the message lists them. Or if records are broken.
     """
     name, _, fingerprint = named.strip("/").partition("/")
-    found = [f for f in store.list_folder(f"{ROOT}/{name}") if f.startswith(fingerprint)]
-    found = [f for f in found if store.exists(f"{ROOT}/{name}/{f}/spec.json")]
+    found = [f for f in store.list_folder(f"{CAMPAIGNS}/{name}") if f.startswith(fingerprint)]
+    found = [f for f in found if store.exists(f"{CAMPAIGNS}/{name}/{f}/spec.json")]
     if not found:
-        known = store.list_folder(ROOT)
+        known = store.list_folder(CAMPAIGNS)
         told = nearest(name, known) if known else "; it has none"
         raise StoreError(f"store {store.url} has no campaign {named!r}{told}")
     if len(found) > 1:
-        told = ", ".join(f"{name}/{f} ({len(_trials(store, f'{ROOT}/{name}/{f}'))} trials)" for f in found)
+        told = ", ".join(f"{name}/{f} ({len(_trials(store, f'{CAMPAIGNS}/{name}/{f}'))} trials)" for f in found)
         raise StoreError(f"store {store.url} has {len(found)} campaigns {named!r}; give one of: {told}")
-    return stored_campaign(store, f"{ROOT}/{name}/{found[0]}")
+    return stored_campaign(store, f"{CAMPAIGNS}/{name}/{found[0]}")
 
 
 def stored_campaign(store: Store, folder: str) -> StoredCampaign:

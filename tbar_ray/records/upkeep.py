@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tbar_ray.errors import StoreError
 from tbar_ray.records.cells import grouped, preference
 from tbar_ray.records.record import TrialRecord
+from tbar_ray.store.campaigns import CAMPAIGNS, campaigns_of
 from tbar_ray.store.commit import COMMIT, CommittedFile, committed_files
 from tbar_ray.store.lease import running_campaigns
 from tbar_ray.store.store import Store
@@ -79,12 +80,8 @@ class Upkeep:
     @cached_property
     def records(self) -> dict[str, list[TrialRecord]]:
         """The records of each campaign, NAME/FINGERPRINT; those of other versions are left out."""
-        found: dict[str, list[TrialRecord]] = {}
-        for name in self._store.list_folder("campaigns"):
-            for fingerprint in self._store.list_folder(f"campaigns/{name}"):
-                folder = f"campaigns/{name}/{fingerprint}"
-                found[f"{name}/{fingerprint}"] = list(self._records(f"{folder}/trials"))
-        return found
+        campaigns = campaigns_of(self._store)
+        return {campaign: list(self._records(f"{CAMPAIGNS}/{campaign}/trials")) for campaign in campaigns}
 
     def broken(self) -> Iterator[tuple[str, str | None]]:
         """Hash every file of every artifact; yield each with what is wrong with it, None if nothing is."""

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from tbar_ray.errors import StoreError
+from tbar_ray.store.campaigns import CAMPAIGNS, campaigns_of
 from tbar_ray.store.store import Store
 from tbar_ray.store.temporary import lives
 
@@ -169,11 +170,10 @@ def holder_runs(store: Store, path: str, held: dict[str, Any]) -> bool:
 def running_campaigns(store: Store) -> list[str]:
     """Campaigns that a launch holds, as NAME/FINGERPRINT; takes seconds where only watching tells."""
     found = []
-    for name in store.list_folder("campaigns"):
-        for fingerprint in store.list_folder(f"campaigns/{name}"):
-            leases = ((path, holder(store, path)) for path, _ in _leases(store, f"campaigns/{name}/{fingerprint}"))
-            if any(held is not None and holder_runs(store, path, held) for path, held in leases):
-                found.append(f"{name}/{fingerprint}")
+    for campaign in campaigns_of(store):
+        leases = ((path, holder(store, path)) for path, _ in _leases(store, f"{CAMPAIGNS}/{campaign}"))
+        if any(held is not None and holder_runs(store, path, held) for path, held in leases):
+            found.append(campaign)
     return found
 
 

@@ -96,6 +96,19 @@ def test_failures_are_read_from_the_campaigns_own_records(store: Store) -> None:
     assert found["badnets", 1].cleaned is None
 
 
+def test_failures_are_read_from_the_records_of_other_campaigns_too(store: Store) -> None:
+    """One seed of the cells, and without rebound: what does not take is the same."""
+    some = spec(search__axes={"method": ["tbar"], "attack": ["badnets", "blended"], "seed": [1]}, evaluation={})
+    (first, second), ledger = Planner(some).grid(), Ledger(store, some)
+    assert ledger.folder != Ledger(store, SPEC).folder
+    ledger.write(failed(gate=gated(0.3)).model_copy(update={"fingerprint": first.fingerprint}))
+    store.write_json(f"{ledger.folder}/trials/{second.fingerprint}.json", {"schema_version": 0})
+    found = cells(store)
+    assert {key: each.status for key, each in found.items()} == {
+        ("badnets", 0): "missing", ("badnets", 1): "not taken", ("blended", 0): "missing", ("blended", 1): "missing",
+    }  # fmt: skip
+
+
 def test_the_code_is_that_of_the_launch_before_the_result(store: Store) -> None:
     launch = note_launch(store, Ledger(store, SPEC).folder, ["tbar"])
     put(store, *trial("badnets", 0).graph.outputs)
