@@ -67,13 +67,14 @@ def test_an_attack_that_did_not_take_is_left_out_and_a_method_that_failed_is_las
 
 def test_a_part_that_lacks_more_than_half_of_the_methods_is_not_ranked() -> None:
     def with_whole(names: str) -> list[Cell]:
-        return [missing(c.method, c.attack, c.seed) if c.method not in names and c.seed else c for c in board(seeds=6)]
+        every = [each for each in board(methods=5, seeds=6) if each.seed]
+        return [each if each.method in names else missing(each.method, each.attack, each.seed) for each in every]
 
-    half, less = (rank_methods([c for c in with_whole(names) if c.seed], CLEANED) for names in ("ab", "a"))
-    assert half.comparison is not None
-    assert (half.left_out, half.few) == (("c", "d"), False)
-    assert less.comparison is None
-    assert (less.left_out, less.few) == (("a", "b", "c", "d"), True)
+    most, few = (rank_methods(with_whole(names), CLEANED) for names in ("abc", "ab"))
+    assert most.comparison is not None
+    assert (most.left_out, most.few) == (("d", "e"), False)
+    assert few.comparison is None
+    assert (few.left_out, few.few) == (("a", "b", "c", "d", "e"), True)
 
 
 @pytest.mark.parametrize("cells", [[], [cell()], [cell(), cell("b")], [cell(), cell(attack="x")]])

@@ -428,6 +428,30 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     # leaderboard
     Mutant(
+        "tbar_ray/leaderboard/order.py",
+        "    if not cell.can_come_back:",
+        "    if False:",
+        "tests/leaderboard/test_order.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/ranking.py",
+        "    if not few and len(attacks)",
+        "    if len(attacks)",
+        "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/harvest.py",
+        " or self._elsewhere(planned.fingerprint, bare.fingerprint)",
+        "",
+        "tests/leaderboard/test_harvest.py",
+    ),
+    Mutant(
+        "tbar_ray/stages/rebound.py",
+        "return not self.eligible_only or is_eligible(subject.score(subject.model).asr.value)",
+        "return True",
+        "tests/stages/test_rebound.py",
+    ),
+    Mutant(
         "tbar_ray/leaderboard/lines.py",
         "    return cell.is_measured, cell.ended or 0.0, cell.after is not None\n",
         "    return True, cell.ended or 0.0, cell.after is not None\n",
