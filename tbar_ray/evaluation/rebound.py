@@ -11,7 +11,6 @@ REMOVED = 0.1
 REVIVED = 0.5
 """ASR at which a backdoor counts as back."""
 
-
 Curve = Sequence[tuple[int, float]]
 """(step, ASR in [0, 1]), by rising steps; the first is step 0, the model as it was cleaned."""
 

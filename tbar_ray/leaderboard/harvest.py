@@ -14,11 +14,13 @@ from tbar_ray.leaderboard.cell import After, Cell, Held, ModelScores, Status, Tu
 from tbar_ray.leaderboard.tuning import Tuning
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planner import PlannedTrial, Planner
+from tbar_ray.planning.rebound import ReboundStages
 from tbar_ray.records.launches import LaunchRecord, launches_of
-from tbar_ray.records.ledger import Ledger, places_of_trials, read_trial
+from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.rebound import ReboundRecord
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import RateRecord, ScoresRecord
+from tbar_ray.records.upkeep import Upkeep
 from tbar_ray.records.writing import UNREADABLE, RecordWriter
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
@@ -30,8 +32,8 @@ OUTCOMES: Mapping[str, Status] = {"done": "done", "infeasible": "infeasible", "d
 class Harvest:
     """Reads the cells of a campaign.
 
-    Trials are found by their fingerprints, so that what another campaign computed counts, failures too. A trial whose
-    rebound has not been computed gives a cell without A_post.
+    Trials are found by their fingerprints, so that what another campaign computed counts, and that an attack did not
+    take. A trial whose rebound has not been computed gives a cell without A_post.
 
     Args:
         spec: the campaign, a grid.
@@ -55,7 +57,12 @@ class Harvest:
         self._ledger = Ledger(store, spec)
         self._writer = RecordWriter(store)
         self._launches = launches_of(store, self._ledger.folder)
-        self._places = places_of_trials(store)
+        self._not_taken = {
+            record.path_artifact: record
+            for records in Upkeep(store).records.values()
+            for record in records
+            if record.gate is not None and not record.gate.passed
+        }
 
     def cells(self, told: Callable[[int], None] = lambda _: None) -> list[Cell]:
         """Every cell of the campaign, the missing ones too; `told` hears how many were read."""
@@ -94,20 +101,14 @@ class Harvest:
 
     def _record(self, planned: PlannedTrial) -> TrialRecord | None:
         """The trial's record, with rebound where the store has it; None where it has no result."""
-        bare = replace(planned, graph=replace(planned.graph, rebounds=(), downstream=None, downstream_references={}))
-        for each in (planned, bare):
+        bare = replace(planned.graph, rebounds=(), downstream=None, downstream_references={})
+        # a campaign may have fine-tuned every model, or none
+        every = replace(planned.graph, rebounds=tuple(map(_of_every_model, planned.graph.rebounds)))
+        for each in (planned, replace(planned, graph=every), replace(planned, graph=bare)):
             if all(self._store.has(stage.artifact) for stage in each.graph.outputs):
                 with suppress(StoreError, *UNREADABLE):  # a broken artifact is as one that is missing
                     return self._writer.finished(each)
-        return self._ledger.find(planned.fingerprint) or self._elsewhere(planned.fingerprint, bare.fingerprint)
-
-    def _elsewhere(self, *fingerprints: str) -> TrialRecord | None:
-        """The newest record of a trial that another campaign has; what failed leaves no artifact."""
-        found = []
-        for path in (path for fingerprint in fingerprints for path in self._places.get(fingerprint, ())):
-            with suppress(StoreError, *UNREADABLE):  # of another version
-                found.append(read_trial(self._store, path))
-        return max(found, key=lambda record: record.ended or 0, default=None)
+        return self._ledger.find(planned.fingerprint) or self._not_taken.get(planned.graph.path.artifact)
 
     def _fact(self, artifact: str, name: str) -> Any:
         """What the store says of an artifact; None where it does not."""
@@ -162,6 +163,10 @@ def _results(record: TrialRecord) -> dict[str, object]:
         "alpha": record.alpha,
         "ended": record.ended,
     }
+
+
+def _of_every_model(stages: ReboundStages) -> ReboundStages:
+    return {**stages, "removed": stages["removed"].of_every_model}
 
 
 def _scores(scores: ScoresRecord | None) -> ModelScores | None:

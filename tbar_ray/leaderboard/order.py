@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tbar_ray.evaluation.rebound import REMOVED
 from tbar_ray.leaderboard.cell import Cell
 
 REMOVED_ASR = 0.01
@@ -25,11 +26,14 @@ class Rule:
         name: of the ranking.
         text: what it says, in one sentence.
         place: of a cell; None where the cell lacks what the rule compares.
+        whole: whether it ranks only attacks and seeds of which no measured cell lacks that: who removed nothing has
+            nothing to measure, and must not be first of those that are left.
     """
 
     name: str
     text: str
     place: Callable[[Cell], Place | None]
+    whole: bool = False
 
 
 def is_removed(cell: Cell) -> bool:
@@ -55,7 +59,7 @@ def as_cleaned(cell: Cell) -> Place | None:
 
 
 def after_tuning(cell: Cell) -> Place | None:
-    """First what can come back, by A_post plus the share of CA lost; then the others by ASR and that; last no model."""
+    """First ASR ≤ 10 %, by A_post plus the share of CA lost; then the others by ASR plus that; last no model."""
     if cell.status in ("infeasible", "failed"):
         return (2,)
     asr, lost = cell.value("asr"), cell.ca_lost
@@ -76,9 +80,11 @@ RULES: Sequence[Rule] = (
     ),
     Rule(
         "after clean fine-tuning",
-        "Backdoors that were removed (ASR ≤ 10 %) come first, in the order of A_post plus the share of CA lost in the "
-        "removal; then the others by ASR plus that share; last, tied, methods that gave no model. In whole points.",
+        f"Cells with ASR ≤ {REMOVED:.0%} come first, in the order of A_post plus the share of CA lost in the removal; "
+        "then the others by ASR plus that share; last, tied, methods that gave no model. In whole points. It is of the "
+        "attacks and seeds of which A_post of every such cell is known.",
         after_tuning,
+        whole=True,
     ),
 )
 

@@ -23,7 +23,7 @@ class Ranking:
 
     Attributes:
         rule: by which cells are ordered.
-        comparison: mean ranks and tests; None where fewer than two methods or attacks can be compared, or less than
+        comparison: mean ranks and tests; None where fewer than two methods or attacks can be compared, or fewer than
             half of the methods (`few`), or the methods are tied everywhere, as those are that gave no model where
             nothing else is measured.
         columns: attacks and seeds that it is of.
@@ -52,11 +52,12 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
     however many seeds it has.
     """
     usable = [cell for cell in cells if cell.tuned_on != "attack"]
+    unknown = {_column(cell) for cell in usable if rule.whole and _has_result(cell) and rule.place(cell) is None}
     places: dict[str, dict[Column, Place]] = {}
     for cell in usable:
         own = places.setdefault(cell.method, {})
-        if (place := rule.place(cell)) is not None:
-            own[cell.attack, cell.seed] = place
+        if (place := rule.place(cell)) is not None and _column(cell) not in unknown:
+            own[_column(cell)] = place
     methods, columns = complete_part(places)
     attacks = grouped(columns, lambda column: (column[0],))
     comparison, few = None, 2 * len(methods) < len(places)
@@ -86,6 +87,14 @@ def complete_part(places: Places) -> tuple[list[str], list[Column]]:
         else:
             methods.remove(method)
     return methods, columns
+
+
+def _column(cell: Cell) -> Column:
+    return cell.attack, cell.seed
+
+
+def _has_result(cell: Cell) -> bool:
+    return cell.is_measured and cell.status != "not taken"
 
 
 def _lacking(missing: Iterable[bool]) -> Fraction:

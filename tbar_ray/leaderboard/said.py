@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from tbar_ray.evaluation.rebound import REMOVED
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.critical_difference import ENOUGH, LEVEL, Comparison
 from tbar_ray.leaderboard.order import RULES
@@ -21,9 +22,10 @@ COMMON = (
     "The mean rank is over attacks. Friedman's test (Iman and Davenport's F) says whether methods differ at all, "
     "Nemenyi's critical difference which do, at the 5 % level (Demšar, JMLR 7, 2006).",
     "A missing cell is never filled in. A ranking is of the largest part without one: as long as a cell is missing, "
-    "the method, or the attack with a seed, that lacks the largest share of its cells is left out.",
-    "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs; the worst one is of cells whose "
-    "backdoor was removed (ASR ≤ 10 %). Seconds are of unlearning on the machine that computed the cell; they compare "
+    "the method, or the attack with a seed, that lacks the largest share of its cells is left out. If more than half "
+    "of the methods would be, there is no ranking.",
+    "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs; the worst one is of cells with "
+    f"ASR ≤ {REMOVED:.0%} as cleaned. Seconds are of unlearning on the machine that computed the cell; they compare "
     "roughly.",
 )
 
@@ -63,9 +65,9 @@ def coverage(board: Board) -> str:
 
 def _followed(cells: Sequence[Cell]) -> str:
     """Of how many cells it is known whether the backdoor comes back, of those where it can."""
-    removed = [cell for cell in cells if cell.can_come_back]
-    after = sum(cell.after is not None for cell in removed)
-    return f"A_post of {after:,} of the {len(removed):,} whose backdoor was removed"
+    gone = [cell for cell in cells if cell.can_come_back]
+    after = sum(cell.after is not None for cell in gone)
+    return f"A_post of {after:,} of the {len(gone):,} with ASR ≤ {REMOVED:.0%}"
 
 
 def _of_several_models(cells: Sequence[Cell]) -> str:
@@ -83,7 +85,9 @@ def ranked(ranking: Ranking) -> str:
     """What a ranking is of, and whether it tells methods apart."""
     found = ranking.comparison
     if ranking.few:
-        return "None: without a missing cell it would be of less than half of the methods."
+        return "None: without a missing cell it would be of fewer than half of the methods."
+    if found is None and ranking.rule.whole:
+        return "None: it takes two attacks of which A_post of every removal is known."
     if found is None:
         return "None: it takes two methods with the same cells on two attacks that no hyper-parameter was chosen on."
     text = f"{len(found.mean_ranks)} methods on {counted(found.attacks, 'attack')} ({', '.join(ranking.attacks)}). "

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pydantic import BaseModel
+
 from tbar_ray.planning.foundation import Foundation, lay_foundation
 from tbar_ray.planning.graph import TrialGraph, build_graph
 from tbar_ray.planning.studies import studies_of
 from tbar_ray.planning.trial import Trial, Values, grid, make_trial
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.spec.section import Section
 
 OF_FOUNDATION = {"data", "model", "tasks", "resources"}
 """Sections that determine data and clean model."""
@@ -110,7 +111,10 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
         exclude={
             "description": True,
             "resources": HOW_IT_RUNS,
-            "evaluation": _absent(spec.evaluation, "rebound", "downstream"),
+            "evaluation": {
+                "rebound": _absent(spec.evaluation.rebound, "eligible_only"),
+                **_absent(spec.evaluation, "rebound", "downstream"),
+            },
             "model": _absent(spec.model, "text_from", "synthetic"),
             "attacks": {name: _absent(attack, "text_from") for name, attack in spec.attacks.items()},
             "data": {**_absent(spec.data, "columns"), "synthetic": _absent(spec.data.synthetic, "wrong_captions")},
@@ -121,6 +125,6 @@ def campaign_fingerprint(spec: CampaignSpec) -> str:
     return hashlib.sha256(json.dumps(redact_all(content), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _absent(section: Section | None, *later: str) -> dict[str, bool]:
+def _absent(section: BaseModel | None, *later: str) -> dict[str, bool]:
     """Those fields of a section that specs did not have at first, and that it leaves out."""
     return {name: True for name in later if section is not None and not getattr(section, name)}

@@ -13,7 +13,7 @@ from tbar_ray.records.launches import note_launch
 from tbar_ray.records.record import SCHEMA_VERSION, TrialRecord
 from tbar_ray.redaction import redact_all
 from tbar_ray.spec.campaign import CampaignSpec
-from tbar_ray.store.campaigns import CAMPAIGNS, campaigns_of
+from tbar_ray.store.campaigns import CAMPAIGNS
 from tbar_ray.store.store import Store
 
 
@@ -51,16 +51,6 @@ class Ledger:
         """
         names = self.store.list_json(f"{self.folder}/trials")
         return in_order(read_trial(self.store, f"{self.folder}/trials/{name}") for name in names)
-
-
-def places_of_trials(store: Store) -> dict[str, list[str]]:
-    """Where the records of all campaigns of a store are, by the fingerprint of the trial."""
-    found: dict[str, list[str]] = {}
-    for campaign in campaigns_of(store):
-        folder = f"{CAMPAIGNS}/{campaign}/trials"
-        for file in store.list_json(folder):
-            found.setdefault(file.removesuffix(".json"), []).append(f"{folder}/{file}")
-    return found
 
 
 def read_trial(store: Store, path: str) -> TrialRecord:

@@ -23,8 +23,8 @@ class ReboundSpec(ReboundOptions):
 
     eligible_only: bool = Field(
         default=False,
-        description="of cleaned models, fine-tune only those whose backdoor is gone, ASR at most 10 %; of the others "
-        "nothing can come back",
+        description="of cleaned models, fine-tune only those with an ASR of at most 10 %: a backdoor that was never "
+        "gone cannot come back",
     )
 
     def at_each_rate(self) -> tuple[ReboundOptions, ...]:

@@ -96,17 +96,31 @@ def test_failures_are_read_from_the_campaigns_own_records(store: Store) -> None:
     assert found["badnets", 1].cleaned is None
 
 
-def test_failures_are_read_from_the_records_of_other_campaigns_too(store: Store) -> None:
-    """One seed of the cells, and without rebound: what does not take is the same."""
-    some = spec(search__axes={"method": ["tbar"], "attack": ["badnets", "blended"], "seed": [1]}, evaluation={})
-    (first, second), ledger = Planner(some).grid(), Ledger(store, some)
-    assert ledger.folder != Ledger(store, SPEC).folder
-    ledger.write(failed(gate=gated(0.3)).model_copy(update={"fingerprint": first.fingerprint}))
-    store.write_json(f"{ledger.folder}/trials/{second.fingerprint}.json", {"schema_version": 0})
-    found = cells(store)
-    assert {key: each.status for key, each in found.items()} == {
-        ("badnets", 0): "missing", ("badnets", 1): "not taken", ("blended", 0): "missing", ("blended", 1): "missing",
-    }  # fmt: skip
+def test_that_an_attack_did_not_take_is_read_from_the_records_of_other_campaigns_too(store: Store) -> None:
+    """One seed of the cells, and no or another rebound: it is the same. That a worker was lost is not."""
+    axes = {"method": ["tbar"], "attack": ["badnets", "blended"], "seed": [1]}
+    for evaluation in ({}, {"rebound": {"steps": 300, "pairs": 21}}):
+        other = Store(f"{store.url}-{len(evaluation)}")
+        some = spec(search__axes=axes, evaluation=evaluation)
+        (first, second), ledger = Planner(some).grid(), Ledger(other, some)
+        assert ledger.folder != Ledger(other, SPEC).folder
+        for planned, gate in ((first, gated(0.3)), (second, gated(0.95))):
+            own = {"fingerprint": planned.fingerprint, "path_artifact": planned.graph.path.artifact}
+            ledger.write(failed(gate=gate).model_copy(update=own))
+        other.write_json(f"{ledger.folder}/trials/0123.json", {"schema_version": 0})
+        assert {key: each.status for key, each in cells(other).items()} == {
+            ("badnets", 0): "missing", ("badnets", 1): "not taken",
+            ("blended", 0): "missing", ("blended", 1): "missing",
+        }  # fmt: skip
+
+
+def test_a_rebound_of_every_model_counts_where_only_some_are_wanted(store: Store) -> None:
+    put(store, *trial("badnets", 0).graph.outputs)
+    wanted = SPEC.evaluation.rebound
+    assert wanted is not None
+    evaluation = SPEC.evaluation.model_copy(update={"rebound": wanted.model_copy(update={"eligible_only": True})})
+    found = Harvest(SPEC.model_copy(update={"evaluation": evaluation}), store, TUNING).cells()
+    assert [each.after is not None for each in found if (each.attack, each.seed) == ("badnets", 0)] == [True]
 
 
 def test_the_code_is_that_of_the_launch_before_the_result(store: Store) -> None:

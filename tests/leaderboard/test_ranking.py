@@ -67,14 +67,30 @@ def test_an_attack_that_did_not_take_is_left_out_and_a_method_that_failed_is_las
 
 def test_a_part_that_lacks_more_than_half_of_the_methods_is_not_ranked() -> None:
     def with_whole(names: str) -> list[Cell]:
-        every = [each for each in board(methods=5, seeds=6) if each.seed]
+        every = [each for each in board(methods=6, seeds=6) if each.seed]
         return [each if each.method in names else missing(each.method, each.attack, each.seed) for each in every]
 
-    most, few = (rank_methods(with_whole(names), CLEANED) for names in ("abc", "ab"))
-    assert most.comparison is not None
-    assert (most.left_out, most.few) == (("d", "e"), False)
+    half, few = (rank_methods(with_whole(names), CLEANED) for names in ("abc", "ab"))
+    assert half.comparison is not None
+    assert (half.left_out, half.few) == (("d", "e", "f"), False)
     assert few.comparison is None
-    assert (few.left_out, few.few) == (("a", "b", "c", "d", "e"), True)
+    assert (few.left_out, few.few) == (("a", "b", "c", "d", "e", "f"), True)
+
+
+def test_methods_that_removed_nothing_are_not_ranked_after_fine_tuning_without_those_that_did() -> None:
+    """What was not removed has no A_post to measure, so that it lacks nothing."""
+
+    def with_removals(a_post: float | None) -> list[Cell]:
+        return [
+            cell(method, attack, a_post=a_post) if method == "a" else cell(method, attack, asr=asr)
+            for method, asr in {"a": 0.0, "b": 0.5, "c": 0.6, "d": 0.7}.items() for attack in ("x", "y")
+        ]  # fmt: skip
+
+    unknown, known = rank_methods(with_removals(None), TUNED), rank_methods(with_removals(0.02), TUNED)
+    assert unknown.comparison is None
+    assert known.comparison is not None
+    assert known.comparison.mean_ranks == {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert rank_methods([*with_removals(0.02), cell("a", "z", asr=0.0)], TUNED).attacks == ["x", "y"]
 
 
 @pytest.mark.parametrize("cells", [[], [cell()], [cell(), cell("b")], [cell(), cell(attack="x")]])

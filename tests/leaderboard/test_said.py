@@ -10,7 +10,7 @@ from tests.records.records import rate
 
 def test_how_much_is_measured_is_said_first() -> None:
     cells = [*board(), missing("z"), missing("z", "y"), cell("z", "x", asr=0.11, a_post=0.5)]  # that one is not removed
-    boards, followed = boards_of(cells), "A_post of 16 of the 24 whose backdoor was removed"
+    boards, followed = boards_of(cells), "A_post of 16 of the 24 with ASR ≤ 10%"
     assert headline(boards)[0] == f"25 of 27 cells are measured, {followed}: 5 methods on 4 attacks."
     assert "counts nowhere" in headline(boards)[1]
     assert len(headline(boards_of(board()))) == 1
@@ -38,7 +38,8 @@ def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     assert text.endswith("Not ranked, since cells are missing: z.")
     assert ranked(rank_methods([], RULES[0])).startswith("None: it takes two methods")
     some = [missing(c.method, c.attack, c.seed) if c.method != "a" and c.seed else c for c in board(seeds=6) if c.seed]
-    assert ranked(rank_methods(some, RULES[0])).startswith("None: without a missing cell it would be of less than half")
+    assert ranked(rank_methods(some, RULES[0])).startswith("None: without a missing cell it would be of fewer than")
+    assert ranked(rank_methods([cell(), cell("b")], RULES[1])).startswith("None: it takes two attacks of which A_post")
 
 
 def test_every_rule_of_order_is_among_the_rules() -> None:

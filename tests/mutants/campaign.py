@@ -440,15 +440,21 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/leaderboard/test_ranking.py",
     ),
     Mutant(
+        "tbar_ray/leaderboard/ranking.py",
+        "if rule.whole and _has_result(cell)",
+        "if False",
+        "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
         "tbar_ray/leaderboard/harvest.py",
-        " or self._elsewhere(planned.fingerprint, bare.fingerprint)",
+        " or self._not_taken.get(planned.graph.path.artifact)",
         "",
         "tests/leaderboard/test_harvest.py",
     ),
     Mutant(
         "tbar_ray/stages/rebound.py",
-        "return not self.eligible_only or is_eligible(subject.score(subject.model).asr.value)",
-        "return True",
+        "if test is not None and not is_eligible(asr",
+        "if test is None and not is_eligible(asr",
         "tests/stages/test_rebound.py",
     ),
     Mutant(
@@ -489,8 +495,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/leaderboard/harvest.py",
-        "        for each in (planned, bare):\n",
-        "        for each in (bare, planned):\n",
+        "for each in (planned, replace(planned, graph=every), replace(planned, graph=bare)):",
+        "for each in (replace(planned, graph=bare), planned):",
         "tests/leaderboard/test_harvest.py",
     ),
     Mutant(

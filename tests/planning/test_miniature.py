@@ -80,7 +80,7 @@ def test_nothing_is_too_bad_to_be_scored() -> None:
     assert (evaluation.min_retention, evaluation.max_asr, evaluation.templates) == (0, 1, "evaluation")
     assert rebound is not None
     assert (rebound.steps, rebound.measured, rebound.pairs, rebound.sweep) == (1, (0, 1), 4, (0.333,))
-    assert not rebound.eligible_only, "hardly a removal in miniature removes"
+    assert not rebound.eligible_only, "in miniature hardly any method removes"
     assert evaluation.downstream == ["int8"]
     assert made.methods["tbar"].alpha == [0, 2]
     assert made.disentanglement is not None

@@ -212,8 +212,11 @@ def test_a_measure_that_came_later_changes_no_campaign_that_does_not_ask_for_it(
     plain, followed = spec(), spec(evaluation={"rebound": {}})
     before, after = campaign_fingerprint(plain), campaign_fingerprint(followed)
     assert before != after
-    others = [spec(evaluation=wanted) for wanted in ({"rebound": {"steps": 400}}, {"downstream": ["int8"]})]
-    assert len({before, after, *map(campaign_fingerprint, others)}) == 4
+    others = [
+        spec(evaluation=wanted)
+        for wanted in ({"rebound": {"steps": 400}}, {"rebound": {"eligible_only": True}}, {"downstream": ["int8"]})
+    ]
+    assert len({before, after, *map(campaign_fingerprint, others)}) == 5
     dumped = type(plain).model_dump
 
     def of_an_earlier_version(self: CampaignSpec, **options: Any) -> dict[str, Any]:

@@ -117,23 +117,37 @@ def test_where_no_alpha_keeps_ca_there_is_no_cleaned_model(cleaned: Store) -> No
 
 
 def test_a_backdoor_that_is_still_there_can_be_left_alone(cleaned: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = {
-        "evaluation": {**WANTED["evaluation"], "rebound": {**WANTED["evaluation"]["rebound"], "eligible_only": True}}
-    }
+    wanted = {**WANTED["evaluation"]["rebound"], "eligible_only": True}
+    changed = {"evaluation": {**WANTED["evaluation"], "rebound": wanted}}
     every, some = stages(), stages(**changed)
     assert some["removed"] != every["removed"]
     assert (some["infected"], some["clean"]) == (every["infected"], every["clean"]), "what it is compared with stays"
-    start = content(every["removed"], cleaned)["points"][0]["scores"]["asr"]["value"]
-    for most, followed in ((start, True), (start - 0.01, False)):
+    asr = content(every["removed"], cleaned)["points"][0]["scores"]["asr"]["value"]
+    for most, follows in ((asr, True), (asr - 0.01, False)):
         monkeypatch.setattr(evaluation, "REMOVED", most)
-        stage = some["removed"].model_copy(update={"seed": 1 + followed})  # of its own for each
-        compute(stage, cleaned)
-        assert bool(content(stage, cleaned)) == followed
+        told = list[dict[str, Any]]()
+        stage = some["removed"].model_copy(update={"seed": 1 + follows})  # a stage of its own for each
+        compute(stage, cleaned, report=told.append)
+        assert bool(content(stage, cleaned)) == follows
+        assert any("the backdoor is still there" in each.get("note", "") for each in told) != follows
     compute(some["removed"], cleaned)
     made = compute_trial(spec(**{**WANTED, **changed}), {}, cleaned)
     assert made.rebound is not None
     assert (made.rebound.removed, made.rebound.pairs) == (None, None)
     assert made.rebound.infected.points[0].scores == made.infected
+    cleaned.discard(some["removed"].artifact)
+
+
+def test_a_model_that_was_fine_tuned_with_all_others_is_not_fine_tuned_again(
+    cleaned: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = stages()["removed"]
+    same = every.model_copy(update={"eligible_only": True})
+    monkeypatch.setattr(evaluation, "REMOVED", 1.0)
+    monkeypatch.setattr(rebound, "unused_pairs", None)  # nothing can be trained
+    compute(same, cleaned)
+    assert content(same, cleaned) == content(every, cleaned)
+    assert cleaned.facts(same.artifact)["facts"] == cleaned.facts(every.artifact)["facts"]
 
 
 def test_models_that_are_compared_with_are_measured_once_for_all_methods_and_forget_sets() -> None:
