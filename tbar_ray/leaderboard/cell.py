@@ -119,7 +119,7 @@ class Cell(Part):
 
     @property
     def can_come_back(self) -> bool:
-        """Whether the backdoor was removed (ASR ≤ 10 %), so that A_post tells whether it comes back."""
+        """Whether ASR is at most 10 %, so that A_post tells whether it comes back."""
         asr = self.value("asr")
         return asr is not None and is_eligible(asr)
 

@@ -33,7 +33,8 @@ class Harvest:
     """Reads the cells of a campaign.
 
     Trials are found by their fingerprints, so that what another campaign computed counts, and that an attack did not
-    take. A trial whose rebound has not been computed gives a cell without A_post.
+    take. A trial whose rebound has not been computed gives a cell without A_post; that of a campaign that fine-tuned
+    every model counts where only some are wanted, not the other way round.
 
     Args:
         spec: the campaign, a grid.
@@ -102,7 +103,6 @@ class Harvest:
     def _record(self, planned: PlannedTrial) -> TrialRecord | None:
         """The trial's record, with rebound where the store has it; None where it has no result."""
         bare = replace(planned.graph, rebounds=(), downstream=None, downstream_references={})
-        # a campaign may have fine-tuned every model, or none
         every = replace(planned.graph, rebounds=tuple(map(_of_every_model, planned.graph.rebounds)))
         for each in (planned, replace(planned, graph=every), replace(planned, graph=bare)):
             if all(self._store.has(stage.artifact) for stage in each.graph.outputs):

@@ -29,6 +29,7 @@ class Ranking:
         columns: attacks and seeds that it is of.
         left_out: methods that lack cells of these, or have none, by name.
         few: whether there is no ranking because most methods would be left out.
+        unknown: how many attacks and seeds are left out because the rule is of whole ones (`Rule.whole`).
     """
 
     rule: Rule
@@ -36,6 +37,7 @@ class Ranking:
     columns: tuple[Column, ...]
     left_out: tuple[str, ...]
     few: bool = False
+    unknown: int = 0
 
     @property
     def attacks(self) -> list[str]:
@@ -64,7 +66,7 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
     if not few and len(attacks) > 1 and any(len({places[name][column] for name in methods}) > 1 for column in columns):
         comparison = compare([_block({name: places[name] for name in methods}, own) for own in attacks.values()])
     ranked = set(methods) if comparison is not None else set()
-    return Ranking(rule, comparison, tuple(columns), tuple(sorted(set(places) - ranked)), few)
+    return Ranking(rule, comparison, tuple(columns), tuple(sorted(set(places) - ranked)), few, len(unknown))
 
 
 def complete_part(places: Places) -> tuple[list[str], list[Column]]:

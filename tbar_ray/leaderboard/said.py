@@ -86,8 +86,8 @@ def ranked(ranking: Ranking) -> str:
     found = ranking.comparison
     if ranking.few:
         return "None: without a missing cell it would be of fewer than half of the methods."
-    if found is None and ranking.rule.whole:
-        return "None: it takes two attacks of which A_post of every removal is known."
+    if found is None and ranking.unknown:
+        return f"None: it takes two attacks of which A_post of every cell with ASR ≤ {REMOVED:.0%} is known."
     if found is None:
         return "None: it takes two methods with the same cells on two attacks that no hyper-parameter was chosen on."
     text = f"{len(found.mean_ranks)} methods on {counted(found.attacks, 'attack')} ({', '.join(ranking.attacks)}). "

@@ -30,8 +30,7 @@ class Summary:
         ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without
             any.
         worst_asr: highest of all.
-        a_post: highest A_post of the cells whose backdoor was removed (ASR ≤ 10 %), and of how many; None where it was
-            not measured.
+        a_post: highest A_post of the cells with ASR ≤ 10 %, and of how many; None where it was not measured.
         held: what the defender held.
         seconds: median of unlearning, on CPUs; of a method without such cells, on GPUs.
     """

@@ -40,6 +40,7 @@ def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     some = [missing(c.method, c.attack, c.seed) if c.method != "a" and c.seed else c for c in board(seeds=6) if c.seed]
     assert ranked(rank_methods(some, RULES[0])).startswith("None: without a missing cell it would be of fewer than")
     assert ranked(rank_methods([cell(), cell("b")], RULES[1])).startswith("None: it takes two attacks of which A_post")
+    assert ranked(rank_methods([cell(asr=0.5)], RULES[1])).startswith("None: it takes two methods")
 
 
 def test_every_rule_of_order_is_among_the_rules() -> None:
