@@ -118,6 +118,11 @@ class Cell(Part):
         return self.status != "missing"
 
     @property
+    def is_of_a_method(self) -> bool:
+        """Whether it tells something of its method: it is measured, and the attack took."""
+        return self.is_measured and self.status != "not taken"
+
+    @property
     def can_come_back(self) -> bool:
         """Whether ASR is at most 10 %, so that A_post tells whether it comes back."""
         asr = self.value("asr")

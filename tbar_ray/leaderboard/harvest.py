@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from tbar_ray.errors import StoreError
@@ -58,12 +59,6 @@ class Harvest:
         self._ledger = Ledger(store, spec)
         self._writer = RecordWriter(store)
         self._launches = launches_of(store, self._ledger.folder)
-        self._not_taken = {
-            record.path_artifact: record
-            for records in Upkeep(store).records.values()
-            for record in records
-            if record.gate is not None and not record.gate.passed
-        }
 
     def cells(self, told: Callable[[int], None] = lambda _: None) -> list[Cell]:
         """Every cell of the campaign, the missing ones too; `told` hears how many were read."""
@@ -104,11 +99,20 @@ class Harvest:
         """The trial's record, with rebound where the store has it; None where it has no result."""
         bare = replace(planned.graph, rebounds=(), downstream=None, downstream_references={})
         every = replace(planned.graph, rebounds=tuple(map(_of_every_model, planned.graph.rebounds)))
-        for each in (planned, replace(planned, graph=every), replace(planned, graph=bare)):
-            if all(self._store.has(stage.artifact) for stage in each.graph.outputs):
+        # of a campaign without rebound all three are the same: the store is asked once
+        graphs = {tuple(stage.artifact for stage in graph.outputs): graph for graph in (planned.graph, every, bare)}
+        for artifacts, graph in graphs.items():
+            if all(map(self._store.has, artifacts)):
                 with suppress(StoreError, *UNREADABLE):  # a broken artifact is as one that is missing
-                    return self._writer.finished(each)
+                    return self._writer.finished(replace(planned, graph=graph))
         return self._ledger.find(planned.fingerprint) or self._not_taken.get(planned.graph.path.artifact)
+
+    @cached_property
+    def _not_taken(self) -> Mapping[str, TrialRecord]:
+        """Records of trials whose attack did not take, of all campaigns, by the artifact of the path of α."""
+        campaigns = Upkeep(self._store).records.values()
+        every = (record for records in campaigns for record in records)
+        return {each.path_artifact: each for each in every if each.gate is not None and not each.gate.passed}
 
     def _fact(self, artifact: str, name: str) -> Any:
         """What the store says of an artifact; None where it does not."""

@@ -54,7 +54,7 @@ def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
     however many seeds it has.
     """
     usable = [cell for cell in cells if cell.tuned_on != "attack"]
-    unknown = {_column(cell) for cell in usable if rule.whole and _has_result(cell) and rule.place(cell) is None}
+    unknown = {_column(cell) for cell in usable if rule.whole and cell.is_of_a_method and rule.place(cell) is None}
     places: dict[str, dict[Column, Place]] = {}
     for cell in usable:
         own = places.setdefault(cell.method, {})
@@ -93,10 +93,6 @@ def complete_part(places: Places) -> tuple[list[str], list[Column]]:
 
 def _column(cell: Cell) -> Column:
     return cell.attack, cell.seed
-
-
-def _has_result(cell: Cell) -> bool:
-    return cell.is_measured and cell.status != "not taken"
 
 
 def _lacking(missing: Iterable[bool]) -> Fraction:

@@ -101,7 +101,7 @@ def _order(summary: Summary) -> tuple[float, float, str]:
 
 def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
     counted = [cell for cell in cells if cell.tuned_on != "attack"]
-    known = [cell for cell in counted if cell.is_measured and cell.status != "not taken"]
+    known = [cell for cell in counted if cell.is_of_a_method]
     lasting = [cell.after.highest.value for cell in known if cell.after is not None and cell.can_come_back]
     posts = [value for value in lasting if value is not None]
     asr = [value for cell in known if (value := cell.value("asr")) is not None]

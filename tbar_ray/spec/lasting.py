@@ -20,7 +20,6 @@ class ReboundSpec(ReboundOptions):
     sweep: tuple[Factor, ...] = Field(
         default=(), description="further learning rates, as factors of learning_rate: [0.333, 3]"
     )
-
     eligible_only: bool = Field(
         default=False,
         description="of cleaned models, fine-tune only those with an ASR of at most 10 %: a backdoor that was never "

@@ -441,7 +441,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/leaderboard/ranking.py",
-        "if rule.whole and _has_result(cell)",
+        "if rule.whole and cell.is_of_a_method",
         "if False",
         "tests/leaderboard/test_ranking.py",
     ),
@@ -495,8 +495,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/leaderboard/harvest.py",
-        "for each in (planned, replace(planned, graph=every), replace(planned, graph=bare)):",
-        "for each in (replace(planned, graph=bare), planned):",
+        "for graph in (planned.graph, every, bare)}",
+        "for graph in (bare, every, planned.graph)}",
         "tests/leaderboard/test_harvest.py",
     ),
     Mutant(
