@@ -75,3 +75,8 @@ def first_line(error: BaseException, most: int | None = None) -> str:
     """
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:most]
+
+
+def one_line(error: BaseException) -> str:
+    """All that an exception says, as one line; its type's name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

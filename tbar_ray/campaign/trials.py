@@ -25,9 +25,10 @@ from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.planning.rates import measured_rates
 from tbar_ray.planning.studies import searched_trials
 from tbar_ray.records.ledger import Ledger, in_order
+from tbar_ray.records.objective import objective_values
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sources import SourceChanges
-from tbar_ray.records.writing import UNREADABLE, RecordWriter, objective_values
+from tbar_ray.records.writing import UNREADABLE, RecordWriter
 from tbar_ray.stages.node import Policy, Stage, stages_in_order
 from tbar_ray.store.temporary import temporary
 from tbar_ray.tracking.recording import Recording

@@ -14,11 +14,11 @@ from tbar_ray.data.corpus import Corpus
 from tbar_ray.data.images import Interpolation, load_image
 from tbar_ray.data.keys import tell_their_set
 from tbar_ray.data.layout import CLASSNAMES, COUNT, SPLITS, SplitName
-from tbar_ray.data.locate import filesystem, is_there
 from tbar_ray.data.places import PIPE, WEB, inside, is_folder, resolve, unset
+from tbar_ray.data.remote import filesystem, is_there
 from tbar_ray.data.samples import Samples
 from tbar_ray.data.text import decode_text, lines_of
-from tbar_ray.errors import DataError, ShardChangedError
+from tbar_ray.errors import DataError, ShardChangedError, one_line
 from tbar_ray.foreign import foreign
 from tbar_ray.redaction import redact
 
@@ -43,8 +43,8 @@ def read_lines(url: str, name: str) -> list[str]:
         data = system.cat_file(place)
     except Exception as error:  # object-store clients raise many kinds of exception
         raise DataError(
-            f"{path} cannot be read ({_reason(error)}){unset(path)}; an evaluation set has CLIP_benchmark's WebDataset "
-            f"layout; `tbar data import IMAGES OUT --evaluation` makes one"
+            f"{path} cannot be read ({one_line(error)}){unset(path)}; an evaluation set has CLIP_benchmark's "
+            f"WebDataset layout; `tbar data import IMAGES OUT --evaluation` makes one"
         ) from None
     if (what := foreign(data)) is not None:
         raise DataError(f"{path} is {what}")
@@ -197,7 +197,3 @@ def _sample(corpus: Samples, position: int) -> str:
     if not isinstance(corpus, Corpus):
         return corpus.keys[position]
     return f"{corpus.shard_urls[corpus.shard_index(position)]}: {corpus.name(position)}"
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tbar_ray.data.cache import default_cache
+from tbar_ray.data.download import local_copy
 from tbar_ray.data.images import decode_image
-from tbar_ray.data.locate import expand_shards, local_copy
+from tbar_ray.data.locate import expand_shards
 from tbar_ray.data.members import IMAGE_EXTENSIONS, parse_caption, parse_class_index, parse_metadata
 from tbar_ray.data.parallel import completed
 from tbar_ray.data.shards import DUPLICATE, ShardIndex, ShardProblem, index_shard

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbar_ray.data.cache import default_cache
+from tbar_ray.data.download import indexed
 from tbar_ray.data.keys import within
-from tbar_ray.data.locate import ShardState, expand_shards, indexed, shard_state
+from tbar_ray.data.locate import ShardState, expand_shards, shard_state
 from tbar_ray.data.members import (
     IMAGE_EXTENSIONS,
     parse_caption,

@@ -10,7 +10,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, one_line
 
 Interpolation = Literal["bicubic", "bilinear"]
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -167,5 +167,5 @@ def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(error)
     return text.split(" <_io.BytesIO")[0]  # Pillow appends the buffer's address

@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
-from tbar_ray.data.locate import ShardState, local_copy, shard_state
+from tbar_ray.data.download import local_copy
+from tbar_ray.data.locate import ShardState, shard_state
 from tbar_ray.errors import DataError, ShardChangedError
 
 RETRIES = 5  # repeated downloads if another process removes the shard before it is opened

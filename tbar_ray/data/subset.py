@@ -23,7 +23,7 @@ from tbar_ray.data.places import resolve
 from tbar_ray.data.selection import evenly_spaced, ranked
 from tbar_ray.data.shard_writer import unwritable
 from tbar_ray.data.shards import ShardProblem
-from tbar_ray.errors import DataError
+from tbar_ray.errors import DataError, one_line
 from tbar_ray.redaction import redact
 
 FORMAT, VERSION = "subset of a WebDataset corpus", 1
@@ -192,7 +192,7 @@ def read_subset(place: str | Path) -> Subset:
     except (ValueError, UnicodeDecodeError):
         raise DataError(f"{shown} is no manifest of a subset: not JSON; `tbar data select` writes one") from None
     except Exception as error:  # object-store clients raise many kinds of exception
-        raise DataError(f"cannot read {shown}: {' '.join(str(error).split()) or type(error).__name__}") from None
+        raise DataError(f"cannot read {shown}: {one_line(error)}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"{shown} is no manifest of a subset; `tbar data select` writes one")
     if content.get("version") != VERSION:

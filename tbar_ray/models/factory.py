@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from tbar_ray.data.cache import default_cache
+from tbar_ray.data.download import local_copy
 from tbar_ray.data.images import Interpolation
-from tbar_ray.data.locate import local_copy
 from tbar_ray.data.places import is_remote, resolve
 from tbar_ray.errors import CheckpointError, DataError, first_line
 from tbar_ray.models.agreement import require_agreement, require_text_tower

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tbar_ray.planning.planner import PlannedTrial
 
 Objective = Mapping[str, float]
-"""The result of a trial for a search, `records.writing.objective_values`; of a failed trial, what is known."""
+"""The result of a trial for a search, `records.objective.objective_values`; of a failed trial, what is known."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from tbar_ray.execution.asking import ask
 from tbar_ray.execution.calls import OVER_BUDGET, STOPPED, calls_for
 from tbar_ray.planning.planner import PlannedTrial
 from tbar_ray.records.ledger import Ledger
+from tbar_ray.records.objective import objective_values
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.writing import UNREADABLE, RecordWriter, objective_values
+from tbar_ray.records.writing import UNREADABLE, RecordWriter
 from tbar_ray.search.proposals import Proposal, Proposals
 from tbar_ray.stages.node import Policy, stages_in_order
 

@@ -1,4 +1,4 @@
-"""From artifacts to a record: what is read where, and what a sampler is told. The artifacts are written by hand."""
+"""From artifacts to a record: what is read where. The artifacts are written by hand."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import Any
 import pytest
 
 from tbar_ray.errors import StoreError
-from tbar_ray.evaluation.selection import penalised_asr
 from tbar_ray.planning.planner import PlannedTrial, Planner
 from tbar_ray.records import writing
 from tbar_ray.records.measures import GateRecord, StageUse
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.records.writing import RecordWriter, objective_values
+from tbar_ray.records.writing import RecordWriter
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.evaluate import SCORES, Evaluate
 from tbar_ray.stages.measure_disentanglement import MAP
 from tbar_ray.stages.node import Stage, stages_in_order
 from tbar_ray.stages.visibility import VISIBILITY
 from tbar_ray.store.store import Store
-from tests.records.records import error_map, failed, gated, record, retrieved, scores, seen
+from tests.records.records import error_map, retrieved, scores, seen
 from tests.specs import spec
 
 CHANGE = {"relative_l2": 0.1, "relative_linf": 0.2, "participation": 0.3}
@@ -338,33 +337,6 @@ def test_a_writer_reads_what_trials_share_once(store: Store, monkeypatch: pytest
     again = [writer.finished(planned) for planned in trials]
     assert len(read) > 6
     assert [made.settings["forget_size"] for made in again] == [5, 6, 7]
-
-
-def test_a_sampler_is_told_the_validation_scores_of_the_selected_alpha(store: Store) -> None:
-    made = finished(store, plan())
-    point = made.path[1]
-    assert objective_values(made, 0.95) == {
-        "infected_asr": pytest.approx(0.05 - 0.1), "infected_ca_missing": pytest.approx(0.1 - 0.05),
-        "penalised_asr": point.asr, "ca_missing": pytest.approx(0.95 - point.ca / 0.8), "ca": point.ca,
-        "asr": point.asr, "pa": point.pa,
-    }  # fmt: skip
-    without = path_content(selected=None, feasible=False, test=None, path=path_content()["path"][1:])
-    lost = finished(store, plan({"seed": 1}), path=without)
-    best = lost.path[0]
-    assert objective_values(lost, 1.0)["ca"] == best.ca, "the α that retains most CA"
-    assert objective_values(lost, 1.0)["ca_missing"] == pytest.approx(1 - best.ca / 0.8)
-    assert objective_values(lost, 1.0)["penalised_asr"] == penalised_asr(best.ca, best.asr, 0.8, 1.0) > 1
-
-
-def test_an_attackers_search_is_told_of_an_attack_that_did_not_take(store: Store) -> None:
-    weak, broken = gated(0.31), gated(0.99, ca=0.7)
-    assert not weak.passed
-    told = [objective_values(failed(gate=gate), 0.95) for gate in (weak, broken, gated(0.9, clean_ca=None))]
-    assert [one["infected_asr"] for one in told] == [0.31, pytest.approx(0.02 - 0.16), 0.9]
-    assert [one["infected_ca_missing"] for one in told] == pytest.approx([0.01 - 0.02, 0.16 - 0.02, -0.02])
-    assert all(len(one) == 2 for one in told)
-    assert objective_values(failed(), 0.95) == {}
-    assert objective_values(record(gate=gated(0.9)), 0.95).keys() > {"infected_asr", "penalised_asr"}
 
 
 def test_of_a_trial_that_failed_at_the_gate_scores_visibility_and_what_the_gate_compared_are_kept(store: Store) -> None:
