@@ -16,7 +16,7 @@ from tbar_ray.api.model import Model
 from tbar_ray.api.progress import reporting
 from tbar_ray.api.requests import PairsRequest
 from tbar_ray.errors import SpecError
-from tbar_ray.evaluation.rebound import REMOVED, REVIVED, ReboundFigures
+from tbar_ray.evaluation.rebound import ELIGIBLE, REVIVED, ReboundFigures
 from tbar_ray.evaluation.scores import Scores, score
 from tbar_ray.lasting.clean_pairs import CleanPairs, read_clean_pairs
 from tbar_ray.lasting.options import ReboundOptions
@@ -73,7 +73,7 @@ class Rebound:
         found = self.figures
         back = "never" if found.revival is None else f"at step {found.revival}"
         line = f"A_post {found.highest:.1%}, ΔR {found.rise:.1%}, AURC {found.area:.1%}, ASR ≥ {REVIVED:.0%} {back}"
-        return line if found.eligible else f"{line}; not removed to begin with: A_0 is above {REMOVED:.0%}"
+        return line if found.eligible else f"{line}; not removed to begin with: A_0 is above {ELIGIBLE:.0%}"
 
 
 def rebound(

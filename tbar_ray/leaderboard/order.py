@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tbar_ray.evaluation.rebound import REMOVED
+from tbar_ray.evaluation.rebound import ELIGIBLE
 from tbar_ray.leaderboard.cell import Cell
 
-REMOVED_ASR = 0.01
+REMOVED = 0.01
 """ASR up to which a backdoor counts as removed."""
 KEPT_CA = 0.99
 """Share of the infected model's CA that has to be left."""
@@ -39,7 +39,7 @@ class Rule:
 def is_removed(cell: Cell) -> bool:
     """Whether the backdoor is gone and CA is kept."""
     asr, lost = cell.value("asr"), cell.ca_lost
-    return asr is not None and lost is not None and asr <= REMOVED_ASR and lost <= 1 - KEPT_CA + 1e-12
+    return asr is not None and lost is not None and asr <= REMOVED and lost <= 1 - KEPT_CA + 1e-12
 
 
 def is_restored(cell: Cell) -> bool:
@@ -74,13 +74,13 @@ def after_tuning(cell: Cell) -> Place | None:
 RULES: Sequence[Rule] = (
     Rule(
         "as cleaned",
-        f"Removed (ASR ≤ {REMOVED_ASR:.0%} and CA kept ≥ {KEPT_CA:.0%}) comes first, in the order of PA; then the "
+        f"Removed (ASR ≤ {REMOVED:.0%} and CA kept ≥ {KEPT_CA:.0%}) comes first, in the order of PA; then the "
         "others by ASR plus the share of CA lost; last, tied, methods that gave no model. In whole points.",
         as_cleaned,
     ),
     Rule(
         "after clean fine-tuning",
-        f"Cells with ASR ≤ {REMOVED:.0%} come first, in the order of A_post plus the share of CA lost in the removal; "
+        f"Cells with ASR ≤ {ELIGIBLE:.0%} come first, in the order of A_post plus the share of CA lost in the removal; "
         "then the others by ASR plus that share; last, tied, methods that gave no model. In whole points. It is of the "
         "attacks and seeds of which A_post of every such cell is known.",
         after_tuning,

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from tbar_ray.evaluation.bootstrap import Aggregate
 from tbar_ray.leaderboard.cell import Cell, Held
-from tbar_ray.leaderboard.order import REMOVED_ASR, is_removed
+from tbar_ray.leaderboard.order import REMOVED, is_removed
 from tbar_ray.leaderboard.summary import Board, Summary
 from tbar_ray.records.cells import grouped
 from tbar_ray.records.scores import RateRecord
@@ -168,7 +168,7 @@ def _mean_and_range(values: Sequence[float], digits: int) -> str:
 def _kind(cells: Sequence[Cell]) -> str:
     if all(is_removed(cell) for cell in cells):
         return "removed"
-    gone = all((value := cell.value("asr")) is not None and value <= REMOVED_ASR for cell in cells)
+    gone = all((value := cell.value("asr")) is not None and value <= REMOVED for cell in cells)
     return "costly" if gone else "left"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tbar_ray.evaluation.rebound import REMOVED
+from tbar_ray.evaluation.rebound import ELIGIBLE
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.critical_difference import ENOUGH, LEVEL, Comparison
 from tbar_ray.leaderboard.order import RULES
@@ -25,7 +25,7 @@ COMMON = (
     "the method, or the attack with a seed, that lacks the largest share of its cells is left out. If more than half "
     "of the methods would be, there is no ranking.",
     "A_post is the highest ASR while the cleaned model is fine-tuned on clean pairs; the worst one is of cells with "
-    f"ASR ≤ {REMOVED:.0%} as cleaned. Seconds are of unlearning on the machine that computed the cell; they compare "
+    f"ASR ≤ {ELIGIBLE:.0%} as cleaned. Seconds are of unlearning on the machine that computed the cell; they compare "
     "roughly.",
 )
 
@@ -67,7 +67,7 @@ def _followed(cells: Sequence[Cell]) -> str:
     """Of how many cells it is known whether the backdoor comes back, of those where it can."""
     gone = [cell for cell in cells if cell.can_come_back]
     after = sum(cell.after is not None for cell in gone)
-    return f"A_post of {after:,} of the {len(gone):,} with ASR ≤ {REMOVED:.0%}"
+    return f"A_post of {after:,} of the {len(gone):,} with ASR ≤ {ELIGIBLE:.0%}"
 
 
 def _of_several_models(cells: Sequence[Cell]) -> str:
@@ -87,7 +87,7 @@ def ranked(ranking: Ranking) -> str:
     if ranking.few:
         return "None: without a missing cell it would be of fewer than half of the methods."
     if found is None and ranking.unknown:
-        return f"None: it takes two attacks of which A_post of every cell with ASR ≤ {REMOVED:.0%} is known."
+        return f"None: it takes two attacks of which A_post of every cell with ASR ≤ {ELIGIBLE:.0%} is known."
     if found is None:
         return "None: it takes two methods with the same cells on two attacks that no hyper-parameter was chosen on."
     text = f"{len(found.mean_ranks)} methods on {counted(found.attacks, 'attack')} ({', '.join(ranking.attacks)}). "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from tbar_ray.evaluation.rebound import REMOVED
+from tbar_ray.evaluation.rebound import ELIGIBLE
 from tbar_ray.lasting.options import ChangeName, Uncleaned
 from tbar_ray.records.cells import grouped, one_per_cell
 from tbar_ray.records.record import TrialRecord
@@ -19,7 +19,7 @@ NOTE = (
     "each output channel (int8) or to bfloat16 (bf16), the 30% of each matrix that are smallest set to 0 (pruned), the "
     "mean with the infected model's weights (wise-ft), a linear classifier on its image features (linear-probe), "
     "another task's vector added (merged). "
-    f"**Bold**: the backdoor was removed (ASR ≤ {REMOVED:.0%}) and is not after the change."
+    f"**Bold**: the backdoor was removed (ASR ≤ {ELIGIBLE:.0%}) and is not after the change."
 )
 
 
@@ -49,6 +49,6 @@ def downstream(records: Sequence[TrialRecord]) -> Markdown:
 def _cell(record: TrialRecord, change: str) -> str:
     scores = record.downstream.get(change)
     before, after = record.value("asr"), None if scores is None else scores.asr.value
-    back = before is not None and after is not None and before <= REMOVED < after
+    back = before is not None and after is not None and before <= ELIGIBLE < after
     text = three_scores(scores)
     return bold(text) if back else text

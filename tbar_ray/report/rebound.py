@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tbar_ray.evaluation.rebound import REMOVED, REVIVED
+from tbar_ray.evaluation.rebound import ELIGIBLE, REVIVED
 from tbar_ray.records.rebound import ReboundCurve
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.report.columns import Column, columns_of, heads
@@ -15,7 +15,7 @@ NOTE = (
     "Each model is fine-tuned on clean pairs without the target by CLIP's own loss and scored on the test split. 0′: "
     "running statistics re-estimated on these pairs, nothing trained; what is there already was masked, not learned "
     "again. A_post: the highest ASR after cleaning. ΔR = A_post − A_0. AURC: mean of (A_t − A_0)₊ over the steps. "
-    f"T_.5: the first measured step with ASR ≥ {REVIVED:.0%}. **Bold**: removed to begin with (A_0 ≤ {REMOVED:.0%}) "
+    f"T_.5: the first measured step with ASR ≥ {REVIVED:.0%}. **Bold**: removed to begin with (A_0 ≤ {ELIGIBLE:.0%}) "
     "and back. Not followed: removals without an α and, with `eligible_only`, those with a higher A_0. CA of the clean "
     "model says what the learning rate alone does."
 )

@@ -124,7 +124,7 @@ def test_a_backdoor_that_is_still_there_can_be_left_alone(cleaned: Store, monkey
     assert (some["infected"], some["clean"]) == (every["infected"], every["clean"]), "what it is compared with stays"
     asr = content(every["removed"], cleaned)["points"][0]["scores"]["asr"]["value"]
     for most, follows in ((asr, True), (asr - 0.01, False)):
-        monkeypatch.setattr(evaluation, "REMOVED", most)
+        monkeypatch.setattr(evaluation, "ELIGIBLE", most)
         told = list[dict[str, Any]]()
         stage = some["removed"].model_copy(update={"seed": 1 + follows})  # a stage of its own for each
         compute(stage, cleaned, report=told.append)
@@ -143,7 +143,7 @@ def test_a_model_that_was_fine_tuned_with_all_others_is_not_fine_tuned_again(
 ) -> None:
     every = stages()["removed"]
     same = every.model_copy(update={"eligible_only": True})
-    monkeypatch.setattr(evaluation, "REMOVED", 1.0)
+    monkeypatch.setattr(evaluation, "ELIGIBLE", 1.0)
     monkeypatch.setattr(rebound, "unused_pairs", None)  # nothing can be trained
     compute(same, cleaned)
     assert content(same, cleaned) == content(every, cleaned)

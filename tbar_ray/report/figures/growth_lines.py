@@ -28,7 +28,7 @@ OF_PRETRAINING = frozenset(
 """Axes that change how many samples pretraining sees: places along a line, not lines."""
 PRETRAINING_SEEDS = ("data.synthetic.seed", "model.synthetic.seed")
 """Axes that repeat the pretraining, as `seed` does the attack."""
-REMOVED = 0.02
+MAX_ASR = 0.02
 """Validation ASR that counts as removed where a campaign's spec says none."""
 PUBLISHED = (0.9496, 0.9644, 0.9497)
 """Share of CA that TBAR keeps on ViT-B/32: SUN397, CIFAR100, ImageNet-1K (2510.14845)."""
@@ -92,8 +92,8 @@ def is_removed(record: TrialRecord, max_asr: float) -> bool:
 
 
 def removed_at(max_asr: float | None) -> float:
-    """Validation ASR that counts as removed: the spec's, else `REMOVED`."""
-    return REMOVED if max_asr is None else max_asr
+    """Validation ASR that counts as removed: the spec's, else `MAX_ASR`."""
+    return MAX_ASR if max_asr is None else max_asr
 
 
 def line_factors(records: Sequence[TrialRecord]) -> list[Factor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tbar_ray.evaluation.rebound import REMOVED
+from tbar_ray.evaluation.rebound import ELIGIBLE
 from tbar_ray.naming import counted
 from tbar_ray.records.cells import count_text, grouped
 from tbar_ray.records.record import TrialRecord
@@ -97,7 +97,7 @@ def _draw(axes: Axes, models: Sequence[Followed], metric: str, looks: Mapping[in
             again = {**look, "marker": look.get("marker", "o"), "linestyle": "none", "markerfacecolor": "white"}
             axes.plot([0], [_value(model.curve.reestimated, metric)], **again, markersize=6.5, zorder=4, clip_on=False)
     if metric == "asr":
-        axes.axhline(REMOVED, color=style.FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
+        axes.axhline(ELIGIBLE, color=style.FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
     style.dress(axes)
     if metric == "asr":
         style.rare(axes, "y")
@@ -131,7 +131,7 @@ def _note(models: Sequence[Followed], records: Sequence[TrialRecord]) -> str:
     rates = sorted({model.rates[0][0].learning_rate for model in models})
     parts = [
         f"Clean contrastive fine-tuning on pairs without the target, learning rate "
-        f"{' and '.join(f'{rate:g}' for rate in rates)}. Dotted: ASR of {REMOVED:.0%}, above which a backdoor was not "
+        f"{' and '.join(f'{rate:g}' for rate in rates)}. Dotted: ASR of {ELIGIBLE:.0%}, above which a backdoor was not "
         "removed to begin with.",
         style.RARE_NOTE,
     ]
