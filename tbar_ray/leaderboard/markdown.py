@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tbar_ray.errors import DataError
 from tbar_ray.leaderboard.cell import Cell
-from tbar_ray.leaderboard.rows import SUMMARY_HEADS, summary_rows
-from tbar_ray.leaderboard.said import coverage, headline, ranked
+from tbar_ray.leaderboard.rows import AIM_HEADS, SUMMARY_HEADS, Row, Shown, aim_rows, summary_rows
+from tbar_ray.leaderboard.said import AIMED, REACHED, asked, coverage, headline, ranked
 from tbar_ray.leaderboard.summary import Board, boards_of
 from tbar_ray.report.text import Markdown, escape, table
 
@@ -18,25 +18,25 @@ BLOCK = re.compile(f"{START}\n(.*?){END}", re.DOTALL)
 BEST = 5
 """Methods of the short table."""
 SHORT = ("method", "mean rank", "removed", "restored", "CA", "ASR", "PA", "worst A_post")
-WHOLE = (*SHORT[:-1], "worst ASR", "worst A_post", "defender holds", "seconds", "measured")
 
 
 def leaderboard_markdown(cells: Sequence[Cell]) -> str:
     """The page of all cells: the best methods first, then every board."""
     boards = [board for board in boards_of(cells) if board.measured]
-    parts = ["# Leaderboard as a table", *map(escape, headline(boards_of(cells)))]
+    parts = ["# Leaderboard as a table", *map(escape, [*headline(boards_of(cells)), asked()])]
     if boards:
         parts += [f"## The best {BEST}", _capital(boards[0].title), short_table(boards[0])]
     for board in boards:
         parts += [f"## {_capital(board.title)}", escape(coverage(board))]
         parts += [escape(f"Ranking {ranking.rule.name}: {ranked(ranking)}") for ranking in board.rankings]
-        parts.append(_table(board, WHOLE))
+        parts.append(_table(SUMMARY_HEADS, summary_rows(board)))
+        parts += [f"### {AIMED}", REACHED, _table(AIM_HEADS, aim_rows(board))]
     return "\n\n".join(parts) + "\n"
 
 
 def short_table(board: Board) -> Markdown:
     """A board's best methods, which README.md shows as well."""
-    return _table(board, SHORT, BEST)
+    return _table(SUMMARY_HEADS, summary_rows(board)[:BEST], SHORT)
 
 
 def with_short_table(text: str, cells: Sequence[Cell]) -> str:
@@ -58,7 +58,8 @@ def _capital(text: str) -> Markdown:
     return escape(text[:1].upper() + text[1:])
 
 
-def _table(board: Board, columns: Sequence[str], most: int | None = None) -> Markdown:
-    heads = [head.text for head in SUMMARY_HEADS]
-    places = [heads.index(column) for column in columns]
-    return table(columns, [[row.cells[place].text for place in places] for row in summary_rows(board)[:most]])
+def _table(heads: Sequence[Shown], rows: Sequence[Row], columns: Sequence[str] = ()) -> Markdown:
+    """Some columns of some rows; all columns if none are named."""
+    names = [head.text for head in heads]
+    places = [names.index(column) for column in columns or names]
+    return table([names[place] for place in places], [[row.cells[place].text for place in places] for row in rows])

@@ -6,14 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tbar_ray.evaluation.rebound import ELIGIBLE
+from tbar_ray.leaderboard.aims import KEPT_CA, REMOVED, is_removed
 from tbar_ray.leaderboard.cell import Cell
 
-REMOVED = 0.01
-"""ASR up to which a backdoor counts as removed."""
-KEPT_CA = 0.99
-"""Share of the infected model's CA that has to be left."""
-RESTORED_PA = 0.03
-"""How far PA may lie below the clean model's, as a share, for the true answer to count as given back."""
 Place = tuple[int, ...]
 """Cells are ordered by it, the best first; equal ones share a rank."""
 
@@ -34,18 +29,6 @@ class Rule:
     text: str
     place: Callable[[Cell], Place | None]
     whole: bool = False
-
-
-def is_removed(cell: Cell) -> bool:
-    """Whether the backdoor is gone and CA is kept."""
-    asr, lost = cell.value("asr"), cell.ca_lost
-    return asr is not None and lost is not None and asr <= REMOVED and lost <= 1 - KEPT_CA + 1e-12
-
-
-def is_restored(cell: Cell) -> bool:
-    """Whether the backdoor is removed and triggered images get their true answer, nearly as from the clean model."""
-    pa, wanted = cell.value("pa"), None if cell.clean is None else cell.clean.pa.value
-    return is_removed(cell) and pa is not None and wanted is not None and pa >= wanted - RESTORED_PA - 1e-12
 
 
 def as_cleaned(cell: Cell) -> Place | None:

@@ -11,18 +11,20 @@ from tbar_ray.leaderboard.figure import critical_difference_figure
 from tbar_ray.leaderboard.harvest import lacking
 from tbar_ray.leaderboard.ranking import Ranking
 from tbar_ray.leaderboard.rows import (
+    AIM_HEADS,
     CELL_HEADS,
     FIELDS,
     SUMMARY_HEADS,
     Row,
     Shown,
+    aim_rows,
     attack_heads,
     attack_rows,
     cell_rows,
     options,
     summary_rows,
 )
-from tbar_ray.leaderboard.said import coverage, headline, ranked, rules
+from tbar_ray.leaderboard.said import AIMED, REACHED, coverage, headline, ranked, rules
 from tbar_ray.leaderboard.summary import Board, boards_of
 from tbar_ray.naming import counted
 from tbar_ray.report.page import data_url, environment, script_of
@@ -49,6 +51,7 @@ class BoardView:
     coverage: str
     rankings: tuple[RankingView, ...]
     summary: tuple[Row, ...]
+    aims: tuple[Row, ...]
     attack_heads: tuple[Shown, ...]
     matrix: tuple[Row, ...]
 
@@ -74,6 +77,9 @@ def leaderboard_html(cells: Sequence[Cell]) -> str:
             sentences=headline(boards),
             boards=[_view(board) for board in boards if board.measured],
             summary_heads=SUMMARY_HEADS,
+            aimed=AIMED,
+            reached=REACHED,
+            aim_heads=AIM_HEADS,
             cell_heads=CELL_HEADS,
             cells=rows,
             fields=[Choice(name, tuple(values[name])) for name in FIELDS],
@@ -91,6 +97,7 @@ def _view(board: Board) -> BoardView:
         coverage=coverage(board),
         rankings=tuple(map(_ranking, board.rankings)),
         summary=tuple(summary_rows(board)),
+        aims=tuple(aim_rows(board)),
         attack_heads=tuple(attack_heads(board)),
         matrix=tuple(attack_rows(board)),
     )

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from tbar_ray.evaluation.bootstrap import Aggregate
+from tbar_ray.leaderboard.aims import AIMS, REMOVED, Reached, is_removed
 from tbar_ray.leaderboard.cell import Cell, Held
-from tbar_ray.leaderboard.order import REMOVED, is_removed
 from tbar_ray.leaderboard.summary import Board, Summary
 from tbar_ray.records.cells import grouped
 from tbar_ray.records.scores import RateRecord
@@ -38,6 +38,7 @@ class Row:
 SUMMARY_HEADS = (
     Shown("method"),
     Shown("mean rank", hint="as cleaned; – : not ranked, since cells are missing"),
+    Shown("rank after fine-tuning", hint="mean rank; – : not ranked, since cells are missing"),
     Shown("removed", hint="cells with ASR ≤ 1 % and CA kept ≥ 99 %, of those measured"),
     Shown("restored", hint="removed, and PA at most 3 points below the clean model's"),
     Shown("CA", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
@@ -52,6 +53,7 @@ SUMMARY_HEADS = (
     Shown("seconds", hint="of unlearning, median"),
     Shown("measured", hint="cells, without those of attacks that hyper-parameters were chosen on"),
 )
+AIM_HEADS = (Shown("method"), *(Shown(aim.name, hint=aim.text) for aim in AIMS))
 CELL_HEADS = (
     *map(Shown, ("data", "trigger", "method", "attack", "seed")),
     *(Shown(name, hint="after removal, with its 95 % interval") for name in ("CA", "ASR", "PA")),
@@ -66,6 +68,11 @@ FIELDS = ("data", "trigger", "method", "attack", "seed", "outcome")
 def summary_rows(board: Board) -> list[Row]:
     """A row for each method, best first."""
     return [Row(tuple(_summary(method))) for method in board.methods]
+
+
+def aim_rows(board: Board) -> list[Row]:
+    """A row for each method, best first: how many of its cells reach each aim."""
+    return [Row((Shown(method.method), *(_reached(method.aims[aim.name]) for aim in AIMS))) for method in board.methods]
 
 
 def attack_heads(board: Board) -> list[Shown]:
@@ -112,7 +119,8 @@ def _attacks(board: Board) -> list[str]:
 
 def _summary(found: Summary) -> Iterator[Shown]:
     yield Shown(found.method)
-    yield Shown("–") if found.rank is None else Shown(f"{found.rank:.2f}", found.rank)
+    for mean_rank in (found.rank, found.lasting_rank):
+        yield Shown("–") if mean_rank is None else Shown(f"{mean_rank:.2f}", mean_rank)
     none = f", {found.no_model} without a model" if found.no_model else ""
     yield _part(found.removed, found.measured, none)
     yield _part(found.restored, found.measured)
@@ -131,6 +139,13 @@ def _summary(found: Summary) -> Iterator[Shown]:
 
 def _part(count: int, of: int, more: str = "") -> Shown:
     return Shown(f"{count} of {of}{more}", count / of if of else None)
+
+
+def _reached(found: Reached) -> Shown:
+    """'–' where nothing is known; what was not measured is told."""
+    if not found.known:
+        return Shown("–", kind="missing")
+    return _part(found.count, found.known, f", {found.unknown} not measured" if found.unknown else "")
 
 
 def _mean(found: Aggregate | None) -> Shown:

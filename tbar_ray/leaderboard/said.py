@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tbar_ray.evaluation.rebound import ELIGIBLE
+from tbar_ray.leaderboard.aims import AIMS
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.critical_difference import ENOUGH, LEVEL, Comparison
 from tbar_ray.leaderboard.order import RULES
@@ -13,6 +14,8 @@ from tbar_ray.leaderboard.ranking import Ranking
 from tbar_ray.leaderboard.summary import Board
 from tbar_ray.naming import counted
 
+AIMED = "What is asked of a removal"
+REACHED = "Cells that reach each aim, of those of which that is known."
 COMMON = (
     "A cell is one method on one attack's infected model with one seed. Scores are of the test split at the α that "
     "validation selects; brackets are 95 % Wilson intervals over images.",
@@ -32,7 +35,13 @@ COMMON = (
 
 def rules() -> list[str]:
     """The rules, a line each."""
-    return [*COMMON, *(f"Ranking {rule.name}: {rule.text}" for rule in RULES)]
+    return [*COMMON, asked(), *(f"Ranking {rule.name}: {rule.text}" for rule in RULES)]
+
+
+def asked() -> str:
+    """What the aims ask of a cell."""
+    aims = "; ".join(f"{aim.name} {aim.text}" for aim in AIMS)
+    return f"{AIMED}: {aims}. A method that gave no model reaches none."
 
 
 def headline(boards: Sequence[Board]) -> list[str]:

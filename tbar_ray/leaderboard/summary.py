@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Literal
 
 from tbar_ray.evaluation.bootstrap import Aggregate, aggregate
+from tbar_ray.leaderboard.aims import Reached, is_removed, is_restored, reached
 from tbar_ray.leaderboard.cell import Cell, Held
-from tbar_ray.leaderboard.order import RULES, is_removed, is_restored
+from tbar_ray.leaderboard.order import RULES
 from tbar_ray.leaderboard.ranking import Ranking, rank_methods
 from tbar_ray.records.cells import grouped
 
@@ -31,6 +32,7 @@ class Summary:
             any.
         worst_asr: highest of all.
         a_post: highest A_post of the cells with ASR ≤ 10 %, and of how many; None where it was not measured.
+        aims: how many cells reach each of `aims.AIMS`, by its name.
         held: what the defender held.
         seconds: median of unlearning, on CPUs; of a method without such cells, on GPUs.
     """
@@ -48,6 +50,7 @@ class Summary:
     pa: Aggregate | None
     worst_asr: float | None
     a_post: tuple[float, int] | None
+    aims: Mapping[str, Reached]
     held: Held | None
     seconds: float | None
 
@@ -124,6 +127,7 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
         pa=_over_attacks(known, "pa"),
         worst_asr=max(asr, default=None),
         a_post=(max(posts), len(posts)) if posts else None,
+        aims=reached(counted),
         held=next((cell.held for cell in cells if cell.held is not None), None),
         seconds=median(seconds) if seconds else None,
     )

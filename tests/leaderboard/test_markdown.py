@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from tbar_ray.leaderboard.markdown import BEST, leaderboard_markdown
+from tbar_ray.leaderboard.said import AIMED
 from tests.leaderboard.cells import board, cell, missing
 
 
 def test_the_best_come_first_and_then_all() -> None:
     text = leaderboard_markdown([*board(methods=BEST + 2), missing("z", "attack-0")])
-    _, short, whole = text.split("\n## ")
+    head, short, whole = text.split("\n## ")
+    assert f"{AIMED}: ASR ≤ 1% as cleaned; CA kept ≥ 99% of the infected model" in head
+    assert f"### {AIMED}" in whole
     assert [line.split(" | ")[0] for line in short.splitlines() if line.startswith("| ")][2:] == [
         f"| {chr(97 + place)}" for place in range(BEST)
     ]  # fmt: skip

@@ -1,25 +1,7 @@
 from __future__ import annotations
 
-from tbar_ray.leaderboard.order import after_tuning, as_cleaned, is_removed, is_restored, ranks
-from tests.leaderboard.cells import BEFORE, cell, missing
-from tests.records.records import rate
-
-
-def test_removed_is_asr_of_one_percent_and_99_percent_of_ca() -> None:
-    assert is_removed(cell(asr=0.01, ca=0.99))
-    assert not is_removed(cell(asr=0.02))
-    assert not is_removed(cell(ca=0.98))
-    assert not is_removed(missing())
-
-
-def test_restored_is_removed_with_the_clean_models_true_answers_but_for_three_points() -> None:
-    clean = BEFORE.model_copy(update={"pa": rate(0.8)})
-    assert is_restored(cell(pa=0.9, clean=clean))
-    assert is_restored(cell(pa=0.77, clean=clean))
-    assert not is_restored(cell(pa=0.76, clean=clean))
-    assert not is_restored(cell(pa=0.9, asr=0.02, clean=clean)), "not removed"
-    assert not is_restored(cell(pa=0.9, clean=None)), "the clean model was not scored"
-    assert not is_restored(missing())
+from tbar_ray.leaderboard.order import after_tuning, as_cleaned, ranks
+from tests.leaderboard.cells import cell, missing
 
 
 def test_the_order_as_cleaned() -> None:

@@ -6,6 +6,9 @@ import base64
 import hashlib
 import re
 
+from markupsafe import escape
+
+from tbar_ray.leaderboard.aims import AIMS
 from tbar_ray.leaderboard.page import leaderboard_html
 from tests.leaderboard.cells import board, cell, missing
 from tests.report.test_html import Links
@@ -44,3 +47,9 @@ def test_what_a_user_named_is_escaped_and_equal_cells_give_equal_bytes() -> None
 
 def test_without_any_cell_there_is_a_page_too() -> None:
     assert "0 of 1 cell are measured" in leaderboard_html([missing()])
+
+
+def test_heads_of_the_aims_say_what_they_ask() -> None:
+    page = leaderboard_html(board())
+    for aim in AIMS:
+        assert f'<th title="{escape(aim.text)}">{aim.name}</th>' in page

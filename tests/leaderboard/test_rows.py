@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from tbar_ray.leaderboard.cell import Held
 from tbar_ray.leaderboard.rows import (
+    AIM_HEADS,
     CELL_HEADS,
     SUMMARY_HEADS,
     Shown,
+    aim_rows,
     attack_heads,
     attack_rows,
     cell_rows,
@@ -26,6 +28,7 @@ def test_rows_have_a_cell_for_each_head() -> None:
     (found,) = boards_of([*board(), missing("none", "attack-0")])
     assert {len(row.cells) for row in summary_rows(found)} == {len(SUMMARY_HEADS)}
     assert {len(row.cells) for row in attack_rows(found)} == {len(attack_heads(found))}
+    assert {len(row.cells) for row in aim_rows(found)} == {len(AIM_HEADS)}
     of_cells = cell_rows([*found.cells, cell("x", status="failed", cleaned=None), cell("y", a_post=0.2)])
     assert {len(row.cells) for row in of_cells} == {len(CELL_HEADS)}
     assert len(of_cells) == len(board()) + 2, "what is missing has no row here"
@@ -74,3 +77,20 @@ def test_cells_are_filtered_by_their_values() -> None:
     rows = cell_rows([cell(), cell("b", asr=0.5), cell("c", search="decree", status="failed", cleaned=None)])
     assert options(rows)["outcome"] == ["no model", "not removed", "removed"]
     assert options(rows)["trigger"] == ["found by decree", "known"]
+
+
+def test_what_was_not_measured_is_told_beside_the_cells_that_reach_an_aim() -> None:
+    (found,) = boards_of([cell(attack="x", a_post=0.0), cell(attack="y"), cell(attack="z", tuned_on="attack")])
+    (row,) = aim_rows(found)
+    assert [shown.text for shown in row.cells] == ["tbar", *["2 of 2"] * 3, *["1 of 1, 1 not measured"] * 2]
+    (unknown,) = aim_rows(boards_of([cell()])[0])
+    assert [shown.text for shown in unknown.cells][-2:] == ["–", "–"]
+
+
+def test_a_method_shows_both_its_ranks() -> None:
+    heads = [head.text for head in SUMMARY_HEADS]
+    rows = summary_rows(boards_of(board())[0])
+    places = [heads.index(name) for name in ("mean rank", "rank after fine-tuning")]
+    assert [[row.cells[place].text for place in places] for row in rows] == [
+        [f"{rank}.00"] * 2 for rank in (1, 2, 3, 4)
+    ]

@@ -470,10 +470,28 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/leaderboard/test_order.py",
     ),
     Mutant(
-        "tbar_ray/leaderboard/order.py",
-        "pa >= wanted - RESTORED_PA - 1e-12",
+        "tbar_ray/leaderboard/aims.py",
+        "pa >= wanted - RESTORED_PA - ROUNDING",
         "pa >= wanted - RESTORED_PA - 1.0",
-        "tests/leaderboard/test_order.py",
+        "tests/leaderboard/test_aims.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/aims.py",
+        "    if asr is not None and asr > LASTING:",
+        "    if False:",
+        "tests/leaderboard/test_aims.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/aims.py",
+        " and ca >= LASTING_CA * before - ROUNDING",
+        "",
+        "tests/leaderboard/test_aims.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/aims.py",
+        "False if False in found else None if None in found else True",
+        "None if None in found else False not in found",
+        "tests/leaderboard/test_aims.py",
     ),
     Mutant(
         "tbar_ray/leaderboard/ranking.py",
