@@ -169,7 +169,7 @@ def run(
 
     A budget is of one launch. Stages are expected to take what those of their
     kind took, in the store or in this launch; the first of a kind that was
-    never measured always runs.
+    never measured runs if any budget is left.
 
     At the end every trial gets a sheet of images whose answer changed and of its
     failures, the best on validation first, as far as the report's page has room.
