@@ -129,6 +129,11 @@ class Cell(Part):
         return asr is not None and is_eligible(asr)
 
     @property
+    def lacks_after(self) -> bool:
+        """Whether A_post would tell something and is not known."""
+        return self.can_come_back and self.after is None
+
+    @property
     def ca_lost(self) -> float | None:
         """Share of the infected model's CA that is gone, at least 0."""
         before = None if self.infected is None else self.infected.ca.value

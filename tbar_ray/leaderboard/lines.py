@@ -44,8 +44,8 @@ def text_of(cells: Iterable[Cell]) -> str:
 def merged(earlier: Sequence[Cell], newer: Sequence[Cell]) -> list[Cell]:
     """Each cell once: the one computed last, else that of `newer`.
 
-    One that is missing replaces none that was measured. The same trial may be computed again, in another store: of its
-    lines one that knows A_post is kept.
+    One that is missing replaces none that was measured. The same trial may be computed again, in another store: a line
+    that lacks its A_post does not replace one that has it.
     """
     found = {cell.key: cell for cell in earlier}
     for cell in newer:
@@ -62,9 +62,16 @@ def told(cell: Cell) -> str:
 
 
 def _replaces(cell: Cell, known: Cell) -> bool:
-    if cell.fingerprint == known.fingerprint and (cell.after is None) != (known.after is None):
-        return cell.after is not None
-    return (cell.is_measured, cell.ended or 0.0) >= (known.is_measured, known.ended or 0.0)
+    if cell.fingerprint == known.fingerprint:
+        if known.after is not None and cell.lacks_after:
+            return False
+        if cell.after is not None and known.lacks_after:
+            return True
+    return _recency(cell) >= _recency(known)
+
+
+def _recency(cell: Cell) -> tuple[bool, float, bool]:
+    return cell.is_measured, cell.ended or 0.0, cell.after is not None
 
 
 def _cell(line: str, place: str) -> Cell:

@@ -28,6 +28,7 @@ def test_a_newer_line_replaces_the_older_one_and_a_missing_one_none() -> None:
     with_a_post = cell(asr=0.5, ended=1.0, a_post=0.2)
     assert merged([with_a_post], [old]) == [with_a_post], "the same trial, read without its rebound"
     assert merged([with_a_post], [new]) == merged([new], [with_a_post]) == [with_a_post], "computed again, without it"
+    assert merged([cell(ended=1.0, a_post=0.2)], [gone := cell(asr=0.5, ended=2.0)]) == [gone], "it is too high"
     changed = new.model_copy(update={"fingerprint": "another trial"})
     assert merged([with_a_post], [changed]) == [changed]
     other = cell("other")

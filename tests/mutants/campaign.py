@@ -470,6 +470,12 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/leaderboard/test_order.py",
     ),
     Mutant(
+        "tbar_ray/leaderboard/lines.py",
+        "known.after is not None and cell.lacks_after",
+        "known.after is not None and cell.after is None",
+        "tests/leaderboard/test_lines.py",
+    ),
+    Mutant(
         "tbar_ray/leaderboard/aims.py",
         "pa >= wanted - RESTORED_PA - ROUNDING",
         "pa >= wanted - RESTORED_PA - 1.0",
