@@ -77,8 +77,9 @@ class Evaluation(Section):
     )
     prefer: Preference = Field(
         default="accuracy",
-        description="of the α that remove the backdoor: the one with most CA, or the strongest, for a found trigger "
-        "that goes sooner than the attacker's; 'strength' needs alpha_search: grid",
+        description="of the α that remove the backdoor: the one with most CA, or the strongest, for a removal "
+        "that lasts and for a found trigger, which goes sooner than the attacker's; 'strength' needs "
+        "alpha_search: grid",
     )
     max_images: int | None = Field(default=None, ge=1, description="use at most this many images of the set")
     split_seed: int | None = Field(
