@@ -95,7 +95,7 @@ def _all(cell: Cell) -> bool | None:
 
 def _without_scores(cell: Cell) -> bool | None:
     """Of a cell that lacks scores: False where the method gave no model, None where something was not measured."""
-    return False if cell.status in ("infeasible", "failed") else None
+    return False if cell.gave_no_model else None
 
 
 AIMS: Sequence[Aim] = (

@@ -123,6 +123,11 @@ class Cell(Part):
         return self.is_measured and self.status != "not taken"
 
     @property
+    def gave_no_model(self) -> bool:
+        """Whether the method ended without a model: no α keeps enough CA, or it failed."""
+        return self.status in ("infeasible", "failed")
+
+    @property
     def can_come_back(self) -> bool:
         """Whether ASR is at most 10 %, so that A_post tells whether it comes back."""
         asr = self.value("asr")

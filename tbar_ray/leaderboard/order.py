@@ -33,7 +33,7 @@ class Rule:
 
 def as_cleaned(cell: Cell) -> Place | None:
     """First what is removed, by PA; then the others by ASR plus the share of CA lost; last what gave no model."""
-    if cell.status in ("infeasible", "failed"):
+    if cell.gave_no_model:
         return (2,)
     asr, pa, lost = cell.value("asr"), cell.value("pa"), cell.ca_lost
     if cell.status != "done" or asr is None or pa is None or lost is None:
@@ -43,7 +43,7 @@ def as_cleaned(cell: Cell) -> Place | None:
 
 def after_tuning(cell: Cell) -> Place | None:
     """First ASR ≤ 10 %, by A_post plus the share of CA lost; then the others by ASR plus that; last no model."""
-    if cell.status in ("infeasible", "failed"):
+    if cell.gave_no_model:
         return (2,)
     asr, lost = cell.value("asr"), cell.ca_lost
     if cell.status != "done" or asr is None or lost is None:

@@ -231,7 +231,7 @@ def _trigger(cell: Cell) -> str:
 
 
 def _filtered(cell: Cell) -> dict[str, str]:
-    outcome = "removed" if is_removed(cell) else "no model" if cell.status in ("infeasible", "failed") else cell.status
+    outcome = "removed" if is_removed(cell) else "no model" if cell.gave_no_model else cell.status
     return {
         "data": cell.data, "trigger": _trigger(cell), "method": cell.method, "attack": cell.attack,
         "seed": str(cell.seed), "outcome": "not removed" if outcome == "done" else outcome,

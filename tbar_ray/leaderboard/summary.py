@@ -121,7 +121,7 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
         cells=len(counted),
         removed=sum(map(is_removed, known)),
         restored=sum(map(is_restored, known)),
-        no_model=sum(cell.status in ("infeasible", "failed") for cell in known),
+        no_model=sum(cell.gave_no_model for cell in known),
         ca=_over_attacks(known, "ca"),
         asr=_over_attacks(known, "asr"),
         pa=_over_attacks(known, "pa"),
