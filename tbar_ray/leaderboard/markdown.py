@@ -7,8 +7,17 @@ from collections.abc import Sequence
 
 from tbar_ray.errors import DataError
 from tbar_ray.leaderboard.cell import Cell
-from tbar_ray.leaderboard.rows import AIM_HEADS, SUMMARY_HEADS, Row, Shown, aim_rows, summary_rows
-from tbar_ray.leaderboard.said import AIMED, REACHED, asked, coverage, headline, ranked
+from tbar_ray.leaderboard.rows import (
+    AIM_HEADS,
+    COMEBACK_HEADS,
+    SUMMARY_HEADS,
+    Row,
+    Shown,
+    aim_rows,
+    comeback_rows,
+    summary_rows,
+)
+from tbar_ray.leaderboard.said import AIMED, COMES_BACK, FINE_TUNED, REACHED, asked, coverage, headline, ranked
 from tbar_ray.leaderboard.summary import Board, boards_of
 from tbar_ray.report.text import Markdown, escape, table
 
@@ -22,8 +31,9 @@ SHORT = ("method", "mean rank", "removed", "restored", "CA", "ASR", "PA", "worst
 
 def leaderboard_markdown(cells: Sequence[Cell]) -> str:
     """The page of all cells: the best methods first, then every board."""
-    boards = [board for board in boards_of(cells) if board.measured]
-    parts = ["# Leaderboard as a table", *map(escape, [*headline(boards_of(cells)), asked()])]
+    every = boards_of(cells)
+    boards = [board for board in every if board.measured]
+    parts = ["# Leaderboard as a table", *map(escape, [*headline(every), asked()])]
     if boards:
         parts += [f"## The best {BEST}", _capital(boards[0].title), short_table(boards[0])]
     for board in boards:
@@ -31,6 +41,8 @@ def leaderboard_markdown(cells: Sequence[Cell]) -> str:
         parts += [escape(f"Ranking {ranking.rule.name}: {ranked(ranking)}") for ranking in board.rankings]
         parts.append(_table(SUMMARY_HEADS, summary_rows(board)))
         parts += [f"### {AIMED}", REACHED, _table(AIM_HEADS, aim_rows(board))]
+        if rows := comeback_rows(board):
+            parts += [f"### {COMES_BACK}", FINE_TUNED, _table(COMEBACK_HEADS, rows)]
     return "\n\n".join(parts) + "\n"
 
 

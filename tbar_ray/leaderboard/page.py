@@ -13,6 +13,7 @@ from tbar_ray.leaderboard.ranking import Ranking
 from tbar_ray.leaderboard.rows import (
     AIM_HEADS,
     CELL_HEADS,
+    COMEBACK_HEADS,
     FIELDS,
     SUMMARY_HEADS,
     Row,
@@ -21,10 +22,11 @@ from tbar_ray.leaderboard.rows import (
     attack_heads,
     attack_rows,
     cell_rows,
+    comeback_rows,
     options,
     summary_rows,
 )
-from tbar_ray.leaderboard.said import AIMED, REACHED, coverage, headline, ranked, rules
+from tbar_ray.leaderboard.said import AIMED, COMES_BACK, FINE_TUNED, REACHED, coverage, headline, ranked, rules
 from tbar_ray.leaderboard.summary import Board, boards_of
 from tbar_ray.naming import counted
 from tbar_ray.report.page import data_url, environment, script_of
@@ -52,6 +54,7 @@ class BoardView:
     rankings: tuple[RankingView, ...]
     summary: tuple[Row, ...]
     aims: tuple[Row, ...]
+    comeback: tuple[Row, ...]
     attack_heads: tuple[Shown, ...]
     matrix: tuple[Row, ...]
 
@@ -80,6 +83,9 @@ def leaderboard_html(cells: Sequence[Cell]) -> str:
             aimed=AIMED,
             reached=REACHED,
             aim_heads=AIM_HEADS,
+            comes_back=COMES_BACK,
+            fine_tuned=FINE_TUNED,
+            comeback_heads=COMEBACK_HEADS,
             cell_heads=CELL_HEADS,
             cells=rows,
             fields=[Choice(name, tuple(values[name])) for name in FIELDS],
@@ -98,6 +104,7 @@ def _view(board: Board) -> BoardView:
         rankings=tuple(map(_ranking, board.rankings)),
         summary=tuple(summary_rows(board)),
         aims=tuple(aim_rows(board)),
+        comeback=tuple(comeback_rows(board)),
         attack_heads=tuple(attack_heads(board)),
         matrix=tuple(attack_rows(board)),
     )

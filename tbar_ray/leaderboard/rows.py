@@ -10,6 +10,7 @@ from statistics import fmean
 from tbar_ray.evaluation.bootstrap import Aggregate
 from tbar_ray.leaderboard.aims import AIMS, REMOVED, Reached, is_removed
 from tbar_ray.leaderboard.cell import Cell, Held
+from tbar_ray.leaderboard.comeback import Comeback
 from tbar_ray.leaderboard.summary import Board, Summary
 from tbar_ray.records.cells import grouped
 from tbar_ray.records.scores import RateRecord
@@ -54,6 +55,15 @@ SUMMARY_HEADS = (
     Shown("measured", hint="cells, without those of attacks that hyper-parameters were chosen on"),
 )
 AIM_HEADS = (Shown("method"), *(Shown(aim.name, hint=aim.text) for aim in AIMS))
+COMEBACK_HEADS = (
+    Shown("method"),
+    Shown("models", hint="cells with ASR ≤ 10 % as cleaned whose models were fine-tuned"),
+    Shown("ASR as cleaned", hint="median"),
+    Shown("A_post", hint="highest ASR in clean fine-tuning, median"),
+    Shown("worst A_post"),
+    Shown("worst on"),
+    Shown("CA kept, least", hint="after the last step, of the infected model's CA"),
+)
 CELL_HEADS = (
     *map(Shown, ("data", "trigger", "method", "attack", "seed")),
     *(Shown(name, hint="after removal, with its 95 % interval") for name in ("CA", "ASR", "PA")),
@@ -73,6 +83,13 @@ def summary_rows(board: Board) -> list[Row]:
 def aim_rows(board: Board) -> list[Row]:
     """A row for each method, best first: how many of its cells reach each aim."""
     return [Row((Shown(method.method), *(_reached(method.aims[aim.name]) for aim in AIMS))) for method in board.methods]
+
+
+def comeback_rows(board: Board) -> list[Row]:
+    """A row for each method of which models were fine-tuned, best first: what comes back of its removals."""
+    return [
+        Row(tuple(_comeback(found.method, found.comeback))) for found in board.methods if found.comeback is not None
+    ]
 
 
 def attack_heads(board: Board) -> list[Shown]:
@@ -127,11 +144,8 @@ def _summary(found: Summary) -> Iterator[Shown]:
     for mean in (found.ca, found.asr, found.pa):
         yield _mean(mean)
     yield Shown(share(found.worst_asr), found.worst_asr)
-    if found.a_post is None:
-        yield Shown("–")
-    else:
-        value, count = found.a_post
-        yield Shown(f"{share(value)} (of {count})", value)
+    back = found.comeback
+    yield Shown("–") if back is None else Shown(f"{share(back.worst)} (of {back.count})", back.worst)
     yield Shown(held_text(found.held), hint=_knows(found.held))
     yield Shown("–" if found.seconds is None else f"{found.seconds:.1f}", found.seconds)
     yield Shown(f"{found.measured} of {found.cells}", found.measured)
@@ -146,6 +160,13 @@ def _reached(found: Reached) -> Shown:
     if not found.known:
         return Shown("–", kind="missing")
     return _part(found.count, found.known, f", {found.unknown} not measured" if found.unknown else "")
+
+
+def _comeback(method: str, found: Comeback) -> Iterator[Shown]:
+    yield from (Shown(method), Shown(str(found.count), found.count))
+    for value in (found.asr, found.highest, found.worst):
+        yield Shown(share(value), value)
+    yield from (Shown(f"{found.attack}, seed {found.seed}"), Shown(share(found.ca), found.ca))
 
 
 def _mean(found: Aggregate | None) -> Shown:

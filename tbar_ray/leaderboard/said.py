@@ -16,6 +16,11 @@ from tbar_ray.naming import counted
 
 AIMED = "What is asked of a removal"
 REACHED = "Cells that reach each aim, of those of which that is known."
+COMES_BACK = "What comes back"
+FINE_TUNED = (
+    f"Models that were cleaned to ASR ≤ {ELIGIBLE:.0%}, fine-tuned on clean pairs. Each method has those that it "
+    "cleaned, which are not the same for all."
+)
 COMMON = (
     "A cell is one method on one attack's infected model with one seed. Scores are of the test split at the α that "
     "validation selects; brackets are 95 % Wilson intervals over images.",

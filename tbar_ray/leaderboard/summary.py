@@ -10,6 +10,7 @@ from typing import Literal
 from tbar_ray.evaluation.bootstrap import Aggregate, aggregate
 from tbar_ray.leaderboard.aims import Reached, is_removed, is_restored, reached
 from tbar_ray.leaderboard.cell import Cell, Held
+from tbar_ray.leaderboard.comeback import Comeback, comeback
 from tbar_ray.leaderboard.order import RULES
 from tbar_ray.leaderboard.ranking import Ranking, rank_methods
 from tbar_ray.records.cells import grouped
@@ -31,7 +32,7 @@ class Summary:
         ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without
             any.
         worst_asr: highest of all.
-        a_post: highest A_post of the cells with ASR ≤ 10 %, and of how many; None where it was not measured.
+        comeback: what comes back of its removals; None where none was fine-tuned.
         aims: how many cells reach each of `aims.AIMS`, by its name.
         held: what the defender held.
         seconds: median of unlearning, on CPUs; of a method without such cells, on GPUs.
@@ -49,7 +50,7 @@ class Summary:
     asr: Aggregate | None
     pa: Aggregate | None
     worst_asr: float | None
-    a_post: tuple[float, int] | None
+    comeback: Comeback | None
     aims: Mapping[str, Reached]
     held: Held | None
     seconds: float | None
@@ -105,8 +106,6 @@ def _order(summary: Summary) -> tuple[float, float, str]:
 def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
     counted = [cell for cell in cells if cell.tuned_on != "attack"]
     known = [cell for cell in counted if cell.is_of_a_method]
-    lasting = [cell.after.highest.value for cell in known if cell.after is not None and cell.can_come_back]
-    posts = [value for value in lasting if value is not None]
     asr = [value for cell in known if (value := cell.value("asr")) is not None]
     timed = [cell for cell in known if cell.seconds is not None]
     alike = [cell for cell in timed if not cell.gpus] or timed
@@ -126,7 +125,7 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
         asr=_over_attacks(known, "asr"),
         pa=_over_attacks(known, "pa"),
         worst_asr=max(asr, default=None),
-        a_post=(max(posts), len(posts)) if posts else None,
+        comeback=comeback(known),
         aims=reached(counted),
         held=next((cell.held for cell in cells if cell.held is not None), None),
         seconds=median(seconds) if seconds else None,

@@ -10,6 +10,7 @@ from markupsafe import escape
 
 from tbar_ray.leaderboard.aims import AIMS
 from tbar_ray.leaderboard.page import leaderboard_html
+from tbar_ray.leaderboard.said import COMES_BACK
 from tests.leaderboard.cells import board, cell, missing
 from tests.report.test_html import Links
 
@@ -53,3 +54,8 @@ def test_heads_of_the_aims_say_what_they_ask() -> None:
     page = leaderboard_html(board())
     for aim in AIMS:
         assert f'<th title="{escape(aim.text)}">{aim.name}</th>' in page
+
+
+def test_it_says_what_comes_back_where_models_were_fine_tuned() -> None:
+    assert f"<h3>{COMES_BACK}</h3>" in leaderboard_html(board())
+    assert COMES_BACK not in leaderboard_html([cell()])

@@ -4,12 +4,14 @@ from tbar_ray.leaderboard.cell import Held
 from tbar_ray.leaderboard.rows import (
     AIM_HEADS,
     CELL_HEADS,
+    COMEBACK_HEADS,
     SUMMARY_HEADS,
     Shown,
     aim_rows,
     attack_heads,
     attack_rows,
     cell_rows,
+    comeback_rows,
     held_text,
     options,
     summary_rows,
@@ -29,6 +31,7 @@ def test_rows_have_a_cell_for_each_head() -> None:
     assert {len(row.cells) for row in summary_rows(found)} == {len(SUMMARY_HEADS)}
     assert {len(row.cells) for row in attack_rows(found)} == {len(attack_heads(found))}
     assert {len(row.cells) for row in aim_rows(found)} == {len(AIM_HEADS)}
+    assert {len(row.cells) for row in comeback_rows(found)} == {len(COMEBACK_HEADS)}
     of_cells = cell_rows([*found.cells, cell("x", status="failed", cleaned=None), cell("y", a_post=0.2)])
     assert {len(row.cells) for row in of_cells} == {len(CELL_HEADS)}
     assert len(of_cells) == len(board()) + 2, "what is missing has no row here"
@@ -94,3 +97,9 @@ def test_a_method_shows_both_its_ranks() -> None:
     assert [[row.cells[place].text for place in places] for row in rows] == [
         [f"{rank}.00"] * 2 for rank in (1, 2, 3, 4)
     ]
+
+
+def test_methods_of_which_no_model_was_fine_tuned_have_no_row_of_what_comes_back() -> None:
+    (found,) = boards_of([cell("a", "x", a_post=0.2), cell("a", "y", asr=0.01, a_post=0.0), cell("b", "x")])
+    (row,) = comeback_rows(found)
+    assert [shown.text for shown in row.cells] == ["a", "2", "0.5%", "10.0%", "20.0%", "x, seed 0", "100.0%"]

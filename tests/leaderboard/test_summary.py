@@ -23,14 +23,9 @@ def test_what_is_missing_or_tuned_on_counts_in_no_mean() -> None:
     (found,) = boards_of(cells)[0].methods
     assert (found.measured, found.cells, found.removed, found.restored, found.no_model) == (2, 4, 1, 0, 1)
     assert found.worst_asr == 0
-    assert found.a_post == (pytest.approx(0.2), 1)
+    assert found.comeback is not None
+    assert (found.comeback.count, found.comeback.attack) == (1, "x")
     assert found.rank is None
-
-
-def test_of_a_backdoor_that_was_not_removed_nothing_comes_back() -> None:
-    cells = [cell(attack="x", asr=0.05, a_post=0.3), cell(attack="y", asr=0.4, a_post=0.9)]
-    (found,) = boards_of(cells)[0].methods
-    assert found.a_post == (pytest.approx(0.3), 1)
 
 
 def test_seconds_of_a_gpu_are_not_mixed_with_those_of_cpus() -> None:

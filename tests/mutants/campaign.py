@@ -476,6 +476,12 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/leaderboard/test_lines.py",
     ),
     Mutant(
+        "tbar_ray/leaderboard/comeback.py",
+        " or not cell.can_come_back",
+        "",
+        "tests/leaderboard/test_comeback.py",
+    ),
+    Mutant(
         "tbar_ray/leaderboard/aims.py",
         "pa >= wanted - RESTORED_PA - ROUNDING",
         "pa >= wanted - RESTORED_PA - 1.0",
