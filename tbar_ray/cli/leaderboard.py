@@ -16,6 +16,7 @@ from tbar_ray.cli.options import StoreUrl, local_folder, local_path
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from tbar_ray.leaderboard.boards import Asked
     from tbar_ray.leaderboard.cell import Cell
     from tbar_ray.leaderboard.tuning import Tuning
     from tbar_ray.spec.campaign import CampaignSpec
@@ -77,7 +78,7 @@ def build(
     Example: tbar leaderboard build jobs/leaderboard.yaml --out docs/leaderboard
     """
     from tbar_ray.errors import SpecError
-    from tbar_ray.leaderboard.boards import checked
+    from tbar_ray.leaderboard.boards import Asked, checked
     from tbar_ray.leaderboard.harvest import lacking
     from tbar_ray.leaderboard.writing import fill_in, known_cells
 
@@ -85,7 +86,8 @@ def build(
     found: list[Cell] = []
     for path in specs or []:
         campaign, opened = open_campaign(path, override, store)
-        cells = _harvest(checked(campaign, path), opened, _tuning(tuned_by, campaign), _called(path))
+        asked = Asked(_called(path), tuple(override))
+        cells = _harvest(checked(campaign, path), opened, _tuning(tuned_by, campaign), asked)
         missing = [cell for cell in cells if not cell.is_measured]
         if len(missing) == len(cells):
             raise SpecError(f"store {opened.url} has none of the {len(cells)} cells of {path}; run it first")
@@ -147,7 +149,7 @@ def run(
     Exit code: 0 all cells have a result, 1 some failed, 130 interrupted.
     """
     from tbar_ray.campaign.launch import launch
-    from tbar_ray.leaderboard.boards import Row, board_spec, narrowed
+    from tbar_ray.leaderboard.boards import Asked, Row, board_spec, narrowed
     from tbar_ray.report.folder import report_folder
     from tbar_ray.store.paths import default_store, home, tracking_place
     from tbar_ray.store.store import Store
@@ -157,11 +159,11 @@ def run(
     whole = board_spec(data, override)
     _require_places(data, whole)
     part = narrowed(whole, row, _words(attacks), None if chosen is None else [int(seed) for seed in chosen], search)
-    stated = _stated(tuned_on, whole)
+    asked = Asked(data, tuple(override), _stated(tuned_on, whole))
     opened, console = Store(store or default_store()), table_console()
     report = report_folder(home(), part)
     ended = launch(part, opened, tracking_place(tracking_uri), report, address, console)
-    _write(_folder(out), _harvest(part, opened, _tuning(None, part), data, stated))
+    _write(_folder(out), _harvest(part, opened, _tuning(None, part), asked))
     if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if ended.failed:
@@ -216,13 +218,11 @@ def _table(board: Any) -> Table:
     return table
 
 
-def _harvest(
-    spec: CampaignSpec, store: Store, tuning: Tuning, called: str | None, stated: frozenset[str] | None = None
-) -> list[Cell]:
+def _harvest(spec: CampaignSpec, store: Store, tuning: Tuning, asked: Asked) -> list[Cell]:
     from tbar_ray.leaderboard.harvest import Harvest
 
     with make_console(stderr=True).status("reading the store") as status:
-        return Harvest(spec, store, tuning, called, stated).cells(
+        return Harvest(spec, store, tuning, asked).cells(
             lambda number: status.update(f"reading the store: {number} cells")
         )
 
@@ -256,9 +256,9 @@ def _tuning(path: Path | None, spec: CampaignSpec) -> Tuning:
     return Tuning.of(load_spec(path or shipped_specs()[SEARCHES.get(data_of(spec), SEARCHES["scenes"])]))
 
 
-def _called(path: Path) -> str | None:
+def _called(path: Path) -> str:
     """What commands call the data set of a campaign's file: its name if it is shipped, else the file."""
-    from tbar_ray.leaderboard.boards import SHIPPED
+    from tbar_ray.leaderboard.shipped import SHIPPED
     from tbar_ray.spec.shipped import shipped_specs
 
     shipped = shipped_specs()
@@ -280,7 +280,8 @@ def _stated(text: str | None, spec: CampaignSpec) -> frozenset[str] | None:
 def _require_places(data: str, spec: CampaignSpec) -> None:
     """Refuse a shipped data set that is somewhere on this machine, and nobody said where."""
     from tbar_ray.errors import SpecError
-    from tbar_ray.leaderboard.boards import PLACES, SHIPPED, board_spec
+    from tbar_ray.leaderboard.boards import PLACES, board_spec
+    from tbar_ray.leaderboard.shipped import SHIPPED
 
     if data not in SHIPPED or spec.data.synthetic is not None:
         return

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
 
 from tbar_ray.errors import SpecError
+from tbar_ray.leaderboard.shipped import NAMES, NOT_COMPARED, SHIPPED, differences, is_below, shipped_board
 from tbar_ray.naming import nearest
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.load import describe, load_spec
 from tbar_ray.spec.shipped import shipped_specs
 
-SHIPPED: Mapping[str, str] = {"scenes": "leaderboard", "photographs": "photographs/leaderboard"}
-"""Shipped campaigns by data set."""
-NAMES: Mapping[str, str] = {"leaderboard": "scenes", "leaderboard-photographs": "photographs"}
-"""Data sets by the name of the campaign; another campaign's data set has the campaign's name."""
 PLACES = ("data.train=PLACE/train", "data.evaluation=PLACE/evaluation")
 """What a reader has to give for data that are not drawn."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How cells are asked for, as their commands say it.
+
+    Attributes:
+        data: the data set, or the campaign's file.
+        overrides: of the campaign's fields, as `--set` takes them.
+        tuned_on: attacks on which the row's hyper-parameters were chosen; None where nobody says so.
+    """
+
+    data: str
+    overrides: tuple[str, ...] = ()
+    tuned_on: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,8 @@ def checked(spec: CampaignSpec, path: Path) -> CampaignSpec:
     """A campaign that can be a leaderboard's.
 
     Raises:
-        SpecError: if it is no grid, or has axes that would give a cell several results.
+        SpecError: if it is no grid, has axes that would give a cell several results, or has a shipped one's name and
+            other cells.
     """
     if spec.search.sampler != "grid":
         raise SpecError(f"{path}: the leaderboard is of a grid, and search.sampler is {spec.search.sampler!r}")
@@ -69,6 +82,12 @@ def checked(spec: CampaignSpec, path: Path) -> CampaignSpec:
                 f"{path}: search.axes.{axis}: a cell of the leaderboard is of method, attack, seed and inversion; "
                 f"choose one value with --set"
             )
+    if changed := differences(spec):
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise SpecError(
+            f"{path}: {', '.join(changed[:3])}{more}: not as in the leaderboard {data_of(spec)!r}, so that its cells "
+            "are others; give the campaign a name of its own, as --set name=mine, and they get a table of theirs"
+        )
     return spec
 
 
@@ -128,36 +147,43 @@ def narrowed(
         raise SpecError(f"--method {row.method}: {describe(error, CampaignSpec)}") from None
 
 
-def command_of(spec: CampaignSpec, data: str, method: str, attack: str, seed: int, search: str | None) -> str:
+def command_of(spec: CampaignSpec, asked: Asked, method: str, attack: str, seed: int, search: str | None) -> str:
     """The command that repeats one cell of a campaign.
 
     Args:
         spec: the campaign, with the method's settings.
-        data: the data set, or the campaign's file.
+        asked: how its cells were asked for.
         method: of the cell.
         attack: of the cell.
         seed: of the cell.
         search: of the cell; None where the trigger is told.
     """
-    words = ["tbar leaderboard run", f"--data {data}"] if data != "scenes" else ["tbar leaderboard run"]
-    words += _method_words(spec, data, method)
+    words = ["tbar leaderboard run", *([f"--data {quote(asked.data)}"] if asked.data != "scenes" else [])]
+    words += _method_words(spec, asked.data, method)
     words += [f"--attacks {attack}", f"--seeds {seed}", *([f"--search {search}"] if search else [])]
+    if asked.tuned_on is not None:
+        words += [f"--tuned-on {','.join(sorted(asked.tuned_on)) or 'none'}"]
     if spec.data.synthetic is None:
         words += [f"--set {place}" for place in PLACES]
+    left = [*NOT_COMPARED, "evaluation.rebound"]
+    words += [f"--set {quote(each)}" for each in asked.overrides if not is_below(each.split("=")[0], left)]
     return " ".join(words)
 
 
 def _method_words(spec: CampaignSpec, data: str, method: str) -> list[str]:
     """Options that name a method, with its settings where the data set's campaign has none for it."""
-    from shlex import quote
-
     entry = spec.methods.get(method)
-    if entry is None or data not in SHIPPED or method in _shipped_methods(data):
+    if entry is None or data not in SHIPPED or method in shipped_board(data).methods:
         return [f"--method {method}"]
     kind = entry.method or method
     words = [f"--method {kind}", *([f"--name {method}"] if kind != method else [])]
     words += [f"--parameters {quote(json.dumps(entry.parameters))}"] if entry.parameters else []
-    return [*words, *([f"--alpha {','.join(f'{alpha:g}' for alpha in entry.alpha)}"] if entry.alpha else [])]
+    return [*words, *([f"--alpha {','.join(map(_exact, entry.alpha))}"] if entry.alpha else [])]
+
+
+def _exact(value: float) -> str:
+    """A number in the fewest digits that read back as the same one."""
+    return repr(value).removesuffix(".0")
 
 
 def known_attacks(names: Iterable[str], spec: CampaignSpec, option: str) -> None:
@@ -169,8 +195,3 @@ def known_attacks(names: Iterable[str], spec: CampaignSpec, option: str) -> None
     for name in names:
         if name not in spec.attacks:
             raise SpecError(f"{option}: no attack {name!r}{nearest(name, spec.attacks)}")
-
-
-@cache
-def _shipped_methods(data: str) -> frozenset[str]:
-    return frozenset(board_spec(data).methods)

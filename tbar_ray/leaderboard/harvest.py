@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from tbar_ray.errors import StoreError
-from tbar_ray.leaderboard.boards import command_of, data_of
+from tbar_ray.leaderboard.boards import Asked, command_of, data_of
 from tbar_ray.leaderboard.cell import After, Cell, Held, ModelScores, Status, TunedOn
 from tbar_ray.leaderboard.tuning import Tuning
 from tbar_ray.planning.methods import build_method
@@ -41,8 +41,8 @@ class Harvest:
         spec: the campaign, a grid.
         store: what has been computed.
         tuning: on what the hyper-parameters were chosen.
-        data: what commands call the data set; None for its name.
-        stated: attacks on which the row's hyper-parameters were chosen, where the user says so.
+        asked: how the cells are asked for, which their commands repeat; None for the data set's name alone. What it
+            says of the attacks on which hyper-parameters were chosen goes before `tuning`.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Harvest:
         spec: CampaignSpec,
         store: Store,
         tuning: Tuning,
-        data: str | None = None,
-        stated: frozenset[str] | None = None,
+        asked: Asked | None = None,
     ) -> None:
-        self._spec, self._store, self._tuning, self._stated = spec, store, tuning, stated
+        self._spec, self._store = spec, store
         self._data = data_of(spec)
-        self._called = data or self._data
+        self._asked = asked or Asked(self._data)
+        self._tuning = tuning
         self._ledger = Ledger(store, spec)
         self._writer = RecordWriter(store)
         self._launches = launches_of(store, self._ledger.folder)
@@ -83,7 +83,7 @@ class Harvest:
             tuned_on=self._tuned_on(trial.method, trial.attack),
             proposals=self._tuning.proposals if trial.method in self._tuning.methods else None,
             fingerprint=planned.graph.path.fingerprint,
-            command=command_of(self._spec, self._called, trial.method, trial.attack, spec.seed, search),
+            command=command_of(self._spec, self._asked, trial.method, trial.attack, spec.seed, search),
         )
         if record is None:
             return cell
@@ -121,9 +121,10 @@ class Harvest:
         return None
 
     def _tuned_on(self, method: str, attack: str) -> TunedOn:
-        if self._stated is not None:
-            return "attack" if attack in self._stated else "no"
-        return self._tuning.tuned_on(method, self._spec.attacks[attack])
+        tuning, attacks = self._tuning, self._spec.attacks
+        if (stated := self._asked.tuned_on) is not None:
+            tuning = Tuning(tuple(attacks[name] for name in sorted(stated)), None, frozenset({method}))
+        return tuning.tuned_on(method, attacks[attack])
 
     def _launch_code(self, record: TrialRecord) -> str | None:
         """Code of the launch of this campaign that computed a trial; None for another campaign's."""
@@ -152,8 +153,7 @@ def _by_seeds(attacks: Mapping[str, Sequence[int]]) -> list[str]:
 
 
 def _results(record: TrialRecord) -> dict[str, object]:
-    took = record.gate is None or record.gate.passed
-    status: Status = OUTCOMES.get(record.status) or ("failed" if took else "not taken")
+    status: Status = OUTCOMES.get(record.status) or _failure(record)
     cost = record.cost
     return {
         "status": status,
@@ -164,9 +164,16 @@ def _results(record: TrialRecord) -> dict[str, object]:
         "after": _after(record.rebound) if status == "done" else None,
         "seconds": None if cost is None else cost.seconds,
         "samples": None if cost is None else cost.samples,
-        "alpha": record.alpha,
+        "alpha": record.alpha if status == "done" else None,
         "ended": record.ended,
     }
+
+
+def _failure(record: TrialRecord) -> Status:
+    """Whose failure it is; one before the gate is nothing of the method's, and the cell is still to be measured."""
+    if record.gate is None:
+        return "missing"
+    return "failed" if record.gate.passed else "not taken"
 
 
 def _of_every_model(stages: ReboundStages) -> ReboundStages:

@@ -21,11 +21,12 @@ def read_cells(path: Path) -> list[Cell]:
         DataError: one line, if the file cannot be read, or a line is broken, of another version, or there twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # not splitlines: a reason may hold other ends of lines, which JSON does not escape
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     found: dict[Key, Cell] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines if lines != [""] else [], start=1):
         cell = _cell(line, f"{path} line {number}")
         if cell.key in found:
             raise DataError(f"{path} line {number}: {told(cell)} is there twice; remove one of the lines")
@@ -45,13 +46,14 @@ def merged(earlier: Sequence[Cell], newer: Sequence[Cell]) -> list[Cell]:
     """Each cell once: the one computed last, else that of `newer`.
 
     One that is missing replaces none that was measured. The same trial may be computed again, in another store: a line
-    that lacks its A_post does not replace one that has it.
+    that lacks its A_post does not replace one that has it, nor does one of a failure replace a result. Where a line of
+    the same trial says what its hyper-parameters were chosen on, and the newer one does not, that stays.
     """
     found = {cell.key: cell for cell in earlier}
     for cell in newer:
         known = found.get(cell.key)
         if known is None or _replaces(cell, known):
-            found[cell.key] = cell
+            found[cell.key] = cell if known is None else _with_mark(cell, known)
     return sorted(found.values(), key=lambda cell: cell.key)
 
 
@@ -63,11 +65,19 @@ def told(cell: Cell) -> str:
 
 def _replaces(cell: Cell, known: Cell) -> bool:
     if cell.fingerprint == known.fingerprint:
+        if cell.status == "failed" and known.status == "done":
+            return False
         if known.after is not None and cell.lacks_after:
             return False
         if cell.after is not None and known.lacks_after:
             return True
     return _recency(cell) >= _recency(known)
+
+
+def _with_mark(cell: Cell, known: Cell) -> Cell:
+    if cell.fingerprint != known.fingerprint or cell.tuned_on != "not stated" or known.tuned_on == "not stated":
+        return cell
+    return cell.model_copy(update={"tuned_on": known.tuned_on, "command": known.command})
 
 
 def _recency(cell: Cell) -> tuple[bool, float, bool]:

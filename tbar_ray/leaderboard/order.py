@@ -21,8 +21,9 @@ class Rule:
         name: of the ranking.
         text: what it says, in one sentence.
         place: of a cell; None where the cell lacks what the rule compares.
-        whole: whether it ranks only attacks and seeds of which no measured cell lacks that: who removed nothing has
-            nothing to measure, and must not be first of those that are left.
+        whole: whether a measured cell may lack that. Such cells leave out their method or their attack and seed, by
+            the share of those that have anything to measure: who removed nothing lacks nothing, and must not be first
+            of those that are left.
     """
 
     name: str
@@ -64,8 +65,9 @@ RULES: Sequence[Rule] = (
     Rule(
         "after clean fine-tuning",
         f"Cells with ASR ≤ {ELIGIBLE:.0%} come first, in the order of A_post plus the share of CA lost in the removal; "
-        "then the others by ASR plus that share; last, tied, methods that gave no model. In whole points. It is of the "
-        "attacks and seeds of which A_post of every such cell is known.",
+        "then the others by ASR plus that share; last, tied, methods that gave no model. In whole points. As long as "
+        "A_post of such a cell is not known, the method, or the attack with a seed, that lacks the largest share is "
+        "left out.",
         after_tuning,
         whole=True,
     ),

@@ -36,15 +36,16 @@ class Row:
     data: Mapping[str, str] = field(default_factory=dict)
 
 
+MEAN = "mean over attacks, with a 95 % bootstrap interval over attacks; (of n): on the others it gave no model"
 SUMMARY_HEADS = (
     Shown("method"),
     Shown("mean rank", hint="as cleaned; – : not ranked, since cells are missing"),
     Shown("rank after fine-tuning", hint="mean rank; – : not ranked, since cells are missing"),
     Shown("removed", hint="cells with ASR ≤ 1 % and CA kept ≥ 99 %, of those measured"),
     Shown("restored", hint="removed, and PA at most 3 points below the clean model's"),
-    Shown("CA", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
-    Shown("ASR", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
-    Shown("PA", hint="mean over attacks, with a 95 % bootstrap interval over attacks"),
+    Shown("CA", hint=MEAN),
+    Shown("ASR", hint=MEAN),
+    Shown("PA", hint=MEAN),
     Shown("worst ASR"),
     Shown(
         "worst A_post",
@@ -142,7 +143,7 @@ def _summary(found: Summary) -> Iterator[Shown]:
     yield _part(found.removed, found.measured, none)
     yield _part(found.restored, found.measured)
     for mean in (found.ca, found.asr, found.pa):
-        yield _mean(mean)
+        yield _mean(mean, found.attacks)
     yield Shown(share(found.worst_asr), found.worst_asr)
     back = found.comeback
     yield Shown("–") if back is None else Shown(f"{share(back.worst)} (of {back.count})", back.worst)
@@ -156,10 +157,13 @@ def _part(count: int, of: int, more: str = "") -> Shown:
 
 
 def _reached(found: Reached) -> Shown:
-    """'–' where nothing is known; what was not measured is told."""
-    if not found.known:
+    """How many reach it; where something was not measured, how many at least and at most."""
+    every = found.known + found.unknown
+    if not every:
         return Shown("–", kind="missing")
-    return _part(found.count, found.known, f", {found.unknown} not measured" if found.unknown else "")
+    if not found.unknown:
+        return _part(found.count, every)
+    return Shown(f"{found.count}–{found.count + found.unknown} of {every}", found.count / every)
 
 
 def _comeback(method: str, found: Comeback) -> Iterator[Shown]:
@@ -169,8 +173,11 @@ def _comeback(method: str, found: Comeback) -> Iterator[Shown]:
     yield from (Shown(f"{found.attack}, seed {found.seed}"), Shown(share(found.ca), found.ca))
 
 
-def _mean(found: Aggregate | None) -> Shown:
-    return Shown("–") if found is None else Shown(with_interval(found.mean, found.low, found.high), found.mean)
+def _mean(found: Aggregate | None, attacks: int) -> Shown:
+    if found is None:
+        return Shown("–")
+    less = f" (of {found.n})" if found.n < attacks else ""
+    return Shown(with_interval(found.mean, found.low, found.high) + less, found.mean)
 
 
 def _knows(held: Held | None) -> str:

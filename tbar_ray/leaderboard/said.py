@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,7 +16,9 @@ from tbar_ray.leaderboard.summary import Board
 from tbar_ray.naming import counted
 
 AIMED = "What is asked of a removal"
-REACHED = "Cells that reach each aim, of those of which that is known."
+REACHED = (
+    "Cells that reach each aim. A range is from the least to the most that may: of the others it was not measured."
+)
 COMES_BACK = "What comes back"
 FINE_TUNED = (
     f"Models that were cleaned to ASR ≤ {ELIGIBLE:.0%}, fine-tuned on clean pairs. Each method has those that it "
@@ -74,6 +77,8 @@ def coverage(board: Board) -> str:
     text += f" Did not take: {', '.join(gone)}." * bool(gone)
     if mixed := _of_several_models(measured):
         text += f" On {mixed} not all methods start from the same infected model: their cells are of several runs."
+    if several := _of_several_settings(measured):
+        text += f" Cells of one row with different parameters: {', '.join(several)}."
     return text
 
 
@@ -95,9 +100,22 @@ def _of_several_models(cells: Sequence[Cell]) -> str:
     return " and ".join(f"{counted(sum(s == seed for _, s in mixed), 'attack')} of seed {seed}" for seed in seeds)
 
 
+def _of_several_settings(cells: Sequence[Cell]) -> list[str]:
+    """Methods whose cells do not all have the same parameters."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for cell in cells:
+        found[cell.method].add(json.dumps(cell.parameters, sort_keys=True))
+    return sorted(method for method, settings in found.items() if len(settings) > 1)
+
+
 def ranked(ranking: Ranking) -> str:
     """What a ranking is of, and whether it tells methods apart."""
     found = ranking.comparison
+    if ranking.few and ranking.unknown:
+        return (
+            f"None: of too many cells with ASR ≤ {ELIGIBLE:.0%} A_post is not known: it would be of fewer than half of "
+            "the attacks, or of the methods with such cells."
+        )
     if ranking.few:
         return "None: without a missing cell it would be of fewer than half of the methods."
     if found is None and ranking.unknown:
@@ -111,7 +129,8 @@ def ranked(ranking: Ranking) -> str:
     if found.attacks < ENOUGH:
         text += f" Of fewer than {ENOUGH} attacks both tests are rough."
     if ranking.left_out:
-        text += f" Not ranked, since cells are missing: {', '.join(ranking.left_out)}."
+        why = "cells or their A_post are missing" if ranking.unknown else "cells are missing"
+        text += f" Not ranked, since {why}: {', '.join(ranking.left_out)}."
     return text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Literal
@@ -13,6 +13,7 @@ from tbar_ray.leaderboard.cell import Cell, Held
 from tbar_ray.leaderboard.comeback import Comeback, comeback
 from tbar_ray.leaderboard.order import RULES
 from tbar_ray.leaderboard.ranking import Ranking, rank_methods
+from tbar_ray.leaderboard.shipped import SHIPPED
 from tbar_ray.records.cells import grouped
 
 Metric = Literal["ca", "asr", "pa"]
@@ -22,15 +23,18 @@ Metric = Literal["ca", "asr", "pa"]
 class Summary:
     """One method. Everything is of its measured cells, without those of attacks that its settings were chosen on.
 
+    Where that is not stated, those of the other methods' are left out.
+
     Attributes:
         method: its name.
         rank, lasting_rank: mean rank as cleaned and after clean fine-tuning; None where it is not ranked.
         measured, cells: how many of its cells are measured, of how many.
+        attacks: of how many attacks those are.
         removed: in how many the backdoor is gone and CA kept.
         restored: in how many triggered images get their true answer as well.
         no_model: in how many the method gave none.
         ca, asr, pa: means over attacks (of each, over seeds) with a 95 % bootstrap interval over attacks; None without
-            any.
+            any. Cells where the method gave no model have none of these, and an attack without others counts in none.
         worst_asr: highest of all.
         comeback: what comes back of its removals; None where none was fine-tuned.
         aims: how many cells reach each of `aims.AIMS`, by its name.
@@ -43,6 +47,7 @@ class Summary:
     lasting_rank: float | None
     measured: int
     cells: int
+    attacks: int
     removed: int
     restored: int
     no_model: int
@@ -64,7 +69,7 @@ class Board:
         data, search: which.
         cells: all, in the order of the file.
         rankings: one for each of `RULES`.
-        methods: the best rank first, then methods without one, by the share removed and name.
+        methods: the best rank first, then methods without one, by how many cells are removed, and by name.
     """
 
     data: str
@@ -85,26 +90,36 @@ class Board:
 
 
 def boards_of(cells: Iterable[Cell]) -> list[Board]:
-    """The boards of some cells: the most measured data set first, and of each that with the trigger known."""
+    """The boards of some cells: shipped data sets first, then the most measured one; of each, first the known trigger.
+
+    The order does not depend on how much of a shipped one is measured: the first board fills the README.
+    """
     groups = grouped(cells, lambda cell: (cell.data, cell.search or ""))
     boards = [_board(data, search or None, own) for (data, search), own in groups.items()]
     whole = {board.data: sum(other.measured for other in boards if other.data == board.data) for board in boards}
-    return sorted(boards, key=lambda board: (-whole[board.data], board.data, board.search or ""))
+    shipped = {data: number for number, data in enumerate(SHIPPED)}
+    return sorted(
+        boards,
+        key=lambda board: (shipped.get(board.data, len(shipped)), -whole[board.data], board.data, board.search or ""),
+    )
 
 
 def _board(data: str, search: str | None, cells: Sequence[Cell]) -> Board:
     rankings = tuple(rank_methods(cells, rule) for rule in RULES)
-    found = [_summary(own, rankings) for own in grouped(cells, lambda cell: (cell.method,)).values()]
+    searched = {cell.attack for cell in cells if cell.tuned_on == "attack"}
+    found = [_summary(own, rankings, searched) for own in grouped(cells, lambda cell: (cell.method,)).values()]
     return Board(data, search, tuple(cells), rankings, tuple(sorted(found, key=_order)))
 
 
-def _order(summary: Summary) -> tuple[float, float, str]:
-    share = summary.removed / summary.measured if summary.measured else -1.0
-    return (float("inf") if summary.rank is None else summary.rank), -share, summary.method
+def _order(summary: Summary) -> tuple[float, int, str]:
+    return (float("inf") if summary.rank is None else summary.rank), -summary.removed, summary.method
 
 
-def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
-    counted = [cell for cell in cells if cell.tuned_on != "attack"]
+def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking], searched: Set[str]) -> Summary:
+    """A method's summary; `searched` are the attacks that the hyper-parameters of any method were chosen on."""
+    # where nobody says what a method's were chosen on, it may be these
+    own = [cell for cell in cells if cell.tuned_on != "not stated" or cell.attack not in searched]
+    counted = [cell for cell in own if cell.tuned_on != "attack"]
     known = [cell for cell in counted if cell.is_of_a_method]
     asr = [value for cell in known if (value := cell.value("asr")) is not None]
     timed = [cell for cell in known if cell.seconds is not None]
@@ -118,6 +133,7 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking]) -> Summary:
         lasting_rank=ranks[1],
         measured=len(known),
         cells=len(counted),
+        attacks=len({cell.attack for cell in known}),
         removed=sum(map(is_removed, known)),
         restored=sum(map(is_restored, known)),
         no_model=sum(cell.gave_no_model for cell in known),

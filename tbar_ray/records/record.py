@@ -94,7 +94,8 @@ class TrialRecord(Part):
     cost: Cost | None = None
     seconds: float | None = None
     ended: float | None = None
-    """When the last of its own stages ended, in seconds since the epoch; None in a record of an earlier version."""
+    """When the last of its own stages ended, or the trial failed, in seconds since the epoch; None in a record of an
+    earlier version."""
     skipped_samples: int = 0
     lost: tuple[str, ...] = ()
     """What could not be read of the trial's data, one line each: shard, key and reason."""

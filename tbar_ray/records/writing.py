@@ -53,8 +53,8 @@ class RecordWriter:
         self._store = store
         self._kept: OrderedDict[tuple[str, str], Content] = OrderedDict()
 
-    def failed(self, planned: PlannedTrial, reason: str) -> TrialRecord:
-        """Record of a trial that ended without a result; scores known before the failure are kept."""
+    def failed(self, planned: PlannedTrial, reason: str, ended: float | None = None) -> TrialRecord:
+        """Record of a trial that ended without a result, at a time; scores known before the failure are kept."""
         graph = planned.graph
         stages: tuple[tuple[Role, Evaluate | None], ...] = (("infected", graph.infected), ("clean", graph.clean))
         if graph.plain != graph.infected:
@@ -76,7 +76,7 @@ class RecordWriter:
         for name, read in further.items():
             with suppress(TbarError, *UNREADABLE):
                 known[name] = read(graph)
-        return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), **known)
+        return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), ended=ended, **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
         """Record of a trial whose stages are all in the store.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from time import time
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -125,7 +126,7 @@ class CampaignSearcher(Searcher):  # type: ignore[misc]
                 reason = str(error)
             except UNREADABLE as error:
                 reason = f"no record of the trial: {type(error).__name__}: {error}"
-        return self._writer.failed(planned, reason)
+        return self._writer.failed(planned, reason, ended=time())
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its searcher when it starts; this one's state is of use in the driver alone."""

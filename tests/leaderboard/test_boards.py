@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tbar_ray.errors import SpecError
-from tbar_ray.leaderboard.boards import Row, board_spec, command_of, data_of, narrowed
+from tbar_ray.leaderboard.boards import Asked, Row, board_spec, command_of, data_of, narrowed
 from tbar_ray.planning.planner import Planner
 from tests.specs import spec, write
 
@@ -83,14 +83,45 @@ def test_only_grids_of_cells_are_boards(tmp_path: Path, search: dict[str, Any], 
 
 def test_a_command_names_one_cell() -> None:
     board = board_spec("scenes")
-    told = command_of(board, "scenes", "tbar", "sig", 2, None)
+    told = command_of(board, Asked("scenes"), "tbar", "sig", 2, None)
     assert told == "tbar leaderboard run --method tbar --attacks sig --seeds 2"
-    searched = command_of(board_spec("photographs"), "photographs", "tbar", "sig", 0, "decree")
+    searched = command_of(board_spec("photographs"), Asked("photographs"), "tbar", "sig", 0, "decree")
     assert "--data photographs" in searched
     assert "--search decree" in searched
     assert "--set data.train=PLACE/train" in searched
-    own = narrowed(board, row("tbar", "mine", parameters={"steps": 7}, alpha=[1.0, 2.5]))
-    words = shlex.split(command_of(own, "scenes", "mine", "sig", 0, None))
+    own = narrowed(board, row("tbar", "mine", parameters={"steps": 7}, alpha=[1.0, 0.12345678]))
+    words = shlex.split(command_of(own, Asked("scenes"), "mine", "sig", 0, None))
     assert words[words.index("--method") + 1 :][:7] == [
-        "tbar", "--name", "mine", "--parameters", '{"steps": 7}', "--alpha", "1,2.5",
+        "tbar", "--name", "mine", "--parameters", '{"steps": 7}', "--alpha", "1,0.12345678",
     ]  # fmt: skip
+
+
+def test_a_command_repeats_what_was_asked_for() -> None:
+    asked = Asked(
+        "scenes", ("name=mine", "forget.size=30", "search.concurrency=1", "data.train=/home/me"), frozenset("ba")
+    )
+    told = command_of(board_spec("scenes"), asked, "tbar", "sig", 0, None)
+    assert told.endswith("--seeds 0 --tuned-on a,b --set name=mine --set forget.size=30")
+
+
+@pytest.mark.parametrize("data", ["scenes", "photographs"])
+def test_other_cells_are_not_put_under_a_shipped_name(data: str) -> None:
+    same = [
+        "search.axes.seed=[7]",
+        "evaluation.rebound=null",
+        "search.concurrency=1",
+        "data.evaluation=/somewhere/else",
+    ]
+    board_spec(data, same if data == "photographs" else same[:3])
+    for other in (
+        "forget.size=30",
+        "poison.rate=0.02",
+        "methods.tbar.parameters.steps=5",
+        "evaluation.rebound.steps=310",
+    ):
+        with pytest.raises(SpecError) as caught:
+            board_spec(data, [other])
+        line = str(caught.value)
+        assert f"{other.split('=')[0]}: not as in the leaderboard '{data}'" in line
+        assert "--set name=mine" in line
+    assert data_of(board_spec(data, ["forget.size=30", "name=mine"])) == "mine"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tbar_ray.leaderboard.boards import Asked
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.harvest import Harvest, lacking
 from tbar_ray.leaderboard.tuning import Tuning
@@ -15,6 +16,7 @@ from tbar_ray.records.ledger import Ledger
 from tbar_ray.records.measures import Cost
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import RecordWriter
+from tbar_ray.spec.attack import PlantingSpec
 from tbar_ray.stages.node import Stage
 from tbar_ray.store.store import Store
 from tests.leaderboard.cells import missing
@@ -48,7 +50,8 @@ def put(store: Store, *stages: Stage) -> None:
 
 
 def cells(store: Store, stated: frozenset[str] | None = None) -> dict[tuple[str, int], Cell]:
-    return {(found.attack, found.seed): found for found in Harvest(SPEC, store, TUNING, stated=stated).cells()}
+    harvest = Harvest(SPEC, store, TUNING, Asked("demo", tuned_on=stated))
+    return {(found.attack, found.seed): found for found in harvest.cells()}
 
 
 def trial(attack: str, seed: int) -> PlannedTrial:
@@ -78,6 +81,19 @@ def test_the_attack_that_hyper_parameters_were_chosen_on_is_marked(store: Store)
     assert {key[0]: each.tuned_on for key, each in cells(store).items()} == {"badnets": "no", "blended": "attack"}
     stated = cells(store, frozenset({"badnets"}))
     assert {key[0]: each.tuned_on for key, each in stated.items()} == {"badnets": "attack", "blended": "no"}
+    assert stated["badnets", 0].command.endswith("--seeds 0 --tuned-on badnets")
+    none = cells(store, frozenset())
+    assert {each.tuned_on for each in none.values()} == {"no"}
+    assert none["badnets", 0].command.endswith("--tuned-on none")
+
+
+def test_an_attack_with_the_trigger_of_one_that_a_row_was_chosen_on_is_marked(store: Store) -> None:
+    hidden = SPEC.attacks["badnets"].model_copy(update={"planting": PlantingSpec(method="negation-robust")})
+    some = SPEC.model_copy(update={"attacks": {**SPEC.attacks, "hidden": hidden}})
+    axes = {**SPEC.search.axes, "attack": ["badnets", "blended", "hidden"]}
+    some = some.model_copy(update={"search": some.search.model_copy(update={"axes": axes})})
+    found = Harvest(some, store, TUNING, Asked("demo", tuned_on=frozenset({"badnets"}))).cells()
+    assert {each.attack: each.tuned_on for each in found} == {"badnets": "attack", "blended": "no", "hidden": "trigger"}
 
 
 def test_failures_are_read_from_the_campaigns_own_records(store: Store) -> None:
@@ -93,7 +109,14 @@ def test_failures_are_read_from_the_campaigns_own_records(store: Store) -> None:
     assert found["badnets", 0].status == "not taken"
     assert (found["blended", 0].status, found["blended", 0].reason) == ("failed", "loss is not finite")
     assert found["badnets", 1].status == "infeasible"
-    assert found["badnets", 1].cleaned is None
+    assert (found["badnets", 1].cleaned, found["badnets", 1].alpha) == (None, None)
+
+
+def test_what_failed_before_the_gate_is_no_failure_of_the_method(store: Store) -> None:
+    made = failed(gate=None, reason="plant badnets: training diverged")
+    Ledger(store, SPEC).write(made.model_copy(update={"fingerprint": trial("badnets", 0).fingerprint}))
+    found = cells(store)["badnets", 0]
+    assert (found.status, found.reason) == ("missing", "plant badnets: training diverged")
 
 
 def test_that_an_attack_did_not_take_is_read_from_the_records_of_other_campaigns_too(store: Store) -> None:

@@ -31,6 +31,9 @@ def test_a_newer_line_replaces_the_older_one_and_a_missing_one_none() -> None:
     assert merged([cell(ended=1.0, a_post=0.2)], [gone := cell(asr=0.5, ended=2.0)]) == [gone], "it is too high"
     changed = new.model_copy(update={"fingerprint": "another trial"})
     assert merged([with_a_post], [changed]) == [changed]
+    failed = cell(status="failed", cleaned=None, ended=3.0)
+    assert merged([new], [failed]) == [new], "the same trial: the machine failed"
+    assert merged([new], [changed := failed.model_copy(update={"fingerprint": "another trial"})]) == [changed]
     other = cell("other")
     assert merged([old], [other]) == [other, old]
 
@@ -56,3 +59,21 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, said: str) -> None:
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_cells(tmp_path / "none.jsonl")
+
+
+def test_what_a_row_was_chosen_on_is_not_forgotten() -> None:
+    stated, unstated = cell(tuned_on="attack"), cell(tuned_on="not stated", ended=2.0, command="another")
+    (kept,) = merged([stated], [unstated])
+    assert (kept.tuned_on, kept.command, kept.ended) == ("attack", stated.command, 2.0)
+    other = unstated.model_copy(update={"fingerprint": "another trial"})
+    assert merged([stated], [other]) == [other]
+    assert merged([unstated], [stated]) == [unstated], "older"
+
+
+def test_a_reason_may_hold_any_end_of_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "cells.jsonl"
+    odd = cell(status="failed", cleaned=None, reason="one\u2028two\x85three\nfour")
+    file.write_text(text_of([odd]), encoding="utf-8")
+    assert read_cells(file) == [odd]
+    file.write_text("")
+    assert read_cells(file) == []

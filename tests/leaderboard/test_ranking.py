@@ -4,7 +4,7 @@ import pytest
 
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.order import RULES
-from tbar_ray.leaderboard.ranking import complete_part, rank_methods
+from tbar_ray.leaderboard.ranking import rank_methods
 from tests.leaderboard.cells import board, cell, missing
 
 CLEANED, TUNED = RULES
@@ -110,9 +110,36 @@ def test_where_all_are_tied_nothing_is_ranked() -> None:
     assert found.left_out == ("a", "b", "c", "d")
 
 
-def test_the_complete_part_of_a_table() -> None:
-    one, two, three = ("x", 0), ("x", 1), ("y", 0)
-    whole = {"a": {one: (1,), two: (1,), three: (1,)}, "b": {one: (2,), two: (2,), three: (2,)}}
-    assert complete_part(whole) == (["a", "b"], [one, two, three])
-    assert complete_part({**whole, "c": {}}) == (["a", "b"], [one, two, three])
-    assert complete_part({}) == ([], [])
+def test_a_row_without_a_post_is_left_out_and_takes_nothing_from_the_others() -> None:
+    """Attacks on which the new method failed lack nothing; a ranking of these alone would be one of its failures."""
+    new = [
+        cell("new", f"attack-{attack}", seed, asr=0.0 if attack == 1 else 0.5)
+        for attack in range(1, 6)
+        for seed in (0, 1)
+    ]
+    before, after = rank_methods(board(attacks=6), TUNED), rank_methods([*board(attacks=6), *new], TUNED)
+    assert before.comparison is not None
+    assert after.comparison is not None
+    assert after.comparison.mean_ranks == before.comparison.mean_ranks
+    assert (after.left_out, after.attacks) == (("new",), before.attacks)
+
+
+def test_a_seed_without_a_post_is_left_out_and_its_methods_stay() -> None:
+    third = [cell(method, f"attack-{attack}", 2) for method in "abcd" for attack in range(3)]
+    found = rank_methods([*board(), *third], TUNED)
+    assert found.columns == tuple((f"attack-{attack}", seed) for attack in (1, 2) for seed in (0, 1))
+    assert found.left_out == ()
+
+
+def test_a_ranking_of_fewer_than_half_of_the_attacks_is_none() -> None:
+    found = rank_methods([*board(), *(cell(m, f"more-{a}") for m in "abcd" for a in range(2))], TUNED)
+    assert found.columns, "two of five attacks are known"
+    assert (found.comparison, found.few, found.unknown) == (None, True, True)
+
+
+def test_rows_of_a_few_cells_do_not_count_as_methods_that_lack_most() -> None:
+    rows = [cell(f"row-{number}", "attack-0") for number in range(9)]
+    found = rank_methods([*board(), *rows], CLEANED)
+    assert found.comparison is not None
+    assert list(found.comparison.mean_ranks) == ["a", "b", "c", "d"]
+    assert found.left_out == tuple(f"row-{number}" for number in range(9))

@@ -85,9 +85,11 @@ def test_cells_are_filtered_by_their_values() -> None:
 def test_what_was_not_measured_is_told_beside_the_cells_that_reach_an_aim() -> None:
     (found,) = boards_of([cell(attack="x", a_post=0.0), cell(attack="y"), cell(attack="z", tuned_on="attack")])
     (row,) = aim_rows(found)
-    assert [shown.text for shown in row.cells] == ["tbar", *["2 of 2"] * 3, *["1 of 1, 1 not measured"] * 2]
+    assert [shown.text for shown in row.cells] == ["tbar", *["2 of 2"] * 3, *["1–2 of 2"] * 2]
     (unknown,) = aim_rows(boards_of([cell()])[0])
-    assert [shown.text for shown in unknown.cells][-2:] == ["–", "–"]
+    assert [shown.text for shown in unknown.cells][-2:] == ["0–1 of 1", "0–1 of 1"]
+    (none,) = aim_rows(boards_of([missing()])[0])
+    assert [shown.text for shown in none.cells][1:] == ["–"] * 5
 
 
 def test_a_method_shows_both_its_ranks() -> None:
@@ -103,3 +105,10 @@ def test_methods_of_which_no_model_was_fine_tuned_have_no_row_of_what_comes_back
     (found,) = boards_of([cell("a", "x", a_post=0.2), cell("a", "y", asr=0.01, a_post=0.0), cell("b", "x")])
     (row,) = comeback_rows(found)
     assert [shown.text for shown in row.cells] == ["a", "2", "0.5%", "10.0%", "20.0%", "x, seed 0", "100.0%"]
+
+
+def test_a_mean_that_lacks_attacks_says_of_how_many_it_is() -> None:
+    place = [head.text for head in SUMMARY_HEADS].index("ASR")
+    rows = summary_rows(boards_of([cell(attack="x"), cell(attack="y", status="infeasible", cleaned=None)])[0])
+    assert rows[0].cells[place].text.endswith(" (of 1)")
+    assert " (of" not in summary_rows(boards_of(board())[0])[0].cells[place].text

@@ -29,6 +29,12 @@ def test_methods_that_start_from_different_infected_models_are_told() -> None:
     assert "not all methods" not in coverage(boards_of(mixed[2:])[0])
 
 
+def test_a_row_whose_cells_have_different_parameters_is_named() -> None:
+    cells = [cell("a", "x"), cell("a", "y", parameters={"steps": 3}), cell("b", "x"), cell("b", "y")]
+    assert coverage(boards_of(cells)[0]).endswith("Cells of one row with different parameters: a.")
+    assert "different parameters" not in coverage(boards_of(board())[0])
+
+
 def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     text = ranked(rank_methods([*board(attacks=6), missing("z", "attack-0")], RULES[0]))
     assert text.startswith("4 methods on 6 attacks (attack-0, attack-1, attack-2")
@@ -39,7 +45,15 @@ def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     assert ranked(rank_methods([], RULES[0])).startswith("None: it takes two methods")
     some = [missing(c.method, c.attack, c.seed) if c.method != "a" and c.seed else c for c in board(seeds=6) if c.seed]
     assert ranked(rank_methods(some, RULES[0])).startswith("None: without a missing cell it would be of fewer than")
-    assert ranked(rank_methods([cell(), cell("b")], RULES[1])).startswith("None: it takes two attacks of which A_post")
+    assert ranked(rank_methods([cell(), cell("b")], RULES[1])).startswith(
+        "None: of too many cells with ASR ≤ 10% A_post"
+    )
+    one = [cell(method, attack, a_post=0.0 if attack == "x" else None) for method in "abc" for attack in "xy"]
+    assert ranked(rank_methods(one, RULES[1])).startswith("None: it takes two attacks of which A_post")
+    new = [*board(attacks=6), *(cell("new", f"attack-{a}", s) for a in range(1, 6) for s in (0, 1))]
+    after = ranked(rank_methods(new, RULES[1]))
+    assert after.startswith("4 methods on 5 attacks")
+    assert after.endswith("Not ranked, since cells or their A_post are missing: new.")
     assert ranked(rank_methods([cell(asr=0.5)], RULES[1])).startswith("None: it takes two methods")
 
 

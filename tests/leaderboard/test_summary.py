@@ -42,8 +42,24 @@ def test_methods_are_in_the_order_of_their_ranks_and_those_without_one_follow() 
     assert found.methods[0].lasting_rank == 1
 
 
-def test_each_data_set_and_search_has_a_board_the_most_measured_first() -> None:
-    cells = [cell(data="photographs"), *board(), cell(search="decree")]
-    assert [(found.data, found.search) for found in boards_of(cells)] == [
-        ("scenes", None), ("scenes", "decree"), ("photographs", None),
+def test_where_it_is_not_stated_what_a_row_was_chosen_on_the_others_attacks_do_not_count() -> None:
+    cells = [
+        cell("a", "x", asr=0.2), cell("a", "searched", tuned_on="attack"),
+        cell("b", "x", asr=0.2, tuned_on="not stated"), cell("b", "searched", tuned_on="not stated"),
+    ]  # fmt: skip
+    found = {method.method: (method.measured, method.asr) for method in boards_of(cells)[0].methods}
+    assert found["a"] == found["b"]
+    alone = boards_of([each for each in cells if each.method == "b"])[0].methods[0]
+    assert alone.measured == 2
+
+
+def test_without_a_ranking_more_removed_cells_come_before_a_larger_share() -> None:
+    cells = [cell("one", "x"), cell("many", "x"), cell("many", "y"), cell("many", "z", asr=0.5)]
+    assert [method.method for method in boards_of(cells)[0].methods] == ["many", "one"]
+
+
+def test_each_data_set_and_search_has_a_board_the_shipped_ones_first() -> None:
+    cells = [cell(data="mine"), *board(), cell(search="decree"), *(cell("b", str(n), data="mine") for n in range(99))]
+    assert [(found.data, found.search) for found in boards_of([*cells, cell(data="photographs")])] == [
+        ("scenes", None), ("scenes", "decree"), ("photographs", None), ("mine", None),
     ]  # fmt: skip

@@ -435,15 +435,57 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/leaderboard/ranking.py",
-        "    if not few and len(attacks)",
-        "    if len(attacks)",
+        "None if few else _comparison",
+        "_comparison",
         "tests/leaderboard/test_ranking.py",
     ),
     Mutant(
         "tbar_ray/leaderboard/ranking.py",
-        "if rule.whole and cell.is_of_a_method",
-        "if False",
+        "table.is_unplaced, table.can_come_back)",
+        "table.is_unplaced)",
         "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/ranking.py",
+        "if 2 * len(own) >= len(self.columns)",
+        "if own",
+        "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/ranking.py",
+        "        few = table.is_small(part, measured)",
+        "        few = False",
+        "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/complete.py",
+        "column_share == method_share and counts is None",
+        "column_share == method_share",
+        "tests/leaderboard/test_complete.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/shipped.py",
+        "    return sorted(\n        field for field in {*own, *wanted} if own.get(field) != wanted.get(field)",
+        "    return sorted(\n        field for field in {*own, *wanted} if False",
+        "tests/leaderboard/test_shipped.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/lines.py",
+        '        if cell.status == "failed" and known.status == "done":',
+        "        if False:",
+        "tests/leaderboard/test_lines.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/harvest.py",
+        "    if record.gate is None:\n",
+        "    if False:\n",
+        "tests/leaderboard/test_harvest.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/summary.py",
+        'if cell.tuned_on != "not stated" or cell.attack not in searched]',
+        "]",
+        "tests/leaderboard/test_summary.py",
     ),
     Mutant(
         "tbar_ray/leaderboard/harvest.py",
@@ -507,8 +549,8 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/leaderboard/ranking.py",
-        '    usable = [cell for cell in cells if cell.tuned_on != "attack"]\n',
-        "    usable = list(cells)\n",
+        '_Table(rule, [cell for cell in cells if cell.tuned_on != "attack"])',
+        "_Table(rule, list(cells))",
         "tests/leaderboard/test_ranking.py",
     ),
     Mutant(

@@ -165,6 +165,7 @@ def test_a_trial_that_did_not_end_well_has_a_failed_record_and_its_study_hears_n
     sweep.searcher.on_trial_complete("t0", result, error=error)
     (shown,) = sweep.ended
     assert (shown.status, shown.reason) == ("failed", reason)
+    assert shown.ended is not None, "when it failed"
     assert sweep.ledger.find(sweep.planned[0].fingerprint) == shown
     assert sweep.proposals.told == [{}]
 
