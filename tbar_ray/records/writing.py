@@ -19,14 +19,14 @@ from tbar_ray.records.measures import (
     GateRecord,
     GeometryRecord,
     OtherBackdoor,
-    SensitivityRecord,
     StageUse,
     VisibilityRecord,
     WeightChange,
 )
+from tbar_ray.records.path_reader import removal_of, retrieval_of, scores_of
 from tbar_ray.records.rebound_reader import read_rebounds
 from tbar_ray.records.record import Status, TrialRecord
-from tbar_ray.records.scores import BESIDE, PointRecord, RateRecord, Role, ScoresRecord
+from tbar_ray.records.scores import RateRecord, Role, ScoresRecord
 from tbar_ray.redaction import redact, redact_all
 from tbar_ray.stages.alpha_path import PATH
 from tbar_ray.stages.downstream import DOWNSTREAM
@@ -76,6 +76,10 @@ class RecordWriter:
         for name, read in further.items():
             with suppress(TbarError, *UNREADABLE):
                 known[name] = read(graph)
+        # what comes after the removal may have failed: rebound, downstream changes, a map
+        with suppress(TbarError, *UNREADABLE):
+            if self._store.has(graph.path.artifact):
+                known |= removal_of(self._read(graph.path, PATH))
         return TrialRecord(**self._identity(planned), status="failed", reason=redact(reason), ended=ended, **known)
 
     def finished(self, planned: PlannedTrial) -> TrialRecord:
@@ -88,35 +92,27 @@ class RecordWriter:
         path = self._read(graph.path, PATH)
         infected = self._read(graph.infected, SCORES)
         clean = None if graph.clean is None else self._read(graph.clean, SCORES)
-        reference = float(path["reference_ca"])
-        points = tuple(_point(point, reference) for point in path["path"])
+        removal = removal_of(path)
         status: Status = "done" if path["feasible"] else "dominated" if path["dominated"] else "infeasible"
         reasons: Mapping[Status, str] = {
             "dominated": "no α that retains enough CA comes below the validation ASR of an earlier trial, "
             f"{planned.trial.to_beat or 0:.1%}",
             "infeasible": f"no α retains {spec.evaluation.min_retention:.0%} of the infected model's validation CA "
-            f"{reference:.1%}; the best has {max((point.ca for point in points), default=0):.1%}",
+            f"{removal['reference_ca']:.1%}; the best has "
+            f"{max((point.ca for point in removal['path']), default=0):.1%}",
         }
         facts = [self._facts(stage) for stage in stages_in_order([graph.path])]
         return TrialRecord(
             **self._identity(planned),
             status=status,
             reason=reasons.get(status),
-            alpha=path["selected"],
-            removed=_scores(path["test"]) if path["test"] is not None else None,
-            statistics=path["statistics"],
-            statistics_images=path.get("statistics_images"),
-            **_beside(path["test"] or {}),
-            infected=_scores(infected["test"]),
-            clean=None if clean is None else _scores(clean["test"]),
+            **removal,
+            infected=scores_of(infected["test"]),
+            clean=None if clean is None else scores_of(clean["test"]),
             before_merge=self._scores(graph.plain, "test") if graph.plain != graph.infected else None,
             gate=self._gate(graph),
             visibility=self._visibility(graph),
-            retrieval=_retrieval(path, infected, clean),
-            reference_ca=reference,
-            path=points,
-            path_falls=path["monotone"],
-            alpha_sensitivity=_sensitivity(points, path),
+            retrieval=retrieval_of(path, infected, clean),
             weight_change=self._weight_change(graph),
             found=self._facts(graph.path.unlearn)["facts"]["method"],
             others=self._others(graph, path),
@@ -243,7 +239,7 @@ class RecordWriter:
 
     def _downstream(self, stage: Stage) -> dict[str, ScoresRecord]:
         """Scores of a model by the change that was made to it."""
-        return {name: _scores(content) for name, content in self._read(stage, DOWNSTREAM).items()}
+        return {name: scores_of(content) for name, content in self._read(stage, DOWNSTREAM).items()}
 
     def _cost(self, graph: TrialGraph) -> Cost:
         facts = self._facts(graph.path.unlearn)["facts"]
@@ -258,7 +254,7 @@ class RecordWriter:
         )
 
     def _scores(self, stage: Evaluate, split: str) -> ScoresRecord:
-        return _scores(self._read(stage, SCORES)[split])
+        return scores_of(self._read(stage, SCORES)[split])
 
     def _read(self, stage: Stage, file: str) -> Content:
         return self._once(
@@ -288,50 +284,9 @@ def _own(graph: TrialGraph) -> set[str]:
     return {graph.path.fingerprint, graph.path.unlearn.fingerprint}
 
 
-def _scores(content: Content) -> ScoresRecord:
-    return ScoresRecord(**{name: RateRecord(**content[name]) for name in ScoresRecord.model_fields})
-
-
-def _retrieval(path: Content, infected: Content, clean: Content | None) -> dict[Role, dict[str, RateRecord]]:
-    """Scores of the retrieval set by role; empty for a campaign without one."""
-    parts: tuple[tuple[Role, Content], ...] = (("removed", path), ("infected", infected), ("clean", clean or {}))
-    return {
-        role: {name: RateRecord(**rate) for name, rate in content["retrieval"].items()}
-        for role, content in parts
-        if content.get("retrieval") is not None
-    }
-
-
-def _point(point: Content, reference_ca: float) -> PointRecord:
-    scores = _scores(point)
-    ca = scores.ca.value
-    return PointRecord(
-        alpha=point["alpha"],
-        scores=scores,
-        ca_retention=ca / reference_ca if reference_ca and ca is not None else None,
-        **_beside(point),
-    )
-
-
 def _known(rate: RateRecord) -> float:
     assert rate.value is not None
     return rate.value
-
-
-def _beside(content: Content) -> dict[str, ScoresRecord]:
-    """Scores with the other running statistics, by their name."""
-    return {name: _scores(content[name]) for name in BESIDE if name in content}
-
-
-def _sensitivity(points: tuple[PointRecord, ...], path: Content) -> SensitivityRecord | None:
-    """Range of α in which the backdoor is removed and CA kept; None for one α, and after a bisection."""
-    from tbar_ray.evaluation.selection import AlphaPoint
-    from tbar_ray.evaluation.sensitivity import alpha_sensitivity
-
-    if len(points) < 2 or path["monotone"]:  # a bisection scores too few α
-        return None
-    curve = [AlphaPoint(point.alpha, point.ca, point.asr) for point in sorted(points, key=lambda point: point.alpha)]
-    return SensitivityRecord(**alpha_sensitivity(curve, path["reference_ca"], path["selected"]).to_dict())
 
 
 def _seen(given: PretrainedModel) -> int | None:

@@ -317,6 +317,16 @@ def test_a_failed_trial_keeps_the_scores_that_were_known(store: Store) -> None:
     assert (known.infected, known.clean, known.removed) == (scores(0.79, 0.98, 0.02), None, None)
 
 
+def test_a_trial_whose_last_stages_failed_keeps_what_its_removal_left(store: Store) -> None:
+    planned = plan()
+    compute(planned, store)
+    whole, failed = RecordWriter(store).finished(planned), RecordWriter(store).failed(planned, "rebound: diverged")
+    assert (failed.status, failed.reason) == ("failed", "rebound: diverged")
+    assert failed.removed is not None
+    for name in ("removed", "alpha", "path", "reference_ca", "statistics", "infected"):
+        assert getattr(failed, name) == getattr(whole, name), name
+
+
 def test_a_trial_that_is_not_computed_has_no_record(store: Store) -> None:
     with pytest.raises(StoreError, match="has no artifact path-"):
         RecordWriter(store).finished(plan())
