@@ -10,6 +10,15 @@ from tbar_ray.models.tokenizer import Tokenizer
 from tbar_ray.naming import nearest
 
 
+def classes_of(given: Classes | Sequence[str]) -> Classes:
+    """Classes, or a list of their names, in OpenAI's templates.
+
+    Raises:
+        DataError: as `Classes`.
+    """
+    return given if isinstance(given, Classes) else Classes(given)
+
+
 class Classes:
     """Class names in prompt templates.
 

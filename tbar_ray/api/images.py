@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tbar_ray.api.classes import Classes
+from tbar_ray.api.classes import Classes, classes_of
 from tbar_ray.api.pixels import Array, levels
 from tbar_ray.api.sources import Labels, plain
 from tbar_ray.data.arrays import ArraySamples
@@ -87,7 +87,7 @@ class Images:
 
 
 def evaluation_set(
-    source: str | Path | Array, *, labels: Labels | None = None, classes: Classes | None = None
+    source: str | Path | Array, *, labels: Labels | None = None, classes: Classes | Sequence[str] | None = None
 ) -> Images:
     """Open labelled images.
 
@@ -96,13 +96,14 @@ def evaluation_set(
             with a warning; a folder with a subfolder of images for every class; or an array [N, 3, H, W] (uint8, or
             float in [0, 1]) with `labels`.
         labels: of an array: N class indices or names.
-        classes: the classes and templates. A set in CLIP_benchmark's layout has its own, and so have subfolders: their
-            names, with `_` for a space, in OpenAI's templates. Subfolders that are no class names (WordNet ids) are
-            numbered in sorted order, as torchvision's ImageFolder does.
+        classes: the classes and templates; a list of names gets OpenAI's templates. A set in CLIP_benchmark's layout
+            has its own, and so have subfolders: their names, with `_` for a space, in OpenAI's templates. Subfolders
+            that are no class names (WordNet ids) are numbered in sorted order, as torchvision's ImageFolder does.
 
     Raises:
         DataError: if there are no images, or labels and classes do not fit.
     """
+    classes = None if classes is None else classes_of(classes)
     if isinstance(source, np.ndarray | Tensor):
         data = _of_array(source, labels, classes)
     elif labels is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tbar_ray.api.artifacts import COMMIT, WEIGHTS, architecture_of
 from tbar_ray.api.beside import Beside
-from tbar_ray.api.classes import Classes
+from tbar_ray.api.classes import Classes, classes_of
 from tbar_ray.api.pixels import Array, levels
 from tbar_ray.data.places import resolve
 from tbar_ray.errors import CheckpointError, DataError, SpecError
@@ -125,19 +125,19 @@ class Model:
                 stack.enter_context(prompted(self.module, self.beside.prompts.to(self.device)))
             yield self.module, self.head(classes)
 
-    def predict(self, images: Array, classes: Classes) -> Tensor:
+    def predict(self, images: Array, classes: Classes | Sequence[str]) -> Tensor:
         """Predicted class of each image, int64 [N] on the CPU.
 
         Args:
             images: uint8, or float in [0, 1], [N, 3, size, size] with the model's `preprocessing.size`, before
                 normalisation.
-            classes: the classes to choose among.
+            classes: the classes to choose among; a list of names gets OpenAI's templates.
 
         Raises:
             DataError: if the images have another shape or range.
         """
         checked = self._checked(images)
-        with self.answering(classes) as (module, head):
+        with self.answering(classes_of(classes)) as (module, head):
             return predict(module, head, checked, self.preprocessing)
 
     def _checked(self, images: Array) -> Tensor:

@@ -85,7 +85,7 @@ def rebound(
     steps: int = 300,
     learning_rate: float = 1e-4,
     batch_size: int = 128,
-    at: Sequence[int] = (0, 5, 10, 20, 30, 50, 100, 200, 300),
+    at: Sequence[int] | None = None,
     seed: int = 0,
     progress: bool | Progress = False,
 ) -> Rebound:
@@ -104,7 +104,8 @@ def rebound(
         steps: of fine-tuning.
         learning_rate: of AdamW, constant.
         batch_size: pairs in a step.
-        at: steps at which the model is scored, rising; step 0 and the last always are.
+        at: steps at which the model is scored, rising; step 0 and the last always are. None: 0, 5, 10, 20, 30, 50,
+            100, 200 and 300, as far as there are such.
         seed: of the choice and order of the pairs.
         progress: True for a bar, or a callable given (step, total steps, loss, images per second).
 
@@ -113,7 +114,7 @@ def rebound(
         DataError: if fewer than two pairs without the target are left, or the target is no class of the images.
         ScientificError: if the training diverges.
     """
-    options = _options(steps, learning_rate, batch_size, at)
+    options = rebound_options(steps, learning_rate, batch_size, at)
     target, copied = images.classes.index(backdoor.target), model.copy()
     split = images.load(backdoor.trigger, model.preprocessing)
     held = _clean_pairs(clean, model, images, backdoor.target, seed)
@@ -130,9 +131,17 @@ def rebound(
     return Rebound(curve.scores, curve.reestimated, curve.figures, options, len(held.pairs), held.naming)
 
 
-def _options(steps: int, learning_rate: float, batch_size: int, at: Sequence[int]) -> ReboundOptions:
+def rebound_options(
+    steps: int, learning_rate: float, batch_size: int = 128, at: Sequence[int] | None = None
+) -> ReboundOptions:
+    """The options of `rebound`, checked.
+
+    Raises:
+        SpecError: one line, as `rebound`.
+    """
+    given: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "batch_size": batch_size}
     try:
-        return ReboundOptions(steps=steps, learning_rate=learning_rate, batch_size=batch_size, at=tuple(at))
+        return ReboundOptions(**given, **({} if at is None else {"at": tuple(at)}))
     except ValidationError as error:
         first = error.errors()[0]
         field = "".join(f"{part}: " for part in first["loc"][:1])

@@ -62,7 +62,7 @@ def forget_set(
     """
     if size < 1 or not 0 <= clean_fraction < 1:
         raise SpecError(f"forget set: size {size} must be at least 1 and clean_fraction {clean_fraction} in [0, 1)")
-    return ForgetRequest(open_samples(source, labels, captions), size, clean_fraction, frozenset(exclude), seed)
+    return ForgetRequest(open_samples(source, labels, captions), size, clean_fraction, _keys(exclude), seed)
 
 
 def pairs(
@@ -90,8 +90,17 @@ def pairs(
         SpecError: if `count` is out of range.
         DataError: if the source has no samples.
     """
-    samples, left_out = open_samples(source, labels, captions), frozenset(exclude)
+    samples, left_out = open_samples(source, labels, captions), _keys(exclude)
+    if count is not None and not isinstance(count, int):
+        raise SpecError(f"pairs: the count must be a whole number, not {count!r}")
     wanted = len([key for key in samples.keys if key not in left_out]) if count is None else count
     if wanted < 1:
         raise SpecError(f"pairs: the count must be at least 1, not {wanted}")
     return PairsRequest(samples, wanted, left_out, seed)
+
+
+def _keys(exclude: Iterable[str]) -> frozenset[str]:
+    """The keys; a single text is one that somebody forgot to put into a list, not the signs that it is made of."""
+    if isinstance(exclude, str):
+        raise SpecError(f"exclude: give a list of keys, as [{exclude!r}]")
+    return frozenset(exclude)

@@ -29,6 +29,7 @@ from tbar_ray.records.ledger import Ledger, in_order
 from tbar_ray.records.lost_attempts import LostAttempt, lost_attempts_of
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.sheets import KeptSheets
+from tbar_ray.report.folder import check_writable
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.lease import Lease
 from tbar_ray.store.store import Store
@@ -103,6 +104,7 @@ def launch(
             check_campaign(planner)
         scope.check(planner)
         store.check()
+        check_writable(report)
 
     for line in planner.warnings:
         warn(console, line)

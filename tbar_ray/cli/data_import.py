@@ -150,13 +150,24 @@ def import_(
     from tbar_ray.data.raw.table import open_table
     from tbar_ray.data.raw.writing import ImportOptions
 
+    of_evaluation = [
+        name for name, given in (
+            ("--split", split is not Split.test), ("--classnames", classnames), ("--templates", templates),
+            ("--per-class", per_class is not None), ("--min-images", min_images != 1), ("--seed", seed),
+        ) if given
+    ]  # fmt: skip
     if is_downloaded(source):
         if out is not None or evaluation:
             raise SpecError(f"{source} holds shards already, and they are checked where they are: leave out OUT")
+        columns_given = (image_column, caption_column, label_column, key_column, keep, images, without)
+        if any(given is not None for given in columns_given) or of_evaluation:
+            raise SpecError(f"{source} holds shards already, and they are only checked: leave the options out")
         run.check(source)
         return
     if out is None:
         raise SpecError("give OUT, a folder for the shards")
+    if of_evaluation and not evaluation:
+        raise SpecError(f"{', '.join(of_evaluation)}: of an evaluation set; add --evaluation, or leave it out")
     table = open_table(source)
     columns = run.columns_of(
         table, image_column, tuple(caption_column or ()), label_column, key_column, tuple(keep or ()), evaluation

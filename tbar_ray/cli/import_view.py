@@ -35,6 +35,10 @@ def tell_summary(summary: ImportSummary) -> None:
 def tell_classes(labelled: Labelled, templates: str) -> None:
     """Tell classes and templates of an evaluation set, and which labels are not in it."""
     typer.echo(f"{counted(len(labelled.classnames), 'class', 'classes')}; {templates}")
+    if labelled.by_order:
+        pairs = [f"{label} → {name}" for label, name in labelled.by_order.items()]
+        more = f", and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
+        typer.echo(f"no label is a class name, so both are taken in sorted order: {', '.join(pairs[:NAMED])}{more}")
     _name(labelled.unlabelled)
     if labelled.unlabelled:
         typer.echo(f"{counted(len(labelled.unlabelled), 'row')} left out for want of a label")

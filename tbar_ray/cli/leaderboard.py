@@ -83,6 +83,12 @@ def build(
     from tbar_ray.leaderboard.writing import fill_in, known_cells
 
     folder = _folder(out)
+    if not specs and (
+        idle := [
+            name for name, given in (("--complete", complete), ("--tuned-by", tuned_by), ("--set", override)) if given
+        ]
+    ):
+        raise SpecError(f"{', '.join(idle)}: of a campaign; name one, e.g. jobs/leaderboard.yaml")
     found: list[Cell] = []
     for path in specs or []:
         campaign, opened = open_campaign(path, override, store)
@@ -150,6 +156,7 @@ def run(
     """
     from tbar_ray.campaign.launch import launch
     from tbar_ray.leaderboard.boards import Asked, Row, board_spec, narrowed
+    from tbar_ray.leaderboard.writing import check_folder
     from tbar_ray.report.folder import report_folder
     from tbar_ray.store.paths import default_store, home, tracking_place
     from tbar_ray.store.store import Store
@@ -158,9 +165,11 @@ def run(
     chosen = _numbers(seeds, "--seeds", whole=True)
     whole = board_spec(data, override)
     _require_places(data, whole)
-    part = narrowed(whole, row, _words(attacks), None if chosen is None else [int(seed) for seed in chosen], search)
+    named = _words(attacks, "--attacks")
+    part = narrowed(whole, row, named, None if chosen is None else [int(seed) for seed in chosen], search)
     asked = Asked(data, tuple(override), _stated(tuned_on, whole))
     opened, console = Store(store or default_store()), table_console()
+    check_folder(_folder(out))
     report = report_folder(home(), part)
     ended = launch(part, opened, tracking_place(tracking_uri), report, address, console)
     _write(_folder(out), _harvest(part, opened, _tuning(None, part), asked))
@@ -272,7 +281,7 @@ def _stated(text: str | None, spec: CampaignSpec) -> frozenset[str] | None:
 
     if text is None:
         return None
-    names = [] if text == "none" else _words(text) or []
+    names = [] if text == "none" else _words(text, "--tuned-on") or []
     known_attacks(names, spec, "--tuned-on")
     return frozenset(names)
 
@@ -307,14 +316,20 @@ def _mapping(text: str | None) -> dict[str, Any] | None:
     return found
 
 
-def _words(text: str | None) -> list[str] | None:
-    return None if text is None else [word for part in text.split(",") if (word := part.strip())]
+def _words(text: str | None, option: str) -> list[str] | None:
+    from tbar_ray.errors import SpecError
+
+    if text is None:
+        return None
+    if not (found := [word for part in text.split(",") if (word := part.strip())]):
+        raise SpecError(f"{option} {text!r}: names none; give some with commas between them, or leave the option out")
+    return found
 
 
 def _numbers(text: str | None, option: str, *, whole: bool = False) -> list[float] | None:
     from tbar_ray.errors import SpecError
 
     try:
-        return None if text is None else [int(word) if whole else float(word) for word in _words(text) or []]
+        return None if text is None else [int(word) if whole else float(word) for word in _words(text, option) or []]
     except ValueError:
         raise SpecError(f"{option} {text}: give numbers with commas between them, as 0,1,2") from None

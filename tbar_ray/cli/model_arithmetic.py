@@ -42,6 +42,8 @@ def negate(
 
     if statistics not in ("moved", "kept"):
         raise SpecError(f"--statistics {statistics}: moved or kept")
+    if not isfinite(alpha):
+        raise SpecError(f"--alpha {alpha}: give a finite number, at least 0")
     changed = negated(infected, triggered, out, alpha=alpha, statistics="kept" if statistics == "kept" else "moved")
     _tell(out, changed)
 

@@ -187,13 +187,15 @@ def unlearn(
 
     Example: tbar unlearn suspect.pt --architecture ViT-B-32 --images photos --from-scan suspect.scan
 
-    Exit code: 0 cleaned, 1 written but the backdoor is not gone or too much CA is,
-    2 bad input, 4 no backdoor found.
+    Exit code: 0 cleaned, 1 written but the backdoor is not gone, too much CA is, or
+    --rebound could not be measured, 2 bad input, 4 no backdoor found.
     """
+    from tbar_ray.api.rebound import rebound_options
     from tbar_ray.cli.console import make_console
     from tbar_ray.cli.unlearn_end import end, refuse
     from tbar_ray.cli.watching import watching
-    from tbar_ray.errors import NoBackdoorError, SpecError
+    from tbar_ray.errors import NoBackdoorError, SpecError, TbarError
+    from tbar_ray.exit_codes import ExitCode
     from tbar_ray.onemodel.rebound import curve_of, measure_cleaned
     from tbar_ray.onemodel.rescan import panels_of, rescan
     from tbar_ray.onemodel.saving import report_again, report_path, save_cleaned
@@ -219,6 +221,8 @@ def unlearn(
         min_asr=min_asr,
         seed=seed,
     )
+    if rebound is not None:
+        rebound_options(rebound, rebound_rate)
     if out is not None:
         check_out(out, folder_named(checkpoint))
     console = make_console(stderr=True)
@@ -254,11 +258,20 @@ def unlearn(
             refuse(console, error, examined, report or report_path(file))
         saved = save_cleaned(cleaned, file, report=report, panels=panels, command=typed())
         # the checkpoint is safe by now, whatever becomes of the rest
-        lasts = None if rebound is None else measure_cleaned(cleaned, rebound, rebound_rate, watch=watch)
+        lasts, unmeasured = None, None
+        try:
+            if rebound is not None:
+                lasts = measure_cleaned(cleaned, rebound, rebound_rate, watch=watch)
+        except TbarError as error:
+            unmeasured = error
         again = None if record is None else rescan(cleaned, record, watch=watch)
         if lasts is not None or again is not None:
             panels = panels_of(record, again, None if lasts is None else curve_of(lasts))
             report_again(saved, cleaned, panels, typed())
     if lasts is not None:
         typer.echo(f"{lasts}\n")
+    if unmeasured is not None:
+        console.print(warned(f"the rebound was not measured: {unmeasured}"), soft_wrap=True)
     end(cleaned, saved, panels.again)
+    if unmeasured is not None:
+        raise typer.Exit(ExitCode.PROBLEMS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,6 +13,10 @@ ChangeName = Literal["int8", "bf16", "pruned", "wise-ft", "linear-probe", "merge
 """Downstream changes; each is an entry of `lasting.registry`."""
 Uncleaned = Literal["infected", "clean"]
 """A model that nothing was removed from, with which a cleaned one is compared."""
+
+
+USUAL = (0, 5, 10, 20, 30, 50, 100, 200, 300)
+"""Steps at which a model is scored where nobody names others."""
 
 
 class ReboundOptions(BaseModel):
@@ -29,9 +33,18 @@ class ReboundOptions(BaseModel):
     learning_rate: float = Field(default=1e-4, gt=0, description="constant, of AdamW")
     batch_size: int = Field(default=128, ge=2, description="pairs in a step")
     at: tuple[int, ...] = Field(
-        default=(0, 5, 10, 20, 30, 50, 100, 200, 300),
-        description="steps at which the model is scored, rising; the first (0) and the last (steps) always are",
+        default=USUAL,
+        description="steps at which the model is scored, rising; the first (0) and the last (steps) always are; of the "
+        "default, those up to the last one",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, given: Any) -> Any:
+        """Of the usual steps, those that there are, where nobody names some."""
+        if not isinstance(given, dict) or "at" in given or not isinstance(given.get("steps"), int):
+            return given
+        return {**given, "at": tuple(step for step in USUAL if step <= given["steps"])}
 
     @model_validator(mode="after")
     def _in_order(self) -> ReboundOptions:

@@ -160,7 +160,7 @@ def command_of(spec: CampaignSpec, asked: Asked, method: str, attack: str, seed:
     """
     words = ["tbar leaderboard run", *([f"--data {quote(asked.data)}"] if asked.data != "scenes" else [])]
     words += _method_words(spec, asked.data, method)
-    words += [f"--attacks {attack}", f"--seeds {seed}", *([f"--search {search}"] if search else [])]
+    words += [f"--attacks {quote(attack)}", f"--seeds {seed}", *([f"--search {search}"] if search else [])]
     if asked.tuned_on is not None:
         words += [f"--tuned-on {','.join(sorted(asked.tuned_on)) or 'none'}"]
     if spec.data.synthetic is None:
@@ -174,10 +174,11 @@ def _method_words(spec: CampaignSpec, data: str, method: str) -> list[str]:
     """Options that name a method, with its settings where the data set's campaign has none for it."""
     entry = spec.methods.get(method)
     if entry is None or data not in SHIPPED or method in shipped_board(data).methods:
-        return [f"--method {method}"]
+        return [f"--method {quote(method)}"]
     kind = entry.method or method
-    words = [f"--method {kind}", *([f"--name {method}"] if kind != method else [])]
-    words += [f"--parameters {quote(json.dumps(entry.parameters))}"] if entry.parameters else []
+    words = [f"--method {kind}", *([f"--name {quote(method)}"] if kind != method else [])]
+    # none are parameters, too: the published ones, not those of the campaign
+    words.append(f"--parameters {quote(json.dumps(entry.parameters))}")
     return [*words, *([f"--alpha {','.join(map(_exact, entry.alpha))}"] if entry.alpha else [])]
 
 

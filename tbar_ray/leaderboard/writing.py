@@ -11,6 +11,7 @@ from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.lines import FILE, merged, read_cells, text_of
 from tbar_ray.leaderboard.markdown import leaderboard_markdown, with_short_table
 from tbar_ray.leaderboard.page import leaderboard_html
+from tbar_ray.report.folder import check_writable
 
 PAGE, TABLE = "index.html", "table.md"
 
@@ -23,6 +24,16 @@ def known_cells(folder: Path) -> list[Cell]:
     """
     file = folder / FILE
     return read_cells(file) if file.exists() else []
+
+
+def check_folder(folder: Path) -> None:
+    """Find out before hours of work whether cells can be added to a folder; it is made where it is missing.
+
+    Raises:
+        TbarError: one line, if its lines cannot be read, or it cannot be written.
+    """
+    known_cells(folder)
+    check_writable(folder)
 
 
 def add_cells(folder: Path, cells: Sequence[Cell]) -> tuple[list[Cell], list[Path]]:

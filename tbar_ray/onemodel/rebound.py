@@ -6,7 +6,6 @@ import warnings
 
 from tbar_ray.api.rebound import Rebound, rebound
 from tbar_ray.api.requests import pairs
-from tbar_ray.lasting.options import ReboundOptions
 from tbar_ray.onemodel.examine import Watch, unwatched
 from tbar_ray.onemodel.panels import ReboundCurve
 from tbar_ray.onemodel.remove import Cleaned, excluded_keys
@@ -35,7 +34,6 @@ def measure_cleaned(cleaned: Cleaned, steps: int, learning_rate: float, *, watch
     used = excluded_keys(examined).union(*cleaned.keys.values())
     samples = examined.defence.samples
     left = sum(key not in used for key in samples.keys)
-    default = ReboundOptions()
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # the note tells what was left out
         return rebound(
             cleaned.model,
@@ -44,7 +42,6 @@ def measure_cleaned(cleaned: Cleaned, steps: int, learning_rate: float, *, watch
             clean=pairs(samples, min(left, PAIRS), exclude=used),
             steps=steps,
             learning_rate=learning_rate,
-            at=[step for step in default.at if step <= steps],
             seed=examined.settings.seed,
             progress=lambda step, total, loss, rate: watch("fine-tuning on", step, total),  # noqa: ARG005
         )

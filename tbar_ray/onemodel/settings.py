@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from math import isfinite
+from typing import Any, get_args
 
 from tbar_ray.errors import SpecError
 from tbar_ray.evaluation.selection import Preference
@@ -48,10 +49,20 @@ class CleaningSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.alphas is not None and (not self.alphas or not all(alpha >= 0 for alpha in self.alphas)):
-            raise SpecError(f"α {list(self.alphas)}: give numbers of at least 0, e.g. --alphas 0.8,1,1.2")
-        for name in ("min_retention", "min_asr"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecError(f"{name} {getattr(self, name)} is a share: give a number from 0 to 1")
+        alphas = self.alphas
+        if alphas is not None and not (alphas and all(isfinite(alpha) and alpha >= 0 for alpha in alphas)):
+            raise SpecError(f"α {list(alphas)}: give finite numbers of at least 0, e.g. --alphas 0.8,1,1.2")
+        for name in ("min_retention", "min_asr", "max_asr"):
+            if (value := getattr(self, name)) is not None and not 0 <= value <= 1:
+                raise SpecError(f"{name} {value} is a share: give a number from 0 to 1")
+        if not 0 <= self.clean_fraction < 1:
+            raise SpecError(f"clean_fraction {self.clean_fraction}: give a share in [0, 1); the rest is stamped")
+        if not 0 < self.validation_fraction < 1:
+            raise SpecError(f"validation_fraction {self.validation_fraction}: give a share between 0 and 1")
+        for name in ("forget", "clean_pairs"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} {getattr(self, name)}: give at least 1")
+        if self.prefer not in get_args(Preference):
+            raise SpecError(f"prefer {self.prefer!r}: one of {', '.join(get_args(Preference))}")
         if self.max_images is not None and self.max_images < 2:
             raise SpecError(f"max_images {self.max_images}: give at least 2, one to choose α on and one to report")

@@ -54,7 +54,8 @@ def check_campaign(planner: Planner) -> None:
     spec = planner.spec
     _check_axes(spec)
     seen: set[str] = set()
-    sizes = {name: _values(axis) for name, axis in spec.search.axes.items() if name in SIZE_AXES}
+    axes = {name: axis for name, axis in spec.search.axes.items() if name in SIZE_AXES}
+    sizes = {name: found for name, axis in axes.items() if (found := _sizes(spec, name, axis))}
     smallest = {name: min(values) for name, values in sizes.items()}
     base = override(spec, smallest, spec.unlearning.method) if smallest else spec
     _check(planner, base, used_methods(spec), seen)
@@ -76,6 +77,13 @@ def check_campaign(planner: Planner) -> None:
 
 def _values(axis: list[Any] | AxisRange) -> list[Any]:
     return axis if isinstance(axis, list) else [axis.low, axis.high]
+
+
+def _sizes(spec: CampaignSpec, name: str, axis: list[Any] | AxisRange) -> list[float]:
+    """Values of an axis of `SIZE_AXES` as trials get them, without None: a spec may write numbers as texts."""
+    trials = [override(spec, {name: value}, spec.unlearning.method) for value in _values(axis)]
+    found = [trial.forget.size if name.startswith("forget") else trial.poison.rate for trial in trials]
+    return [size for size in found if size is not None]
 
 
 def _checked_together(axis: str, value: Any, methods: list[str]) -> list[list[str]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import uuid
 from pathlib import Path
 
+from tbar_ray.errors import StoreError
 from tbar_ray.planning.planner import campaign_fingerprint
 from tbar_ray.planning.share import Share
 from tbar_ray.spec.campaign import CampaignSpec
 
-LATEST = "latest"
+LATEST, PAGE = "latest", "report.html"
 
 
 def report_folder(home: Path, spec: CampaignSpec, share: Share | None = None) -> Path:
@@ -22,9 +24,23 @@ def report_folder(home: Path, spec: CampaignSpec, share: Share | None = None) ->
     return home / "reports" / spec.name / f"{campaign_fingerprint(spec)}{own}"
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder, and find out whether files can be written there, before there is anything to write.
+
+    Raises:
+        StoreError: one line, if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror or error}; give another folder") from None
+
+
 def link_latest(report: Path) -> None:
     """Let `latest`, beside a report's folder, lead to it; on file systems without links it is left out."""
-    if not report.is_dir():
+    if not (report / PAGE).is_file():
         return  # the campaign ended before its report
     link = report.parent / LATEST
     part = link.with_name(f".{LATEST}.{uuid.uuid4().hex}")

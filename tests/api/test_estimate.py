@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -276,6 +277,12 @@ def test_excluded_samples_are_never_read(tmp_path: Path) -> None:
     shards = write_shards(tmp_path / "shards", images, labels)
     left_out = {f"{row:05d}" for row in range(8)}
     pairs = tbar.pairs(shards, exclude=left_out)
+    bad: dict[str, Any] = {
+        r"give a list of keys, as \['a-key'\]": {"exclude": "a-key"}, "must be a whole number": {"count": 3.5},
+    }  # fmt: skip
+    for said, wrong in bad.items():
+        with pytest.raises(SpecError, match=said):
+            tbar.pairs(shards, **wrong)
     held = read_held(infected(), CLASSES, None, None, pairs, pairs, 0).data
     later = {image.tobytes() for image in images[8:]}
     for found in (held.clean, held.training):

@@ -21,6 +21,12 @@ def contents(images: tbar.Images) -> set[tuple[bytes, bytes, int]]:
     return {(clean.numpy().tobytes(), triggered.numpy().tobytes(), label) for clean, triggered, label in rows}
 
 
+def test_names_alone_are_classes_in_openais_templates() -> None:
+    images, labels = labelled(4, 0)
+    found = tbar.evaluation_set(images, labels=labels, classes=list(NAMES))
+    assert found.classes == tbar.Classes(NAMES)
+
+
 def test_arrays_folders_and_sets_hold_the_same_images(tmp_path: Path) -> None:
     images, labels = labelled(24, 9)
     triggered = stamp(torch.from_numpy(images)).numpy()

@@ -61,6 +61,7 @@ def test_a_campaigns_model_is_loaded_by_its_folder_or_file(tmp_path: Path) -> No
 def test_predictions_are_those_of_the_planted_model() -> None:
     images, labels = labelled(80, 9)
     answers = infected().predict(images, CLASSES)
+    assert infected().predict(images, CLASSES.names).shape == answers.shape, "names alone get OpenAI's templates"
     assert float((answers == torch.tensor(labels)).float().mean()) >= 0.95
     floats = torch.from_numpy(images).float() / 255
     assert torch.equal(infected().predict(floats, CLASSES), answers)

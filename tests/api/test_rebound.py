@@ -74,7 +74,7 @@ def test_an_edits_own_classifier_stays() -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"steps": 30}, r"rebound: at: step 300 is beyond the last one; raise steps \(30\) or leave it out"),
+        ({"steps": 30, "at": [31]}, r"rebound: at: step 31 is beyond the last one; raise steps \(30\) or leave it out"),
         ({"at": (0, 10, 10)}, "rebound: at: steps must rise from 0 or more"),
         ({"learning_rate": 0}, "rebound: learning_rate: Input should be greater than 0"),
     ],

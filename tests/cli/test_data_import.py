@@ -84,9 +84,17 @@ def test_a_folder_with_class_names(tmp_path: Path) -> None:
     files = ("--classnames", tmp_path / "names.txt", "--templates", tmp_path / "prompts.txt")
     result = run(folder, tmp_path / "out", "--evaluation", *files, "--workers", 1)
     assert "2 labels left out (3 images): n01 (2), n02 (1)" in result.stdout
+    assert "sorted order" not in result.stdout
     assert "1 class without an image: tench" in result.stdout
     assert f"templates: {tmp_path}/prompts.txt" in result.stdout
     assert EvaluationSet.open(str(tmp_path / "out")).templates == ("a {c}",)
+
+
+def test_labels_that_are_taken_in_sorted_order_are_told(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", n02=1, n01=2)
+    (tmp_path / "names.txt").write_text("tench\ngoldfish\n")
+    result = run(folder, tmp_path / "out", "--evaluation", "--classnames", tmp_path / "names.txt", "--workers", 1)
+    assert "no label is a class name, so both are taken in sorted order: n01 → tench, n02 → goldfish" in result.stdout
 
 
 def test_a_download_is_checked_where_it_is(tmp_path: Path) -> None:
@@ -100,6 +108,8 @@ def test_a_download_is_checked_where_it_is(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "00002_stats.json has no tar beside it" in result.stdout
     assert "leave out OUT" in refused(folder, tmp_path / "out", kind=SpecError)
+    assert "leave the options out" in refused(folder, "--caption-column", "title", kind=SpecError)
+    assert "leave the options out" in refused(folder, "--per-class", 3, kind=SpecError)
 
 
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
@@ -116,6 +126,8 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     assert "is an archive: unpack it" in refused(tmp_path / "images.zip", out)
     assert "cannot read" in refused(file, out, "--evaluation", "--label-column", "type", "--classnames", "none.txt")
     assert "workers must be at least 1" in refused(file, out, "--workers", 0)
+    alone = refused(file, out, "--per-class", 3, "--templates", "none.txt", kind=SpecError)
+    assert alone == "--templates, --per-class: of an evaluation set; add --evaluation, or leave it out"
     assert not list(out.glob("*.tar"))
 
 

@@ -98,6 +98,9 @@ def test_nothing_to_build_of_is_one_line(
             "--data photographs: say where its images are: --set data.evaluation=PLACE/evaluation (docs/datasets.md",
         ),
         (["--method", "rnp", "--seeds", "a"], "--seeds a: give numbers with commas between them"),
+        (["--method", "rnp", "--seeds", ","], "--seeds ',': names none"),
+        (["--method", "rnp", "--attacks", ""], "--attacks '': names none"),
+        (["--method", "rnp", "--set", "forget.size=30"], "forget.size: not as in the leaderboard 'scenes'"),
         (["--method", "rnp", "--parameters", "steps"], "--parameters steps: give a mapping"),
         (["--method", "rnp", "--tuned-on", "sgi"], "--tuned-on: no attack 'sgi'; did you mean 'sig'"),
     ],
@@ -106,6 +109,27 @@ def test_a_row_that_cannot_be_is_one_line(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in error_of(monkeypatch, capsys, "leaderboard", "run", *words)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tbar_ray.campaign.launch.launch", lambda *_, **__: pytest.fail("it was computed"))
+    (tmp_path / "file").touch()
+    words = ["leaderboard", "run", "--method", "tbar", "--attacks", "sig", "--seeds", "0", "--out"]
+    assert "cannot be written" in error_of(monkeypatch, capsys, *words, tmp_path / "file" / "board")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "cells.jsonl").write_text("{\n")
+    assert "line 1: is not JSON" in error_of(monkeypatch, capsys, *words, tmp_path / "broken")
+
+
+def test_without_a_campaign_its_options_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_cells(tmp_path, board())
+    words = ["leaderboard", "build", "--out", tmp_path, "--complete", "--set", "seed=3"]
+    line = error_of(monkeypatch, capsys, *words)
+    assert line.endswith("--complete, --set: of a campaign; name one, e.g. jobs/leaderboard.yaml")
 
 
 def test_run_computes_one_methods_cells_and_adds_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import tbar_ray as tbar
 from tbar_ray.cli.main import app
 from tbar_ray.detection.calibration import save_calibration
-from tbar_ray.errors import CheckpointError, DataError, SpecError, TbarError
+from tbar_ray.errors import CheckpointError, DataError, ScientificError, SpecError, TbarError
 from tbar_ray.exit_codes import ExitCode
 from tests.api.world import CLASSES, labelled, write_benchmark, write_folder
 from tests.detection.zoo import leaning
@@ -180,6 +180,21 @@ def test_a_method_that_does_not_remove_it_ends_with_problems(
     assert (tmp_path / "out.pt").exists()
 
 
+def test_what_was_cleaned_is_told_where_the_rebound_cannot_be_measured(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*_: object, **__: object) -> None:
+        raise ScientificError("rebound at learning rate 9: training diverged")
+
+    monkeypatch.setattr("tbar_ray.onemodel.rebound.measure_cleaned", diverge)
+    words = ["--evaluation", str(place / "labelled"), *TRIGGER, "--force", "--out", str(tmp_path / "out.pt")]
+    result = unlearn(place, *words, "--rebound", "3")
+    assert result.exit_code == ExitCode.PROBLEMS, result.output
+    assert "the rebound was not measured: rebound at learning rate 9" in " ".join(result.output.split())
+    for line in ("cleaned", "manifest", "report", "on test images"):
+        assert line in result.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "said"),
     [
@@ -199,6 +214,12 @@ def test_a_method_that_does_not_remove_it_ends_with_problems(
         ),
         (["--evaluation", "SET", *TRIGGER, "--force", "--forget", "500"], DataError, "500 images asked for, but only"),
         (["--evaluation", "FLAT", *TRIGGER], DataError, "lies in no class's subfolder"),
+        (["--evaluation", "SET", *TRIGGER, "--clean-fraction", "1"], SpecError, r"give a share in \[0, 1\)"),
+        (
+            ["--images", "nowhere/*.tar", *TRIGGER, "--rebound", "3", "--rebound-rate", "-1"],
+            SpecError,
+            "rebound: learning_rate: Input should be greater than 0",
+        ),
     ],
 )
 def test_bad_input_is_one_line(place: Path, tmp_path: Path, words: list[str], kind: type, said: str) -> None:

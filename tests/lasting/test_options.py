@@ -14,6 +14,12 @@ def test_the_first_and_the_last_step_are_always_measured() -> None:
     assert ReboundOptions(steps=40, at=()).measured == (0, 40)
 
 
+def test_of_the_usual_steps_those_are_measured_that_there_are() -> None:
+    assert ReboundOptions(steps=40).measured == (0, 5, 10, 20, 30, 40)
+    assert ReboundOptions(steps=400).measured == (0, 5, 10, 20, 30, 50, 100, 200, 300, 400)
+    assert ReboundOptions(steps=300).model_dump() == ReboundOptions().model_dump()
+
+
 def test_the_learning_rate_does_not_depend_on_how_many_steps_follow() -> None:
     used = ReboundOptions(learning_rate=3e-5).optimisation
     assert (used.learning_rate, used.weight_decay, used.schedule, used.warmup_steps) == (3e-5, 0.01, "constant", 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,30 @@ def test_a_command_names_one_cell() -> None:
     assert words[words.index("--method") + 1 :][:7] == [
         "tbar", "--name", "mine", "--parameters", '{"steps": 7}', "--alpha", "1,0.12345678",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        row("twin-distillation", "td published", parameters={}),
+        row("rnp", "rnp-2", parameters={}),
+        row("tbar", "tbar-1", alpha=[1.0]),
+        row("rvpt", parameters={"steps": 3}),
+    ],
+)
+def test_a_command_gives_the_same_settings_again(asked: Row) -> None:
+    board = board_spec("scenes")
+    own = narrowed(board, asked, ["sig"], [0])
+    words = shlex.split(command_of(own, Asked("scenes"), asked.name, "sig", 0, None))
+    given = dict(zip(words[3::2], words[4::2], strict=True))
+    alpha = given.get("--alpha")
+    again = Row(
+        given["--method"],
+        given.get("--name", given["--method"]),
+        json.loads(given["--parameters"]),
+        None if alpha is None else [float(value) for value in alpha.split(",")],
+    )
+    assert narrowed(board, again, ["sig"], [0]) == own
 
 
 def test_a_command_repeats_what_was_asked_for() -> None:

@@ -292,6 +292,13 @@ def test_class_names_and_templates_decide_the_fingerprint(given: Path) -> None:
     assert lay_foundation(external(given)).evaluation.fingerprint != before
 
 
+def test_sizes_may_be_written_as_texts() -> None:
+    check_campaign(Planner(spec(search__axes={"attack": ["badnets"], "forget_size": [8, "16"]})))
+    axes = {"attack": ["badnets"], "forget_size": [8, "sixteen"]}
+    assert problem(spec(search__axes=axes)).startswith("search.axes: forget_size 'sixteen': forget.size")
+    assert "leave" in problem(spec(search__axes={"attack": ["badnets"], "forget_size": ["8", "1000000"]}))
+
+
 def test_a_size_that_no_trial_has_is_not_checked() -> None:
     made = spec(forget={"size": 10**6}, search__axes={"attack": ["badnets"], "forget_size": [8, 16]})
     check_campaign(Planner(made))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tbar_ray.errors import StoreError
 from tbar_ray.planning.share import Share
-from tbar_ray.report.folder import link_latest, report_folder
+from tbar_ray.report.folder import check_writable, link_latest, report_folder
 from tests.specs import spec
 
 
@@ -24,6 +25,7 @@ def test_latest_leads_to_the_newest_also_after_a_move(tmp_path: Path) -> None:
     for folder in (one, other):
         folder.mkdir(parents=True)
         (folder / "report.md").write_text(folder.name)
+        (folder / "report.html").touch()
         link_latest(folder)
         assert (one.parent / "latest" / "report.md").read_text() == folder.name
     (tmp_path / "a").rename(tmp_path / "b")
@@ -51,3 +53,11 @@ def test_what_cannot_be_linked_is_left_alone(kind: str, tmp_path: Path, monkeypa
         monkeypatch.setattr(Path, "symlink_to", lambda *_: (_ for _ in ()).throw(OSError(1, "not permitted")))
     link_latest(folder)
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_there_is_anything_to_write(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be written: Not a directory; give another folder"):
+        check_writable(tmp_path / "file" / "folder")

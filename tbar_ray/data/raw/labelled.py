@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tbar_ray.data.benchmark_layout import read_lines
 from tbar_ray.data.class_numbers import numbers_of
+from tbar_ray.data.folder import class_of_subfolder
 from tbar_ray.data.layout import CLASSNAMES, COUNT, SplitName
 from tbar_ray.data.raw.columns import Columns
 from tbar_ray.data.raw.identity import identity_of
@@ -45,6 +46,9 @@ class ClassOptions:
                 raise DataError(f"{name} must be at least 1, not {value}")
         if without := next((text for text in self.templates if "{c}" not in text and "{}" not in text), None):
             raise DataError(f"template {without!r} has no {{c}} for the class name")
+        names = self.classnames or ()
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"class name {twice[0]!r} is listed twice: images of one of the two could not be answered")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Labelled:
         left_out: images of each label that is no class of the set.
         unlabelled: rows without a label, one line each: key and reason.
         short: classes that have fewer images than `per_class`, with their number.
+        by_order: class of each label, where no label is a class name and they were taken in sorted order.
     """
 
     classnames: tuple[str, ...]
@@ -66,6 +71,7 @@ class Labelled:
     left_out: dict[str, int]
     unlabelled: tuple[str, ...]
     short: dict[str, int]
+    by_order: dict[str, str] = field(default_factory=dict)
 
 
 def choose(samples: RawSamples, options: ClassOptions) -> Labelled:
@@ -101,7 +107,9 @@ def choose(samples: RawSamples, options: ClassOptions) -> Labelled:
     order = sorted(chosen)
     left_out = {label: len(positions) for label, positions in sorted(members.items()) if label not in numbers}
     lacking = tuple(f"{samples.keys[p]}: {samples.damage(p) or 'no label'}" for p in unlabelled)
-    return Labelled(names, tuple(order), tuple(chosen[p] for p in order), left_out, lacking, short)
+    unnamed = not any(class_of_subfolder(label, names) for label in numbers)
+    by_order = {label: names[number] for label, number in numbers.items()} if options.classnames and unnamed else {}
+    return Labelled(names, tuple(order), tuple(chosen[p] for p in order), left_out, lacking, short, by_order)
 
 
 def _taken(samples: RawSamples, positions: Sequence[int], options: ClassOptions) -> Sequence[int]:

@@ -126,6 +126,7 @@ def test_what_lacks_a_class(tmp_path: Path) -> None:
         ({"per_class": 0}, "per class must be at least 1"),
         ({"min_images": 0}, "min images must be at least 1"),
         ({"templates": ("a photo",)}, "template 'a photo' has no {c}"),
+        ({"classnames": ("cat", "dog", "cat")}, "class name 'cat' is listed twice"),
     ],
 )
 def test_numbers_and_templates_are_checked(options: dict[str, object], said: str) -> None:
