@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import index
 
 from tbar_ray.api.sources import Labels, Source, open_samples
 from tbar_ray.data.samples import Samples
@@ -91,9 +92,10 @@ def pairs(
         DataError: if the source has no samples.
     """
     samples, left_out = open_samples(source, labels, captions), _keys(exclude)
-    if count is not None and not isinstance(count, int):
-        raise SpecError(f"pairs: the count must be a whole number, not {count!r}")
-    wanted = len([key for key in samples.keys if key not in left_out]) if count is None else count
+    try:
+        wanted = len([key for key in samples.keys if key not in left_out]) if count is None else index(count)
+    except TypeError:
+        raise SpecError(f"pairs: the count must be a whole number, not {count!r}") from None
     if wanted < 1:
         raise SpecError(f"pairs: the count must be at least 1, not {wanted}")
     return PairsRequest(samples, wanted, left_out, seed)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tbar_ray.errors import SpecError
 from tbar_ray.leaderboard.shipped import NAMES, NOT_COMPARED, SHIPPED, differences, is_below, shipped_board
 from tbar_ray.naming import nearest
+from tbar_ray.redaction import redact
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.load import describe, load_spec
 from tbar_ray.spec.shipped import shipped_specs
@@ -166,7 +167,7 @@ def command_of(spec: CampaignSpec, asked: Asked, method: str, attack: str, seed:
     if spec.data.synthetic is None:
         words += [f"--set {place}" for place in PLACES]
     left = [*NOT_COMPARED, "evaluation.rebound"]
-    words += [f"--set {quote(each)}" for each in asked.overrides if not is_below(each.split("=")[0], left)]
+    words += [f"--set {quote(redact(each))}" for each in asked.overrides if not is_below(each.split("=")[0], left)]
     return " ".join(words)
 
 
