@@ -127,6 +127,8 @@ def test_a_command_repeats_what_was_asked_for() -> None:
     )
     told = command_of(board_spec("scenes"), asked, "tbar", "sig", 0, None)
     assert told.endswith("--seeds 0 --tuned-on a,b --set name=mine --set forget.size=30")
+    secret = Asked("scenes", ("model.pretrained=https://me:secret@host/model.pt",))
+    assert "secret" not in command_of(board_spec("scenes"), secret, "tbar", "sig", 0, None)
 
 
 @pytest.mark.parametrize("data", ["scenes", "photographs"])
