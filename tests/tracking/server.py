@@ -52,7 +52,7 @@ def mlflow_server(database: str, artifacts: Path, port: int) -> Iterator[subproc
         yield server
     finally:
         os.killpg(server.pid, 15)
-        server.wait(30)
+        server.wait(180)
 
 
 def runs_of(uri: str, name: str) -> tuple[list[Run], list[Run]]:
