@@ -192,7 +192,7 @@ def run(
     from tbar_ray.execution.budget import Budget
     from tbar_ray.planning.share import Share
     from tbar_ray.report.expenses import expense_line, lost_line
-    from tbar_ray.report.folder import link_latest, report_folder
+    from tbar_ray.report.folder import PAGE, link_latest, report_folder
     from tbar_ray.report.losses import losses_lines
     from tbar_ray.store.paths import home, tracking_place
 
@@ -228,7 +228,7 @@ def run(
     console.print(f"  cost      {expense_line(result.account)}", soft_wrap=True)
     if (cut := lost_line(result.lost_attempts)) is not None:
         console.print(f"  lost      {cut}", soft_wrap=True)
-    console.print(f"  report    {result.report / 'report.html'}", soft_wrap=True)
+    console.print(f"  report    {result.report / PAGE}", soft_wrap=True)
     console.print(f"  store     {opened.url}", soft_wrap=True)
     for line in where_mlflow_is(uri, campaign, result.experiment_id):
         console.print(line, soft_wrap=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.complete import Column, Part, complete_part
+from tbar_ray.leaderboard.counted import counted, searched_attacks
 from tbar_ray.leaderboard.critical_difference import Comparison, compare
 from tbar_ray.leaderboard.order import Place, Rule, ranks
 from tbar_ray.records.cells import grouped
@@ -46,13 +47,14 @@ class Ranking:
 def rank_methods(cells: Iterable[Cell], rule: Rule) -> Ranking:
     """Rank the methods of one data set and one kind of knowledge.
 
-    Cells of attacks on which hyper-parameters were tuned are left out, and methods that were asked for on less than
-    half of the attacks and seeds. Ranks are of the largest part without a missing cell (`complete_part`). By a rule of
-    whole parts, methods, or attacks with a seed, then go that lack what the rule compares. If more than half of the
-    methods or attacks would go, there are no ranks: being first of a few says little. On each attack, a method's ranks
-    of all seeds are averaged and these are ranked anew: an attack counts once, however many seeds it has.
+    It is of the cells that count (`counted`), without methods that were asked for on less than half of the attacks and
+    seeds. Ranks are of the largest part without a missing cell (`complete_part`). By a rule of whole parts, methods, or
+    attacks with a seed, then go that lack what the rule compares. If more than half of the methods or attacks would go,
+    there are no ranks: being first of a few says little. On each attack, a method's ranks of all seeds are averaged and
+    these are ranked anew: an attack counts once, however many seeds it has.
     """
-    table = _Table(rule, [cell for cell in cells if cell.tuned_on != "attack"])
+    every = list(cells)
+    table = _Table(rule, counted(every, searched_attacks(every)))
     wanted = table.wanted
     measured = complete_part(wanted, table.columns, table.is_missing)
     few, part = 2 * len(measured[0]) < len(wanted), measured

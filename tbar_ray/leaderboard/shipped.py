@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
+from tbar_ray.dotted import leaves
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.spec.load import load_spec
 from tbar_ray.spec.shipped import shipped_specs
@@ -37,7 +37,7 @@ def differences(spec: CampaignSpec) -> list[str]:
     left = [*NOT_COMPARED, *(["evaluation.rebound"] if spec.evaluation.rebound is None else [])]
     left += [f"attacks.{name}" for name in spec.attacks if name not in shipped.attacks]
     left += [f"methods.{name}" for name in spec.methods if name not in shipped.methods]
-    own, wanted = (_flat(each.model_dump(mode="json")) for each in (spec, shipped))
+    own, wanted = (dict(leaves(each.model_dump(mode="json"))) for each in (spec, shipped))
     return sorted(
         field for field in {*own, *wanted} if own.get(field) != wanted.get(field) and not is_below(field, left)
     )
@@ -46,11 +46,3 @@ def differences(spec: CampaignSpec) -> list[str]:
 def is_below(field: str, names: Iterable[str]) -> bool:
     """Whether a dotted field is one of some, or below one."""
     return any(field == name or field.startswith(f"{name}.") for name in names)
-
-
-def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Values by dotted field."""
-    found: dict[str, Any] = {}
-    for name, value in content.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) and value else {f"{before}{name}": value}
-    return found

@@ -11,6 +11,7 @@ from tbar_ray.evaluation.bootstrap import Aggregate, aggregate
 from tbar_ray.leaderboard.aims import Reached, is_removed, is_restored, reached
 from tbar_ray.leaderboard.cell import Cell, Held
 from tbar_ray.leaderboard.comeback import Comeback, comeback
+from tbar_ray.leaderboard.counted import counted, searched_attacks
 from tbar_ray.leaderboard.order import RULES
 from tbar_ray.leaderboard.ranking import Ranking, rank_methods
 from tbar_ray.leaderboard.shipped import SHIPPED
@@ -21,9 +22,7 @@ Metric = Literal["ca", "asr", "pa"]
 
 @dataclass(frozen=True)
 class Summary:
-    """One method. Everything is of its measured cells, without those of attacks that its settings were chosen on.
-
-    Where that is not stated, those of the other methods' are left out.
+    """One method. Everything is of its measured cells, those that count (`counted`).
 
     Attributes:
         method: its name.
@@ -106,7 +105,7 @@ def boards_of(cells: Iterable[Cell]) -> list[Board]:
 
 def _board(data: str, search: str | None, cells: Sequence[Cell]) -> Board:
     rankings = tuple(rank_methods(cells, rule) for rule in RULES)
-    searched = {cell.attack for cell in cells if cell.tuned_on == "attack"}
+    searched = searched_attacks(cells)
     found = [_summary(own, rankings, searched) for own in grouped(cells, lambda cell: (cell.method,)).values()]
     return Board(data, search, tuple(cells), rankings, tuple(sorted(found, key=_order)))
 
@@ -117,10 +116,8 @@ def _order(summary: Summary) -> tuple[float, int, str]:
 
 def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking], searched: Set[str]) -> Summary:
     """A method's summary; `searched` are the attacks that the hyper-parameters of any method were chosen on."""
-    # where nobody says what a method's were chosen on, it may be these
-    own = [cell for cell in cells if cell.tuned_on != "not stated" or cell.attack not in searched]
-    counted = [cell for cell in own if cell.tuned_on != "attack"]
-    known = [cell for cell in counted if cell.is_of_a_method]
+    own = counted(cells, searched)
+    known = [cell for cell in own if cell.is_of_a_method]
     asr = [value for cell in known if (value := cell.value("asr")) is not None]
     timed = [cell for cell in known if cell.seconds is not None]
     alike = [cell for cell in timed if not cell.gpus] or timed
@@ -132,7 +129,7 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking], searched: Set[s
         rank=ranks[0],
         lasting_rank=ranks[1],
         measured=len(known),
-        cells=len(counted),
+        cells=len(own),
         attacks=len({cell.attack for cell in known}),
         removed=sum(map(is_removed, known)),
         restored=sum(map(is_restored, known)),
@@ -142,7 +139,7 @@ def _summary(cells: Sequence[Cell], rankings: Sequence[Ranking], searched: Set[s
         pa=_over_attacks(known, "pa"),
         worst_asr=max(asr, default=None),
         comeback=comeback(known),
-        aims=reached(counted),
+        aims=reached(own),
         held=next((cell.held for cell in cells if cell.held is not None), None),
         seconds=median(seconds) if seconds else None,
     )

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from tbar_ray.errors import DataError
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.lines import FILE, merged, read_cells, text_of
@@ -14,6 +16,9 @@ from tbar_ray.leaderboard.page import leaderboard_html
 from tbar_ray.report.folder import check_writable
 
 PAGE, TABLE = "index.html", "table.md"
+LOCK = ".leaderboard.lock"
+LOCKED = 60.0
+"""Seconds to wait for another process that adds to the same folder; it takes a few."""
 
 
 def known_cells(folder: Path) -> list[Cell]:
@@ -39,20 +44,27 @@ def check_folder(folder: Path) -> None:
 def add_cells(folder: Path, cells: Sequence[Cell]) -> tuple[list[Cell], list[Path]]:
     """Add cells to a folder's lines, and make page and table anew.
 
-    A newer line of a cell replaces the older one. Equal cells give equal bytes, whatever was there before.
+    A newer line of a cell replaces the older one. Equal cells give equal bytes, whatever was there before. Processes
+    that add to one folder do it one after the other, so that none loses another's lines.
 
     Returns:
         All cells, and the files: lines, page, table.
 
     Raises:
-        DataError: if the folder's lines cannot be read, or it cannot be written.
+        DataError: if the folder's lines cannot be read, or it cannot be written, or another process holds it.
     """
-    whole = merged(known_cells(folder), cells)
-    texts = {FILE: text_of(whole), PAGE: leaderboard_html(whole), TABLE: leaderboard_markdown(whole)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            _replace(folder / name, text)
+        with FileLock(folder / LOCK, timeout=LOCKED):
+            whole = merged(known_cells(folder), cells)
+            texts = {FILE: text_of(whole), PAGE: leaderboard_html(whole), TABLE: leaderboard_markdown(whole)}
+            for name, text in texts.items():
+                _replace(folder / name, text)
+    except Timeout:
+        raise DataError(
+            f"{folder}: another process has been writing this leaderboard for {LOCKED:.0f} s; "
+            "end it, then run the same command again"
+        ) from None
     except OSError as error:
         raise DataError(f"cannot write the leaderboard to {folder}: {error.strerror or error}") from None
     return whole, [folder / name for name in texts]

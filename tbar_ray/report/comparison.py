@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tbar_ray.dotted import is_set, leaves
 from tbar_ray.planning.axes import Setting, factors_of
 from tbar_ray.records.cells import names_of, one_per_cell, preference, varying
 from tbar_ray.records.record import TrialRecord
@@ -74,7 +75,7 @@ def compare_campaigns(first: StoredCampaign, second: StoredCampaign) -> Comparis
     """
     pairs, only_first, only_second = _paired(first, second)
     return Comparison(
-        tuple(_between(_flat(_told(first.spec)), _flat(_told(second.spec)))),
+        tuple(_between(_values(first.spec), _values(second.spec))),
         tuple(_between(_code(first), _code(second))),
         tuple(_between(_data(first), _data(second))),
         tuple(pairs),
@@ -145,19 +146,10 @@ def _data(campaign: StoredCampaign) -> dict[str, str]:
     return {name: ", ".join(sorted(values)) for name, values in told.items()}
 
 
-def _told(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if name not in UNTOLD}
-
-
-def _flat(content: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """Values by their paths, without those that are not set."""
-    found: dict[str, str] = {}
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{above}{name}.")
-        elif value is not None and value != []:
-            found[f"{above}{name}"] = str(value)
-    return found
+def _values(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What of a spec is compared and set, by its paths."""
+    told = {name: value for name, value in spec.items() if name not in UNTOLD}
+    return {path: str(value) for path, value in leaves(told) if is_set(value)}
 
 
 def _between(first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[Difference]:

@@ -37,6 +37,7 @@ from tbar_ray.report.figures.rebound_figure import rebound_figure
 from tbar_ray.report.figures.tradeoff import tradeoff_figure
 from tbar_ray.report.figures.transfer import transfer_figure
 from tbar_ray.report.figures.visibility import visibility_figure
+from tbar_ray.report.folder import PAGE
 from tbar_ray.report.html import report_html
 from tbar_ray.report.markdown import FIGURES, NO_EFFECT, composed, sections
 from tbar_ray.report.parameters import Parameters, effective_parameters, filled
@@ -85,7 +86,7 @@ def write_report(
         "results.json": f"[\n{trials}\n]\n".encode(),
         **files_of(tables),
         "report.md": composed(spec, records, parts, list(pictures)).encode(),
-        "report.html": report_html(spec, records, store, parts, pictures, tables, parameters, pages, sheets).encode(),
+        PAGE: report_html(spec, records, store, parts, pictures, tables, parameters, pages, sheets).encode(),
         **pictures,
     }
     try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from tbar_ray.dotted import is_set, leaves
 from tbar_ray.planning.planner import HOW_IT_RUNS, PlannedTrial
 from tbar_ray.records.cells import OF_ATTACK
 from tbar_ray.records.record import TrialRecord
@@ -60,21 +61,15 @@ def flat(content: Mapping[str, Any]) -> Parameters:
     Signs that MLflow does not allow in a path become `_`, and of paths that are equal then the later ones have more.
     """
     found: Parameters = {}
-    for path, text in _leaves(content):
+    for path, value in leaves(content):
+        if not is_set(value):
+            continue
         name = re.sub(r"[^\w.\- :/]", "_", path)
         while name in found:
             name += "_"
-        found[name] = text[:LONGEST]
+        found[name] = _text(value)[:LONGEST]
     return found
 
 
-def _leaves(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in content.items():
-        path = f"{above}{name}"
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{path}.")
-        elif isinstance(value, list | tuple):
-            if value:
-                yield path, json.dumps(value, ensure_ascii=False)
-        elif value is not None:
-            yield path, str(value)
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else str(value)

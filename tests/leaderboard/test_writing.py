@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tbar_ray.errors import DataError
+from tbar_ray.leaderboard import writing
 from tbar_ray.leaderboard.cell import Cell
+from tbar_ray.leaderboard.lines import FILE, text_of
 from tbar_ray.leaderboard.markdown import END, START, short_table
 from tbar_ray.leaderboard.summary import boards_of
-from tbar_ray.leaderboard.writing import add_cells, fill_in, known_cells
+from tbar_ray.leaderboard.writing import LOCK, add_cells, fill_in, known_cells
 from tests.leaderboard.cells import board, cell, missing
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}
 
 
 def test_built_twice_or_in_parts_the_bytes_are_the_same(tmp_path: Path) -> None:
@@ -35,6 +39,26 @@ def test_a_newer_line_replaces_the_older_one(tmp_path: Path) -> None:
     add_cells(tmp_path, [cell(asr=0.5)])
     known, _ = add_cells(tmp_path, [cell(asr=0.1, ended=2.0)])
     assert known == known_cells(tmp_path) == [cell(asr=0.1, ended=2.0)]
+
+
+def test_processes_that_add_to_one_folder_wait_for_each_other_and_lose_no_line(tmp_path: Path) -> None:
+    first, second = cell(attack="badnets"), cell(attack="sig")
+    adding = threading.Thread(target=add_cells, args=(tmp_path, [second]))
+    with FileLock(tmp_path / LOCK):
+        adding.start()
+        adding.join(0.3)
+        assert adding.is_alive()
+        (tmp_path / FILE).write_text(text_of([first]), encoding="utf-8")
+    adding.join(30)
+    assert known_cells(tmp_path) == [first, second]
+
+
+def test_a_folder_that_another_process_does_not_leave_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "LOCKED", 0.01)
+    with FileLock(tmp_path / LOCK), pytest.raises(DataError, match="another process has been writing"):
+        add_cells(tmp_path, [cell()])
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
