@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from tbar_ray.cli.campaign import Overrides, open_campaign
 from tbar_ray.cli.completion import method_names
-from tbar_ray.cli.console import make_console, table_console
-from tbar_ray.cli.options import StoreUrl, local_folder, local_path
+from tbar_ray.cli.console import table_console
+from tbar_ray.cli.leaderboard_options import (
+    Data,
+    Out,
+    data_named,
+    folder_of,
+    mapping_of,
+    numbers_of,
+    require_places,
+    stated_attacks,
+    tuning_of,
+    words_of,
+)
+from tbar_ray.cli.leaderboard_view import LINES, board_table, harvested, write_board
+from tbar_ray.cli.options import StoreUrl, local_path
 from tbar_ray.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tbar_ray.leaderboard.boards import Asked
     from tbar_ray.leaderboard.cell import Cell
-    from tbar_ray.leaderboard.tuning import Tuning
-    from tbar_ray.spec.campaign import CampaignSpec
-    from tbar_ray.store.store import Store
 
 app = typer.Typer(
     help="Compare unlearning methods over many attacks and seeds: lines, ranking, page.", no_args_is_help=True
 )
-
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        parser=local_folder,
-        metavar="FOLDER",
-        help="with cells.jsonl, the page index.html and table.md; default leaderboard, in $TBAR_HOME or mlruns",
-    ),
-]
-Data = Annotated[str, typer.Option(metavar="NAME", help="scenes, photographs, or the file of another campaign")]
-LINES = 12
-"""Methods with missing cells that are listed."""
 
 
 @app.command()
@@ -82,7 +76,7 @@ def build(
     from tbar_ray.leaderboard.harvest import lacking
     from tbar_ray.leaderboard.writing import fill_in, known_cells
 
-    folder = _folder(out)
+    folder = folder_of(out)
     if not specs and (
         idle := [
             name for name, given in (("--complete", complete), ("--tuned-by", tuned_by), ("--set", override)) if given
@@ -92,8 +86,8 @@ def build(
     found: list[Cell] = []
     for path in specs or []:
         campaign, opened = open_campaign(path, override, store)
-        asked = Asked(_called(path), tuple(override))
-        cells = _harvest(checked(campaign, path), opened, _tuning(tuned_by, campaign), asked)
+        asked = Asked(data_named(path), tuple(override))
+        cells = harvested(checked(campaign, path), opened, tuning_of(tuned_by, campaign), asked)
         missing = [cell for cell in cells if not cell.is_measured]
         if len(missing) == len(cells):
             raise SpecError(f"store {opened.url} has none of the {len(cells)} cells of {path}; run it first")
@@ -105,7 +99,7 @@ def build(
         found += cells
     if not found and not known_cells(folder):
         raise SpecError(f"{folder} has no lines yet; give a campaign: tbar leaderboard build jobs/leaderboard.yaml")
-    _write(folder, found)
+    write_board(folder, found)
     if fill is not None:
         fill_in(fill, known_cells(folder))
         table_console().print(str(fill), soft_wrap=True, highlight=False)
@@ -161,18 +155,18 @@ def run(
     from tbar_ray.store.paths import default_store, home, tracking_place
     from tbar_ray.store.store import Store
 
-    row = Row(method, name or method, _mapping(parameters), _numbers(alpha, "--alpha"))
-    chosen = _numbers(seeds, "--seeds", whole=True)
+    row = Row(method, name or method, mapping_of(parameters), numbers_of(alpha, "--alpha"))
+    chosen = numbers_of(seeds, "--seeds", whole=True)
     whole = board_spec(data, override)
-    _require_places(data, whole)
-    named = _words(attacks, "--attacks")
+    require_places(data, whole)
+    named = words_of(attacks, "--attacks")
     part = narrowed(whole, row, named, None if chosen is None else [int(seed) for seed in chosen], search)
-    asked = Asked(data, tuple(override), _stated(tuned_on, whole))
+    asked = Asked(data, tuple(override), stated_attacks(tuned_on, whole))
     opened, console = Store(store or default_store()), table_console()
-    check_folder(_folder(out))
+    check_folder(folder_of(out))
     report = report_folder(home(), part)
     ended = launch(part, opened, tracking_place(tracking_uri), report, address, console)
-    _write(_folder(out), _harvest(part, opened, _tuning(None, part), asked))
+    write_board(folder_of(out), harvested(part, opened, tuning_of(None, part), asked))
     if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if ended.failed:
@@ -194,7 +188,7 @@ def show(
     from tbar_ray.leaderboard.writing import known_cells
     from tbar_ray.naming import nearest
 
-    folder = _folder(out)
+    folder = folder_of(out)
     cells = known_cells(folder)
     if not cells:
         raise SpecError(f"{folder} has no lines; give the folder with --out, or make one with `tbar leaderboard build`")
@@ -204,132 +198,6 @@ def show(
     console = table_console()
     for board in boards_of(cells):
         if data in (None, board.data) and board.measured:
-            console.print(_table(board))
+            console.print(board_table(board))
             console.print(coverage(board), soft_wrap=True)
             console.print(ranked(board.rankings[0]), soft_wrap=True)
-
-
-def _folder(out: Path | None) -> Path:
-    """The folder of the leaderboard; by default one of the user's own, so that no published line is replaced."""
-    from tbar_ray.store.paths import home
-
-    return out or home() / "leaderboard"
-
-
-def _table(board: Any) -> Table:
-    from tbar_ray.leaderboard.rows import SUMMARY_HEADS, summary_rows
-
-    table = Table(title=board.title)
-    for head in SUMMARY_HEADS:
-        table.add_column(head.text, justify="left" if head.text in ("method", "defender holds") else "right")
-    for row in summary_rows(board):
-        table.add_row(*(Text(cell.text) for cell in row.cells))
-    return table
-
-
-def _harvest(spec: CampaignSpec, store: Store, tuning: Tuning, asked: Asked) -> list[Cell]:
-    from tbar_ray.leaderboard.harvest import Harvest
-
-    with make_console(stderr=True).status("reading the store") as status:
-        return Harvest(spec, store, tuning, asked).cells(
-            lambda number: status.update(f"reading the store: {number} cells")
-        )
-
-
-def _write(out: Path, cells: list[Cell]) -> None:
-    """Write the folder; print the files, and of the given cells how many are measured and which are not."""
-    from tbar_ray.leaderboard.harvest import lacking
-    from tbar_ray.leaderboard.writing import add_cells
-
-    _, files = add_cells(out, cells)
-    console = table_console()
-    for file in files:
-        console.print(str(file), soft_wrap=True, highlight=False)
-    if not cells:
-        return
-    console.print(f"{sum(cell.is_measured for cell in cells):,} of {len(cells):,} cells are measured")
-    missing = lacking(cells)
-    for line in missing[:LINES]:
-        console.print(f"  missing  {line}", soft_wrap=True, highlight=False)
-    if len(missing) > LINES:
-        console.print(f"  missing  and of {len(missing) - LINES} more methods; the page lists all")
-
-
-def _tuning(path: Path | None, spec: CampaignSpec) -> Tuning:
-    """The search of hyper-parameters in a file; None for that of the campaign's data set, or of drawn scenes."""
-    from tbar_ray.leaderboard.boards import data_of
-    from tbar_ray.leaderboard.tuning import SEARCHES, Tuning
-    from tbar_ray.spec.load import load_spec
-    from tbar_ray.spec.shipped import shipped_specs
-
-    return Tuning.of(load_spec(path or shipped_specs()[SEARCHES.get(data_of(spec), SEARCHES["scenes"])]))
-
-
-def _called(path: Path) -> str:
-    """What commands call the data set of a campaign's file: its name if it is shipped, else the file."""
-    from tbar_ray.leaderboard.shipped import SHIPPED
-    from tbar_ray.spec.shipped import shipped_specs
-
-    shipped = shipped_specs()
-    same = (data for data, name in SHIPPED.items() if path.resolve() == shipped[name].resolve())
-    return next(same, str(path))
-
-
-def _stated(text: str | None, spec: CampaignSpec) -> frozenset[str] | None:
-    """Attacks that a row's parameters were chosen on; None where nothing is said."""
-    from tbar_ray.leaderboard.boards import known_attacks
-
-    if text is None:
-        return None
-    names = [] if text == "none" else _words(text, "--tuned-on") or []
-    known_attacks(names, spec, "--tuned-on")
-    return frozenset(names)
-
-
-def _require_places(data: str, spec: CampaignSpec) -> None:
-    """Refuse a shipped data set that is somewhere on this machine, and nobody said where."""
-    from tbar_ray.errors import SpecError
-    from tbar_ray.leaderboard.boards import PLACES, board_spec
-    from tbar_ray.leaderboard.shipped import SHIPPED
-
-    if data not in SHIPPED or spec.data.synthetic is not None:
-        return
-    shipped = board_spec(data).data
-    lacking = [place for place, field in zip(PLACES, ("train", "evaluation"), strict=True)
-               if getattr(spec.data, field) == getattr(shipped, field)]  # fmt: skip
-    if lacking:
-        raise SpecError(
-            f"--data {data}: say where its images are: {' '.join(f'--set {place}' for place in lacking)} "
-            "(docs/datasets.md says how to make them)"
-        )
-
-
-def _mapping(text: str | None) -> dict[str, Any] | None:
-    from tbar_ray.errors import SpecError
-    from tbar_ray.spec.yaml_reader import read_value
-
-    if text is None:
-        return None
-    found = read_value(text, "--parameters")
-    if not isinstance(found, dict):
-        raise SpecError(f"--parameters {text}: give a mapping, as '{{steps: 20, learning_rate: 1.0e-4}}'")
-    return found
-
-
-def _words(text: str | None, option: str) -> list[str] | None:
-    from tbar_ray.errors import SpecError
-
-    if text is None:
-        return None
-    if not (found := [word for part in text.split(",") if (word := part.strip())]):
-        raise SpecError(f"{option} {text!r}: names none; give some with commas between them, or leave the option out")
-    return found
-
-
-def _numbers(text: str | None, option: str, *, whole: bool = False) -> list[float] | None:
-    from tbar_ray.errors import SpecError
-
-    try:
-        return None if text is None else [int(word) if whole else float(word) for word in _words(text, option) or []]
-    except ValueError:
-        raise SpecError(f"{option} {text}: give numbers with commas between them, as 0,1,2") from None

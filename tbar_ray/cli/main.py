@@ -15,6 +15,8 @@ from tbar_ray.cli.calibrate import calibrate
 from tbar_ray.cli.campaign_diff import diff
 from tbar_ray.cli.campaign_export import export
 from tbar_ray.cli.campaign_profile import profile
+from tbar_ray.cli.campaign_report import report
+from tbar_ray.cli.campaign_status import status
 from tbar_ray.cli.campaign_watch import watch
 from tbar_ray.cli.console import make_console, replace_what_cannot_be_shown
 from tbar_ray.cli.doctor import doctor
@@ -44,6 +46,8 @@ app.add_typer(method.app, name="method")
 inversion.app.command()(calibrate)
 app.add_typer(inversion.app, name="inversion")
 app.add_typer(model.app, name="model")
+campaign.app.command()(status)
+campaign.app.command()(report)
 campaign.app.command()(profile)
 campaign.app.command()(export)
 campaign.app.command()(diff)
