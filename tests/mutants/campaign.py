@@ -549,9 +549,21 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/leaderboard/ranking.py",
-        '_Table(rule, [cell for cell in cells if cell.tuned_on != "attack"])',
-        "_Table(rule, list(cells))",
+        "    table = _Table(rule, counted(every, searched_attacks(every)))\n",
+        "    table = _Table(rule, every)\n",
         "tests/leaderboard/test_ranking.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/counted.py",
+        'not (cell.tuned_on == "not stated" and cell.attack in suspected)',
+        "True",
+        "tests/leaderboard/test_counted.py",
+    ),
+    Mutant(
+        "tbar_ray/leaderboard/writing.py",
+        "        with FileLock(folder / LOCK, timeout=LOCKED):\n",
+        "        if True:\n",
+        "tests/leaderboard/test_writing.py",
     ),
     Mutant(
         "tbar_ray/leaderboard/ranking.py",
