@@ -10,7 +10,7 @@ from math import log10
 from tbar_ray.records.cells import reference
 from tbar_ray.records.names import run_name
 from tbar_ray.records.record import TrialRecord
-from tbar_ray.report.figures.style import ATTACKS, RARE, RARE_TICKS
+from tbar_ray.report.figures.style import RARE, RARE_TICKS, attack_look
 from tbar_ray.report.result_cells import key_of
 from tbar_ray.report.text import share
 
@@ -23,13 +23,30 @@ LEAST_CA = 0.1
 """CA that the map spans at least."""
 
 
+SHAPES = {
+    "o": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
+    "s": "M-4.5-4.5h9v9h-9z",
+    "^": "M0-5.5l5.5 9.5h-11z",
+    "D": "M0-6l6 6-6 6-6-6z",
+}
+"""The figures' markers as paths of SVG around the origin."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """An attack's mark, as in the figures: its colour, and its shape as a path around the origin."""
+
+    colour: str
+    shape: str
+
+
 @dataclass(frozen=True)
 class Point:
     """A trial on the map, in the units of its view box."""
 
     x: float
     y: float
-    colour: str
+    look: Look
     hollow: bool
     key: str
     hint: str
@@ -50,8 +67,8 @@ class Map:
     points: tuple[Point, ...]
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
-    keys: tuple[tuple[str, str], ...]
-    """Attacks and their colours."""
+    keys: tuple[tuple[str, Look], ...]
+    """Attacks and their marks."""
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -67,7 +84,8 @@ def result_map(records: Sequence[TrialRecord]) -> Map | None:
     shown = [r for r in records if r.value("asr") is not None and r.value("ca") is not None]
     if not shown:
         return None
-    attacks = sorted({r.attack for r in shown})
+    attacks = [r.attack for r in records]  # as in the figures, those without scores too
+    looks = {name: _look(name, attacks) for name in sorted({r.attack for r in shown})}
     cas = [value for r in shown if (value := r.value("ca")) is not None]
     infected = reference(shown, "infected", "ca")
     high = min(1.0, max([*cas, *([] if infected is None else [infected])]) + 0.005)
@@ -81,7 +99,7 @@ def result_map(records: Sequence[TrialRecord]) -> Map | None:
         Point(
             _beside(across(r.value("asr") or 0.0), up(r.value("ca") or 0.0), taken),
             up(r.value("ca") or 0.0),
-            ATTACKS[attacks.index(r.attack) % len(ATTACKS)],
+            looks[r.attack],
             r.status != "done",
             key_of(r),
             f"{run_name(r)} — test split: ASR {share(r.value('asr'))}, CA {share(r.value('ca'))} ({r.status})",
@@ -93,8 +111,13 @@ def result_map(records: Sequence[TrialRecord]) -> Map | None:
         tuple(points),
         tuple(Tick(across(value), f"{value * 100:g}%") for value in RARE_TICKS),
         tuple(Tick(up(value), f"{value * 100:.4g}%") for value in steps),
-        tuple((name, ATTACKS[place % len(ATTACKS)]) for place, name in enumerate(attacks)),
+        tuple(looks.items()),
     )
+
+
+def _look(attack: str, attacks: Sequence[str]) -> Look:
+    look = attack_look(attack, attacks)
+    return Look(look["color"], SHAPES[look["marker"]])
 
 
 def across(asr: float) -> float:

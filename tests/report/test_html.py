@@ -80,7 +80,7 @@ def test_every_trial_has_a_row_to_sort_and_a_point_to_hover_over(store: Store) -
     assert "The best trials bring the ASR of 2 attacks" in page
     for made in grid():
         assert f'id="{key_of(made)}"' in page
-        assert f'<a href="#{key_of(made)}"><circle' in page
+        assert f'<a href="#{key_of(made)}"><path' in page
     assert 'data-value="300"' in page
     assert "95% interval" in page
     assert page.count('<table class="sortable') >= 2

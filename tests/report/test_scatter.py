@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tbar_ray.report.figures.style import attack_look
 from tbar_ray.report.scatter import HEIGHT, LEFT, RIGHT, STRIP, WIDTH, across, result_map
 from tests.records.records import failed, record, scores
 
@@ -27,6 +28,18 @@ def test_equal_results_do_not_hide_one_another() -> None:
     assert places[0] - places[1] > 6
     assert places[-1] > LEFT
     assert len({point.y for point in found.points}) == 1
+
+
+def test_attacks_beyond_the_palette_have_another_shape_and_each_has_the_mark_that_figures_give_it() -> None:
+    names = [f"attack-{number:02}" for number in range(23)]
+    found = result_map([*(record(name, removed=scores(0.8, 0.1, 0.5)) for name in names), failed("attack-00a")])
+    assert found is not None
+    assert [name for name, _ in found.keys] == names
+    assert [point.look for point in found.points] == [look for _, look in found.keys]
+    assert len({look for _, look in found.keys}) == 23
+    assert [look.colour for _, look in found.keys] == [
+        attack_look(name, [*names, "attack-00a"])["color"] for name in names
+    ]
 
 
 def test_small_values_have_room_of_their_own() -> None:
