@@ -28,20 +28,27 @@ class Aim:
         name: a few words.
         text: what it asks.
         reached: whether a cell reaches it; None where that was not measured. A method that gave no model reaches none.
+        missed: whether a cell that does not reach it is shown to miss it, beyond the 95 % interval over images; None
+            where that is not known. None of aims that are not asked so.
     """
 
     name: str
     text: str
     reached: Callable[[Cell], bool | None]
+    missed: Callable[[Cell], bool | None] | None = None
 
 
 @dataclass(frozen=True)
 class Reached:
-    """How many cells of a method reach an aim: `count` of the `known`; of `unknown` it was not measured."""
+    """How many cells of a method reach an aim: `count` of the `known`; of `unknown` it was not measured.
+
+    `missed` are those of the others that are shown to miss it; None where that is not known of all of them.
+    """
 
     count: int
     known: int
     unknown: int
+    missed: int | None = None
 
 
 def is_removed(cell: Cell) -> bool:
@@ -57,11 +64,19 @@ def is_restored(cell: Cell) -> bool:
 def reached(cells: Iterable[Cell]) -> dict[str, Reached]:
     """How many of a method's cells reach each aim, by its name."""
     own = [cell for cell in cells if cell.is_of_a_method]
-    return {aim.name: _count([aim.reached(cell) for cell in own]) for aim in AIMS}
+    return {aim.name: _count(aim, own) for aim in AIMS}
 
 
-def _count(found: Sequence[bool | None]) -> Reached:
-    return Reached(found.count(True), len(found) - found.count(None), found.count(None))
+def _count(aim: Aim, cells: Sequence[Cell]) -> Reached:
+    found = [aim.reached(cell) for cell in cells]
+    others = [cell for cell, reached in zip(cells, found, strict=True) if reached is False]
+    missed = [None if aim.missed is None else aim.missed(cell) for cell in others]
+    return Reached(
+        found.count(True),
+        len(found) - found.count(None),
+        found.count(None),
+        None if None in missed else missed.count(True),
+    )
 
 
 def _is_gone(cell: Cell) -> bool | None:
@@ -71,6 +86,14 @@ def _is_gone(cell: Cell) -> bool | None:
 
 def _keeps_ca(cell: Cell) -> bool | None:
     return _without_scores(cell) if cell.ca_lost is None else cell.ca_lost <= 1 - KEPT_CA + ROUNDING
+
+
+def _surely_loses_ca(cell: Cell) -> bool | None:
+    """Whether more than a hundredth of CA is lost beyond the interval of the paired answers."""
+    before = None if cell.infected is None else cell.infected.ca.value
+    if cell.ca_loss is None or before is None:
+        return True if cell.gave_no_model else None
+    return cell.ca_loss.low > (1 - KEPT_CA) * before
 
 
 def _answers(cell: Cell) -> bool | None:
@@ -100,7 +123,7 @@ def _without_scores(cell: Cell) -> bool | None:
 
 AIMS: Sequence[Aim] = (
     Aim(f"ASR ≤ {REMOVED:.0%}", "as cleaned", _is_gone),
-    Aim(f"CA kept ≥ {KEPT_CA:.0%}", "of the infected model's CA", _keeps_ca),
+    Aim(f"CA kept ≥ {KEPT_CA:.0%}", "of the infected model's CA", _keeps_ca, _surely_loses_ca),
     Aim(f"PA within {RESTORED_PA * 100:.0f} points", "of the clean model's, or above", _answers),
     Aim(
         f"A_post ≤ {LASTING:.0%}",

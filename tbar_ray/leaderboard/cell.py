@@ -29,6 +29,19 @@ class ModelScores(Part):
     pa: RateRecord
 
 
+class CaLoss(Part):
+    """What removal has cost of CA, on the same test images: infected minus cleaned model, in shares of the images.
+
+    Attributes:
+        value: the difference; negative where the cleaned model is better.
+        low, high: its 95 % interval, of paired answers (`evaluation.paired.newcombe_interval`).
+    """
+
+    value: float
+    low: float
+    high: float
+
+
 class After(Part):
     """What clean fine-tuning of the cleaned model brings back (`evaluation.rebound`).
 
@@ -71,6 +84,7 @@ class Cell(Part):
         data: the data set.
         search: the search that found the trigger; None where the defender was told it.
         clean, infected, cleaned: scores of the model before the attack, after it, and after removal.
+        ca_loss: of CA between these two, on the same images; None where the answers to each image are not known.
         seconds, samples: what unlearning took, and images that went through the model meanwhile.
         gpus: share of a GPU that unlearning had; None where it had none.
         alpha: as selected on validation.
@@ -93,6 +107,7 @@ class Cell(Part):
     clean: ModelScores | None = None
     infected: ModelScores | None = None
     cleaned: ModelScores | None = None
+    ca_loss: CaLoss | None = None
     after: After | None = None
     held: Held | None = None
     seconds: float | None = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from tbar_ray.errors import StoreError
 from tbar_ray.leaderboard.boards import Asked, command_of, data_of
-from tbar_ray.leaderboard.cell import After, Cell, Held, ModelScores, Status, TunedOn
+from tbar_ray.leaderboard.cell import After, CaLoss, Cell, Held, ModelScores, Status, TunedOn
 from tbar_ray.leaderboard.tuning import Tuning
 from tbar_ray.planning.methods import build_method
 from tbar_ray.planning.planner import PlannedTrial, Planner
@@ -24,6 +24,7 @@ from tbar_ray.records.scores import RateRecord, ScoresRecord
 from tbar_ray.records.upkeep import Upkeep
 from tbar_ray.records.writing import UNREADABLE, RecordWriter
 from tbar_ray.redaction import redact_all
+from tbar_ray.report.predictions import compared, read_predictions
 from tbar_ray.spec.campaign import CampaignSpec
 from tbar_ray.store.store import Store
 
@@ -90,6 +91,7 @@ class Harvest:
         path, unlearn = planned.graph.path.artifact, planned.graph.path.unlearn.artifact
         more = {
             "held": _held(spec, record),
+            "ca_loss": self._ca_loss(planned) if record.status == "done" else None,
             "code": self._fact(path, "code") or self._launch_code(record),
             "gpus": self._fact(unlearn, "gpus") or None,
         }
@@ -118,6 +120,15 @@ class Harvest:
         """What the store says of an artifact; None where it does not."""
         with suppress(StoreError, *UNREADABLE):
             return self._store.facts(artifact).get(name)
+        return None
+
+    def _ca_loss(self, planned: PlannedTrial) -> CaLoss | None:
+        """What removal has cost of CA on the same images; None where the store does not have the answers to each."""
+        graph = planned.graph
+        with suppress(StoreError, *UNREADABLE):
+            answers = [read_predictions(stage.artifact, self._store) for stage in (graph.infected, graph.path)]
+            if (found := compared(*answers).get("ca")) is not None:
+                return CaLoss(value=found.difference, low=found.low, high=found.high)
         return None
 
     def _tuned_on(self, method: str, attack: str) -> TunedOn:

@@ -157,13 +157,18 @@ def _part(count: int, of: int, more: str = "") -> Shown:
 
 
 def _reached(found: Reached) -> Shown:
-    """How many reach it; where something was not measured, how many at least and at most."""
+    """How many reach it; where something was not measured, how many at least and at most.
+
+    Where that is known of all others, also how many of them miss it beyond the interval over images.
+    """
     every = found.known + found.unknown
     if not every:
         return Shown("–", kind="missing")
+    others = found.known - found.count
+    shown = f", {found.missed} clearly not" if others and found.missed is not None else ""
     if not found.unknown:
-        return _part(found.count, every)
-    return Shown(f"{found.count}–{found.count + found.unknown} of {every}", found.count / every)
+        return _part(found.count, every, shown)
+    return Shown(f"{found.count}–{found.count + found.unknown} of {every}{shown}", found.count / every)
 
 
 def _comeback(method: str, found: Comeback) -> Iterator[Shown]:

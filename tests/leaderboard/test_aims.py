@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tbar_ray.leaderboard.aims import AIMS, Reached, is_removed, is_restored, reached
-from tbar_ray.leaderboard.cell import Cell
+from tbar_ray.leaderboard.cell import CaLoss, Cell
 from tests.leaderboard.cells import BEFORE, cell, missing
 from tests.records.records import rate
 
@@ -61,5 +61,26 @@ def test_cells_are_counted_by_what_is_known_of_them() -> None:
         cell(status="failed", cleaned=None), missing(), cell(status="not taken", cleaned=None),
     ]  # fmt: skip
     assert list(reached(cells).values()) == [
-        Reached(3, 4, 0), Reached(3, 4, 0), Reached(2, 4, 0), Reached(1, 2, 2), Reached(1, 3, 1),
+        Reached(3, 4, 0), Reached(3, 4, 0, 1), Reached(2, 4, 0), Reached(1, 2, 2), Reached(1, 3, 1),
     ]  # fmt: skip
+
+
+def losing(value: float, low: float) -> Cell:
+    return cell(ca=1 - value, ca_loss=CaLoss(value=value, low=low, high=2 * value))
+
+
+@pytest.mark.parametrize(
+    ("cells", "missed"),
+    [
+        ([cell()], 0),
+        ([losing(0.02, 0.005), losing(0.02, 0.015)], 1),
+        ([losing(0.02, 0.01)], 0),
+        ([losing(0.02, 0.015), cell(ca=0.98)], None),
+        ([losing(0.02, 0.015), cell(status="infeasible", cleaned=None)], 2),
+        ([losing(0.005, 0.002), cell(ca=0.995)], 0),
+    ],
+)
+def test_ca_is_clearly_lost_where_the_whole_interval_of_what_is_lost_lies_beyond_the_aim(
+    cells: list[Cell], missed: int | None
+) -> None:
+    assert reached(cells)["CA kept ≥ 99%"].missed == missed

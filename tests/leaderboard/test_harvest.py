@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tbar_ray.evaluation.paired import newcombe_interval
 from tbar_ray.leaderboard.boards import Asked
 from tbar_ray.leaderboard.cell import Cell
 from tbar_ray.leaderboard.harvest import Harvest, lacking
@@ -17,6 +19,7 @@ from tbar_ray.records.measures import Cost
 from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.writing import RecordWriter
 from tbar_ray.spec.attack import PlantingSpec
+from tbar_ray.stages.evaluate import PREDICTIONS
 from tbar_ray.stages.node import Stage
 from tbar_ray.store.store import Store
 from tests.leaderboard.cells import missing
@@ -75,6 +78,28 @@ def test_cells_are_found_by_what_they_compute_and_missing_ones_have_lines(store:
     assert (first.held.images, first.held.knows) == (20, ("trigger", "target"))
     assert (first.data, first.seconds, first.samples, first.code) == ("demo", 1.5, 60, None)
     assert first.command == "tbar leaderboard run --data demo --method tbar --attacks badnets --seeds 0"
+
+
+def answered(store: Store, stage: Stage, clean: list[int]) -> None:
+    """Put a stage's answers to four clean images of classes 0 and 1 into the store."""
+    folder = store.scratch()
+    answers = {"labels": np.array([0, 0, 1, 1]), "clean": np.array(clean), "triggered": np.zeros(4, int)}
+    np.savez(folder / PREDICTIONS, **answers, target=np.array(0))
+    store.commit(stage.artifact, folder, {"kind": stage.kind, "seconds": 1.0, "work": 1})
+
+
+def test_what_removal_costs_of_ca_is_told_with_its_paired_interval_where_every_answer_is_known(store: Store) -> None:
+    known, unknown = trial("badnets", 0), trial("badnets", 1)
+    answered(store, known.graph.infected, [0, 0, 1, 1])
+    answered(store, known.graph.path, [0, 0, 0, 1])
+    put(store, *known.graph.outputs, *unknown.graph.outputs)
+    found = cells(store)
+    loss = found["badnets", 0].ca_loss
+    assert loss is not None
+    assert loss.value == 0.25
+    assert (loss.low, loss.high) == newcombe_interval(3, 1, 0, 0)
+    assert found["badnets", 1].ca_loss is None
+    assert found["blended", 0].ca_loss is None
 
 
 def test_the_attack_that_hyper_parameters_were_chosen_on_is_marked(store: Store) -> None:

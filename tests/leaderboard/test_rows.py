@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tbar_ray.leaderboard.cell import Held
+from tbar_ray.leaderboard.cell import CaLoss, Held
 from tbar_ray.leaderboard.rows import (
     AIM_HEADS,
     CELL_HEADS,
@@ -90,6 +90,14 @@ def test_what_was_not_measured_is_told_beside_the_cells_that_reach_an_aim() -> N
     assert [shown.text for shown in unknown.cells][-2:] == ["0–1 of 1", "0–1 of 1"]
     (none,) = aim_rows(boards_of([missing()])[0])
     assert [shown.text for shown in none.cells][1:] == ["–"] * 5
+
+
+def test_of_cells_that_miss_ca_it_is_said_how_many_do_beyond_noise() -> None:
+    cells = [cell(seed=0), cell(seed=1, ca=0.98, ca_loss=CaLoss(value=0.02, low=0.015, high=0.03))]
+    (row,) = aim_rows(boards_of(cells)[0])
+    assert [shown.text for shown in row.cells][:3] == ["tbar", "2 of 2", "1 of 2, 1 clearly not"]
+    (row,) = aim_rows(boards_of([cell(seed=0), cell(seed=1, ca=0.98)])[0])
+    assert row.cells[2].text == "1 of 2"
 
 
 def test_a_method_shows_both_its_ranks() -> None:

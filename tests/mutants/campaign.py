@@ -554,6 +554,12 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/leaderboard/test_ranking.py",
     ),
     Mutant(
+        "tbar_ray/leaderboard/aims.py",
+        "    return cell.ca_loss.low > (1 - KEPT_CA) * before\n",
+        "    return cell.ca_loss.value > (1 - KEPT_CA) * before\n",
+        "tests/leaderboard/test_aims.py",
+    ),
+    Mutant(
         "tbar_ray/leaderboard/counted.py",
         'not (cell.tuned_on == "not stated" and cell.attack in suspected)',
         "True",
