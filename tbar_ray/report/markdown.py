@@ -41,7 +41,7 @@ FIGURES: Mapping[str, str] = {
     "tradeoff.png": "CA against ASR",
     "ablation.png": "test ASR and CA against each axis that varies",
     "transfer.png": "trigger vectors of one model applied to another",
-    "rebound.png": "ASR and CA along clean fine-tuning after removal",
+    "rebound.png": "what clean fine-tuning brings back after removal",
     "disentanglement.png": "the weight disentanglement error ξ",
     "growth.png": "CA kept against the samples seen in pretraining",
     "growth_geometry.png": "ξ and the trigger's geometry against the samples seen in pretraining",

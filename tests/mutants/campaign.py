@@ -560,6 +560,18 @@ CAMPAIGN: tuple[Mutant, ...] = (
         "tests/leaderboard/test_aims.py",
     ),
     Mutant(
+        "tbar_ray/report/figures/comeback_figure.py",
+        "    return RETURNS if _highest(model) > ELIGIBLE else STAYS\n",
+        "    return STAYS\n",
+        "tests/report/figures/test_comeback_figure.py",
+    ),
+    Mutant(
+        "tbar_ray/report/scatter.py",
+        '    return Look(look["color"], SHAPES[look["marker"]])\n',
+        '    return Look(look["color"], SHAPES["o"])\n',
+        "tests/report/test_scatter.py",
+    ),
+    Mutant(
         "tbar_ray/leaderboard/counted.py",
         'not (cell.tuned_on == "not stated" and cell.attack in suspected)',
         "True",

@@ -12,6 +12,7 @@ from tbar_ray.records.record import TrialRecord
 from tbar_ray.records.scores import ScoresRecord
 from tbar_ray.report.columns import columns_of
 from tbar_ray.report.figures import style
+from tbar_ray.report.figures.comeback_figure import comeback_figure
 from tbar_ray.report.rebound_rows import Followed, followed_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ BESIDE = 4
 """Attacks side by side, at most."""
 LINEAR = 10
 """Steps up to which the axis is linear; logarithmic from there."""
+MOST = 14
+"""Models of one attack that are drawn as lines; of more, only where each begins and how high it gets."""
 REPEATED = ("attack", "seed")
 """Axes that give a line no look of its own: attacks have panels, seeds are repetitions."""
 Look = dict[str, Any]
@@ -34,13 +37,17 @@ Look = dict[str, Any]
 def rebound_figure(records: Sequence[TrialRecord]) -> Figure:
     """Draw a column of two panels for each attack, ASR over CA, and a line for each model.
 
-    Step 0′, statistics re-estimated and nothing trained, is a hollow mark at step 0.
+    Step 0′, statistics re-estimated and nothing trained, is a hollow mark at step 0. Lines of many models could not be
+    told apart: of those, `comeback_figure` is drawn.
     """
     models = followed_of(records)
     if not models:
         return style.message_figure(TITLE, "Rebound has not been measured for any trial.")
     attacks = list(grouped(models, lambda model: (model.record.attack,)).items())
     looks = _looks(models)
+    title, note = _title(models), _note(models, records)
+    if max(_removed(members) for _, members in attacks) > MOST:
+        return comeback_figure(models, {place: label for place, (label, _) in looks.items()}, title, note)
     rows, columns = style.wrapped(len(attacks), BESIDE)
     figure = style.new_figure(max(4.1 * columns + 2.6, 7.5), 5.6 * rows + 0.8)
     grid = figure.subplots(len(SHOWN) * rows, columns, squeeze=False, sharex=True)
@@ -58,11 +65,18 @@ def rebound_figure(records: Sequence[TrialRecord]) -> Figure:
         for below in range(len(SHOWN)):
             grid[len(SHOWN) * (rows - 1) + below][unused % columns].set_visible(False)
     style.legend(figure, _entries(models, looks))
-    counts = count_text((metric, model.curve.points[0].scores.rate(metric)) for metric, _ in SHOWN for model in models)
-    drawn = sum(model.role == "removed" for model in models)
-    heading = f"{TITLE}: {counted(drawn, 'trial')}, test split"
-    style.titles(figure, f"{heading}, {counts}" if counts else heading, _note(models, records))
+    style.titles(figure, title, note)
     return figure
+
+
+def _removed(models: Sequence[Followed]) -> int:
+    return sum(model.role == "removed" for model in models)
+
+
+def _title(models: Sequence[Followed]) -> str:
+    counts = count_text((metric, model.curve.points[0].scores.rate(metric)) for metric, _ in SHOWN for model in models)
+    heading = f"{TITLE}: {counted(_removed(models), 'trial')}, test split"
+    return f"{heading}, {counts}" if counts else heading
 
 
 def _label(model: Followed, names: Mapping[str, Any]) -> str:
