@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from tbar_ray.leaderboard.cell import Cell
 
@@ -12,14 +12,13 @@ def searched_attacks(cells: Iterable[Cell]) -> frozenset[str]:
     return frozenset(cell.attack for cell in cells if cell.tuned_on == "attack")
 
 
-def counted(cells: Iterable[Cell], searched: Iterable[str]) -> list[Cell]:
+def counted(cells: Iterable[Cell], searched: Set[str]) -> list[Cell]:
     """Cells without those of attacks that the method's hyper-parameters were chosen on.
 
     Where that is not stated they may be any of `searched`, so cells of these are left out too.
     """
-    suspected = frozenset(searched)
     return [
         cell
         for cell in cells
-        if cell.tuned_on != "attack" and not (cell.tuned_on == "not stated" and cell.attack in suspected)
+        if cell.tuned_on != "attack" and not (cell.tuned_on == "not stated" and cell.attack in searched)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from tbar_ray.errors import StoreError
@@ -60,6 +60,7 @@ class Harvest:
         self._ledger = Ledger(store, spec)
         self._writer = RecordWriter(store)
         self._launches = launches_of(store, self._ledger.folder)
+        self._infected_answers = cache(partial(read_predictions, store=store))  # methods share the infected model's
 
     def cells(self, told: Callable[[int], None] = lambda _: None) -> list[Cell]:
         """Every cell of the campaign, the missing ones too; `told` hears how many were read."""
@@ -126,8 +127,9 @@ class Harvest:
         """What removal has cost of CA on the same images; None where the store does not have the answers to each."""
         graph = planned.graph
         with suppress(StoreError, *UNREADABLE):
-            answers = [read_predictions(stage.artifact, self._store) for stage in (graph.infected, graph.path)]
-            if (found := compared(*answers).get("ca")) is not None:
+            infected = self._infected_answers(graph.infected.artifact)
+            cleaned = read_predictions(graph.path.artifact, self._store)
+            if (found := compared(infected, cleaned).get("ca")) is not None:
                 return CaLoss(value=found.difference, low=found.low, high=found.high)
         return None
 

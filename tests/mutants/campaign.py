@@ -573,7 +573,7 @@ CAMPAIGN: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/leaderboard/counted.py",
-        'not (cell.tuned_on == "not stated" and cell.attack in suspected)',
+        'not (cell.tuned_on == "not stated" and cell.attack in searched)',
         "True",
         "tests/leaderboard/test_counted.py",
     ),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from tbar_ray.report.figures import rebound_figure
 from tbar_ray.report.figures.comeback_figure import RETURNS, STAYS, WAS_THERE
@@ -28,10 +29,9 @@ def many(attacks: tuple[str, ...] = ("badnets",), seeds: int = 5) -> Figure:
     )
 
 
-def bars(axes: Axes) -> list[tuple[str, list[float]]]:
-    """Colour and ends of each bar."""
-    lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 2 and len(set(line.get_ydata())) == 1]
-    return [(str(line.get_color()), [float(x) for x in line.get_xdata()]) for line in lines]
+def bars(axes: Axes) -> list[Line2D]:
+    """The bars of all models, which lie flat."""
+    return [line for line in axes.get_lines() if len(line.get_xdata()) == 2 and len(set(line.get_ydata())) == 1]
 
 
 def test_of_many_models_each_is_a_bar_from_its_asr_as_cleaned_to_the_highest() -> None:
@@ -44,7 +44,7 @@ def test_of_many_models_each_is_a_bar_from_its_asr_as_cleaned_to_the_highest() -
     assert len(found) == 15
     for method, (curve, colour) in CURVES.items():
         ends = [curve.figures.start, curve.figures.highest]
-        assert sum(drawn == colour and np.allclose(x, ends) for drawn, x in found) == 5, method
+        assert sum(bar.get_color() == colour and np.allclose(bar.get_xdata(), ends) for bar in found) == 5, method
     _, texts = legend_of(figure)
     assert [text.get_text() for text in texts] == [
         "stays at 10% or less", "comes back", "was not removed", "ASR as cleaned", "highest ASR",
@@ -56,12 +56,7 @@ def test_of_many_models_each_is_a_bar_from_its_asr_as_cleaned_to_the_highest() -
 
 
 def test_seeds_of_a_row_lie_beside_one_another() -> None:
-    axes = many().axes[0]
-    places = [
-        float(line.get_ydata()[0])
-        for line in axes.get_lines()
-        if len(line.get_xdata()) == 2 and len(set(line.get_ydata())) == 1
-    ]
+    places = [float(bar.get_ydata()[0]) for bar in bars(many().axes[0])]
     assert len(set(places)) == 15
     assert [round(place) for place in sorted(places)] == [0] * 5 + [1] * 5 + [2] * 5
 
