@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -54,6 +54,22 @@ def blocks_of(model: nn.Module, method: str) -> dict[str, nn.Module]:
             f"{method}: the image encoder has no known residual blocks; use a ResNet or ViT of open_clip"
         )
     return blocks
+
+
+@contextmanager
+def outputs_of(blocks: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
+    """Yield a list that a forward pass inside the context fills with the blocks' outputs, in the order they are run."""
+    found: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, output: Tensor) -> None:
+        found.append(output)
+
+    handles = [block.register_forward_hook(keep) for block in blocks]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _is_block(module: nn.Module) -> bool:

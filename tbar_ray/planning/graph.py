@@ -160,7 +160,7 @@ def _unlearn_by(trial: Trial, source: PlantedAttack, gate: AttackGate, method: U
         evaluation=source.evaluation,
         templates=spec.evaluation.templates,
         method=method.name,
-        parameters=method.model_dump(),  # defaults too: when a default changes, the fingerprint must change
+        parameters=method.identity(),
         forget_size=spec.forget.size if forgets else 0,
         clean_fraction=spec.forget.clean_fraction if forgets else 0,
         clean_pairs=spec.defender.clean_pairs if "clean pairs" in needs else 0,

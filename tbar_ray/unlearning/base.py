@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -119,6 +119,17 @@ class Unlearner(BaseModel, ABC):
     strength: ClassVar[Strength] = "none"
     labelled: ClassVar[bool] = False
     """Whether every form of the method reads the class labels of the clean pairs."""
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Hyper-parameters that were added when artifacts were in use, and whose defaults change nothing."""
+
+    def identity(self) -> dict[str, Any]:
+        """All hyper-parameters that decide the edit, defaults too: when one changes, so must a stage's fingerprint.
+
+        Later ones are left out as long as they have their defaults, so that known artifacts keep their fingerprints.
+        """
+        fields = type(self).model_fields
+        return self.model_dump(exclude={name for name in self.later if getattr(self, name) == fields[name].default})
 
     @property
     def reads_labels(self) -> bool:

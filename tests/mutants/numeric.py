@@ -205,6 +205,18 @@ NUMERIC: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tbar_ray/unlearning/methods/twin_distillation.py",
+        "drift(f[:size], w[size:])",
+        "drift(f[size:], w[:size])",
+        "tests/unlearning/methods/test_twin_distillation.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/methods/twin_distillation.py",
+        "/ wanted.square().sum()",
+        "/ found.square().sum()",
+        "tests/unlearning/methods/test_twin_distillation.py",
+    ),
+    Mutant(
+        "tbar_ray/unlearning/methods/twin_distillation.py",
         "+ hold * self._distance(held",
         "+ 0 * self._distance(held",
         "tests/unlearning/methods/test_twin_distillation.py",

@@ -21,3 +21,16 @@ def test_fine_tuning_reads_labels_for_classification_alone() -> None:
         assert build_unlearner(name, {"objective": "classification"}).reads_labels
         assert not build_unlearner(name, {"objective": "contrastive"}).reads_labels
     assert not build_unlearner("tbar", {"objective": "classification"}).reads_labels, "of the forget set, not of pairs"
+
+
+@pytest.mark.parametrize("kind", UNLEARNERS.values(), ids=list(UNLEARNERS))
+def test_known_artifacts_keep_their_fingerprints(kind: type[Unlearner]) -> None:
+    assert kind.later <= kind.model_fields.keys()
+    assert kind().identity() == {k: v for k, v in kind().model_dump().items() if k not in kind.later}
+
+
+def test_a_later_hyper_parameter_counts_once_it_is_set() -> None:
+    plain, held = (build_unlearner("twin-distillation", {"layers": weight}) for weight in (0, 40))
+    assert "layers" not in plain.identity()
+    assert held.identity() == {**plain.identity(), "layers": 40.0}
+    assert build_unlearner("twin-distillation", plain.identity()) == plain

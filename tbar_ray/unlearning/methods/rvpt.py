@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from tbar_ray.errors import ScientificError
+from tbar_ray.models.blocks import outputs_of
 from tbar_ray.models.visual_prompts import prompted, transformer_blocks
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.record import TrainingRecord
@@ -64,9 +63,9 @@ class RVPT(Unlearner):
         try:
             for step, batch in zip(range(self.steps), pairs.batches(self.batch_size), strict=False):
                 assert batch.labels is not None
-                with torch.no_grad(), class_tokens(list(blocks)[-layers:]) as old:
+                with torch.no_grad(), outputs_of(list(blocks)[-layers:]) as old:
                     logits_of(infected, batch.images)
-                with prompted(model, prompts), class_tokens(list(blocks)[-layers:]) as new:
+                with prompted(model, prompts), outputs_of(list(blocks)[-layers:]) as new:
                     logits = logits_of(infected, batch.images)
                 loss = functional.cross_entropy(logits, batch.labels.to(infected.device))
                 loss = loss + self.repulsion * mean_cosine(new, old)
@@ -87,23 +86,6 @@ class RVPT(Unlearner):
 
 
 def mean_cosine(new: list[Tensor], old: list[Tensor]) -> Tensor:
-    """Mean over layers and images of the cosine between features [B, D]."""
-    return torch.stack(
-        [functional.cosine_similarity(n, o, dim=-1).mean() for n, o in zip(new, old, strict=True)]
-    ).mean()
-
-
-@contextmanager
-def class_tokens(blocks: list[nn.Module]) -> Iterator[list[Tensor]]:
-    """Yield a list that a forward pass fills with the class token's features [B, D] after each block."""
-    found: list[Tensor] = []
-
-    def keep(_: nn.Module, __: object, output: Tensor) -> None:
-        found.append(output[:, 0])
-
-    handles = [block.register_forward_hook(keep) for block in blocks]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
+    """Mean over layers and images of the cosine between the class tokens of outputs [B, tokens, D]."""
+    cosines = [functional.cosine_similarity(n[:, 0], o[:, 0], dim=-1).mean() for n, o in zip(new, old, strict=True)]
+    return torch.stack(cosines).mean()

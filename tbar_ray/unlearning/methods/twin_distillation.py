@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.blocks import blocks_of, outputs_of
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
 from tbar_ray.training.objectives import Objective, image_parameters
@@ -29,18 +30,19 @@ class TwinDistillation(FineTuning):
     stamped twin, m(x) a twin with or without permuted colour channels, and d the distance of embeddings. The image
     encoder minimises
 
-        L = d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))).
+        L = d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))) + layers · mean_l ‖h_l − h_l,b‖² / ‖h_l,b‖².
 
     The first term removes the effect of the trigger, which restores the true prediction (TBAR's negation gives any
     other class). The second preserves other behaviour, including colours, and thereby classes, that the forget set does
-    not contain. Neither needs labels or more data than TBAR's forget set. Crops stamped again in every step, and
-    composites among the held images (CutMix, 1905.04899), are options; jobs/twin_distillation.yaml found no benefit of
-    either.
+    not contain. The third, which is off by default, preserves the outputs h_l on m(x) of every residual block l, too.
+    None needs labels or more data than TBAR's forget set. Crops stamped again in every step, and composites among the
+    held images (CutMix, 1905.04899), are options; jobs/twin_distillation.yaml found no benefit of either.
     """
 
     name: ClassVar[str] = "twin-distillation"
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set"})
     strength: ClassVar[Strength] = "interpolation"
+    later: ClassVar[frozenset[str]] = frozenset({"layers"})
     passes: ClassVar[int] = 8  # of a twin and a held image by the teacher, of a held and a stamped one by the student
 
     steps: int = Field(default=200, ge=1, description="optimiser steps")
@@ -48,6 +50,9 @@ class TwinDistillation(FineTuning):
     warmup_steps: int = Field(default=10, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
     hold: float = Field(default=6.0, ge=0, description="weight of the term that preserves behaviour on clean images")
+    layers: float = Field(
+        default=0.0, ge=0, description="weight of the term that preserves residual blocks' outputs on clean images"
+    )
     mixed: float = Field(default=0.0, ge=0, le=1, description="share of the held images that are composites")
     recoloured: float = Field(
         default=0.5, ge=0, le=1, description="share of the held images whose colour channels are permuted"
@@ -82,7 +87,7 @@ class TwinDistillation(FineTuning):
 
 
 class _Distillation(Objective):
-    """d(f(T(x)), f_b(x)) + hold · d(f(m(x)), f_b(m(x))); distances of embeddings in units of logits."""
+    """The loss of `TwinDistillation`; distances of embeddings in units of logits."""
 
     def __init__(self, infected: Infected, method: TwinDistillation) -> None:
         super().__init__(infected.model, infected.preprocessing)
@@ -90,6 +95,9 @@ class _Distillation(Objective):
         self._head = infected.classes.head
         self._scale = float(infected.model.logit_scale.detach().exp())  # type: ignore[operator]
         self._method = method
+        blocks = blocks_of(infected.model, method.name) if method.layers else {}
+        self._blocks = list(blocks.values())
+        self._teachers_blocks = [self._teacher.get_submodule(name) for name in blocks]
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters of the image encoder, by name."""
@@ -99,12 +107,17 @@ class _Distillation(Objective):
         """Loss of twins, held images and stamped twins, each a third of the batch."""
         size = len(batch) // 3
         images = normalise(batch.images, self.preprocessing)
-        with torch.no_grad():
+        with torch.no_grad(), outputs_of(self._teachers_blocks) as wanted_outputs:
             wanted = functional.normalize(self._teacher(images[: 2 * size]), dim=-1)
-        found = self.model.encode_image(images[size:], normalize=True)  # type: ignore[operator]
+        with outputs_of(self._blocks) as found_outputs:
+            found = self.model.encode_image(images[size:], normalize=True)  # type: ignore[operator]
         held, stamped = found[:size], found[size:]
         hold = self._method.hold
-        return self._distance(stamped, wanted[:size]) + hold * self._distance(held, wanted[size:])
+        loss = self._distance(stamped, wanted[:size]) + hold * self._distance(held, wanted[size:])
+        if not self._blocks:
+            return loss
+        drifts = [drift(f[:size], w[size:]) for f, w in zip(found_outputs, wanted_outputs, strict=True)]
+        return loss + self._method.layers * torch.stack(drifts).mean()
 
     def _distance(self, found: Tensor, wanted: Tensor) -> Tensor:
         if self._method.match == "embedding":
@@ -113,6 +126,11 @@ class _Distillation(Objective):
         return functional.kl_div(
             logits.log_softmax(-1), answers.log_softmax(-1), log_target=True, reduction="batchmean"
         )
+
+
+def drift(found: Tensor, wanted: Tensor) -> Tensor:
+    """Squared distance of outputs [B, …] from what they were, as a share of the latter's squared length."""
+    return (found - wanted).square().sum() / wanted.square().sum()
 
 
 def _orders(rows: Tensor, size: int, seed: int) -> Iterator[Tensor]:

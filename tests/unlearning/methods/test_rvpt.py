@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.models.blocks import outputs_of
 from tbar_ray.models.visual_prompts import prompted
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.shuffled import shuffled
-from tbar_ray.unlearning.methods.rvpt import RVPT, class_tokens, mean_cosine
+from tbar_ray.unlearning.methods.rvpt import RVPT, mean_cosine
 from tests.models.tiny import VIT
 from tests.unlearning.formulas import CLOSE, infected_of, nudge
 from tests.unlearning.reference import NEAR, SGD, constant_rate, cross_entropy, distance, log_chances, trained
@@ -55,14 +56,14 @@ def test_repulsion_is_the_mean_cosine_of_class_tokens() -> None:
     infected = infected_of(VIT)
     pixels = normalise(infected.clean.images[:4], infected.preprocessing)
     blocks = list(infected.model.visual.transformer.resblocks)[-2:]
-    with torch.no_grad(), class_tokens(blocks) as old:
+    with torch.no_grad(), outputs_of(blocks) as old:
         infected.model.encode_image(pixels)
     nudge(infected, 0.05)
-    with torch.no_grad(), class_tokens(blocks) as new:
+    with torch.no_grad(), outputs_of(blocks) as new:
         infected.model.encode_image(pixels)
-    assert [tuple(rows.shape) for rows in old] == [(4, old[0].shape[1])] * 2
+    assert [tuple(rows.shape) for rows in old] == [(4, *old[0].shape[1:])] * 2
     cosines = [
         (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-        for a, b in ((x.double().numpy(), y.double().numpy()) for x, y in zip(new, old, strict=True))
+        for a, b in ((x[:, 0].double().numpy(), y[:, 0].double().numpy()) for x, y in zip(new, old, strict=True))
     ]
     assert float(mean_cosine(new, old)) == pytest.approx(np.mean(cosines), **CLOSE)

@@ -9,7 +9,7 @@ from tbar_ray.training.batch import Batch
 from tbar_ray.unlearning.base import Infected
 from tbar_ray.unlearning.methods.twin_distillation import TwinDistillation
 from tests.models.tiny import RESNET, VIT, same, snapshot
-from tests.unlearning.formulas import infected_of
+from tests.unlearning.formulas import infected_of, nudge
 from tests.unlearning.planted import case, scores, scores_after
 from tests.unlearning.reference import NEAR, AdamW, distance, image_names, seen, trained
 
@@ -63,6 +63,36 @@ def test_the_loss_is_the_formula(match: str) -> None:
 
     # the teacher is the model itself: what is held costs nothing yet
     assert loss == pytest.approx(distance(embed[2], embed[0]) + 3.0 * distance(embed[1], embed[1]), rel=2e-3, abs=2e-4)
+
+
+@pytest.mark.parametrize("architecture", [VIT, RESNET])
+def test_outputs_of_blocks_are_held_by_their_relative_squared_distance(architecture: str) -> None:
+    infected = infected_of(architecture)
+    method = TwinDistillation(hold=0.0, layers=40.0)
+    objective = method.objective_on(infected)  # the teacher is as the model was
+    plain = method.model_copy(update={"layers": 0.0}).objective_on(infected)
+    twins, held, stamped = infected.forget.twins[:4], infected.clean.images[:4], infected.forget.images[:4]
+    batch = Batch(torch.cat((twins, held, stamped)))
+    visual = infected.model.visual
+    blocks = list(visual.transformer.resblocks if architecture == VIT else (visual.layer1, visual.layer2))
+    blocks += [] if architecture == VIT else [visual.layer3, visual.layer4]
+
+    def outputs() -> list[np.ndarray]:
+        found: list[np.ndarray] = []
+        hooks = [block.register_forward_hook(lambda _m, _i, o: found.append(o.double().numpy())) for block in blocks]
+        infected.model.encode_image(normalise(held, infected.preprocessing))
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    with torch.no_grad():
+        before = outputs()
+        assert float(objective.loss(batch)) == pytest.approx(float(plain.loss(batch)), abs=1e-6), "nothing moved yet"
+        nudge(infected, 0.02)
+        drifts = [((new - old) ** 2).sum() / (old**2).sum() for new, old in zip(outputs(), before, strict=True)]
+        extra = float(objective.loss(batch)) - float(plain.loss(batch))
+    assert np.mean(drifts) > 1e-4
+    assert extra == pytest.approx(40.0 * np.mean(drifts), rel=1e-3)
 
 
 def test_without_stamping_anew_it_sees_the_forget_set_alone() -> None:
