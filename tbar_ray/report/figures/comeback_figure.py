@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BESIDE = 4
 """Attacks side by side, at most."""
-STAYS, RETURNS, WAS_THERE = style.ATTACKS[0], style.ATTACKS[1], "#9a9a9a"
+STAYS, RETURNS, WAS_THERE = style.ATTACKS[0], style.ATTACKS[1], style.GREY
 SPREAD = 0.6
 """Share of a row over which the bars of several seeds are spread."""
 

@@ -22,7 +22,7 @@ BESIDE = 2
 """Attacks side by side."""
 BEST = 3
 """Methods of an attack that have colour; the others are grey."""
-COLOUR, GREY = style.ATTACKS[0], "#9a9a9a"
+COLOUR = style.ATTACKS[0]
 METRICS = ("asr", "ca")
 HEADS = {"asr": "test ASR — lower is better", "ca": "test CA"}
 LEAST_CA = 0.2
@@ -81,7 +81,7 @@ def _draw(axes: Axes, members: Sequence[TrialRecord], metric: str, methods: Sequ
         if found is None:
             continue
         value, low, high = found
-        row, colour = methods.index(record.method), COLOUR if record.method in best else GREY
+        row, colour = methods.index(record.method), COLOUR if record.method in best else style.GREY
         bars.along_x(low, high, row, colour, 0.7)
         fill = colour if record.status == "done" else "white"
         axes.plot(value, row, "o", color=colour, markerfacecolor=fill, markersize=6, zorder=3)
@@ -131,9 +131,9 @@ def _entries(shown: Sequence[TrialRecord], others: bool) -> list[Line2D]:
     dot = {"marker": "o", "markersize": 6, "linestyle": "none"}
     entries = [style.key(f"best {BEST} of the attack", color=COLOUR, **dot)]
     if others:
-        entries.append(style.key("others", color=GREY, **dot))
+        entries.append(style.key("others", color=style.GREY, **dot))
     if any(r.status != "done" for r in shown):
-        entries.append(style.key("CA is not kept", color=GREY, markerfacecolor="white", **dot))
+        entries.append(style.key("CA is not kept", color=style.GREY, markerfacecolor="white", **dot))
     for role, colour, dashes in style.REFERENCES:
         entries.append(style.key(f"{role} model", color=colour, linestyle=(0, dashes), linewidth=1.1))
     return entries

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.text import Text
 
-INK, FAINT, GRID = "#222222", "#6b6b6b", "#e6e6e6"
+INK, FAINT, GREY, GRID = "#222222", "#6b6b6b", "#9a9a9a", "#e6e6e6"
 INFECTED, CLEAN = "#b2182b", "#2b2b2b"
 MODELS: tuple[tuple[Role, str, str], ...] = (("infected", INFECTED, "X"), ("clean", CLEAN, "P"))
 """Colour and marker of the models that results are compared with."""

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from tbar_ray.report.figures import methods_figure
-from tbar_ray.report.figures.methods import COLOUR, GREY
+from tbar_ray.report.figures import methods_figure, style
+from tbar_ray.report.figures.methods import COLOUR
 from tests.records.records import failed, record, scores
 from tests.report.figures.test_figures import text_of
 
@@ -35,7 +35,7 @@ def test_the_best_on_validation_come_first_and_alone_have_colour() -> None:
     records = [record(method=name, alphas=(0.0, alpha)) for name, alpha in strengths.items()]
     asr, _ = methods_figure(records).axes
     assert rows(asr) == ["best", "good", "fair", "weak", "worst"]
-    assert [marks(asr)[row][1] for row in range(5)] == [COLOUR] * 3 + [GREY] * 2
+    assert [marks(asr)[row][1] for row in range(5)] == [COLOUR] * 3 + [style.GREY] * 2
 
 
 def test_what_did_not_keep_ca_is_hollow_and_named_at_the_edge_of_the_panel() -> None:
