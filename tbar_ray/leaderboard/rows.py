@@ -39,8 +39,8 @@ class Row:
 MEAN = "mean over attacks, with a 95 % bootstrap interval over attacks; (of n): on the others it gave no model"
 SUMMARY_HEADS = (
     Shown("method"),
-    Shown("mean rank", hint="as cleaned; – : not ranked, since cells are missing"),
-    Shown("rank after fine-tuning", hint="mean rank; – : not ranked, since cells are missing"),
+    Shown("mean rank", hint="as cleaned; – : not ranked, since cells are missing or do not count"),
+    Shown("rank after fine-tuning", hint="mean rank; – : not ranked, since cells are missing or do not count"),
     Shown("removed", hint="cells with ASR ≤ 1 % and CA kept ≥ 99 %, of those measured"),
     Shown("restored", hint="removed, and PA at most 3 points below the clean model's"),
     Shown("CA", hint=MEAN),

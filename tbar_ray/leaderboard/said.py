@@ -132,7 +132,7 @@ def ranked(ranking: Ranking) -> str:
         text += f" Of fewer than {ENOUGH} attacks both tests are rough."
     if ranking.left_out:
         why = "cells or their A_post are missing" if ranking.unknown else "cells are missing"
-        text += f" Not ranked, since {why}: {', '.join(ranking.left_out)}."
+        text += f" Not ranked, since {why} or do not count: {', '.join(ranking.left_out)}."
     return text
 
 

@@ -41,7 +41,7 @@ def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     assert "methods differ" in text
     assert "worse than the first: c, d." in text
     assert "Of fewer than 10 attacks both tests are rough." in text
-    assert text.endswith("Not ranked, since cells are missing: z.")
+    assert text.endswith("Not ranked, since cells are missing or do not count: z.")
     assert ranked(rank_methods([], RULES[0])).startswith("None: it takes two methods")
     some = [missing(c.method, c.attack, c.seed) if c.method != "a" and c.seed else c for c in board(seeds=6) if c.seed]
     assert ranked(rank_methods(some, RULES[0])).startswith("None: without a missing cell it would be of fewer than")
@@ -53,7 +53,7 @@ def test_a_ranking_says_what_it_is_of_and_what_it_tells() -> None:
     new = [*board(attacks=6), *(cell("new", f"attack-{a}", s) for a in range(1, 6) for s in (0, 1))]
     after = ranked(rank_methods(new, RULES[1]))
     assert after.startswith("4 methods on 5 attacks")
-    assert after.endswith("Not ranked, since cells or their A_post are missing: new.")
+    assert after.endswith("Not ranked, since cells or their A_post are missing or do not count: new.")
     assert ranked(rank_methods([cell(asr=0.5)], RULES[1])).startswith("None: it takes two methods")
 
 
