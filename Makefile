@@ -28,8 +28,9 @@ $(STAMP): pyproject.toml
 sweep: install
 	$(BIN)/tbar campaign run jobs/quickstart.yaml
 
+# three on two cores: two of them wait for Ray at first
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-services: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/tracking/test_postgres.py tests/execution/test_store_nodes_ray.py
