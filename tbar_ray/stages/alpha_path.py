@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tbar_ray.evaluation.selection import Preference
+from tbar_ray.later import LATER
 from tbar_ray.models.statistics_choice import StatisticsChoice
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
-from tbar_ray.stages.node import LATER, Stage, StageContext
+from tbar_ray.stages.node import Stage, StageContext
 from tbar_ray.stages.unlearn import Unlearn
 from tbar_ray.store.store import Store
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from tbar_ray.data.synthetic import Scenes
+from tbar_ray.later import LATER
 from tbar_ray.processors import processors
 from tbar_ray.spec.data import OnError
-from tbar_ray.stages.node import INSIGNIFICANT, LATER, Given, Node, Report, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Report, Stage, StageContext
 from tbar_ray.store.store import Store
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from tbar_ray.later import LATER
 from tbar_ray.models.architectures import weights_size
 from tbar_ray.spec.attack import Training
-from tbar_ray.stages.node import INSIGNIFICANT, LATER, Given, Node, Policy, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Given, Node, Policy, Stage, StageContext
 from tbar_ray.stages.samples import open_corpus, order_of
 from tbar_ray.stages.shard_training import Streamed, batches_size
 from tbar_ray.stages.training import WEIGHTS, contrastive, train_on_shards

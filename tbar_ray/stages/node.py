@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from tbar_ray.later import LATER
 from tbar_ray.models.architectures import weights_size
 from tbar_ray.spec.campaign import Resources
 from tbar_ray.store.store import Store
@@ -83,14 +84,6 @@ class _Insignificant:
 
 INSIGNIFICANT = _Insignificant()
 """For `Annotated`: the field is a name for tables, or a place."""
-
-
-class _Later:
-    """Marks a field that a node did not have at first."""
-
-
-LATER = _Later()
-"""For `Annotated`: the field is not counted at its default, so that older artifacts keep their names."""
 
 
 class Node(BaseModel):

@@ -7,12 +7,13 @@ import shutil
 from typing import Annotated, Any, ClassVar
 
 from tbar_ray.lasting.options import ReboundOptions
+from tbar_ray.later import LATER
 from tbar_ray.models.architectures import image_size
 from tbar_ray.stages.alpha_path import PATH, AlphaPath
 from tbar_ray.stages.clean_pairs import defenders_keys, unused_pairs
 from tbar_ray.stages.evaluate import AttackGate, Evaluate
 from tbar_ray.stages.infected import InfectedNode
-from tbar_ray.stages.node import LATER, Policy, Stage, StageContext
+from tbar_ray.stages.node import Policy, Stage, StageContext
 from tbar_ray.stages.subject import subject_of
 from tbar_ray.stages.training import progress_of
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from tbar_ray.later import LATER
 from tbar_ray.stages.backdoor import Backdoor
 from tbar_ray.stages.evaluate import AttackGate
 from tbar_ray.stages.infected import InfectedNode
 from tbar_ray.stages.models import ModelNode
-from tbar_ray.stages.node import INSIGNIFICANT, LATER, Node, Stage, StageContext
+from tbar_ray.stages.node import INSIGNIFICANT, Node, Stage, StageContext
 from tbar_ray.stages.training import progress_of
 from tbar_ray.store.store import Store
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from tbar_ray.errors import DataError
+from tbar_ray.later import uncounted
 from tbar_ray.models.factory import Preprocessing
 from tbar_ray.models.task_vector import TaskVector
 from tbar_ray.training.loop import Progress
@@ -120,16 +121,12 @@ class Unlearner(BaseModel, ABC):
     labelled: ClassVar[bool] = False
     """Whether every form of the method reads the class labels of the clean pairs."""
 
-    later: ClassVar[frozenset[str]] = frozenset()
-    """Hyper-parameters that were added when artifacts were in use, and whose defaults change nothing."""
-
     def identity(self) -> dict[str, Any]:
-        """All hyper-parameters that decide the edit, defaults too: when one changes, so must a stage's fingerprint.
+        """Hyper-parameters for a fingerprint, defaults too: when one changes, so must the fingerprint.
 
-        Later ones are left out as long as they have their defaults, so that known artifacts keep their fingerprints.
+        Those that came later (`LATER`) are left out at their defaults.
         """
-        fields = type(self).model_fields
-        return self.model_dump(exclude={name for name in self.later if getattr(self, name) == fields[name].default})
+        return self.model_dump(exclude=uncounted(self))
 
     @property
     def reads_labels(self) -> bool:

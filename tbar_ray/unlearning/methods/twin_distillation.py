@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbar_ray.evaluation.zeroshot import normalise
+from tbar_ray.later import LATER
 from tbar_ray.models.blocks import blocks_of, outputs_of
 from tbar_ray.seeding import torch_generator
 from tbar_ray.training.batch import Batch
@@ -42,7 +43,6 @@ class TwinDistillation(FineTuning):
     name: ClassVar[str] = "twin-distillation"
     needs: ClassVar[frozenset[Need]] = frozenset({"trigger", "target", "forget set"})
     strength: ClassVar[Strength] = "interpolation"
-    later: ClassVar[frozenset[str]] = frozenset({"layers"})
     passes: ClassVar[int] = 8  # of a twin and a held image by the teacher, of a held and a stamped one by the student
 
     steps: int = Field(default=200, ge=1, description="optimiser steps")
@@ -50,7 +50,7 @@ class TwinDistillation(FineTuning):
     warmup_steps: int = Field(default=10, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
     hold: float = Field(default=6.0, ge=0, description="weight of the term that preserves behaviour on clean images")
-    layers: float = Field(
+    layers: Annotated[float, LATER] = Field(
         default=0.0, ge=0, description="weight of the term that preserves residual blocks' outputs on clean images"
     )
     mixed: float = Field(default=0.0, ge=0, le=1, description="share of the held images that are composites")

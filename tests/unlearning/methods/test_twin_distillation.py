@@ -74,8 +74,8 @@ def test_outputs_of_blocks_are_held_by_their_relative_squared_distance(architect
     twins, held, stamped = infected.forget.twins[:4], infected.clean.images[:4], infected.forget.images[:4]
     batch = Batch(torch.cat((twins, held, stamped)))
     visual = infected.model.visual
-    blocks = list(visual.transformer.resblocks if architecture == VIT else (visual.layer1, visual.layer2))
-    blocks += [] if architecture == VIT else [visual.layer3, visual.layer4]
+    stages = [] if architecture == VIT else [visual.layer1, visual.layer2, visual.layer3, visual.layer4]
+    blocks = stages or list(visual.transformer.resblocks)
 
     def outputs() -> list[np.ndarray]:
         found: list[np.ndarray] = []
